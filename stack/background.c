@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The background thread and the watching of the device: background.h.
+ *
+ * The thread is in one of three states. While program threads poll by themselves it sleeps for short
+ * times. While one of them sleeps on the device (for long enough that this is its habit), the thread
+ * is parked: watch_end() wakes it. Otherwise it does both itself: watches the device and polls.
+ */
+#include "stack/background.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "stack/clock.h"
+#include "stack/index.h"
+#include "stack/instance.h"
+#include "stack/kernel.h"
+#include "stack/timers.h"
+
+#define MS 1000000ull
+
+/* Program threads that have polled within this time are taken to be polling. */
+#define ACTIVE_NS (4 * MS)
+/* A program thread that sleeps for longer than this is waited for without further looking. */
+#define PARK_NS (20 * MS)
+/*
+ * A device without a descriptor is looked at so often when connections exist, and less often the longer
+ * nothing comes: 250 looks a second are below 1 % of a core.
+ */
+#define BLIND_MIN_NS (50000ull)
+#define BLIND_MAX_NS (4 * MS)
+/*
+ * Nobody is told when a frame comes to such a device, so a thread that waits looks for it without
+ * sleep for longer than the other end may nap: otherwise both ends find each other asleep for ever.
+ */
+#define BLIND_AWAKE_NS (6 * BLIND_MIN_NS)
+/* Nothing is open: frames are only ARP and ping. */
+#define EMPTY_NS (10 * MS)
+
+/* lwIP's buffers, frames and the callbacks into preload need little; printf needs some. */
+#define STACK_SIZE (256 * 1024)
+
+enum watcher {
+	WATCHER_NONE,
+	WATCHER_PROGRAM,
+	WATCHER_BACKGROUND,
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void sleep_ns(struct background *background, int descriptor, uint64_t duration)
+{
+	struct pollfd descriptors[2] = {
+		{ .fd = background->kick, .events = POLLIN },
+		{ .fd = descriptor, .events = POLLIN },
+	};
+	struct timespec timeout = {
+		.tv_sec = (time_t)(duration / 1000000000u),
+		.tv_nsec = (long)(duration % 1000000000u),
+	};
+	uint64_t count;
+
+	ppoll(descriptors, descriptor >= 0 ? 2 : 1, duration == UINT64_MAX ? NULL : &timeout, NULL);
+	if (descriptors[0].revents & POLLIN) {
+		while (read(background->kick, &count, sizeof(count)) < 0 && errno == EINTR)
+			;
+	}
+}
+
+static void unpark(struct background *background)
+{
+	int saved = errno;
+
+	if (atomic_exchange(&background->parked, 0))
+		syscall(SYS_futex, &background->parked, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	errno = saved;
+}
+
+/*
+ * Program threads start timers (a retransmission, a delayed acknowledgement) and go their way; the
+ * sleeper was told of an earlier state of things.
+ */
+bool background_is_late(struct stack *stack, uint64_t deadline)
+{
+	struct background *background = &stack->background;
+
+	if (background->going_to_sleep) {
+		background->going_to_sleep = false;
+		atomic_store(&background->asleep_until, deadline);
+		return false;
+	}
+	if (atomic_load_explicit(&background->asleep_until, memory_order_relaxed) <= deadline)
+		return false;
+	return atomic_exchange(&background->asleep_until, 0) > deadline;
+}
+
+void background_wake(struct stack *stack)
+{
+	uint64_t one = 1;
+	int saved = errno;
+
+	unpark(&stack->background);
+	if (stack->background.running)
+		while (write(stack->background.kick, &one, sizeof(one)) < 0 && errno == EINTR)
+			;
+	errno = saved;
+}
+
+void background_note_poll(struct stack *stack, uint64_t now)
+{
+	atomic_store_explicit(&stack->background.last_poll, now, memory_order_relaxed);
+}
+
+static bool nothing_open(const struct stack *stack)
+{
+	/* Read without the lock: a socket that appears now wakes this thread or polls itself. */
+	return !melin_index_counts.active && !melin_index_counts.parked &&
+	       !melin_index_counts.listeners && !stack->sockets;
+}
+
+static uint64_t until(uint64_t deadline)
+{
+	uint64_t now = now_ns();
+
+	if (deadline == UINT64_MAX)
+		return UINT64_MAX;
+	return deadline > now ? deadline - now : 0;
+}
+
+/* Polls, and returns when it must be done again even without input. */
+static int poll_once(struct stack *stack, uint64_t *deadline)
+{
+	int handled = 0;
+
+	*deadline = now_ns() + ACTIVE_NS;
+	if (!instance_try_lock(stack))
+		return 1; /* that thread polls */
+	melin_clock_update();
+	handled = (int)instance_receive(stack);
+	stack->counters.polls++;
+	stack->background.going_to_sleep = true;
+	instance_leave_with_deadline(stack, deadline);
+	return handled;
+}
+
+/* Watches the device as long as nobody else wants to and no program thread polls. */
+static void watch_with_descriptor(struct stack *stack)
+{
+	struct background *background = &stack->background;
+	uint64_t deadline;
+
+	while (!atomic_load(&background->stop) &&
+	       atomic_load(&background->watcher) == WATCHER_BACKGROUND) {
+		if (poll_once(stack, &deadline) &&
+		    now_ns() - atomic_load(&background->last_poll) < ACTIVE_NS)
+			return;
+		sleep_ns(background, stack->info.wait_descriptor, until(deadline));
+	}
+}
+
+static void watch_blindly(struct stack *stack)
+{
+	struct background *background = &stack->background;
+	uint64_t pause = BLIND_MIN_NS;
+	uint64_t deadline;
+
+	while (!atomic_load(&background->stop)) {
+		uint64_t timer;
+
+		if (poll_once(stack, &deadline))
+			pause = BLIND_MIN_NS;
+		else if (pause < BLIND_MAX_NS)
+			pause *= 2;
+		if (now_ns() - atomic_load(&background->last_poll) < ACTIVE_NS)
+			return;
+		timer = until(deadline);
+		if (nothing_open(stack))
+			pause = EMPTY_NS;
+		sleep_ns(background, -1, timer < pause ? timer : pause);
+	}
+}
+
+/* Device "loop": every call delivers its own segments, so only timers are left. */
+static void watch_timers(struct stack *stack)
+{
+	uint64_t deadline;
+
+	poll_once(stack, &deadline);
+	sleep_ns(&stack->background, -1, until(deadline));
+}
+
+static void watch(struct stack *stack)
+{
+	struct background *background = &stack->background;
+	uint32_t none = WATCHER_NONE;
+
+	if (!stack->link) {
+		watch_timers(stack);
+		return;
+	}
+	if (stack->info.wait_descriptor < 0) {
+		watch_blindly(stack);
+		return;
+	}
+	if (!atomic_compare_exchange_strong(&background->watcher, &none, WATCHER_BACKGROUND))
+		return;
+	watch_with_descriptor(stack);
+	/* If a program thread has taken the role over, it stays its. */
+	none = WATCHER_BACKGROUND;
+	atomic_compare_exchange_strong(&background->watcher, &none, WATCHER_NONE);
+}
+
+/*
+ * A thread of the program sleeps on the device and does not know of timers that others have started
+ * since: their time is kept here.
+ */
+static void keep_time(struct stack *stack)
+{
+	struct background *background = &stack->background;
+	uint64_t deadline;
+
+	while (!atomic_load(&background->stop) &&
+	       atomic_load(&background->watcher) == WATCHER_PROGRAM) {
+		poll_once(stack, &deadline);
+		if (deadline == UINT64_MAX)
+			return;
+		sleep_ns(background, -1, until(deadline));
+	}
+}
+
+/*
+ * Waits until watch_end(). parked is set first and the watcher looked at again afterwards, watch_end()
+ * does it the other way round: one of the two sees the other.
+ */
+static void park(struct background *background)
+{
+	atomic_store(&background->parked, 1);
+	while (!atomic_load(&background->stop) &&
+	       atomic_load(&background->watcher) == WATCHER_PROGRAM &&
+	       atomic_load(&background->parked) && atomic_load(&background->asleep_until))
+		syscall(SYS_futex, &background->parked, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
+	atomic_store(&background->parked, 0);
+}
+
+static void *run(void *argument)
+{
+	struct stack *stack = argument;
+	struct background *background = &stack->background;
+
+	while (!atomic_load(&background->stop)) {
+		uint64_t now = now_ns();
+
+		if (atomic_load(&background->watcher) == WATCHER_PROGRAM) {
+			if (atomic_load(&background->asleep_until) == 0)
+				keep_time(stack);
+			else if (now - atomic_load(&background->watched_since) >= PARK_NS)
+				park(background);
+			else
+				sleep_ns(background, -1, ACTIVE_NS);
+		} else if (now - atomic_load(&background->last_poll) < ACTIVE_NS) {
+			sleep_ns(background, -1, ACTIVE_NS);
+		} else {
+			watch(stack);
+		}
+	}
+	return NULL;
+}
+
+/* A thread that waits for a device without a descriptor sleeps for a part of the time it has waited. */
+static int nap(uint64_t idle, uint64_t *deadline_ns)
+{
+	uint64_t end = now_ns() + LWIP_MIN(LWIP_MAX(idle / 4, BLIND_MIN_NS), BLIND_MAX_NS);
+
+	if (idle < BLIND_AWAKE_NS)
+		return -EAGAIN;
+	if (end < *deadline_ns)
+		*deadline_ns = end;
+	return -ENOTSUP;
+}
+
+int background_watch_begin(struct stack *stack, uint64_t *deadline_ns)
+{
+	struct background *background = &stack->background;
+	uint32_t watcher = WATCHER_NONE;
+	uint64_t idle;
+
+	*deadline_ns = UINT64_MAX;
+	if (instance_enter(stack))
+		return -EBUSY;
+	idle = now_ns() - background->last_frame;
+	stack->background.going_to_sleep = true;
+	stack->counters.sleeps++;
+	instance_leave_with_deadline(stack, deadline_ns);
+	if (!stack->link)
+		return -ENOTSUP;
+	if (stack->info.wait_descriptor < 0)
+		return nap(idle, deadline_ns);
+	while (!atomic_compare_exchange_strong(&background->watcher, &watcher, WATCHER_PROGRAM)) {
+		if (watcher == WATCHER_PROGRAM)
+			return -EBUSY;
+	}
+	atomic_store(&background->watched_since, now_ns());
+	if (watcher == WATCHER_BACKGROUND)
+		background_wake(stack); /* it must not wake up for our input */
+	return stack->info.wait_descriptor;
+}
+
+void background_watch_end(struct stack *stack)
+{
+	struct background *background = &stack->background;
+
+	background_note_poll(stack, now_ns());
+	atomic_store(&background->watcher, WATCHER_NONE);
+	unpark(background);
+}
+
+int background_start(struct stack *stack)
+{
+	struct background *background = &stack->background;
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	int status;
+
+	background->kick = kernel_hide(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	if (background->kick < 0)
+		return -errno;
+	background->running = true; /* before the thread looks */
+	/* Listeners that have waited for the start come first: who polls now would refuse peers. */
+	atomic_store(&background->last_poll, now_ns());
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	status = pthread_create(&background->thread, &attributes, run, stack);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	if (status) {
+		background->running = false;
+		close(background->kick);
+		return -status;
+	}
+	pthread_setname_np(background->thread, "melin");
+	return 0;
+}
+
+void background_stop(struct stack *stack)
+{
+	struct background *background = &stack->background;
+
+	if (!background->running)
+		return;
+	atomic_store(&background->stop, true);
+	background_wake(stack);
+	unpark(background);
+	pthread_join(background->thread, NULL);
+	background->running = false;
+	close(background->kick);
+}
+
+void background_abandon(struct stack *stack)
+{
+	if (stack->background.running)
+		close(stack->background.kick);
+	stack->background.running = false;
+}

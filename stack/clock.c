@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The stack's clock: clock.h.
+ */
+#include "stack/clock.h"
+
+#include <stdbool.h>
+#include <time.h>
+
+#include "lwip/sys.h"
+
+static uint64_t now_ns;
+static bool simulated;
+
+uint64_t melin_clock_ns(void)
+{
+	return now_ns;
+}
+
+uint64_t melin_clock_update(void)
+{
+	struct timespec now;
+
+	if (!simulated) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	}
+	return now_ns;
+}
+
+void melin_clock_simulate(uint64_t start_ns)
+{
+	simulated = true;
+	now_ns = start_ns;
+}
+
+void melin_clock_advance(uint64_t ns)
+{
+	now_ns += ns;
+}
+
+u32_t sys_now(void)
+{
+	return (u32_t)(now_ns / 1000000u);
+}

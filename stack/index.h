@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The connection index: finds the connection, the TIME_WAIT remains or the listener of a segment in
+ * constant time, takes connections out of lwIP's lists in constant time, and parks idle ones so that
+ * lwIP's timers visit only those that have something to time. lwIP's own way is a walk for each.
+ *
+ * It hangs between lwIP's files (lwip-changes.h, lwip-tcp-in.c, lwip-tcp-out.c) and keeps its links in
+ * the ext_args of each PCB. Everything here runs under the instance's lock.
+ */
+#ifndef MELIN_INDEX_H
+#define MELIN_INDEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+
+#include "stack/index-counts.h"
+
+struct tcp_hdr;
+struct tcp_seg;
+
+/* Who uses which of the LWIP_TCP_PCB_NUM_EXT_ARGS pointers in each PCB */
+enum pcb_extra {
+	EXTRA_INDEX,	/* the PCB itself; the callbacks say which list it is in */
+	EXTRA_PREVIOUS, /* its predecessor in that list */
+	EXTRA_CHAIN,	/* its successor in its hash bucket */
+	EXTRA_TAIL,	/* the last segment of ->unacked, or NULL: not known */
+	EXTRA_SOCKET,	/* its struct stack_socket, or NULL: released */
+};
+
+/* Behind TCP_REG and TCP_RMV */
+void melin_index_register(struct tcp_pcb **list, struct tcp_pcb *pcb);
+void melin_index_remove(struct tcp_pcb **list, struct tcp_pcb *pcb);
+
+/*
+ * What the segment that is being demultiplexed belongs to: lists of at most one, which
+ * lwip-tcp-in.c puts in the place of lwIP's.
+ */
+struct index_match {
+	struct tcp_pcb *active;
+	struct tcp_pcb *timewait;
+	union tcp_listen_pcbs_t listeners;
+};
+extern struct index_match melin_index_match;
+struct tcp_pcb **melin_index_match_segment(const struct tcp_hdr *header);
+
+/* The connection with these ends, parked or not, TIME_WAIT included; NULL: none. Host order. */
+struct tcp_pcb *melin_index_find(const ip_addr_t *local, uint16_t local_port,
+				 const ip_addr_t *remote, uint16_t remote_port);
+/* The listener that a segment from remote to local would reach; NULL: none. Host order. */
+struct tcp_pcb_listen *melin_index_find_listener(const ip_addr_t *local, uint16_t local_port,
+						 const ip_addr_t *remote, uint16_t remote_port);
+
+/* Puts a parked connection back into tcp_active_pcbs; nothing if it is there. */
+void melin_index_unpark(struct tcp_pcb *pcb);
+/* Whether a keepalive is due within two seconds: such a connection is not parked. */
+bool melin_index_keepalive_is_near(const struct tcp_pcb *pcb);
+/* Parks connections that have been idle; looks at no more than budget of them. */
+void melin_index_park_idle(unsigned budget);
+
+/* Calls visit for every connection, parked and TIME_WAIT ones included. visit may end it. */
+void melin_index_for_each(void (*visit)(struct tcp_pcb *pcb, void *context), void *context);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * System calls by instruction, shared by all three parts: the functions of libc that would make
+ * them, syscall(2) among them, are interposed by libmelin.so, which would take a call of melin's
+ * own for one of the program's. errno is not touched. Not for
+ * calls that may be cancellation points.
+ */
+#ifndef MELIN_KERNEL_H
+#define MELIN_KERNEL_H
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#if defined(__x86_64__)
+
+/* The kernel's result: a negative errno value for an error. */
+static inline long kernel_call(long number, long a, long b, long c, long d)
+{
+	register long fourth __asm__("r10") = d; /* the instruction itself overwrites rcx and r11 */
+	long result;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+#elif defined(__aarch64__)
+
+static inline long kernel_call(long number, long a, long b, long c, long d)
+{
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+
+	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
+	return x0;
+}
+
+#else
+#error "stack/kernel.h: how are system calls made on this machine?"
+#endif
+
+/* Above this, half of the limit would only make the kernel's table of descriptors large. */
+#define KERNEL_HIDE_LIMIT 4096
+
+/*
+ * Gives a descriptor of melin's own a number in the upper half of what the soft limit allows: a
+ * program counts on the low ones, which it gets in order. Keeps the number if there is no room.
+ */
+static inline int kernel_hide(int descriptor)
+{
+	struct rlimit limit;
+	long high;
+
+	if (descriptor < 0 || getrlimit(RLIMIT_NOFILE, &limit))
+		return descriptor;
+	if (limit.rlim_cur > KERNEL_HIDE_LIMIT)
+		limit.rlim_cur = KERNEL_HIDE_LIMIT;
+	high = kernel_call(SYS_fcntl, descriptor, F_DUPFD_CLOEXEC, (long)(limit.rlim_cur / 2), 0);
+	if (high < 0)
+		return descriptor;
+	kernel_call(SYS_close, descriptor, 0, 0, 0);
+	return (int)high;
+}
+
+#endif

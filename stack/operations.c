@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The table that melin-stack.so exports: stack.h. Nothing else of it is visible.
+ */
+#include "stack/background.h"
+#include "stack/instance.h"
+#include "stack/network.h"
+#include "stack/ports.h"
+#include "stack/socket.h"
+#include "stack/stack.h"
+
+__attribute__((visibility("default"))) const struct stack_operations melin_stack_operations = {
+	.abi = STACK_ABI,
+	.size = sizeof(struct stack_operations),
+	.open = instance_open,
+	.close = instance_close,
+	.abandon = instance_abandon,
+	.poll = instance_poll,
+	.watch_begin = background_watch_begin,
+	.watch_end = background_watch_end,
+	.counters = instance_counters,
+	.route = network_route,
+	.port_in_use = ports_in_use,
+	.socket_create = socket_create,
+	.set_user = socket_set_user,
+	.listen = socket_listen,
+	.accept = socket_accept,
+	.connect = socket_connect,
+	.receive = socket_receive,
+	.send = socket_send,
+	.shutdown = socket_shutdown,
+	.release = socket_release,
+	.readiness = socket_readiness,
+	.readable = socket_readable,
+	.unsent = socket_unsent,
+	.name = socket_name,
+	.get_option = socket_get_option,
+	.set_option = socket_set_option,
+};

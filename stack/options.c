@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Socket options: Linux's names, ranges and errors. One table; an option that is not in it is
+ * ENOPROTOOPT, and preload asks the twin. Not for TCP_INFO's contents: tcp-info.c.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lwip/priv/tcp_priv.h"
+
+#include "stack/instance.h"
+#include "stack/socket.h"
+
+/* Linux's SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF on 64-bit machines */
+/* Half of what Linux's tcp_rmem allows. */
+#define RECEIVE_LOW_WATER_MAX (16 * 1024 * 1024)
+
+#define RECEIVE_BUFFER_MIN 2304
+#define SEND_BUFFER_MIN	   4608
+/* Half of it is window: see melin_receive_window(). Linux's too; receive.c lets it grow. */
+#define RECEIVE_BUFFER_DEFAULT 131072
+#define SEND_BUFFER_DEFAULT    (256u * 1024)
+#define MSS_MIN		       88
+#define MSS_MAX		       32767
+#define ECN_BITS	       3
+
+static uint32_t receive_buffer_max = 212992;
+static uint32_t send_buffer_max = 212992;
+
+static void read_limit(const char *path, uint32_t *limit)
+{
+	FILE *file = fopen(path, "re");
+	unsigned value;
+
+	if (!file)
+		return;
+	if (fscanf(file, "%u", &value) == 1 && value)
+		*limit = value;
+	fclose(file);
+}
+
+void options_start(void)
+{
+	read_limit("/proc/sys/net/core/rmem_max", &receive_buffer_max);
+	read_limit("/proc/sys/net/core/wmem_max", &send_buffer_max);
+}
+
+void options_default(struct stack_socket *socket)
+{
+	socket->options = (struct socket_options){
+		.receive_buffer = RECEIVE_BUFFER_DEFAULT,
+		.send_buffer = SEND_BUFFER_DEFAULT,
+		.receive_low_water = 1,
+		.keep_idle = 7200,
+		.keep_interval = 75,
+		.keep_count = 9,
+		.ttl = -1,
+		.traffic_class = -1,
+		.hops = -1,
+	};
+	socket->send_credit = SEND_BUFFER_DEFAULT;
+}
+
+void options_inherit(struct stack_socket *child, const struct stack_socket *listener)
+{
+	child->options = listener->options;
+	child->send_credit = listener->send_credit;
+}
+
+void options_apply(struct stack_socket *socket)
+{
+	const struct socket_options *options = &socket->options;
+	struct tcp_pcb *pcb = socket->pcb;
+	bool v6;
+
+	if (!pcb || pcb->state == LISTEN)
+		return;
+	v6 = IP_IS_V6_VAL(pcb->remote_ip);
+	pcb->tos =
+		v6 ? (u8_t)(options->traffic_class < 0 ? 0 : options->traffic_class) : options->tos;
+	pcb->ttl = (u8_t)((v6 ? options->hops : options->ttl) < 0
+				  ? TCP_TTL
+				  : (v6 ? options->hops : options->ttl));
+	if (options->keepalive)
+		ip_set_option(pcb, SOF_KEEPALIVE);
+	else
+		ip_reset_option(pcb, SOF_KEEPALIVE);
+	pcb->keep_idle = options->keep_idle * 1000;
+	pcb->keep_intvl = options->keep_interval * 1000;
+	pcb->keep_cnt = options->keep_count;
+}
+
+/* ---- setting ---- */
+
+/* A window that was announced is never taken back: it only grows here. */
+void options_grow_receive_buffer(struct stack_socket *socket, uint32_t size)
+{
+	struct tcp_pcb *pcb = socket->pcb;
+	uint32_t before, more;
+
+	if (!pcb || socket->state != SOCKET_CONNECTED || socket->fin_received) {
+		socket->options.receive_buffer = size;
+		return;
+	}
+	before = TCP_WND_MAX(pcb);
+	socket->options.receive_buffer = size;
+	more = TCP_WND_MAX(pcb) > before ? TCP_WND_MAX(pcb) - before : 0;
+	while (more) {
+		u16_t part = (u16_t)LWIP_MIN(more, 0xffff);
+
+		tcp_recved(pcb, part);
+		more -= part;
+	}
+}
+
+static void set_receive_buffer(struct stack_socket *socket, int value)
+{
+	uint32_t wanted =
+		(uint32_t)value < receive_buffer_max ? (uint32_t)value : receive_buffer_max;
+	uint32_t size = wanted * 2 > RECEIVE_BUFFER_MIN ? wanted * 2 : RECEIVE_BUFFER_MIN;
+
+	socket->options.receive_buffer_set = true;
+	options_grow_receive_buffer(socket, size);
+}
+
+static void set_send_buffer(struct stack_socket *socket, int value)
+{
+	uint32_t wanted = (uint32_t)value < send_buffer_max ? (uint32_t)value : send_buffer_max;
+	uint32_t size = wanted * 2 > SEND_BUFFER_MIN ? wanted * 2 : SEND_BUFFER_MIN;
+
+	socket->options.send_buffer = size;
+	socket->options.send_buffer_set = true;
+	send_set_credit(socket, size);
+}
+
+/* As tcp_set_rcvlowat(): not more than what the buffer can hold. */
+static int low_water(const struct socket_options *options, int value)
+{
+	int most = options->receive_buffer_set ? (int)options->receive_buffer / 2
+					       : RECEIVE_LOW_WATER_MAX;
+
+	if (value < 0 || value > most)
+		return most;
+	return value ? value : 1;
+}
+
+static int set_socket_level(struct stack_socket *socket, int name, int value)
+{
+	struct socket_options *options = &socket->options;
+
+	switch (name) {
+	case SO_KEEPALIVE:
+		options->keepalive = value != 0;
+		break;
+	case SO_REUSEADDR:
+		options->reuse_address = value != 0;
+		break;
+	case SO_REUSEPORT:
+		options->reuse_port = value != 0;
+		break;
+	case SO_RCVBUF:
+		set_receive_buffer(socket, value);
+		break;
+	case SO_SNDBUF:
+		set_send_buffer(socket, value);
+		break;
+	case SO_RCVLOWAT:
+		options->receive_low_water = low_water(options, value);
+		break;
+	default:
+		return -ENOPROTOOPT;
+	}
+	return 0;
+}
+
+static int set_range(uint32_t *option, int value, int least, int most)
+{
+	if (value < least || value > most)
+		return -EINVAL;
+	*option = (uint32_t)value;
+	return 0;
+}
+
+static void push(struct stack_socket *socket)
+{
+	if (socket->pcb && socket->state == SOCKET_CONNECTED)
+		tcp_output(socket->pcb);
+}
+
+static int set_maximum_segment(struct stack_socket *socket, int value)
+{
+	if (value && (value < MSS_MIN || value > MSS_MAX))
+		return -EINVAL;
+	socket->options.maximum_segment = (uint16_t)value;
+	return 0;
+}
+
+static int set_tcp_level(struct stack_socket *socket, int name, int value)
+{
+	struct socket_options *options = &socket->options;
+
+	switch (name) {
+	case TCP_NODELAY:
+		options->no_delay = value != 0;
+		push(socket);
+		return 0;
+	case TCP_CORK:
+		options->cork = value != 0;
+		push(socket);
+		return 0;
+	case TCP_QUICKACK:
+		options->quick_ack = value != 0;
+		if (value && socket->pcb && socket->state == SOCKET_CONNECTED &&
+		    (socket->pcb->flags & TF_ACK_DELAY)) {
+			tcp_ack_now(socket->pcb);
+			push(socket);
+		}
+		return 0;
+	case TCP_MAXSEG:
+		return set_maximum_segment(socket, value);
+	case TCP_KEEPIDLE:
+		return set_range(&options->keep_idle, value, 1, 32767);
+	case TCP_KEEPINTVL:
+		return set_range(&options->keep_interval, value, 1, 32767);
+	case TCP_KEEPCNT:
+		return set_range(&options->keep_count, value, 1, 127);
+	case TCP_USER_TIMEOUT:
+		return set_range(&options->user_timeout, value, 0, INT_MAX);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int set_ip_level(struct stack_socket *socket, int name, int value)
+{
+	struct socket_options *options = &socket->options;
+
+	switch (name) {
+	case IP_TOS:
+		options->tos = (uint8_t)((value & ~ECN_BITS) | (options->tos & ECN_BITS));
+		return 0;
+	case IP_TTL:
+		if (value != -1 && (value < 1 || value > 255))
+			return -EINVAL;
+		options->ttl = value;
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int set_ip6_level(struct stack_socket *socket, int name, int value)
+{
+	struct socket_options *options = &socket->options;
+
+	if (name != IPV6_TCLASS && name != IPV6_UNICAST_HOPS)
+		return -ENOPROTOOPT;
+	if (value < -1 || value > 255)
+		return -EINVAL;
+	if (name == IPV6_UNICAST_HOPS)
+		options->hops = value;
+	else
+		options->traffic_class = value < 0 ? 0 : value & ~ECN_BITS;
+	return 0;
+}
+
+static int set_linger(struct stack_socket *socket, const void *value, socklen_t length)
+{
+	struct linger linger;
+
+	if (length < sizeof(linger))
+		return -EINVAL;
+	memcpy(&linger, value, sizeof(linger));
+	socket->options.linger = linger.l_onoff != 0;
+	socket->options.linger_seconds =
+		(uint16_t)(linger.l_linger < 0 || linger.l_linger > 0xffff ? 0xffff
+									   : linger.l_linger);
+	return 0;
+}
+
+/* lwIP has one congestion control; saying yes to another would be a lie. */
+static int set_congestion(const void *value, socklen_t length)
+{
+	char name[16] = "";
+
+	if (length < 1)
+		return -EINVAL;
+	memcpy(name, value, length < sizeof(name) - 1 ? length : sizeof(name) - 1);
+	return strcmp(name, "reno") ? -ENOENT : 0;
+}
+
+/* What is not in here is the twin's to answer, wrong lengths included. */
+static bool is_known(int level, int name)
+{
+	static const struct {
+		int level, name;
+	} known[] = {
+		{ SOL_SOCKET, SO_LINGER },
+		{ SOL_SOCKET, SO_KEEPALIVE },
+		{ SOL_SOCKET, SO_REUSEADDR },
+		{ SOL_SOCKET, SO_REUSEPORT },
+		{ SOL_SOCKET, SO_RCVBUF },
+		{ SOL_SOCKET, SO_SNDBUF },
+		{ SOL_SOCKET, SO_RCVLOWAT },
+		{ SOL_SOCKET, SO_ERROR },
+		{ SOL_SOCKET, SO_ACCEPTCONN },
+		{ IPPROTO_TCP, TCP_NODELAY },
+		{ IPPROTO_TCP, TCP_CORK },
+		{ IPPROTO_TCP, TCP_QUICKACK },
+		{ IPPROTO_TCP, TCP_MAXSEG },
+		{ IPPROTO_TCP, TCP_KEEPIDLE },
+		{ IPPROTO_TCP, TCP_KEEPINTVL },
+		{ IPPROTO_TCP, TCP_KEEPCNT },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT },
+		{ IPPROTO_TCP, TCP_CONGESTION },
+		{ IPPROTO_IP, IP_TOS },
+		{ IPPROTO_IP, IP_TTL },
+		{ IPPROTO_IPV6, IPV6_TCLASS },
+		{ IPPROTO_IPV6, IPV6_UNICAST_HOPS },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i].level == level && known[i].name == name)
+			return true;
+	return false;
+}
+
+static int set_locked(struct stack_socket *socket, int level, int name, const void *value,
+		      socklen_t length)
+{
+	int number;
+
+	if (!is_known(level, name))
+		return -ENOPROTOOPT;
+	if (length > INT_MAX)
+		return -EINVAL;
+	if (level == SOL_SOCKET && name == SO_LINGER)
+		return set_linger(socket, value, length);
+	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
+		return set_congestion(value, length);
+	/* ip(7): these may be a byte; for TOS even nothing will do. */
+	if (level == IPPROTO_IP && length == 0)
+		number = 0;
+	else if (level == IPPROTO_IP && length < sizeof(number))
+		number = *(const uint8_t *)value;
+	else if (length < sizeof(number))
+		return -EINVAL;
+	else
+		memcpy(&number, value, sizeof(number));
+	switch (level) {
+	case SOL_SOCKET:
+		return set_socket_level(socket, name, number);
+	case IPPROTO_TCP:
+		return set_tcp_level(socket, name, number);
+	case IPPROTO_IP:
+		return set_ip_level(socket, name, number);
+	case IPPROTO_IPV6:
+		return set_ip6_level(socket, name, number);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+int socket_set_option(struct stack_socket *socket, int level, int name, const void *value,
+		      socklen_t length)
+{
+	int status = instance_enter(socket->stack);
+
+	if (status)
+		return status;
+	status = set_locked(socket, level, name, value, length);
+	if (status == 0)
+		options_apply(socket);
+	socket_changed(socket, 0);
+	instance_leave(socket->stack);
+	return status;
+}
+
+/* ---- getting ---- */
+
+static int get_socket_level(struct stack_socket *socket, int name, int *value)
+{
+	const struct socket_options *options = &socket->options;
+
+	switch (name) {
+	case SO_ERROR:
+		*value = socket->error;
+		socket->error = 0;
+		break;
+	case SO_ACCEPTCONN:
+		*value = socket->state == SOCKET_LISTENING;
+		break;
+	case SO_KEEPALIVE:
+		*value = options->keepalive;
+		break;
+	case SO_REUSEADDR:
+		*value = options->reuse_address;
+		break;
+	case SO_REUSEPORT:
+		*value = options->reuse_port;
+		break;
+	case SO_RCVBUF:
+		*value = (int)options->receive_buffer;
+		break;
+	case SO_SNDBUF:
+		*value = (int)(options->send_buffer_set ? options->send_buffer
+							: socket->send_credit);
+		break;
+	case SO_RCVLOWAT:
+		*value = options->receive_low_water;
+		break;
+	default:
+		return -ENOPROTOOPT;
+	}
+	return 0;
+}
+
+static int maximum_segment(const struct stack_socket *socket)
+{
+	const int without_connection = 536;
+
+	if (socket->pcb && socket->state != SOCKET_LISTENING)
+		return socket->pcb->mss;
+	return socket->options.maximum_segment ? socket->options.maximum_segment
+					       : without_connection;
+}
+
+static int get_tcp_level(const struct stack_socket *socket, int name, int *value)
+{
+	const struct socket_options *options = &socket->options;
+
+	switch (name) {
+	case TCP_NODELAY:
+		*value = options->no_delay;
+		break;
+	case TCP_CORK:
+		*value = options->cork;
+		break;
+	case TCP_QUICKACK:
+		*value = options->quick_ack;
+		break;
+	case TCP_MAXSEG:
+		*value = maximum_segment(socket);
+		break;
+	case TCP_KEEPIDLE:
+		*value = (int)options->keep_idle;
+		break;
+	case TCP_KEEPINTVL:
+		*value = (int)options->keep_interval;
+		break;
+	case TCP_KEEPCNT:
+		*value = (int)options->keep_count;
+		break;
+	case TCP_USER_TIMEOUT:
+		*value = (int)options->user_timeout;
+		break;
+	default:
+		return -ENOPROTOOPT;
+	}
+	return 0;
+}
+
+static int get_ip_levels(const struct stack_socket *socket, int level, int name, int *value)
+{
+	const struct socket_options *options = &socket->options;
+
+	if (level == IPPROTO_IP && name == IP_TOS)
+		*value = options->tos;
+	else if (level == IPPROTO_IP && name == IP_TTL)
+		*value = options->ttl < 0 ? TCP_TTL : options->ttl;
+	else if (level == IPPROTO_IPV6 && name == IPV6_TCLASS)
+		*value = options->traffic_class < 0 ? 0 : options->traffic_class;
+	else if (level == IPPROTO_IPV6 && name == IPV6_UNICAST_HOPS)
+		*value = options->hops < 0 ? TCP_TTL : options->hops;
+	else
+		return -ENOPROTOOPT;
+	return 0;
+}
+
+static int copy_out(void *value, socklen_t *length, const void *from, socklen_t size)
+{
+	if (*length < size)
+		size = *length;
+	memcpy(value, from, size);
+	*length = size;
+	return 0;
+}
+
+static int get_locked(struct stack_socket *socket, int level, int name, void *value,
+		      socklen_t *length)
+{
+	struct linger linger;
+	int number = 0;
+	int status = -ENOPROTOOPT;
+
+	if (*length > INT_MAX &&
+	    (level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP))
+		return -EINVAL; /* IPv6 takes it for a large one */
+	if (level == SOL_SOCKET && name == SO_LINGER) {
+		linger.l_onoff = socket->options.linger;
+		linger.l_linger = socket->options.linger_seconds;
+		return copy_out(value, length, &linger, sizeof(linger));
+	}
+	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
+		return copy_out(value, length, "reno\0\0\0\0\0\0\0\0\0\0\0", 16);
+	if (level == IPPROTO_TCP && name == TCP_INFO)
+		return info_get(socket, value, length);
+	if (level == SOL_SOCKET)
+		status = get_socket_level(socket, name, &number);
+	else if (level == IPPROTO_TCP)
+		status = get_tcp_level(socket, name, &number);
+	else if (level == IPPROTO_IP || level == IPPROTO_IPV6)
+		status = get_ip_levels(socket, level, name, &number);
+	if (status)
+		return status;
+	/* ip(7): small values fit the byte that a short length asks for. */
+	if (level == IPPROTO_IP && *length > 0 && *length < sizeof(number) && number >= 0 &&
+	    number <= UINT8_MAX)
+		return copy_out(value, length, &(uint8_t){ (uint8_t)number }, 1);
+	return copy_out(value, length, &number, sizeof(number));
+}
+
+int socket_get_option(struct stack_socket *socket, int level, int name, void *value,
+		      socklen_t *length)
+{
+	int status = instance_enter(socket->stack);
+
+	if (status)
+		return status;
+	status = get_locked(socket, level, name, value, length);
+	socket_changed(socket, 0);
+	instance_leave(socket->stack);
+	return status;
+}

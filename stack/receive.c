@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reading: the queue of received data, and recv(2) as Linux's tcp_recvmsg() with MSG_DONTWAIT. lwIP's
+ * data is never refused: the window is what keeps the peer from sending more.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lwip/priv/tcp_priv.h"
+
+#include "stack/clock.h"
+#include "stack/instance.h"
+#include "stack/loop.h"
+#include "stack/socket.h"
+
+/*
+ * Up to this much waits in the buffers that it came in; what is beyond is copied together, so that a
+ * program that does not read cannot hold the device's buffers, nor a peer that sends single bytes.
+ */
+#define KEEP_BYTES   (64u * 1024)
+#define KEEP_BUFFERS 64
+/* And so many over all sockets: a fraction of any device's pool. */
+#define KEEP_ALL 512
+#define BLOCK	 16384
+
+/* Device buffers in all queues; under the instance's lock as all else here. */
+static unsigned device_buffers;
+
+static bool is_device_buffer(const struct pbuf *buffer)
+{
+	return buffer->flags & PBUF_FLAG_IS_CUSTOM;
+}
+
+static void append(struct receive_queue *queue, struct pbuf *buffer, uint16_t room)
+{
+	device_buffers += is_device_buffer(buffer);
+	if (queue->tail)
+		queue->tail->next = buffer;
+	else
+		queue->head = buffer;
+	queue->tail = buffer;
+	queue->tail_room = room;
+	queue->buffers++;
+	queue->bytes += buffer->len;
+}
+
+/* Copies into the block at the tail, and into a new one if that is full. False: no memory. */
+static bool append_copy(struct receive_queue *queue, const struct pbuf *data)
+{
+	const uint8_t *from = data->payload;
+	uint16_t left = data->len;
+	uint16_t part = LWIP_MIN(left, queue->tail_room);
+	struct pbuf *block = NULL;
+
+	if (part < left) {
+		block = pbuf_alloc(PBUF_RAW, BLOCK, PBUF_RAM);
+		if (!block)
+			return false;
+	}
+	if (part) {
+		memcpy((uint8_t *)queue->tail->payload + queue->tail->len, from, part);
+		queue->tail->len += part;
+		queue->tail_room -= part;
+		queue->bytes += part;
+	}
+	if (block) {
+		left -= part;
+		memcpy(block->payload, from + part, left);
+		block->len = left;
+		append(queue, block, (uint16_t)(BLOCK - left));
+	}
+	return true;
+}
+
+void receive_queue_add(struct stack_socket *socket, struct pbuf *data)
+{
+	struct receive_queue *queue = &socket->received;
+	struct pbuf *next;
+
+	for (; data; data = next) {
+		bool compact = queue->bytes > KEEP_BYTES || queue->buffers > KEEP_BUFFERS ||
+			       (is_device_buffer(data) && device_buffers >= KEEP_ALL);
+
+		next = data->next;
+		data->next = NULL;
+		data->tot_len = data->len;
+		if (data->len && !(compact && data->len <= BLOCK && append_copy(queue, data))) {
+			append(queue, data, 0);
+			continue;
+		}
+		pbuf_free(data);
+	}
+}
+
+static void drop_head(struct receive_queue *queue)
+{
+	struct pbuf *head = queue->head;
+
+	device_buffers -= is_device_buffer(head);
+	queue->head = head->next;
+	queue->offset = 0;
+	queue->buffers--;
+	if (!queue->head) {
+		queue->tail = NULL;
+		queue->tail_room = 0;
+	}
+	head->next = NULL;
+	head->tot_len = head->len;
+	pbuf_free(head);
+}
+
+void receive_queue_clear(struct receive_queue *queue)
+{
+	while (queue->head)
+		drop_head(queue);
+	queue->bytes = 0;
+}
+
+/* Copies out, or only counts (no iov: MSG_TRUNC), up to size bytes. */
+static size_t take(struct receive_queue *queue, const struct iovec *iov, size_t size, bool peek)
+{
+	const struct pbuf *buffer = queue->head;
+	size_t offset = queue->offset;
+	size_t iov_offset = 0;
+	size_t done = 0;
+
+	while (done < size) {
+		size_t part = LWIP_MIN(size - done, buffer->len - offset);
+
+		if (iov) {
+			while (iov_offset == iov->iov_len) {
+				iov++;
+				iov_offset = 0;
+			}
+			part = LWIP_MIN(part, iov->iov_len - iov_offset);
+			memcpy((uint8_t *)iov->iov_base + iov_offset,
+			       (const uint8_t *)buffer->payload + offset, part);
+			iov_offset += part;
+		}
+		done += part;
+		offset += part;
+		if (offset < buffer->len)
+			continue;
+		offset = 0;
+		if (peek) {
+			buffer = buffer->next;
+		} else {
+			drop_head(queue);
+			buffer = queue->head;
+		}
+	}
+	if (!peek) {
+		queue->offset = (uint16_t)offset;
+		queue->bytes -= done;
+	}
+	return done;
+}
+
+/*
+ * As Linux's tcp_rcv_space_adjust(), more simply: a program that reads a whole window within this time
+ * would read more if there were more. One that does not read keeps its peer at 64 KB.
+ */
+#define GROW_NS	    (500ull * 1000000)
+#define GROWN_BYTES (6u * 1024 * 1024) /* Linux's tcp_rmem */
+
+static void grow(struct stack_socket *socket, size_t size)
+{
+	uint32_t *buffer = &socket->options.receive_buffer;
+	uint64_t now = melin_clock_ns();
+
+	if (socket->options.receive_buffer_set || *buffer >= GROWN_BYTES)
+		return;
+	if (now - socket->read_start > GROW_NS) {
+		socket->read_start = now;
+		socket->read_since = 0;
+	}
+	socket->read_since += (uint32_t)size;
+	if (socket->read_since < *buffer / 2)
+		return;
+	options_grow_receive_buffer(socket, LWIP_MIN(*buffer * 2, GROWN_BYTES));
+	socket->read_start = now;
+	socket->read_since = 0;
+}
+
+/* Tells the peer of the room, in the pieces that lwIP takes. */
+static void return_credit(struct stack_socket *socket, size_t size)
+{
+	struct tcp_pcb *pcb = socket->pcb;
+
+	if (!pcb || socket->fin_received)
+		return;
+	grow(socket, size);
+	while (size) {
+		u16_t part = (u16_t)LWIP_MIN(size, 0xffff);
+
+		tcp_recved(pcb, part);
+		size -= part;
+	}
+	/*
+	 * As Linux: a program that only reads and has read all there is acknowledges at once; one that
+	 * answers lets its answer do that.
+	 */
+	if ((pcb->flags & TF_ACK_DELAY) &&
+	    (socket->options.quick_ack || (!socket->interactive && !socket->received.bytes))) {
+		tcp_ack_now(pcb);
+		tcp_output(pcb);
+	}
+}
+
+static size_t total(const struct iovec *iov, size_t count)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < count; i++)
+		size += iov[i].iov_len;
+	return size;
+}
+
+/* What Linux answers when there is nothing to read; -EAGAIN: it would wait. */
+static ssize_t nothing(struct stack_socket *socket)
+{
+	int error = socket->error;
+
+	if (socket->state == SOCKET_LISTENING)
+		return -ENOTCONN;
+	if (socket->fin_received)
+		return 0;
+	if (error) {
+		socket->error = 0;
+		socket_changed(socket, 0);
+		return -error;
+	}
+	if (socket->shutdown & 1)
+		return 0;
+	return socket->state == SOCKET_CLOSED ? -ENOTCONN : -EAGAIN;
+}
+
+static ssize_t receive_locked(struct stack_socket *socket, const struct iovec *iov, size_t count,
+			      int flags)
+{
+	struct receive_queue *queue = &socket->received;
+	size_t size = total(iov, count);
+	ssize_t status;
+
+	if (!queue->bytes) {
+		status = nothing(socket);
+		if (status != -EAGAIN)
+			return status;
+		instance_receive(socket->stack);
+		loop_deliver(socket->stack);
+		if (!queue->bytes)
+			return nothing(socket);
+	}
+	size = take(queue, flags & MSG_TRUNC ? NULL : iov, LWIP_MIN(size, queue->bytes),
+		    flags & MSG_PEEK);
+	if (!(flags & MSG_PEEK)) {
+		socket->stack->counters.rx_payload += size;
+		return_credit(socket, size);
+		socket_changed(socket, 0);
+	}
+	return (ssize_t)size;
+}
+
+ssize_t socket_receive(struct stack_socket *socket, const struct iovec *iov, size_t count,
+		       int flags)
+{
+	ssize_t status = instance_enter(socket->stack);
+
+	if (status)
+		return status;
+	status = receive_locked(socket, iov, count, flags);
+	instance_leave(socket->stack);
+	return status;
+}

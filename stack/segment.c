@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Every TCP segment that has found its connection passes here before lwIP's state machine sees it, and
+ * every one that leaves: what lwIP does not check (RFC 5961 section 5, window edges, full accept queues)
+ * and what it does not count. Not for what can be told without a connection: filter.c.
+ */
+#include "stack/segment.h"
+
+#include "lwip/priv/tcp_priv.h"
+
+#include "stack/clock.h"
+#include "stack/instance.h"
+#include "stack/lwip-hooks.h"
+#include "stack/output.h"
+#include "stack/socket.h"
+
+/*
+ * lwIP's out-of-order queue is a list for each connection, with a bound for each; this one is for their
+ * sum. Each segment pins a receive buffer of the device. The sum is of estimates: a connection's is set
+ * right when its queue is found empty, and after each so many segments.
+ */
+#define OUT_OF_ORDER_MAX 1024
+#define RECOUNT		 64
+static unsigned out_of_order;
+
+/* Challenge ACKs, RFC 5961 section 7: as many in a tick of the slow timer, 5,000 a second. */
+#define CHALLENGES_MAX 100
+static u32_t challenge_tick;
+static unsigned challenges;
+
+/*
+ * lwIP's variance term in slow ticks that makes 200 ms, Linux's least RTO, after lwIP has taken a
+ * quarter off it: peers may delay an acknowledgement for as long.
+ */
+#define LEAST_VARIANCE 13
+
+static void challenge(struct tcp_pcb *pcb)
+{
+	if (challenge_tick != tcp_ticks) {
+		challenge_tick = tcp_ticks;
+		challenges = 0;
+	}
+	if (challenges++ >= CHALLENGES_MAX)
+		return;
+	tcp_ack_now(pcb);
+	tcp_output(pcb);
+}
+
+/* RFC 5961 5.2: an acknowledgement of the window that was or is, and of nothing not yet sent. */
+static bool acceptable_ack(const struct tcp_pcb *pcb, u32_t ack)
+{
+	u32_t oldest = pcb->lastack - pcb->snd_wnd_max;
+
+	return TCP_SEQ_GEQ(ack, oldest) && TCP_SEQ_LEQ(ack, pcb->snd_nxt);
+}
+
+static unsigned count(const struct tcp_seg *segment)
+{
+	unsigned segments = 0;
+
+	for (; segment; segment = segment->next)
+		segments++;
+	return segments;
+}
+
+void segment_forget_out_of_order(struct stack_socket *socket)
+{
+	out_of_order -= socket->out_of_order;
+	socket->out_of_order = 0;
+}
+
+static bool may_queue(struct stack_socket *socket, const struct tcp_pcb *pcb)
+{
+	if (!socket)
+		return false; /* nobody will read it */
+	if (!pcb->ooseq || socket->out_of_order % RECOUNT == RECOUNT - 1) {
+		segment_forget_out_of_order(socket);
+		socket->out_of_order = count(pcb->ooseq);
+		out_of_order += socket->out_of_order;
+	}
+	if (out_of_order >= OUT_OF_ORDER_MAX)
+		return false;
+	socket->out_of_order++;
+	out_of_order++;
+	return true;
+}
+
+/* New data for a socket that nobody can read or write any more. */
+static bool refuses_data(const struct stack_socket *socket, const struct tcp_pcb *pcb,
+			 const struct tcp_hdr *header, u32_t size)
+{
+	return socket->shutdown == 3 && !socket->fin_received && !socket->released &&
+	       (pcb->state == FIN_WAIT_1 || pcb->state == FIN_WAIT_2) &&
+	       TCP_SEQ_GT(header->seqno + size, pcb->rcv_nxt);
+}
+
+static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
+			 const struct tcp_hdr *header, const struct pbuf *payload, u8_t flags)
+{
+	u32_t size = payload->tot_len + (flags & TCP_FIN ? 1u : 0u);
+
+	if (flags & (TCP_RST | TCP_SYN))
+		return true; /* lwIP follows RFC 5961 sections 3 and 4 */
+	if (!(flags & TCP_ACK))
+		return false;
+	if (!acceptable_ack(pcb, header->ackno)) {
+		challenge(pcb);
+		return false;
+	}
+	if (payload->tot_len && socket && refuses_data(socket, pcb, header, payload->tot_len)) {
+		socket->data_refused = true;
+		socket_changed(socket,
+			       EPOLLIN | EPOLLHUP); /* reported, and reset, after the burst */
+		return false;
+	}
+	if (size && header->seqno != pcb->rcv_nxt) {
+		/* lwIP queues it untrimmed; once the gap is filled it would run over the window. */
+		if (TCP_SEQ_GT(header->seqno + size, pcb->rcv_nxt + pcb->rcv_wnd))
+			return false;
+		if (TCP_SEQ_GT(header->seqno, pcb->rcv_nxt) && !may_queue(socket_of(pcb), pcb))
+			return false;
+	}
+	return true;
+}
+
+/* The half-open state: data with a SYN confuses 2.1.3, and a full accept queue leaves it as it is. */
+static bool half_open(struct stack_socket *child, const struct pbuf *payload, u8_t flags)
+{
+	if ((flags & TCP_SYN) && payload->tot_len)
+		return false;
+	if ((flags & TCP_ACK) && !(flags & TCP_RST) && child && listen_is_full(child))
+		return false;
+	return true;
+}
+
+/*
+ * RFC 7661, as Linux's tcp_is_cwnd_limited(): a window that is not used says nothing about the path.
+ * lwIP lets it grow with every acknowledgement, to a hundred megabytes where the peer's is the limit.
+ */
+static bool may_grow(const struct tcp_pcb *pcb)
+{
+	uint32_t flight = pcb->snd_nxt - pcb->lastack;
+
+	if (pcb->cwnd < pcb->ssthresh)
+		return pcb->cwnd < 2 * flight;
+	return flight + pcb->mss >= pcb->cwnd;
+}
+
+static void note_received(struct stack_socket *socket, struct tcp_pcb *pcb,
+			  const struct tcp_hdr *header, u8_t flags)
+{
+	socket->segments_in++;
+	socket->last_received = melin_clock_ns() / 1000000;
+	if (pcb->sv < LEAST_VARIANCE)
+		pcb->sv = LEAST_VARIANCE;
+	if (!(flags & TCP_ACK) || pcb->state < ESTABLISHED)
+		return;
+	if (TCP_SEQ_GT(header->ackno, pcb->lastack))
+		socket->retry_since = 0;
+	socket->window_limit = may_grow(pcb) ? UINT32_MAX : pcb->cwnd;
+	recovery_acknowledged(socket, header);
+}
+
+err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct pbuf *payload)
+{
+	u8_t flags = TCPH_FLAGS(header);
+	struct stack_socket *socket;
+	bool good = true;
+
+	if (pcb->state == LISTEN || pcb->state == TIME_WAIT)
+		return ERR_OK;
+	socket = socket_of(pcb);
+	if (pcb->state == SYN_RCVD)
+		good = half_open(socket, payload, flags);
+	else if (pcb->state != SYN_SENT)
+		good = synchronised(socket, pcb, header, payload, flags);
+	if (!good)
+		return ERR_VAL;
+	if (socket)
+		note_received(socket, pcb, header, flags);
+	return ERR_OK;
+}
+
+u32_t *melin_segment_sent(struct pbuf *segment, const struct tcp_hdr *header,
+			  const struct tcp_pcb *pcb, u32_t *options)
+{
+	u32_t seq = lwip_ntohl(header->seqno);
+	u32_t size = segment->tot_len - TCPH_HDRLEN_BYTES(header);
+	u8_t flags = TCPH_FLAGS(header);
+	bool again;
+
+	if (!pcb || pcb->state == LISTEN)
+		return options;
+	segment->sent_us = (u32_t)(melin_clock_ns() / 1000);
+	/* tcp_connect() gives a SYN the number before snd_nxt, the first one too. */
+	if (pcb->state == SYN_SENT)
+		again = (flags & TCP_SYN) && pcb->nrtx > 0;
+	else
+		again = (size || (flags & (TCP_SYN | TCP_FIN))) && TCP_SEQ_LT(seq, pcb->snd_nxt);
+	if (again)
+		melin_instance->counters.retransmissions++;
+	if (socket_of(pcb))
+		output_note_segment(socket_of(pcb), pcb, seq, size, again);
+	return options;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Writing: send(2) as Linux's tcp_sendmsg() with MSG_DONTWAIT. Data goes straight into lwIP's segments,
+ * as far as SO_SNDBUF goes. Not for when segments leave: output.c.
+ */
+#include <errno.h>
+
+#include "lwip/priv/tcp_priv.h"
+
+#include "stack/clock.h"
+#include "stack/instance.h"
+#include "stack/loop.h"
+#include "stack/socket.h"
+
+/* Autotuning stops here, as Linux's tcp_wmem does. */
+#define CREDIT_MAX (4u * 1024 * 1024)
+/* Each queued segment is a buffer of a full one's size: so many bytes of credit may be one. */
+#define CREDIT_PER_BUFFER 256
+#define BUFFERS_MIN	  64
+/* Linux's least delay of an acknowledgement: an answer within it takes it along. */
+#define ANSWER_MS 40
+
+void send_set_credit(struct stack_socket *socket, uint32_t credit)
+{
+	socket->send_credit = LWIP_MIN(credit, CREDIT_MAX);
+}
+
+size_t send_queued(const struct stack_socket *socket)
+{
+	const struct tcp_pcb *pcb = socket->pcb;
+	uint32_t queued;
+
+	if (!pcb || socket->state != SOCKET_CONNECTED)
+		return 0;
+	queued = pcb->snd_lbb - pcb->lastack;
+	return queued && (pcb->flags & TF_FIN) ? queued - 1 : queued;
+}
+
+static bool too_many_buffers(const struct stack_socket *socket)
+{
+	uint32_t most = socket->send_credit / CREDIT_PER_BUFFER;
+
+	return socket->pcb->snd_queuelen > LWIP_MAX(most, BUFFERS_MIN);
+}
+
+/* Linux's __sk_stream_is_writeable(): a third must be free. */
+bool send_has_room(const struct stack_socket *socket)
+{
+	size_t queued = send_queued(socket);
+
+	if (!socket->pcb || socket->state != SOCKET_CONNECTED)
+		return true;
+	return queued + queued / 2 <= socket->send_credit && !too_many_buffers(socket);
+}
+
+static size_t room(const struct stack_socket *socket)
+{
+	size_t queued = send_queued(socket);
+
+	if (queued >= socket->send_credit || too_many_buffers(socket))
+		return 0;
+	return socket->send_credit - queued;
+}
+
+/* The first data: RFC 6928's window, if nothing has happened to it since the handshake. */
+static void open_window(struct stack_socket *socket)
+{
+	struct tcp_pcb *pcb = socket->pcb;
+	uint32_t initial = 10u * pcb->mss;
+
+	socket->window_opened = true;
+	if (pcb->cwnd < initial && !pcb->nrtx && !(pcb->flags & (TF_RTO | TF_INFR)))
+		pcb->cwnd = initial;
+}
+
+static size_t write_all(struct stack_socket *socket, const struct iovec *iov, size_t count)
+{
+	size_t space = room(socket);
+	size_t done = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const uint8_t *data = iov[i].iov_base;
+		size_t left = iov[i].iov_len;
+
+		while (left) {
+			u16_t part = (u16_t)LWIP_MIN(LWIP_MIN(left, space), 0xffff);
+			bool last = part == left && i + 1 == count;
+
+			if (!part)
+				return done;
+			socket->pcb->snd_buf = (tcpwnd_size_t)space;
+			if (output_write(socket, data, part,
+					 TCP_WRITE_FLAG_COPY | (last ? 0 : TCP_WRITE_FLAG_MORE)))
+				return done;
+			data += part;
+			left -= part;
+			space -= part;
+			done += part;
+		}
+	}
+	return done;
+}
+
+/* What Linux answers before it looks at buffers; 0: go on. */
+static int refusal(struct stack_socket *socket)
+{
+	int error = socket->error;
+
+	if (socket->state == SOCKET_CONNECTED && !error && !(socket->shutdown & 2))
+		return 0;
+	if (error) {
+		socket->error = 0;
+		socket_changed(socket, 0);
+		return -error;
+	}
+	if (socket->state == SOCKET_SYN_SENT || socket->state == SOCKET_SYN_RECEIVED)
+		return -EAGAIN;
+	return -EPIPE;
+}
+
+/* Data soon after data: what is sent from now on carries the acknowledgements. */
+static void note_answer(struct stack_socket *socket)
+{
+	if (melin_clock_ns() / 1000000 - socket->last_data >= ANSWER_MS)
+		return;
+	socket->interactive = true;
+	socket->quick_acks = 0;
+}
+
+/* No acknowledgement will wake the program if nothing is queued: timers.c does, in a moment. */
+static void wait_for_memory(struct stack_socket *socket)
+{
+	socket->blocked = true;
+	tcp_set_flags(socket->pcb, TF_NAGLEMEMERR);
+	melin_index_unpark(socket->pcb);
+}
+
+static ssize_t send_locked(struct stack_socket *socket, const struct iovec *iov, size_t count,
+			   int flags)
+{
+	int status = refusal(socket);
+	size_t done;
+
+	if (status == -EAGAIN || (status == 0 && !room(socket))) {
+		instance_receive(socket->stack);
+		loop_deliver(socket->stack);
+		status = refusal(socket);
+	}
+	if (status)
+		return status;
+	if (!socket->window_opened)
+		open_window(socket);
+	done = write_all(socket, iov, count);
+	socket->more = flags & MSG_MORE;
+	note_answer(socket);
+	tcp_output(socket->pcb);
+	if (!done && room(socket))
+		wait_for_memory(socket);
+	socket->stack->counters.tx_payload += done;
+	socket_changed(socket, 0);
+	if (done)
+		return (ssize_t)done;
+	for (size_t i = 0; i < count; i++) {
+		if (iov[i].iov_len)
+			return -EAGAIN;
+	}
+	return 0;
+}
+
+ssize_t socket_send(struct stack_socket *socket, const struct iovec *iov, size_t count, int flags)
+{
+	ssize_t status = instance_enter(socket->stack);
+
+	if (status)
+		return status;
+	status = send_locked(socket, iov, count, flags);
+	instance_leave(socket->stack);
+	return status;
+}

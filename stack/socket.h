@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A socket of the stack: Linux's socket semantics over one of lwIP's PCBs. Shared by the files of
+ * stack/ that implement them; preload sees an opaque handle.
+ */
+#ifndef MELIN_SOCKET_H
+#define MELIN_SOCKET_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "lwip/tcp.h"
+#include "stack/index.h"
+#include "stack/recovery.h"
+#include "stack/stack.h"
+
+/* What Linux calls sk->sk_state, as far as sockets can tell the difference. */
+enum socket_state {
+	SOCKET_CLOSED,	     /* never connected, or the connection is over */
+	SOCKET_SYN_SENT,     /* connecting */
+	SOCKET_SYN_RECEIVED, /* a listener's child that is not established yet */
+	SOCKET_CONNECTED,    /* established, or any state after it while there is a PCB */
+	SOCKET_LISTENING,
+};
+
+/* What Linux calls sock->state: what connect() remembers. */
+enum socket_phase {
+	PHASE_UNCONNECTED,
+	PHASE_CONNECTING,
+	PHASE_CONNECTED,
+	PHASE_DISCONNECTING,
+};
+
+/* Received data that the program has not read: single pbufs linked by ->next. */
+struct receive_queue {
+	struct pbuf *head, *tail;
+	size_t bytes;	    /* unread */
+	unsigned buffers;   /* pbufs in the list */
+	uint16_t offset;    /* bytes of head that are read already */
+	uint16_t tail_room; /* bytes that still fit behind tail's, which is a block of ours */
+};
+
+struct socket_options {
+	bool keepalive, reuse_address, reuse_port, no_delay, cork;
+	bool linger;
+	uint16_t linger_seconds;
+	bool receive_buffer_set, send_buffer_set; /* by the program: no autotuning */
+	uint32_t receive_buffer, send_buffer;	  /* as getsockopt tells them */
+	int receive_low_water;
+	uint32_t keep_idle, keep_interval, keep_count; /* seconds, seconds, probes */
+	uint32_t user_timeout;			       /* ms, 0: none */
+	uint16_t maximum_segment;		       /* TCP_MAXSEG, 0: not set */
+	bool quick_ack;
+	uint8_t tos;
+	int ttl, traffic_class, hops; /* -1: the default */
+};
+
+struct stack_socket {
+	struct stack *stack;
+	void *user;
+	struct tcp_pcb *pcb; /* NULL: none, or it has died; a tcp_pcb_listen when listening */
+	int domain;
+	bool v6only;
+	bool released; /* preload has let go of it; only a listener's child can be unowned */
+	bool owned;    /* preload has the handle */
+	enum socket_state state;
+	enum socket_phase phase;
+	uint8_t shutdown; /* 1: no more reading, 2: no more writing, as Linux's sk_shutdown */
+	bool fin_received;
+	bool data_refused; /* data came after shutdown both ways: reset when lwIP is done */
+	int error;	   /* SO_ERROR, positive */
+	int soft_error;	   /* what a timeout will be reported as, positive; 0: ETIMEDOUT */
+
+	ip_addr_t local, remote;
+	uint16_t local_port, remote_port;
+
+	struct receive_queue received;
+	uint32_t read_since; /* bytes that the program has read since read_start */
+	uint64_t read_start; /* ns; receive.c's autotuning */
+	struct socket_options options;
+
+	/* send.c and output.c */
+	struct tcp_seg *unsent_tail; /* last of pcb->unsent; NULL: not known */
+	uint32_t send_credit;	     /* what pcb->snd_buf is when nothing is queued */
+	uint32_t small_end;	     /* end of the last segment sent that was not full */
+	bool small_sent;
+	bool more;		/* the last send had MSG_MORE */
+	bool window_opened;	/* the initial window has been set */
+	bool blocked;		/* send found no memory */
+	uint64_t held_since;	/* when output.c first kept the tail back; 0: it does not */
+	uint64_t no_room_since; /* the peer's window has been shut since then, see retry.c */
+	uint64_t no_room_seen;
+	uint32_t no_room_ack;
+	uint64_t retry_since;	/* when retransmission began; 0: not */
+	uint64_t connect_since; /* when connect() was called */
+	struct recovery recovery;
+	uint32_t window_limit;	/* what the acknowledgement under way may raise cwnd to */
+	unsigned out_of_order;	/* segments that lwIP holds back: segment.c */
+	uint32_t retransmitted; /* segments, for TCP_INFO */
+	uint64_t bytes_received, bytes_acked;
+	uint64_t last_sent, last_received; /* ms of the clock, for TCP_INFO */
+	uint64_t last_data;		   /* ms: when data came in last */
+	uint8_t quick_acks;		   /* segments that are still acknowledged at once */
+	bool interactive;		   /* the program answers what it receives */
+	uint32_t segments_in, segments_out;
+	uint32_t handshake_us; /* the first round trip, until lwIP's coarse clock has one */
+
+	/* listen.c: of a listener */
+	unsigned backlog, queued, embryos;
+	struct stack_socket *queue_head, *queue_tail;	/* established, oldest first */
+	struct stack_socket *embryo_head, *embryo_tail; /* in SYN_RCVD, oldest first */
+	/* of a child */
+	struct stack_socket *listener;
+	struct stack_socket *next_child, *previous_child;
+
+	/* readiness; written under the lock, read without: release pairs with acquire */
+	_Atomic uint32_t ready;
+	_Atomic size_t readable_bytes, unsent_bytes;
+	uint32_t events; /* to be reported when the lock is let go of */
+	bool is_changed;
+	struct stack_socket *next_changed;
+
+	struct stack_socket *next, *previous; /* of stack->sockets */
+};
+
+/* ---- socket.c: life, readiness, names ---- */
+struct stack_socket *socket_new(struct stack *stack, int domain);
+void socket_free(struct stack_socket *socket);
+/* Recomputes readiness and notes events for the callback. */
+void socket_changed(struct stack_socket *socket, uint32_t events);
+/* Calls back for all noted events. */
+void socket_report(struct stack *stack);
+/* Makes the connection end as Linux's tcp_done() does: no PCB, both directions shut. */
+void socket_done(struct stack_socket *socket, int error);
+/* Gives a fresh PCB this socket's options, window and callbacks. */
+void socket_attach(struct stack_socket *socket, struct tcp_pcb *pcb);
+/* Lets the PCB go its way without the socket. */
+void socket_detach(struct stack_socket *socket);
+/* The handshake is done: times, windows. */
+void socket_established(struct stack_socket *socket);
+/* As Linux's tcp_disconnect(): aborts what there is, the socket is as new. */
+void socket_disconnect(struct stack_socket *socket);
+static inline struct stack_socket *socket_of(const struct tcp_pcb *pcb)
+{
+	return pcb->ext_args[EXTRA_SOCKET].data;
+}
+int socket_from_error(err_t error);
+
+int socket_create(struct stack *stack, int domain, bool v6only, void *user,
+		  struct stack_socket **socket);
+void socket_set_user(struct stack_socket *socket, void *user);
+void socket_release(struct stack_socket *socket);
+/* What release() does to the connection; the memory stays. */
+void socket_end(struct stack_socket *socket);
+uint32_t socket_readiness(const struct stack_socket *socket);
+size_t socket_readable(const struct stack_socket *socket);
+size_t socket_unsent(const struct stack_socket *socket);
+int socket_name(struct stack_socket *socket, bool peer, struct sockaddr_storage *name);
+int socket_shutdown(struct stack_socket *socket, int how);
+
+/* ---- connect.c ---- */
+int socket_connect(struct stack_socket *socket, const struct sockaddr *local,
+		   const struct sockaddr *remote);
+
+/* ---- listen.c ---- */
+int socket_listen(struct stack_socket *socket, const struct sockaddr *local, int backlog);
+int socket_accept(struct stack_socket *listener, struct stack_socket **socket,
+		  struct sockaddr_storage *peer);
+/* Ends listening: children that nobody has accepted are reset. */
+void listen_stop(struct stack_socket *listener);
+/* A child's connection has died before accept(). Returns whether the socket is gone. */
+bool listen_forget_child(struct stack_socket *child);
+/* Whether a segment that would establish child must be ignored: the queue is full. */
+bool listen_is_full(const struct stack_socket *child);
+
+/* ---- receive.c ---- */
+ssize_t socket_receive(struct stack_socket *socket, const struct iovec *iov, size_t count,
+		       int flags);
+void receive_queue_add(struct stack_socket *socket, struct pbuf *data);
+void receive_queue_clear(struct receive_queue *queue);
+
+/* ---- send.c ---- */
+ssize_t socket_send(struct stack_socket *socket, const struct iovec *iov, size_t count, int flags);
+size_t send_queued(const struct stack_socket *socket);
+bool send_has_room(const struct stack_socket *socket);
+/* Sets the credit after SO_SNDBUF or by autotuning. */
+void send_set_credit(struct stack_socket *socket, uint32_t credit);
+
+/* ---- output.c ---- */
+err_t output_write(struct stack_socket *socket, const void *data, uint16_t size, uint8_t flags);
+/* Lets a tail that has been held for too long go; now is the clock's time. */
+void output_check_held(struct stack_socket *socket, uint64_t now);
+
+/* ---- options.c ---- */
+/* Reads the system's limits; once. */
+void options_start(void);
+void options_default(struct stack_socket *socket);
+/* What accept() hands down. */
+void options_inherit(struct stack_socket *child, const struct stack_socket *listener);
+/* A larger receive buffer, and the window with it. */
+void options_grow_receive_buffer(struct stack_socket *socket, uint32_t size);
+/* Puts them into the PCB. */
+void options_apply(struct stack_socket *socket);
+int socket_get_option(struct stack_socket *socket, int level, int name, void *value,
+		      socklen_t *length);
+int socket_set_option(struct stack_socket *socket, int level, int name, const void *value,
+		      socklen_t length);
+
+/* ---- tcp-info.c ---- */
+int info_get(struct stack_socket *socket, void *value, socklen_t *length);
+
+#endif

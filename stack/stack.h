@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The seam between libmelin.so (preload/) and melin-stack.so (stack/, dpdk/): all that preload
+ * knows of a TCP/IP stack. Plain C types and sockaddrs; no lwIP and no DPDK type crosses it.
+ *
+ * melin-stack.so exports one symbol, melin_stack_operations, a table of the functions below.
+ *
+ * Rules that hold for every function of the table, unless it says otherwise:
+ *  - It may be called from any thread. The instance has one lock, taken inside; two calls on
+ *    sockets of one instance never run their insides at the same time.
+ *  - It never sleeps for an event. What would block on Linux returns -EAGAIN; waiting is
+ *    preload's business (readiness(), the event callback, poll(), watch_begin()).
+ *  - It returns 0 or a count on success and a negative errno value on failure.
+ *  - Errno values and conditions are those of Linux's manual pages (socket(7), tcp(7)).
+ *  - A socket handle is owned by preload from socket_create() or accept() until release().
+ *  - Calls come from threads that are not EAL threads, with any signal mask.
+ */
+#ifndef MELIN_STACK_H
+#define MELIN_STACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "address.h"
+
+/* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
+#define STACK_ABI 4
+
+#define STACK_ADDRESSES_MAX 8 /* MELIN_ADDR entries; more is the user's mistake */
+
+enum stack_log_level {
+	STACK_LOG_ERROR,
+	STACK_LOG_WARN,
+	STACK_LOG_INFO,
+	STACK_LOG_DEBUG,
+	STACK_LOG_TRACE,
+};
+
+/* All strings and arrays belong to the caller and are copied or done with when open() returns. */
+struct stack_config {
+	const char *device; /* MELIN_DEV: "loop", an interface, a PCI address or a vdev string */
+	unsigned address_count;
+	struct ip_address addresses[STACK_ADDRESSES_MAX];
+	struct ip_address gateway4; /* family 0: none */
+	struct ip_address gateway6;
+	/* 0 in each of these: not set, the device's or a computed value is used */
+	unsigned mtu;		      /* bytes of the IP packet */
+	unsigned vlan;		      /* 802.1Q id, 1..4094 */
+	unsigned queues;	      /* receive and transmit queue pairs */
+	unsigned rxd;		      /* receive descriptors a queue */
+	unsigned txd;		      /* transmit descriptors a queue */
+	unsigned mbufs;		      /* packet buffers in the pool */
+	const char *eal;	      /* further EAL arguments, shell-like words, or NULL */
+	const char *module_directory; /* where melin-stack.so and its XDP program lie */
+};
+
+struct stack_callbacks {
+	/*
+	 * A socket's readiness changed: events are the EPOLL* bits that have become true or true
+	 * anew (each arrival of data is a new EPOLLIN: that is what edge-triggered waiters count).
+	 * Called with the instance's lock held, from any thread, the background thread too.
+	 * It must not call back into the table except readiness(). user is what socket_create()
+	 * or set_user() gave; not called while user is NULL.
+	 */
+	void (*event)(void *user, uint32_t events);
+
+	/*
+	 * Around every stretch in which the calling thread holds a lock of the stack's: before
+	 * the lock is taken, after it is released; they nest. In between preload keeps the
+	 * program's signal handlers waiting, since they might call in here again.
+	 */
+	void (*lock_enter)(void);
+	void (*lock_leave)(void);
+
+	/* One line for melin's log, without a newline. May be called with the lock held. */
+	void (*log)(enum stack_log_level level, const char *message);
+	/* The highest level that log() would print: saves formatting the rest. */
+	enum stack_log_level log_level;
+};
+
+struct stack_counters {
+	uint64_t connects; /* connections opened by connect() that were established */
+	uint64_t accepts;  /* connections that listeners took, handed to accept() or not */
+	uint64_t rx_frames, rx_bytes;
+	uint64_t tx_frames, tx_bytes;
+	uint64_t rx_segments, tx_segments; /* TCP, in-process ones included */
+	uint64_t rx_payload, tx_payload;   /* TCP bytes given to and taken from the program */
+	uint64_t retransmissions;	   /* TCP segments sent again */
+	uint64_t rx_drops; /* frames discarded: short, bad checksum, not ours, no buffer */
+	uint64_t tx_drops; /* frames that the device or the pool had no room for */
+	uint64_t rx_bad_checksum;
+	uint64_t loop_segments; /* segments carried inside the process */
+	uint64_t polls, sleeps;
+};
+
+struct stack;
+struct stack_socket;
+
+struct stack_operations {
+	uint32_t abi;  /* STACK_ABI */
+	uint32_t size; /* sizeof(struct stack_operations), a second guard */
+
+	/* ---- the instance ---- */
+
+	/*
+	 * Starts an instance. Takes long (DPDK's start is above 100 ms) and may make threads, all
+	 * with every signal blocked. On failure returns a negative errno value and writes one
+	 * line to why: what is missing, DPDK's own error code and text if it has one, and what
+	 * would mend it. -EBUSY: another process uses the device. Nothing is left behind then.
+	 */
+	int (*open)(const struct stack_config *config, const struct stack_callbacks *callbacks,
+		    struct stack **stack, char *why, size_t why_size);
+
+	/*
+	 * Ends an instance at process exit: closes every socket as Linux does when a process ends
+	 * (FIN, or RST for one with unread data), polls until what was sent is acknowledged or
+	 * linger_ms are over, fills in the last counters, then stops the port, closes it and
+	 * cleans EAL up, in that order. Other threads may still be in calls, or come in: poll()
+	 * does nothing for them any more, and all else lets them wait for the process's end.
+	 */
+	void (*close)(struct stack *stack, unsigned linger_ms, struct stack_counters *counters);
+
+	/*
+	 * In the child of fork(): the instance belongs to the parent. Forgets it without touching
+	 * the device, shared rings, peers or the parent's files; closes this process's copies of
+	 * its descriptors. Every later call on it or its sockets is a mistake of the caller.
+	 */
+	void (*abandon)(struct stack *stack);
+
+	/*
+	 * Receives what the device has (a bounded number of bursts), runs TCP and due timers,
+	 * delivers in-process segments, sends what came of it. If another thread holds the lock
+	 * nothing is done: that thread polls. Returns the number of frames and in-process
+	 * segments handled, 0 also when the lock was taken.
+	 */
+	int (*poll)(struct stack *stack);
+
+	/*
+	 * A thread that is about to sleep in the kernel offers to watch the device. At most one
+	 * thread watches. Returns the descriptor to wait on for input (level-triggered) and the
+	 * caller is the watcher until watch_end(); or -EBUSY if there is a watcher already; or
+	 * -ENOTSUP if the device has no such descriptor: the background thread then polls it.
+	 * *deadline_ns is CLOCK_MONOTONIC time at which the watcher must call poll() even without
+	 * input (the next timer), UINT64_MAX for none. -EAGAIN: input is there already, poll.
+	 */
+	int (*watch_begin)(struct stack *stack, uint64_t *deadline_ns);
+	void (*watch_end)(struct stack *stack);
+
+	void (*counters)(struct stack *stack, struct stack_counters *counters);
+
+	/*
+	 * Whether the instance could carry a connection to remote: 0; -EAFNOSUPPORT without an
+	 * address of its family; -ENETUNREACH when it is neither on-link nor behind a gateway;
+	 * for loopback addresses and the stack's own: 0 if a listener of this instance would take
+	 * it, else -ECONNREFUSED.
+	 */
+	int (*route)(struct stack *stack, const struct sockaddr *remote);
+
+	/*
+	 * Whether connections that are alive or in TIME_WAIT hold local's port (on its address, or
+	 * any for a wildcard), so that bind() without SO_REUSEADDR must fail.
+	 */
+	bool (*port_in_use)(struct stack *stack, const struct sockaddr *local);
+
+	/* ---- sockets ---- */
+
+	/* domain AF_INET or AF_INET6 (v6only: no IPv4-mapped peers), always SOCK_STREAM. */
+	int (*socket_create)(struct stack *stack, int domain, bool v6only, void *user,
+			     struct stack_socket **socket);
+	/* Changes what event() is given; before accept()ed sockets get one, events are dropped. */
+	void (*set_user)(struct stack_socket *socket, void *user);
+
+	/*
+	 * Starts to listen on local (the address may be a wildcard: then the connections are those
+	 * to the stack's own addresses, and to loopback from within the process).
+	 * backlog as in listen(2). -EADDRINUSE. Called again on a listener: changes the backlog.
+	 */
+	int (*listen)(struct stack_socket *socket, const struct sockaddr *local, int backlog);
+
+	/*
+	 * Takes the oldest established connection from a listener's queue; *peer is filled in the
+	 * listener's domain (IPv4 peers as mapped addresses in an AF_INET6 socket).
+	 * -EAGAIN, -EINVAL (not a listener, or shut down), -ENOMEM. The new socket inherits the
+	 * options that Linux's accept inherits.
+	 */
+	int (*accept)(struct stack_socket *listener, struct stack_socket **socket,
+		      struct sockaddr_storage *peer);
+
+	/*
+	 * Starts a connection. local: NULL, or where the program bound; port 0 or wildcard address:
+	 * chosen here. Always -EINPROGRESS on a good start. -EALREADY, -EISCONN, 0 once for the
+	 * first call after success as Linux does, the connection's error after a failure,
+	 * -EADDRINUSE, -EADDRNOTAVAIL, -ENETUNREACH.
+	 */
+	int (*connect)(struct stack_socket *socket, const struct sockaddr *local,
+		       const struct sockaddr *remote);
+
+	/*
+	 * flags: MSG_PEEK, MSG_TRUNC (discard), MSG_WAITALL is preload's. 0: end of stream.
+	 * -EAGAIN: nothing there, even after polling the device once. -ENOTCONN. An error of the
+	 * connection is returned once and then cleared (SO_ERROR).
+	 */
+	ssize_t (*receive)(struct stack_socket *socket, const struct iovec *iov, size_t count,
+			   int flags);
+	/*
+	 * flags: MSG_MORE. Takes as much as there is room for and returns that count; -EAGAIN if
+	 * none. -EPIPE after shutdown or a reset (the signal is preload's), -ENOTCONN.
+	 */
+	ssize_t (*send)(struct stack_socket *socket, const struct iovec *iov, size_t count,
+			int flags);
+	int (*shutdown)(struct stack_socket *socket, int how); /* SHUT_*; -ENOTCONN */
+
+	/*
+	 * The program's last descriptor is closed: close(2). The handle is gone on return, event()
+	 * is not called for it again. Unread data: RST. SO_LINGER zero: RST. Else the rest is
+	 * delivered in the background. (Waiting for SO_LINGER is preload's: see unsent().)
+	 */
+	void (*release)(struct stack_socket *socket);
+
+	/* EPOLLIN, OUT, RDHUP, HUP, ERR as tcp_poll() in Linux gives them. Lock-free. */
+	uint32_t (*readiness)(const struct stack_socket *socket);
+	/* Bytes readable now (FIONREAD); bytes not yet acknowledged by the peer (SIOCOUTQ). */
+	size_t (*readable)(const struct stack_socket *socket);
+	size_t (*unsent)(const struct stack_socket *socket);
+
+	/* local or peer name in the socket's domain; -ENOTCONN for a peer that is not there. */
+	int (*name)(struct stack_socket *socket, bool peer, struct sockaddr_storage *name);
+
+	/*
+	 * As getsockopt(2) and setsockopt(2). -ENOPROTOOPT for an option that the stack does not
+	 * know: preload then asks the twin. Known: SO_ERROR, SO_ACCEPTCONN, SO_KEEPALIVE,
+	 * SO_LINGER, SO_RCVBUF, SO_SNDBUF (Linux's doubling), SO_RCVLOWAT, SO_REUSEADDR,
+	 * SO_REUSEPORT, TCP_NODELAY, TCP_CORK, TCP_QUICKACK, TCP_MAXSEG, TCP_KEEPIDLE,
+	 * TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_INFO, TCP_CONGESTION, IP_TOS, IP_TTL,
+	 * IPV6_TCLASS, IPV6_UNICAST_HOPS.
+	 */
+	int (*get_option)(struct stack_socket *socket, int level, int name, void *value,
+			  socklen_t *length);
+	int (*set_option)(struct stack_socket *socket, int level, int name, const void *value,
+			  socklen_t length);
+};
+
+extern const struct stack_operations melin_stack_operations;
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The timers: timers.h. lwIP's fast and slow TCP timers run only while connections are active (the
+ * index parks the idle ones), TIME_WAIT is looked at once a second, neighbours too.
+ */
+#include "stack/timers.h"
+
+#include "lwip/etharp.h"
+#include "lwip/mld6.h"
+#include "lwip/nd6.h"
+#include "lwip/priv/tcp_priv.h"
+
+#include "stack/clock.h"
+#include "stack/index.h"
+#include "stack/instance.h"
+#include "stack/network.h"
+#include "stack/recovery.h"
+#include "stack/socket.h"
+
+#define MS     1000000ull
+#define SECOND (1000 * MS)
+#define FAST   (TCP_FAST_INTERVAL * MS)
+#define SLOW   (TCP_SLOW_INTERVAL * MS)
+
+/* After a long pause: input first, so timers catch up a little at a time, not all at once. */
+#define CATCH_UP 4
+
+/* How many connections a slow tick looks at to park them; 100,000 at once would be a 50 ms pause. */
+#define PARK_BUDGET 2048
+
+/* Linux's: three ARP or ND probes, a second apart, and then EHOSTUNREACH. */
+#define RESOLVE_TIMEOUT (3 * SECOND)
+
+/* When the device took nothing: its interrupt or its peer needs about so long. */
+#define TRANSMIT_RETRY (200000ull)
+
+void timers_start(struct stack *stack)
+{
+	uint64_t now = melin_clock_update();
+
+	stack->next_fast = now + FAST;
+	stack->next_slow = now + SLOW;
+	stack->next_second = now + SECOND;
+}
+
+/* What our own sockets wait for, while lwIP's timer visits their connections anyway. */
+static void visit_active(struct stack *stack, uint64_t now)
+{
+	struct tcp_pcb *next;
+
+	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = next) {
+		struct stack_socket *socket = socket_of(pcb);
+
+		next = pcb->next;
+		if (!socket)
+			continue;
+		if (socket->held_since)
+			output_check_held(socket, now);
+		if (socket->recovery.sacked)
+			recovery_check(socket);
+		if (socket->blocked) {
+			socket->blocked = false;
+			tcp_clear_flags(pcb, TF_NAGLEMEMERR);
+			socket_changed(socket, EPOLLOUT | EPOLLWRNORM);
+		}
+		if (socket->state == SOCKET_SYN_SENT &&
+		    now - socket->connect_since > RESOLVE_TIMEOUT &&
+		    !network_is_resolved(stack, &pcb->remote_ip)) {
+			/* Without the socket the PCB's end reports nothing, and a SYN that was
+			 * never sent needs no RST. */
+			socket_detach(socket);
+			tcp_abandon(pcb, 0);
+			socket_done(socket, EHOSTUNREACH);
+		}
+	}
+}
+
+static void slow_tick(struct stack *stack, uint64_t now)
+{
+	/* TIME_WAIT is long and its timer coarse: not every 20 ms. Nothing enters it meanwhile. */
+	struct tcp_pcb *timewait = tcp_tw_pcbs;
+
+	tcp_tw_pcbs = NULL;
+	tcp_slowtmr();
+	tcp_tw_pcbs = timewait;
+	visit_active(stack, now);
+	melin_index_park_idle(PARK_BUDGET);
+}
+
+/* A parked connection whose keepalive is due soon goes back to lwIP's timer. */
+static void wake_keepalive(struct tcp_pcb *pcb, void *context)
+{
+	(void)context;
+	if (melin_index_keepalive_is_near(pcb))
+		melin_index_unpark(pcb);
+}
+
+static void second_tick(struct stack *stack)
+{
+	struct tcp_pcb *active = tcp_active_pcbs;
+	u32_t ticks = tcp_ticks;
+
+	if (stack->link) {
+		etharp_tmr();
+		nd6_tmr();
+		for (unsigned i = 0; i < SECOND / (MLD6_TMR_INTERVAL * MS); i++)
+			mld6_tmr();
+	}
+	if (tcp_tw_pcbs) {
+		tcp_active_pcbs = NULL;
+		tcp_slowtmr();
+		tcp_active_pcbs = active;
+		tcp_ticks = ticks; /* this call was none of the regular ones */
+	}
+	if (melin_index_counts.parked)
+		melin_index_for_each(wake_keepalive, NULL);
+}
+
+void timers_run(struct stack *stack)
+{
+	uint64_t now = melin_clock_ns();
+
+	if (now >= stack->next_fast) {
+		if (melin_index_counts.active)
+			tcp_fasttmr();
+		stack->next_fast = now + FAST;
+	}
+	if (now >= stack->next_slow) {
+		uint64_t due = (now - stack->next_slow) / SLOW + 1;
+		uint64_t run = due < CATCH_UP ? due : CATCH_UP;
+
+		stack->next_slow += due * SLOW;
+		if (!melin_index_counts.active)
+			run = 0;
+		tcp_ticks += (u32_t)(due - run);
+		while (run--)
+			slow_tick(stack, now);
+	}
+	if (now >= stack->next_second) {
+		second_tick(stack);
+		stack->next_second = now + SECOND;
+	}
+}
+
+uint64_t timers_deadline(const struct stack *stack)
+{
+	if (stack->transmit_waits)
+		return melin_clock_ns() + TRANSMIT_RETRY;
+	if (melin_index_counts.active)
+		return stack->next_fast;
+	if (melin_index_counts.timewait || melin_index_counts.parked || stack->link)
+		return stack->next_second;
+	return UINT64_MAX;
+}
