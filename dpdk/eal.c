@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See eal.h. */
+#include "eal.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+#include <rte_memory.h>
+
+#include "journal.h"
+#include "quiet.h"
+#include "words.h"
+
+#define MEGABYTE ((size_t)1 << 20)
+
+/* Rings, driver queues and DPDK's own tables beside the pool; a start takes 3 MB. */
+#define MEMORY_OVERHEAD (16 * MEGABYTE)
+
+#define OWN_ARGUMENTS_MAX 12
+#define ARGUMENT_LENGTH	  (CPU_SETSIZE * 5) /* a list of all processors */
+
+static struct {
+	pthread_mutex_t mutex; /* protects the rest; held while DPDK starts and ends */
+	unsigned users;
+	bool spent; /* rte_eal_init() was called: it cannot be called again */
+	struct owner *owner;
+	FILE *stream;
+} eal = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+/* ---- arguments ---- */
+
+struct arguments {
+	int count;
+	char *word[64 + OWN_ARGUMENTS_MAX];
+	char own[OWN_ARGUMENTS_MAX][ARGUMENT_LENGTH];
+	unsigned own_count;
+	struct words user;
+};
+
+static void add_argument(struct arguments *arguments, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void add_argument(struct arguments *arguments, const char *format, ...)
+{
+	char *word = arguments->own[arguments->own_count++];
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(word, ARGUMENT_LENGTH, format, list);
+	va_end(list);
+	arguments->word[arguments->count++] = word;
+}
+
+/* One lcore that may run on every processor that the program may: DPDK then pins nothing. */
+static void add_processors(struct arguments *arguments)
+{
+	char list[ARGUMENT_LENGTH - 16];
+	size_t length = 0;
+	cpu_set_t set;
+	int cpu;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return;
+	for (cpu = 0; cpu < CPU_SETSIZE && length < sizeof(list) - 8; cpu++) {
+		if (CPU_ISSET(cpu, &set))
+			length += (size_t)snprintf(list + length, sizeof(list) - length, "%s%d",
+						   length ? "," : "", cpu);
+	}
+	add_argument(arguments, "--lcores=0@(%s)", list);
+}
+
+/*
+ * Whether the kernel would give that much in hugepages of any size, asked by trying. With them DPDK
+ * reserves addresses for half a terabyte, so a limit on those (ulimit -v) rules them out.
+ */
+static bool have_hugepages(size_t memory)
+{
+	static const int sizes[] = { 0, 30 << MAP_HUGE_SHIFT };
+	struct rlimit limit;
+	size_t i;
+
+	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+		return false;
+
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		size_t page = sizes[i] ? (size_t)1 << 30 : 2 * MEGABYTE;
+		size_t length = (memory + page - 1) / page * page;
+		void *pages = mmap(NULL, length, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | sizes[i], -1, 0);
+
+		if (pages != MAP_FAILED) {
+			munmap(pages, length);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void add_memory(struct arguments *arguments, size_t need)
+{
+	size_t memory = need + MEMORY_OVERHEAD;
+
+	if (have_hugepages(memory)) {
+		add_argument(arguments, "--in-memory");
+		add_argument(arguments, "--single-file-segments");
+		return;
+	}
+	journal_add(STACK_LOG_INFO, "no hugepages for %zu MB: running without", memory / MEGABYTE);
+	add_argument(arguments, "--no-huge");
+	add_argument(arguments, "--no-shconf");
+	add_argument(arguments, "-m");
+	add_argument(arguments, "%zu", memory / MEGABYTE);
+}
+
+/* With any of these the user has chosen; DPDK refuses most of them together with ours. */
+static const char *const processor_options[] = { "-l", "-c", "-s", "--lcores", NULL };
+static const char *const memory_options[] = { "-m",	      "--no-huge",	"--in-memory",
+					      "--huge-dir",   "--huge-unlink",	"--legacy-mem",
+					      "--socket-mem", "--socket-limit", NULL };
+
+/* Short options may have their value in the same word, long ones behind a "=". */
+static bool has_option(const struct words *words, const char *const *options)
+{
+	size_t i;
+
+	for (; *options; options++) {
+		size_t length = strlen(*options);
+		bool is_long = length > 2;
+
+		for (i = 0; i < words->count; i++) {
+			const char *word = words->word[i];
+
+			if (strncmp(word, *options, length) == 0 &&
+			    (!is_long || word[length] == '\0' || word[length] == '='))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* "-h", "--help" and what getopt takes for it: DPDK then ends the process. */
+static bool asks_for_help(const char *word)
+{
+	return strcmp(word, "-h") == 0 ||
+	       (strncmp(word, "--he", 4) == 0 && strncmp(word, "--help", strlen(word)) == 0);
+}
+
+static int build_arguments(struct arguments *arguments, const struct eal_need *need, char *why,
+			   size_t why_size)
+{
+	size_t i;
+	int error = words_split(need->words, &arguments->user);
+
+	if (error || arguments->user.count > 64) {
+		snprintf(why, why_size, "MELIN_EAL: %s",
+			 error == -EINVAL ? "a quote or a backslash is not finished"
+					  : "too many words");
+		return -EINVAL;
+	}
+	/* DPDK gives its first word to openlog(): the default that a program has anyway. */
+	add_argument(arguments, "%s", program_invocation_short_name);
+	add_argument(arguments, "--file-prefix=melin");
+	add_argument(arguments, "--no-telemetry");
+	if (!has_option(&arguments->user, processor_options))
+		add_processors(arguments);
+	if (!has_option(&arguments->user, memory_options))
+		add_memory(arguments, need->memory);
+	if (need->device->kind == DEVICE_PCI) {
+		add_argument(arguments, "-a%s%s%s", need->device->name,
+			     need->device->arguments[0] ? "," : "", need->device->arguments);
+	} else {
+		add_argument(arguments, "--no-pci");
+		/* Virtual addresses keep the pool in one piece, which net_af_xdp relies on. */
+		add_argument(arguments, "--iova-mode=va");
+	}
+	for (i = 0; i < arguments->user.count; i++) {
+		if (asks_for_help(arguments->user.word[i])) {
+			snprintf(why, why_size, "MELIN_EAL: %s would end the program",
+				 arguments->user.word[i]);
+			return -EINVAL;
+		}
+		arguments->word[arguments->count++] = arguments->user.word[i];
+	}
+	return 0;
+}
+
+/* ---- start ---- */
+
+struct start {
+	struct arguments *arguments;
+	int result, error; /* rte_eal_init()'s, rte_errno */
+};
+
+/*
+ * What is not in hugepages may still get transparent ones; it has not been touched yet. Only of
+ * this process's own memory: see quiet.c.
+ */
+static int advise_hugepages(const struct rte_memseg_list *list, void *argument)
+{
+	(void)argument;
+	madvise(list->base_va, list->len, MADV_HUGEPAGE);
+	return 0;
+}
+
+static int advise_fork(const struct rte_memseg_list *list, void *argument)
+{
+	(void)argument;
+	madvise(list->base_va, list->len, MADV_DONTFORK);
+	return 0;
+}
+
+void eal_keep_memory(void)
+{
+	rte_memseg_list_walk(advise_fork, NULL);
+}
+
+static void start_work(void *argument)
+{
+	struct start *start = argument;
+
+	rte_openlog_stream(eal.stream);
+	start->result = rte_eal_init(start->arguments->count, start->arguments->word);
+	start->error = rte_errno;
+	if (start->result >= 0 && !rte_eal_has_hugepages())
+		rte_memseg_list_walk(advise_hugepages, NULL);
+}
+
+void eal_describe(int error, char *text, size_t size)
+{
+	char line[200];
+	int code = error < 0 ? -error : error;
+
+	journal_first_error(line, sizeof(line));
+	snprintf(text, size, "error %d (%s)%s%s", code, rte_strerror(code),
+		 line[0] ? "; DPDK says: " : "", line);
+}
+
+static const char *remedy(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+		return "run it as root, or give it CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF";
+	case ENOMEM:
+		return "give it more memory or hugepages, or lower MELIN_MBUFS";
+	case EINVAL:
+		return "look at MELIN_EAL";
+	case ENODEV:
+		return "look at MELIN_DEV and MELIN_EAL";
+	default:
+		return "MELIN_LOG=debug shows DPDK's own lines";
+	}
+}
+
+static int run_start(const struct eal_need *need, struct arguments *arguments, char *why,
+		     size_t why_size)
+{
+	struct quiet quiet = { .library = need->device->library,
+			       .search = arguments->user.count > 0,
+			       .software = need->device->kind != DEVICE_PCI,
+			       .private_memory = need->device->kind == DEVICE_INTERFACE };
+	struct start start = { .arguments = arguments };
+	char text[300];
+	int error;
+
+	eal.stream = journal_stream();
+	if (!eal.stream)
+		return -ENOMEM;
+	error = owner_start(!need->device->late_descriptors, &eal.owner);
+	if (error) {
+		snprintf(why, why_size, "cannot start a thread for DPDK: %s",
+			 strerrordesc_np(-error));
+		return error;
+	}
+	eal.spent = true;
+	quiet_prepare(&quiet);
+	journal_forget();
+	owner_run(eal.owner, start_work, &start);
+	if (start.result >= 0)
+		return 0;
+	eal_describe(start.error, text, sizeof(text));
+	snprintf(why, why_size, "DPDK does not start: %s; %s", text, remedy(start.error));
+	owner_stop(eal.owner);
+	eal.owner = NULL;
+	return start.error > 0 ? -start.error : -EIO;
+}
+
+int eal_start(const struct eal_need *need, struct owner **owner, char *why, size_t why_size)
+{
+	struct arguments *arguments;
+	int error = 0;
+
+	pthread_mutex_lock(&eal.mutex);
+	if (eal.users == 0 && eal.spent) {
+		snprintf(why, why_size, "DPDK has run in this process before: it starts only once");
+		error = -EALREADY;
+	} else if (eal.users == 0) {
+		arguments = calloc(1, sizeof(*arguments));
+		error = arguments ? build_arguments(arguments, need, why, why_size) : -ENOMEM;
+		if (error == 0)
+			error = run_start(need, arguments, why, why_size);
+		if (arguments)
+			words_free(&arguments->user);
+		free(arguments);
+	}
+	if (error == 0) {
+		eal.users++;
+		*owner = eal.owner;
+	}
+	pthread_mutex_unlock(&eal.mutex);
+	return error;
+}
+
+/* A file without a name: DPDK's memory. Its pages stay as long as it is open. */
+static void close_memory(int descriptor, void *context)
+{
+	struct stat status;
+
+	(void)context;
+	if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 0)
+		close(descriptor);
+}
+
+/*
+ * DPDK's interrupt thread cannot be ended and keeps its descriptors, asleep for good. In a table
+ * that is the program's too, which memory file is whose cannot be known.
+ */
+static void stop_work(void *argument)
+{
+	rte_eal_cleanup();
+	if (owner_has_table(argument))
+		owner_visit(argument, close_memory, NULL);
+}
+
+void eal_stop(void)
+{
+	pthread_mutex_lock(&eal.mutex);
+	if (--eal.users == 0) {
+		owner_run(eal.owner, stop_work, eal.owner);
+		owner_stop(eal.owner);
+		eal.owner = NULL;
+	}
+	pthread_mutex_unlock(&eal.mutex);
+}
+
+void eal_abandon(void)
+{
+	/* The mutex may have been held by a thread that is not here. */
+	pthread_mutex_init(&eal.mutex, NULL);
+	if (eal.owner)
+		owner_abandon(eal.owner);
+	eal.owner = NULL;
+	eal.users = 0;
+	eal.spent = true;
+}

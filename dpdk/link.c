@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Opening and closing a link (link.h): claims the device, starts DPDK on its own thread, opens the
+ * port, and undoes all that in the reverse order. Frames are receive.c's and transmit.c's.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "eal.h"
+#include "journal.h"
+
+struct port_work {
+	struct link *link;
+	int error;
+	char *why;
+	size_t why_size;
+};
+
+static void open_work(void *argument)
+{
+	struct port_work *work = argument;
+
+	work->error = port_open(work->link, work->why, work->why_size);
+	if (!work->error)
+		eal_keep_memory();
+}
+
+static void close_work(void *argument)
+{
+	port_close(argument);
+}
+
+static int claim_device(struct link *link, char *why, size_t why_size)
+{
+	link->xdp.lock = -1;
+	if (link->device.kind != DEVICE_INTERFACE)
+		return 0;
+#ifdef HAVE_XDP
+	return xdp_claim(&link->xdp, link->device.name, &link->stack, why, why_size);
+#else
+	snprintf(why, why_size,
+		 "this build is without the XDP program: no Linux interface can be "
+		 "used (configure --enable-xdp)");
+	return -ENOTSUP;
+#endif
+}
+
+static int start_dpdk(struct link *link, char *why, size_t why_size)
+{
+	struct eal_need need = { .device = &link->device,
+				 .words = link->config.stack->eal,
+				 .memory = port_memory(link) };
+	unsigned queues = link->stack.queues ? link->stack.queues : link->xdp.channels;
+	int error = 0;
+
+	if (link->device.kind == DEVICE_INTERFACE)
+		error = xdp_check_memory(&link->xdp, need.memory,
+					 queues < link->xdp.channels ? queues : link->xdp.channels,
+					 why, why_size);
+	if (error)
+		return error;
+	return eal_start(&need, &link->owner, why, why_size);
+}
+
+static int open_port(struct link *link, char *why, size_t why_size)
+{
+	struct port_work work = { .link = link, .why = why, .why_size = why_size };
+	int error;
+
+	owner_run(link->owner, open_work, &work);
+	if (work.error)
+		return work.error;
+	/* net_af_xdp uses its sockets alone; of other drivers we do not know. */
+	error = owner_share(link->owner, link->device.kind == DEVICE_INTERFACE ? wait_is_needed
+									       : wait_may_be_used);
+	if (error == 0)
+		error = wait_open(link);
+	if (error == 0)
+		return 0;
+	snprintf(why, why_size, "cannot get at DPDK's descriptors: %s", strerrordesc_np(-error));
+	owner_run(link->owner, close_work, link);
+	return error;
+}
+
+static int open_link(struct link *link, char *why, size_t why_size)
+{
+	int error = device_parse(link->stack.device, &link->device, why, why_size);
+
+	if (error)
+		return error;
+	error = claim_device(link, why, why_size);
+	if (error)
+		return error;
+	error = start_dpdk(link, why, why_size);
+	if (error == 0) {
+		error = open_port(link, why, why_size);
+		if (error)
+			eal_stop();
+	}
+	if (error)
+		xdp_release(&link->xdp);
+	return error;
+}
+
+static void report(struct link *link)
+{
+	const struct link_info *info = &link->info;
+
+	journal_add(STACK_LOG_INFO,
+		    "device %s: %s, %02x:%02x:%02x:%02x:%02x:%02x, MTU %u, %u queue%s of %u and %u "
+		    "descriptors, %u buffers",
+		    link->device.name, info->driver, info->mac[0], info->mac[1], info->mac[2],
+		    info->mac[3], info->mac[4], info->mac[5], info->mtu, link->queues,
+		    link->queues == 1 ? "" : "s", link->rxd, link->txd, link->size.mbufs);
+}
+
+int link_open(const struct link_config *config, struct link **result, struct link_info *info,
+	      char *why, size_t why_size)
+{
+	struct link *link = calloc(1, sizeof(*link));
+	int error;
+
+	why[0] = '\0';
+	if (!link)
+		return -ENOMEM;
+	link->config = *config;
+	link->stack = *config->stack;
+	error = open_link(link, why, why_size);
+	if (error == 0)
+		report(link);
+	journal_print(config);
+	if (error) {
+		if (!why[0])
+			snprintf(why, why_size, "%s", strerrordesc_np(-error));
+		free(link);
+		return error;
+	}
+	/* The strings were the caller's. */
+	link->config.stack = &link->stack;
+	link->stack.device = link->stack.eal = link->stack.module_directory = NULL;
+	*info = link->info;
+	*result = link;
+	return 0;
+}
+
+void link_close(struct link *link)
+{
+	wait_close(link);
+	while (link->queued)
+		rte_pktmbuf_free(link->queue[--link->queued]);
+	owner_run(link->owner, close_work, link);
+	eal_stop();
+	xdp_release(&link->xdp);
+	journal_print(&link->config);
+	free(link);
+}
+
+void link_abandon(struct link *link)
+{
+	wait_close(link);
+	xdp_release(&link->xdp);
+	eal_abandon();
+	free(link);
+}
+
+void link_counters(struct link *link, struct link_counters *counters)
+{
+	struct rte_eth_stats stats;
+
+	*counters = link->counters;
+	/* What the device itself had no room for. */
+	if (rte_eth_stats_get(link->port, &stats) == 0)
+		counters->rx_drops += stats.imissed + stats.rx_nombuf;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The seam between the stack (stack/) and the device (dpdk/): all that the stack knows of where
+ * frames come and go. Frames cross it as lwIP pbufs; no DPDK type does.
+ *
+ * The "loop" device has no link at all: in-process delivery is the stack's own (stack/loop.c).
+ *
+ * Threads: link_open() and link_close() run whatever they need on a thread of their own (EAL
+ * pins its caller). All other functions are called with the stack instance's lock held, from any
+ * thread, none of them an EAL thread.
+ *
+ * Checksums: the link does the TCP one both ways, by offload where the device can, else in
+ * software. Received frames that are handed over have good IPv4 header and TCP checksums (or, on
+ * links whose peer may be a local kernel, the unfinished form that it leaves: the folded sum of the
+ * pseudo-header); bad ones are dropped and counted. The stack leaves the TCP
+ * checksum field of what it sends at zero; IPv4 header, ICMP and ICMPv6 checksums are filled in
+ * by lwIP.
+ */
+#ifndef MELIN_LINK_H
+#define MELIN_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "stack/address.h"
+#include "stack/stack.h"
+
+struct link;
+struct pbuf;
+
+struct link_config {
+	const struct stack_config *stack; /* device, addresses, mtu, vlan, queues, ... */
+	/* printf-like; one line, no newline. Never NULL. */
+	void (*log)(void *context, enum stack_log_level level, const char *format, ...)
+		__attribute__((format(printf, 3, 4)));
+	void *log_context;
+	unsigned connections; /* how many busy connections the pool should be sized for */
+};
+
+/* What the stack needs to know after opening; fixed for the life of the link. */
+struct link_info {
+	uint8_t mac[6];
+	uint16_t mtu;	     /* IP bytes that fit a frame, after clamping and VLAN */
+	int wait_descriptor; /* readable when frames wait; -1: the device has none */
+	bool kernel_peer;    /* frames may come straight from a local kernel */
+	const char *driver;  /* DPDK's driver name, for messages */
+};
+
+struct link_counters {
+	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
+	uint64_t rx_drops;	  /* short, malformed, bad checksum, wrong VLAN, device misses */
+	uint64_t rx_bad_checksum; /* part of rx_drops */
+	uint64_t tx_drops;	  /* frames given up: no mbuf, or oversize */
+};
+
+/*
+ * Opens the device that config->stack->device names. Returns 0, or a negative errno value and
+ * one line in why (what is missing, DPDK's error code and text, what would mend it); nothing is
+ * left behind then: no thread, no XDP program, no descriptor, no hugepage.
+ * -EBUSY: another process has this interface (or queue) now. A stale XDP program of a dead
+ * melin process is removed first.
+ */
+int link_open(const struct link_config *config, struct link **link, struct link_info *info,
+	      char *why, size_t why_size);
+
+/* Stop, close, EAL cleanup, in that order. Pbufs handed out by link_receive() must be freed. */
+void link_close(struct link *link);
+
+/*
+ * In the child of fork(): lets go of this process's copies of the descriptors without touching
+ * the device or the memory that is shared with the parent. No DPDK call may follow.
+ */
+void link_abandon(struct link *link);
+
+/*
+ * Receives up to max frames (Ethernet header first, VLAN tag removed) and returns how many.
+ * Each pbuf is one reference to a received frame without a copy: freeing the last reference gives
+ * the buffer back. The frame's bytes are writable and the stack's alone. Frames of fewer bytes
+ * than their protocol needs (14, ARP 42, IPv4 34, IPv6 54) never come up.
+ */
+unsigned link_receive(struct link *link, struct pbuf **frames, unsigned max);
+
+/*
+ * Queues one frame (pbuf chain, Ethernet header first) for sending; the bytes are copied, the
+ * caller keeps its reference. 0, or -ENOBUFS when the queue is full and the device takes nothing
+ * or the pool is empty (TCP sends it again later), -EMSGSIZE.
+ */
+int link_transmit(struct link *link, struct pbuf *frame);
+
+/*
+ * Hands queued frames to the device: once per call into the stack or burst. Returns how many
+ * still wait; they go first in the next flush.
+ */
+unsigned link_flush(struct link *link);
+
+void link_counters(struct link *link, struct link_counters *counters);
+
+#endif

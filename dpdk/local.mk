@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# melin-stack.so's other half: the device (link.h) on DPDK, and the XDP program for Linux interfaces.
+
+# libbpf is what DPDK's net_af_xdp itself uses.
+LINK_LIBS = $(DPDK_LIBS) $(LIBBPF_LIBS)
+
+noinst_LTLIBRARIES += dpdk/liblink.la
+dpdk_liblink_la_SOURCES = dpdk/checksum.c dpdk/device.c dpdk/eal.c dpdk/frame.c dpdk/imports.c dpdk/interface.c \
+	dpdk/journal.c dpdk/link.c dpdk/owner.c dpdk/port.c dpdk/quiet.c dpdk/receive.c dpdk/sizes.c \
+	dpdk/transmit.c dpdk/wait.c dpdk/words.c dpdk/xdp.c
+dpdk_liblink_la_CPPFLAGS = -D_GNU_SOURCE $(LWIP_CPPFLAGS) $(DPDK_CFLAGS) $(LIBBPF_CFLAGS)
+dpdk_liblink_la_CFLAGS = $(WARNING_CFLAGS) -fvisibility=hidden
+dpdk_liblink_la_LIBADD = $(LINK_LIBS)
+
+noinst_HEADERS += dpdk/link.h dpdk/buffer.h dpdk/checksum.h dpdk/device.h dpdk/eal.h dpdk/frame.h \
+	dpdk/imports.h dpdk/internal.h dpdk/journal.h dpdk/owner.h dpdk/quiet.h dpdk/sizes.h dpdk/words.h dpdk/xdp.h \
+	dpdk/xdp/melin_xdp.h
+
+EXTRA_DIST += dpdk/xdp/melin_xdp.c
+if XDP
+module_DATA += melin_xdp.o
+melin_xdp.o: dpdk/xdp/melin_xdp.c dpdk/xdp/melin_xdp.h
+	$(AM_V_GEN)$(CLANG) -target bpf -O2 -g -Wall -Wextra $(BPF_CPPFLAGS) \
+		-c $(srcdir)/dpdk/xdp/melin_xdp.c -o $@
+CLEANFILES += melin_xdp.o
+endif

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * See owner.h. Descriptors are handled by raw system calls here: the program's close() and dup()
+ * may be wrappers (libmelin.so's own), and those keep account of the program's table only.
+ */
+#include "owner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "journal.h"
+#include "stack/kernel.h"
+
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE (1U << 1)
+#endif
+
+/* Numbers for DPDK: a start opens below 40, and there are more with more queues. */
+#define RANGE 256
+
+/* Numbers stay below this even if the limit is higher: the kernel's table is an array. */
+#define BASE_MAX 3840
+
+/* Reserved behind the last one in use, for what DPDK opens and closes in passing. */
+#define SPARE 24
+
+/* Of a small limit the program may need every number. */
+#define LIMIT_MIN 512
+
+struct owner {
+	pthread_t thread;
+	/* The mutex protects the three below; changed is signalled with each change of them. */
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	void (*work)(void *argument);
+	void *argument;
+	bool stop;
+
+	/* Set before the thread starts or by it before its first work. */
+	bool own_table;
+	int base;	/* the first of DPDK's numbers; 0 in the program's table */
+	int channel[2]; /* program's end, thread's end; -1 */
+
+	/* Program's side only. */
+	bool given[RANGE]; /* base + i is open in the program's table, by us */
+};
+
+/* As syscall(2), which is libmelin.so's and would look into the program's table. */
+static long raw(long number, long a, long b, long c)
+{
+	long result = kernel_call(number, a, b, c, 0);
+
+	if (result >= 0)
+		return result;
+	errno = (int)-result;
+	return -1;
+}
+
+static void raw_close(int descriptor)
+{
+	raw(SYS_close, descriptor, 0, 0);
+}
+
+static bool is_open(int descriptor)
+{
+	return raw(SYS_fcntl, descriptor, F_GETFD, 0) >= 0;
+}
+
+/* The first of RANGE unused numbers close to the limit, or 0. */
+static int choose_base(void)
+{
+	struct rlimit limit;
+	int base, i;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < LIMIT_MIN)
+		return 0;
+	base = limit.rlim_cur < BASE_MAX + RANGE ? (int)limit.rlim_cur - RANGE : BASE_MAX;
+	for (i = 0; i < RANGE; i++) {
+		if (is_open(base + i))
+			return 0;
+	}
+	return base;
+}
+
+/*
+ * On the thread: leaves the program's table with nothing but the channel, moves that to the base
+ * and fills all numbers below with the read end of a pipe that nobody writes to.
+ */
+static int leave_table(struct owner *owner)
+{
+	int channel = owner->channel[1], ends[2] = { -1, -1 }, filler;
+
+	if (raw(SYS_close_range, channel + 1, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+		return -errno;
+	if (channel > 0)
+		raw(SYS_close_range, 0, channel - 1, 0);
+	owner->channel[1] = (int)raw(SYS_fcntl, channel, F_DUPFD_CLOEXEC, owner->base);
+	raw_close(channel);
+	if (owner->channel[1] < 0 || raw(SYS_pipe2, (long)ends, O_CLOEXEC, 0) < 0)
+		return -errno;
+	raw_close(ends[1]);
+	do {
+		filler = (int)raw(SYS_fcntl, ends[0], F_DUPFD_CLOEXEC, 0);
+	} while (filler >= 0 && filler < owner->base);
+	if (filler < 0)
+		return -errno;
+	raw_close(filler);
+	return 0;
+}
+
+static void *thread_main(void *argument)
+{
+	struct owner *owner = argument;
+
+	pthread_setname_np(pthread_self(), "melin-dpdk");
+	pthread_mutex_lock(&owner->mutex);
+	while (!owner->stop) {
+		if (owner->work) {
+			owner->work(owner->argument);
+			owner->work = NULL;
+			pthread_cond_broadcast(&owner->changed);
+		} else {
+			pthread_cond_wait(&owner->changed, &owner->mutex);
+		}
+	}
+	pthread_mutex_unlock(&owner->mutex);
+	return NULL;
+}
+
+void owner_run(struct owner *owner, void (*work)(void *argument), void *argument)
+{
+	pthread_mutex_lock(&owner->mutex);
+	owner->work = work;
+	owner->argument = argument;
+	pthread_cond_broadcast(&owner->changed);
+	while (owner->work)
+		pthread_cond_wait(&owner->changed, &owner->mutex);
+	pthread_mutex_unlock(&owner->mutex);
+}
+
+static void leave_table_work(void *argument)
+{
+	struct owner *owner = argument;
+	int error = leave_table(owner);
+
+	if (error == 0)
+		return;
+	/* The thread may be left without a usable table: the caller starts another. */
+	owner->own_table = false;
+	journal_add(STACK_LOG_DEBUG, "no descriptor table of its own for DPDK: %s",
+		    strerrordesc_np(-error));
+}
+
+static int start_thread(struct owner *owner)
+{
+	sigset_t all, program;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &program);
+	error = pthread_create(&owner->thread, NULL, thread_main, owner);
+	pthread_sigmask(SIG_SETMASK, &program, NULL);
+	return -error;
+}
+
+static void end_thread(struct owner *owner)
+{
+	pthread_mutex_lock(&owner->mutex);
+	owner->stop = true;
+	pthread_cond_broadcast(&owner->changed);
+	pthread_mutex_unlock(&owner->mutex);
+	pthread_join(owner->thread, NULL);
+	owner->stop = false;
+}
+
+/* Gives the thread its own table; if that fails it is replaced by one in the program's. */
+static int give_table(struct owner *owner)
+{
+	int program_end;
+
+	owner->base = choose_base();
+	if (owner->base == 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, owner->channel) < 0)
+		return 0;
+	owner->channel[0] = kernel_hide(owner->channel[0]);
+	program_end = owner->channel[1];
+	owner->own_table = true;
+	owner_run(owner, leave_table_work, owner);
+	raw_close(program_end);
+	if (owner->own_table)
+		return 0;
+	raw_close(owner->channel[0]);
+	owner->channel[0] = owner->channel[1] = -1;
+	owner->base = 0;
+	end_thread(owner);
+	return start_thread(owner);
+}
+
+int owner_start(bool own_table, struct owner **result)
+{
+	struct owner *owner = calloc(1, sizeof(*owner));
+	int error;
+
+	if (!owner)
+		return -ENOMEM;
+	pthread_mutex_init(&owner->mutex, NULL);
+	pthread_cond_init(&owner->changed, NULL);
+	owner->channel[0] = owner->channel[1] = -1;
+	error = start_thread(owner);
+	if (error == 0 && own_table)
+		error = give_table(owner);
+	if (error) {
+		free(owner);
+		return error;
+	}
+	*result = owner;
+	return 0;
+}
+
+bool owner_has_table(const struct owner *owner)
+{
+	return owner->own_table;
+}
+
+/* ---- descriptors for the program ---- */
+
+struct offer {
+	struct owner *owner;
+	bool (*wanted)(int descriptor);
+	bool open[RANGE];
+	int error;
+};
+
+/* A descriptor travels with the number that it has on the other side. */
+static int send_descriptor(int channel, int descriptor)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				  .cmsg_level = SOL_SOCKET,
+				  .cmsg_type = SCM_RIGHTS } };
+	struct iovec iov = { .iov_base = &descriptor, .iov_len = sizeof(descriptor) };
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+
+	memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(descriptor));
+	return raw(SYS_sendmsg, channel, (long)&message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno
+											  : 0;
+}
+
+/* Returns 1 and both numbers, 0 when nothing waits, or a negative errno value. */
+static int receive_descriptor(int channel, int *descriptor, int *number)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { .iov_base = number, .iov_len = sizeof(*number) };
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+
+	if (raw(SYS_recvmsg, channel, (long)&message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	if (message.msg_controllen < sizeof(control.header))
+		return -EMFILE; /* no room for it in the program's table */
+	memcpy(descriptor, CMSG_DATA(&control.header), sizeof(*descriptor));
+	return 1;
+}
+
+static void offer_work(void *argument)
+{
+	struct offer *offer = argument;
+	struct owner *owner = offer->owner;
+	int i;
+
+	for (i = 0; i < RANGE; i++) {
+		int descriptor = owner->base + i;
+
+		offer->open[i] = is_open(descriptor);
+		if (!offer->open[i] || descriptor == owner->channel[1] || owner->given[i] ||
+		    !offer->wanted(descriptor))
+			continue;
+		offer->error = send_descriptor(owner->channel[1], descriptor);
+		if (offer->error)
+			return;
+	}
+}
+
+/* Puts a descriptor at DPDK's number in the program's table, where that is still unused. */
+static int place(struct owner *owner, int descriptor, int number)
+{
+	int index = number - owner->base;
+
+	if (is_open(number))
+		return -EBUSY;
+	if (raw(SYS_dup3, descriptor, number, O_CLOEXEC) < 0)
+		return -errno;
+	owner->given[index] = true;
+	return 0;
+}
+
+static int take_offered(struct owner *owner)
+{
+	int descriptor = -1, number = -1, error;
+
+	/* The channel holds a dozen or so of messages; offer_work() stops when it is full. */
+	while ((error = receive_descriptor(owner->channel[0], &descriptor, &number)) > 0) {
+		error = place(owner, descriptor, number);
+		raw_close(descriptor);
+		if (error)
+			return error;
+	}
+	return error;
+}
+
+/* What DPDK has open, and what it may open next, must not become a number of the program's. */
+static void reserve(struct owner *owner, const struct offer *offer)
+{
+	int i, last = 0, ends[2];
+
+	for (i = 0; i < RANGE; i++) {
+		if (offer->open[i])
+			last = i;
+	}
+	if (raw(SYS_pipe2, (long)ends, O_CLOEXEC, 0) < 0)
+		return;
+	for (i = 0; i < RANGE && i <= last + SPARE; i++) {
+		if (!owner->given[i])
+			place(owner, ends[0], owner->base + i);
+	}
+	raw_close(ends[0]);
+	raw_close(ends[1]);
+}
+
+int owner_share(struct owner *owner, bool (*wanted)(int descriptor))
+{
+	struct offer offer = { .owner = owner, .wanted = wanted };
+	int error;
+
+	if (!owner->own_table)
+		return 0;
+	owner_run(owner, offer_work, &offer);
+	error = take_offered(owner);
+	if (offer.error || error)
+		return offer.error ? offer.error : error;
+	reserve(owner, &offer);
+	return 0;
+}
+
+void owner_visit(struct owner *owner, void (*visit)(int descriptor, void *context), void *context)
+{
+	struct rlimit limit;
+	int first = owner->base, end = first + RANGE, i;
+
+	if (!owner->own_table) {
+		end = BASE_MAX;
+		if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < BASE_MAX)
+			end = (int)limit.rlim_cur;
+	}
+	for (i = first; i < end; i++) {
+		if (is_open(i))
+			visit(i, context);
+	}
+}
+
+void owner_abandon(struct owner *owner)
+{
+	int i;
+
+	for (i = 0; i < RANGE; i++) {
+		if (owner->given[i])
+			raw_close(owner->base + i);
+	}
+	if (owner->channel[0] >= 0)
+		raw_close(owner->channel[0]);
+	if (!owner->own_table && owner->channel[1] >= 0)
+		raw_close(owner->channel[1]);
+	free(owner);
+}
+
+void owner_stop(struct owner *owner)
+{
+	end_thread(owner);
+	owner_abandon(owner);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The thread that owns DPDK. rte_eal_init() pins its caller, DPDK's threads inherit the caller's
+ * signal mask, and its libraries open descriptors, so all of DPDK's control calls run here and
+ * never on a thread of the program.
+ *
+ * The thread has every signal blocked and, where the kernel can do it (close_range(2) with
+ * CLOSE_RANGE_UNSHARE, Linux 5.9), a descriptor table of its own, whose low numbers are
+ * taken. So what DPDK opens has high numbers and is not in the program's table at all; what the
+ * program's threads need to handle frames is then given to them under the same number, and the
+ * numbers in between are reserved. The low numbers stay the program's: a program that says
+ * dup2(fd, 7) without looking does not hit DPDK. Nor can DPDK or a library below it write to the
+ * program's standard streams.
+ */
+#ifndef MELIN_OWNER_H
+#define MELIN_OWNER_H
+
+#include <stdbool.h>
+
+struct owner;
+
+/* own_table: try for a descriptor table of its own. 0 or a negative errno value. */
+int owner_start(bool own_table, struct owner **owner);
+
+/* Whether it has got one. */
+bool owner_has_table(const struct owner *owner);
+
+/* Runs work(argument) on the thread and waits for it. */
+void owner_run(struct owner *owner, void (*work)(void *argument), void *argument);
+
+/*
+ * Gives the program's table those of DPDK's descriptors for which wanted() is true, and reserves
+ * the other numbers. Without a table of its own: does nothing. 0 or a negative errno value.
+ */
+int owner_share(struct owner *owner, bool (*wanted)(int descriptor));
+
+/* Calls visit() for each open descriptor that may be DPDK's, in the caller's table. */
+void owner_visit(struct owner *owner, void (*visit)(int descriptor, void *context), void *context);
+
+/* Ends the thread and closes what was given to the program's table. */
+void owner_stop(struct owner *owner);
+
+/* In a forked child: closes its copies of what was given; the thread is not there. */
+void owner_abandon(struct owner *owner);
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * See quiet.h. Each function here stands in for what one library of DPDK imports:
+ *
+ *  openlog      DPDK takes over syslog's identification, which is the program's.
+ *  printf, ...  DPDK answers an argument that it does not know with its whole usage text on
+ *               standard output, which is the program's.
+ *  dlopen       DPDK asks by it whether it is linked as a shared library, and if so loads every
+ *               driver of its folder: 128 libraries, 40 ms. If the driver is known, it alone is
+ *               loaded here.
+ *  nanosleep    measuring the processor's clock takes 100 ms; 5 ms are exact to the 10 MHz to which
+ *               DPDK rounds.
+ *  memfd_create without hugepages DPDK's memory is a file that others can map. Memory of our own
+ *               can have transparent huge pages: it is there faster and is faster.
+ *  sigaction    (net_tap) it has a real-time signal sent to the process for every frame, and looks
+ *               for frames only after one: the program's calls would be interrupted, and a program
+ *               that blocks signals would get no frames. Told that all signals are taken, it
+ *               always looks.
+ *  bpf_xdp_attach, bpf_xdp_detach (net_af_xdp) leave the XDP program on the interface when the
+ *               process is killed.
+ */
+#include "quiet.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
+
+#include "device.h"
+#include "imports.h"
+#include "journal.h"
+
+#define CALIBRATION_NS	     100000000
+#define CALIBRATION_SHORT_NS 5000000
+#define VERSION_LENGTH	     16
+
+static const char eal[] = "librte_eal.so";
+
+/* The one interface that has a bpf_link. On the thread that owns DPDK only. */
+static int attachment = -1, attached_ifindex;
+
+static void quiet_openlog(const char *identification, int options, int facility)
+{
+	(void)identification;
+	(void)options;
+	(void)facility;
+}
+
+static void quiet_closelog(void)
+{
+}
+
+static int quiet_printf(const char *format, ...)
+{
+	(void)format;
+	return 0;
+}
+
+static int quiet_printf_chk(int flag, const char *format, ...)
+{
+	(void)flag;
+	(void)format;
+	return 0;
+}
+
+static int quiet_puts(const char *text)
+{
+	(void)text;
+	return 0;
+}
+
+static int quiet_putchar(int character)
+{
+	return character;
+}
+
+static void *quiet_dlopen(const char *name, int flags)
+{
+	return flags & RTLD_NOLOAD ? NULL : dlopen(name, flags);
+}
+
+static int quiet_nanosleep(const struct timespec *time, struct timespec *rest)
+{
+	const struct timespec short_time = { .tv_nsec = CALIBRATION_SHORT_NS };
+
+	if (time->tv_sec == 0 && time->tv_nsec == CALIBRATION_NS)
+		time = &short_time;
+	return nanosleep(time, rest);
+}
+
+static int quiet_memfd_create(const char *name, unsigned flags)
+{
+	if (strcmp(name, "nohuge") != 0)
+		return memfd_create(name, flags);
+	errno = ENOSYS;
+	return -1;
+}
+
+static int quiet_sigaction(int number, const struct sigaction *action, struct sigaction *old)
+{
+	(void)number;
+	if (old) {
+		memset(old, 0, sizeof(*old));
+		old->sa_handler = SIG_IGN;
+	}
+	return action ? -1 : 0;
+}
+
+static int quiet_xdp_attach(int ifindex, int program, __u32 flags,
+			    const struct bpf_xdp_attach_opts *options)
+{
+	int link = -1;
+
+	if (program >= 0 && attachment < 0)
+		link = bpf_link_create(program, ifindex, BPF_XDP, NULL);
+	if (link < 0)
+		return bpf_xdp_attach(ifindex, program, flags, options);
+	attachment = link;
+	attached_ifindex = ifindex;
+	return 0;
+}
+
+static int quiet_xdp_detach(int ifindex, __u32 flags, const struct bpf_xdp_attach_opts *options)
+{
+	if (attachment < 0 || ifindex != attached_ifindex)
+		return bpf_xdp_detach(ifindex, flags, options);
+	close(attachment);
+	attachment = -1;
+	return 0;
+}
+
+static void replace(const char *library, const char *symbol, void *function)
+{
+	if (imports_replace(library, symbol, function) < 0)
+		journal_add(STACK_LOG_DEBUG, "%s does not import %s", library, symbol);
+}
+
+/* The version of the DPDK that is here, as file names have it (".23"). */
+static int find_version(struct dl_phdr_info *info, size_t size, void *context)
+{
+	const char *slash = strrchr(info->dlpi_name, '/');
+	const char *name = slash ? slash + 1 : info->dlpi_name;
+
+	(void)size;
+	if (strncmp(name, eal, sizeof(eal) - 1) != 0)
+		return 0;
+	snprintf(context, VERSION_LENGTH, "%s", name + sizeof(eal) - 1);
+	return 1;
+}
+
+static bool load(const char *library)
+{
+	char version[VERSION_LENGTH], name[DEVICE_NAME_MAX + VERSION_LENGTH];
+
+	if (!dl_iterate_phdr(find_version, version))
+		return false;
+	snprintf(name, sizeof(name), "%s%s", library, version);
+	if (dlopen(name, RTLD_NOW | RTLD_LOCAL))
+		return true;
+	journal_add(STACK_LOG_DEBUG, "%s", dlerror());
+	return false;
+}
+
+static void quiet_driver(const struct quiet *quiet)
+{
+	const char *library = quiet->library;
+
+	if (strcmp(library, DEVICE_XDP_LIBRARY) == 0) {
+		replace(library, "bpf_xdp_attach", (void *)quiet_xdp_attach);
+		replace(library, "bpf_xdp_detach", (void *)quiet_xdp_detach);
+	} else if (strcmp(library, DEVICE_TAP_LIBRARY) == 0) {
+		replace(library, "sigaction", (void *)quiet_sigaction);
+	}
+	if (!quiet->search)
+		replace(eal, "dlopen", (void *)quiet_dlopen);
+}
+
+void quiet_prepare(const struct quiet *quiet)
+{
+	replace(eal, "openlog", (void *)quiet_openlog);
+	replace(eal, "closelog", (void *)quiet_closelog);
+	/* Whichever of the two the compiler of that DPDK chose. */
+	if (imports_replace(eal, "__printf_chk", (void *)quiet_printf_chk) < 0)
+		replace(eal, "printf", (void *)quiet_printf);
+	replace(eal, "puts", (void *)quiet_puts);
+	replace(eal, "putchar", (void *)quiet_putchar);
+	if (quiet->library && load(quiet->library) && load("librte_mempool_ring.so") &&
+	    load("librte_mempool_stack.so"))
+		quiet_driver(quiet);
+	if (quiet->software)
+		replace(eal, "nanosleep", (void *)quiet_nanosleep);
+	if (quiet->private_memory)
+		replace(eal, "memfd_create", (void *)quiet_memfd_create);
+}

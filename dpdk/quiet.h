@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Keeps DPDK's start from what a guest in somebody else's process must not do, or has no time for,
+ * and has no option against.
+ */
+#ifndef MELIN_QUIET_H
+#define MELIN_QUIET_H
+
+#include <stdbool.h>
+
+struct quiet {
+	const char *library; /* of the driver, NULL if it is not known */
+	bool search;	     /* other drivers are needed too: all of the driver folder */
+	bool software;	     /* no network card: nobody needs the delays of hardware */
+	bool private_memory; /* nobody else maps DPDK's memory */
+};
+
+/* Before rte_eal_init(). What cannot be replaced stays as DPDK does it. */
+void quiet_prepare(const struct quiet *quiet);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A Linux interface for AF_XDP: whether it can be used and by whom, and the XDP program on it (its
+ * text is xdp/melin_xdp.c). Frames and sockets are DPDK's net_af_xdp.
+ */
+#ifndef MELIN_XDP_INTERFACE_H
+#define MELIN_XDP_INTERFACE_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "owner.h"
+#include "stack/stack.h"
+
+#define XDP_DESCRIPTORS_MAX 160 /* a socket for each of 64 queues, maps, a program, their BTF */
+
+struct xdp {
+	char name[IF_NAMESIZE];
+	int ifindex;
+	unsigned mtu;
+	unsigned channels;	 /* queue pairs that net_af_xdp can have */
+	unsigned receive_queues; /* that the interface really has */
+	bool is_virtual;	 /* veth and the like: no hardware, frames are copied */
+	int lock;		 /* a name that one process at a time can have; -1 */
+	unsigned descriptor_count;
+	int descriptors[XDP_DESCRIPTORS_MAX]; /* that the driver leaves open */
+};
+
+/*
+ * Looks at the interface and takes it for this process. 0, or a negative errno value and one line
+ * in why: -ENODEV, -EPERM, -EBUSY (another process has it, or a foreign XDP program),
+ * -EADDRINUSE (an address of the stack's is the kernel's). On a program thread.
+ */
+int xdp_claim(struct xdp *xdp, const char *name, const struct stack_config *config, char *why,
+	      size_t why_size);
+void xdp_release(struct xdp *xdp);
+
+/* Whether this process may lock the memory that each queue shares with the kernel: 0 or -EPERM. */
+int xdp_check_memory(const struct xdp *xdp, size_t memory, unsigned queues, char *why,
+		     size_t why_size);
+
+/*
+ * After the driver has loaded the program: tells it the stack's addresses and VLAN. On the owner's
+ * thread.
+ */
+int xdp_configure(struct xdp *xdp, struct owner *owner, const struct stack_config *config,
+		  char *why, size_t why_size);
+
+/* Closes what the driver leaves open. On the owner's thread. */
+void xdp_close_descriptors(struct xdp *xdp);
+
+#endif
