@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Interposed: closing, duplicating and controlling descriptors.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sockios.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+
+#include "config.h"
+#include "epoll.h"
+#include "memory.h"
+#include "result.h"
+#include "socket.h"
+#include "symbols.h"
+
+INTERPOSED int close(int descriptor)
+{
+	if (__builtin_expect(!descriptor_known(descriptor), 1))
+		return libc()->close(descriptor);
+	if (descriptor_private(descriptor)) {
+		errno = EBADF; /* melin's own: for the program there is no such descriptor */
+		return -1;
+	}
+	/* First the table: once the kernel has it back, the number can be anybody's. */
+	descriptor_remove(descriptor);
+	return libc()->close(descriptor);
+}
+
+/*
+ * Closes a range around melin's own descriptors. With CLOSE_RANGE_CLOEXEC nothing is closed now;
+ * melin's own are close-on-exec anyway.
+ */
+INTERPOSED int close_range(unsigned first, unsigned last, int flags)
+{
+	unsigned from = first, highest;
+
+	if (!config_active() || first > last || (flags & (int)CLOSE_RANGE_CLOEXEC))
+		return libc()->close_range(first, last, flags);
+	highest = (unsigned)descriptor_highest();
+	for (unsigned each = first; each <= last && each <= highest; each++) {
+		if (!descriptor_known((int)each))
+			continue;
+		if (!descriptor_private((int)each)) {
+			descriptor_remove((int)each);
+			continue;
+		}
+		if (from < each && libc()->close_range(from, each - 1, flags) < 0)
+			return -1;
+		from = each + 1;
+	}
+	return from <= last ? libc()->close_range(from, last, flags) : 0;
+}
+
+INTERPOSED void closefrom(int first)
+{
+	if (!config_active())
+		libc()->closefrom(first);
+	else
+		close_range(first < 0 ? 0 : (unsigned)first, ~0u, 0);
+}
+
+/* The new number means what the old one means. */
+static int duplicated(int descriptor, int duplicate)
+{
+	struct object *object;
+
+	if (duplicate < 0 || !descriptor_known(descriptor))
+		return duplicate;
+	object = descriptor_get(descriptor);
+	if (!object || object->kind == OBJECT_PRIVATE)
+		return duplicate;
+	descriptor_install(duplicate, object);
+	object_put(object);
+	return duplicate;
+}
+
+INTERPOSED int dup(int descriptor)
+{
+	if (descriptor_private(descriptor)) {
+		errno = EBADF;
+		return -1;
+	}
+	return duplicated(descriptor, libc()->dup(descriptor));
+}
+
+static int dup_over(int descriptor, int target, int flags, bool is_dup3)
+{
+	if (descriptor_private(descriptor) || descriptor_private(target)) {
+		errno = EBADF;
+		return -1;
+	}
+	if (descriptor == target || (!descriptor_known(descriptor) && !descriptor_known(target)))
+		return is_dup3 ? libc()->dup3(descriptor, target, flags)
+			       : libc()->dup2(descriptor, target);
+	/* Only if the duplication is going to succeed may the target be forgotten. */
+	if (libc()->fcntl(descriptor, F_GETFD, 0L) < 0)
+		return -1;
+	if (flags & ~O_CLOEXEC) {
+		errno = EINVAL;
+		return -1;
+	}
+	descriptor_remove(target);
+	return duplicated(descriptor, is_dup3 ? libc()->dup3(descriptor, target, flags)
+					      : libc()->dup2(descriptor, target));
+}
+
+INTERPOSED int dup2(int descriptor, int target)
+{
+	return dup_over(descriptor, target, 0, false);
+}
+
+INTERPOSED int dup3(int descriptor, int target, int flags)
+{
+	return dup_over(descriptor, target, flags, true);
+}
+
+/*
+ * O_NONBLOCK of a stack socket is kept in the object as well, since every call asks for it; a
+ * dual listener's twin has it always, whatever the program set.
+ */
+static int set_flags(struct socket *socket, int descriptor, long flags)
+{
+	bool forced = socket->dual && atomic_load(&socket->state) == SOCKET_LISTENER;
+	int result = libc()->fcntl(descriptor, F_SETFL, forced ? flags | O_NONBLOCK : flags);
+
+	if (result >= 0)
+		atomic_store(&socket->nonblocking, (flags & O_NONBLOCK) != 0);
+	return result;
+}
+
+static int get_flags(struct socket *socket, int descriptor)
+{
+	int flags = libc()->fcntl(descriptor, F_GETFL, 0L);
+
+	if (flags < 0 || atomic_load(&socket->state) == SOCKET_PENDING)
+		return flags;
+	return (flags & ~O_NONBLOCK) | (atomic_load(&socket->nonblocking) ? O_NONBLOCK : 0);
+}
+
+static int control_descriptor(int descriptor, int command, long argument)
+{
+	struct socket *socket;
+	int result;
+
+	if (descriptor_private(descriptor)) {
+		errno = EBADF;
+		return -1;
+	}
+	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+		return duplicated(descriptor, libc()->fcntl(descriptor, command, argument));
+	if (command != F_SETFL && command != F_GETFL)
+		return libc()->fcntl(descriptor, command, argument);
+	socket = socket_get(descriptor);
+	if (!socket)
+		return libc()->fcntl(descriptor, command, argument);
+	result = command == F_SETFL ? set_flags(socket, descriptor, argument)
+				    : get_flags(socket, descriptor);
+	socket_put(socket);
+	return result;
+}
+
+/* Every argument that fcntl(2) and ioctl(2) can have fits a long, and so does the lack of one. */
+static inline long only_argument(va_list arguments)
+{
+	return va_arg(arguments, long);
+}
+
+INTERPOSED int fcntl(int descriptor, int command, ...)
+{
+	va_list arguments;
+	long argument;
+
+	va_start(arguments, command);
+	argument = only_argument(arguments);
+	va_end(arguments);
+	if (!descriptor_known(descriptor))
+		return libc()->fcntl(descriptor, command, argument);
+	return control_descriptor(descriptor, command, argument);
+}
+
+INTERPOSED int fcntl64(int descriptor, int command, ...)
+{
+	va_list arguments;
+	long argument;
+
+	va_start(arguments, command);
+	argument = only_argument(arguments);
+	va_end(arguments);
+	if (!descriptor_known(descriptor))
+		return libc()->fcntl64(descriptor, command, argument);
+	return control_descriptor(descriptor, command, argument);
+}
+
+/* 0 or -errno; -ENOTTY: the twin knows. */
+static int control_socket(struct socket *socket, int descriptor, unsigned long request, int *value)
+{
+	const struct instance *instance = socket_instance(socket);
+	bool connection = atomic_load(&socket->state) == SOCKET_CONNECTION;
+	int flags;
+
+	switch (request) {
+	case FIONBIO:
+		if (!memory_readable(value, sizeof(*value)))
+			return -EFAULT;
+		flags = get_flags(socket, descriptor);
+		if (flags < 0)
+			return -errno;
+		flags = *value ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+		return set_flags(socket, descriptor, flags) < 0 ? -errno : 0;
+	case FIONREAD:
+		if (!connection || !instance)
+			return -ENOTTY;
+		if (!memory_writable(value, sizeof(*value)))
+			return -EFAULT;
+		*value = (int)instance->operations->readable(socket->handle);
+		return 0;
+	case SIOCOUTQ:
+		if (!connection || !instance)
+			return -ENOTTY;
+		if (!memory_writable(value, sizeof(*value)))
+			return -EFAULT;
+		*value = (int)instance->operations->unsent(socket->handle);
+		return 0;
+	case SIOCATMARK:
+		if (!memory_writable(value, sizeof(*value)))
+			return -EFAULT;
+		*value = 0; /* no urgent data: see LIMITS in libmelin(7) */
+		return 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
+INTERPOSED int sockatmark(int descriptor)
+{
+	int mark;
+
+	if (!descriptor_known(descriptor))
+		return libc()->sockatmark(descriptor);
+	return ioctl(descriptor, SIOCATMARK, &mark) < 0 ? -1 : mark;
+}
+
+INTERPOSED int ioctl(int descriptor, unsigned long request, ...)
+{
+	struct socket *socket = socket_get(descriptor);
+	va_list arguments;
+	long argument;
+	int result = -ENOTTY;
+
+	va_start(arguments, request);
+	argument = only_argument(arguments);
+	va_end(arguments);
+	if (!socket)
+		return libc()->ioctl(descriptor, request, argument);
+	result = control_socket(socket, descriptor, request, (int *)argument);
+	socket_put(socket);
+	if (result == -ENOTTY)
+		return libc()->ioctl(descriptor, request, argument);
+	return (int)as_libc(result);
+}
+
+INTERPOSED_ALIAS(close, __close);
+INTERPOSED_ALIAS(dup2, __dup2);
+INTERPOSED_ALIAS(fcntl, __fcntl);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Interposed: the ways to set a signal handler. See signals.h for why.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "config.h"
+#include "result.h"
+#include "signals.h"
+#include "symbols.h"
+
+INTERPOSED int sigaction(int number, const struct sigaction *action, struct sigaction *old)
+{
+	if (!config_active())
+		return libc()->sigaction(number, action, old);
+	return (int)as_libc(signals_action(number, action, old));
+}
+
+/* Signals that siginterrupt(3) has asked to interrupt; signal(3) looks at it, as libc's does. */
+static sigset_t interrupting;
+
+static signal_handler set_handler(int number, signal_handler handler, int flags)
+{
+	struct sigaction action = { .sa_handler = handler, .sa_flags = flags }, old;
+
+	if (handler == SIG_ERR) {
+		errno = EINVAL;
+		return SIG_ERR;
+	}
+	sigemptyset(&action.sa_mask);
+	if (!(flags & (int)SA_RESETHAND))
+		sigaddset(&action.sa_mask, number);
+	if (sigaction(number, &action, &old) < 0)
+		return SIG_ERR;
+	return old.sa_handler;
+}
+
+INTERPOSED signal_handler signal(int number, signal_handler handler)
+{
+	if (!config_active())
+		return libc()->signal(number, handler);
+	return set_handler(number, handler,
+			   sigismember(&interrupting, number) == 1 ? 0 : SA_RESTART);
+}
+
+INTERPOSED signal_handler __sysv_signal(int number, signal_handler handler)
+{
+	if (!config_active())
+		return libc()->__sysv_signal(number, handler);
+	return set_handler(number, handler, (int)(SA_RESETHAND | SA_NODEFER));
+}
+
+INTERPOSED int siginterrupt(int number, int interrupts)
+{
+	struct sigaction action;
+
+	if (!config_active())
+		return libc()->siginterrupt(number, interrupts);
+	if (sigaction(number, NULL, &action) < 0)
+		return -1;
+	if (interrupts) {
+		sigaddset(&interrupting, number);
+		action.sa_flags &= ~SA_RESTART;
+	} else {
+		sigdelset(&interrupting, number);
+		action.sa_flags |= SA_RESTART;
+	}
+	return sigaction(number, &action, NULL);
+}
+
+INTERPOSED_ALIAS(sigaction, __sigaction);

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Interposed: making, naming, connecting and configuring sockets. Thin: what they mean is in
+ * flow.c, socket.c, transfer.c and options.c.
+ */
+#include "config.h"
+#include "flow.h"
+#include "options.h"
+#include "result.h"
+#include "socket.h"
+#include "symbols.h"
+
+INTERPOSED int socket(int domain, int type, int protocol)
+{
+	int descriptor = libc()->socket(domain, type, protocol);
+
+	if (descriptor >= 0 && config_active() && socket_candidate(domain, type, protocol))
+		socket_created(descriptor, domain);
+	return descriptor;
+}
+
+INTERPOSED int bind(int descriptor, const struct sockaddr *local, socklen_t length)
+{
+	int result;
+
+	if (descriptor_known(descriptor) && flow_bind(descriptor, local, length, &result))
+		return (int)as_libc(result);
+	return libc()->bind(descriptor, local, length);
+}
+
+INTERPOSED int listen(int descriptor, int backlog)
+{
+	int result;
+
+	if (config_active() && flow_listen(descriptor, backlog, &result))
+		return (int)as_libc(result);
+	return libc()->listen(descriptor, backlog);
+}
+
+INTERPOSED int connect(int descriptor, const struct sockaddr *remote, socklen_t length)
+{
+	int result;
+
+	if (config_active() && flow_connect(descriptor, remote, length, &result))
+		return (int)as_libc(result);
+	return libc()->connect(descriptor, remote, length);
+}
+
+static int accept_flags(struct socket *socket, int descriptor, struct sockaddr *peer,
+			socklen_t *length, int flags)
+{
+	int result;
+
+	if (atomic_load(&socket->state) == SOCKET_PENDING)
+		flow_first_use_all();
+	if (atomic_load(&socket->state) == SOCKET_KERNEL)
+		result = libc()->accept4(descriptor, peer, length, flags);
+	else
+		result = (int)as_libc(socket_accept(socket, descriptor, peer, length, flags));
+	socket_put(socket);
+	return result;
+}
+
+INTERPOSED int accept(int descriptor, struct sockaddr *peer, socklen_t *length)
+{
+	struct socket *socket = socket_get(descriptor);
+
+	if (!socket)
+		return libc()->accept(descriptor, peer, length);
+	return accept_flags(socket, descriptor, peer, length, 0);
+}
+
+INTERPOSED int accept4(int descriptor, struct sockaddr *peer, socklen_t *length, int flags)
+{
+	struct socket *socket = socket_get(descriptor);
+
+	if (!socket)
+		return libc()->accept4(descriptor, peer, length, flags);
+	return accept_flags(socket, descriptor, peer, length, flags);
+}
+
+INTERPOSED int shutdown(int descriptor, int how)
+{
+	struct socket *socket = socket_get(descriptor);
+	int result;
+
+	if (!socket)
+		return libc()->shutdown(descriptor, how);
+	result = (int)as_libc(socket_shutdown(socket, descriptor, how));
+	socket_put(socket);
+	return result;
+}
+
+INTERPOSED int getsockname(int descriptor, struct sockaddr *name, socklen_t *length)
+{
+	struct socket *socket = socket_get(descriptor);
+	int result;
+
+	if (!socket)
+		return libc()->getsockname(descriptor, name, length);
+	result = (int)as_libc(socket_name(socket, descriptor, false, name, length));
+	socket_put(socket);
+	return result;
+}
+
+INTERPOSED int getpeername(int descriptor, struct sockaddr *name, socklen_t *length)
+{
+	struct socket *socket = socket_get(descriptor);
+	int result;
+
+	if (!socket)
+		return libc()->getpeername(descriptor, name, length);
+	result = (int)as_libc(socket_name(socket, descriptor, true, name, length));
+	socket_put(socket);
+	return result;
+}
+
+INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, socklen_t *length)
+{
+	struct socket *socket = socket_get(descriptor);
+	int result;
+
+	if (!socket)
+		return libc()->getsockopt(descriptor, level, name, value, length);
+	result = (int)as_libc(options_get(socket, descriptor, level, name, value, length));
+	socket_put(socket);
+	return result;
+}
+
+INTERPOSED int setsockopt(int descriptor, int level, int name, const void *value, socklen_t length)
+{
+	struct socket *socket = socket_get_any(descriptor);
+	int result;
+
+	if (!socket)
+		return libc()->setsockopt(descriptor, level, name, value, length);
+	result = (int)as_libc(options_set(socket, descriptor, level, name, value, length));
+	socket_put(socket);
+	return result;
+}
+
+INTERPOSED_ALIAS(connect, __connect);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The MELIN_ environment variables: read once when the library is loaded, checked, and from then
+ * on constant. A mistake in them is the user's: it is reported by name on standard error and the
+ * process ends with status 2 before the program runs. Not for what the machine lacks: that is
+ * found out when a stack starts.
+ */
+#ifndef MELIN_CONFIG_H
+#define MELIN_CONFIG_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "preload/rules.h"
+#include "stack/stack.h"
+
+#define CONFIG_SPIN_MAX	   UINT_MAX /* MELIN_SPIN_US=max: a waiting call never sleeps */
+#define CONFIG_EXIT_STATUS 2
+
+/* Strings are copies: programs overwrite their environment (setproctitle). */
+struct config {
+	struct rule_list flows;	   /* MELIN_FLOWS */
+	struct stack_config stack; /* all but module_directory, which is the loader's to know */
+	unsigned spin_us;	   /* MELIN_SPIN_US; CONFIG_SPIN_MAX: no limit */
+	unsigned linger_ms;	   /* MELIN_LINGER_MS */
+	bool required;		   /* MELIN_REQUIRED */
+	enum stack_log_level log_level;
+	char *log_file; /* NULL: standard error */
+};
+
+/*
+ * Reads and checks the variables and opens the log. Called once, by the library's constructor. In a
+ * program without any MELIN_ variable it looks through the environment and does nothing else; in
+ * a set-user-ID program not even that, and the library stays inactive.
+ */
+void config_load(void);
+
+/* All zero before config_load() and in a program without any MELIN_ variable. */
+const struct config *config_get(void);
+
+/* Whether there are flow rules at all. If not, every call is libc's. */
+bool config_active(void);
+
+#endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The descriptor table and the memory of its objects. Not for the objects' own behaviour, which
+ * is reached through object_closed() and object_destroy() of each kind.
+ */
+#include "descriptors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "epoll.h"
+#include "socket.h"
+#include "signals.h"
+#include "symbols.h"
+#include "stack/kernel.h"
+
+_Atomic(struct object *) descriptor_table[DESCRIPTOR_LIMIT];
+
+/* All private descriptors share this one; its counts are never looked at. */
+static struct object private_object = { .references = 1, .kind = OBJECT_PRIVATE };
+
+/* Highest number that was ever in the table: bounds the walks over it. */
+static _Atomic int highest_known;
+
+/* Protects free_list. Innermost: nothing is called while it is held. */
+static pthread_mutex_t free_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct object *free_list[OBJECT_PRIVATE];
+
+void *object_allocate(enum object_kind kind, size_t size)
+{
+	struct object *object;
+
+	guarded_lock(&free_lock);
+	object = free_list[kind];
+	if (object)
+		free_list[kind] = object->next_free;
+	guarded_unlock(&free_lock);
+	if (!object) {
+		object = calloc(1, size);
+		if (!object)
+			return NULL;
+	} else {
+		/* All but the count, which a late reader may be looking at. */
+		memset((char *)object + sizeof(object->references), 0,
+		       size - sizeof(object->references));
+	}
+	object->kind = kind;
+	atomic_store_explicit(&object->references, 1, memory_order_release);
+	return object;
+}
+
+static void object_free(struct object *object)
+{
+	guarded_lock(&free_lock);
+	object->next_free = free_list[object->kind];
+	free_list[object->kind] = object;
+	guarded_unlock(&free_lock);
+}
+
+static struct object *slot_get(_Atomic(struct object *) *slot)
+{
+	for (;;) {
+		struct object *object = atomic_load_explicit(slot, memory_order_acquire);
+		uint32_t references;
+
+		if (!object || object == &private_object)
+			return object;
+		references = atomic_load_explicit(&object->references, memory_order_relaxed);
+		do {
+			if (references == 0)
+				break;
+		} while (!atomic_compare_exchange_weak_explicit(
+			&object->references, &references, references + 1, memory_order_acquire,
+			memory_order_relaxed));
+		if (references == 0)
+			continue; /* dying: the slot has changed or is about to */
+		if (atomic_load_explicit(slot, memory_order_acquire) == object)
+			return object;
+		object_put(object); /* it was closed meanwhile, or is another one by now */
+	}
+}
+
+struct object *descriptor_get(int descriptor)
+{
+	if (!descriptor_known(descriptor))
+		return NULL;
+	return slot_get(&descriptor_table[descriptor]);
+}
+
+struct object *descriptor_get_kind(int descriptor, enum object_kind kind)
+{
+	struct object *object = descriptor_get(descriptor);
+
+	if (!object || object == &private_object)
+		return NULL;
+	if (object->kind == kind)
+		return object;
+	object_put(object);
+	return NULL;
+}
+
+void object_put(struct object *object)
+{
+	if (object == &private_object)
+		return;
+	if (atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) != 1)
+		return;
+	if (object->kind == OBJECT_SOCKET)
+		socket_destroy((struct socket *)object);
+	else
+		epoll_destroy((struct epoll *)object);
+	object_free(object);
+}
+
+static void note_highest(int descriptor)
+{
+	int highest = atomic_load_explicit(&highest_known, memory_order_relaxed);
+
+	while (highest < descriptor &&
+	       !atomic_compare_exchange_weak(&highest_known, &highest, descriptor))
+		;
+}
+
+int descriptor_highest(void)
+{
+	return atomic_load(&highest_known);
+}
+
+void descriptor_install(int descriptor, struct object *object)
+{
+	if ((unsigned)descriptor >= DESCRIPTOR_LIMIT)
+		return;
+	note_highest(descriptor);
+	atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&object->descriptors, 1, memory_order_relaxed);
+	atomic_store_explicit(&descriptor_table[descriptor], object, memory_order_release);
+}
+
+void descriptor_remove(int descriptor)
+{
+	struct object *object;
+
+	if (!descriptor_known(descriptor))
+		return;
+	object =
+		atomic_exchange_explicit(&descriptor_table[descriptor], NULL, memory_order_acq_rel);
+	if (!object || object == &private_object)
+		return;
+	if (object->kind == OBJECT_SOCKET)
+		socket_descriptor_closed((struct socket *)object, descriptor);
+	else
+		epoll_descriptor_closed((struct epoll *)object, descriptor);
+	if (atomic_fetch_sub_explicit(&object->descriptors, 1, memory_order_acq_rel) == 1) {
+		if (object->kind == OBJECT_SOCKET)
+			socket_closed((struct socket *)object);
+		else
+			epoll_closed((struct epoll *)object);
+	}
+	object_put(object);
+}
+
+int descriptor_find(const struct object *object)
+{
+	for (int descriptor = 0; descriptor <= descriptor_highest(); descriptor++)
+		if (atomic_load_explicit(&descriptor_table[descriptor], memory_order_relaxed) ==
+		    object)
+			return descriptor;
+	return -1;
+}
+
+void descriptor_protect(int descriptor)
+{
+	if ((unsigned)descriptor >= DESCRIPTOR_LIMIT)
+		return;
+	note_highest(descriptor);
+	atomic_store(&descriptor_table[descriptor], &private_object);
+}
+
+void descriptor_unprotect(int descriptor)
+{
+	struct object *expected = &private_object;
+
+	if ((unsigned)descriptor < DESCRIPTOR_LIMIT)
+		atomic_compare_exchange_strong(&descriptor_table[descriptor], &expected, NULL);
+}
+
+bool descriptor_private(int descriptor)
+{
+	return (unsigned)descriptor < DESCRIPTOR_LIMIT &&
+	       atomic_load_explicit(&descriptor_table[descriptor], memory_order_relaxed) ==
+		       &private_object;
+}
+
+/*
+ * Low numbers belong to the program: shells and servers count on getting the lowest free one.
+ * The upper half of what the soft limit allows is left alone by nearly all of them.
+ */
+int descriptor_hide(int descriptor)
+{
+	struct rlimit limit = { .rlim_cur = 1024 };
+	int high;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur > DESCRIPTOR_LIMIT)
+		limit.rlim_cur = DESCRIPTOR_LIMIT;
+	high = libc()->fcntl(descriptor, F_DUPFD_CLOEXEC, (long)(limit.rlim_cur / 2));
+	if (high < 0)
+		high = descriptor; /* no room up there: the low one has to do */
+	else
+		libc()->close(descriptor);
+	descriptor_protect(high);
+	return high;
+}
+
+/* Numbers above this are never chosen. Used by the thread that starts or stops the instance. */
+#define WATCHED (DESCRIPTOR_LIMIT < KERNEL_HIDE_LIMIT ? DESCRIPTOR_LIMIT : KERNEL_HIDE_LIMIT)
+static bool watched_open[WATCHED];
+static bool watched_ours[WATCHED];
+
+static int first_hidden(void)
+{
+	struct rlimit limit = { .rlim_cur = WATCHED };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	return (int)(limit.rlim_cur < WATCHED ? limit.rlim_cur : WATCHED) / 2;
+}
+
+static bool is_open(int descriptor)
+{
+	return kernel_call(SYS_fcntl, descriptor, F_GETFD, 0, 0) >= 0;
+}
+
+void descriptor_watch_begin(void)
+{
+	for (int descriptor = first_hidden(); descriptor < WATCHED; descriptor++)
+		watched_open[descriptor] = is_open(descriptor);
+}
+
+void descriptor_watch_end(void)
+{
+	for (int descriptor = first_hidden(); descriptor < WATCHED; descriptor++) {
+		if (watched_open[descriptor] || descriptor_known(descriptor) ||
+		    !is_open(descriptor))
+			continue;
+		watched_ours[descriptor] = true;
+		descriptor_protect(descriptor);
+	}
+}
+
+void descriptor_unprotect_watched(void)
+{
+	for (int descriptor = 0; descriptor < WATCHED; descriptor++)
+		if (watched_ours[descriptor])
+			descriptor_unprotect(descriptor);
+}
+
+void descriptor_close_private(void)
+{
+	int highest = descriptor_highest();
+
+	for (int descriptor = 0; descriptor <= highest; descriptor++) {
+		if (!descriptor_private(descriptor))
+			continue;
+		descriptor_unprotect(descriptor);
+		libc()->close(descriptor);
+	}
+}
+
+void descriptor_before_fork(void)
+{
+	guarded_lock(&free_lock);
+}
+
+void descriptor_after_fork(void)
+{
+	guarded_unlock(&free_lock);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * epoll with stack sockets in it. The program's epoll descriptor is a real kernel epoll that
+ * holds the kernel's descriptors; items for stack sockets are kept here, in a ready list. What
+ * has both a stack half and a kernel half (dual listeners, nested epolls) is a mixed item.
+ * Not for poll and select (poll.c).
+ */
+#ifndef MELIN_EPOLL_H
+#define MELIN_EPOLL_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+
+#include "descriptors.h"
+#include "wait.h"
+
+struct epoll_item;
+struct socket;
+
+struct epoll {
+	struct object object;
+	struct source source;	  /* threads in epoll_wait, outer epolls; wait_lock */
+	struct epoll_item *items; /* all but mixed ones; wait_lock */
+	struct epoll_item *mixed; /* wait_lock */
+	/* Those that may be ready, oldest first; wait_lock, read without it as a hint. */
+	struct epoll_item *_Atomic ready;
+	struct epoll_item *ready_last;
+	int descriptor;		   /* one of the program's numbers for it */
+	_Atomic unsigned served;   /* stack and mixed items, and listeners before their first use */
+	_Atomic unsigned pending;  /* of these the last kind */
+	_Atomic bool kernel_items; /* the kernel epoll has or had descriptors in it */
+	/* Threads inside libc's epoll_wait(); pairs with the look at served after counting. */
+	_Atomic int kernel_waiters;
+	int kick;      /* eventfd in the kernel epoll while such threads must come out; or -1 */
+	unsigned turn; /* which side is collected first; races are harmless */
+	uint64_t tag;  /* the data of our own registrations in the kernel epoll: random */
+};
+
+/* The program made an epoll instance. */
+void epoll_created(int descriptor);
+
+/*
+ * epoll_ctl(2). True if done with *result 0 or -errno, false if it is libc's to do (nothing
+ * about it concerns the stack).
+ */
+bool epoll_control(int descriptor, int operation, int target, struct epoll_event *event,
+		   int *result);
+
+/*
+ * epoll_wait(2) and relatives on an epoll of the program's that is known here. Times out as
+ * struct wait says. A count or -errno.
+ */
+int epoll_wait_on(struct epoll *epoll, int descriptor, struct epoll_event *events, int max,
+		  uint64_t deadline, const sigset_t *mask);
+
+/* A reference to the epoll instance behind a descriptor, or NULL. */
+struct epoll *epoll_get(int descriptor);
+static inline void epoll_put(struct epoll *epoll)
+{
+	object_put(&epoll->object);
+}
+
+/* Whether a stack socket in it is ready, for poll and select. Takes wait_lock. */
+bool epoll_readable(struct epoll *epoll);
+
+/* A socket's flow was decided: items that were the kernel's change over, or stay there. */
+void epoll_taken_by_stack(struct socket *socket);
+void epoll_left_to_kernel(struct socket *socket);
+void epoll_listener_pending(struct socket *socket);
+
+/* Takes all items off a source that has no descriptor any more. */
+void epoll_forget(struct source *source);
+
+void epoll_descriptor_closed(struct epoll *epoll, int descriptor);
+void epoll_closed(struct epoll *epoll);
+void epoll_destroy(struct epoll *epoll);
+
+#endif

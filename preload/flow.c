@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Deciding flows. A socket is nobody's until connect() or listen(); here it becomes the stack's
+ * or libc's. Not for the calls on a decided socket.
+ */
+#include "flow.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "address.h"
+#include "clock.h"
+#include "config.h"
+#include "epoll.h"
+#include "log.h"
+#include "memory.h"
+#include "options.h"
+#include "socket.h"
+#include "signals.h"
+#include "symbols.h"
+
+/* Protects the list of PENDING listeners. Nothing that sleeps is called while it is held. */
+static pthread_mutex_t pending_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct socket *pending;
+
+/* There are such, and no fork() since; set and cleared under pending_lock, read without. */
+_Atomic bool flow_unused_listeners;
+
+/* Held while pending listeners are started. Before pending_lock and the stack's own lock. */
+static pthread_mutex_t listeners_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* ---- the decision and its end ---- */
+
+/*
+ * The socket behind a descriptor, claimed for deciding it; NULL if there is none or it is decided
+ * (then *state says how and *socket has a reference). Sockets that came by a way melin did not
+ * see (inherited, received) get an object here.
+ */
+static struct socket *claim(int descriptor, enum socket_state *state)
+{
+	struct socket *socket = socket_get_any(descriptor);
+	int domain, type, protocol;
+	socklen_t length = sizeof(int);
+
+	if (!socket) {
+		if (libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ||
+		    libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ||
+		    libc()->getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) <
+			    0 ||
+		    !socket_candidate(domain, type, protocol))
+			return NULL;
+		socket = socket_allocate(domain);
+		if (!socket)
+			return NULL;
+		options_assume(socket);
+		descriptor_install(descriptor, &socket->object);
+	}
+	*state = SOCKET_UNDECIDED;
+	/* Another thread that decides the same socket is nearly done. */
+	while (!atomic_compare_exchange_weak(&socket->state, state, SOCKET_DECIDING)) {
+		if (*state != SOCKET_DECIDING && *state != SOCKET_UNDECIDED)
+			return socket;
+		*state = SOCKET_UNDECIDED;
+		sched_yield();
+	}
+	return socket;
+}
+
+/* The flow stays with libc for good: forget the socket, so that its calls cost one look-up. */
+static void leave(struct socket *socket, int descriptor, enum flow_count why)
+{
+	flow_counted(why);
+	atomic_store(&socket->state, SOCKET_KERNEL);
+	epoll_left_to_kernel(socket);
+	if (atomic_load(&socket->object.descriptors) == 1)
+		descriptor_remove(descriptor);
+}
+
+/* Not decided after all: the next connect() or listen() decides anew. */
+static void undo(struct socket *socket)
+{
+	atomic_store(&socket->state, SOCKET_UNDECIDED);
+}
+
+static bool is_own(const struct ip_address *address)
+{
+	const struct stack_config *stack = &config_get()->stack;
+
+	for (unsigned i = 0; i < stack->address_count; i++)
+		if (address_equal(&stack->addresses[i], address))
+			return true;
+	return false;
+}
+
+static void log_flow(const char *what, const struct ip_address *address, uint16_t port,
+		     const char *verdict)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (log_enabled(STACK_LOG_DEBUG))
+		log_write(STACK_LOG_DEBUG, "%s %s port %u: %s", what, address_format(address, text),
+			  port, verdict);
+}
+
+static int read_v6only(int descriptor, int domain)
+{
+	int value = 0;
+	socklen_t length = sizeof(value);
+
+	if (domain == AF_INET6)
+		libc()->getsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &value, &length);
+	return value;
+}
+
+static int create_handle(struct socket *socket, int descriptor, const struct instance *instance)
+{
+	int result, flags;
+
+	socket->v6only = read_v6only(descriptor, socket->domain);
+	result = instance->operations->socket_create(instance->stack, socket->domain,
+						     socket->v6only, socket, &socket->handle);
+	if (result < 0)
+		return result;
+	socket->instance = instance;
+	flags = libc()->fcntl(descriptor, F_GETFL, 0L);
+	atomic_store(&socket->nonblocking, flags >= 0 && (flags & O_NONBLOCK));
+	options_adopt(socket, descriptor);
+	return 0;
+}
+
+static void drop_handle(struct socket *socket)
+{
+	socket->instance->operations->release(socket->handle);
+	socket->handle = NULL;
+	socket->instance = NULL;
+}
+
+/* ---- connect ---- */
+
+/* Where the program bound the socket, or NULL. */
+static const struct sockaddr *bound_name(int descriptor, struct sockaddr_storage *name,
+					 struct ip_address *address)
+{
+	socklen_t length = sizeof(*name);
+	uint16_t port = 0;
+
+	if (libc()->getsockname(descriptor, (struct sockaddr *)name, &length) < 0 ||
+	    address_from_sockaddr((struct sockaddr *)name, length, address, &port) < 0 ||
+	    (address_is_any(address) && port == 0))
+		return NULL;
+	return (struct sockaddr *)name;
+}
+
+/* Why the stack cannot carry the flow (a negative errno value), or 0. */
+static int servable(const struct instance *instance, const struct sockaddr *remote,
+		    const struct sockaddr *local, const struct ip_address *local_address)
+{
+	if (local && !address_is_any(local_address) && !is_own(local_address) &&
+	    !address_is_loopback(local_address))
+		return -EADDRNOTAVAIL;
+	return instance->operations->route(instance->stack, remote);
+}
+
+/* EINPROGRESS is a success for a non-blocking socket; a blocking one waits for the outcome. */
+static int await_connection(struct socket *socket, int result)
+{
+	uint64_t timeout = atomic_load(&socket->send_timeout);
+	int started = result;
+
+	if ((result != -EINPROGRESS && result != -EALREADY) || atomic_load(&socket->nonblocking))
+		return result;
+	result = socket_wait(socket, EPOLLOUT | EPOLLERR | EPOLLHUP,
+			     timeout ? clock_after(timeout) : CLOCK_NEVER);
+	if (result == 0)
+		return started; /* SO_SNDTIMEO is over */
+	if (result < 0)
+		return result;
+	return socket->instance->operations->connect(socket->handle, NULL, NULL);
+}
+
+static int connect_through_stack(struct socket *socket, int descriptor,
+				 const struct instance *instance, const struct sockaddr *local,
+				 const struct sockaddr *remote)
+{
+	int result = create_handle(socket, descriptor, instance);
+
+	if (result < 0) {
+		undo(socket);
+		return result;
+	}
+	result = instance->operations->connect(socket->handle, local, remote);
+	if (result < 0 && result != -EINPROGRESS) {
+		drop_handle(socket);
+		undo(socket);
+		return result;
+	}
+	flow_counted(FLOW_TAKEN_CONNECT);
+	atomic_store_explicit(&socket->state, SOCKET_CONNECTION, memory_order_release);
+	epoll_taken_by_stack(socket);
+	return await_connection(socket, result);
+}
+
+/* connect() again on a socket whose flow is decided. */
+static bool connect_decided(struct socket *socket, enum socket_state state,
+			    const struct sockaddr *remote, int *result)
+{
+	if (state == SOCKET_KERNEL || (state == SOCKET_CONNECTION && !socket_instance(socket)))
+		return false;
+	if (state == SOCKET_CONNECTION)
+		*result = await_connection(socket, socket->instance->operations->connect(
+							   socket->handle, NULL, remote));
+	else
+		*result = -EISCONN; /* a listener */
+	return true;
+}
+
+/* Selected by a rule. False: libc has to carry it after all. */
+static bool connect_selected(struct socket *socket, int descriptor, const struct sockaddr *remote,
+			     const struct ip_address *address, int *result)
+{
+	const struct instance *instance = socket->kernel_only ? NULL : instance_start();
+	struct sockaddr_storage name;
+	struct ip_address local_address;
+	const struct sockaddr *local;
+	enum flow_count why = FLOW_LEFT_STACK;
+	int reason = 0;
+
+	if (instance) {
+		why = FLOW_LEFT_ROUTE;
+		flow_start_listeners(); /* the other end may be one of them */
+		local = bound_name(descriptor, &name, &local_address);
+		reason = servable(instance, remote, local, &local_address);
+		if (reason == 0) {
+			*result =
+				connect_through_stack(socket, descriptor, instance, local, remote);
+			return true;
+		}
+		/* Nobody else has the stack's own address: there is no other place to ask. */
+		if (reason == -ECONNREFUSED && !address_is_loopback(address)) {
+			undo(socket);
+			*result = reason;
+			return true;
+		}
+		log_flow("connect to", address, 0, "the stack has no way there, left to libc");
+	}
+	if (config_get()->required) {
+		undo(socket);
+		flow_counted(why);
+		*result = -ENETDOWN;
+		return true;
+	}
+	leave(socket, descriptor, why);
+	return false;
+}
+
+/* connect() to AF_UNSPEC dissolves a connection. Before there is one it is libc's to say. */
+static bool disconnect(int descriptor, const struct sockaddr *unspecified, int *result)
+{
+	struct socket *socket = socket_get(descriptor);
+	bool done = false;
+
+	if (!socket)
+		return false;
+	if (atomic_load(&socket->state) == SOCKET_CONNECTION) {
+		*result = socket->instance->operations->connect(socket->handle, NULL, unspecified);
+		done = true;
+	}
+	socket_put(socket);
+	return done;
+}
+
+bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t length, int *result)
+{
+	struct ip_address address;
+	struct socket *socket;
+	enum socket_state state = SOCKET_UNDECIDED;
+	uint16_t port;
+	bool done = false, selected;
+
+	if (length > sizeof(struct sockaddr_storage) || !memory_readable(remote, length))
+		return false; /* libc says EFAULT or EINVAL */
+	if (length >= sizeof(sa_family_t) && remote->sa_family == AF_UNSPEC)
+		return disconnect(descriptor, remote, result);
+	if (address_from_sockaddr(remote, length, &address, &port) < 0)
+		return false;
+	selected = rules_match(&config_get()->flows, RULE_CONNECT, &address, port) == RULE_TAKE;
+	if (!selected && !descriptor_known(descriptor))
+		return false; /* a datagram socket, most likely */
+	socket = claim(descriptor, &state);
+	if (!socket)
+		return false;
+	if (state != SOCKET_UNDECIDED) {
+		done = connect_decided(socket, state, remote, result);
+	} else if (remote->sa_family != socket->domain) {
+		undo(socket); /* libc says EAFNOSUPPORT */
+	} else if (selected) {
+		log_flow("connect to", &address, port, "selected");
+		done = connect_selected(socket, descriptor, remote, &address, result);
+	} else {
+		log_flow("connect to", &address, port, "not selected");
+		leave(socket, descriptor, FLOW_LEFT_RULE);
+	}
+	socket_put(socket);
+	return done;
+}
+
+/* ---- bind ---- */
+
+static void set_freebind(int descriptor, int domain, int on)
+{
+	if (domain == AF_INET6)
+		libc()->setsockopt(descriptor, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on));
+	libc()->setsockopt(descriptor, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
+}
+
+/*
+ * The twin is bound in the kernel although the address is not the kernel's: it reserves the port
+ * against other programs, with all of Linux's rules about reuse, and knows its own name.
+ */
+/* Connections of a closed listener hold its port, as the kernel's do, except for SO_REUSEADDR. */
+static bool held_by_connections(int descriptor, const struct sockaddr *local, uint16_t port)
+{
+	const struct instance *instance = instance_running();
+	int reuse = 0;
+	socklen_t length = sizeof(reuse);
+
+	if (!instance || port == 0)
+		return false;
+	libc()->getsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse, &length);
+	return !reuse && instance->operations->port_in_use(instance->stack, local);
+}
+
+bool flow_bind(int descriptor, const struct sockaddr *local, socklen_t length, int *result)
+{
+	struct ip_address address;
+	struct socket *socket;
+	uint16_t port;
+	bool done = true;
+
+	if (!memory_readable(local, length) ||
+	    address_from_sockaddr(local, length, &address, &port) < 0)
+		return false;
+	socket = socket_get_any(descriptor);
+	if (!socket)
+		return false;
+	if (local->sa_family != socket->domain) {
+		done = false; /* libc says EAFNOSUPPORT or what else is wrong */
+	} else if (atomic_load(&socket->state) == SOCKET_CONNECTION) {
+		*result = -EINVAL;
+	} else if (held_by_connections(descriptor, local, port)) {
+		*result = -EADDRINUSE;
+	} else if (is_own(&address)) {
+		set_freebind(descriptor, socket->domain, 1);
+		*result = libc()->bind(descriptor, local, length) < 0 ? -errno : 0;
+		set_freebind(descriptor, socket->domain, 0);
+	} else {
+		done = false;
+	}
+	socket_put(socket);
+	return done;
+}
+
+/* ---- listen ---- */
+
+static void add_pending(struct socket *socket)
+{
+	guarded_lock(&pending_lock);
+	socket->next_pending = pending;
+	pending = socket;
+	atomic_store(&flow_unused_listeners, true);
+	guarded_unlock(&pending_lock);
+}
+
+void flow_forget_pending(struct socket *socket)
+{
+	struct socket **link;
+
+	guarded_lock(&pending_lock);
+	for (link = &pending; *link; link = &(*link)->next_pending) {
+		if (*link == socket) {
+			*link = socket->next_pending;
+			break;
+		}
+	}
+	guarded_unlock(&pending_lock);
+}
+
+/* The kernel half is asked without blocking from now on; melin does the blocking for both. */
+static void make_twin_nonblocking(struct socket *socket)
+{
+	int flags = libc()->fcntl(socket->descriptor, F_GETFL, 0L);
+
+	if (flags < 0)
+		return;
+	atomic_store(&socket->nonblocking, (flags & O_NONBLOCK) != 0);
+	libc()->fcntl(socket->descriptor, F_SETFL, (long)(flags | O_NONBLOCK));
+}
+
+static int start_listener(struct socket *socket, const struct instance *instance)
+{
+	struct sockaddr_storage local;
+	socklen_t length = sizeof(local);
+	int result;
+
+	if (libc()->getsockname(socket->descriptor, (struct sockaddr *)&local, &length) < 0)
+		return -errno;
+	result = create_handle(socket, socket->descriptor, instance);
+	if (result < 0)
+		return result;
+	result = instance->operations->listen(socket->handle, (struct sockaddr *)&local,
+					      socket->backlog);
+	if (result < 0) {
+		drop_handle(socket);
+		return result;
+	}
+	if (socket->dual)
+		make_twin_nonblocking(socket);
+	flow_counted(FLOW_TAKEN_LISTEN);
+	atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
+	epoll_taken_by_stack(socket);
+	return 0;
+}
+
+/* A listener that the stack was to serve and cannot. */
+static void give_up_listener(struct socket *socket, enum flow_count why)
+{
+	flow_counted(why);
+	if (config_get()->required) {
+		socket->failed = true;
+		epoll_taken_by_stack(socket); /* its items report the error */
+		return;
+	}
+	atomic_store(&socket->state, SOCKET_KERNEL);
+	epoll_left_to_kernel(socket);
+}
+
+/* The first of the pending listeners, off the list and with a reference; or NULL. */
+static struct socket *take_pending(void)
+{
+	struct socket *socket;
+
+	guarded_lock(&pending_lock);
+	socket = pending;
+	atomic_store(&flow_unused_listeners, false);
+	if (socket) {
+		/* Alive: a closing thread takes it off the list before it lets go. */
+		atomic_fetch_add(&socket->object.references, 1);
+		pending = socket->next_pending;
+	}
+	guarded_unlock(&pending_lock);
+	return socket;
+}
+
+void flow_start_listeners(void)
+{
+	const struct instance *instance = instance_running();
+	struct socket *socket;
+
+	/* Who comes second waits until all of them listen: it may be about to connect to one. */
+	guarded_lock(&listeners_lock);
+	while (instance && (socket = take_pending())) {
+		int result = start_listener(socket, instance);
+
+		if (result < 0) {
+			log_write(STACK_LOG_WARN, "listen: the stack cannot: %s",
+				  strerror(-result));
+			give_up_listener(socket, FLOW_LEFT_STACK);
+		}
+		socket_put(socket);
+	}
+	guarded_unlock(&listeners_lock);
+}
+
+void flow_first_use_all(void)
+{
+	struct socket *socket;
+
+	if (instance_start()) {
+		flow_start_listeners();
+		return;
+	}
+	while ((socket = take_pending())) {
+		give_up_listener(socket, FLOW_LEFT_STACK);
+		socket_put(socket);
+	}
+}
+
+void flow_start_pending(void)
+{
+	bool any;
+
+	guarded_lock(&pending_lock);
+	any = pending != NULL;
+	guarded_unlock(&pending_lock);
+	if (any)
+		flow_first_use_all();
+}
+
+/* What a listener's local address means for it. */
+static bool listener_selected(const struct ip_address *address, uint16_t port, bool v6only,
+			      bool *dual)
+{
+	const struct config *config = config_get();
+	const struct stack_config *stack = &config->stack;
+
+	*dual = !is_own(address);
+	if (*dual && !address_is_any(address) && !address_is_loopback(address))
+		return false; /* the host's own address: the kernel's alone */
+	return rules_match_listener(&config->flows, address, port, v6only, stack->addresses,
+				    stack->address_count) == RULE_TAKE;
+}
+
+/* A listener already: only its backlog changes. */
+static bool listen_again(struct socket *socket, int descriptor, int backlog, int *result)
+{
+	const struct instance *instance = socket_instance(socket);
+	enum socket_state state = atomic_load(&socket->state);
+
+	if (state == SOCKET_KERNEL)
+		return false;
+	if (state == SOCKET_CONNECTION) {
+		*result = -EINVAL;
+		return instance != NULL;
+	}
+	socket->backlog = backlog;
+	*result = libc()->listen(descriptor, backlog) < 0 ? -errno : 0;
+	if (instance && *result == 0) {
+		struct sockaddr_storage local;
+		socklen_t length = sizeof(local);
+
+		if (libc()->getsockname(descriptor, (struct sockaddr *)&local, &length) == 0)
+			*result = instance->operations->listen(socket->handle,
+							       (struct sockaddr *)&local, backlog);
+	}
+	return true;
+}
+
+/*
+ * The twin always listens too. On an address that the kernel does not have nobody reaches it there,
+ * but the kernel's rules say who may listen beside whom, and its answers are a listener's.
+ */
+static int listen_selected(struct socket *socket, int descriptor, int backlog)
+{
+	int result;
+
+	if (libc()->listen(descriptor, backlog) < 0) {
+		result = -errno;
+		undo(socket);
+		return result;
+	}
+	socket->backlog = backlog;
+	socket->descriptor = descriptor;
+	if (instance_running()) {
+		result = start_listener(socket, instance_running());
+		if (result < 0)
+			undo(socket);
+		return result;
+	}
+	add_pending(socket);
+	atomic_store_explicit(&socket->state, SOCKET_PENDING, memory_order_release);
+	epoll_listener_pending(socket);
+	return 0;
+}
+
+bool flow_listen(int descriptor, int backlog, int *result)
+{
+	struct sockaddr_storage local;
+	socklen_t length = sizeof(local);
+	struct ip_address address;
+	enum socket_state state = SOCKET_UNDECIDED;
+	struct socket *socket;
+	uint16_t port;
+	bool done = false;
+
+	socket = claim(descriptor, &state);
+	if (!socket)
+		return false;
+	if (state != SOCKET_UNDECIDED) {
+		done = listen_again(socket, descriptor, backlog, result);
+		socket_put(socket);
+		return done;
+	}
+	/* An unbound socket gets its port from the kernel's listen(). */
+	if (libc()->getsockname(descriptor, (struct sockaddr *)&local, &length) == 0 &&
+	    address_from_sockaddr((struct sockaddr *)&local, length, &address, &port) == 0 &&
+	    port == 0) {
+		if (libc()->listen(descriptor, backlog) < 0) {
+			*result = -errno;
+			undo(socket);
+			socket_put(socket);
+			return true;
+		}
+		length = sizeof(local);
+		libc()->getsockname(descriptor, (struct sockaddr *)&local, &length);
+	}
+	if (address_from_sockaddr((struct sockaddr *)&local, length, &address, &port) == 0 &&
+	    listener_selected(&address, port, read_v6only(descriptor, socket->domain),
+			      &socket->dual)) {
+		log_flow("listen on", &address, port, socket->dual ? "selected, dual" : "selected");
+		*result = listen_selected(socket, descriptor, backlog);
+		done = true;
+	} else {
+		log_flow("listen on", &address, port, "not selected");
+		leave(socket, descriptor, FLOW_LEFT_RULE);
+	}
+	socket_put(socket);
+	return done;
+}
+
+/* The child starts its own stack at its own first use: what was pending stays pending. */
+void flow_before_fork(void)
+{
+	guarded_lock(&listeners_lock);
+	guarded_lock(&pending_lock);
+	/* A server that forks means one of its children to serve: that one's first use counts. */
+	atomic_store(&flow_unused_listeners, false);
+}
+
+void flow_after_fork(void)
+{
+	guarded_unlock(&pending_lock);
+	guarded_unlock(&listeners_lock);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The process's stack instance: loading melin-stack.so when the first selected flow needs it,
+ * starting it once, giving it up in forked children, stopping it at exit. Not for sockets.
+ */
+#ifndef MELIN_INSTANCE_H
+#define MELIN_INSTANCE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "stack/stack.h"
+
+struct instance {
+	const struct stack_operations *operations;
+	struct stack *stack;
+};
+
+/* NULL until started, and again in a forked child. Pairs with the release store at the start. */
+extern _Atomic(const struct instance *) instance_current;
+
+static inline const struct instance *instance_running(void)
+{
+	return atomic_load_explicit(&instance_current, memory_order_acquire);
+}
+
+/*
+ * Starts the stack unless it runs. Returns NULL if it cannot start; the reason was logged once.
+ * A device that another process has is tried again later. Takes long; any thread.
+ */
+const struct instance *instance_start(void);
+
+/* True in a process whose parent had started a stack before the fork. */
+bool instance_is_parents(void);
+
+/* Process exit: deliver what was sent, stop the device, write the summary line. */
+void instance_stop(void);
+
+/*
+ * Around fork(): a start that is under way in another thread is waited for, since half of one
+ * would be of no use to the child.
+ */
+void instance_before_fork(void);
+void instance_after_fork(void);
+void instance_forked(void); /* in the child, after the former */
+
+/* Which flows were taken and which were left to libc, for the summary line. */
+enum flow_count {
+	FLOW_TAKEN_CONNECT,
+	FLOW_TAKEN_LISTEN,
+	FLOW_TAKEN_ACCEPT,
+	FLOW_LEFT_RULE,	 /* no rule takes it, or a rule with ! */
+	FLOW_LEFT_STACK, /* the stack could not start */
+	FLOW_LEFT_ROUTE, /* no address of its family, no route, not the stack's address */
+	FLOW_COUNTS,
+};
+void flow_counted(enum flow_count which);
+
+#endif

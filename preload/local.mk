@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# libmelin.so, what is preloaded: needs libc alone.
+lib_LTLIBRARIES += libmelin.la
+libmelin_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
+# Thread variables of a preloaded library are there from the start: no call to find them.
+libmelin_la_CFLAGS = $(WARNING_CFLAGS) -fvisibility=hidden -ftls-model=initial-exec
+# -Bsymbolic: a program that exports a function named like one of ours must not take ours over.
+libmelin_la_LDFLAGS = -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs
+libmelin_la_SOURCES = \
+	preload/address.c preload/address.h \
+	preload/calls_descriptor.c preload/calls_signal.c preload/calls_socket.c \
+	preload/calls_process.c preload/calls_splice.c preload/calls_stream.c preload/calls_syscall.c \
+	preload/calls_transfer.c preload/calls_wait.c \
+	preload/clock.h \
+	preload/config.c preload/config.h \
+	preload/config_address.c preload/config_address.h \
+	preload/descriptors.c preload/descriptors.h \
+	preload/epoll.c preload/epoll.h preload/epoll_item.h preload/epoll_wait.c \
+	preload/flow.c preload/flow.h \
+	preload/instance.c preload/instance.h \
+	stack/kernel.h \
+	preload/log.c preload/log.h \
+	preload/main.c \
+	preload/memory.c preload/memory.h \
+	preload/options.c preload/options.h \
+	preload/poll.c preload/poll.h preload/result.h \
+	preload/rules.c preload/rules.h \
+	preload/signals.c preload/signals.h \
+	preload/socket.c preload/socket.h \
+	preload/symbols.c preload/symbols.h \
+	preload/transfer.c \
+	preload/wait.c preload/wait.h \
+	preload/span.c preload/span.h \
+	stack/address.h stack/stack.h

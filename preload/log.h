@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * melin's log: one line per message, on the program's standard error or in the file that
+ * MELIN_LOG names. Not for counters and not for anything that the program itself should see.
+ *
+ * The program's streams are its own, so the log is careful with them:
+ *  - Standard error is used only while descriptor 2 is still the file that it was when the
+ *    program started; a program that closes or reuses 2 silences the log.
+ *  - A line is one write(2), straight to the kernel and past every interposed symbol; a broken pipe
+ *    raises no SIGPIPE; errno is kept.
+ *  - No lock, no allocation and no stdio: a signal handler may log.
+ */
+#ifndef MELIN_LOG_H
+#define MELIN_LOG_H
+
+#include <stdbool.h>
+
+#include "stack/stack.h"
+
+/*
+ * Sets the level and where lines go from now on: to file, or for NULL to standard error as it is
+ * at the time of the call. Called once, at start-up; until then nothing is printed.
+ * 0, or the negative errno value of opening file: then lines go to standard error.
+ */
+int log_open(enum stack_log_level level, const char *file);
+
+/* The log file's descriptor, which the program must not close or overwrite; -1: there is none. */
+int log_descriptor(void);
+
+bool log_enabled(enum stack_log_level level);
+
+/* "melin: TEXT", and "melin: debug: TEXT" or "melin: trace: TEXT" at these two levels. */
+void log_write(enum stack_log_level level, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

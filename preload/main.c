@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * libmelin.so's beginning and end in a process, and what a fork means for it.
+ */
+#include <pthread.h>
+
+#include "config.h"
+#include "descriptors.h"
+#include "flow.h"
+#include "instance.h"
+#include "log.h"
+#include "signals.h"
+#include "symbols.h"
+#include "wait.h"
+
+/* No lock of melin's may be held by another thread, which the child does not have. */
+static void before_fork(void)
+{
+	instance_before_fork();
+	flow_before_fork();
+	guarded_lock(&wait_lock);
+	descriptor_before_fork();
+}
+
+static void release_locks(void)
+{
+	descriptor_after_fork();
+	guarded_unlock(&wait_lock);
+	flow_after_fork();
+	instance_after_fork();
+}
+
+static void after_fork_in_child(void)
+{
+	wait_forked();
+	release_locks();
+	descriptor_unprotect(log_descriptor());
+	descriptor_close_private();
+	descriptor_protect(log_descriptor());
+	instance_forked();
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+	libc_resolve();
+	config_load();
+	if (!config_active())
+		return;
+	descriptor_protect(log_descriptor());
+	pthread_atfork(before_fork, release_locks, after_fork_in_child);
+}
+
+__attribute__((destructor)) static void end(void)
+{
+	if (config_active())
+		instance_stop();
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * poll, ppoll, select and pselect on sets in which at least one descriptor is the stack's.
+ * All return false if none is: then the call is libc's.
+ */
+#ifndef MELIN_POLL_H
+#define MELIN_POLL_H
+
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/select.h>
+
+/* *result: how many entries have revents, or -errno. */
+bool poll_mixed(struct pollfd *set, nfds_t count, uint64_t deadline, const sigset_t *mask,
+		int *result);
+
+/* *result: how many bits are set, or -errno. The sets may be NULL. */
+bool select_mixed(int count, fd_set *readable, fd_set *writable, fd_set *exceptional,
+		  uint64_t deadline, const sigset_t *mask, int *result);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Signals and the library's locks. The program's handlers run behind a small one of ours, for two
+ * reasons: a handler must not run while its thread holds a lock of melin's (it might read or
+ * write a stack socket and wait for that lock for ever), and a call that polls in user space must
+ * learn that a handler ran (EINTR) and whether the call is to be restarted (SA_RESTART).
+ *
+ * A signal that arrives while a lock is held waits until the lock is released: well below a
+ * millisecond. Handlers for SIGSEGV and the other faults are never touched, and nothing is
+ * touched in a process without flow rules.
+ */
+#ifndef MELIN_SIGNALS_H
+#define MELIN_SIGNALS_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+
+struct waiter;
+
+struct signals_thread {
+	/* All are this thread's alone; volatile, since its own handlers change them. */
+	volatile int depth;		/* locks held */
+	volatile bool deferred;		/* signals wait for depth 0 */
+	volatile unsigned handled;	/* handlers that have run */
+	volatile unsigned interrupting; /* of these, without SA_RESTART */
+	struct waiter *volatile waiter; /* about to sleep or asleep: a handler wakes it */
+};
+
+/* libmelin.so is there from the start of the process: its thread variables need no call. */
+extern __thread struct signals_thread signals_thread __attribute__((tls_model("initial-exec")));
+
+void signals_run_deferred(void);
+
+/* Around every stretch in which a lock of melin's is held; they nest. */
+static inline void signals_hold(void)
+{
+	signals_thread.depth++;
+	__asm__ volatile("" ::: "memory"); /* the handler of this very thread must see it first */
+}
+
+static inline void signals_release(void)
+{
+	__asm__ volatile("" ::: "memory");
+	if (--signals_thread.depth == 0 && signals_thread.deferred)
+		signals_run_deferred();
+}
+
+/* pthread_mutex_lock() and _unlock() of melin's own locks, with the above. */
+static inline void guarded_lock(pthread_mutex_t *mutex)
+{
+	signals_hold();
+	pthread_mutex_lock(mutex);
+}
+
+static inline void guarded_unlock(pthread_mutex_t *mutex)
+{
+	pthread_mutex_unlock(mutex);
+	signals_release();
+}
+
+/* sigaction(2) for the program: 0 or -errno. */
+int signals_action(int number, const struct sigaction *action, struct sigaction *old);
+
+#endif

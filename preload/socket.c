@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The socket object: where it comes from, what its readiness is, its names, its end. Not for
+ * deciding flows (flow.c) and not for moving bytes (transfer.c).
+ */
+#include "socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "clock.h"
+#include "config.h"
+#include "epoll.h"
+#include "flow.h"
+#include "log.h"
+#include "memory.h"
+#include "symbols.h"
+
+struct socket *socket_get_any(int descriptor)
+{
+	return (struct socket *)descriptor_get_kind(descriptor, OBJECT_SOCKET);
+}
+
+/* The twin will say ENOTCONN, which tells nobody why: once in a process melin does. */
+static void warn_of_inherited(int descriptor)
+{
+	static _Atomic bool warned;
+
+	if (!atomic_exchange(&warned, true))
+		log_write(STACK_LOG_WARN,
+			  "descriptor %d: a forked child cannot use its parent's connection; a "
+			  "rule with ! leaves such flows to the kernel (LIMITS in libmelin(7))",
+			  descriptor);
+}
+
+struct socket *socket_get(int descriptor)
+{
+	struct socket *socket;
+	enum socket_state state;
+
+	if (__builtin_expect(!descriptor_known(descriptor), 1))
+		return NULL;
+	socket = socket_get_any(descriptor);
+	if (!socket)
+		return NULL;
+	state = atomic_load_explicit(&socket->state, memory_order_acquire);
+	if (state == SOCKET_PENDING || state == SOCKET_LISTENER)
+		return socket;
+	/* A connection that was inherited through fork() is the parent's. */
+	if (state == SOCKET_CONNECTION && socket_instance(socket))
+		return socket;
+	if (state == SOCKET_CONNECTION && instance_is_parents())
+		warn_of_inherited(descriptor);
+	socket_put(socket);
+	return NULL;
+}
+
+const struct instance *socket_instance(const struct socket *socket)
+{
+	const struct instance *running = instance_running();
+
+	return running && socket->handle && socket->instance == running ? running : NULL;
+}
+
+bool socket_candidate(int domain, int type, int protocol)
+{
+	return (domain == AF_INET || domain == AF_INET6) &&
+	       (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM &&
+	       (protocol == 0 || protocol == IPPROTO_TCP);
+}
+
+struct socket *socket_allocate(int domain)
+{
+	struct socket *socket = object_allocate(OBJECT_SOCKET, sizeof(*socket));
+
+	if (socket) {
+		socket->domain = domain;
+		socket->descriptor = -1;
+	}
+	return socket;
+}
+
+void socket_created(int descriptor, int domain)
+{
+	struct socket *socket = socket_allocate(domain);
+
+	if (!socket)
+		return; /* melin goes without it: the flow stays with libc */
+	descriptor_install(descriptor, &socket->object);
+	socket_put(socket);
+}
+
+uint32_t socket_readiness(const struct socket *socket)
+{
+	const struct instance *instance = socket_instance(socket);
+
+	if (socket->failed)
+		return EPOLLIN | EPOLLERR;
+	return instance ? instance->operations->readiness(socket->handle) : 0;
+}
+
+void socket_event(void *user, uint32_t events)
+{
+	struct socket *socket = user;
+
+	wait_notify(&socket->source, events);
+}
+
+int socket_check_name(struct sockaddr *name, socklen_t *length)
+{
+	if (!memory_writable(length, sizeof(*length)))
+		return -EFAULT;
+	if ((int)*length < 0)
+		return -EINVAL;
+	return memory_writable(name, *length < sizeof(struct sockaddr_in6)
+					     ? *length
+					     : sizeof(struct sockaddr_in6))
+		       ? 0
+		       : -EFAULT;
+}
+
+/* Copies a name out as Linux does: cut to the caller's room, the full length reported. */
+int socket_copy_name(const struct sockaddr_storage *from, struct sockaddr *name, socklen_t *length)
+{
+	socklen_t full = from->ss_family == AF_INET ? sizeof(struct sockaddr_in)
+						    : sizeof(struct sockaddr_in6);
+
+	if (!name)
+		return 0;
+	if (!length)
+		return -EFAULT;
+	if ((int)*length < 0)
+		return -EINVAL;
+	memcpy(name, from, *length < full ? *length : full);
+	*length = full;
+	return 0;
+}
+
+int socket_name(struct socket *socket, int descriptor, bool peer, struct sockaddr *name,
+		socklen_t *length)
+{
+	struct sockaddr_storage storage;
+	int result;
+
+	if (atomic_load(&socket->state) != SOCKET_CONNECTION) {
+		/* The twin is bound to the listener's address; a listener has no peer. */
+		result = peer ? libc()->getpeername(descriptor, name, length)
+			      : libc()->getsockname(descriptor, name, length);
+		return result < 0 ? -errno : 0;
+	}
+	result = socket_check_name(name, length);
+	if (result < 0)
+		return result;
+	result = socket->instance->operations->name(socket->handle, peer, &storage);
+	return result < 0 ? result : socket_copy_name(&storage, name, length);
+}
+
+int socket_shutdown(struct socket *socket, int descriptor, int how)
+{
+	const struct instance *instance = socket_instance(socket);
+	int result = 0;
+
+	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
+		return -EINVAL;
+	if (instance)
+		result = instance->operations->shutdown(socket->handle, how);
+	if (atomic_load(&socket->state) == SOCKET_CONNECTION)
+		return result;
+	/* A listener's twin listens too. */
+	result = libc()->shutdown(descriptor, how) < 0 ? -errno : 0;
+	wait_notify(&socket->source, EPOLLIN | EPOLLHUP | EPOLLRDHUP);
+	return result;
+}
+
+/*
+ * The number by which melin knows the twin of a listener is closed; another of its duplicates
+ * has to serve.
+ */
+void socket_descriptor_closed(struct socket *socket, int descriptor)
+{
+	if (socket->descriptor == descriptor && atomic_load(&socket->object.descriptors) > 1)
+		socket->descriptor = descriptor_find(&socket->object);
+}
+
+/* close(2) with SO_LINGER on: waits until the peer has everything, or the time is over. */
+static void linger(struct socket *socket, const struct instance *instance)
+{
+	const struct stack_operations *operations = instance->operations;
+	struct linger value = { 0 };
+	socklen_t length = sizeof(value);
+	uint64_t deadline;
+
+	if (operations->get_option(socket->handle, SOL_SOCKET, SO_LINGER, &value, &length) < 0 ||
+	    !value.l_onoff || value.l_linger <= 0 || operations->readable(socket->handle) > 0)
+		return;
+	if (operations->shutdown(socket->handle, SHUT_WR) < 0)
+		return;
+	deadline = clock_after((uint64_t)value.l_linger * 1000000000u);
+	socket_wait_sent(socket, deadline);
+}
+
+void socket_closed(struct socket *socket)
+{
+	const struct instance *instance = socket_instance(socket);
+
+	epoll_forget(&socket->source);
+	if (atomic_load(&socket->state) == SOCKET_PENDING)
+		flow_forget_pending(socket);
+	if (instance && atomic_load(&socket->state) == SOCKET_CONNECTION && !instance_is_parents())
+		linger(socket, instance);
+}
+
+void socket_destroy(struct socket *socket)
+{
+	const struct instance *instance = socket_instance(socket);
+
+	if (instance)
+		instance->operations->release(socket->handle);
+	socket->handle = NULL;
+}

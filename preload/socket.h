@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What melin knows of a TCP socket of the program: whose flow it is (nobody's yet, the stack's,
+ * or the kernel's), its twin, and the operations that block as Linux's do. The interposed calls
+ * (calls_*.c) are thin wrappers over this and over flow.h. Not for epoll or poll.
+ *
+ * The twin is the real kernel socket whose descriptor the program holds.
+ */
+#ifndef MELIN_SOCKET_H
+#define MELIN_SOCKET_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "descriptors.h"
+#include "instance.h"
+#include "wait.h"
+
+enum socket_state {
+	SOCKET_UNDECIDED,  /* the twin is the socket; connect() or listen() will decide */
+	SOCKET_DECIDING,   /* a thread is in connect() or listen() with it */
+	SOCKET_KERNEL,	   /* decided: libc's for good */
+	SOCKET_PENDING,	   /* a selected listener whose stack starts at its first use */
+	SOCKET_LISTENER,   /* the stack listens */
+	SOCKET_CONNECTION, /* the stack connects or is connected */
+};
+
+struct socket {
+	struct object object;
+	struct source source; /* epoll items and sleeping threads; wait_lock */
+	/* Set with release after the fields below it; read with acquire in socket_get(). */
+	_Atomic enum socket_state state;
+	const struct instance *instance;
+	struct stack_socket *handle;
+	int domain;
+	bool v6only;
+	bool dual;	/* a listener whose twin listens in the kernel too */
+	int backlog;	/* PENDING: for the start */
+	int descriptor; /* PENDING, LISTENER: a descriptor of the twin, updated on close and dup */
+	uint64_t options_set; /* one bit a row of the table in options.c */
+	bool kernel_only;     /* UNDECIDED: has an option that no stack can serve */
+	_Atomic bool nonblocking;
+	_Atomic uint64_t receive_timeout, send_timeout; /* ns; 0: none */
+	bool failed;		     /* MELIN_REQUIRED, and the stack cannot serve this listener */
+	unsigned accept_turn;	     /* dual listener: whose turn it is; races are harmless */
+	struct socket *next_pending; /* pending_lock in flow.c */
+};
+
+/* A reference to the socket if its flow is the stack's (the last three states), else NULL. */
+struct socket *socket_get(int descriptor);
+/* A reference to the socket in any state, or NULL if melin knows nothing of it. */
+struct socket *socket_get_any(int descriptor);
+static inline void socket_put(struct socket *socket)
+{
+	object_put(&socket->object);
+}
+
+/* The instance that carries it, or NULL: none yet, or the parent's before a fork(). */
+const struct instance *socket_instance(const struct socket *socket);
+
+/* Whether socket(2) with these arguments makes a socket whose flow might be the stack's. */
+bool socket_candidate(int domain, int type, int protocol);
+
+/* The program made such a socket: remember it until its flow is decided. */
+void socket_created(int descriptor, int domain);
+
+/* An UNDECIDED object with the caller's reference, in no table slot yet; NULL: no memory. */
+struct socket *socket_allocate(int domain);
+
+/* Blocking as the socket and flags say. 0 or count, -errno. SIGPIPE is raised by send. */
+int socket_accept(struct socket *socket, int descriptor, struct sockaddr *peer, socklen_t *length,
+		  int flags);
+ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t count, int flags);
+ssize_t socket_send(struct socket *socket, const struct iovec *iov, size_t count, int flags);
+int socket_shutdown(struct socket *socket, int descriptor, int how);
+int socket_name(struct socket *socket, int descriptor, bool peer, struct sockaddr *name,
+		socklen_t *length);
+
+/* The caller's room for a name: 0, -EFAULT, -EINVAL. */
+int socket_check_name(struct sockaddr *name, socklen_t *length);
+/* 0, -EFAULT, -EINVAL. name may be NULL: then nothing is asked. */
+int socket_copy_name(const struct sockaddr_storage *from, struct sockaddr *name, socklen_t *length);
+
+/* Waits until any of the events is there. 1, 0 (deadline), -EINTR. */
+int socket_wait(struct socket *socket, uint32_t events, uint64_t deadline);
+/* Waits until the peer has acknowledged all that was sent. */
+void socket_wait_sent(struct socket *socket, uint64_t deadline);
+
+/* EPOLL* bits of the stack's half; lock-free. A dual listener's twin is not asked. */
+uint32_t socket_readiness(const struct socket *socket);
+
+/* From the stack: see stack_callbacks.event. */
+void socket_event(void *user, uint32_t events);
+
+/* From descriptors.c: one number is gone; the last number; the last reference. */
+void socket_descriptor_closed(struct socket *socket, int descriptor);
+void socket_closed(struct socket *socket);
+void socket_destroy(struct socket *socket);
+
+#endif

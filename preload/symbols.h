@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The one list of interposed libc functions. It drives the table of libc's own versions
+ * (struct libc_symbols), its resolver and the test that compares our exports with the list.
+ * Not here: what the wrappers do; each family has a calls_*.c of its own.
+ */
+#ifndef MELIN_SYMBOLS_H
+#define MELIN_SYMBOLS_H
+
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef void (*signal_handler)(int);
+
+/* SYMBOL(return type, name, parameters). Variadic functions take their one argument as long. */
+#define LIBC_SYMBOLS(SYMBOL)                                                                       \
+	SYMBOL(int, socket, (int, int, int))                                                       \
+	SYMBOL(int, bind, (int, const struct sockaddr *, socklen_t))                               \
+	SYMBOL(int, listen, (int, int))                                                            \
+	SYMBOL(int, accept, (int, struct sockaddr *, socklen_t *))                                 \
+	SYMBOL(int, accept4, (int, struct sockaddr *, socklen_t *, int))                           \
+	SYMBOL(int, connect, (int, const struct sockaddr *, socklen_t))                            \
+	SYMBOL(int, shutdown, (int, int))                                                          \
+	SYMBOL(int, getsockname, (int, struct sockaddr *, socklen_t *))                            \
+	SYMBOL(int, getpeername, (int, struct sockaddr *, socklen_t *))                            \
+	SYMBOL(int, getsockopt, (int, int, int, void *, socklen_t *))                              \
+	SYMBOL(int, setsockopt, (int, int, int, const void *, socklen_t))                          \
+	SYMBOL(ssize_t, read, (int, void *, size_t))                                               \
+	SYMBOL(ssize_t, readv, (int, const struct iovec *, int))                                   \
+	SYMBOL(ssize_t, recv, (int, void *, size_t, int))                                          \
+	SYMBOL(ssize_t, recvfrom, (int, void *, size_t, int, struct sockaddr *, socklen_t *))      \
+	SYMBOL(ssize_t, recvmsg, (int, struct msghdr *, int))                                      \
+	SYMBOL(int, recvmmsg, (int, struct mmsghdr *, unsigned, int, struct timespec *))           \
+	SYMBOL(ssize_t, write, (int, const void *, size_t))                                        \
+	SYMBOL(ssize_t, writev, (int, const struct iovec *, int))                                  \
+	SYMBOL(ssize_t, preadv2, (int, const struct iovec *, int, off_t, int))                     \
+	SYMBOL(ssize_t, pwritev2, (int, const struct iovec *, int, off_t, int))                    \
+	SYMBOL(ssize_t, send, (int, const void *, size_t, int))                                    \
+	SYMBOL(ssize_t, sendto,                                                                    \
+	       (int, const void *, size_t, int, const struct sockaddr *, socklen_t))               \
+	SYMBOL(ssize_t, sendmsg, (int, const struct msghdr *, int))                                \
+	SYMBOL(int, sendmmsg, (int, struct mmsghdr *, unsigned, int))                              \
+	SYMBOL(ssize_t, sendfile, (int, int, off_t *, size_t))                                     \
+	SYMBOL(ssize_t, sendfile64, (int, int, off64_t *, size_t))                                 \
+	SYMBOL(ssize_t, __read_chk, (int, void *, size_t, size_t))                                 \
+	SYMBOL(ssize_t, __recv_chk, (int, void *, size_t, size_t, int))                            \
+	SYMBOL(ssize_t, __recvfrom_chk,                                                            \
+	       (int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *))                 \
+	SYMBOL(ssize_t, splice, (int, off64_t *, int, off64_t *, size_t, unsigned))                \
+	SYMBOL(FILE *, fdopen, (int, const char *))                                                \
+	SYMBOL(int, dprintf, (int, const char *, ...))                                             \
+	SYMBOL(int, vdprintf, (int, const char *, va_list))                                        \
+	SYMBOL(int, __dprintf_chk, (int, int, const char *, ...))                                  \
+	SYMBOL(int, __vdprintf_chk, (int, int, const char *, va_list))                             \
+	SYMBOL(int, close_range, (unsigned, unsigned, int))                                        \
+	SYMBOL(void, closefrom, (int))                                                             \
+	SYMBOL(int, sockatmark, (int))                                                             \
+	SYMBOL(int, close, (int))                                                                  \
+	SYMBOL(int, dup, (int))                                                                    \
+	SYMBOL(int, dup2, (int, int))                                                              \
+	SYMBOL(int, dup3, (int, int, int))                                                         \
+	SYMBOL(int, fcntl, (int, int, ...))                                                        \
+	SYMBOL(int, fcntl64, (int, int, ...))                                                      \
+	SYMBOL(int, ioctl, (int, unsigned long, ...))                                              \
+	SYMBOL(int, poll, (struct pollfd *, nfds_t, int))                                          \
+	SYMBOL(int, ppoll, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *))   \
+	SYMBOL(int, __poll_chk, (struct pollfd *, nfds_t, int, size_t))                            \
+	SYMBOL(int, __ppoll_chk,                                                                   \
+	       (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *, size_t))       \
+	SYMBOL(int, select, (int, fd_set *, fd_set *, fd_set *, struct timeval *))                 \
+	SYMBOL(int, pselect,                                                                       \
+	       (int, fd_set *, fd_set *, fd_set *, const struct timespec *, const sigset_t *))     \
+	SYMBOL(int, epoll_create, (int))                                                           \
+	SYMBOL(int, epoll_create1, (int))                                                          \
+	SYMBOL(int, epoll_ctl, (int, int, int, struct epoll_event *))                              \
+	SYMBOL(int, epoll_wait, (int, struct epoll_event *, int, int))                             \
+	SYMBOL(int, epoll_pwait, (int, struct epoll_event *, int, int, const sigset_t *))          \
+	SYMBOL(int, epoll_pwait2,                                                                  \
+	       (int, struct epoll_event *, int, const struct timespec *, const sigset_t *))        \
+	SYMBOL(pid_t, vfork, (void))                                                               \
+	SYMBOL(long, syscall, (long, ...))                                                         \
+	SYMBOL(void, _exit, (int))                                                                 \
+	SYMBOL(void, _Exit, (int))                                                                 \
+	SYMBOL(int, setuid, (uid_t))                                                               \
+	SYMBOL(int, setreuid, (uid_t, uid_t))                                                      \
+	SYMBOL(int, setresuid, (uid_t, uid_t, uid_t))                                              \
+	SYMBOL(int, sigaction, (int, const struct sigaction *, struct sigaction *))                \
+	SYMBOL(signal_handler, signal, (int, signal_handler))                                      \
+	SYMBOL(signal_handler, __sysv_signal, (int, signal_handler))                               \
+	SYMBOL(int, siginterrupt, (int, int))
+
+/* Called by fortified programs; libc's headers declare them only while fortifying. */
+ssize_t __read_chk(int, void *, size_t, size_t);
+ssize_t __recv_chk(int, void *, size_t, size_t, int);
+ssize_t __recvfrom_chk(int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *);
+int __poll_chk(struct pollfd *, nfds_t, int, size_t);
+int __dprintf_chk(int, int, const char *, ...);
+int __vdprintf_chk(int, int, const char *, va_list);
+int __ppoll_chk(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *, size_t);
+
+#define LIBC_SYMBOL_MEMBER(type, name, parameters) type(*name) parameters;
+
+/* libc's own versions. A member is NULL only if this libc has no such function. */
+struct libc_symbols {
+	LIBC_SYMBOLS(LIBC_SYMBOL_MEMBER)
+};
+
+extern struct libc_symbols libc_table;
+extern bool libc_resolved;
+void libc_resolve(void);
+
+/* Calls may come before our constructor runs (from those of other libraries). */
+static inline const struct libc_symbols *libc(void)
+{
+	if (__builtin_expect(!libc_resolved, 0))
+		libc_resolve();
+	return &libc_table;
+}
+
+/* Marks the definitions that are visible outside: the interposed functions and nothing else. */
+#define INTERPOSED __attribute__((visibility("default")))
+
+/* glibc exports some functions under a second name as well, and programs import it. */
+#define INTERPOSED_ALIAS(name, second)                                                             \
+	extern __typeof__(name) second                                                             \
+		__attribute__((alias(#name), visibility("default"), copy(name)))
+
+#endif

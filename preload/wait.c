@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The waiting loop and the wake-ups. The thread that waits is the thread that polls; it sleeps
+ * in one kernel wait, and of several sleepers one watches the device for all.
+ */
+#include "wait.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "config.h"
+#include "descriptors.h"
+#include "instance.h"
+#include "signals.h"
+#include "stack/kernel.h"
+#include "symbols.h"
+
+pthread_mutex_t wait_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct waiter *sleepers; /* wait_lock */
+
+/* The thread's eventfd, made when it first sleeps in ppoll(2); 0: none yet. */
+static __thread int thread_eventfd;
+static pthread_key_t thread_key;
+static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
+
+/* ---- sources and watches ---- */
+
+void watch_attach(struct source *source, struct watch *watch)
+{
+	watch->next = source->watches;
+	watch->link = &source->watches;
+	if (watch->next)
+		watch->next->link = &watch->next;
+	/*
+	 * Sequentially consistent, as is the fence in wait_notify(): either the notifier sees this
+	 * watch, or who attached it sees the readiness that was stored before the notification.
+	 */
+	__atomic_store_n(&source->watches, watch, __ATOMIC_SEQ_CST);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+void watch_detach(struct watch *watch)
+{
+	if (!watch->link)
+		return;
+	__atomic_store_n(watch->link, watch->next, __ATOMIC_RELAXED);
+	if (watch->next)
+		watch->next->link = watch->link;
+	watch->link = NULL;
+}
+
+void wait_notify_locked(struct source *source, uint32_t events)
+{
+	struct watch *watch = source->watches;
+
+	while (watch) {
+		struct watch *next = watch->next; /* notify() may detach its own watch */
+
+		watch->notify(watch, events);
+		watch = next;
+	}
+}
+
+void wait_notify(struct source *source, uint32_t events)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!__atomic_load_n(&source->watches, __ATOMIC_RELAXED))
+		return;
+	guarded_lock(&wait_lock);
+	wait_notify_locked(source, events);
+	guarded_unlock(&wait_lock);
+}
+
+/* ---- waiters ---- */
+
+static void thread_ended(void *unused)
+{
+	int descriptor = thread_eventfd;
+
+	(void)unused;
+	if (descriptor <= 0)
+		return;
+	thread_eventfd = 0;
+	descriptor_unprotect(descriptor);
+	libc()->close(descriptor);
+}
+
+static void make_thread_key(void)
+{
+	pthread_key_create(&thread_key, thread_ended);
+}
+
+static int waiter_eventfd(void)
+{
+	if (thread_eventfd > 0 && descriptor_private(thread_eventfd))
+		return thread_eventfd;
+	thread_eventfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (thread_eventfd < 0)
+		return -1;
+	thread_eventfd = descriptor_hide(thread_eventfd);
+	pthread_once(&thread_once, make_thread_key);
+	pthread_setspecific(thread_key, &thread_key); /* any value but NULL: thread_ended() runs */
+	return thread_eventfd;
+}
+
+void waiter_wake(struct waiter *waiter)
+{
+	static const uint64_t one = 1;
+
+	if (atomic_exchange(&waiter->woken, 1))
+		return;
+	if (waiter->descriptor >= 0)
+		libc()->syscall(SYS_write, waiter->descriptor, &one, sizeof(one));
+	else
+		libc()->syscall(SYS_futex, &waiter->woken, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+void waiter_interrupt(struct waiter *waiter)
+{
+	waiter_wake(waiter); /* takes no lock */
+}
+
+static void sleepers_add(struct waiter *waiter)
+{
+	waiter->next = sleepers;
+	waiter->link = &sleepers;
+	if (sleepers)
+		sleepers->link = &waiter->next;
+	sleepers = waiter;
+}
+
+static void sleepers_remove(struct waiter *waiter)
+{
+	*waiter->link = waiter->next;
+	if (waiter->next)
+		waiter->next->link = waiter->link;
+}
+
+/* ---- sleeping ---- */
+
+static struct timespec *remaining(uint64_t deadline, struct timespec *timeout)
+{
+	uint64_t now;
+
+	if (deadline == CLOCK_NEVER)
+		return NULL;
+	now = clock_monotonic();
+	deadline = deadline > now ? deadline - now : 0;
+	timeout->tv_sec = (time_t)(deadline / 1000000000u);
+	timeout->tv_nsec = (long)(deadline % 1000000000u);
+	return timeout;
+}
+
+/* One sleep of one thread. */
+struct sleep {
+	struct wait *wait;
+	struct waiter waiter;
+	struct waiter *outer; /* if this is a handler that waits: whose wait it interrupted */
+	const struct instance *instance;
+	struct pollfd *large_set; /* malloc()ed, or NULL */
+	int device;
+	uint64_t deadline;
+	int result;
+};
+
+/*
+ * Nothing in the kernel to wait for but the wake-up itself. pthread_cancel(3) reaches a thread in a
+ * system call of its own only if it may be cancelled at any instruction: so it may, around this one.
+ */
+static int sleep_on_futex(struct sleep *sleep)
+{
+	struct timespec timeout;
+	const struct timespec *left = remaining(sleep->deadline, &timeout);
+	long result;
+	int type;
+
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	result = kernel_call(SYS_futex, (long)&sleep->waiter.woken, FUTEX_WAIT_PRIVATE, 0,
+			     (long)left);
+	pthread_setcanceltype(type, NULL);
+	return result == -EINTR ? -EINTR : 0;
+}
+
+/* Entries of the program's poll set that a sleeping thread can take on its stack. */
+#define SLEEP_ON_STACK 64
+
+static int sleep_in_poll(struct sleep *sleep)
+{
+	const struct wait *wait = sleep->wait;
+	nfds_t count = wait->kernel_count;
+	struct pollfd few[SLEEP_ON_STACK + 2];
+	struct pollfd *set = few;
+	struct timespec timeout;
+
+	if (count > SLEEP_ON_STACK) {
+		set = sleep->large_set = malloc((count + 2) * sizeof(*set));
+		if (!set)
+			return 0; /* the loop goes on polling instead */
+	}
+	if (count)
+		memcpy(set, wait->kernel, count * sizeof(*set));
+	set[count++] = (struct pollfd){ .fd = sleep->waiter.descriptor, .events = POLLIN };
+	if (sleep->device >= 0)
+		set[count++] = (struct pollfd){ .fd = sleep->device, .events = POLLIN };
+	if (libc()->ppoll(set, count, remaining(sleep->deadline, &timeout), wait->mask) < 0 &&
+	    errno == EINTR)
+		return -EINTR;
+	return 0;
+}
+
+static void drain(struct waiter *waiter)
+{
+	uint64_t value;
+
+	if (waiter->descriptor >= 0 && atomic_load(&waiter->woken))
+		libc()->syscall(SYS_read, waiter->descriptor, &value, sizeof(value));
+}
+
+/* The device must not go unwatched while somebody sleeps: wake one, which then watches it. */
+static void hand_over_watch(void)
+{
+	struct waiter *waiter;
+
+	guarded_lock(&wait_lock);
+	for (waiter = sleepers; waiter; waiter = waiter->next) {
+		if (!waiter->watching) {
+			waiter_wake(waiter);
+			break;
+		}
+	}
+	guarded_unlock(&wait_lock);
+}
+
+/* Awake again, or cancelled. */
+static void end_sleep(struct sleep *sleep)
+{
+	signals_thread.waiter = sleep->outer;
+	guarded_lock(&wait_lock);
+	sleep->wait->withdraw(sleep->wait);
+	sleepers_remove(&sleep->waiter);
+	guarded_unlock(&wait_lock);
+	drain(&sleep->waiter);
+	free(sleep->large_set);
+	if (sleep->waiter.watching) {
+		sleep->instance->operations->watch_end(sleep->instance->stack);
+		hand_over_watch();
+	}
+}
+
+/* pthread_cancel(3) ends the thread here: what its call holds is given back. */
+static void cancelled(void *argument)
+{
+	struct sleep *sleep = argument;
+
+	end_sleep(sleep);
+	if (sleep->wait->cancelled)
+		sleep->wait->cancelled(sleep->wait);
+}
+
+/* Who sleeps with the kernel's descriptors needs one for the wake-up too. False: none is left. */
+static bool choose_wake_up(struct sleep *sleep)
+{
+	if (!sleep->waiter.watching && !sleep->wait->kernel_count && !sleep->wait->mask)
+		return true;
+	sleep->waiter.descriptor = waiter_eventfd();
+	if (sleep->waiter.descriptor >= 0)
+		return true;
+	if (sleep->waiter.watching)
+		sleep->instance->operations->watch_end(sleep->instance->stack);
+	return false;
+}
+
+/*
+ * The part in which the thread may be cancelled. It changes no variable of its own: without
+ * -fexceptions, which would make us depend on more than libc, the clean-up is a longjmp() away.
+ */
+static void sleep_cancellable(struct sleep *sleep, unsigned handled)
+{
+	pthread_cleanup_push(cancelled, sleep);
+	if (signals_thread.handled == handled && !sleep->wait->ready(sleep->wait)) {
+		if (sleep->waiter.descriptor >= 0)
+			sleep->result = sleep_in_poll(sleep);
+		else
+			sleep->result = sleep_on_futex(sleep);
+	}
+	pthread_cleanup_pop(0);
+}
+
+/* Sleeps once. 0: look again; -EINTR. */
+static int sleep_once(struct wait *wait, const struct instance *instance, unsigned handled)
+{
+	struct sleep sleep = { .wait = wait,
+			       .waiter = { .descriptor = -1 },
+			       .outer = signals_thread.waiter,
+			       .instance = instance,
+			       .device = -EBUSY,
+			       .deadline = wait->deadline };
+	uint64_t timer = CLOCK_NEVER;
+
+	if (instance)
+		sleep.device = instance->operations->watch_begin(instance->stack, &timer);
+	if (sleep.device == -EAGAIN)
+		return 0;
+	sleep.waiter.watching = sleep.device >= 0;
+	if (!choose_wake_up(&sleep))
+		return 0; /* the loop goes on polling instead */
+	if ((sleep.device >= 0 || sleep.device == -ENOTSUP) && timer < sleep.deadline)
+		sleep.deadline = timer;
+	guarded_lock(&wait_lock);
+	sleepers_add(&sleep.waiter);
+	wait->enroll(wait, &sleep.waiter);
+	guarded_unlock(&wait_lock);
+	/* From here on a handler that runs keeps the thread from sleeping, or wakes it. */
+	signals_thread.waiter = &sleep.waiter;
+	sleep_cancellable(&sleep, handled);
+	end_sleep(&sleep);
+	return sleep.result;
+}
+
+/* Tells the core that this is a spin loop: the sibling thread gets its share. */
+static inline void spin_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+/* Whether a handler that has run since the beginning ends this wait. */
+static bool interrupted(const struct wait *wait, unsigned *handled, unsigned interrupting)
+{
+	if (signals_thread.handled == *handled)
+		return false;
+	*handled = signals_thread.handled;
+	return !wait->restarts || signals_thread.interrupting != interrupting;
+}
+
+/* Looks at signals that the wait's mask lets through: they count even if it does not sleep. */
+static void let_signals_in(const struct wait *wait)
+{
+	static const struct timespec at_once;
+
+	if (wait->mask)
+		libc()->ppoll(NULL, 0, &at_once, wait->mask);
+}
+
+static void give_up(void *argument)
+{
+	struct wait *wait = argument;
+
+	if (wait->cancelled)
+		wait->cancelled(wait);
+}
+
+/* A thread that never sleeps would never be cancelled. */
+static void look_for_cancellation(struct wait *wait)
+{
+	pthread_cleanup_push(give_up, wait);
+	pthread_testcancel();
+	pthread_cleanup_pop(0);
+}
+
+static int wait_unmasked(struct wait *wait)
+{
+	unsigned handled = signals_thread.handled, interrupting = signals_thread.interrupting;
+	unsigned spin = config_get()->spin_us;
+	uint64_t spin_end = 0;
+
+	for (;;) {
+		const struct instance *instance = instance_running();
+		unsigned before = handled;
+		uint64_t now;
+		int result;
+
+		if (instance)
+			instance->operations->poll(instance->stack);
+		/* What came at the same time as a signal is reported first, as in the kernel. */
+		if (wait->ready(wait))
+			return 1;
+		if (wait->deadline == 0)
+			let_signals_in(wait);
+		if (interrupted(wait, &handled, interrupting))
+			return -EINTR;
+		if (wait->deadline == 0)
+			return 0;
+		now = clock_monotonic();
+		if (now >= wait->deadline)
+			return 0;
+		if (instance && spin && !(wait->mask && spin == UINT_MAX)) {
+			if (!spin_end)
+				spin_end = spin == UINT_MAX ? CLOCK_NEVER : now + spin * 1000ull;
+			if (now < spin_end) {
+				if (spin == UINT_MAX)
+					look_for_cancellation(wait);
+				spin_pause();
+				continue;
+			}
+		}
+		result = sleep_once(wait, instance, handled);
+		/* A handler that melin does not stand in front of (set by a raw system call). */
+		if (result == -EINTR && signals_thread.handled == before)
+			return wait->ready(wait) ? 1 : -EINTR;
+	}
+}
+
+/*
+ * With a mask: what it blocks stays out while the thread polls, and what it lets in comes in when
+ * the thread sleeps (in one step with it, as ppoll(2) promises) or gives up.
+ */
+int wait_for(struct wait *wait)
+{
+	sigset_t before;
+	int result;
+
+	if (!wait->mask)
+		return wait_unmasked(wait);
+	pthread_sigmask(SIG_BLOCK, wait->mask, &before);
+	result = wait_unmasked(wait);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return result;
+}
+
+void wait_forked(void)
+{
+	sleepers = NULL;
+	thread_eventfd = 0;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Waiting: who is told when a socket becomes ready, and the loop in which a thread polls the
+ * stack for a while and then sleeps. Blocking calls, poll, select and epoll are all built on it.
+ * Not for what ready means: each caller brings that as a function.
+ */
+#ifndef MELIN_WAIT_H
+#define MELIN_WAIT_H
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Protects every source, watch, epoll item and ready list, and the list of sleepers. It comes
+ * after the stack's lock (events arrive with that held), so no call that takes the stack's lock
+ * may be made while it is held: only readiness().
+ */
+extern pthread_mutex_t wait_lock;
+
+/* Something that becomes ready: a stack socket or an epoll instance. */
+struct source {
+	/* Looked at without the lock by wait_notify(): see the fences there and in watch_attach(). */
+	struct watch *watches;
+};
+
+/* Somebody's interest in a source; embedded in what notify() finds its way from. */
+struct watch {
+	struct watch *next, **link; /* link is NULL while it is on no source */
+	void (*notify)(struct watch *watch, uint32_t events); /* wait_lock held */
+};
+
+/* Both with wait_lock held. Detaching twice is harmless. */
+void watch_attach(struct source *source, struct watch *watch);
+void watch_detach(struct watch *watch);
+
+/* Tells all watches of a source. wait_notify() takes wait_lock, _locked() has it. */
+void wait_notify(struct source *source, uint32_t events);
+void wait_notify_locked(struct source *source, uint32_t events);
+
+/* A thread that sleeps or is about to. */
+struct waiter {
+	_Atomic uint32_t woken; /* the futex it may sleep on; pairs with waiter_wake() */
+	int descriptor;		/* its eventfd while it sleeps in ppoll(2), or -1 */
+	bool watching;		/* it watches the device for all sleepers */
+	struct waiter *next, **link;
+};
+
+void waiter_wake(struct waiter *waiter); /* wait_lock held */
+/* From a signal handler of the waiter's own thread: it sleeps no more. */
+void waiter_interrupt(struct waiter *waiter);
+
+/* What a thread waits for; embedded in what the callbacks need besides. */
+struct wait {
+	/* Looks; true ends the wait. No lock held. Called again and again: keep it cheap. */
+	bool (*ready)(struct wait *wait);
+	/* Attaches watches that wake waiter to all sources; wait_lock held. And undoes it. */
+	void (*enroll)(struct wait *wait, struct waiter *waiter);
+	void (*withdraw)(struct wait *wait);
+	/* The thread is cancelled while it sleeps: gives back what the call holds. Or NULL. */
+	void (*cancelled)(struct wait *wait);
+	/* Kernel descriptors to sleep on as well. ready() looks at them itself. */
+	const struct pollfd *kernel;
+	nfds_t kernel_count;
+	const sigset_t *mask; /* for the duration of the wait, or NULL */
+	uint64_t deadline;    /* CLOCK_MONOTONIC ns; 0: look once; CLOCK_NEVER */
+	/* Goes on after a handler with SA_RESTART: receive and send without a time-out do. */
+	bool restarts;
+};
+
+/* 1: ready() said so; 0: the deadline has passed; -EINTR: a signal handler ran. */
+int wait_for(struct wait *wait);
+
+/* In the child of fork(), wait_lock held: nobody sleeps there. */
+void wait_forked(void);
+
+#endif
