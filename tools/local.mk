@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The demo of the README.
+EXTRA_DIST += tools/demo
+demo: all
+	@$(SHELL) $(srcdir)/tools/demo '$(abs_builddir)'
+.PHONY: demo
