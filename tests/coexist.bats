@@ -1,0 +1,155 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# melin and the kernel on the same interface: what is not for the stack's addresses carries on.
+
+load lib/common
+
+start_redis() {
+	start_melin server near redis-server --bind '*' '-::*' --protected-mode no --save ''
+	printed server 'eady to accept connections'
+	answers far "$near_stack" 6379
+}
+
+@test "a dual listener: the stack's address through the stack, the host's through the kernel" {
+	start_redis
+	mark_kernel near
+	[ "$(on far redis-cli -h "$near_stack" set greeting hello)" = OK ]
+	kernel_still near
+	[ "$(on far redis-cli -h "$near_kernel" get greeting)" = hello ]
+	kernel_moved near 3
+	[ "$(on near redis-cli -h 127.0.0.1 get greeting)" = hello ]
+	[ "$(on near redis-cli -h "$near_kernel" get greeting)" = hello ]
+	[ "$(on far redis-cli -h "$near_stack6" get greeting)" = hello ]
+	[ "$(on far redis-cli -h "$near_kernel6" get greeting)" = hello ]
+	stop server
+}
+
+@test "a dual listener under load from both sides at the same time" {
+	start_redis
+	start stack far redis-benchmark -h "$near_stack" -c 20 -n 20000 -t set,get -q
+	start kernel far redis-benchmark -h "$near_kernel" -c 20 -n 20000 -t set,get -q
+	finished stack
+	finished kernel
+	stop server
+	took server taken_accept -ge 41
+}
+
+@test "the kernel's addresses answer while melin runs: ping, TCP, UDP, both families" {
+	start_redis
+	start web near nginx -c "$(nginx_configuration '80; listen [::]:80')" -p "$BATS_TEST_TMPDIR"
+	start udp near socat UDP-LISTEN:5000,fork EXEC:cat
+	answers far "$near_kernel" 80
+	on far ping -q -c 5 -i 0.05 -W 2 "$near_kernel"
+	on far ping -6 -q -c 5 -i 0.05 -W 2 "$near_kernel6"
+	[ "$(on far curl -sS "http://$near_kernel/hello")" = "hello from nginx" ]
+	[ "$(on far curl -sS -g "http://[$near_kernel6]/hello")" = "hello from nginx" ]
+	[ "$(echo hello | on far socat -T 2 - "UDP:$near_kernel:5000")" = hello ]
+	file=$(big_file 20)
+	on far curl -sS -o "$BATS_TEST_TMPDIR/got" "http://$near_kernel/big.20"
+	cmp "$BATS_TEST_TMPDIR/got" "$file"
+	# and out: near's kernel as the client
+	start outside far socat TCP-LISTEN:5001,reuseaddr,fork EXEC:cat
+	listens far 5001
+	[ "$(echo hello | on near nc -N "$far_kernel" 5001)" = hello ]
+	on near ping -q -c 3 -i 0.05 -W 2 "$far_kernel"
+	# new neighbours are still found
+	on far ip neigh flush dev veth0
+	on near ip neigh flush dev veth0
+	on far ping -q -c 1 -W 3 "$near_kernel"
+	on far ping -6 -q -c 1 -W 3 "$near_kernel6"
+	[ "$(on far redis-cli -h "$near_stack" ping)" = PONG ]
+	stop server
+}
+
+@test "ssh to the host's own address while melin runs" {
+	start_redis
+	dropbearkey -t ed25519 -f "$BATS_TEST_TMPDIR/host" >/dev/null 2>&1
+	dropbearkey -t ed25519 -f "$BATS_TEST_TMPDIR/user" 2>/dev/null | grep '^ssh-' \
+		>"$BATS_TEST_TMPDIR/user.pub"
+	# a home with that key, seen by this one server alone (ip netns exec gives it mounts of its own)
+	start sshd near bash -c 'mount -t tmpfs -o mode=700 none ~root && mkdir -m 700 ~root/.ssh &&
+		cp "$1/user.pub" ~root/.ssh/authorized_keys && chmod 600 ~root/.ssh/authorized_keys &&
+		exec dropbear -F -E -m -p "$2:2222" -r "$1/host" -P "$1/dropbear.process"' \
+		sshd "$BATS_TEST_TMPDIR" "$near_kernel"
+	answers far "$near_kernel" 2222
+	[ "$(on far dbclient -y -y -T -p 2222 -i "$BATS_TEST_TMPDIR/user" "root@$near_kernel" \
+		echo hello 2>"$BATS_TEST_TMPDIR/dbclient.out")" = hello ]
+	[ "$(on far redis-cli -h "$near_stack" ping)" = PONG ]
+	stop server
+}
+
+@test "ping and ARP to the stack's addresses are answered by the stack" {
+	start_redis
+	[[ -z $plain ]] || skip "plain run"
+	on far ping -q -c 5 -i 0.05 -W 2 "$near_stack"
+	on far ping -6 -q -c 5 -i 0.05 -W 2 "$near_stack6"
+	on far ping -q -c 2 -i 0.05 -s 1400 -W 2 "$near_stack"
+	on far ip neigh show "$near_stack" | grep -q lladdr
+	on far ip neigh show "$near_stack6" | grep -q lladdr
+	stop server
+	on far ip neigh flush dev veth0
+	not on far ping -q -c 1 -W 1 "$near_stack"
+}
+
+@test "a restart after kill -9 works at once" {
+	start_redis
+	[ "$(on far redis-cli -h "$near_stack" ping)" = PONG ]
+	end server KILL
+	on far ping -q -c 2 -i 0.05 -W 2 "$near_kernel"
+	start_redis
+	mark_kernel near
+	[ "$(on far redis-cli -h "$near_stack" ping)" = PONG ]
+	kernel_still near
+	stop server
+	on far ping -q -c 2 -i 0.05 -W 2 "$near_kernel"
+	# and once more, after a clean end
+	start_redis
+	[ "$(on far redis-cli -h "$near_stack" ping)" = PONG ]
+	stop server
+}
+
+@test "ten starts and ends in a row leave the interface as it was" {
+	before=$(on near ip -d link show dev veth0 | grep -c xdp || true)
+	start web far nginx -c "$(nginx_configuration 80)" -p "$BATS_TEST_TMPDIR"
+	listens far 80
+	for _ in {1..10}; do
+		[ "$(melin near curl -sS "http://$far_kernel/hello")" = "hello from nginx" ]
+	done
+	after=$(on near ip -d link show dev veth0 | grep -c xdp || true)
+	[ "$before" -eq "$after" ]
+	took client taken_connect -eq 10
+}
+
+@test "the second process on an interface says so and goes to libc" {
+	start_redis
+	start web far nginx -c "$(nginx_configuration 80)" -p "$BATS_TEST_TMPDIR"
+	listens far 80
+	mark_kernel near
+	[ "$(melin near MELIN_LOG=warn curl -sS "http://$far_kernel/hello" \
+		2>"$BATS_TEST_TMPDIR/second.out")" = "hello from nginx" ]
+	kernel_moved near 3
+	[[ -n $plain ]] || {
+		[ "$(grep -c melin "$BATS_TEST_TMPDIR/second.out")" -eq 1 ]
+		grep -q veth0 "$BATS_TEST_TMPDIR/second.out"
+	}
+	# the first one does not notice
+	mark_kernel near
+	[ "$(on far redis-cli -h "$near_stack" ping)" = PONG ]
+	kernel_still near
+	stop server
+}
+
+@test "the second process with MELIN_REQUIRED=1 gets an error" {
+	[[ -z $plain ]] || skip "plain run"
+	start_redis
+	start web far nginx -c "$(nginx_configuration 80)" -p "$BATS_TEST_TMPDIR"
+	listens far 80
+	mark_kernel near
+	status=0
+	said=$(melin near MELIN_REQUIRED=1 curl -sS "http://$far_kernel/hello" 2>&1) || status=$?
+	[ "$status" -eq 7 ] # curl's own: could not connect
+	[[ $said != *"hello from nginx"* ]]
+	kernel_still near
+	stop server
+}

@@ -1,0 +1,251 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Devices without a stack: tests/link/link_echo opens a link and answers ARP, neighbour discovery
+# and ping by hand. Who may open an interface and when, what is left behind, what goes to the
+# kernel, what is done with frames good and bad.
+
+bats_require_minimum_version 1.5.0
+load lib/common
+
+echo=$build/tests/link/link_echo
+frames=$BATS_TEST_DIRNAME/link/frames.py
+
+setup() {
+	[[ -z $plain ]] || skip "plain run: without a stack there is nothing to compare"
+	common_setup
+}
+
+# Opens a link on near and waits until it serves: link NAME SETTING... (a comma-separated list of
+# addresses in ADDR, a device in DEVICE)
+link() {
+	local name=$1
+	shift
+	start "$name" near "${link_as[@]}" "$echo" "${DEVICE:-veth0}" "${ADDR:-$near_stack,$near_stack6}" "$build" \
+		seconds=60 "$@"
+	printed "$name" '^open:.*driver'
+}
+
+# It must not open; prints why.
+refused() {
+	local output
+	if output=$(limit=20 on near "$@" "$echo" veth0 "${ADDR:-$near_stack}" "${MODULE:-$build}" seconds=0); then
+		fail "it opened: $output"
+	fi
+	grep '^open:' <<<"$output"
+}
+
+has() {
+	grep -qF -- "$2" <<<"$1" || fail "\"$2\" is not in: $1"
+}
+
+pings() { # HOST ADDRESS...
+	local host=$1 address
+	shift
+	for address; do
+		on "$host" ping -q -c 3 -i 0.1 -w 5 "$address" >/dev/null || fail "no answer from $address"
+	done
+}
+
+# A number of link_echo's last lines: seen LOG WORD
+seen() {
+	sed -nE "s/^(seen|counters):.*[ (]([0-9]+) $2.*/\2/p" "$BATS_TEST_TMPDIR/$1.out"
+}
+
+xdp_of() {
+	ip -n "$(host near)" -d link show dev veth0 | sed -nE 's/.*prog\/xdp id [0-9]+ name ([^ ]+).*/\1/p'
+}
+
+no_xdp() {
+	[[ -z $(xdp_of) ]]
+}
+
+@test "an interface: the stack's addresses are answered and the kernel's stay the kernel's" {
+	link near
+	[ "$(xdp_of)" = melin_xdp ]
+	pings far "$near_stack" "$near_stack6" "$near_kernel" "$near_kernel6"
+	pings near "$far_kernel" "$far_kernel6"
+	stop near
+	[ "$(seen near ping,)" -eq 6 ]
+	[ "$(seen near solicit)" -ge 1 ]
+	[ "$(seen near other)" -eq 0 ] # nothing of the kernel's came up
+	no_xdp
+}
+
+@test "an interface: DPDK's descriptors are not among the program's low numbers" {
+	link near
+	pid=$(pid_of near)
+	targets=$(find "/proc/$pid/fd" -type l -printf '%f %l\n')
+	[ "$(grep -cE '^3[0-9]{3} ' <<<"$targets")" -ge 3 ] || fail "no descriptors with high numbers: $targets"
+	if grep -E '^[0-9]{1,2} .*(bpf|memfd|timerfd|btf)' <<<"$targets"; then
+		fail "descriptors of DPDK's"
+	fi
+	threads=$(cat /proc/"$pid"/task/*/comm | sort | tr '\n' ' ')
+	has "$threads" melin-dpdk
+	for task in /proc/"$pid"/task/*; do
+		[[ $(<"$task/comm") == link_echo ]] && continue
+		grep -q '^SigBlk:.*fffffffe7ffbfeff' "$task/status" || fail "signals reach $(<"$task/comm")"
+	done
+	[ "$(taskset -p "$pid" | sed 's/.*: //')" = "$(taskset -p $$ | sed 's/.*: //')" ]
+}
+
+@test "an interface: a second process waits its turn" {
+	link first
+	has "$(refused)" "EBUSY"
+	has "$(refused)" "another process under melin uses interface veth0"
+	pings far "$near_stack"
+	stop first
+	link second
+	pings far "$near_stack"
+}
+
+@test "an interface: a start right after kill -9" {
+	link first
+	pings far "$near_stack"
+	kill -KILL "$(pid_of first)"
+	link second
+	pings far "$near_stack"
+	stop second
+	no_xdp
+}
+
+@test "an interface: a program that a dead process left is removed" {
+	ip -n "$(host near)" link set dev veth0 xdp object "$build/melin_xdp.o" section xdp
+	[ "$(xdp_of)" = melin_xdp ]
+	pings far "$near_kernel" # it passes everything
+	link near
+	pings far "$near_stack"
+}
+
+@test "an interface: another's XDP program stays" {
+	sed 's/melin_xdp(struct/other(struct/' "$BATS_TEST_DIRNAME/../dpdk/xdp/melin_xdp.c" >"$BATS_TEST_TMPDIR/other.c"
+	command -v clang >/dev/null || skip "needs clang to compile another XDP program"
+	clang -target bpf -O2 -g -I"$BATS_TEST_DIRNAME/../dpdk/xdp" \
+		-idirafter "/usr/include/$(gcc -print-multiarch)" -c "$BATS_TEST_TMPDIR/other.c" \
+		-o "$BATS_TEST_TMPDIR/other.o"
+	ip -n "$(host near)" link set dev veth0 xdp object "$BATS_TEST_TMPDIR/other.o" section xdp
+	why=$(refused)
+	has "$why" "EBUSY"
+	has "$why" "ip link set dev veth0 xdp off"
+	[ "$(xdp_of)" = other ]
+}
+
+@test "an interface: what is missing is said" {
+	has "$(refused setpriv --reuid=65534 --clear-groups)" "CAP_NET_ADMIN CAP_NET_RAW CAP_BPF missing"
+	has "$(refused setpriv --bounding-set=-net_raw --inh-caps=-net_raw)" " CAP_NET_RAW missing"
+	has "$(refused prlimit --memlock=1000000 setpriv --reuid=65534 --clear-groups \
+		--inh-caps=-all,+net_admin,+net_raw,+bpf --ambient-caps=-all,+net_admin,+net_raw,+bpf)" \
+		"or give it CAP_IPC_LOCK"
+	has "$(MODULE=$BATS_TEST_TMPDIR refused)" "no XDP program melin_xdp.o in $BATS_TEST_TMPDIR"
+	has "$(ADDR=$near_kernel refused)" "EADDRINUSE"
+	ip -n "$(host near)" link set dev veth0 name veth1
+	has "$(refused)" "no interface veth0"
+}
+
+@test "an interface: an ordinary user with the capabilities" {
+	link_as=(setpriv --reuid=65534 --clear-groups "--inh-caps=-all,+net_admin,+net_raw,+bpf,+ipc_lock"
+		"--ambient-caps=-all,+net_admin,+net_raw,+bpf,+ipc_lock")
+	link near
+	pings far "$near_stack" "$near_stack6"
+	stop near
+	no_xdp
+}
+
+@test "an interface: wishes beyond the device are clamped and said" {
+	link near queues=3 rxd=100 txd=77 mtu=9000 mbufs=100
+	output=$(output_of near)
+	has "$output" "MELIN_QUEUES=3: the device can do 1 to 1, using 1"
+	has "$output" "MELIN_RXD=100: the device needs a power of two, using 128"
+	has "$output" "MELIN_TXD=77: on an interface it is as MELIN_RXD, using 128"
+	has "$output" "MELIN_MTU=9000: the device can do"
+	has "$output" "MELIN_MBUFS=100: the device's rings need more"
+	size=$(sed -nE 's/^open:.* mtu ([0-9]+),.*/\1/p' <<<"$output")
+	[ "$size" -gt 3000 ]
+	[ "$(on near cat /sys/class/net/veth0/mtu)" -eq "$size" ]
+	ip -n "$(host far)" link set dev veth0 mtu "$size"
+	on far ping -q -c 3 -i 0.1 -w 5 -M do -s $((size - 28)) "$near_stack"
+}
+
+@test "an interface: frames that nobody frees do not stop the others" {
+	link near hold=20000 mbufs=1
+	on far ping -q -f -c 10000 -w 20 "$near_stack"
+	stop near
+	[ "$(seen near ping,)" -eq 10000 ]
+}
+
+@test "an interface: a child lets go, the parent goes on" {
+	link near fork=1
+	printed near '^child: 7'
+	pings far "$near_stack"
+	stop near
+}
+
+@test "checksums: finished and unfinished are taken, no other form" {
+	link near
+	on far "$python" "$frames" veth0 sums "$near_stack"
+	on far "$python" "$frames" veth0 sums "$near_stack6"
+	sleep 0.3
+	stop near
+	[ "$(seen near tcp)" -eq 4 ]
+	[ "$(seen near 'bad checksum')" -eq 6 ]
+}
+
+@test "frames that are cut end here" {
+	link near
+	on far "$python" "$frames" veth0 cut "$near_stack"
+	on far "$python" "$frames" veth0 cut "$near_stack6"
+	pings far "$near_stack"
+	stop near
+	[ "$(seen near tcp)" -eq 0 ]
+}
+
+@test "a VLAN: its frames are answered with its tag, others are not" {
+	link near vlan=7
+	on far ethtool -K veth0 txvlan off >/dev/null
+	[ "$(on far "$python" "$frames" veth0 vlan 7 "$near_stack")" = "answer 7" ]
+	[ "$(on far "$python" "$frames" veth0 vlan 8 "$near_stack")" = "no answer" ]
+	stop near
+	[ "$(seen near ping,)" -eq 1 ]
+}
+
+@test "net_memif: what is sent arrives" {
+	socket=$BATS_TEST_TMPDIR/memif.sock
+	DEVICE=net_memif0,role=server,socket=$socket,socket-abstract=no link server
+	on near "$echo" "net_memif0,role=client,socket=$socket,socket-abstract=no" "$far_stack" "$build" \
+		seconds=1 blast=100000 length=200 to="$near_stack" >"$BATS_TEST_TMPDIR/client.out"
+	sleep 0.3
+	stop server
+	[ "$(seen server 'other')" -eq 100000 ]
+}
+
+@test "net_virtio_user and net_vhost: what is sent arrives" {
+	socket=$BATS_TEST_TMPDIR/vhost.sock
+	DEVICE=net_vhost0,iface=$socket link server
+	on near "$echo" "net_virtio_user0,path=$socket" "$far_stack" "$build" seconds=1 blast=100000 \
+		length=200 to="$near_stack" >"$BATS_TEST_TMPDIR/client.out"
+	sleep 0.3
+	stop server
+	[ "$(seen server 'other')" -eq 100000 ]
+}
+
+@test "net_tap: the kernel pings the stack through it" {
+	on near test -c /dev/net/tun || skip "there is no /dev/net/tun"
+	DEVICE=net_tap0,iface=tap0 ADDR=198.18.9.10,fd00:9::10 link near
+	address near tap0 198.18.9.1/24 fd00:9::1/64
+	ip -n "$(host near)" link set dev tap0 up
+	pings near 198.18.9.10 fd00:9::10
+	# The driver's own way is a real-time signal for every frame: none of those is caught.
+	[ $((0x$(sed -n 's/^SigCgt:\t//p' "/proc/$(pid_of near)/status") & 0x7ffffffe00000000)) -eq 0 ]
+	stop near
+}
+
+@test "a device that does not exist says DPDK's own code and text" {
+	run -1 on near "$echo" net_nosuch0 "$near_stack" "$build"
+	has "$output" "DPDK cannot use device net_nosuch0: error 14: no driver"
+	run -1 on near "$echo" 0000:ff:1f.7 "$near_stack" "$build"
+	has "$output" "no driver took it"
+	run -1 on near "$echo" veth0 "$near_stack" "$build" "eal='unfinished"
+	has "$output" "MELIN_EAL: a quote or a backslash is not finished"
+	run -1 on near "$echo" veth0 "$near_stack" "$build" "eal=--no-such-option"
+	has "$output" "DPDK does not start: error 22"
+}

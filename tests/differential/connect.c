@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Differential cases: connect(2), good and bad, blocking or not, once or twice. */
+#include "step.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define CLOSED_PORT 1 /* tcpmux: nobody serves it */
+
+static int connect_at(int fd, const struct address *address)
+{
+	return connect(fd, (const struct sockaddr *)&address->storage, address->length);
+}
+
+static void step_names(int fd)
+{
+	struct address address = { .length = sizeof(address.storage) };
+	struct sockaddr *base = (struct sockaddr *)&address.storage;
+	int result = getsockname(fd, base, &address.length);
+
+	step("getsockname", result);
+	if (result == 0)
+		note("%s", address_text(base, address.length));
+	address.length = sizeof(address.storage);
+	result = getpeername(fd, base, &address.length);
+	step("getpeername", result);
+	if (result == 0)
+		note("%s", address_text(base, address.length));
+}
+
+static void step_error(const char *name, int fd)
+{
+	int error = -1;
+	socklen_t length = sizeof(error);
+
+	must("SO_ERROR", getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length));
+	note("SO_ERROR %s: %s", name, errno_name(error));
+}
+
+static void step_poll(int fd)
+{
+	struct pollfd entry = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP };
+
+	step("poll", poll(&entry, 1, 0));
+	note("%s", poll_bits((uint32_t)entry.revents));
+}
+
+static void case_good(void)
+{
+	int listener = their_listener(5), fd = open_socket(0), peer;
+	struct address address = name_of(listener);
+
+	step_names(fd);
+	step("connect", connect_at(fd, &address));
+	peer = accept_one(listener);
+	step_names(fd);
+	step_poll(fd);
+	step_error("after it", fd);
+	step("connect again", connect_at(fd, &address));
+	address = their_address(CLOSED_PORT);
+	step("connect elsewhere", connect_at(fd, &address));
+	step("it still works", send(fd, "x", 1, 0));
+	note("drained %zu", drain(peer, 1));
+	close(fd);
+	close(peer);
+	close(listener);
+}
+
+static void case_non_blocking(void)
+{
+	int listener = their_listener(5), fd = open_socket(SOCK_NONBLOCK), peer;
+	struct address address = name_of(listener);
+
+	step_poll(fd);
+	step("connect", connect_at(fd, &address));
+	await(fd, POLLOUT);
+	step_poll(fd);
+	step_error("after it", fd);
+	step("connect again", connect_at(fd, &address));
+	step("and again", connect_at(fd, &address));
+	step_names(fd);
+	peer = accept_one(listener);
+	step("recv", recv(fd, &address, 1, 0));
+	step("send", send(fd, "x", 1, 0));
+	note("drained %zu", drain(peer, 1));
+	close(fd);
+	close(peer);
+	close(listener);
+}
+
+static void case_refused(void)
+{
+	struct address nobody = their_address(CLOSED_PORT);
+	int fd = open_socket(0), listener, peer;
+
+	step("connect", connect_at(fd, &nobody));
+	step_error("after it", fd);
+	step_poll(fd);
+	step("connect again", connect_at(fd, &nobody));
+	step("recv", recv(fd, &nobody, 1, 0));
+	step("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	listener = their_listener(5);
+
+	struct address address = name_of(listener);
+
+	step("connect to a listener", connect_at(fd, &address));
+	peer = accept_one(listener);
+	step("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	note("drained %zu", drain(peer, 1));
+	close(fd);
+	close(peer);
+	close(listener);
+}
+
+static void case_refused_later(void)
+{
+	struct address nobody = their_address(CLOSED_PORT);
+	int fd = open_socket(SOCK_NONBLOCK);
+	char byte;
+
+	step("connect", connect_at(fd, &nobody));
+	await(fd, POLLHUP);
+	step_poll(fd);
+	step_error("first", fd);
+	step_error("second", fd);
+	step_poll(fd);
+	step("recv", recv(fd, &byte, 1, 0));
+	step("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	step_names(fd);
+	close(fd);
+
+	fd = open_socket(SOCK_NONBLOCK);
+	step("connect", connect_at(fd, &nobody));
+	await(fd, POLLHUP);
+	step("recv tells it", recv(fd, &byte, 1, 0));
+	step("recv again", recv(fd, &byte, 1, 0));
+	step_error("after recv", fd);
+	close(fd);
+
+	fd = open_socket(SOCK_NONBLOCK);
+	step("connect", connect_at(fd, &nobody));
+	await(fd, POLLHUP);
+	step("send tells it", send(fd, "x", 1, MSG_NOSIGNAL));
+	step("send again", send(fd, "x", 1, MSG_NOSIGNAL));
+	step_error("after send", fd);
+	close(fd);
+
+	fd = open_socket(SOCK_NONBLOCK);
+	step("connect", connect_at(fd, &nobody));
+	await(fd, POLLHUP);
+	step("connect tells it", connect_at(fd, &nobody));
+	step_error("after connect", fd);
+	await(fd, POLLHUP);
+	step("connect once more", connect_at(fd, &nobody));
+	close(fd);
+}
+
+static void case_dissolve(void)
+{
+	struct sockaddr unspecified = { .sa_family = AF_UNSPEC };
+	int listener = their_listener(5), fd = open_socket(0), peer;
+	struct address address = name_of(listener);
+	char byte;
+
+	step("fresh, AF_UNSPEC", connect(fd, &unspecified, sizeof(unspecified)));
+	step("connect", connect_at(fd, &address));
+	peer = accept_one(listener);
+	step("connected, AF_UNSPEC", connect(fd, &unspecified, sizeof(unspecified)));
+	await(peer, POLLIN);
+	step("they see", recv(peer, &byte, 1, 0));
+	step_names(fd);
+	step("recv", recv(fd, &byte, 1, MSG_DONTWAIT));
+	step("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	step_poll(fd);
+	close(peer);
+	step("connect again", connect_at(fd, &address));
+	peer = accept_one(listener);
+	step("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	note("drained %zu", drain(peer, 1));
+	close(fd);
+	close(peer);
+	close(listener);
+}
+
+static void case_bad_arguments(void)
+{
+	int listener = their_listener(5), fd = open_socket(0), pipes[2];
+	struct address address = name_of(listener), other = address;
+
+	step("short", connect(fd, (struct sockaddr *)&address.storage, 4));
+	step("of no length", connect(fd, (struct sockaddr *)&address.storage, 0));
+	step("long", connect(fd, (struct sockaddr *)&address.storage, 4096));
+	step("bad pointer", connect(fd, bad_pointer(), address.length));
+	other.storage.ss_family = AF_UNIX;
+	step("wrong family", connect_at(fd, &other));
+	other.storage.ss_family = family() == AF_INET ? AF_INET6 : AF_INET;
+	other.length = sizeof(struct sockaddr_in6);
+	step("the other family", connect_at(fd, &other));
+	step("closed descriptor", connect(-1, (struct sockaddr *)&address.storage, 16));
+	must("pipe", pipe(pipes));
+	step("a pipe", connect_at(pipes[0], &address));
+	close(pipes[0]);
+	close(pipes[1]);
+	step("good after all", connect_at(fd, &address));
+	close(fd);
+	fd = our_listener(1);
+	step("a listener", connect_at(fd, &address));
+	close(fd);
+	close(listener);
+}
+
+static void case_bound(void)
+{
+	int listener = their_listener(5), fd = open_socket(0), peer;
+	struct address address = name_of(listener), local = our_address(0), after, seen;
+
+	step("bind", bind(fd, (struct sockaddr *)&local.storage, local.length));
+	local = name_of(fd);
+	step("connect", connect_at(fd, &address));
+	peer = accept_one(listener);
+	after = name_of(fd);
+	note("the same port: %s", port_of(&local) == port_of(&after) ? "yes" : "no");
+	seen.length = sizeof(seen.storage);
+	must("getpeername", getpeername(peer, (struct sockaddr *)&seen.storage, &seen.length));
+	note("they see it: %s", port_of(&local) == port_of(&seen) ? "yes" : "no");
+	close(fd);
+	close(peer);
+
+	fd = open_socket(0);
+	local = any_address(0);
+	step("bind to any", bind(fd, (struct sockaddr *)&local.storage, local.length));
+	local = name_of(fd);
+	step("connect", connect_at(fd, &address));
+	peer = accept_one(listener);
+	after = name_of(fd);
+	note("the same port: %s", port_of(&local) == port_of(&after) ? "yes" : "no");
+	step_names(fd);
+	step("bind now", bind(fd, (struct sockaddr *)&local.storage, local.length));
+	close(fd);
+	close(peer);
+	close(listener);
+}
+
+static void case_same_port_twice(void)
+{
+	int listener = their_listener(5), first = open_socket(0), second = open_socket(0);
+	struct address address = name_of(listener), local = our_address(0);
+	int on = 1;
+
+	setsockopt(first, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	setsockopt(second, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	step("bind", bind(first, (struct sockaddr *)&local.storage, local.length));
+	local = name_of(first);
+	step("bind the second", bind(second, (struct sockaddr *)&local.storage, local.length));
+	step("connect", connect_at(first, &address));
+	step("connect the second", connect_at(second, &address));
+	close(first);
+	close(second);
+	close(listener);
+}
+
+static volatile sig_atomic_t signals;
+
+static void count_signal(int number)
+{
+	(void)number;
+	signals++;
+}
+
+static void case_nobody_there(void)
+{
+	struct address nobody = their_address(80);
+	const char *text = getenv("STEP_NOBODY");
+	struct sigaction action = { .sa_handler = count_signal };
+	struct itimerval timer = { .it_value = { .tv_usec = 100000 } };
+	struct timeval limit = { .tv_usec = 100000 };
+	int fd = open_socket(SOCK_NONBLOCK);
+
+	if (!text) {
+		note("needs a network");
+		close(fd);
+		return;
+	}
+	if (family() == AF_INET)
+		inet_pton(AF_INET, text, &((struct sockaddr_in *)&nobody.storage)->sin_addr);
+	else
+		inet_pton(AF_INET6, text, &((struct sockaddr_in6 *)&nobody.storage)->sin6_addr);
+	step("connect", connect_at(fd, &nobody));
+	step("connect again", connect_at(fd, &nobody));
+	step_poll(fd);
+	step("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	step("recv", recv(fd, &limit, 1, 0));
+	step_error("meanwhile", fd);
+	await(fd, POLLHUP);
+	step_error("at last", fd);
+	close(fd);
+
+	fd = open_socket(0);
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	step("connect, interrupted", connect_at(fd, &nobody));
+	set_nonblocking(fd, true);
+	step("connect again", connect_at(fd, &nobody));
+	close(fd);
+	fd = open_socket(0);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	step("connect, with a limit", connect_at(fd, &nobody));
+	step("connect again", connect_at(fd, &nobody));
+	close(fd);
+	fd = open_socket(0);
+	step("connect, blocking", connect_at(fd, &nobody));
+	step_error("after it", fd);
+	close(fd);
+}
+
+static void case_no_route(void)
+{
+	struct address far = their_address(80);
+	const char *text = getenv("STEP_NO_ROUTE");
+	int fd = open_socket(0);
+
+	if (!text) {
+		note("needs a network");
+		close(fd);
+		return;
+	}
+	if (family() == AF_INET)
+		inet_pton(AF_INET, text, &((struct sockaddr_in *)&far.storage)->sin_addr);
+	else
+		inet_pton(AF_INET6, text, &((struct sockaddr_in6 *)&far.storage)->sin6_addr);
+	step("connect", connect_at(fd, &far));
+	step_error("after it", fd);
+	close(fd);
+}
+
+static void case_data_at_once(void)
+{
+	int listener = their_listener(5), fd = open_socket(0), peer;
+	struct address address = name_of(listener);
+	char buffer[8] = { 0 };
+
+	step("sendto with FASTOPEN", sendto(fd, "abc", 3, MSG_FASTOPEN,
+					    (struct sockaddr *)&address.storage, address.length));
+	peer = accept_one(listener);
+	step("they get", recv(peer, buffer, 3, MSG_WAITALL));
+	show("data", buffer, 3);
+	close(fd);
+	close(peer);
+	close(listener);
+}
+
+static void case_self(void)
+{
+	struct address address = our_address(0);
+	int fd = open_socket(0);
+	char buffer[8] = { 0 };
+
+	if (!in_process()) {
+		note("on one host only");
+		close(fd);
+		return;
+	}
+	step("bind", bind(fd, (struct sockaddr *)&address.storage, address.length));
+	address = name_of(fd);
+	step("connect to itself", connect_at(fd, &address));
+	step("send", send(fd, "abc", 3, MSG_NOSIGNAL));
+	step("recv", recv(fd, buffer, 3, 0));
+	show("data", buffer, 3);
+	close(fd);
+}
+
+static void case_to_any(void)
+{
+	int listener = their_listener(5), fd = open_socket(0), peer;
+	struct address address = name_of(listener), any = any_address(port_of(&address));
+
+	if (in_process()) {
+		step("connect to any", connect_at(fd, &any));
+		peer = accept_one(listener);
+		step_names(fd);
+		close(peer);
+	} else {
+		note("on one host only");
+	}
+	close(fd);
+	fd = open_socket(0);
+	any = their_address(0);
+	step("port 0", connect_at(fd, &any));
+	close(fd);
+	close(listener);
+}
+
+/* A queue of one takes two, as everywhere on Linux; who comes then waits, and gets in later. */
+static void case_queue_full(void)
+{
+	int listener = their_listener(1), fds[3], peers[3];
+	struct address address = name_of(listener);
+	char byte = 0;
+
+	for (int i = 0; i < 3; i++) {
+		fds[i] = open_socket(SOCK_NONBLOCK);
+		step_at("connect", i, connect_at(fds[i], &address));
+		settle();
+	}
+	for (int i = 0; i < 2; i++)
+		step_poll(fds[i]);
+	if (in_process())
+		step_poll(fds[2]);
+	for (int i = 0; i < 3; i++)
+		peers[i] = accept_one(listener);
+	await(fds[2], POLLOUT);
+	step("send", send(fds[2], "x", 1, 0));
+	step("recv", recv(peers[2], &byte, 1, 0));
+	for (int i = 0; i < 3; i++) {
+		close(fds[i]);
+		close(peers[i]);
+	}
+	close(listener);
+}
+
+/* Completions are wanted, and come or are refused; they are never waited for in vain. */
+static void case_zero_copy(void)
+{
+	int listener = their_listener(1), fd = open_socket(0), peer, on = 1;
+	struct address address = name_of(listener);
+	char control[128];
+	struct msghdr header = { .msg_control = control, .msg_controllen = sizeof(control) };
+
+	step("SO_ZEROCOPY", setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)));
+	step("connect", connect_at(fd, &address));
+	peer = accept_one(listener);
+	step("send", send(fd, "abc", 3, MSG_ZEROCOPY));
+	note("drained %zu", drain(peer, 3));
+	await(fd, POLLERR);
+	step("the completion", recvmsg(fd, &header, MSG_ERRQUEUE));
+	step("no other", recvmsg(fd, &header, MSG_ERRQUEUE));
+	close(fd);
+	close(peer);
+	close(listener);
+}
+
+static void case_given_up(void)
+{
+	int listener = their_listener(128);
+	struct address address = name_of(listener);
+	struct pair pair;
+
+	for (int i = 0; i < 100; i++) {
+		int fd = open_socket(SOCK_NONBLOCK);
+
+		connect_at(fd, &address);
+		close(fd);
+	}
+	settle();
+	close(listener);
+	pair = open_pair();
+	step("all is well after it", send(pair.us, "x", 1, 0));
+	note("drained %zu", drain(pair.them, 1));
+	close_pair(pair);
+}
+
+static void case_many(void)
+{
+	enum { COUNT = 50 };
+	int listener = their_listener(COUNT), fds[COUNT], peers[COUNT], good = 0;
+	struct address address = name_of(listener);
+
+	for (int i = 0; i < COUNT; i++) {
+		fds[i] = open_socket(SOCK_NONBLOCK);
+		connect_at(fds[i], &address);
+	}
+	for (int i = 0; i < COUNT; i++) {
+		unsigned char number = (unsigned char)i;
+
+		await(fds[i], POLLOUT);
+		must("send", send(fds[i], &number, 1, 0));
+		peers[i] = accept_one(listener);
+	}
+	for (int i = 0; i < COUNT; i++) {
+		unsigned char number;
+
+		if (recv(peers[i], &number, 1, 0) == 1)
+			good++;
+		close(peers[i]);
+		close(fds[i]);
+	}
+	note("good %d", good);
+	close(listener);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "good", case_good, 0 },
+		{ "non-blocking", case_non_blocking, 0 },
+		{ "refused", case_refused, 0 },
+		{ "refused later", case_refused_later, 0 },
+		{ "dissolve", case_dissolve, 0 },
+		{ "bad arguments", case_bad_arguments, 0 },
+		{ "bound", case_bound, 0 },
+		{ "same port twice", case_same_port_twice, 0 },
+		{ "no route", case_no_route, 0 },
+		{ "data at once", case_data_at_once, 0 },
+		{ "self", case_self, 0 },
+		{ "to any", case_to_any, 0 },
+		{ "many", case_many, 0 },
+		{ "queue full", case_queue_full, 0 },
+		{ "given up", case_given_up, 0 },
+		{ "zero copy", case_zero_copy, 0 },
+		{ "nobody there", case_nobody_there, 30 },
+	};
+
+	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}

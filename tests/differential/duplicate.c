@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Differential cases: dup(2) and its siblings, close of duplicates, descriptors under stress. */
+#include "step.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void ping(const char *name, int a, int b)
+{
+	char byte = '-';
+
+	must("send", send(a, "x", 1, MSG_NOSIGNAL));
+	step(name, recv(b, &byte, 1, 0));
+	show("data", &byte, 1);
+}
+
+static void case_plain(void)
+{
+	struct pair pair = open_pair();
+	int lowest = dup(0), copy, other;
+	char byte;
+
+	close(lowest);
+	copy = dup(pair.us);
+	note("the lowest: %s", copy == lowest ? "yes" : "no");
+	ping("by the copy", copy, pair.them);
+	ping("to the copy", pair.them, copy);
+	step("close the first", close(pair.us));
+	ping("the copy lives", copy, pair.them);
+	other = dup(copy);
+	step("close the copy", close(copy));
+	ping("the copy's copy lives", pair.them, other);
+	step("close the last", close(other));
+	await(pair.them, POLLIN);
+	step("they see", recv(pair.them, &byte, 1, 0));
+	close(pair.them);
+}
+
+static void case_flags(void)
+{
+	struct pair pair = open_pair();
+	int copy = dup(pair.us), cloexec = fcntl(pair.us, F_DUPFD_CLOEXEC, 0);
+	int high = fcntl(pair.us, F_DUPFD, 300);
+
+	note("high %d", high);
+	step("F_GETFD of dup", fcntl(copy, F_GETFD));
+	step("F_GETFD of F_DUPFD_CLOEXEC", fcntl(cloexec, F_GETFD));
+	step("F_GETFD of F_DUPFD", fcntl(high, F_GETFD));
+	set_nonblocking(copy, true);
+	note("non-blocking together: %d", (fcntl(pair.us, F_GETFL) & O_NONBLOCK) != 0);
+	step("recv by the first", recv(pair.us, &high, 1, 0));
+	set_nonblocking(pair.us, false);
+	note("blocking together: %d", (fcntl(copy, F_GETFL) & O_NONBLOCK) == 0);
+	step("F_SETFD", fcntl(copy, F_SETFD, FD_CLOEXEC));
+	step("the first's", fcntl(pair.us, F_GETFD));
+	step("F_DUPFD too high", fcntl(pair.us, F_DUPFD, 1 << 30));
+	step("F_DUPFD negative", fcntl(pair.us, F_DUPFD, -1));
+	step("dup of closed", dup(-1));
+	close(copy);
+	close(cloexec);
+	close(300);
+	close_pair(pair);
+}
+
+static void case_over(void)
+{
+	struct pair pair = open_pair(), other = open_pair();
+	int fd = other.us, pipes[2];
+	char byte;
+
+	step("dup2 to itself", dup2(pair.us, pair.us) == pair.us ? 0 : -1);
+	step("dup3 to itself", dup3(pair.us, pair.us, 0));
+	step("dup2 over a connection", dup2(pair.us, fd) == fd ? 0 : -1);
+	await(other.them, POLLIN);
+	step("its peer sees", recv(other.them, &byte, 1, 0));
+	ping("by the new one", fd, pair.them);
+	step("dup2 of closed over it", dup2(-1, fd));
+	ping("it still works", pair.them, fd);
+	must("pipe", pipe(pipes));
+	step("dup2 of a pipe over it", dup2(pipes[1], fd) == fd ? 0 : -1);
+	step("write to the pipe", write(fd, "y", 1));
+	step("read from it", read(pipes[0], &byte, 1));
+	show("data", &byte, 1);
+	ping("the first lives", pair.us, pair.them);
+	step("dup3 over the pipe", dup3(pair.us, pipes[0], O_CLOEXEC) == pipes[0] ? 0 : -1);
+	step("F_GETFD", fcntl(pipes[0], F_GETFD));
+	step("dup3, bad flags", dup3(pair.us, pipes[0], O_APPEND));
+	ping("by it", pipes[0], pair.them);
+	step("dup2, bad number", dup2(pair.us, -1));
+	close(pipes[0]);
+	close(pipes[1]);
+	close(fd);
+	close(other.them);
+	close_pair(pair);
+}
+
+static void case_before_connect(void)
+{
+	int listener = their_listener(5), fd = open_socket(0), copy = dup(fd), peer;
+	struct address address = name_of(listener), mine, copys;
+
+	step("connect", connect(copy, (struct sockaddr *)&address.storage, address.length));
+	peer = accept_one(listener);
+	ping("by the first", fd, peer);
+	ping("to the copy", peer, copy);
+	mine = name_of(fd);
+	copys = name_of(copy);
+	note("the same name: %s", port_of(&mine) == port_of(&copys) ? "yes" : "no");
+	step("close the copy", close(copy));
+	ping("by the first", fd, peer);
+	close(fd);
+	close(peer);
+	close(listener);
+}
+
+static void case_listener(void)
+{
+	int listener = open_socket(0), copy = dup(listener), them, fd;
+	struct address address = our_address(0);
+
+	step("bind", bind(listener, (struct sockaddr *)&address.storage, address.length));
+	step("listen by the copy", listen(copy, 5));
+	address = name_of(listener);
+	first_use(listener);
+	step("close the first", close(listener));
+	them = them_connect(&address);
+	fd = accept_one(copy);
+	ping("accepted by the copy", fd, them);
+	close(fd);
+	close(them);
+	step("dup2 over it", dup2(0, copy) == copy ? 0 : -1);
+	fd = open_socket(0);
+	step("the port is free", bind(fd, (struct sockaddr *)&address.storage, address.length));
+	close(fd);
+	close(copy);
+}
+
+static void case_standard_streams(void)
+{
+	struct pair pair = open_pair();
+	int saved = fcntl(0, F_DUPFD_CLOEXEC, 400);
+	char byte;
+
+	step("dup2 to 0", dup2(pair.us, 0));
+	send_all(pair.them, "x", 1);
+	step("read from 0", read(0, &byte, 1));
+	struct pollfd entry = { .fd = 0, .events = POLLIN | POLLOUT };
+
+	step("poll 0", poll(&entry, 1, 0));
+	note("%s", poll_bits((uint32_t)entry.revents));
+	close(pair.us);
+	step("write to 0", write(0, "y", 1));
+	step("they get", recv(pair.them, &byte, 1, 0));
+	if (saved >= 0)
+		dup2(saved, 0);
+	else
+		close(0);
+	await(pair.them, POLLIN);
+	step("they see", recv(pair.them, &byte, 1, 0));
+	close(saved);
+	close(pair.them);
+}
+
+static void case_fstat(void)
+{
+	struct pair pair = open_pair();
+	struct stat status, copys;
+	int copy = dup(pair.us);
+
+	step("fstat", fstat(pair.us, &status));
+	note("a socket: %d", S_ISSOCK(status.st_mode));
+	step("fstat of the copy", fstat(copy, &copys));
+	note("the same: %d", status.st_ino == copys.st_ino);
+	step("isatty", isatty(pair.us));
+	close(copy);
+	close_pair(pair);
+}
+
+/* ---- many threads that open and close at the same time ---- */
+
+#define THREADS 8
+
+static struct address target;
+static volatile bool stop;
+static unsigned long rounds[THREADS], wrong[THREADS];
+
+static void *hammer(void *argument)
+{
+	unsigned me = (unsigned)(uintptr_t)argument;
+	unsigned seed = me;
+
+	while (!stop) {
+		int fd = socket(family(), SOCK_STREAM, 0), copy = -1;
+		unsigned out = (me << 24) | (rounds[me] & 0xffffff), in = 0;
+
+		if (connect(fd, (struct sockaddr *)&target.storage, target.length) < 0) {
+			wrong[me]++;
+			close(fd);
+			continue;
+		}
+		if (rand_r(&seed) % 2) {
+			copy = rand_r(&seed) % 2 ? dup(fd) : fcntl(fd, F_DUPFD_CLOEXEC, 200);
+			close(fd);
+			fd = copy;
+		}
+		if (send(fd, &out, sizeof(out), MSG_NOSIGNAL) != sizeof(out) ||
+		    recv(fd, &in, sizeof(in), MSG_WAITALL) != sizeof(in) || in != out)
+			wrong[me]++;
+		/* Mostly resets: each TIME_WAIT keeps a port for a minute. */
+		if (rand_r(&seed) % 16)
+			reset(fd);
+		else
+			close(fd);
+		rounds[me]++;
+	}
+	return NULL;
+}
+
+static void echo(int fd)
+{
+	char buffer[64];
+
+	for (;;) {
+		ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
+
+		if (n <= 0)
+			break;
+		if (send(fd, buffer, (size_t)n, MSG_NOSIGNAL) < 0)
+			break;
+	}
+	close(fd);
+}
+
+static void *serve(void *argument)
+{
+	int listener = (int)(intptr_t)argument;
+
+	for (;;) {
+		int fd = accept(listener, NULL, NULL);
+
+		if (fd < 0)
+			return NULL;
+		echo(fd);
+	}
+}
+
+static void case_stress(void)
+{
+	int listener = their_listener(128), lowest = dup(0), after;
+	pthread_t threads[THREADS], servers[THREADS];
+	unsigned long all = 0, bad = 0;
+
+	close(lowest);
+	target = name_of(listener);
+	stop = false;
+	memset(rounds, 0, sizeof(rounds));
+	memset(wrong, 0, sizeof(wrong));
+	for (uintptr_t i = 0; i < THREADS; i++) {
+		pthread_create(&servers[i], NULL, serve, (void *)(intptr_t)listener);
+		pthread_create(&threads[i], NULL, hammer, (void *)i);
+	}
+	pause_ms(stress_seconds() * 1000);
+	stop = true;
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		all += rounds[i];
+		bad += wrong[i];
+	}
+	shutdown(listener, SHUT_RDWR);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(servers[i], NULL);
+	close(listener);
+	lowest = lowest < listener ? lowest : listener;
+	after = dup(0);
+	close(after);
+	note("rounds: %s, wrong ones: %lu", all > THREADS ? "many" : "too few", bad);
+	note("descriptors back: %s", after == lowest ? "yes" : "no");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "plain", case_plain, 0 },	  { "flags", case_flags, 0 },
+		{ "over", case_over, 0 },	  { "before connect", case_before_connect, 0 },
+		{ "listener", case_listener, 0 }, { "standard streams", case_standard_streams, 0 },
+		{ "fstat", case_fstat, 0 },	  { "stress", case_stress, 90 },
+	};
+
+	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Differential cases: waiting in epoll: limits, signals, several waiters, fairness. */
+#include "step.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define SLACK_MS 3000
+
+static volatile sig_atomic_t signals;
+
+static void count_signal(int number)
+{
+	(void)number;
+	signals++;
+}
+
+static void alarm_in(unsigned ms, int flags)
+{
+	struct sigaction action = { .sa_handler = count_signal, .sa_flags = flags };
+	struct itimerval timer = { .it_value = { .tv_usec = (suseconds_t)ms * 1000 } };
+
+	signals = 0;
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void add(int epoll, int fd, uint32_t events, uint64_t data)
+{
+	struct epoll_event event = { .events = events, .data.u64 = data };
+
+	must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+}
+
+static void send_x(int fd)
+{
+	send_all(fd, "x", 1);
+}
+
+static void close_it(int fd)
+{
+	close(fd);
+}
+
+static void case_limits(void)
+{
+	struct pair pair = open_pair();
+	int epoll = epoll_create1(0);
+	struct epoll_event event;
+	struct timespec limit = { .tv_nsec = 100000000 };
+	pthread_t thread;
+	int64_t start;
+
+	add(epoll, pair.us, EPOLLIN, 1);
+	step("at once", epoll_wait(epoll, &event, 1, 0));
+	start = now_ms();
+	step("100 ms", epoll_wait(epoll, &event, 1, 100));
+	note_duration("it waited", now_ms() - start, 99, SLACK_MS);
+	start = now_ms();
+	step("pwait", epoll_pwait(epoll, &event, 1, 100, NULL));
+	note_duration("it waited", now_ms() - start, 99, SLACK_MS);
+	start = now_ms();
+	step("pwait2", epoll_pwait2(epoll, &event, 1, &limit, NULL));
+	note_duration("it waited", now_ms() - start, 99, SLACK_MS);
+	limit.tv_nsec = 1;
+	step("pwait2, 1 ns", epoll_pwait2(epoll, &event, 1, &limit, NULL));
+	limit.tv_nsec = 1000000000;
+	step("pwait2, bad time", epoll_pwait2(epoll, &event, 1, &limit, NULL));
+	limit = (struct timespec){ .tv_sec = -1 };
+	step("pwait2, negative time", epoll_pwait2(epoll, &event, 1, &limit, NULL));
+	thread = later(100, send_x, pair.them);
+	start = now_ms();
+	step("no limit", epoll_wait(epoll, &event, 1, -1));
+	note_duration("it waited", now_ms() - start, 50, SLACK_MS);
+	join(thread);
+	note("drained %zu", drain(pair.us, 1));
+	thread = later(100, send_x, pair.them);
+	step("no limit, -7", epoll_wait(epoll, &event, 1, -7));
+	join(thread);
+	note("drained %zu", drain(pair.us, 1));
+	thread = later(100, send_x, pair.them);
+	step("pwait2, no limit", epoll_pwait2(epoll, &event, 1, NULL, NULL));
+	join(thread);
+	note("drained %zu", drain(pair.us, 1));
+	thread = later(100, close_it, pair.them);
+	step("their close", epoll_wait(epoll, &event, 1, 5000));
+	note("%s", poll_bits(event.events));
+	join(thread);
+	close(epoll);
+	close(pair.us);
+	epoll = epoll_create1(0);
+	start = now_ms();
+	step("of nothing", epoll_wait(epoll, &event, 1, 100));
+	note_duration("it waited", now_ms() - start, 99, SLACK_MS);
+	close(epoll);
+}
+
+static void case_signals(void)
+{
+	struct pair pair = open_pair();
+	int epoll = epoll_create1(0);
+	struct epoll_event event;
+	struct timespec limit = { .tv_sec = 5 };
+	sigset_t blocked, none;
+
+	add(epoll, pair.us, EPOLLIN, 1);
+	alarm_in(50, SA_RESTART);
+	step("interrupted", epoll_wait(epoll, &event, 1, 5000));
+	note("signals %d", (int)signals);
+	sigemptyset(&none);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGALRM);
+	alarm_in(50, 0);
+	step("pwait, blocked there", epoll_pwait(epoll, &event, 1, 200, &blocked));
+	note("signals %d", (int)signals);
+	pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+	alarm_in(50, 0);
+	step("wait, blocked", epoll_wait(epoll, &event, 1, 200));
+	note("signals %d", (int)signals);
+	step("pwait lets it in", epoll_pwait(epoll, &event, 1, 5000, &none));
+	note("signals %d", (int)signals);
+	alarm_in(50, 0);
+	step("pwait waits for it", epoll_pwait(epoll, &event, 1, 5000, &none));
+	note("signals %d", (int)signals);
+	alarm_in(50, 0);
+	step("pwait2 waits for it", epoll_pwait2(epoll, &event, 1, &limit, &none));
+	note("signals %d", (int)signals);
+	raise(SIGALRM);
+	send_x(pair.them);
+	await(pair.us, POLLIN);
+	signals = 0;
+	step("ready and a signal pending", epoll_pwait(epoll, &event, 1, 5000, &none));
+	note("signals %d", (int)signals);
+	pthread_sigmask(SIG_UNBLOCK, &blocked, NULL);
+	close(epoll);
+	close_pair(pair);
+}
+
+#define CROWD 3
+
+static void case_fair(void)
+{
+	struct pair pairs[CROWD];
+	int epoll = epoll_create1(0), pipes[2];
+	unsigned seen[CROWD + 1] = { 0 };
+	struct epoll_event event;
+
+	must("pipe", pipe(pipes));
+	must("write", write(pipes[1], "x", 1));
+	for (int i = 0; i < CROWD; i++) {
+		pairs[i] = open_pair();
+		add(epoll, pairs[i].us, EPOLLIN, (uint64_t)i);
+		send_x(pairs[i].them);
+		await(pairs[i].us, POLLIN);
+	}
+	add(epoll, pipes[0], EPOLLIN, CROWD);
+	for (int round = 1; round <= 10; round++) {
+		for (int i = 0; i < CROWD + 1; i++) {
+			if (epoll_wait(epoll, &event, 1, 1000) == 1)
+				seen[event.data.u64]++;
+		}
+	}
+	/* Linux gives each in turn; anybody who starves shows as 0. */
+	for (int i = 0; i < CROWD + 1; i++)
+		note("%d %s", i, seen[i] >= 5 ? "fairly often" : "too seldom");
+	for (int i = 0; i < CROWD; i++)
+		close_pair(pairs[i]);
+	close(pipes[0]);
+	close(pipes[1]);
+	close(epoll);
+}
+
+static int shared_epoll;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int woken, timed_out;
+
+static void wait_and_count(int ms)
+{
+	struct epoll_event event;
+	int n = epoll_wait(shared_epoll, &event, 1, ms);
+
+	pthread_mutex_lock(&lock);
+	if (n == 1)
+		woken++;
+	else
+		timed_out++;
+	pthread_mutex_unlock(&lock);
+}
+
+static void wait_together(const char *name, uint32_t events)
+{
+	struct pair pair = open_pair();
+	pthread_t threads[CROWD];
+
+	shared_epoll = epoll_create1(0);
+	add(shared_epoll, pair.us, events, 1);
+	woken = timed_out = 0;
+	for (int i = 0; i < CROWD; i++)
+		threads[i] = later(0, wait_and_count, 1000);
+	pause_ms(200);
+	send_x(pair.them);
+	for (int i = 0; i < CROWD; i++)
+		join(threads[i]);
+	note("%s: woken %d, timed out %d", name, woken, timed_out);
+	close(shared_epoll);
+	close_pair(pair);
+}
+
+static void case_several_waiters(void)
+{
+	wait_together("level-triggered", EPOLLIN);
+	wait_together("edge-triggered", EPOLLIN | EPOLLET);
+	wait_together("one-shot", EPOLLIN | EPOLLONESHOT);
+}
+
+static void case_exclusive(void)
+{
+	struct pair pair = open_pair();
+	int first = epoll_create1(0), second = epoll_create1(0);
+	struct epoll_event event;
+
+	add(first, pair.us, EPOLLIN | EPOLLEXCLUSIVE, 1);
+	add(second, pair.us, EPOLLIN | EPOLLEXCLUSIVE, 2);
+	send_x(pair.them);
+	await(pair.us, POLLIN);
+
+	int got = epoll_wait(first, &event, 1, 0) + epoll_wait(second, &event, 1, 0);
+
+	note("at least one: %s", got >= 1 ? "yes" : "no");
+	close(first);
+	close(second);
+	close_pair(pair);
+}
+
+static struct pair added;
+
+static void add_meanwhile(int epoll)
+{
+	add(epoll, added.us, EPOLLIN, 9);
+}
+
+static void modify_meanwhile(int epoll)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT, .data.u64 = 10 };
+
+	must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_MOD, added.us, &event));
+}
+
+static void shut_meanwhile(int fd)
+{
+	shutdown(fd, SHUT_RDWR);
+}
+
+static void case_changed_while_waiting(void)
+{
+	struct epoll_event event;
+	int epoll = epoll_create1(0);
+	pthread_t thread;
+
+	added = open_pair();
+	send_x(added.them);
+	await(added.us, POLLIN);
+	thread = later(100, add_meanwhile, epoll);
+	step("added", epoll_wait(epoll, &event, 1, 5000));
+	note("%d: %s", (int)event.data.u64, poll_bits(event.events));
+	join(thread);
+	note("drained %zu", drain(added.us, 1));
+	thread = later(100, modify_meanwhile, epoll);
+	step("modified", epoll_wait(epoll, &event, 1, 5000));
+	note("%d: %s", (int)event.data.u64, poll_bits(event.events));
+	join(thread);
+	event.events = EPOLLIN;
+	must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_MOD, added.us, &event));
+	thread = later(100, shut_meanwhile, added.us);
+	step("shut down", epoll_wait(epoll, &event, 1, 5000));
+	note("%s", poll_bits(event.events));
+	join(thread);
+	must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_DEL, added.us, NULL));
+	close_pair(added);
+
+	added = open_pair();
+	add(epoll, added.us, EPOLLIN, 11);
+	thread = later(100, close_it, added.us);
+	step("closed", epoll_wait(epoll, &event, 1, 300));
+	join(thread);
+	close(added.them);
+	close(epoll);
+}
+
+static void case_sleeps(void)
+{
+	struct pair pair = open_pair();
+	struct timespec before, after;
+	struct epoll_event event;
+	int epoll = epoll_create1(0);
+	pthread_t thread = later(1000, send_x, pair.them);
+
+	add(epoll, pair.us, EPOLLIN, 1);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	step("wait", epoll_wait(epoll, &event, 1, -1));
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	join(thread);
+	note_duration("processor time of a second's wait",
+		      (after.tv_sec - before.tv_sec) * 1000 +
+			      (after.tv_nsec - before.tv_nsec) / 1000000,
+		      0, 300);
+	close(epoll);
+	close_pair(pair);
+}
+
+static void case_echo_server(void)
+{
+	enum { CLIENTS = 20, ROUNDS = 20 };
+	struct pair pairs[CLIENTS];
+	int epoll = epoll_create1(0), echoed = 0, good = 0;
+	struct epoll_event events[8];
+
+	for (int i = 0; i < CLIENTS; i++) {
+		pairs[i] = open_pair();
+		add(epoll, pairs[i].us, EPOLLIN | EPOLLET, (uint64_t)i);
+	}
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < CLIENTS; i++)
+			send_all(pairs[i].them, &(char){ (char)(i + round) }, 1);
+		for (int left = CLIENTS; left > 0;) {
+			int n = epoll_wait(epoll, events, 8, 5000);
+
+			if (n <= 0) {
+				note("round %d: %d are missing", round, left);
+				break;
+			}
+			for (int i = 0; i < n; i++) {
+				char byte;
+				int fd = pairs[events[i].data.u64].us;
+
+				if (recv(fd, &byte, 1, MSG_DONTWAIT) != 1)
+					continue;
+				left--;
+				echoed++;
+				send_all(fd, &byte, 1);
+			}
+		}
+		for (int i = 0; i < CLIENTS; i++) {
+			char byte;
+
+			if (recv(pairs[i].them, &byte, 1, 0) == 1 && byte == (char)(i + round))
+				good++;
+		}
+	}
+	note("echoed %d, good %d", echoed, good);
+	for (int i = 0; i < CLIENTS; i++)
+		close_pair(pairs[i]);
+	close(epoll);
+}
+
+static void case_many(void)
+{
+	enum { CROWDED = 300 };
+	struct pair pairs[CROWDED];
+	struct epoll_event events[64];
+	int epoll = epoll_create1(0), seen = 0, n;
+
+	for (int i = 0; i < CROWDED; i++) {
+		pairs[i] = open_pair();
+		add(epoll, pairs[i].us, EPOLLIN | EPOLLET, (uint64_t)i);
+	}
+	for (int i = 0; i < CROWDED; i++)
+		send_x(pairs[i].them);
+	while (seen < CROWDED && (n = epoll_wait(epoll, events, 64, 5000)) > 0)
+		seen += n;
+	note("seen %d", seen);
+	step("no more", epoll_wait(epoll, events, 64, 0));
+	for (int i = 0; i < CROWDED; i++)
+		close_pair(pairs[i]);
+	close(epoll);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "limits", case_limits, 0 },
+		{ "signals", case_signals, 0 },
+		{ "fair", case_fair, 0 },
+		{ "several waiters", case_several_waiters, 0 },
+		{ "exclusive", case_exclusive, 0 },
+		{ "changed while waiting", case_changed_while_waiting, 0 },
+		{ "sleeps", case_sleeps, 0 },
+		{ "many", case_many, 30 },
+		{ "echo server", case_echo_server, 30 },
+	};
+
+	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}

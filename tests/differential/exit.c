@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Differential cases: how a process ends, and that what it sent arrives all the same. The process
+ * that ends is a child (this program again) that has the stack to itself.
+ */
+#include "step.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BULK 300000
+
+extern char **environ;
+
+static char block[BULK];
+
+/* ---- the child ---- */
+
+static int child_main(const char *end, const char *what, uint16_t port)
+{
+	struct address address;
+	int fd;
+
+	if (in_process()) {
+		struct pair pair = open_pair();
+
+		fd = pair.us;
+	} else {
+		address = their_address(port);
+		fd = connect_to(&address);
+	}
+	for (int i = 0; i < BULK; i++)
+		block[i] = (char)(i * 3 + i / 251);
+	if (in_process() || strcmp(what, "little") == 0)
+		send_all(fd, block, 1000);
+	else
+		send_all(fd, block, BULK);
+	if (strcmp(end, "exit") == 0)
+		exit(7);
+	if (strcmp(end, "_exit") == 0)
+		_exit(8);
+	if (strcmp(end, "close") == 0) {
+		close(fd);
+		exit(9);
+	}
+	if (strcmp(end, "abort") == 0)
+		abort();
+	if (strcmp(end, "terminate") == 0)
+		raise(SIGTERM);
+	if (strcmp(end, "kill") == 0)
+		raise(SIGKILL);
+	return 10;
+}
+
+/* ---- the parent ---- */
+
+static void watch(const char *end, const char *what, bool compare_data)
+{
+	int listener = their_listener(5), status = -1, peer;
+	struct address address = name_of(listener);
+	char port[8];
+	char self[] = "/proc/self/exe", word[] = "child", end_word[16], what_word[16];
+	char *const arguments[] = { self, word, end_word, what_word, port, NULL };
+	pid_t child;
+	static char got[BULK];
+	size_t there = 0;
+	ssize_t n = 0;
+	char path[256];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	must("readlink", length);
+	path[length] = '\0';
+	snprintf(port, sizeof(port), "%u", port_of(&address));
+	snprintf(end_word, sizeof(end_word), "%s", end);
+	snprintf(what_word, sizeof(what_word), "%s", what);
+	note("%s, %s", end, what);
+	errno = posix_spawn(&child, path, NULL, NULL, arguments, environ);
+	if (errno)
+		broken("posix_spawn: %s", errno_name(errno));
+	if (!in_process()) {
+		peer = accept_one(listener);
+		while (compare_data && there < sizeof(got) &&
+		       (n = recv(peer, got + there, sizeof(got) - there, 0)) > 0)
+			there += (size_t)n;
+		if (compare_data) {
+			char byte;
+
+			show("arrived", got, (long)there);
+			step("and then", recv(peer, &byte, 1, 0));
+		}
+		close(peer);
+	}
+	must("waitpid", waitpid(child, &status, 0));
+	if (WIFEXITED(status))
+		note("exit status %d", WEXITSTATUS(status));
+	else
+		note("signal %d", WTERMSIG(status));
+	close(listener);
+}
+
+static void case_exit(void)
+{
+	watch("exit", "little", true);
+	watch("exit", "much", true);
+}
+
+static void case_exit_at_once(void)
+{
+	watch("_exit", "little", true);
+	watch("_exit", "much", true);
+}
+
+static void case_return(void)
+{
+	watch("return", "little", true);
+	watch("return", "much", true);
+}
+
+static void case_close(void)
+{
+	watch("close", "little", true);
+	watch("close", "much", true);
+}
+
+/* What was sent before a violent end is the kernel's to deliver, but nobody's over a stack. */
+static void case_violent(void)
+{
+	watch("abort", "little", false);
+	watch("terminate", "little", false);
+	watch("kill", "little", false);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "exit", case_exit, 0 },	{ "exit at once", case_exit_at_once, 0 },
+		{ "return", case_return, 0 },	{ "close", case_close, 0 },
+		{ "violent", case_violent, 0 },
+	};
+
+	if (argc == 5 && strcmp(argv[1], "child") == 0)
+		return child_main(argv[2], argv[3], (uint16_t)atoi(argv[4]));
+	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Differential cases: fork(2), vfork(2), posix_spawn(3), system(3), popen(3), daemon(3) around
+ * sockets. Not compared: what a child gets that uses an established connection of its parent.
+ */
+#include "step.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static void ping(const char *name, int a, int b)
+{
+	char byte = '-';
+
+	must("send", send(a, "x", 1, MSG_NOSIGNAL));
+	step(name, recv(b, &byte, 1, 0));
+}
+
+static void reap(pid_t child)
+{
+	int status = -1;
+
+	must("waitpid", waitpid(child, &status, 0));
+	if (WIFEXITED(status))
+		note("child: exit status %d", WEXITSTATUS(status));
+	else
+		note("child: signal %d", WTERMSIG(status));
+}
+
+static void serve_one(int listener)
+{
+	struct address address = name_of(listener);
+
+	first_use(listener);
+
+	int them = them_connect(&address), fd = accept(listener, NULL, NULL);
+
+	note("accept: %s", fd >= 0 ? "a descriptor" : errno_name(errno));
+	ping("we to them", fd, them);
+	ping("they to us", them, fd);
+	close(fd);
+	close(them);
+}
+
+static int listener_unused(void)
+{
+	int fd = open_socket(0);
+	struct address address = our_address(0);
+
+	must("bind", bind(fd, (struct sockaddr *)&address.storage, address.length));
+	must("listen", listen(fd, 5));
+	return fd;
+}
+
+/* Must be the first case: the process has used no flow yet (nginx's master and worker). */
+static void case_listener_for_the_child(void)
+{
+	int listener = listener_unused();
+
+	for (int round = 0; round < 2; round++) {
+		pid_t child = fork();
+
+		must("fork", child);
+		if (child == 0) {
+			serve_one(listener);
+			close(listener);
+			_exit(0);
+		}
+		reap(child);
+	}
+	close(listener);
+}
+
+/* And now the parent: from here on the stack is its own, and no child can have it. */
+static void case_listener_for_the_parent(void)
+{
+	int listener = listener_unused();
+	pid_t child = fork();
+
+	must("fork", child);
+	if (child == 0)
+		_exit(0);
+	reap(child);
+	serve_one(listener);
+	close(listener);
+}
+
+static void case_bound_by_the_parent(void)
+{
+	int fd = open_socket(0);
+	struct address address = our_address(0);
+
+	step("bind", bind(fd, (struct sockaddr *)&address.storage, address.length));
+
+	pid_t child = fork();
+
+	must("fork", child);
+	if (child == 0) {
+		close_pair(open_pair());
+		step("listen in the child", listen(fd, 5));
+		serve_one(fd);
+		_exit(0);
+	}
+	close(fd);
+	reap(child);
+}
+
+static void case_socket_by_the_parent(void)
+{
+	int fd = open_socket(0);
+	pid_t child = fork();
+
+	must("fork", child);
+	if (child == 0) {
+		int listener = their_listener(5), peer;
+		struct address address = name_of(listener);
+
+		step("connect in the child",
+		     connect(fd, (struct sockaddr *)&address.storage, address.length));
+		peer = accept_one(listener);
+		ping("we to them", fd, peer);
+		close(peer);
+		close(listener);
+		close(fd);
+		_exit(7);
+	}
+	close(fd);
+	reap(child);
+}
+
+static void case_children_that_exec(void)
+{
+	struct pair pair = open_pair();
+	char text[64] = "";
+	FILE *pipe_end;
+	pid_t child;
+	char *const arguments[] = { (char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
+				    (char *)(uintptr_t) "exit 5", NULL };
+
+	ping("before", pair.us, pair.them);
+	step("system", system("exit 3"));
+	ping("after system", pair.us, pair.them);
+	pipe_end = popen("echo from a child", "r");
+	if (!pipe_end || !fgets(text, sizeof(text), pipe_end))
+		broken("popen");
+	note("popen: %s", strtok(text, "\n"));
+	step("pclose", pclose(pipe_end));
+	ping("after popen", pair.us, pair.them);
+	step("posix_spawn", posix_spawn(&child, "/bin/sh", NULL, NULL, arguments, environ));
+	reap(child);
+	ping("after posix_spawn", pair.them, pair.us);
+	child = vfork();
+	if (child == 0) {
+		execve("/bin/sh", arguments, environ);
+		_exit(9);
+	}
+	reap(child);
+	ping("after vfork", pair.us, pair.them);
+	child = fork();
+	if (child == 0) {
+		execve("/bin/sh", arguments, environ);
+		_exit(9);
+	}
+	reap(child);
+	ping("after fork and exec", pair.them, pair.us);
+	child = fork();
+	if (child == 0) {
+		execve("/nonexistent", arguments, environ);
+		_exit(6);
+	}
+	reap(child);
+	ping("after an exec that failed", pair.us, pair.them);
+	close_pair(pair);
+}
+
+static void case_parent_lives_on(void)
+{
+	struct pair pair = open_pair();
+	int listener = our_listener(5);
+	char byte;
+	pid_t child;
+
+	for (int how = 0; how < 4; how++) {
+		child = fork();
+		must("fork", child);
+		if (child == 0) {
+			if (how == 1)
+				close(pair.us);
+			if (how == 3)
+				kill(getpid(), SIGKILL);
+			if (how == 2)
+				exit(0);
+			_exit(0);
+		}
+		reap(child);
+		ping("the parent to them", pair.us, pair.them);
+		ping("they to the parent", pair.them, pair.us);
+	}
+	serve_one(listener);
+	step("nothing more", recv(pair.us, &byte, 1, MSG_DONTWAIT));
+	close(pair.us);
+	await(pair.them, POLLIN);
+	step("they see", recv(pair.them, &byte, 1, 0));
+	close(pair.them);
+	close(listener);
+}
+
+static void case_child_of_its_own(void)
+{
+	struct pair pair = open_pair();
+	pid_t child = fork();
+
+	must("fork", child);
+	if (child == 0) {
+		struct pollfd entry = { .fd = -1, .events = POLLIN };
+
+		step("poll in the child", poll(&entry, 1, 10));
+		note("standard output works");
+		_exit(0);
+	}
+	reap(child);
+	ping("the parent", pair.us, pair.them);
+	close_pair(pair);
+}
+
+static void case_daemon(void)
+{
+	int ends[2];
+	char text[64] = "";
+	pid_t child;
+
+	must("pipe", pipe(ends));
+	child = fork();
+	must("fork", child);
+	if (child == 0) {
+		char byte = '-';
+
+		if (daemon(1, 1) < 0)
+			_exit(1);
+		struct pair pair = open_pair();
+
+		send_all(pair.us, "d", 1);
+		recv(pair.them, &byte, 1, 0);
+		dprintf(ends[1], "daemon got %c", byte);
+		_exit(0);
+	}
+	reap(child);
+	close(ends[1]);
+	for (size_t used = 0; used < sizeof(text) - 1;) {
+		ssize_t n = read(ends[0], text + used, sizeof(text) - 1 - used);
+
+		if (n <= 0)
+			break;
+		used += (size_t)n;
+	}
+	note("%s", text);
+	close(ends[0]);
+	settle(); /* until the daemon has let go of the device too */
+}
+
+static void case_daemon_after_listen(void)
+{
+	int ends[2], listener;
+	char text[64] = "";
+	pid_t child;
+
+	must("pipe", pipe(ends));
+	child = fork();
+	must("fork", child);
+	if (child == 0) {
+		char byte = '-';
+		struct address address;
+
+		listener = listener_unused();
+		if (daemon(1, 1) < 0)
+			_exit(1);
+		address = name_of(listener);
+		first_use(listener);
+		int them = them_connect(&address), fd = accept_one(listener);
+
+		send_all(them, "l", 1);
+		recv(fd, &byte, 1, 0);
+		dprintf(ends[1], "daemon got %c", byte);
+		_exit(0);
+	}
+	reap(child);
+	close(ends[1]);
+	for (size_t used = 0; used < sizeof(text) - 1;) {
+		ssize_t n = read(ends[0], text + used, sizeof(text) - 1 - used);
+
+		if (n <= 0)
+			break;
+		used += (size_t)n;
+	}
+	note("%s", text);
+	close(ends[0]);
+	settle(); /* until the daemon has let go of the device too */
+}
+
+static void *spin_on_connection(void *argument)
+{
+	struct pair *pair = argument;
+
+	for (int i = 0; i < 2000; i++) {
+		char byte;
+
+		if (send(pair->us, "x", 1, MSG_NOSIGNAL) != 1 || recv(pair->them, &byte, 1, 0) != 1)
+			return (void *)1;
+	}
+	return NULL;
+}
+
+/* Forks while another thread is anywhere inside the library. */
+static void case_fork_while_busy(void)
+{
+	struct pair pair = open_pair();
+	pthread_t thread;
+	void *failed = (void *)1;
+	int good = 0;
+
+	pthread_create(&thread, NULL, spin_on_connection, &pair);
+	for (int i = 0; i < 10; i++) {
+		int status = -1;
+		pid_t child = fork();
+
+		if (child == 0) {
+			int fd = open("/dev/null", O_WRONLY);
+
+			_exit(write(fd, "x", 1) == 1 && close(fd) == 0 ? 0 : 1);
+		}
+		if (waitpid(child, &status, 0) == child && status == 0)
+			good++;
+	}
+	pthread_join(thread, &failed);
+	note("children that were well: %d, the thread: %s", good, failed ? "failed" : "well");
+	close_pair(pair);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "listener for the child", case_listener_for_the_child, 0 },
+		{ "bound by the parent", case_bound_by_the_parent, 0 },
+		{ "socket by the parent", case_socket_by_the_parent, 0 },
+		{ "daemon", case_daemon, 0 },
+		{ "daemon after listen", case_daemon_after_listen, 0 },
+		{ "listener for the parent", case_listener_for_the_parent, 0 },
+		{ "children that exec", case_children_that_exec, 0 },
+		{ "parent lives on", case_parent_lives_on, 0 },
+		{ "child of its own", case_child_of_its_own, 0 },
+		{ "fork while busy", case_fork_while_busy, 0 },
+	};
+
+	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}

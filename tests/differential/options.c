@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Differential cases: getsockopt(2) and setsockopt(2). Values that may differ from stack to stack
+ * for good reasons (buffer sizes nobody set, segment sizes, times) are printed as "some".
+ */
+#include "step.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { DEFAULT_VARIES = 1, VALUE_VARIES = 2, READ_ONLY = 4, ONLY_4 = 8, ONLY_6 = 16 };
+
+static const struct option {
+	const char *text;
+	int level, name;
+	unsigned flags;
+	int values[6];
+	unsigned count;
+} options[] = {
+	{ "SO_TYPE", SOL_SOCKET, SO_TYPE, READ_ONLY, { 1 }, 1 },
+	{ "SO_PROTOCOL", SOL_SOCKET, SO_PROTOCOL, READ_ONLY, { 1 }, 1 },
+	{ "SO_DOMAIN", SOL_SOCKET, SO_DOMAIN, READ_ONLY, { 1 }, 1 },
+	{ "SO_ACCEPTCONN", SOL_SOCKET, SO_ACCEPTCONN, READ_ONLY, { 1 }, 1 },
+	{ "SO_ERROR", SOL_SOCKET, SO_ERROR, READ_ONLY, { 1 }, 1 },
+	{ "SO_KEEPALIVE", SOL_SOCKET, SO_KEEPALIVE, 0, { 1, 7, 0 }, 3 },
+	{ "SO_REUSEADDR", SOL_SOCKET, SO_REUSEADDR, 0, { 1, 7, 0 }, 3 },
+	{ "SO_REUSEPORT", SOL_SOCKET, SO_REUSEPORT, 0, { 1, 7, 0 }, 3 },
+	{ "SO_OOBINLINE", SOL_SOCKET, SO_OOBINLINE, 0, { 1, 7, 0 }, 3 },
+	{ "SO_BROADCAST", SOL_SOCKET, SO_BROADCAST, 0, { 1, 0 }, 2 },
+	{ "SO_DONTROUTE", SOL_SOCKET, SO_DONTROUTE, 0, { 1, 0 }, 2 },
+	{ "SO_PRIORITY", SOL_SOCKET, SO_PRIORITY, 0, { 3, 0, -1 }, 3 },
+	{ "SO_RCVLOWAT", SOL_SOCKET, SO_RCVLOWAT, 0, { 7, 0, 1 }, 3 },
+	{ "SO_SNDLOWAT", SOL_SOCKET, SO_SNDLOWAT, READ_ONLY, { 7 }, 1 },
+	{ "SO_RCVBUF", SOL_SOCKET, SO_RCVBUF, DEFAULT_VARIES, { 50000, 1, 0, 1 << 30 }, 4 },
+	{ "SO_SNDBUF", SOL_SOCKET, SO_SNDBUF, DEFAULT_VARIES, { 50000, 1, 0, 1 << 30 }, 4 },
+	{ "SO_TIMESTAMP", SOL_SOCKET, SO_TIMESTAMP, 0, { 1, 0 }, 2 },
+	{ "SO_MARK", SOL_SOCKET, SO_MARK, 0, { 5, 0 }, 2 },
+	{ "SO_INCOMING_CPU", SOL_SOCKET, SO_INCOMING_CPU, DEFAULT_VARIES | VALUE_VARIES, { 0 }, 1 },
+	{ "TCP_NODELAY", IPPROTO_TCP, TCP_NODELAY, 0, { 1, 7, 0 }, 3 },
+	{ "TCP_CORK", IPPROTO_TCP, TCP_CORK, 0, { 1, 7, 0 }, 3 },
+	{ "TCP_QUICKACK", IPPROTO_TCP, TCP_QUICKACK, DEFAULT_VARIES | VALUE_VARIES, { 1, 0 }, 2 },
+	{ "TCP_MAXSEG",
+	  IPPROTO_TCP,
+	  TCP_MAXSEG,
+	  DEFAULT_VARIES | VALUE_VARIES,
+	  { 1000, 1, 70000 },
+	  3 },
+	{ "TCP_KEEPIDLE", IPPROTO_TCP, TCP_KEEPIDLE, 0, { 77, 1, 0, 32767, 32768, -1 }, 6 },
+	{ "TCP_KEEPINTVL", IPPROTO_TCP, TCP_KEEPINTVL, 0, { 77, 1, 0, 32767, 32768, -1 }, 6 },
+	{ "TCP_KEEPCNT", IPPROTO_TCP, TCP_KEEPCNT, 0, { 77, 1, 0, 127, 128, -1 }, 6 },
+	{ "TCP_USER_TIMEOUT", IPPROTO_TCP, TCP_USER_TIMEOUT, 0, { 9999, 0, -1 }, 3 },
+	{ "TCP_DEFER_ACCEPT", IPPROTO_TCP, TCP_DEFER_ACCEPT, 0, { 1, 5, 0 }, 3 },
+	{ "TCP_LINGER2", IPPROTO_TCP, TCP_LINGER2, 0, { 9, 0, -1, 1000 }, 4 },
+	{ "TCP_SYNCNT", IPPROTO_TCP, TCP_SYNCNT, 0, { 3, 0, 256 }, 3 },
+	{ "TCP_WINDOW_CLAMP",
+	  IPPROTO_TCP,
+	  TCP_WINDOW_CLAMP,
+	  DEFAULT_VARIES | VALUE_VARIES,
+	  { 50000 },
+	  1 },
+	{ "TCP_NOTSENT_LOWAT", IPPROTO_TCP, TCP_NOTSENT_LOWAT, 0, { 16384, 0 }, 2 },
+	{ "TCP_THIN_LINEAR_TIMEOUTS", IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 0, { 1, 0, 7 }, 3 },
+	{ "IP_TOS", IPPROTO_IP, IP_TOS, ONLY_4, { 0x10, 0xff, 0, 256 }, 4 },
+	{ "IP_TTL", IPPROTO_IP, IP_TTL, ONLY_4, { 9, 255, 256, 0, -1 }, 5 },
+	{ "IP_RECVTTL", IPPROTO_IP, IP_RECVTTL, ONLY_4, { 1, 0 }, 2 },
+	{ "IPV6_V6ONLY",
+	  IPPROTO_IPV6,
+	  IPV6_V6ONLY,
+	  ONLY_6 | DEFAULT_VARIES | VALUE_VARIES,
+	  { 1, 0, 7 },
+	  3 },
+	{ "IPV6_TCLASS", IPPROTO_IPV6, IPV6_TCLASS, ONLY_6, { 0x10, 255, 256, -1, -2 }, 5 },
+	{ "IPV6_UNICAST_HOPS", IPPROTO_IPV6, IPV6_UNICAST_HOPS, ONLY_6, { 9, 255, 256, -1 }, 4 },
+	{ "unknown of SOL_SOCKET", SOL_SOCKET, 9999, 0, { 1 }, 1 },
+	{ "unknown of TCP", IPPROTO_TCP, 9999, 0, { 1 }, 1 },
+	{ "unknown of IP", IPPROTO_IP, 9999, ONLY_4, { 1 }, 1 },
+	{ "unknown of IPv6", IPPROTO_IPV6, 9999, ONLY_6, { 1 }, 1 },
+	{ "unknown level", 7777, 1, 0, { 1 }, 1 },
+};
+
+#define COUNT (sizeof(options) / sizeof(options[0]))
+
+static bool applies(const struct option *option)
+{
+	if (option->flags & ONLY_4)
+		return family() == AF_INET;
+	if (option->flags & ONLY_6)
+		return family() == AF_INET6;
+	return true;
+}
+
+static void get(const char *name, int fd, const struct option *option, bool varies)
+{
+	int value = 0x5a5a5a5a;
+	socklen_t length = sizeof(value);
+	int result = getsockopt(fd, option->level, option->name, &value, &length);
+
+	if (result < 0)
+		note("%s: %s", name, errno_name(errno));
+	else if (varies)
+		note("%s: length %u, some", name, length);
+	else
+		note("%s: length %u, %d", name, length, value);
+}
+
+static void go_through(int fd)
+{
+	for (size_t i = 0; i < COUNT; i++) {
+		const struct option *option = &options[i];
+
+		if (!applies(option))
+			continue;
+		note("%s", option->text);
+		get("default", fd, option, option->flags & DEFAULT_VARIES);
+		for (unsigned j = 0; j < option->count; j++) {
+			int value = option->values[j];
+
+			errno = 0;
+			int result =
+				setsockopt(fd, option->level, option->name, &value, sizeof(value));
+
+			note("set %d: %s", value, errno_name(result < 0 ? errno : 0));
+			get("then", fd, option, option->flags & VALUE_VARIES);
+		}
+	}
+}
+
+static void case_fresh(void)
+{
+	int fd = open_socket(0);
+
+	go_through(fd);
+	close(fd);
+}
+
+static void case_connected(void)
+{
+	struct pair pair = open_pair();
+
+	go_through(pair.us);
+	step("it still works", send(pair.us, "x", 1, MSG_NOSIGNAL));
+	note("drained %zu", drain(pair.them, 1));
+	close_pair(pair);
+}
+
+static void case_listening(void)
+{
+	int fd = our_listener(5);
+
+	go_through(fd);
+	close(fd);
+}
+
+static void case_lengths(void)
+{
+	struct pair pair = open_pair();
+	int fds[] = { open_socket(0), pair.us };
+
+	for (int which = 0; which < 2; which++) {
+		int fd = fds[which];
+
+		note("%s", which ? "connected" : "fresh");
+		for (size_t i = 0; i < COUNT; i++) {
+			const struct option *option = &options[i];
+			unsigned char bytes[16];
+			char line[200];
+			size_t used = 0;
+			static const socklen_t lengths[] = { 0, 1, 2, 3, 5, 16, (socklen_t)-1 };
+
+			if (!applies(option))
+				continue;
+			for (size_t j = 0; j < sizeof(lengths) / sizeof(lengths[0]); j++) {
+				socklen_t length = lengths[j];
+
+				memset(bytes, 0, sizeof(bytes));
+				if (getsockopt(fd, option->level, option->name, bytes, &length) < 0)
+					used += (size_t)sprintf(line + used, " %s",
+								errno_name(errno));
+				else
+					used += (size_t)sprintf(line + used, " %u", length);
+			}
+			note("get %s:%s", option->text, line);
+			used = 0;
+			memset(bytes, 0, sizeof(bytes));
+			bytes[0] = 1;
+			for (size_t j = 0; j < sizeof(lengths) / sizeof(lengths[0]); j++) {
+				int result = setsockopt(fd, option->level, option->name, bytes,
+							lengths[j]);
+
+				used += (size_t)sprintf(line + used, " %s",
+							result < 0 ? errno_name(errno) : "good");
+			}
+			note("set %s:%s", option->text, line);
+		}
+	}
+	close(fds[0]);
+	close_pair(pair);
+}
+
+static void case_pointers(void)
+{
+	struct pair pair = open_pair();
+	int value = 0;
+	socklen_t length = sizeof(value);
+
+	step("get, bad value",
+	     getsockopt(pair.us, IPPROTO_TCP, TCP_NODELAY, bad_pointer(), &length));
+	step("get, bad length",
+	     getsockopt(pair.us, IPPROTO_TCP, TCP_NODELAY, &value, bad_pointer()));
+	step("set, bad value",
+	     setsockopt(pair.us, IPPROTO_TCP, TCP_NODELAY, bad_pointer(), sizeof(value)));
+	step("SO_ERROR, bad value",
+	     getsockopt(pair.us, SOL_SOCKET, SO_ERROR, bad_pointer(), &length));
+	step("SO_LINGER, bad value",
+	     setsockopt(pair.us, SOL_SOCKET, SO_LINGER, bad_pointer(), sizeof(struct linger)));
+	step("closed", getsockopt(900, SOL_SOCKET, SO_ERROR, &value, &length));
+	step("standard input", setsockopt(0, SOL_SOCKET, SO_KEEPALIVE, &value, sizeof(value)));
+	close_pair(pair);
+}
+
+static void case_linger(void)
+{
+	struct pair pair = open_pair();
+	int fds[] = { open_socket(0), pair.us };
+
+	for (int i = 0; i < 2; i++) {
+		struct linger linger = { -1, -1 };
+		socklen_t length = sizeof(linger);
+
+		step("get", getsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, &length));
+		note("%d %d, length %u", linger.l_onoff, linger.l_linger, length);
+		linger = (struct linger){ 5, 7 };
+		step("set", setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+		step("get", getsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, &length));
+		note("%d %d, length %u", linger.l_onoff, linger.l_linger, length);
+		linger.l_onoff = 0;
+		step("off", setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+		step("get", getsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, &length));
+		note("%d %d, length %u", linger.l_onoff, linger.l_linger, length);
+		step("short", setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, 4));
+		length = 4;
+		step("get, short", getsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, &length));
+		note("length %u", length);
+	}
+	close(fds[0]);
+	close_pair(pair);
+}
+
+static void case_times(void)
+{
+	static const struct timeval times[] = { { 1, 500000 }, { 0, 1 },       { 0, 0 },
+						{ -1, 0 },     { 0, 1000000 }, { 0, -1 } };
+	struct pair pair = open_pair();
+	int fds[] = { open_socket(0), pair.us };
+
+	for (int i = 0; i < 4; i++) {
+		int fd = fds[i / 2], name = i % 2 ? SO_SNDTIMEO : SO_RCVTIMEO;
+		struct timeval value = { 7, 7 };
+		socklen_t length = sizeof(value);
+
+		note("%s, %s", i / 2 ? "connected" : "fresh",
+		     i % 2 ? "SO_SNDTIMEO" : "SO_RCVTIMEO");
+		step("get", getsockopt(fd, SOL_SOCKET, name, &value, &length));
+		note("%ld %ld, length %u", (long)value.tv_sec, (long)value.tv_usec, length);
+		for (size_t j = 0; j < sizeof(times) / sizeof(times[0]); j++) {
+			step_at("set", (int)j,
+				setsockopt(fd, SOL_SOCKET, name, &times[j], sizeof(times[j])));
+			length = sizeof(value);
+			must("get", getsockopt(fd, SOL_SOCKET, name, &value, &length));
+			note("%ld %s", (long)value.tv_sec,
+			     value.tv_usec == 0	      ? "0"
+			     : value.tv_usec < 100000 ? "a little"
+						      : "much");
+		}
+		step("short", setsockopt(fd, SOL_SOCKET, name, &value, 8));
+	}
+	close(fds[0]);
+	close_pair(pair);
+}
+
+static void case_congestion(void)
+{
+	struct pair pair = open_pair();
+	int fds[] = { open_socket(0), pair.us };
+
+	for (int i = 0; i < 2; i++) {
+		char name[32] = "";
+		socklen_t length = sizeof(name);
+
+		step("get", getsockopt(fds[i], IPPROTO_TCP, TCP_CONGESTION, name, &length));
+		note("length %u, a name: %s", length, name[0] ? "yes" : "no");
+		step("set reno", setsockopt(fds[i], IPPROTO_TCP, TCP_CONGESTION, "reno", 4));
+		step("set nonsense",
+		     setsockopt(fds[i], IPPROTO_TCP, TCP_CONGESTION, "nonsense", 8));
+		step("set nothing", setsockopt(fds[i], IPPROTO_TCP, TCP_CONGESTION, "", 0));
+	}
+	close(fds[0]);
+	close_pair(pair);
+}
+
+static void show_info(const char *name, int fd)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof(info);
+	int result;
+
+	memset(&info, 0, sizeof(info));
+	result = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length);
+	step(name, result);
+	note("length %s, state %u, unacked %u, retransmits %u",
+	     length == sizeof(info) ? "all" : "less", info.tcpi_state, info.tcpi_unacked,
+	     info.tcpi_retransmits);
+	if (info.tcpi_state == TCP_ESTABLISHED)
+		note("mss %d %d, cwnd %d, rtt %d, rto %d, pmtu %d", info.tcpi_snd_mss > 0,
+		     info.tcpi_rcv_mss > 0, info.tcpi_snd_cwnd > 0, info.tcpi_rtt > 0,
+		     info.tcpi_rto > 0, info.tcpi_pmtu > 0);
+}
+
+static void case_info(void)
+{
+	struct pair pair = open_pair();
+	int fd = open_socket(0), listener = our_listener(5);
+	struct tcp_info info;
+	socklen_t length = 20;
+
+	show_info("fresh", fd);
+	show_info("listening", listener);
+	send_all(pair.us, "hello", 5);
+	note("drained %zu", drain(pair.them, 5));
+	send_all(pair.them, "hello", 5);
+	note("drained %zu", drain(pair.us, 5));
+	settle();
+	show_info("connected", pair.us);
+	step("short", getsockopt(pair.us, IPPROTO_TCP, TCP_INFO, &info, &length));
+	note("length %u", length);
+	step("set", setsockopt(pair.us, IPPROTO_TCP, TCP_INFO, &info, sizeof(info)));
+	shutdown(pair.us, SHUT_WR);
+	pause_ms(300); /* the FIN's acknowledgement may be delayed */
+	show_info("shut down", pair.us);
+	close(pair.them);
+	await(pair.us, POLLHUP);
+	show_info("both ways", pair.us);
+	close(pair.us);
+	pair = open_pair();
+	shutdown(pair.them, SHUT_WR);
+	await(pair.us, POLLRDHUP);
+	show_info("they shut down", pair.us);
+	close_pair(pair);
+	close(fd);
+	close(listener);
+}
+
+static void case_before_the_flow(void)
+{
+	int listener = their_listener(5), fd = open_socket(0), peer, on = 1, size = 40000, value;
+	struct address address = name_of(listener);
+	socklen_t length = sizeof(value);
+
+	step("NODELAY", setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
+	step("KEEPALIVE", setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)));
+	step("SNDBUF", setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)));
+	step("RCVBUF", setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)));
+	step("KEEPIDLE", setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &size, 0) +
+				 setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){ 55 }, 4));
+	must("connect", connect(fd, (struct sockaddr *)&address.storage, address.length));
+	peer = accept_one(listener);
+	getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &length);
+	note("NODELAY %d", value);
+	getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &value, &length);
+	note("KEEPALIVE %d", value);
+	getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &value, &length);
+	note("SNDBUF %d", value);
+	getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, &length);
+	note("RCVBUF %d", value);
+	getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &value, &length);
+	note("KEEPIDLE %d", value);
+
+	size_t bytes = fill(fd);
+
+	note("the small buffers hold %s", bytes > 0 ? "something" : "nothing");
+	note("drained %s", drain(peer, bytes) == bytes ? "all" : "not all");
+	close(fd);
+	close(peer);
+	close(listener);
+}
+
+static void case_cork(void)
+{
+	struct pair pair = open_pair();
+	int on = 1, off = 0;
+	char buffer[16] = { 0 };
+
+	step("cork", setsockopt(pair.us, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)));
+	send_all(pair.us, "abc", 3);
+	send_all(pair.us, "def", 3);
+	settle();
+	step("held back", recv(pair.them, buffer, 16, MSG_DONTWAIT));
+	step("uncork", setsockopt(pair.us, IPPROTO_TCP, TCP_CORK, &off, sizeof(off)));
+	await_bytes(pair.them, 6);
+	step("sent", recv(pair.them, buffer, 16, MSG_DONTWAIT));
+	show("data", buffer, 6);
+	step("cork", setsockopt(pair.us, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)));
+	send_all(pair.us, "ghi", 3);
+	step("close", close(pair.us));
+	step("sent", recv(pair.them, buffer, 16, MSG_WAITALL));
+	show("data", buffer, 3);
+	close(pair.them);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "fresh", case_fresh, 0 },	    { "connected", case_connected, 0 },
+		{ "listening", case_listening, 0 }, { "lengths", case_lengths, 0 },
+		{ "pointers", case_pointers, 0 },   { "linger", case_linger, 0 },
+		{ "times", case_times, 0 },	    { "congestion", case_congestion, 0 },
+		{ "info", case_info, 0 },	    { "before the flow", case_before_the_flow, 0 },
+		{ "cork", case_cork, 0 },
+	};
+
+	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Differential cases: signal handlers that use sockets, and calls in a storm of signals. */
+#include "step.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define BULK (2 << 20)
+
+static volatile sig_atomic_t signals, elsewhere;
+static pthread_t main_thread;
+static int handler_fd;
+static char block[BULK];
+
+static void count_signal(int number)
+{
+	(void)number;
+	signals++;
+	if (!pthread_equal(pthread_self(), main_thread))
+		elsewhere++;
+}
+
+static void storm(bool on, int flags, void (*handler)(int))
+{
+	struct sigaction action = { .sa_handler = on ? handler : SIG_IGN, .sa_flags = flags };
+	struct itimerval timer = { .it_value = { .tv_usec = on ? 1000 : 0 },
+				   .it_interval = { .tv_usec = on ? 1000 : 0 } };
+
+	main_thread = pthread_self();
+	if (on) {
+		signals = elsewhere = 0;
+		sigaction(SIGALRM, &action, NULL);
+		setitimer(ITIMER_REAL, &timer, NULL);
+	} else {
+		setitimer(ITIMER_REAL, &timer, NULL);
+		sigaction(SIGALRM, &action, NULL);
+		note("signals: %s, in other threads: %d", signals > 0 ? "some" : "none",
+		     (int)elsewhere);
+	}
+}
+
+static void send_block_slowly(int fd)
+{
+	for (size_t sent = 0; sent < BULK; sent += BULK / 16) {
+		send_all(fd, block + sent, BULK / 16);
+		pause_ms(10);
+	}
+}
+
+static void receive_block_slowly(int fd)
+{
+	for (int i = 0; i < 16; i++) {
+		pause_ms(10);
+		drain(fd, BULK / 16);
+	}
+}
+
+static void send_x_later(int fd)
+{
+	send_all(fd, "x", 1);
+}
+
+static void receive_through(int fd, bool by_poll)
+{
+	static char got[BULK];
+	size_t there = 0;
+	int other = 0;
+
+	while (there < BULK) {
+		struct pollfd entry = { .fd = fd, .events = POLLIN };
+		ssize_t n;
+
+		if (by_poll && poll(&entry, 1, -1) < 0) {
+			if (errno != EINTR)
+				other++;
+			continue;
+		}
+		n = recv(fd, got + there, BULK - there, 0);
+		if (n > 0)
+			there += (size_t)n;
+		else if (n == 0)
+			break;
+		else if (errno != EINTR)
+			other++;
+	}
+	note("other errors: %d", other);
+	show("data", got, (long)there);
+}
+
+static void case_storm_receive(void)
+{
+	for (int i = 0; i < BULK; i++)
+		block[i] = (char)(i * 17 + i / 255);
+	for (int i = 0; i < 4; i++) {
+		struct pair pair = open_pair();
+		pthread_t thread = later(0, send_block_slowly, pair.them);
+
+		note("%s, %s", i & 1 ? "SA_RESTART" : "interrupting", i & 2 ? "poll" : "recv");
+		storm(true, i & 1 ? SA_RESTART : 0, count_signal);
+		receive_through(pair.us, i & 2);
+		storm(false, 0, NULL);
+		join(thread);
+		close_pair(pair);
+	}
+}
+
+static void case_storm_send(void)
+{
+	for (int i = 0; i < 2; i++) {
+		struct pair pair = open_pair();
+		pthread_t thread = later(0, receive_block_slowly, pair.them);
+		size_t sent = 0;
+		int other = 0;
+
+		note("%s", i ? "SA_RESTART" : "interrupting");
+		storm(true, i ? SA_RESTART : 0, count_signal);
+		while (sent < BULK) {
+			ssize_t n = send(pair.us, block + sent, BULK - sent, 0);
+
+			if (n > 0)
+				sent += (size_t)n;
+			else if (errno != EINTR)
+				other++;
+		}
+		pause_ms(20);
+		storm(false, 0, NULL);
+		join(thread);
+		note("sent %zu, other errors %d", sent, other);
+		close_pair(pair);
+	}
+}
+
+static int accepted;
+
+static void connect_20(int listener)
+{
+	struct address address = name_of(listener);
+
+	for (int i = 0; i < 20; i++) {
+		int fd = them_connect(&address);
+
+		pause_ms(3);
+		close(fd);
+	}
+}
+
+static void accept_20(int listener)
+{
+	for (int i = 0; i < 20; i++) {
+		int fd = accept(listener, NULL, NULL);
+
+		if (fd >= 0)
+			accepted++;
+		close(fd);
+	}
+}
+
+static void case_storm_accept(void)
+{
+	int listener = our_listener(20), other = 0;
+	pthread_t thread = later(0, connect_20, listener);
+
+	accepted = 0;
+	storm(true, 0, count_signal);
+	while (accepted < 20) {
+		int fd = accept(listener, NULL, NULL);
+
+		if (fd >= 0) {
+			accepted++;
+			close(fd);
+		} else if (errno != EINTR) {
+			other++;
+		}
+	}
+	storm(false, 0, NULL);
+	join(thread);
+	note("accepted %d, other errors %d", accepted, other);
+	close(listener);
+}
+
+static void case_storm_connect(void)
+{
+	int listener = their_listener(20), good = 0;
+	struct address address = name_of(listener);
+	pthread_t thread = later(0, accept_20, listener);
+
+	accepted = 0;
+	storm(true, SA_RESTART, count_signal);
+	for (int i = 0; i < 20; i++) {
+		int fd = open_socket(0);
+
+		if (connect(fd, (struct sockaddr *)&address.storage, address.length) == 0)
+			good++;
+		pause_ms(2);
+		close(fd);
+	}
+	storm(false, 0, NULL);
+	join(thread);
+	note("connected %d, accepted %d", good, accepted);
+	close(listener);
+}
+
+static void case_storm_wait(void)
+{
+	struct pair pair = open_pair();
+	int epoll = epoll_create1(0), interrupted = 0, n = -1;
+	struct epoll_event event = { .events = EPOLLIN };
+	pthread_t thread;
+	fd_set set;
+	char byte;
+
+	must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, pair.us, &event));
+	thread = later(200, send_x_later, pair.them);
+	storm(true, SA_RESTART, count_signal);
+	while ((n = epoll_wait(epoll, &event, 1, -1)) < 0 && errno == EINTR)
+		interrupted++;
+	storm(false, 0, NULL);
+	join(thread);
+	note("epoll_wait: %d, interrupted %s", n, interrupted ? "often" : "never");
+	step("recv", recv(pair.us, &byte, 1, 0));
+	thread = later(200, send_x_later, pair.them);
+	interrupted = 0;
+	storm(true, SA_RESTART, count_signal);
+	do {
+		FD_ZERO(&set);
+		FD_SET(pair.us, &set);
+		n = select(pair.us + 1, &set, NULL, NULL, NULL);
+		interrupted += n < 0;
+	} while (n < 0 && errno == EINTR);
+	storm(false, 0, NULL);
+	join(thread);
+	note("select: %d, interrupted %s", n, interrupted ? "often" : "never");
+	close(epoll);
+	close_pair(pair);
+}
+
+/* ---- handlers that use sockets themselves ---- */
+
+static int handler_results[8];
+static int handler_count;
+
+static void use_socket(int number)
+{
+	struct pollfd entry = { .fd = handler_fd, .events = POLLOUT };
+	int saved = errno;
+
+	(void)number;
+	if (handler_count < 2) {
+		handler_results[handler_count * 4] = (int)write(handler_fd, "w", 1);
+		handler_results[handler_count * 4 + 1] = (int)send(handler_fd, "s", 1, 0);
+		handler_results[handler_count * 4 + 2] = poll(&entry, 1, 0);
+		handler_results[handler_count * 4 + 3] =
+			(int)recv(handler_fd, &entry, 1, MSG_DONTWAIT);
+	}
+	handler_count++;
+	errno = saved;
+}
+
+static void case_handler_uses(void)
+{
+	struct sigaction action = { .sa_handler = use_socket, .sa_flags = SA_RESTART };
+	struct pair pair = open_pair(), other = open_pair();
+	struct itimerval timer = { .it_value = { .tv_usec = 50000 },
+				   .it_interval = { .tv_usec = 50000 } };
+	char buffer[16] = { 0 };
+
+	for (int same = 0; same < 2; same++) {
+		pthread_t thread = later(200, send_x_later, pair.them);
+
+		note("%s socket", same ? "the same" : "another");
+		handler_fd = same ? pair.us : other.us;
+		handler_count = 0;
+		memset(handler_results, 0, sizeof(handler_results));
+		sigaction(SIGALRM, &action, NULL);
+		setitimer(ITIMER_REAL, &timer, NULL);
+		step("recv", recv(pair.us, buffer, 1, 0));
+		setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
+		join(thread);
+		for (int i = 0; i < 8; i++)
+			note("handler's call %d: %d", i, handler_results[i]);
+		step("they get", recv(same ? pair.them : other.them, buffer, 4, MSG_WAITALL));
+		show("data", buffer, 4);
+	}
+	signal(SIGALRM, SIG_IGN);
+	close_pair(pair);
+	close_pair(other);
+}
+
+static void close_it(int number)
+{
+	(void)number;
+	close(handler_fd);
+}
+
+static void case_handler_closes(void)
+{
+	struct sigaction action = { .sa_handler = close_it };
+	struct pair pair = open_pair(), other = open_pair();
+	char byte;
+
+	sigaction(SIGUSR1, &action, NULL);
+	handler_fd = other.us;
+	raise(SIGUSR1);
+	await(other.them, POLLIN);
+	step("they see", recv(other.them, &byte, 1, 0));
+	step("recv on closed", recv(other.us, &byte, 1, 0));
+	sigaction(SIGALRM, &action, NULL);
+	handler_fd = pair.us;
+	setitimer(ITIMER_REAL, &(struct itimerval){ .it_value = { .tv_usec = 100000 } }, NULL);
+	step("recv, closed by a handler", recv(pair.us, &byte, 1, 0));
+	step("recv again", recv(pair.us, &byte, 1, 0));
+	await(pair.them, POLLIN);
+	step("they see", recv(pair.them, &byte, 1, 0));
+	close(pair.them);
+	close(other.them);
+	signal(SIGALRM, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
+}
+
+static int storm_fd, storm_sent;
+
+static void send_in_storm(int number)
+{
+	int saved = errno;
+
+	(void)number;
+	signals++;
+	if (send(storm_fd, "h", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
+		storm_sent++;
+	errno = saved;
+}
+
+/* The handler enters the library while the main thread is anywhere inside it. */
+static void case_handler_storm(void)
+{
+	struct pair pair = open_pair(), other = open_pair();
+	int good = 0;
+	size_t heard;
+
+	storm_fd = other.us;
+	storm_sent = 0;
+	storm(true, SA_RESTART, send_in_storm);
+	for (int i = 0; i < 5000; i++) {
+		char out = (char)i, in = 0;
+
+		if (send(pair.us, &out, 1, 0) == 1 && recv(pair.them, &in, 1, 0) == 1 && in == out)
+			good++;
+	}
+	pause_ms(20);
+	storm(false, 0, NULL);
+	heard = drain(other.them, (size_t)storm_sent);
+	note("good %d, the handler's bytes: %s", good,
+	     heard == (size_t)storm_sent && heard > 0 ? "all" : "not all");
+	close_pair(pair);
+	close_pair(other);
+}
+
+static void case_program_is_left_alone(void)
+{
+	struct pair pair = open_pair();
+	sigset_t mask;
+	int blocked = 0;
+	struct sigaction action;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	for (int i = 1; i < 32; i++)
+		blocked += sigismember(&mask, i) == 1;
+	note("blocked signals: %d", blocked);
+	for (int i = 1; i < 32; i++) {
+		if (i == SIGALRM || i == SIGUSR1 || i == SIGKILL || i == SIGSTOP)
+			continue;
+		if (sigaction(i, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
+			note("signal %d is not as it was", i);
+	}
+	close_pair(pair);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "storm, receive", case_storm_receive, 60 },
+		{ "storm, send", case_storm_send, 60 },
+		{ "storm, accept", case_storm_accept, 30 },
+		{ "storm, connect", case_storm_connect, 30 },
+		{ "storm, wait", case_storm_wait, 30 },
+		{ "handler uses", case_handler_uses, 0 },
+		{ "handler closes", case_handler_closes, 0 },
+		{ "handler storm", case_handler_storm, 60 },
+		{ "program is left alone", case_program_is_left_alone, 0 },
+	};
+
+	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}

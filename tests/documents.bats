@@ -1,0 +1,76 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# The documents say what the code does: every interposed function and every variable is in the
+# manual page, no other variable is, and the pages are well-formed.
+
+setup() {
+	source=${TESTS_SOURCE:-$BATS_TEST_DIRNAME/..}
+	page=$source/man/libmelin.7
+}
+
+# The variables that the library knows, without MELIN_.
+variables() {
+	sed -n '/^static const struct variable variables/,/^};/s/^\t{ "\([A-Z_]*\)".*/\1/p' \
+		"$source/preload/config.c"
+}
+
+@test "every interposed function is in libmelin(7)" {
+	functions=$(tr -d '\n\t\\' <"$source/preload/symbols.h" |
+		grep -oE '\bSYMBOL\([^(]*, *[A-Za-z_0-9]+, *\(' |
+		sed -E 's/.*, *([A-Za-z_0-9]+), *\($/\1/')
+	[ "$(wc -w <<<"$functions")" -gt 50 ]
+	for function in $functions; do
+		case $function in
+		__* | *64) continue ;; # glibc's other names of these functions
+		esac
+		grep -qE "^\.BR $function \([23]\)" "$page" || {
+			echo "$function is missing"
+			false
+		}
+	done
+}
+
+@test "every variable is in libmelin(7) and in README.md, and no other" {
+	[ "$(variables | wc -l)" -ge 15 ]
+	for variable in $(variables); do
+		grep -qE "^\.(TP|B|BR).*MELIN_$variable\b" "$page"
+		grep -q "\`MELIN_$variable\`" "$source/README.md"
+	done
+	for variable in $(grep -ohE 'MELIN_[A-Z_]+' "$page" "$source/README.md" | sort -u); do
+		variables | grep -qx "${variable#MELIN_}" || {
+			echo "$variable is no variable"
+			false
+		}
+	done
+}
+
+@test "the defaults in libmelin(7) and README.md are the library's" {
+	for variable in SPIN_US LINGER_MS LOG REQUIRED; do
+		default=$(sed -n "s/^\t{ \"$variable\", .*\"\(.*\)\" },/\1/p" "$source/preload/config.c")
+		[ -n "$default" ]
+		grep -qE "^\| \`MELIN_$variable\` .*\| \`?$default\b.*\|$" "$source/README.md"
+		sed -n "/^\.B MELIN_$variable\$/,/^\.TP/p" "$page" | tr '\n' ' ' |
+			grep -qE "Default: (\.B )?$default|^\.B MELIN_REQUIRED.* $default, the default"
+	done
+}
+
+@test "every field of the summary line is in libmelin(7)" {
+	fields=$(grep -oE '\b[a-z_]+=%l' "$source/preload/instance.c" | cut -d= -f1)
+	[ "$(wc -w <<<"$fields")" -gt 15 ]
+	for field in $fields; do
+		grep -qE "^\.BR? .*\b$field\b" "$page" || {
+			echo "$field is missing"
+			false
+		}
+	done
+}
+
+@test "the manual pages are well-formed" {
+	command -v groff >/dev/null || skip "groff is not installed"
+	for each in "$source"/man/*.[1-8]; do
+		said=$(groff -man -ww -Tutf8 -z "$each" 2>&1)
+		echo "$said"
+		[ -z "$said" ]
+	done
+}

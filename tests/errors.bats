@@ -1,0 +1,181 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# What a user sees of his own mistakes in the variables: a line that names them, exit status 2, and
+# a program that has not run. The whole list of mistakes is in the unit tests (test_config,
+# test_rules); here each kind goes through the real library.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	library=${TESTS_BUILD:-$PWD}/.libs/libmelin.so
+	ran=$BATS_TEST_TMPDIR/ran
+	good=(MELIN_FLOWS='any:*:*' MELIN_DEV=veth0 MELIN_ADDR=198.18.0.10/24)
+}
+
+# melin VARIABLE=VALUE... PROGRAM ARGUMENT...: runs it with these variables alone. (env itself must
+# not be preloaded, so that it is PROGRAM that reports.)
+melin() {
+	env -i PATH="$PATH" LC_ALL=C LD_PRELOAD="$library" "$@"
+}
+
+# refused VARIABLE=VALUE... LINE: the program must not run, and LINE is all that is printed.
+refused() {
+	local variables=("${@:1:$#-1}") line=${*: -1}
+	run --separate-stderr melin "${variables[@]}" touch "$ran"
+	echo "status $status, output \"$output\", error \"$stderr\""
+	[ "$status" -eq 2 ]
+	[ "$stderr" = "$line" ]
+	[ -z "$output" ]
+	[ ! -e "$ran" ]
+}
+
+@test "an unknown verb" {
+	refused MELIN_FLOWS='any:*:1,conect:*:80' \
+		'melin: MELIN_FLOWS: rule 2, "conect:*:80": unknown verb "conect" (connect, listen, any)'
+}
+
+@test "a bad address in a rule" {
+	refused MELIN_FLOWS='any:localhost:80' \
+		'melin: MELIN_FLOWS: rule 1, "any:localhost:80": bad address "localhost" (*, an IPv4 one, or an IPv6 one in brackets)'
+}
+
+@test "an IPv6 address without brackets in a rule" {
+	refused MELIN_FLOWS='any:fd00::1:80' \
+		'melin: MELIN_FLOWS: rule 1, "any:fd00::1:80": too many colons; IPv6 addresses go in brackets: [fd00::1]'
+}
+
+@test "a bad prefix length in a rule" {
+	refused MELIN_FLOWS='any:[fd00::/129]:80' \
+		'melin: MELIN_FLOWS: rule 1, "any:[fd00::/129]:80": bad prefix length "129" (0 to 128)'
+}
+
+@test "a bad port in a rule" {
+	refused MELIN_FLOWS='any:*:http' \
+		'melin: MELIN_FLOWS: rule 1, "any:*:http": bad port "http" (*, 1 to 65535, or a range 8000-8999)'
+}
+
+@test "a range that runs backwards" {
+	refused MELIN_FLOWS='any:*:90-80' \
+		'melin: MELIN_FLOWS: rule 1, "any:*:90-80": the range "90-80" runs backwards'
+}
+
+@test "an empty rule" {
+	refused MELIN_FLOWS='any:*:80,' \
+		'melin: MELIN_FLOWS: rule 2, "": empty rule (one comma too many?)'
+}
+
+@test "a mistake in rule 1001 of a long list" {
+	local rules
+	rules=$(seq -f 'connect:*:%.0f,' 1 1000 | tr -d '\n')
+	refused MELIN_FLOWS="${rules}connect:*:x" \
+		'melin: MELIN_FLOWS: rule 1001, "connect:*:x": bad port "x" (*, 1 to 65535, or a range 8000-8999)'
+}
+
+@test "an unknown variable" {
+	refused MELIN_FLOW='any:*:*' 'melin: MELIN_FLOW: unknown variable; did you mean MELIN_FLOWS?'
+	refused "${good[@]}" MELIN_XYZZY=1 'melin: MELIN_XYZZY: unknown variable; libmelin(7) lists them'
+}
+
+@test "flows without a device" {
+	refused MELIN_FLOWS='any:*:*' \
+		'melin: MELIN_DEV: not set, but MELIN_FLOWS is; name an interface, a PCI address, a DPDK vdev or "loop"'
+}
+
+@test "a device that needs an address and has none" {
+	refused MELIN_FLOWS='any:*:*' MELIN_DEV=net_tap0 \
+		"melin: MELIN_ADDR: not set, but MELIN_DEV=net_tap0 needs the stack's own address, such as 198.18.0.10/24"
+}
+
+@test "what cannot be a device" {
+	refused MELIN_DEV=/dev/eth0 \
+		'melin: MELIN_DEV: "/dev/eth0" is no interface, PCI address, DPDK vdev (net_...) or "loop"'
+}
+
+@test "an address without a prefix length" {
+	refused "${good[@]:0:2}" MELIN_ADDR=198.18.0.10 \
+		'melin: MELIN_ADDR: entry 1, "198.18.0.10": no prefix length (198.18.0.10/24, for example)'
+}
+
+@test "an address that no host can have" {
+	refused "${good[@]:0:2}" MELIN_ADDR=198.18.0.255/24 \
+		"melin: MELIN_ADDR: entry 1, \"198.18.0.255/24\": is the network's broadcast address"
+}
+
+@test "the same address twice" {
+	refused "${good[@]}" MELIN_ADDR=fd00::1/64,fd00::1/64 \
+		'melin: MELIN_ADDR: entry 2, "fd00::1/64": the same address as entry 1'
+}
+
+@test "a gateway that is not on-link" {
+	refused "${good[@]}" MELIN_GATEWAY=198.18.1.1 \
+		'melin: MELIN_GATEWAY: 198.18.1.1 is not on-link: it lies in no prefix of MELIN_ADDR'
+}
+
+@test "a gateway of a family without an address" {
+	refused "${good[@]}" MELIN_GATEWAY=fd00::1 \
+		'melin: MELIN_GATEWAY: fd00::1: MELIN_ADDR has no IPv6 address'
+}
+
+@test "two gateways of one family" {
+	refused "${good[@]}" MELIN_GATEWAY=198.18.0.1,198.18.0.2 \
+		'melin: MELIN_GATEWAY: entry 2, "198.18.0.2": a second gateway for IPv4'
+}
+
+@test "numbers out of their range" {
+	refused "${good[@]}" MELIN_MTU=67 'melin: MELIN_MTU: "67" is not a number from 68 to 9216'
+	refused "${good[@]}" MELIN_VLAN=4095 'melin: MELIN_VLAN: "4095" is not a number from 1 to 4094'
+	refused "${good[@]}" MELIN_QUEUES=0 'melin: MELIN_QUEUES: "0" is not a number from 1 to 1024'
+	refused "${good[@]}" MELIN_RXD=x 'melin: MELIN_RXD: "x" is not a number from 1 to 65535'
+	refused "${good[@]}" MELIN_TXD=-1 'melin: MELIN_TXD: "-1" is not a number from 1 to 65535'
+	refused "${good[@]}" MELIN_MBUFS=1 \
+		'melin: MELIN_MBUFS: "1" is not a number from 512 to 16777216'
+	refused "${good[@]}" MELIN_SPIN_US=maximum \
+		'melin: MELIN_SPIN_US: "maximum" is not a number from 0 to 1000000, or max'
+	refused "${good[@]}" MELIN_LINGER_MS=2s \
+		'melin: MELIN_LINGER_MS: "2s" is not a number from 0 to 3600000'
+	refused "${good[@]}" MELIN_REQUIRED=yes 'melin: MELIN_REQUIRED: "yes" is neither 0 nor 1'
+}
+
+@test "EAL arguments with an open quote" {
+	refused "${good[@]}" MELIN_EAL="--file-prefix 'a" 'melin: MELIN_EAL: the quote '"'"' is not closed'
+}
+
+@test "a bad log level and a log file that cannot be opened" {
+	refused "${good[@]}" MELIN_LOG=loud \
+		'melin: MELIN_LOG: unknown level "loud" (error, warn, info, debug, trace)'
+	refused "${good[@]}" MELIN_LOG=info:/nonexistent/file \
+		'melin: MELIN_LOG: cannot open "/nonexistent/file": No such file or directory'
+}
+
+@test "a mistake with standard error closed: still status 2, nothing into the program's files" {
+	run -2 bash -c 'exec 2>&-; "$@"' _ env -i PATH="$PATH" LD_PRELOAD="$library" MELIN_FLOW=x \
+		touch "$ran"
+	[ -z "$output" ]
+	[ ! -e "$ran" ]
+}
+
+@test "a program without variables, and with flows but no socket: nothing is printed or changed" {
+	run --separate-stderr melin sh -c 'echo out; exit 7'
+	[ "$status" -eq 7 ]
+	[ "$output" = out ]
+	[ -z "$stderr" ]
+	run --separate-stderr melin "${good[@]}" MELIN_LOG=info sh -c 'echo out; exit 7'
+	echo "$stderr"
+	[ "$status" -eq 7 ]
+	[ "$output" = out ]
+	[ -z "$stderr" ]
+}
+
+@test "1,000 rules are no burden" {
+	local rules
+	rules=$(seq -f '!connect:198.18.0.0/24:%.0f,' 1 999 | tr -d '\n')
+	run -0 --separate-stderr melin "${good[@]}" MELIN_FLOWS="${rules}any:*:*" true
+	[ -z "$stderr" ]
+}
+
+@test "what the stack needs is not loaded into a program without selected flows" {
+	run -1 melin "${good[@]}" grep -E 'melin-stack|librte|lwip' /proc/self/maps
+	[ -z "$output" ]
+	run -0 melin "${good[@]}" grep -c libmelin /proc/self/maps
+}

@@ -1,0 +1,142 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# What the machine lacks: one line of warning, and the flow goes to libc; the program's exit status
+# is its own. (The user's own mistakes are in errors.bats.)
+
+load lib/common
+
+setup() {
+	common_setup
+	start web far nginx -c "$(nginx_configuration 80)" -p "$BATS_TEST_TMPDIR"
+	listens far 80
+	error=$BATS_TEST_TMPDIR/error.out
+}
+
+# One request with something missing: it is answered through the kernel, after one line that
+# matches. falls_back PATTERN [NAME=VALUE...]
+falls_back() {
+	local pattern=$1
+	shift
+	mark_kernel near
+	[ "$(melin near MELIN_LOG=warn "$@" curl -sS "http://$far_kernel/hello" 2>"$error")" = \
+		"hello from nginx" ]
+	kernel_moved near 3
+	[[ -z $plain ]] || return 0
+	[ "$(grep -c . "$error")" -eq 1 ] || fail "not one line: $(<"$error")"
+	grep -q '^melin: ' "$error" || fail "$(<"$error")"
+	grep -qE "$pattern" "$error" || fail "does not say \"$pattern\": $(<"$error")"
+}
+
+@test "a device that is not there" {
+	falls_back 'nosuch0' MELIN_DEV=nosuch0
+}
+
+@test "a PCI address without a card" {
+	falls_back '0000:3f:1f\.7' MELIN_DEV=0000:3f:1f.7
+}
+
+@test "a vdev of a driver that does not exist" {
+	falls_back 'net_nonsense0' MELIN_DEV=net_nonsense0
+}
+
+@test "a vdev with an argument that its driver does not know" {
+	falls_back 'net_memif0' MELIN_DEV=net_memif0,rule=client
+}
+
+@test "EAL arguments that EAL refuses" {
+	falls_back '[Ee][Aa][Ll]' MELIN_EAL=--no-such-argument
+}
+
+@test "EAL arguments that would end the program" {
+	falls_back 'MELIN_EAL: --help' MELIN_EAL=--help
+	falls_back 'MELIN_EAL: -h' MELIN_EAL=-h
+}
+
+@test "EAL arguments that ask for more memory than there is" {
+	falls_back . 'MELIN_EAL=--no-huge -m 9999999'
+}
+
+@test "no permission: as nobody" {
+	# where nobody can read it, laid out as make install does
+	copy=$(mktemp -d /tmp/melin-installed.XXXXXX)
+	echo "$copy" >"$BATS_TEST_TMPDIR/copy"
+	chmod 755 "$copy"
+	if [[ -z $plain ]]; then
+		mkdir "$copy/melin"
+		cp "$library" "$copy/"
+		cp "$module" "$copy/melin/"
+		find "$build" -maxdepth 3 -name melin_xdp.o -exec cp {} "$copy/melin/" \;
+		chmod -R a+rX "$copy"
+	fi
+	library=$copy/libmelin.so
+	mark_kernel near
+	[ "$(melin near MELIN_LOG=warn setpriv --reuid=65534 --regid=65534 --clear-groups \
+		curl -sS "http://$far_kernel/hello" 2>"$error")" = "hello from nginx" ]
+	kernel_moved near 3
+	[[ -z $plain ]] || return 0
+	[ "$(grep -c . "$error")" -eq 1 ] || fail "not one line: $(<"$error")"
+	grep -qiE '^melin: .*(permi|root|CAP_|privilege)' "$error" || fail "$(<"$error")"
+}
+
+teardown() {
+	if [[ -f $BATS_TEST_TMPDIR/copy ]]; then
+		rm -rf "$(<"$BATS_TEST_TMPDIR/copy")"
+	fi
+	[[ -n ${BATS_TEST_COMPLETED:-} ]] || cat "$BATS_TEST_TMPDIR/error.out" 2>/dev/null || true
+	common_teardown
+}
+
+@test "a build without melin-stack.so" {
+	[[ -z $plain ]] || skip "plain run"
+	mkdir "$BATS_TEST_TMPDIR/alone"
+	cp "$library" "$BATS_TEST_TMPDIR/alone/"
+	library=$BATS_TEST_TMPDIR/alone/libmelin.so
+	falls_back 'melin-stack\.so'
+}
+
+@test "MELIN_REQUIRED=1: the flow fails instead, with the program's own exit status" {
+	[[ -z $plain ]] || skip "plain run"
+	mark_kernel near
+	status=0
+	melin near MELIN_LOG=warn MELIN_DEV=nosuch0 MELIN_REQUIRED=1 curl -sS "http://$far_kernel/hello" \
+		2>"$error" || status=$?
+	[ "$status" -eq 7 ]
+	kernel_still near
+	grep -q 'nosuch0' "$error"
+}
+
+@test "exit statuses are the program's own" {
+	for wanted in 0 1 2 42 255; do
+		status=0
+		melin near bash -c "exit $wanted" || status=$?
+		[ "$status" -eq "$wanted" ]
+	done
+	status=0
+	melin near curl -sS -f -o /dev/null "http://$far_kernel/nosuchfile" 2>/dev/null || status=$?
+	[ "$status" -eq 22 ]
+	status=0
+	melin near curl -sS --max-time 1 "http://198.18.0.77/" 2>/dev/null || status=$?
+	[[ $status -eq 28 || $status -eq 7 ]]
+	status=0
+	melin near bash -c 'kill -TERM $$' || status=$?
+	[ "$status" -eq 143 ]
+}
+
+@test "an address that is in use: EADDRINUSE, as the kernel says it" {
+	start_melin server near socat TCP-LISTEN:5000,reuseaddr,fork EXEC:cat
+	answers far "$near_stack" 5000
+	status=0
+	said=$(melin near "$python" "$programs/bind_twice.py" "$near_stack" 5001 2>&1) || status=$?
+	[ "$status" -eq 0 ] || fail "$said"
+	end server
+}
+
+@test "standard streams, environment and descriptors are the program's own" {
+	without=$(on near bash -c 'ls /proc/self/fd')
+	under=$(melin near MELIN_LOG=warn bash -c 'ls /proc/self/fd')
+	[ "$without" = "$under" ] || fail "descriptors: $under instead of $without"
+	# after a flow was taken: the next descriptor is the one that the kernel would have given
+	[ "$(melin near "$python" "$programs/descriptors.py" "$far_kernel" 80)" = \
+		"$(on near "$python" "$programs/descriptors.py" "$far_kernel" 80)" ]
+}

@@ -1,0 +1,141 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# The cable: MTU, VLAN, loss, delay and disorder, offloads of the peer, device settings.
+
+load lib/common
+
+setup() {
+	common_setup
+	file=$(big_file 5)
+}
+
+# A file in both directions between far's kernel and melin on near.
+both_ways() {
+	start web far nginx -c "$(nginx_configuration 80)" -p "$BATS_TEST_TMPDIR"
+	listens far 80
+	mark_kernel near
+	melin near "$@" curl -sS --max-time 50 -o "$BATS_TEST_TMPDIR/got" "http://$far_kernel/$(basename "$file")"
+	cmp "$BATS_TEST_TMPDIR/got" "$file"
+	end web
+	start sink far "$python" "$programs/http_put.py" "$far_kernel" 8000
+	printed sink ready
+	[ "$(melin near "$@" curl -sS --max-time 50 -T "$file" "http://$far_kernel:8000/")" = \
+		"$(sha256 "$file")" ]
+	end sink
+	kernel_still near
+}
+
+mtu() {
+	ip -n "$(host near)" link set dev veth0 mtu "$1"
+	ip -n "$(host far)" link set dev veth0 mtu "$1"
+}
+
+# In place of the direct cable one that is not perfect (tests/programs/cable.c): cable WORD...
+cable() {
+	ip -n "$(host near)" link delete dev veth0
+	make_host middle
+	connect_hosts near veth0 middle near
+	connect_hosts far veth0 middle far
+	address near veth0 "$near_kernel/24" "$near_kernel6/64"
+	address far veth0 "$far_kernel/24" "$far_kernel6/64"
+	if [[ -n $plain ]]; then
+		address near veth0 "$near_stack/24"
+	fi
+	# A frame that leaves a kernel for a packet socket must be complete.
+	on near ethtool -K veth0 tx off tso off gso off >/dev/null
+	on far ethtool -K veth0 tx off tso off gso off >/dev/null
+	start cable middle "$build/tests/programs/cable" near far "$@"
+	printed cable ready
+}
+
+@test "a link with MTU 900" {
+	mtu 900 # too small for IPv6
+	ADDR=$near_stack/24 both_ways
+}
+
+@test "a link with MTU 3000" {
+	mtu 3000
+	both_ways
+	took client rx_frames -le 9000 # 5 MB in each direction; 1,500 bytes each would be more
+}
+
+@test "MELIN_MTU below the link's" {
+	ADDR=$near_stack/24 both_ways MELIN_MTU=800
+	took client tx_frames -ge 6500
+}
+
+@test "a peer without offloads" {
+	on far ethtool -K veth0 tx off rx off tso off gso off gro off >/dev/null
+	both_ways
+}
+
+@test "a VLAN" {
+	[[ -z $plain ]] || skip "plain run"
+	cable vlan=7
+	start web far nginx -c "$(nginx_configuration 80)" -p "$BATS_TEST_TMPDIR"
+	answers far "$far_kernel" 80
+	mark_kernel near
+	melin near MELIN_VLAN=7 curl -sS --max-time 30 -o "$BATS_TEST_TMPDIR/got" \
+		"http://$far_kernel/$(basename "$file")"
+	cmp "$BATS_TEST_TMPDIR/got" "$file"
+	kernel_still near
+	took client taken_connect -eq 1
+	# the same without the tag, and with another, does not get through
+	not melin near curl -sS --max-time 2 "http://$far_kernel/hello"
+	not melin near MELIN_VLAN=8 curl -sS --max-time 2 "http://$far_kernel/hello"
+}
+
+@test "loss of 1 % each way" {
+	cable loss=1
+	both_ways
+	took client retransmissions -ge 1
+}
+
+@test "loss of 10 % each way" {
+	file=$(big_file 1)
+	cable loss=10
+	both_ways
+	took client retransmissions -ge 1
+}
+
+@test "delay of 10 ms" {
+	cable delay=10
+	both_ways
+}
+
+@test "disorder: one frame in ten is overtaken" {
+	cable disorder=10
+	both_ways
+}
+
+@test "one frame in ten comes twice" {
+	cable duplicate=10
+	both_ways
+}
+
+@test "all of it at once, a server under melin" {
+	cable loss=0.5 delay=1 disorder=2 duplicate=2
+	start_melin web near nginx -c "$(nginx_configuration 80)" -p "$BATS_TEST_TMPDIR"
+	answers far "$near_stack" 80
+	mark_kernel near
+	on far curl -sS --max-time 50 -o "$BATS_TEST_TMPDIR/got" "http://$near_stack/$(basename "$file")"
+	cmp "$BATS_TEST_TMPDIR/got" "$file"
+	kernel_still near
+	stop web
+}
+
+@test "few descriptors and few buffers" {
+	both_ways MELIN_RXD=64 MELIN_TXD=64 MELIN_MBUFS=1024
+}
+
+@test "more queues than the device has: a warning, and it works" {
+	start web far nginx -c "$(nginx_configuration 80)" -p "$BATS_TEST_TMPDIR"
+	listens far 80
+	mark_kernel near
+	melin near MELIN_LOG=warn MELIN_QUEUES=16 curl -sS -o "$BATS_TEST_TMPDIR/got" \
+		"http://$far_kernel/$(basename "$file")" 2>"$BATS_TEST_TMPDIR/error.out"
+	cmp "$BATS_TEST_TMPDIR/got" "$file"
+	kernel_still near
+	[[ -n $plain ]] || grep -qi 'queue' "$BATS_TEST_TMPDIR/error.out"
+}

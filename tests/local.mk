@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Unit tests (UNIT_TESTS, see Makefile.am; each part adds its own in tests/unit/NAME.mk) and the
+# end-to-end tests (tests/*.bats), run together by tests/run.
+END_TO_END_TESTS = \
+	tests/harness.bats \
+	tests/bootstrap.bats \
+	tests/demo.bats \
+	tests/documents.bats \
+	tests/symbols.bats \
+	tests/errors.bats \
+	tests/fallback.bats \
+	tests/rules.bats \
+	tests/loop.bats \
+	tests/coexist.bats \
+	tests/routing.bats \
+	tests/http.bats \
+	tests/redis.bats \
+	tests/iperf3.bats \
+	tests/netcat.bats \
+	tests/tls.bats \
+	tests/python.bats \
+	tests/memcached.bats \
+	tests/proxies.bats \
+	tests/web.bats \
+	tests/runtimes.bats \
+	tests/messages.bats \
+	tests/transfers.bats \
+	tests/databases.bats \
+	tests/ipv6.bats \
+	tests/memif.bats \
+	tests/link.bats \
+	tests/device.bats \
+	tests/hugepages.bats
+
+test_programs = \
+	tests/programs/bind_twice.py \
+	tests/programs/descriptors.py \
+	tests/programs/echo_clients.py \
+	tests/programs/echo_server.py \
+	tests/programs/http_client.js \
+	tests/programs/http_clients.py \
+	tests/programs/http_put.py \
+	tests/programs/http_server.js \
+	tests/programs/inherited.py \
+	tests/programs/loop.py \
+	tests/programs/memcached_clients.py \
+	tests/programs/who.py
+
+# Programs that the end-to-end tests run; not tests themselves.
+check_PROGRAMS += tests/programs/cable
+tests_programs_cable_CPPFLAGS = -D_GNU_SOURCE
+tests_programs_cable_CFLAGS = $(WARNING_CFLAGS)
+
+EXTRA_DIST += tests/run tests/lib/common.bash $(END_TO_END_TESTS) $(test_programs)
+
+# $(TESTS_ONLY), a pattern, limits a run to the unit tests and files whose names match.
+check-local: $(check_PROGRAMS)
+	@TESTS_BUILD='$(abs_builddir)' TESTS_SOURCE='$(abs_srcdir)' TESTS_BATS='$(BATS)' \
+		$(SHELL) $(srcdir)/tests/run --only='$(TESTS_ONLY)' $(UNIT_TESTS) \
+		$(END_TO_END_TESTS:%=$(srcdir)/%)
+CLEANFILES += tests.ran

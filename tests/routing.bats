@@ -1,0 +1,88 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# A router between the hosts: what is not on-link goes through MELIN_GATEWAY.
+#
+#     near veth0 198.18.1.1/24 ---- router ---- 198.18.2.1/24 veth0 far
+#          stack 198.18.1.10
+
+load lib/common
+
+setup() {
+	common_setup
+	local name
+	for name in near far; do
+		ip -n "$(host "$name")" link delete dev veth0 2>/dev/null || true
+	done
+	make_host router
+	connect_hosts near veth0 router near
+	connect_hosts far veth0 router far
+	on router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	address near veth0 198.18.1.1/24 fd00:1::1/64
+	address far veth0 198.18.2.1/24 fd00:2::1/64
+	address router near 198.18.1.254/24 fd00:1::fe/64
+	address router far 198.18.2.254/24 fd00:2::fe/64
+	ip -n "$(host near)" route add default via 198.18.1.254
+	ip -n "$(host near)" -6 route add default via fd00:1::fe
+	ip -n "$(host far)" route add default via 198.18.2.254
+	ip -n "$(host far)" -6 route add default via fd00:2::fe
+	if [[ -n $plain ]]; then
+		address near veth0 198.18.1.10/24 fd00:1::10/64
+	fi
+	ADDR=198.18.1.10/24,fd00:1::10/64
+	gateway=MELIN_GATEWAY=198.18.1.254,fd00:1::fe
+}
+
+@test "a client under melin reaches a server behind the gateway, IPv4 and IPv6" {
+	file=$(big_file 20)
+	start web far nginx -c "$(nginx_configuration '80; listen [::]:80')" -p "$BATS_TEST_TMPDIR"
+	listens far 80
+	mark_kernel near
+	melin near "$gateway" curl -sS -o "$BATS_TEST_TMPDIR/got" http://198.18.2.1/big.20
+	cmp "$BATS_TEST_TMPDIR/got" "$file"
+	melin near "$gateway" curl -sS -g -o "$BATS_TEST_TMPDIR/got6" 'http://[fd00:2::1]/big.20'
+	cmp "$BATS_TEST_TMPDIR/got6" "$file"
+	kernel_still near
+	took client taken_connect -eq 2
+}
+
+@test "a server under melin answers clients behind the gateway, IPv4 and IPv6" {
+	start_melin server near "$gateway" redis-server --bind '*' '-::*' --protected-mode no --save ''
+	answers far 198.18.1.10 6379
+	mark_kernel near
+	[ "$(on far redis-cli -h 198.18.1.10 set greeting hello)" = OK ]
+	[ "$(on far redis-cli -h fd00:1::10 get greeting)" = hello ]
+	on far redis-benchmark -h 198.18.1.10 -c 20 -n 10000 -t set,get -q
+	kernel_still near
+	[ "$(on far redis-cli -h 198.18.1.1 get greeting)" = hello ]
+	stop server
+}
+
+@test "without a gateway, what is not on-link stays with libc" {
+	start web far nginx -c "$(nginx_configuration 80)" -p "$BATS_TEST_TMPDIR"
+	listens far 80
+	mark_kernel near
+	[ "$(melin near curl -sS http://198.18.2.1/hello)" = "hello from nginx" ]
+	kernel_moved near 3
+	took client taken_connect -eq 0
+}
+
+@test "a gateway that does not answer: the connection fails in time, nothing hangs" {
+	[[ -z $plain ]] || skip "plain run"
+	mark_kernel near
+	status=0
+	said=$(melin near MELIN_GATEWAY=198.18.1.77 curl -sS --connect-timeout 15 \
+		http://198.18.2.1/hello 2>&1) || status=$?
+	[[ $status -eq 7 || $status -eq 28 ]] || fail "curl ended with $status: $said"
+	kernel_still near
+}
+
+@test "a neighbour that does not answer: no route to host" {
+	[[ -z $plain ]] || skip "plain run"
+	mark_kernel near
+	status=0
+	said=$(melin near nc -v -w 20 198.18.1.99 80 2>&1 </dev/null) || status=$?
+	[ "$status" -eq 1 ]
+	[[ $said == *"No route to host"* || $said == *"timed out"* ]] || fail "$said"
+	kernel_still near
+}

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Unit tests of preload's configuration: addresses, rules, variables, log.
+check_LTLIBRARIES += tests/unit/libconfig.la
+tests_unit_libconfig_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
+tests_unit_libconfig_la_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_libconfig_la_SOURCES = \
+	preload/address.c preload/config.c preload/config_address.c preload/log.c \
+	preload/rules.c preload/span.c
+
+config_unit_tests = \
+	tests/unit/test_address tests/unit/test_config tests/unit/test_log tests/unit/test_rules
+check_PROGRAMS += $(config_unit_tests)
+UNIT_TESTS += $(config_unit_tests)
+
+tests_unit_test_address_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
+tests_unit_test_address_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_address_SOURCES = tests/unit/test_address.c tests/unit/tap.h
+tests_unit_test_address_LDADD = tests/unit/libconfig.la
+
+tests_unit_test_config_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
+tests_unit_test_config_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/tap.h
+tests_unit_test_config_LDADD = tests/unit/libconfig.la
+
+tests_unit_test_log_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
+tests_unit_test_log_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_log_SOURCES = tests/unit/test_log.c tests/unit/tap.h
+tests_unit_test_log_LDADD = tests/unit/libconfig.la
+
+tests_unit_test_rules_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
+tests_unit_test_rules_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_rules_SOURCES = tests/unit/test_rules.c tests/unit/tap.h
+tests_unit_test_rules_LDADD = tests/unit/libconfig.la

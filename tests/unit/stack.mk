@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Unit tests of stack/: in virtual time, within the process or against a peer of memory.
+stack_test_cppflags = -D_GNU_SOURCE $(LWIP_CPPFLAGS)
+stack_test_common = tests/unit/stack/common.h tests/unit/tap.h
+stack_test_wire = $(stack_test_common) tests/unit/stack/peer.h tests/unit/stack/wire.c \
+	tests/unit/stack/wire.h
+
+stack_unit_tests = tests/unit/test_stack_index tests/unit/test_stack_loop tests/unit/test_stack_threads \
+	tests/unit/test_stack_timers tests/unit/test_stack_wire
+check_PROGRAMS += $(stack_unit_tests)
+UNIT_TESTS += $(stack_unit_tests)
+
+tests_unit_test_stack_loop_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_loop_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_loop_SOURCES = tests/unit/stack/test_loop.c tests/unit/stack/link_none.c \
+	$(stack_test_common)
+tests_unit_test_stack_loop_LDADD = stack/libstack.la
+
+tests_unit_test_stack_timers_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_timers_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_timers_SOURCES = tests/unit/stack/test_timers.c $(stack_test_wire)
+tests_unit_test_stack_timers_LDADD = stack/libstack.la
+
+tests_unit_test_stack_wire_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_wire_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_wire_SOURCES = tests/unit/stack/test_wire.c $(stack_test_wire)
+tests_unit_test_stack_wire_LDADD = stack/libstack.la
+
+tests_unit_test_stack_index_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_index_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_index_SOURCES = tests/unit/stack/test_index.c tests/unit/stack/link_none.c \
+	$(stack_test_common)
+tests_unit_test_stack_index_LDADD = stack/libstack.la
+
+tests_unit_test_stack_threads_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_threads_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_threads_SOURCES = tests/unit/stack/test_threads.c \
+	tests/unit/stack/link_none.c $(stack_test_common)
+tests_unit_test_stack_threads_LDADD = stack/libstack.la -lpthread

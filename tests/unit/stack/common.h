@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the stack's unit tests share: an instance, sockets and their events, virtual time.
+ */
+#ifndef MELIN_TEST_STACK_COMMON_H
+#define MELIN_TEST_STACK_COMMON_H
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "stack/background.h"
+#include "stack/clock.h"
+#include "stack/index-counts.h"
+#include "stack/stack.h"
+#include "tests/unit/tap.h"
+
+static const struct stack_operations *ops = &melin_stack_operations;
+static struct stack *stack;
+
+/* A socket of a test; what event() said since the last look. */
+struct test_socket {
+	struct stack_socket *handle;
+	uint32_t events;
+};
+
+static void on_event(void *user, uint32_t events)
+{
+	((struct test_socket *)user)->events |= events;
+}
+
+static void on_log(enum stack_log_level level, const char *message)
+{
+	printf("# log %d: %s\n", (int)level, message);
+}
+
+static const struct stack_callbacks callbacks = {
+	.event = on_event,
+	.log = on_log,
+	.log_level = STACK_LOG_INFO,
+};
+
+__attribute__((unused)) static struct sockaddr *address4(const char *text, uint16_t port)
+{
+	static struct sockaddr_in ring[8];
+	static unsigned next;
+	struct sockaddr_in *in = &ring[next++ % 8];
+
+	memset(in, 0, sizeof(*in));
+	in->sin_family = AF_INET;
+	in->sin_port = htons(port);
+	inet_pton(AF_INET, text, &in->sin_addr);
+	return (struct sockaddr *)in;
+}
+
+__attribute__((unused)) static struct sockaddr *address6(const char *text, uint16_t port)
+{
+	static struct sockaddr_in6 ring[8];
+	static unsigned next;
+	struct sockaddr_in6 *in = &ring[next++ % 8];
+
+	memset(in, 0, sizeof(*in));
+	in->sin6_family = AF_INET6;
+	in->sin6_port = htons(port);
+	inet_pton(AF_INET6, text, &in->sin6_addr);
+	return (struct sockaddr *)in;
+}
+
+__attribute__((unused)) static void open_loop(void)
+{
+	struct stack_config config = { .device = "loop" };
+	char why[256] = "";
+
+	if (ops->open(&config, &callbacks, &stack, why, sizeof(why))) {
+		printf("Bail out! %s\n", why);
+		exit(1);
+	}
+	background_stop(stack);
+}
+
+/* Virtual time. The background thread lives in real time: it is stopped in all these tests. */
+__attribute__((unused)) static void start_clock(void)
+{
+	melin_clock_simulate(1ull << 62);
+}
+
+/* Lets time pass, in steps that lwIP's timers can follow. */
+__attribute__((unused)) static void pass_ms(unsigned ms)
+{
+	for (unsigned i = 0; i < ms; i += 10) {
+		melin_clock_advance(10 * 1000000ull);
+		ops->poll(stack);
+	}
+}
+
+__attribute__((unused)) static void create(struct test_socket *socket, int domain)
+{
+	memset(socket, 0, sizeof(*socket));
+	if (ops->socket_create(stack, domain, false, socket, &socket->handle)) {
+		printf("Bail out! no socket\n");
+		exit(1);
+	}
+}
+
+__attribute__((unused)) static uint32_t take_events(struct test_socket *socket)
+{
+	uint32_t events = socket->events;
+
+	socket->events = 0;
+	return events;
+}
+
+__attribute__((unused)) static uint32_t ready(const struct test_socket *socket)
+{
+	return ops->readiness(socket->handle);
+}
+
+__attribute__((unused)) static ssize_t put(struct test_socket *socket, const void *data,
+					   size_t size, int flags)
+{
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
+
+	return ops->send(socket->handle, &iov, 1, flags);
+}
+
+__attribute__((unused)) static ssize_t get(struct test_socket *socket, void *data, size_t size,
+					   int flags)
+{
+	struct iovec iov = { .iov_base = data, .iov_len = size };
+
+	return ops->receive(socket->handle, &iov, 1, flags);
+}
+
+__attribute__((unused)) static int option(struct test_socket *socket, int level, int name)
+{
+	int value = -1;
+	socklen_t length = sizeof(value);
+	int status = ops->get_option(socket->handle, level, name, &value, &length);
+
+	return status ? status : value;
+}
+
+__attribute__((unused)) static int set(struct test_socket *socket, int level, int name, int value)
+{
+	return ops->set_option(socket->handle, level, name, &value, sizeof(value));
+}
+
+__attribute__((unused)) static bool accept_one(struct test_socket *listener,
+					       struct test_socket *accepted)
+{
+	struct sockaddr_storage peer;
+
+	memset(accepted, 0, sizeof(*accepted));
+	if (ops->accept(listener->handle, &accepted->handle, &peer))
+		return false;
+	ops->set_user(accepted->handle, accepted);
+	return true;
+}
+
+/* A listener on 127.0.0.1:port, a client connected to it, and the accepted end. */
+__attribute__((unused)) static void make_pair(struct test_socket *listener,
+					      struct test_socket *client,
+					      struct test_socket *server, uint16_t port)
+{
+	create(listener, AF_INET);
+	create(client, AF_INET);
+	if (ops->listen(listener->handle, address4("127.0.0.1", port), 8) ||
+	    ops->connect(client->handle, NULL, address4("127.0.0.1", port)) != -EINPROGRESS ||
+	    ops->connect(client->handle, NULL, address4("127.0.0.1", port)) != 0 ||
+	    !accept_one(listener, server)) {
+		printf("Bail out! no pair\n");
+		exit(1);
+	}
+	take_events(client);
+	take_events(server);
+}
+
+__attribute__((unused)) static void drop(struct test_socket *socket)
+{
+	ops->release(socket->handle);
+	socket->handle = NULL;
+}
+
+#endif

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Linux's times, in virtual time, against a peer that the test plays: when SYNs and data are sent
+ * again, when connecting and sending are given up, keepalive, user timeout, what holds small segments
+ * back, and what SACK mends.
+ */
+#include <netinet/tcp.h>
+
+#include "tests/unit/stack/peer.h"
+
+/* Lets time pass until the stack sends a segment; returns ms, or limit if it does not. */
+static unsigned wait_segment(struct segment *segment, unsigned limit)
+{
+	unsigned ms = 0;
+
+	while (!wire_get_segment(segment)) {
+		if (ms >= limit)
+			return limit;
+		pass_ms(10);
+		ms += 10;
+	}
+	return ms;
+}
+
+static bool near(unsigned value, unsigned wanted, unsigned tolerance)
+{
+	return value + tolerance >= wanted && value <= wanted + tolerance;
+}
+
+/* Until the socket has an error; returns ms. */
+static unsigned wait_error(struct test_socket *socket, unsigned limit)
+{
+	unsigned ms = 0;
+
+	while (!(ready(socket) & EPOLLERR) && ms < limit) {
+		pass_ms(100);
+		ms += 100;
+	}
+	return ms;
+}
+
+static void test_connect_timeout(void)
+{
+	static const unsigned gaps[] = { 1000, 2000, 4000, 8000, 16000, 32000 };
+	struct test_socket client;
+	struct segment syn;
+	unsigned total = 0;
+
+	create(&client, AF_INET);
+	ops->connect(client.handle, NULL, address4(WIRE_PEER, 1000));
+	pass_ms(10);
+	tap_ok(wire_get_segment(&syn) && syn.flags == SYN, "the first SYN");
+	for (unsigned i = 0; i < 6; i++) {
+		unsigned ms = wait_segment(&syn, 100000);
+
+		tap_ok(near(ms, gaps[i], 60) && syn.flags == SYN, "SYN again after %u ms", ms);
+		total += ms;
+	}
+	total += wait_error(&client, 200000);
+	tap_ok(near(total, 127000, 500), "given up after %u ms", total);
+	tap_ok(option(&client, SOL_SOCKET, SO_ERROR) == ETIMEDOUT, "with ETIMEDOUT");
+	drop(&client);
+}
+
+static void test_unreachable(void)
+{
+	struct test_socket client;
+	unsigned ms;
+
+	wire_answers_arp = false;
+	create(&client, AF_INET);
+	ops->connect(client.handle, NULL, address4("198.18.0.77", 1000));
+	ms = wait_error(&client, 20000);
+	tap_ok(near(ms, 3000, 300), "nobody has the address: known after %u ms", ms);
+	tap_ok(option(&client, SOL_SOCKET, SO_ERROR) == EHOSTUNREACH, "EHOSTUNREACH");
+	wire_answers_arp = true;
+	drop(&client);
+	create(&client, AF_INET);
+	tap_ok(ops->connect(client.handle, NULL, address4("192.0.2.1", 1000)) == -ENETUNREACH,
+	       "no gateway: ENETUNREACH at once");
+	drop(&client);
+	wire_clear();
+}
+
+static void test_data_timeout(void)
+{
+	struct test_socket client;
+	struct segment segment;
+	struct peer peer;
+	unsigned times = 0, total = 0;
+	unsigned ms, first;
+
+	be_called(&peer, &client, 1001);
+	put(&client, "data", 4, 0);
+	wire_get_segment(&segment);
+	first = wait_segment(&segment, 10000);
+	tap_ok(first >= 180 && first <= 260, "the first retransmission after %u ms", first);
+	while (!(ready(&client) & EPOLLERR) && total < 2000000) {
+		ms = wait_segment(&segment, 1000);
+		times += ms < 1000;
+		total += ms;
+	}
+	tap_ok(near(total, 924600, 30000), "given up after %u s and %u more", total / 1000, times);
+	tap_ok(option(&client, SOL_SOCKET, SO_ERROR) == ETIMEDOUT, "with ETIMEDOUT");
+	drop(&client);
+
+	be_called(&peer, &client, 1002);
+	set(&client, IPPROTO_TCP, TCP_USER_TIMEOUT, 5000);
+	put(&client, "data", 4, 0);
+	ms = wait_error(&client, 100000);
+	tap_ok(near(ms, 5500, 1500), "TCP_USER_TIMEOUT of 5 s: after %u ms", ms);
+	drop(&client);
+	wire_clear();
+}
+
+static void test_keepalive(void)
+{
+	struct test_socket client;
+	struct segment segment;
+	struct peer peer;
+	unsigned ms;
+
+	be_called(&peer, &client, 1003);
+	set(&client, IPPROTO_TCP, TCP_KEEPIDLE, 20);
+	set(&client, IPPROTO_TCP, TCP_KEEPINTVL, 2);
+	set(&client, IPPROTO_TCP, TCP_KEEPCNT, 3);
+	set(&client, SOL_SOCKET, SO_KEEPALIVE, 1);
+	pass_ms(1000);
+	tap_ok(melin_index_counts.parked == 1, "the idle connection is parked");
+	ms = 1000 + wait_segment(&segment, 60000);
+	tap_ok(near(ms, 20000, 200) && segment.seq == peer.ack - 1, "a probe after %u ms", ms);
+	say(&peer, ACK, NULL, 0);
+	ms = wait_segment(&segment, 60000);
+	tap_ok(near(ms, 20000, 200), "answered: the next after %u ms", ms);
+	ms = wait_segment(&segment, 60000);
+	tap_ok(near(ms, 2000, 100), "not answered: the next after %u ms", ms);
+	ms = wait_error(&client, 60000);
+	tap_ok(near(ms, 4000, 300), "given up after %u ms more", ms);
+	tap_ok(option(&client, SOL_SOCKET, SO_ERROR) == ETIMEDOUT, "with ETIMEDOUT");
+	drop(&client);
+	wire_clear();
+}
+
+static void test_zero_window(void)
+{
+	struct test_socket client;
+	struct segment segment, shut;
+	struct peer peer;
+	unsigned probes = 0;
+
+	be_called(&peer, &client, 1004);
+	shut = (struct segment){ .from = peer.port,
+				 .to = peer.stack_port,
+				 .seq = peer.seq,
+				 .ack = peer.ack,
+				 .flags = ACK,
+				 .shut = true };
+	put(&client, "x", 1, 0);
+	wire_get_segment(&segment);
+	peer.ack++;
+	shut.ack++;
+	for (unsigned i = 0; i < 600; i++) { /* 20 minutes */
+		wire_put_segment(&shut);
+		ops->poll(stack);
+		if (i == 0)
+			put(&client, "waits", 5, 0);
+		pass_ms(2000);
+		while (wire_get_segment(&segment))
+			probes++;
+	}
+	tap_ok(!(ready(&client) & EPOLLERR), "a peer without room is asked for ever: %u probes",
+	       probes);
+	drop(&client);
+	wire_clear();
+}
+
+static void test_nagle(void)
+{
+	struct test_socket client;
+	struct segment segment;
+	struct peer peer;
+	unsigned ms;
+
+	be_called(&peer, &client, 1005);
+	put(&client, "one", 3, 0);
+	put(&client, "two", 3, 0);
+	tap_ok(wire_get_segment(&segment) && segment.size == 3, "a small segment goes");
+	tap_ok(!wire_get_segment(&segment), "the next waits (Nagle)");
+	peer.ack += 3;
+	say(&peer, ACK, NULL, 0);
+	tap_ok(wire_get_segment(&segment) && segment.size == 3 && !memcmp(segment.data, "two", 3),
+	       "until the first is acknowledged");
+	set(&client, IPPROTO_TCP, TCP_NODELAY, 1);
+	put(&client, "now", 3, 0);
+	tap_ok(wire_get_segment(&segment) && segment.size == 3, "TCP_NODELAY: at once");
+	peer.ack += 6;
+	say(&peer, ACK, NULL, 0);
+	wire_clear();
+	set(&client, IPPROTO_TCP, TCP_CORK, 1);
+	put(&client, "head", 4, 0);
+	tap_ok(!wire_get_segment(&segment), "TCP_CORK holds");
+	put(&client, "body", 4, 0);
+	set(&client, IPPROTO_TCP, TCP_CORK, 0);
+	tap_ok(wire_get_segment(&segment) && segment.size == 8, "and lets go as one segment");
+	peer.ack += 8;
+	say(&peer, ACK, NULL, 0);
+	wire_clear();
+	put(&client, "more", 4, MSG_MORE);
+	tap_ok(!wire_get_segment(&segment), "MSG_MORE holds");
+	ms = wait_segment(&segment, 1000);
+	tap_ok(near(ms, 200, 50) && segment.size == 4, "for %u ms at most", ms);
+	drop(&client);
+	wire_clear();
+}
+
+static void test_sack(void)
+{
+	static char data[14600];
+	struct test_socket client;
+	struct segment segment, answer;
+	struct peer peer;
+	uint8_t sack[12] = { 1, 1, 5, 10 };
+	uint32_t right;
+	unsigned count = 0;
+
+	be_called(&peer, &client, 1006);
+	put(&client, data, sizeof(data), 0);
+	while (wire_get_segment(&segment))
+		count++;
+	tap_ok(count == 10, "ten segments go at once (RFC 6928)");
+	/* All but the first have arrived; the window moves, so that lwIP sees no duplicates. */
+	answer = (struct segment){ .from = peer.port,
+				   .to = peer.stack_port,
+				   .seq = peer.seq,
+				   .ack = peer.ack,
+				   .flags = ACK,
+				   .options = sack,
+				   .option_size = 12 };
+	for (unsigned i = 2; i <= 10; i++) {
+		uint32_t left = htonl(peer.ack + 1460);
+
+		right = htonl(peer.ack + i * 1460);
+		memcpy(sack + 4, &left, 4);
+		memcpy(sack + 8, &right, 4);
+		answer.window = (uint16_t)(1000 + i);
+		wire_put_segment(&answer);
+		ops->poll(stack);
+	}
+	tap_ok(wire_get_segment(&segment) && segment.seq == peer.ack && segment.size == 1460,
+	       "the first is sent again");
+	tap_ok(!wire_get_segment(&segment), "and nothing else");
+	answer.ack += 14600;
+	answer.option_size = 0;
+	wire_put_segment(&answer);
+	ops->poll(stack);
+	tap_ok(ops->unsent(client.handle) == 0, "all is acknowledged");
+	drop(&client);
+	wire_clear();
+}
+
+static void test_fin_wait(void)
+{
+	struct test_socket client;
+	struct peer peer;
+	unsigned ms = 0;
+
+	pass_ms(200000); /* what the tests before have left to itself */
+	be_called(&peer, &client, 1007);
+	drop(&client);
+	wire_clear();
+	peer.ack++;
+	say(&peer, ACK, NULL, 0);
+	while (melin_index_counts.active && ms < 200000) {
+		pass_ms(100);
+		ms += 100;
+	}
+	tap_ok(near(ms, 60000, 1000), "FIN_WAIT_2 of a closed socket ends after %u ms", ms);
+	wire_clear();
+}
+
+int main(void)
+{
+	start_clock();
+	open_wire();
+	test_connect_timeout();
+	test_unreachable();
+	test_data_timeout();
+	test_keepalive();
+	test_nagle();
+	test_sack();
+	test_fin_wait();
+	test_zero_window();
+	tap_ok(complaints == 0, "lwIP never complained");
+	ops->close(stack, 0, &(struct stack_counters){ 0 });
+	return tap_done();
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A device of memory for tests: what the stack sends is looked at frame by frame, what it receives is
+ * written by hand. Stands in for dpdk/ (link.h). The peer answers ARP by itself, unless told not to.
+ */
+#ifndef MELIN_TEST_WIRE_H
+#define MELIN_TEST_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WIRE_OWN      "198.18.0.10"
+#define WIRE_PEER     "198.18.0.2"
+#define WIRE_OWN6     "fd00::10"
+#define WIRE_PEER6    "fd00::2"
+#define WIRE_OWN_MAC  "\x02\0\0\0\0\x01"
+#define WIRE_PEER_MAC "\x02\0\0\0\0\x02"
+
+#define FIN 1
+#define SYN 2
+#define RST 4
+#define PSH 8
+#define ACK 16
+
+/* One TCP segment of the peer's, or of the stack's as it was seen. */
+struct segment {
+	uint16_t from, to; /* ports */
+	uint32_t seq, ack;
+	uint8_t flags;
+	uint16_t window; /* 0: 65535 */
+	bool shut;	 /* a window of 0 */
+	const void *options;
+	size_t option_size; /* a multiple of 4 */
+	const void *data;
+	size_t size;
+	const char *source; /* IPv4 address; NULL: WIRE_PEER */
+	bool fragment;
+};
+
+extern bool wire_answers_arp;
+
+/* Hands a raw frame to the stack with its next poll(). */
+void wire_put(const void *frame, size_t size);
+/* Hands a segment of the peer to it. */
+void wire_put_segment(const struct segment *segment);
+/* The next frame that the stack has sent (ARP is left out if it is answered); 0: none. */
+size_t wire_get(void *frame, size_t size);
+/* The next TCP segment that it has sent; false: none. Its data is valid until the next call. */
+bool wire_get_segment(struct segment *segment);
+/* Forgets what it has sent. */
+void wire_clear(void);
+
+#endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * preload/log.c: what a line looks like, where it goes, and what it must never touch.
+ */
+#include "preload/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tap.h"
+
+/* Runs body in a child whose standard error is a pipe; what came out of it, and its status. */
+static int run(void (*body)(void), char *text, size_t size)
+{
+	int ends[2], status;
+	size_t used = 0;
+	ssize_t got;
+	pid_t child;
+
+	fflush(stdout);
+	if (pipe(ends) || (child = fork()) < 0)
+		return -1;
+	if (!child) {
+		dup2(ends[1], STDERR_FILENO);
+		close(ends[0]);
+		close(ends[1]);
+		body();
+		_exit(0);
+	}
+	close(ends[1]);
+	while (used + 1 < size && (got = read(ends[0], text + used, size - used - 1)) > 0)
+		used += (size_t)got;
+	text[used] = '\0';
+	close(ends[0]);
+	waitpid(child, &status, 0);
+	return status;
+}
+
+static void expect(const char *name, void (*body)(void), const char *expected)
+{
+	char text[8192];
+	int status = run(body, text, sizeof(text));
+
+	if (!tap_ok(status == 0 && !strcmp(text, expected), "%s", name))
+		printf("# status %x, \"%s\"\n", (unsigned)status, text);
+}
+
+static void before_opening(void)
+{
+	log_write(STACK_LOG_ERROR, "too early");
+	if (log_enabled(STACK_LOG_ERROR))
+		_exit(1);
+}
+
+static void levels(void)
+{
+	log_open(STACK_LOG_INFO, NULL);
+	log_write(STACK_LOG_ERROR, "an error, %d", 1);
+	log_write(STACK_LOG_WARN, "a warning, %s", "two");
+	log_write(STACK_LOG_INFO, "a word");
+	log_write(STACK_LOG_DEBUG, "not this");
+	log_open(STACK_LOG_TRACE, NULL);
+	log_write(STACK_LOG_DEBUG, "three");
+	log_write(STACK_LOG_TRACE, "four");
+}
+
+static void keeps_errno(void)
+{
+	log_open(STACK_LOG_INFO, NULL);
+	errno = ENOTTY;
+	log_write(STACK_LOG_INFO, "x");
+	log_write(STACK_LOG_TRACE, "x");
+	if (errno != ENOTTY || log_open(STACK_LOG_INFO, "/nonexistent/x") != -ENOENT ||
+	    errno != ENOTTY)
+		_exit(1);
+}
+
+static void control_characters(void)
+{
+	log_open(STACK_LOG_INFO, NULL);
+	log_write(STACK_LOG_INFO, "a\nb\033[1mc\177d\xc3\xa4");
+}
+
+static void closed(void)
+{
+	log_open(STACK_LOG_INFO, NULL);
+	close(STDERR_FILENO);
+	log_write(STACK_LOG_ERROR, "nobody reads this");
+}
+
+/* Standard error's number has become the program's socket: not a byte may reach it. */
+static void reused(void)
+{
+	int pair[2];
+	char byte;
+
+	log_open(STACK_LOG_INFO, NULL);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		_exit(1);
+	dup2(pair[0], STDERR_FILENO);
+	log_write(STACK_LOG_ERROR, "into the program's socket");
+	if (recv(pair[1], &byte, 1, MSG_DONTWAIT) != -1 || errno != EAGAIN)
+		_exit(1);
+}
+
+static void closed_at_start(void)
+{
+	int pair[2];
+
+	close(STDERR_FILENO);
+	log_open(STACK_LOG_INFO, NULL);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		_exit(1);
+	dup2(pair[0], STDERR_FILENO);
+	log_write(STACK_LOG_ERROR, "into the program's socket");
+	if (recv(pair[1], &(char){ 0 }, 1, MSG_DONTWAIT) != -1 || errno != EAGAIN)
+		_exit(1);
+}
+
+static void broken_pipe(void)
+{
+	sigset_t pending, mask;
+	int ends[2];
+
+	if (pipe(ends))
+		_exit(1);
+	dup2(ends[1], STDERR_FILENO);
+	close(ends[1]);
+	close(ends[0]);
+	log_open(STACK_LOG_INFO, NULL);
+	log_write(STACK_LOG_ERROR, "into a broken pipe"); /* SIGPIPE would end the child */
+	sigpending(&pending);
+	sigprocmask(SIG_SETMASK, NULL, &mask);
+	if (sigismember(&pending, SIGPIPE) || sigismember(&mask, SIGPIPE))
+		_exit(1);
+	/* A signal that the program itself has pending stays so. */
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	raise(SIGPIPE);
+	log_write(STACK_LOG_ERROR, "into a broken pipe");
+	sigpending(&pending);
+	if (!sigismember(&pending, SIGPIPE))
+		_exit(1);
+}
+
+static void long_line(void)
+{
+	char text[5000];
+
+	memset(text, 'a', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	log_open(STACK_LOG_INFO, NULL);
+	log_write(STACK_LOG_INFO, "%s", text);
+	log_write(STACK_LOG_INFO, "next");
+}
+
+static char log_path[] = "/tmp/melin-test-log.XXXXXX";
+
+static void into_file(void)
+{
+	if (log_open(STACK_LOG_INFO, log_path))
+		_exit(1);
+	if (log_descriptor() < 100 || !(fcntl(log_descriptor(), F_GETFD) & FD_CLOEXEC) ||
+	    !(fcntl(log_descriptor(), F_GETFL) & O_APPEND))
+		_exit(2);
+	/* The lowest number is free for the program again. */
+	if (open("/dev/null", O_RDONLY) != 3)
+		_exit(3);
+	close(STDERR_FILENO);
+	log_write(STACK_LOG_INFO, "into the file");
+}
+
+static void test_file(void)
+{
+	char text[200] = "";
+	int fd = mkstemp(log_path), status;
+
+	if (write(fd, "old\n", 4) != 4)
+		tap_ok(false, "the test's own file");
+	close(fd);
+	/* The child's lowest free number must be 3. */
+	for (int i = 3; i < 20; i++)
+		close(i);
+	status = run(into_file, text, sizeof(text));
+	tap_ok(status == 0 && !text[0],
+	       "a log file has a high descriptor, closed on exec, and takes none of the program's "
+	       "(status %x)",
+	       (unsigned)status);
+	fd = open(log_path, O_RDONLY);
+	memset(text, 0, sizeof(text));
+	tap_ok(read(fd, text, sizeof(text) - 1) > 0 && !strcmp(text, "old\nmelin: into the file\n"),
+	       "lines are appended to a log file");
+	close(fd);
+	unlink(log_path);
+}
+
+int main(void)
+{
+	char text[8192];
+	int status;
+
+	expect("nothing is printed before the log is opened", before_opening, "");
+	expect("levels and prefixes", levels,
+	       "melin: an error, 1\nmelin: a warning, two\nmelin: a word\n"
+	       "melin: debug: three\nmelin: trace: four\n");
+	expect("errno stays", keeps_errno, "melin: x\n");
+	expect("control characters cannot start a line or a colour", control_characters,
+	       "melin: a?b?[1mc?d\xc3\xa4\n");
+	expect("a closed standard error", closed, "");
+	expect("a reused standard error", reused, "");
+	expect("a standard error closed from the start", closed_at_start, "");
+	expect("a broken pipe raises no signal", broken_pipe, "");
+	status = run(long_line, text, sizeof(text));
+	tap_ok(status == 0 && strlen(text) == 2048 + strlen("melin: next\n") &&
+		       strstr(text, "aaa...\nmelin: next\n"),
+	       "a long line is cut and ends as a line");
+	test_file();
+	return tap_done();
+}
