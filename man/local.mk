@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+dist_man_MANS += man/libmelin.7 man/melin.1
