@@ -6,7 +6,8 @@
  *
  *   link_echo DEVICE ADDRESSES MODULE_DIRECTORY [key=value ...]
  *   keys: seconds, mtu, vlan, queues, rxd, txd, mbufs, eal, sleep (0: poll), hold (frames kept),
- *         fork; blast (frames to send at the end), length (of them), to (their IPv4 address)
+ *         fork; blast (frames to send at the end), length (of them), to (their IPv4 address), stay
+ *         (seconds to go on after that); until (end as soon as so many others have come)
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,7 +30,7 @@
 
 static struct {
 	struct stack_config stack;
-	unsigned seconds, sleep, hold, blast, length, fork;
+	unsigned seconds, sleep, hold, blast, length, fork, stay, until;
 	struct in_addr to;
 	struct link *link;
 	struct link_info info;
@@ -105,6 +106,7 @@ static void parse_setting(const char *text)
 		{ "vlan=", &run.stack.vlan },	{ "queues=", &run.stack.queues },
 		{ "rxd=", &run.stack.rxd },	{ "txd=", &run.stack.txd },
 		{ "mbufs=", &run.stack.mbufs }, { "length=", &run.length },
+		{ "stay=", &run.stay },		{ "until=", &run.until },
 	};
 	size_t i;
 
@@ -250,13 +252,18 @@ static void wait_for_frames(void)
 		run.wakeups++;
 }
 
-static void serve(void)
+static bool all_came(void)
 {
-	uint64_t end = now_ns() + run.seconds * 1000000000ULL;
+	return run.until && run.others >= run.until;
+}
+
+static void serve(unsigned seconds)
+{
+	uint64_t end = now_ns() + seconds * 1000000000ULL;
 	struct pbuf *frames[64];
 	unsigned count, i;
 
-	while (!run.stop && now_ns() < end) {
+	while (!run.stop && !all_came() && now_ns() < end) {
 		count = link_receive(run.link, frames, 64);
 		for (i = 0; i < count; i++)
 			handle(frames[i]);
@@ -302,6 +309,7 @@ static void blast(void)
 		;
 	printf("blast: %lu sent, %lu refused, %.0f a second\n", sent, refused,
 	       (double)sent * 1e9 / (double)(now_ns() - begin));
+	fflush(stdout);
 	pbuf_free(frame);
 }
 
@@ -364,9 +372,11 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	if (run.fork)
 		fork_child();
-	serve();
-	if (run.blast)
+	serve(run.seconds);
+	if (run.blast) {
 		blast();
+		serve(run.stay);
+	}
 	finish();
 	return 0;
 }
