@@ -57,6 +57,18 @@ static void note_error(const char *text, size_t length)
 	pthread_mutex_unlock(&mutex);
 }
 
+static bool is_waiting(const char *text)
+{
+	bool found = false;
+	unsigned i;
+
+	pthread_mutex_lock(&mutex);
+	for (i = 0; i < count && !found; i++)
+		found = strcmp(lines[(first + i) % LINES_MAX].text, text) == 0;
+	pthread_mutex_unlock(&mutex);
+	return found;
+}
+
 void journal_add(enum stack_log_level level, const char *format, ...)
 {
 	char text[LINE_MAX_LENGTH];
@@ -65,7 +77,8 @@ void journal_add(enum stack_log_level level, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	add_text(level, text, strlen(text));
+	if (!is_waiting(text))
+		add_text(level, text, strlen(text));
 }
 
 bool journal_waiting(void)

@@ -12,7 +12,10 @@
 
 #include "link.h"
 
-/* Keeps one line; the oldest is lost when too many wait. */
+/*
+ * Keeps one line, unless the same one waits already (a device that is opened a second time says all
+ * of it again); the oldest is lost when too many wait.
+ */
 void journal_add(enum stack_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

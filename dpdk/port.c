@@ -25,6 +25,13 @@
 #define XDP_RING_MAX 4096
 #define MTU_DEFAULT  1500
 
+/*
+ * The kernel lets go of an AF_XDP queue in a work item of its own, some time after the process that
+ * used it has gone; a busy machine takes its time. One second in all.
+ */
+#define BUSY_ATTEMPTS 40
+#define BUSY_WAIT_US  25000
+
 static unsigned page_size(void)
 {
 	return (unsigned)sysconf(_SC_PAGESIZE);
@@ -516,20 +523,23 @@ static int set_up(struct link *link, const struct rte_eth_dev_info *info, char *
 	if (error)
 		return error;
 	error = set_up_queues(link, info);
+	link->queues_refused = error != 0;
 	if (error)
-		return fail("the device's queues cannot be set up", error, why, why_size);
+		return fail(is_interface(link)
+				    ? "the interface's queues cannot be set up (does another "
+				      "AF_XDP program use them?)"
+				    : "the device's queues cannot be set up",
+			    error, why, why_size);
 	return start(link, why, why_size);
 }
 
-int port_open(struct link *link, char *why, size_t why_size)
+static int open_once(struct link *link, char *why, size_t why_size)
 {
 	struct rte_eth_dev_info info;
 	int error;
 
-	if (is_interface(link))
-		choose_xdp_queues(link);
+	link->queues_refused = false;
 	journal_forget();
-	journal_capture_bpf();
 	error = make_device(link, why, why_size);
 	if (error == 0) {
 		error = rte_eth_dev_info_get(link->port, &info);
@@ -538,9 +548,29 @@ int port_open(struct link *link, char *why, size_t why_size)
 	}
 	if (error == 0)
 		error = set_up(link, &info, why, why_size);
-	journal_release_bpf();
 	if (error)
 		port_close(link);
+	return error;
+}
+
+int port_open(struct link *link, char *why, size_t why_size)
+{
+	int attempt, error;
+
+	if (is_interface(link))
+		choose_xdp_queues(link);
+	journal_capture_bpf();
+	for (attempt = 0; attempt < BUSY_ATTEMPTS; attempt++) {
+		error = open_once(link, why, why_size);
+		/*
+		 * net_af_xdp has one error for everything, so busy cannot be told from the rest, and
+		 * its queues cannot be set up a second time: the device is made anew.
+		 */
+		if (!error || !is_interface(link) || !link->queues_refused)
+			break;
+		usleep(BUSY_WAIT_US);
+	}
+	journal_release_bpf();
 	return error;
 }
 
@@ -557,7 +587,8 @@ void port_close(struct link *link)
 	link->has_port = false;
 	if (has_info && link->device.kind != DEVICE_PCI)
 		rte_dev_remove(info.device);
-	xdp_close_descriptors(&link->xdp);
+	if (is_interface(link))
+		xdp_close_descriptors(link->owner);
 	rte_mempool_free(link->pool);
 	link->pool = NULL;
 }

@@ -21,7 +21,6 @@ _Static_assert(STACK_ADDRESSES_MAX == MELIN_XDP_ADDRESSES_MAX, "the XDP program'
 #endif
 
 struct search {
-	struct xdp *xdp;
 	int program, settings, address4, address6; /* -1: not seen */
 };
 
@@ -78,25 +77,31 @@ static bool is_our_program(int descriptor)
 	       strcmp(info.name, MELIN_XDP_PROGRAM) == 0;
 }
 
-static void look_at(int descriptor, void *context)
+/* Whether a descriptor of DPDK's belongs to our program; fills in search's numbers. */
+static bool is_ours(struct search *search, int descriptor)
 {
-	struct search *search = context;
-	struct xdp *xdp = search->xdp;
 	char text[64];
-	bool ours;
 
 	describe(descriptor, text, sizeof(text));
-	if (strcmp(text, "bpf-map") == 0) {
-		ours = look_at_map(search, descriptor);
-	} else if (strcmp(text, "bpf-prog") == 0) {
-		ours = is_our_program(descriptor);
-		if (ours)
-			search->program = descriptor;
-	} else {
-		ours = is_xdp_socket(descriptor);
-	}
-	if (ours && xdp->descriptor_count < XDP_DESCRIPTORS_MAX)
-		xdp->descriptors[xdp->descriptor_count++] = descriptor;
+	if (strcmp(text, "bpf-map") == 0)
+		return look_at_map(search, descriptor);
+	if (strcmp(text, "bpf-prog") != 0)
+		return is_xdp_socket(descriptor);
+	if (!is_our_program(descriptor))
+		return false;
+	search->program = descriptor;
+	return true;
+}
+
+static void look_at(int descriptor, void *context)
+{
+	is_ours(context, descriptor);
+}
+
+static void close_ours(int descriptor, void *context)
+{
+	if (is_ours(context, descriptor))
+		close(descriptor);
 }
 
 static int fill_maps(const struct search *search, const struct stack_config *config)
@@ -116,12 +121,10 @@ static int fill_maps(const struct search *search, const struct stack_config *con
 	return bpf_map_update_elem(search->settings, &zero, &settings, BPF_ANY) < 0 ? -errno : 0;
 }
 
-int xdp_configure(struct xdp *xdp, struct owner *owner, const struct stack_config *config,
+int xdp_configure(const struct xdp *xdp, struct owner *owner, const struct stack_config *config,
 		  char *why, size_t why_size)
 {
-	struct search search = {
-		.xdp = xdp, .program = -1, .settings = -1, .address4 = -1, .address6 = -1
-	};
+	struct search search = { .program = -1, .settings = -1, .address4 = -1, .address6 = -1 };
 	int error;
 
 	owner_visit(owner, look_at, &search);
@@ -139,18 +142,9 @@ int xdp_configure(struct xdp *xdp, struct owner *owner, const struct stack_confi
 	return error;
 }
 
-void xdp_close_descriptors(struct xdp *xdp)
+void xdp_close_descriptors(struct owner *owner)
 {
-	char text[64];
-	unsigned i;
+	struct search unused;
 
-	for (i = 0; i < xdp->descriptor_count; i++) {
-		int descriptor = xdp->descriptors[i];
-
-		/* The driver may have closed it after all, and the number may be another's now. */
-		describe(descriptor, text, sizeof(text));
-		if (strncmp(text, "bpf-", 4) == 0 || is_xdp_socket(descriptor))
-			close(descriptor);
-	}
-	xdp->descriptor_count = 0;
+	owner_visit(owner, close_ours, &unused);
 }

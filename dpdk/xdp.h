@@ -13,8 +13,6 @@
 #include "owner.h"
 #include "stack/stack.h"
 
-#define XDP_DESCRIPTORS_MAX 160 /* a socket for each of 64 queues, maps, a program, their BTF */
-
 struct xdp {
 	char name[IF_NAMESIZE];
 	int ifindex;
@@ -23,8 +21,6 @@ struct xdp {
 	unsigned receive_queues; /* that the interface really has */
 	bool is_virtual;	 /* veth and the like: no hardware, frames are copied */
 	int lock;		 /* a name that one process at a time can have; -1 */
-	unsigned descriptor_count;
-	int descriptors[XDP_DESCRIPTORS_MAX]; /* that the driver leaves open */
 };
 
 /*
@@ -44,10 +40,13 @@ int xdp_check_memory(const struct xdp *xdp, size_t memory, unsigned queues, char
  * After the driver has loaded the program: tells it the stack's addresses and VLAN. On the owner's
  * thread.
  */
-int xdp_configure(struct xdp *xdp, struct owner *owner, const struct stack_config *config,
+int xdp_configure(const struct xdp *xdp, struct owner *owner, const struct stack_config *config,
 		  char *why, size_t why_size);
 
-/* Closes what the driver leaves open. On the owner's thread. */
-void xdp_close_descriptors(struct xdp *xdp);
+/*
+ * Closes what the driver leaves open of the program, its maps and the sockets when it has closed
+ * the port. On the owner's thread.
+ */
+void xdp_close_descriptors(struct owner *owner);
 
 #endif

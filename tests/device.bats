@@ -109,6 +109,18 @@ no_xdp() {
 	no_xdp
 }
 
+@test "an interface: a queue that the kernel has not let go of yet is waited for" {
+	start holder near "$python" "$programs/xdp_hold.py" veth0 0.6
+	printed holder held
+	link near
+	finished holder
+	pings far "$near_stack"
+	stop near
+	start holder near "$python" "$programs/xdp_hold.py" veth0 60
+	printed holder held
+	has "$(refused)" "does another AF_XDP program use them?"
+}
+
 @test "an interface: a program that a dead process left is removed" {
 	ip -n "$(host near)" link set dev veth0 xdp object "$build/melin_xdp.o" section xdp
 	[ "$(xdp_of)" = melin_xdp ]

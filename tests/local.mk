@@ -44,7 +44,8 @@ test_programs = \
 	tests/programs/inherited.py \
 	tests/programs/loop.py \
 	tests/programs/memcached_clients.py \
-	tests/programs/who.py
+	tests/programs/who.py \
+	tests/programs/xdp_hold.py
 
 # Programs that the end-to-end tests run; not tests themselves.
 check_PROGRAMS += tests/programs/cable
