@@ -3,6 +3,7 @@
  * Interposed: poll, select and epoll with their relatives.
  */
 #include <errno.h>
+#include <sys/single_threaded.h>
 
 #include "clock.h"
 #include "config.h"
@@ -160,8 +161,16 @@ INTERPOSED int epoll_pwait(int descriptor, struct epoll_event *events, int max, 
 
 INTERPOSED int epoll_wait(int descriptor, struct epoll_event *events, int max, int timeout)
 {
-	if (!descriptor_known(descriptor))
+	/*
+	 * Where it does not block, or where there is no other thread, nothing of the stack's can come
+	 * into the instance meanwhile (but through a handler, which ends the call).
+	 */
+	if (!descriptor_known(descriptor) ||
+	    ((timeout == 0 || __libc_single_threaded) && epoll_is_kernels(descriptor))) {
+		if (timeout)
+			flow_before_blocking();
 		return libc()->epoll_wait(descriptor, events, max, timeout);
+	}
 	return epoll_pwait(descriptor, events, max, timeout, NULL);
 }
 

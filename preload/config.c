@@ -256,7 +256,7 @@ static const struct variable variables[] = {
 	{ "TXD", parse_number, &config.stack.txd, 1, UINT16_MAX, NULL },
 	{ "MBUFS", parse_number, &config.stack.mbufs, 512, 1 << 24, NULL },
 	{ "EAL", parse_words, &config.stack.eal, 0, 0, NULL },
-	{ "SPIN_US", parse_number_or_max, &config.spin_us, 0, 1000000, "20" },
+	{ "SPIN_US", parse_number_or_max, &config.spin_us, 0, 1000000, "100" },
 	{ "LINGER_MS", parse_number, &config.linger_ms, 0, 3600000, "2000" },
 	{ "REQUIRED", parse_flag, &config.required, 0, 0, "0" },
 	{ "LOG", parse_log, &config, 0, 0, "warn" },

@@ -418,6 +418,18 @@ void epoll_forget(struct source *source)
 
 /* ---- the instance ---- */
 
+bool epoll_is_kernels(int descriptor)
+{
+	const struct epoll *epoll;
+
+	if (!descriptor_known(descriptor))
+		return false;
+	epoll = (const struct epoll *)atomic_load_explicit(&descriptor_table[descriptor],
+							   memory_order_acquire);
+	return epoll && epoll->object.kind == OBJECT_EPOLL && !atomic_load(&epoll->served) &&
+	       !atomic_load(&epoll->pending) && epoll->kick < 0;
+}
+
 struct epoll *epoll_get(int descriptor)
 {
 	return (struct epoll *)descriptor_get_kind(descriptor, OBJECT_EPOLL);

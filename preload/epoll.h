@@ -34,7 +34,8 @@ struct epoll {
 	_Atomic int kernel_waiters;
 	int kick;      /* eventfd in the kernel epoll while such threads must come out; or -1 */
 	unsigned turn; /* which side is collected first; races are harmless */
-	uint64_t tag;  /* the data of our own registrations in the kernel epoll: random */
+	_Atomic uint64_t kernel_looked; /* when the kernel epoll was last asked without waiting */
+	uint64_t tag; /* the data of our own registrations in the kernel epoll: random */
 };
 
 /* The program made an epoll instance. */
@@ -53,6 +54,12 @@ bool epoll_control(int descriptor, int operation, int target, struct epoll_event
  */
 int epoll_wait_on(struct epoll *epoll, int descriptor, struct epoll_event *events, int max,
 		  uint64_t deadline, const sigset_t *mask);
+
+/*
+ * Whether the descriptor is an epoll instance in which there is nothing of the stack's, as of now.
+ * Takes no reference: the memory of an instance stays one's.
+ */
+bool epoll_is_kernels(int descriptor);
 
 /* A reference to the epoll instance behind a descriptor, or NULL. */
 struct epoll *epoll_get(int descriptor);

@@ -110,13 +110,27 @@ static bool filter_tag(const struct epoll *epoll, struct epoll_event *events, in
 	return true;
 }
 
+/* A program that takes few events at a time comes back at once: each side is to have its turns. */
+#define FEW_EVENTS 8
+
+static bool kernel_due(const struct epoll_waiting *this)
+{
+	const struct epoll *epoll = this->epoll;
+
+	if (!atomic_load(&epoll->kernel_items) && !epoll->mixed)
+		return false;
+	return this->max < FEW_EVENTS ||
+	       wait_kernel_due(&this->wait,
+			       atomic_load_explicit(&epoll->kernel_looked, memory_order_relaxed));
+}
+
 static void collect_kernel(struct epoll_waiting *this)
 {
 	int count;
 
-	if (this->count >= this->max || this->error ||
-	    (!atomic_load(&this->epoll->kernel_items) && !this->epoll->mixed))
+	if (this->count >= this->max || this->error || !kernel_due(this))
 		return;
+	atomic_store_explicit(&this->epoll->kernel_looked, this->wait.now, memory_order_relaxed);
 	count = libc()->epoll_wait(this->descriptor, this->events + this->count,
 				   this->max - this->count, 0);
 	if (count < 0)

@@ -29,6 +29,7 @@ libmelin_la_SOURCES = \
 	preload/socket.c preload/socket.h \
 	preload/symbols.c preload/symbols.h \
 	preload/transfer.c \
+	preload/spin.c preload/spin.h \
 	preload/wait.c preload/wait.h \
 	preload/span.c preload/span.h \
 	stack/address.h stack/stack.h

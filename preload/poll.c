@@ -33,6 +33,7 @@ struct poll_waiting {
 	struct pollfd *kernel; /* the same; what is the stack's alone has descriptor -1 */
 	nfds_t count;
 	nfds_t kernel_used; /* entries of kernel that are not -1 */
+	uint64_t kernel_looked;
 	struct poll_entry *entries;
 	size_t entry_count;
 	int ready_count;
@@ -60,9 +61,12 @@ static bool poll_ready(struct wait *wait)
 
 	for (nfds_t i = 0; i < this->count; i++)
 		this->kernel[i].revents = 0;
-	if (this->kernel_used && libc()->poll(this->kernel, this->count, 0) < 0 && errno != EINTR) {
-		this->error = -errno;
-		return true;
+	if (this->kernel_used && wait_kernel_due(wait, this->kernel_looked)) {
+		this->kernel_looked = wait->now;
+		if (libc()->poll(this->kernel, this->count, 0) < 0 && errno != EINTR) {
+			this->error = -errno;
+			return true;
+		}
 	}
 	for (size_t i = 0; i < this->entry_count; i++)
 		this->kernel[this->entries[i].index].revents |= entry_revents(&this->entries[i]);

@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "config.h"
 #include "descriptors.h"
 #include "instance.h"
 #include "signals.h"
+#include "spin.h"
 #include "stack/kernel.h"
 #include "symbols.h"
 
@@ -369,41 +369,53 @@ static void look_for_cancellation(struct wait *wait)
 	pthread_cleanup_pop(0);
 }
 
+/*
+ * Whether the thread goes on polling. With a mask it has to sleep at some time, for the signals that
+ * the mask lets through.
+ */
+static bool polls_on(const struct wait *wait, uint64_t budget, uint64_t waited)
+{
+	if (budget == CLOCK_NEVER)
+		return !wait->mask;
+	return waited < budget;
+}
+
 static int wait_unmasked(struct wait *wait)
 {
 	unsigned handled = signals_thread.handled, interrupting = signals_thread.interrupting;
-	unsigned spin = config_get()->spin_us;
-	uint64_t spin_end = 0;
+	uint64_t began = 0, budget = 0;
 
 	for (;;) {
 		const struct instance *instance = instance_running();
 		unsigned before = handled;
-		uint64_t now;
 		int result;
 
 		if (instance)
 			instance->operations->poll(instance->stack);
+		wait->now = clock_monotonic();
 		/* What came at the same time as a signal is reported first, as in the kernel. */
-		if (wait->ready(wait))
+		if (wait->ready(wait)) {
+			if (began)
+				spin_learn(wait->now - began);
 			return 1;
+		}
 		if (wait->deadline == 0)
 			let_signals_in(wait);
 		if (interrupted(wait, &handled, interrupting))
 			return -EINTR;
 		if (wait->deadline == 0)
 			return 0;
-		now = clock_monotonic();
-		if (now >= wait->deadline)
+		if (wait->now >= wait->deadline)
 			return 0;
-		if (instance && spin && !(wait->mask && spin == UINT_MAX)) {
-			if (!spin_end)
-				spin_end = spin == UINT_MAX ? CLOCK_NEVER : now + spin * 1000ull;
-			if (now < spin_end) {
-				if (spin == UINT_MAX)
-					look_for_cancellation(wait);
-				spin_pause();
-				continue;
-			}
+		if (!began) {
+			began = wait->now;
+			budget = spin_budget();
+		}
+		if (instance && polls_on(wait, budget, wait->now - began)) {
+			if (budget == CLOCK_NEVER)
+				look_for_cancellation(wait);
+			spin_pause();
+			continue;
 		}
 		result = sleep_once(wait, instance, handled);
 		/* A handler that melin does not stand in front of (set by a raw system call). */

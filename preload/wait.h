@@ -67,9 +67,23 @@ struct wait {
 	nfds_t kernel_count;
 	const sigset_t *mask; /* for the duration of the wait, or NULL */
 	uint64_t deadline;    /* CLOCK_MONOTONIC ns; 0: look once; CLOCK_NEVER */
+	uint64_t now;	      /* for ready(): when it is called */
 	/* Goes on after a handler with SA_RESTART: receive and send without a time-out do. */
 	bool restarts;
 };
+
+/*
+ * A look at the kernel's descriptors is a system call, and longer than one at the stack. Who polls
+ * takes it this often only; the sleep that follows is on those descriptors as well.
+ */
+#define WAIT_KERNEL_LOOK_NS 2000
+
+/* Whether ready() should look at them; looked: when it last did. */
+static inline bool wait_kernel_due(const struct wait *wait, uint64_t looked)
+{
+	return wait->deadline <= wait->now + WAIT_KERNEL_LOOK_NS || /* it may be the last time */
+	       wait->now - looked >= WAIT_KERNEL_LOOK_NS;
+}
 
 /* 1: ready() said so; 0: the deadline has passed; -EINTR: a signal handler ran. */
 int wait_for(struct wait *wait);

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Unit tests of preload's configuration: addresses, rules, variables, log.
+# Unit tests of preload's pure parts: addresses, rules, variables, log, how long to poll.
 check_LTLIBRARIES += tests/unit/libconfig.la
 tests_unit_libconfig_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_libconfig_la_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_libconfig_la_SOURCES = \
 	preload/address.c preload/config.c preload/config_address.c preload/log.c \
-	preload/rules.c preload/span.c
+	preload/rules.c preload/span.c preload/spin.c
 
 config_unit_tests = \
-	tests/unit/test_address tests/unit/test_config tests/unit/test_log tests/unit/test_rules
+	tests/unit/test_address tests/unit/test_config tests/unit/test_log tests/unit/test_rules \
+	tests/unit/test_spin
 check_PROGRAMS += $(config_unit_tests)
 UNIT_TESTS += $(config_unit_tests)
 
@@ -31,3 +32,8 @@ tests_unit_test_rules_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_rules_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_rules_SOURCES = tests/unit/test_rules.c tests/unit/tap.h
 tests_unit_test_rules_LDADD = tests/unit/libconfig.la
+
+tests_unit_test_spin_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
+tests_unit_test_spin_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_spin_SOURCES = tests/unit/test_spin.c tests/unit/tap.h
+tests_unit_test_spin_LDADD = tests/unit/libconfig.la

@@ -245,7 +245,7 @@ static bool defaults(const struct config *config)
 {
 	const struct stack_config *stack = &config->stack;
 
-	return config_active() && config->flows.count == 1 && config->spin_us == 20 &&
+	return config_active() && config->flows.count == 1 && config->spin_us == 100 &&
 	       config->linger_ms == 2000 && !config->required &&
 	       config->log_level == STACK_LOG_WARN && !config->log_file &&
 	       !strcmp(stack->device, "loop") && !stack->address_count && !stack->mtu &&

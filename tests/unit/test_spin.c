@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * preload/spin.c: when polling is given up and taken up again. Each limit is a child of its own, since
+ * variables are read once.
+ */
+#include "preload/spin.h"
+
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "preload/clock.h"
+#include "preload/config.h"
+
+#include "tap.h"
+
+/* How many waits of that length it takes until the budget is as wanted; 100: it never is. */
+static int waits_until(uint64_t length, uint64_t wanted)
+{
+	int waits = 0;
+
+	while (spin_budget() != wanted && waits < 100) {
+		spin_learn(length);
+		waits++;
+	}
+	return waits;
+}
+
+static bool hundred(void)
+{
+	int given_up, taken_up;
+
+	if (spin_budget() != 100000) /* who has just begun polls */
+		return false;
+	given_up = waits_until(100001, 0);
+	for (int i = 0; i < 1000; i++)
+		spin_learn(CLOCK_NEVER);
+	taken_up = waits_until(100000, 100000);
+	return given_up > 2 && given_up < 10 && taken_up > 2 && taken_up < 10;
+}
+
+static bool alternating(void)
+{
+	/* Every second wait is short: it pays. Every third: it does not. */
+	for (int i = 0; i < 100; i++)
+		spin_learn(i % 3 ? 1000000 : 1000);
+	if (spin_budget() != 0)
+		return false;
+	for (int i = 0; i < 100; i++)
+		spin_learn(i % 3 ? 1000 : 1000000);
+	return spin_budget() == 20000;
+}
+
+static bool none(void)
+{
+	for (int i = 0; i < 100; i++)
+		spin_learn(0);
+	return spin_budget() == 0;
+}
+
+static bool always(void)
+{
+	for (int i = 0; i < 100; i++)
+		spin_learn(1000000000);
+	return spin_budget() == CLOCK_NEVER;
+}
+
+static void in_child(const char *limit, bool (*check)(void), const char *name)
+{
+	int status = -1;
+	pid_t child;
+
+	fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		clearenv();
+		setenv("MELIN_DEV", "loop", 1);
+		setenv("MELIN_FLOWS", "any:*:*", 1);
+		setenv("MELIN_SPIN_US", limit, 1);
+		config_load();
+		_exit(check() ? 0 : 1);
+	}
+	waitpid(child, &status, 0);
+	tap_ok(status == 0, "MELIN_SPIN_US=%s: %s", limit, name);
+}
+
+int main(void)
+{
+	in_child("100", hundred, "given up after some long waits, taken up after some short ones");
+	in_child("20", alternating, "where it wins every second time, and not where every third");
+	in_child("0", none, "never");
+	in_child("max", always, "always");
+	return tap_done();
+}
