@@ -20,8 +20,11 @@
 /* The smallest page of the machines we know; a larger one is asked about once for each 4 KB. */
 #define PAGE_SHIFT 12
 
-/* Direct-mapped by page number: room for a few buffers of 64 KB beside the stack's pages. */
-#define REMEMBERED 64
+/*
+ * Direct-mapped by page number: room for the buffers of a few hundred connections, 4 KB for each
+ * thread and direction.
+ */
+#define REMEMBERED 512
 /* A longer range is asked about as a whole: the question is lost in the cost of copying. */
 #define LONG_RANGE_PAGES 16
 
