@@ -15,6 +15,7 @@
 #include "lwip/init.h"
 #include "lwip/priv/tcp_priv.h"
 
+#include "stack/acknowledge.h"
 #include "stack/clock.h"
 #include "stack/index.h"
 #include "stack/loop.h"
@@ -178,6 +179,7 @@ unsigned instance_receive(struct stack *stack)
 	struct pbuf *frames[BURST];
 	unsigned total = 0;
 
+	acknowledge_owed(stack);
 	if (!stack->link)
 		return 0;
 	for (int i = 0; i < BURSTS; i++) {

@@ -40,6 +40,7 @@ struct stack {
 	/* socket.c */
 	struct stack_socket *sockets; /* all that preload holds, and their children */
 	struct stack_socket *changed; /* those with events for the callback */
+	struct stack_socket *owing;   /* those that acknowledge.c owes an acknowledgement */
 	struct stack_socket *dead;    /* to be freed when lwIP cannot name them any more */
 
 	/* timers.c; CLOCK_MONOTONIC ns */
@@ -68,7 +69,7 @@ void instance_leave(struct stack *stack);
 /* The same; *deadline is when poll() must be called even without input. NULL: not wanted. */
 void instance_leave_with_deadline(struct stack *stack, uint64_t *deadline);
 
-/* Receives what the device has; the lock is held. Returns the number of frames. */
+/* Acknowledges what is owed and receives what the device has; the lock is held. Returns the number of frames. */
 unsigned instance_receive(struct stack *stack);
 
 /* One line for melin's log. */

@@ -38,6 +38,10 @@ uint32_t melin_receive_window(const struct tcp_pcb *pcb);
 #undef TCP_WND_UPDATE_THRESHOLD
 #define TCP_WND_UPDATE_THRESHOLD (melin_receive_window(pcb) / 4)
 
+/* Not every second segment: stack/acknowledge.c says when. */
+#undef tcp_ack
+#define tcp_ack(pcb) tcp_set_flags(pcb, TF_ACK_DELAY)
+
 /* Linux's times, in milliseconds: tcp_fin_timeout, and five retries of a SYN-ACK. */
 #undef TCP_FIN_WAIT_TIMEOUT
 #define TCP_FIN_WAIT_TIMEOUT 60000

@@ -8,6 +8,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
+#include "stack/acknowledge.h"
 #include "stack/clock.h"
 #include "stack/recovery.h"
 #include "stack/socket.h"
@@ -24,6 +25,7 @@ void output_note_segment(struct stack_socket *socket, const struct tcp_pcb *pcb,
 	uint64_t now = melin_clock_ns();
 
 	socket->segments_out++;
+	acknowledge_sent(socket);
 	if (size)
 		socket->last_sent = now / 1000000;
 	if (again) {

@@ -8,6 +8,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
+#include "stack/acknowledge.h"
 #include "stack/clock.h"
 #include "stack/instance.h"
 #include "stack/loop.h"
@@ -196,15 +197,7 @@ static void return_credit(struct stack_socket *socket, size_t size)
 		tcp_recved(pcb, part);
 		size -= part;
 	}
-	/*
-	 * As Linux: a program that only reads and has read all there is acknowledges at once; one that
-	 * answers lets its answer do that.
-	 */
-	if ((pcb->flags & TF_ACK_DELAY) &&
-	    (socket->options.quick_ack || (!socket->interactive && !socket->received.bytes))) {
-		tcp_ack_now(pcb);
-		tcp_output(pcb);
-	}
+	acknowledge_read(socket);
 }
 
 static size_t total(const struct iovec *iov, size_t count)

@@ -7,6 +7,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
+#include "stack/acknowledge.h"
 #include "stack/clock.h"
 #include "stack/instance.h"
 #include "stack/loop.h"
@@ -17,8 +18,6 @@
 /* Each queued segment is a buffer of a full one's size: so many bytes of credit may be one. */
 #define CREDIT_PER_BUFFER 256
 #define BUFFERS_MIN	  64
-/* Linux's least delay of an acknowledgement: an answer within it takes it along. */
-#define ANSWER_MS 40
 
 void send_set_credit(struct stack_socket *socket, uint32_t credit)
 {
@@ -118,15 +117,6 @@ static int refusal(struct stack_socket *socket)
 	return -EPIPE;
 }
 
-/* Data soon after data: what is sent from now on carries the acknowledgements. */
-static void note_answer(struct stack_socket *socket)
-{
-	if (melin_clock_ns() / 1000000 - socket->last_data >= ANSWER_MS)
-		return;
-	socket->interactive = true;
-	socket->quick_acks = 0;
-}
-
 /* No acknowledgement will wake the program if nothing is queued: timers.c does, in a moment. */
 static void wait_for_memory(struct stack_socket *socket)
 {
@@ -152,7 +142,7 @@ static ssize_t send_locked(struct stack_socket *socket, const struct iovec *iov,
 		open_window(socket);
 	done = write_all(socket, iov, count);
 	socket->more = flags & MSG_MORE;
-	note_answer(socket);
+	acknowledge_answer(socket);
 	tcp_output(socket->pcb);
 	if (!done && room(socket))
 		wait_for_memory(socket);

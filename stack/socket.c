@@ -11,14 +11,11 @@
 
 #include "lwip/priv/tcp_priv.h"
 
+#include "stack/acknowledge.h"
 #include "stack/clock.h"
 #include "stack/instance.h"
 #include "stack/network.h"
 #include "stack/segment.h"
-
-/* As Linux's TCP_MAX_QUICKACKS, and its least retransmission time-out. */
-#define QUICK_ACKS	   16
-#define QUICK_ACK_PAUSE_MS 200
 
 #define SHUT_RECEIVE 1
 #define SHUT_SEND    2
@@ -181,39 +178,20 @@ size_t socket_unsent(const struct stack_socket *socket)
 
 /* ---- what lwIP tells ---- */
 
-/*
- * Linux acknowledges the first segments of a connection, and those after a pause, at once: a sender
- * in slow start or with Nagle's algorithm waits for it. Once the program answers, its answers carry
- * the acknowledgement.
- */
-static void acknowledge(struct stack_socket *socket, struct tcp_pcb *pcb)
-{
-	uint64_t now = melin_clock_ns() / 1000000;
-
-	if (now - socket->last_data > QUICK_ACK_PAUSE_MS) {
-		socket->quick_acks = QUICK_ACKS;
-		socket->interactive = false;
-	}
-	socket->last_data = now;
-	if (!socket->quick_acks && !socket->options.quick_ack)
-		return;
-	if (socket->quick_acks)
-		socket->quick_acks--;
-	tcp_ack_now(pcb);
-}
-
 static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *data, err_t error)
 {
 	struct stack_socket *socket = arg;
 
+	(void)pcb;
 	(void)error;
 	if (data) {
-		acknowledge(socket, pcb);
+		acknowledge_data(socket);
 		socket->bytes_received += data->tot_len;
 		receive_queue_add(socket, data);
 		socket_changed(socket, INPUT);
 		return ERR_OK;
 	}
+	acknowledge_fin(socket);
 	socket->fin_received = true;
 	socket->shutdown |= SHUT_RECEIVE;
 	socket_changed(socket, INPUT | EPOLLRDHUP | EPOLLHUP);
@@ -263,6 +241,7 @@ static void destroyed(u8_t id, void *data)
 	if (!socket)
 		return;
 	segment_forget_out_of_order(socket);
+	acknowledge_forget(socket);
 	socket->pcb = NULL;
 	socket->unsent_tail = NULL;
 	socket->held_since = 0;
@@ -308,6 +287,7 @@ void socket_detach(struct stack_socket *socket)
 	if (!pcb)
 		return;
 	segment_forget_out_of_order(socket);
+	acknowledge_forget(socket);
 	socket->pcb = NULL;
 	socket->unsent_tail = NULL;
 	socket->held_since = 0;
@@ -328,7 +308,6 @@ void socket_established(struct stack_socket *socket)
 	socket->state = SOCKET_CONNECTED;
 	socket->retry_since = 0;
 	socket->soft_error = 0;
-	socket->quick_acks = QUICK_ACKS;
 	socket->handshake_us = (uint32_t)((melin_clock_ns() - socket->connect_since) / 1000 + 1);
 	if (pcb->sv > RTO_AFTER_HANDSHAKE) {
 		pcb->sa = 0;
@@ -425,6 +404,7 @@ static void close_connection(struct stack_socket *socket)
 	if (pcb->state == TIME_WAIT) /* both sides have closed already; it goes by itself */
 		return;
 	if (abort && pcb->state != CLOSED) {
+		tcp_clear_flags(pcb, TF_ACK_DELAY); /* the RST says it all */
 		tcp_abort(pcb);
 		return;
 	}

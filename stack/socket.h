@@ -103,9 +103,14 @@ struct stack_socket {
 	uint32_t retransmitted; /* segments, for TCP_INFO */
 	uint64_t bytes_received, bytes_acked;
 	uint64_t last_sent, last_received; /* ms of the clock, for TCP_INFO */
-	uint64_t last_data;		   /* ms: when data came in last */
-	uint8_t quick_acks;		   /* segments that are still acknowledged at once */
-	bool interactive;		   /* the program answers what it receives */
+
+	/* acknowledge.c */
+	uint64_t last_data;	 /* ms: when data came in last */
+	uint32_t unacknowledged; /* segments with data since the last acknowledgement */
+	uint8_t quick_acks;	 /* segments that are still acknowledged without delay */
+	bool interactive;	 /* the program answers what it receives */
+	struct stack_socket *next_owing, **owing_link; /* of stack->owing */
+
 	uint32_t segments_in, segments_out;
 	uint32_t handshake_us; /* the first round trip, until lwIP's coarse clock has one */
 
