@@ -158,20 +158,24 @@ static size_t take(struct receive_queue *queue, const struct iovec *iov, size_t 
 }
 
 /*
- * As Linux's tcp_rcv_space_adjust(), more simply: a program that reads a whole window within this time
- * would read more if there were more. One that does not read keeps its peer at 64 KB.
+ * As Linux's tcp_rcv_space_adjust(), more simply: a program that reads a whole window within some round
+ * trips would read more if there were more. One that does not read keeps its peer at 64 KB. A window that
+ * is larger than what comes in that time is no faster and only lets the peer overrun the device's ring;
+ * the least time is for the pauses of programs and of schedulers where the round trip is nothing.
  */
-#define GROW_NS	    (500ull * 1000000)
-#define GROWN_BYTES (6u * 1024 * 1024) /* Linux's tcp_rmem */
+#define GROW_ROUND_TRIPS 4
+#define GROW_LEAST_NS	 (1000ull * 1000)
+#define GROWN_BYTES	 (6u * 1024 * 1024) /* Linux's tcp_rmem */
 
 static void grow(struct stack_socket *socket, size_t size)
 {
 	uint32_t *buffer = &socket->options.receive_buffer;
 	uint64_t now = melin_clock_ns();
+	uint64_t time = socket->handshake_us * 1000ull * GROW_ROUND_TRIPS;
 
 	if (socket->options.receive_buffer_set || *buffer >= GROWN_BYTES)
 		return;
-	if (now - socket->read_start > GROW_NS) {
+	if (now - socket->read_start > LWIP_MAX(time, GROW_LEAST_NS)) {
 		socket->read_start = now;
 		socket->read_since = 0;
 	}
