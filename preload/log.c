@@ -112,25 +112,27 @@ static const char *level_prefix(enum stack_log_level level)
 }
 
 /*
- * Blocks SIGPIPE for this thread while it writes, so that a reader that has gone away (2>&1 | head)
- * does not end a program that itself writes nothing there.
+ * Blocks the signals that a write can raise for this thread while it writes: a reader that has gone
+ * away (2>&1 | head) or a file that has reached the limit (ulimit -f) must not end a program that
+ * itself writes nothing there.
  */
-static void write_without_sigpipe(int descriptor, const char *line, size_t length)
+static void write_without_signals(int descriptor, const char *line, size_t length)
 {
 	/* The kernel's own signal sets: 64 bits. */
-	const uint64_t sigpipe = UINT64_C(1) << (SIGPIPE - 1);
+	const uint64_t raised = UINT64_C(1) << (SIGPIPE - 1) | UINT64_C(1) << (SIGXFSZ - 1);
 	const struct timespec now = { 0 };
-	uint64_t before = 0, pending = 0;
+	uint64_t before = 0, pending = 0, ours;
 	long result;
 
-	kernel_call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&sigpipe, (long)&before, sizeof(sigpipe));
+	kernel_call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&raised, (long)&before, sizeof(raised));
 	kernel_call(SYS_rt_sigpending, (long)&pending, sizeof(pending), 0, 0);
 	do {
 		result = kernel_call(SYS_write, descriptor, (long)line, (long)length, 0);
 	} while (result == -EINTR);
 	/* Only the signal that this write raised is taken away. */
-	if (result == -EPIPE && !(pending & sigpipe))
-		kernel_call(SYS_rt_sigtimedwait, (long)&sigpipe, 0, (long)&now, sizeof(sigpipe));
+	ours = raised & ~pending;
+	if ((result == -EPIPE || result == -EFBIG) && ours)
+		kernel_call(SYS_rt_sigtimedwait, (long)&ours, 0, (long)&now, sizeof(ours));
 	kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before));
 }
 
@@ -139,13 +141,13 @@ static void write_line(const char *line, size_t length)
 	struct stat status;
 
 	if (state.file >= 0) {
-		write_without_sigpipe(state.file, line, length);
+		write_without_signals(state.file, line, length);
 		return;
 	}
 	if (!state.has_stderr || !standard_error_status(&status) ||
 	    status.st_dev != state.stderr_device || status.st_ino != state.stderr_inode)
 		return;
-	write_without_sigpipe(STDERR_FILENO, line, length);
+	write_without_signals(STDERR_FILENO, line, length);
 }
 
 void log_write(enum stack_log_level level, const char *format, ...)

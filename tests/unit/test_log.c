@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -150,6 +151,23 @@ static void broken_pipe(void)
 		_exit(1);
 }
 
+static void full_file(void)
+{
+	const struct rlimit nothing = { 0 };
+	int fd = open("/tmp", O_TMPFILE | O_WRONLY, 0600);
+	sigset_t pending, mask;
+
+	if (fd < 0 || setrlimit(RLIMIT_FSIZE, &nothing))
+		_exit(1);
+	dup2(fd, STDERR_FILENO);
+	log_open(STACK_LOG_INFO, NULL);
+	log_write(STACK_LOG_ERROR, "into a full file"); /* SIGXFSZ would end the child */
+	sigpending(&pending);
+	sigprocmask(SIG_SETMASK, NULL, &mask);
+	if (sigismember(&pending, SIGXFSZ) || sigismember(&mask, SIGXFSZ))
+		_exit(1);
+}
+
 static void long_line(void)
 {
 	char text[5000];
@@ -217,6 +235,7 @@ int main(void)
 	expect("a reused standard error", reused, "");
 	expect("a standard error closed from the start", closed_at_start, "");
 	expect("a broken pipe raises no signal", broken_pipe, "");
+	expect("a file that has reached the limit raises no signal", full_file, "");
 	status = run(long_line, text, sizeof(text));
 	tap_ok(status == 0 && strlen(text) == 2048 + strlen("melin: next\n") &&
 		       strstr(text, "aaa...\nmelin: next\n"),
