@@ -87,6 +87,19 @@ static bool is_broadcast(const struct ip_address *address)
 	return (ntohl(address->v4.s_addr) & host) == host;
 }
 
+/* Why this address of a network (its prefix says which) is not a host's, or NULL. */
+static const char *not_a_host(const struct ip_address *address)
+{
+	/* Networks of one or two addresses (RFC 3021, RFC 6164) have only hosts. */
+	if (address->prefix + 2u > address_bits(address))
+		return NULL;
+	if (is_network(address))
+		return "is the network itself, not a host in it";
+	if (is_broadcast(address))
+		return "is the network's broadcast address";
+	return NULL;
+}
+
 static int parse_own_address(const struct entry *entry, struct ip_address *address)
 {
 	struct span rest = entry->text;
@@ -110,16 +123,9 @@ static int parse_own_address(const struct entry *entry, struct ip_address *addre
 			       rest.start, least, bits);
 	address->prefix = (uint8_t)length;
 	objection = unusable(address);
-	if (objection)
-		return mistake(entry, "%s", objection);
-	/* Networks of one or two addresses (RFC 3021, RFC 6164) have only hosts. */
-	if (length + 2 > bits)
-		return 0;
-	if (is_network(address))
-		return mistake(entry, "is the network itself, not a host in it");
-	if (is_broadcast(address))
-		return mistake(entry, "is the network's broadcast address");
-	return 0;
+	if (!objection)
+		objection = not_a_host(address);
+	return objection ? mistake(entry, "%s", objection) : 0;
 }
 
 int config_parse_addresses(struct stack_config *stack, struct span text, char *why, size_t why_size)
@@ -181,6 +187,8 @@ static int check_gateway(const struct stack_config *stack, const struct ip_addre
 {
 	char text[ADDRESS_TEXT_SIZE];
 	bool has_family = false, on_link = false;
+	struct ip_address in_network;
+	const char *objection;
 
 	if (!gateway->family)
 		return 0;
@@ -195,8 +203,17 @@ static int check_gateway(const struct stack_config *stack, const struct ip_addre
 			snprintf(why, why_size, "%s is the stack's own address", text);
 			return -EINVAL;
 		}
-		if (address_in_prefix(gateway, own))
-			on_link = true;
+		if (!address_in_prefix(gateway, own))
+			continue;
+		on_link = true;
+		in_network = *gateway;
+		in_network.prefix = own->prefix;
+		/* In IPv6 the network's own address is any of its routers (RFC 4291). */
+		objection = own->family == AF_INET ? not_a_host(&in_network) : NULL;
+		if (objection) {
+			snprintf(why, why_size, "%s %s", text, objection);
+			return -EINVAL;
+		}
 	}
 	if (!has_family) {
 		snprintf(why, why_size, "%s: MELIN_ADDR has no %s address", text,
