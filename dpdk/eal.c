@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -21,12 +23,16 @@
 
 #include "journal.h"
 #include "quiet.h"
+#include "stack/kernel.h"
 #include "words.h"
 
 #define MEGABYTE ((size_t)1 << 20)
 
 /* Rings, driver queues and DPDK's own tables beside the pool; a start takes 3 MB. */
 #define MEMORY_OVERHEAD (16 * MEGABYTE)
+
+/* A start with one queue opens 16 to 20, some of them in passing. */
+#define DESCRIPTORS 24
 
 #define OWN_ARGUMENTS_MAX 12
 #define ARGUMENT_LENGTH	  (CPU_SETSIZE * 5) /* a list of all processors */
@@ -157,6 +163,32 @@ static bool asks_for_help(const char *word)
 	       (strncmp(word, "--he", 4) == 0 && strncmp(word, "--help", strlen(word)) == 0);
 }
 
+/*
+ * Whether the words ask for another kind of process than the one that owns the memory: DPDK would
+ * wait for such a one for ever, or use its device.
+ */
+static bool asks_for_secondary(const struct words *words)
+{
+	static const char option[] = "--proc-type";
+	size_t i;
+
+	for (i = 0; i < words->count; i++) {
+		const char *word = words->word[i];
+		size_t length = strcspn(word, "=");
+		const char *value = word[length] ? word + length + 1 : NULL;
+
+		/* Cut short as well: getopt takes that. */
+		if (length < sizeof("--p") - 1 || length >= sizeof(option) ||
+		    strncmp(word, option, length) != 0)
+			continue;
+		if (!value)
+			value = i + 1 < words->count ? words->word[i + 1] : "";
+		if (*value && strcmp(value, "primary") != 0)
+			return true;
+	}
+	return false;
+}
+
 static int build_arguments(struct arguments *arguments, const struct eal_need *need, char *why,
 			   size_t why_size)
 {
@@ -167,6 +199,12 @@ static int build_arguments(struct arguments *arguments, const struct eal_need *n
 		snprintf(why, why_size, "MELIN_EAL: %s",
 			 error == -EINVAL ? "a quote or a backslash is not finished"
 					  : "too many words");
+		return -EINVAL;
+	}
+	if (asks_for_secondary(&arguments->user)) {
+		snprintf(why, why_size,
+			 "MELIN_EAL: --proc-type: the stack is a primary process of DPDK's, and no "
+			 "other");
 		return -EINVAL;
 	}
 	/* DPDK gives its first word to openlog(): the default that a program has anyway. */
@@ -247,11 +285,15 @@ void eal_describe(int error, char *text, size_t size)
 		 line[0] ? "; DPDK says: " : "", line);
 }
 
-static const char *remedy(int error)
+static const char *remedy(int error, const struct words *words)
 {
 	switch (error) {
 	case EACCES:
 	case EPERM:
+		/* DPDK's code for hugepages that are not there, too. */
+		if (geteuid() == 0 && has_option(words, memory_options))
+			return "MELIN_EAL has it use hugepages: reserve some, or leave that option "
+			       "out";
 		return "run it as root, or give it CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF";
 	case ENOMEM:
 		return "give it more memory or hugepages, or lower MELIN_MBUFS";
@@ -262,6 +304,26 @@ static const char *remedy(int error)
 	default:
 		return "MELIN_LOG=debug shows DPDK's own lines";
 	}
+}
+
+/*
+ * Whether the process may open as many descriptors as a start takes. DPDK's interrupt thread ends the
+ * process if it cannot have its own.
+ */
+static bool have_descriptors(void)
+{
+	long taken[DESCRIPTORS];
+	unsigned count = 0, i;
+
+	while (count < DESCRIPTORS) {
+		taken[count] = kernel_call(SYS_eventfd2, 0, EFD_CLOEXEC, 0, 0);
+		if (taken[count] < 0)
+			break;
+		count++;
+	}
+	for (i = 0; i < count; i++)
+		kernel_call(SYS_close, taken[i], 0, 0, 0);
+	return count == DESCRIPTORS;
 }
 
 static int run_start(const struct eal_need *need, struct arguments *arguments, char *why,
@@ -275,6 +337,13 @@ static int run_start(const struct eal_need *need, struct arguments *arguments, c
 	char text[300];
 	int error;
 
+	if (!have_descriptors()) {
+		snprintf(why, why_size,
+			 "DPDK does not start: it may open fewer than %d descriptors; raise their "
+			 "limit (ulimit -n)",
+			 DESCRIPTORS);
+		return -EMFILE;
+	}
 	eal.stream = journal_stream();
 	if (!eal.stream)
 		return -ENOMEM;
@@ -291,7 +360,8 @@ static int run_start(const struct eal_need *need, struct arguments *arguments, c
 	if (start.result >= 0)
 		return 0;
 	eal_describe(start.error, text, sizeof(text));
-	snprintf(why, why_size, "DPDK does not start: %s; %s", text, remedy(start.error));
+	snprintf(why, why_size, "DPDK does not start: %s; %s", text,
+		 remedy(start.error, &arguments->user));
 	owner_stop(eal.owner);
 	eal.owner = NULL;
 	return start.error > 0 ? -start.error : -EIO;

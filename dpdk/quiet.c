@@ -5,6 +5,8 @@
  *  openlog      DPDK takes over syslog's identification, which is the program's.
  *  printf, ...  DPDK answers an argument that it does not know with its whole usage text on
  *               standard output, which is the program's.
+ *  fprintf      DPDK writes what keeps it from starting to standard error, which is the program's,
+ *               and then once more to its log.
  *  dlopen       DPDK asks by it whether it is linked as a shared library, and if so loads every
  *               driver of its folder: 128 libraries, 40 ms. If the driver is known, it alone is
  *               loaded here.
@@ -25,6 +27,7 @@
 #include <errno.h>
 #include <link.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,6 +75,39 @@ static int quiet_printf_chk(int flag, const char *format, ...)
 	(void)flag;
 	(void)format;
 	return 0;
+}
+
+static int quiet_fprintf(FILE *stream, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int quiet_fprintf(FILE *stream, const char *format, ...)
+{
+	va_list arguments;
+	int length;
+
+	if (stream == stderr)
+		return 0;
+	va_start(arguments, format);
+	length = vfprintf(stream, format, arguments);
+	va_end(arguments);
+	return length;
+}
+
+static int quiet_fprintf_chk(FILE *stream, int flag, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int quiet_fprintf_chk(FILE *stream, int flag, const char *format, ...)
+{
+	va_list arguments;
+	int length;
+
+	(void)flag;
+	if (stream == stderr)
+		return 0;
+	va_start(arguments, format);
+	length = vfprintf(stream, format, arguments);
+	va_end(arguments);
+	return length;
 }
 
 static int quiet_puts(const char *text)
@@ -193,6 +229,8 @@ void quiet_prepare(const struct quiet *quiet)
 	/* Whichever of the two the compiler of that DPDK chose. */
 	if (imports_replace(eal, "__printf_chk", (void *)quiet_printf_chk) < 0)
 		replace(eal, "printf", (void *)quiet_printf);
+	if (imports_replace(eal, "__fprintf_chk", (void *)quiet_fprintf_chk) < 0)
+		replace(eal, "fprintf", (void *)quiet_fprintf);
 	replace(eal, "puts", (void *)quiet_puts);
 	replace(eal, "putchar", (void *)quiet_putchar);
 	if (quiet->library && load(quiet->library) && load("librte_mempool_ring.so") &&

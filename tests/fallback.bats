@@ -4,6 +4,8 @@
 # What the machine lacks: one line of warning, and the flow goes to libc; the program's exit status
 # is its own. (The user's own mistakes are in errors.bats.)
 
+bats_require_minimum_version 1.5.0
+
 load lib/common
 
 setup() {
@@ -53,8 +55,28 @@ falls_back() {
 	falls_back 'MELIN_EAL: -h' MELIN_EAL=-h
 }
 
+@test "EAL arguments for a process that waits for another one" {
+	falls_back 'MELIN_EAL: --proc-type' MELIN_EAL=--proc-type=secondary
+	falls_back 'MELIN_EAL: --proc-type' 'MELIN_EAL=--proc secondary'
+}
+
+@test "EAL arguments that ask for hugepages where there are none" {
+	[ "$(cat /sys/kernel/mm/hugepages/*/nr_hugepages | sort -n | tail -1)" -eq 0 ] ||
+		skip "this machine has hugepages"
+	falls_back 'MELIN_EAL.*hugepages' MELIN_EAL=--in-memory
+}
+
 @test "EAL arguments that ask for more memory than there is" {
 	falls_back . 'MELIN_EAL=--no-huge -m 9999999'
+}
+
+@test "too few descriptors for DPDK" {
+	for few in 8 9 12 16 20; do
+		run -0 --separate-stderr melin near MELIN_LOG=warn bash -c \
+			"ulimit -n $few; exec curl -sS http://$far_kernel/hello"
+		[ "$output" = "hello from nginx" ]
+		[ "$(grep -c . <<<"$stderr")" -le 1 ] || fail "$few: not one line: $stderr"
+	done
 }
 
 @test "no permission: as nobody" {
