@@ -3,11 +3,14 @@
  * Interposed: what starts, ends or changes a process. exit(3) needs no wrapper: the library's
  * destructor runs.
  */
+#include <sched.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "config.h"
 #include "flow.h"
+#include "forks.h"
 #include "instance.h"
 #include "symbols.h"
 
@@ -19,6 +22,59 @@
 INTERPOSED pid_t vfork(void)
 {
 	return fork();
+}
+
+/* Of this fork libc tells nobody, since it may be called where no lock may be taken; ours may. */
+INTERPOSED pid_t _Fork(void)
+{
+	pid_t child;
+
+	if (!config_active())
+		return libc()->_Fork();
+	forks_before();
+	child = libc()->_Fork();
+	if (child == 0)
+		forks_after_in_child();
+	else
+		forks_after_in_parent();
+	return child;
+}
+
+/* What a child of clone(2) is to run. */
+struct first_call {
+	int (*function)(void *);
+	void *argument;
+};
+
+static int clone_began(void *argument)
+{
+	const struct first_call *first = argument;
+
+	forks_after_in_child();
+	return first->function(first->argument);
+}
+
+/* Nor of this one. A child that shares the memory is a thread to us. */
+INTERPOSED int clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
+{
+	struct first_call first = { function, argument };
+	void *thread_area;
+	pid_t *in_parent, *in_child;
+	va_list rest;
+	int child;
+
+	va_start(rest, argument);
+	in_parent = va_arg(rest, pid_t *);
+	thread_area = va_arg(rest, void *);
+	in_child = va_arg(rest, pid_t *);
+	va_end(rest);
+	if (!config_active() || (flags & CLONE_VM) || !function || !stack)
+		return libc()->clone(function, stack, flags, argument, in_parent, thread_area,
+				     in_child);
+	forks_before();
+	child = libc()->clone(clone_began, stack, flags, &first, in_parent, thread_area, in_child);
+	forks_after_in_parent();
+	return child;
 }
 
 /* No destructor runs, but what was sent has to arrive as it does with the kernel. */

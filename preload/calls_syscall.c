@@ -5,11 +5,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 
 #include "config.h"
+#include "forks.h"
+#include "memory.h"
 #include "symbols.h"
 
 /* The arguments as the kernel would take them. */
@@ -194,6 +197,47 @@ static bool serve_wait(long number, const struct arguments *arguments, long *res
 	}
 }
 
+/* Whether the call makes a process with a memory of its own. */
+static bool is_fork(long number, const struct arguments *arguments)
+{
+	const struct clone_args *extended = POINTER(a);
+
+	switch (number) {
+#ifdef SYS_fork
+	case SYS_fork:
+	case SYS_vfork:
+		return true;
+#endif
+	case SYS_clone:
+		return !(arguments->a & CLONE_VM);
+	case SYS_clone3:
+		return memory_readable(extended, sizeof(extended->flags)) &&
+		       !(extended->flags & CLONE_VM);
+	default:
+		return false;
+	}
+}
+
+/* Of such a fork libc tells nobody. */
+static bool serve_fork(long number, const struct arguments *arguments, long *result)
+{
+	if (!is_fork(number, arguments))
+		return false;
+#ifdef SYS_vfork
+	/* As our vfork(): and nobody could return from here twice on one stack. */
+	if (number == SYS_vfork)
+		number = SYS_fork;
+#endif
+	forks_before();
+	*result = libc()->syscall(number, arguments->a, arguments->b, arguments->c, arguments->d,
+				  arguments->e);
+	if (*result == 0)
+		forks_after_in_child();
+	else
+		forks_after_in_parent();
+	return true;
+}
+
 INTERPOSED long syscall(long number, ...)
 {
 	struct arguments arguments;
@@ -212,7 +256,8 @@ INTERPOSED long syscall(long number, ...)
 	    (serve_transfer(number, &arguments, &result) ||
 	     serve_socket(number, &arguments, &result) ||
 	     serve_descriptor(number, &arguments, &result) ||
-	     serve_wait(number, &arguments, &result) || refuse_ring(number, &result)))
+	     serve_wait(number, &arguments, &result) || refuse_ring(number, &result) ||
+	     serve_fork(number, &arguments, &result)))
 		return result;
 	return libc()->syscall(number, arguments.a, arguments.b, arguments.c, arguments.d,
 			       arguments.e, arguments.f);

@@ -16,7 +16,7 @@ libmelin_la_SOURCES = \
 	preload/config_address.c preload/config_address.h \
 	preload/descriptors.c preload/descriptors.h \
 	preload/epoll.c preload/epoll.h preload/epoll_item.h preload/epoll_wait.c \
-	preload/flow.c preload/flow.h \
+	preload/flow.c preload/flow.h preload/forks.h \
 	preload/instance.c preload/instance.h \
 	stack/kernel.h \
 	preload/log.c preload/log.h \

@@ -7,6 +7,7 @@
 #include "config.h"
 #include "descriptors.h"
 #include "flow.h"
+#include "forks.h"
 #include "instance.h"
 #include "log.h"
 #include "signals.h"
@@ -14,7 +15,7 @@
 #include "wait.h"
 
 /* No lock of melin's may be held by another thread, which the child does not have. */
-static void before_fork(void)
+void forks_before(void)
 {
 	instance_before_fork();
 	flow_before_fork();
@@ -22,7 +23,7 @@ static void before_fork(void)
 	descriptor_before_fork();
 }
 
-static void release_locks(void)
+void forks_after_in_parent(void)
 {
 	descriptor_after_fork();
 	guarded_unlock(&wait_lock);
@@ -30,10 +31,10 @@ static void release_locks(void)
 	instance_after_fork();
 }
 
-static void after_fork_in_child(void)
+void forks_after_in_child(void)
 {
 	wait_forked();
-	release_locks();
+	forks_after_in_parent();
 	descriptor_unprotect(log_descriptor());
 	descriptor_close_private();
 	descriptor_protect(log_descriptor());
@@ -47,7 +48,7 @@ __attribute__((constructor)) static void begin(void)
 	if (!config_active())
 		return;
 	descriptor_protect(log_descriptor());
-	pthread_atfork(before_fork, release_locks, after_fork_in_child);
+	pthread_atfork(forks_before, forks_after_in_parent, forks_after_in_child);
 }
 
 __attribute__((destructor)) static void end(void)

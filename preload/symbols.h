@@ -89,6 +89,8 @@ typedef void (*signal_handler)(int);
 	SYMBOL(int, epoll_pwait2,                                                                  \
 	       (int, struct epoll_event *, int, const struct timespec *, const sigset_t *))        \
 	SYMBOL(pid_t, vfork, (void))                                                               \
+	SYMBOL(pid_t, _Fork, (void))                                                               \
+	SYMBOL(int, clone, (int (*)(void *), void *, int, void *, ...))                            \
 	SYMBOL(long, syscall, (long, ...))                                                         \
 	SYMBOL(void, _exit, (int))                                                                 \
 	SYMBOL(void, _Exit, (int))                                                                 \

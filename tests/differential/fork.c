@@ -7,12 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -346,6 +348,78 @@ static void case_fork_while_busy(void)
 	close_pair(pair);
 }
 
+/* What the child gets of the connection is not compared; that it goes on living is. */
+static int child_of_clone(void *argument)
+{
+	struct pair *pair = argument;
+	struct pollfd entry = { .fd = pair->us, .events = POLLIN };
+	char byte;
+
+	poll(&entry, 1, 1);
+	send(pair->us, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	recv(pair->us, &byte, 1, MSG_DONTWAIT);
+	close(open_socket(0));
+	close(pair->us);
+	return 7;
+}
+
+static pid_t fork_by_clone(struct pair *pair)
+{
+	static char stack[1 << 18] __attribute__((aligned(16)));
+
+	return clone(child_of_clone, stack + sizeof(stack), SIGCHLD, pair);
+}
+
+static pid_t fork_by_call(long number, long first, long second, struct pair *pair)
+{
+	pid_t child = (pid_t)syscall(number, first, second, 0L, 0L, 0L);
+
+	if (child == 0)
+		_exit(child_of_clone(pair));
+	return child;
+}
+
+static pid_t fork_by_clone3(struct pair *pair)
+{
+	struct clone_args arguments = { .exit_signal = SIGCHLD };
+
+	return fork_by_call(SYS_clone3, (long)&arguments, sizeof(arguments), pair);
+}
+
+static pid_t fork_untold(struct pair *pair)
+{
+	pid_t child = _Fork();
+
+	if (child == 0)
+		_exit(child_of_clone(pair));
+	return child;
+}
+
+/* Forks of which pthread_atfork(3) does not tell (vsftpd makes one for each session). */
+static void case_other_forks(void)
+{
+	struct pair pair = open_pair();
+
+	for (int way = 0; way < 5; way++) {
+		pid_t child = way == 0	 ? fork_by_clone(&pair)
+			      : way == 1 ? fork_by_call(SYS_clone, SIGCHLD, 0, &pair)
+			      : way == 2 ? fork_by_call(SYS_fork, 0, 0, &pair)
+			      : way == 3 ? fork_by_clone3(&pair)
+					 : fork_untold(&pair);
+
+		note("way %d", way);
+		must("fork", child);
+		reap(child);
+	}
+	close_pair(pair);
+
+	struct pair other = open_pair();
+
+	ping("the parent, to them", other.us, other.them);
+	ping("the parent, to us", other.them, other.us);
+	close_pair(other);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -359,6 +433,7 @@ int main(int argc, char **argv)
 		{ "parent lives on", case_parent_lives_on, 0 },
 		{ "child of its own", case_child_of_its_own, 0 },
 		{ "fork while busy", case_fork_while_busy, 0 },
+		{ "other forks", case_other_forks, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
