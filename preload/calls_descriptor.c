@@ -14,6 +14,7 @@
 #include "memory.h"
 #include "result.h"
 #include "socket.h"
+#include "stream.h"
 #include "symbols.h"
 
 INTERPOSED int close(int descriptor)
@@ -73,6 +74,9 @@ static int duplicated(int descriptor, int duplicate)
 	if (!object || object->kind == OBJECT_PRIVATE)
 		return duplicate;
 	descriptor_install(duplicate, object);
+	if (duplicate <= STDERR_FILENO && object->kind == OBJECT_SOCKET &&
+	    atomic_load(&((struct socket *)object)->state) == SOCKET_CONNECTION)
+		stream_standard(duplicate);
 	object_put(object);
 	return duplicate;
 }

@@ -3,30 +3,157 @@
  * Interposed: stdio on sockets. Inside libc stdio reads and writes without passing through any
  * interposed symbol, so a stream on a stack socket is given functions of ours.
  */
+#include "stream.h"
+
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "signals.h"
 #include "socket.h"
 #include "symbols.h"
 
+/* glibc's _IO_UNBUFFERED, in FILE's _flags: its functions can set that but not tell it. */
+#define UNBUFFERED 0x0002
+
+/* Protects streams and standard. */
+static pthread_mutex_t streams_lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct stream {
+	FILE *file;
+	int descriptor;
+	struct stream *next;
+};
+
+static struct stream *streams;
+static struct stream *standard[3]; /* what stands in for stdin, stdout, stderr */
+
 static ssize_t stream_read(void *cookie, char *buffer, size_t size)
 {
-	return read((int)(intptr_t)cookie, buffer, size);
+	return read(((struct stream *)cookie)->descriptor, buffer, size);
 }
 
 static ssize_t stream_write(void *cookie, const char *buffer, size_t size)
 {
-	ssize_t written = write((int)(intptr_t)cookie, buffer, size);
+	const int descriptor = ((struct stream *)cookie)->descriptor;
+	struct socket *socket = socket_get_any(descriptor);
+	ssize_t written;
 
+	/* What a child flushes of its parent's connection must not end it: the twin is no reader. */
+	if (socket && atomic_load(&socket->state) == SOCKET_CONNECTION && !socket_instance(socket))
+		written = send(descriptor, buffer, size, MSG_NOSIGNAL);
+	else
+		written = write(descriptor, buffer, size);
+	if (socket)
+		socket_put(socket);
 	return written < 0 ? 0 : written; /* fopencookie(3): 0 is the error, not -1 */
 }
 
 static int stream_close(void *cookie)
 {
-	return close((int)(intptr_t)cookie);
+	struct stream *stream = cookie;
+	int descriptor = stream->descriptor;
+	bool stays = false;
+
+	guarded_lock(&streams_lock);
+	for (struct stream **link = &streams; *link; link = &(*link)->next) {
+		if (*link == stream) {
+			*link = stream->next;
+			break;
+		}
+	}
+	for (unsigned i = 0; i < 3; i++)
+		stays |= standard[i] == stream;
+	guarded_unlock(&streams_lock);
+	if (!stays)
+		free(stream);
+	return close(descriptor);
+}
+
+static FILE *open_stream(int descriptor, const char *mode, struct stream **result)
+{
+	static const cookie_io_functions_t functions = {
+		.read = stream_read,
+		.write = stream_write,
+		.close = stream_close,
+	};
+	struct stream *stream = malloc(sizeof(*stream));
+	FILE *file = stream ? fopencookie(stream, mode, functions) : NULL;
+
+	if (!file) {
+		free(stream);
+		return NULL;
+	}
+	/* glibc keeps -2 there for such a stream; fileno(3) of a socket's stream must work. */
+	file->_fileno = descriptor;
+	stream->file = file;
+	stream->descriptor = descriptor;
+	guarded_lock(&streams_lock);
+	stream->next = streams;
+	streams = stream;
+	guarded_unlock(&streams_lock);
+	if (result)
+		*result = stream;
+	return file;
+}
+
+/*
+ * The program's stdout is another stream from now on, which writes to descriptor 1 whatever that is
+ * then. It buffers as the one before, and takes over what that has not written yet.
+ */
+void stream_standard(int descriptor)
+{
+	FILE **const variables[] = { &stdin, &stdout, &stderr };
+	struct stream *stream = NULL;
+	FILE *file, *before;
+
+	if ((unsigned)descriptor >= 3 || standard[descriptor])
+		return;
+	file = open_stream(descriptor, descriptor ? "w" : "r", &stream);
+	if (!file)
+		return;
+	guarded_lock(&streams_lock);
+	standard[descriptor] = stream;
+	before = *variables[descriptor];
+	*variables[descriptor] = file;
+	guarded_unlock(&streams_lock);
+	if (!before || !descriptor)
+		return;
+	if (descriptor == STDERR_FILENO || (before->_flags & UNBUFFERED))
+		setvbuf(file, NULL, _IONBF, 0);
+	else if (__flbf(before))
+		setvbuf(file, NULL, _IOLBF, 0);
+	if (__fpending(before)) {
+		fwrite(before->_IO_write_base, 1, __fpending(before), file);
+		__fpurge(before);
+	}
+}
+
+/* Without waiting for a thread that sleeps in a stream, as libc does it. */
+void stream_flush_all(void)
+{
+	guarded_lock(&streams_lock);
+	for (struct stream *stream = streams; stream; stream = stream->next) {
+		if (ftrylockfile(stream->file))
+			continue;
+		fflush_unlocked(stream->file);
+		funlockfile(stream->file);
+	}
+	guarded_unlock(&streams_lock);
+}
+
+void stream_before_fork(void)
+{
+	guarded_lock(&streams_lock);
+}
+
+void stream_after_fork(void)
+{
+	guarded_unlock(&streams_lock);
 }
 
 /* What fopencookie() takes for granted and fdopen() checks. */
@@ -37,13 +164,7 @@ static bool valid_mode(const char *mode)
 
 INTERPOSED FILE *fdopen(int descriptor, const char *mode)
 {
-	static const cookie_io_functions_t functions = {
-		.read = stream_read,
-		.write = stream_write,
-		.close = stream_close,
-	};
 	struct socket *socket = socket_get(descriptor);
-	FILE *stream;
 
 	if (!socket)
 		return libc()->fdopen(descriptor, mode);
@@ -52,11 +173,7 @@ INTERPOSED FILE *fdopen(int descriptor, const char *mode)
 		errno = EINVAL;
 		return NULL;
 	}
-	stream = fopencookie((void *)(intptr_t)descriptor, mode, functions);
-	/* glibc keeps -2 there for such a stream; fileno(3) of a socket's stream must work. */
-	if (stream)
-		stream->_fileno = descriptor;
-	return stream;
+	return open_stream(descriptor, mode, NULL);
 }
 
 INTERPOSED int vdprintf(int descriptor, const char *format, va_list arguments)

@@ -183,10 +183,16 @@ static void write_summary(const struct stack_counters *counters)
 
 void instance_stop(void)
 {
-	const struct instance *running = atomic_exchange(&instance_current, NULL);
+	const struct instance *running;
 	struct stack_counters counters = { 0 };
 	unsigned long flows = 0;
 
+	/* Again after the moment from which on calls find no stack: other threads accept, too. */
+	if (instance_running())
+		socket_part_all();
+	running = atomic_exchange(&instance_current, NULL);
+	if (running)
+		socket_part_all();
 	descriptor_unprotect_watched(); /* DPDK closes them by libc's names */
 	if (running)
 		running->operations->close(running->stack, config_get()->linger_ms, &counters);

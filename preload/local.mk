@@ -27,6 +27,7 @@ libmelin_la_SOURCES = \
 	preload/rules.c preload/rules.h \
 	preload/signals.c preload/signals.h \
 	preload/socket.c preload/socket.h \
+	preload/stream.h \
 	preload/symbols.c preload/symbols.h \
 	preload/transfer.c \
 	preload/spin.c preload/spin.h \

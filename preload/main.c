@@ -11,6 +11,7 @@
 #include "instance.h"
 #include "log.h"
 #include "signals.h"
+#include "stream.h"
 #include "symbols.h"
 #include "wait.h"
 
@@ -19,6 +20,7 @@ void forks_before(void)
 {
 	instance_before_fork();
 	flow_before_fork();
+	stream_before_fork();
 	guarded_lock(&wait_lock);
 	descriptor_before_fork();
 }
@@ -27,6 +29,7 @@ void forks_after_in_parent(void)
 {
 	descriptor_after_fork();
 	guarded_unlock(&wait_lock);
+	stream_after_fork();
 	flow_after_fork();
 	instance_after_fork();
 }
@@ -53,6 +56,8 @@ __attribute__((constructor)) static void begin(void)
 
 __attribute__((destructor)) static void end(void)
 {
-	if (config_active())
-		instance_stop();
+	if (!config_active())
+		return;
+	stream_flush_all();
+	instance_stop();
 }

@@ -24,6 +24,54 @@ static char block[BULK];
 
 /* ---- the child ---- */
 
+static void *keep_sending(void *argument)
+{
+	const int fd = *(int *)argument;
+
+	while (write(fd, block, 1000) > 0)
+		;
+	pause();
+	return NULL;
+}
+
+static void *keep_receiving(void *argument)
+{
+	const int fd = *(int *)argument;
+
+	while (read(fd, block, 1000) > 0)
+		;
+	pause();
+	return NULL;
+}
+
+/* Other threads use the connection while the process ends. */
+static void end_among_threads(int fd)
+{
+	static int descriptor;
+	pthread_t thread;
+
+	descriptor = fd;
+	pthread_create(&thread, NULL, keep_sending, &descriptor);
+	pthread_create(&thread, NULL, keep_sending, &descriptor);
+	pthread_create(&thread, NULL, keep_receiving, &descriptor);
+	pause_ms(20);
+	exit(11);
+}
+
+/* What lies in a stream's buffer at the end. */
+static void end_with_stream(int fd, bool is_standard)
+{
+	FILE *stream;
+
+	if (is_standard)
+		dup2(fd, STDOUT_FILENO);
+	stream = is_standard ? stdout : fdopen(fd, "w");
+	if (!stream)
+		broken("fdopen");
+	fprintf(stream, "a line and %s\n", "another one");
+	exit(12);
+}
+
 static int child_main(const char *end, const char *what, uint16_t port)
 {
 	struct address address;
@@ -39,6 +87,10 @@ static int child_main(const char *end, const char *what, uint16_t port)
 	}
 	for (int i = 0; i < BULK; i++)
 		block[i] = (char)(i * 3 + i / 251);
+	if (strcmp(end, "threads") == 0)
+		end_among_threads(fd);
+	if (strcmp(end, "stream") == 0 || strcmp(end, "standard") == 0)
+		end_with_stream(fd, strcmp(end, "standard") == 0);
 	if (in_process() || strcmp(what, "little") == 0)
 		send_all(fd, block, 1000);
 	else
@@ -130,6 +182,18 @@ static void case_close(void)
 	watch("close", "much", true);
 }
 
+static void case_streams(void)
+{
+	watch("stream", "little", true);
+	watch("standard", "little", true);
+}
+
+static void case_threads(void)
+{
+	for (int i = 0; i < 5; i++)
+		watch("threads", "much", false);
+}
+
 /* What was sent before a violent end is the kernel's to deliver, but nobody's over a stack. */
 static void case_violent(void)
 {
@@ -143,6 +207,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "exit", case_exit, 0 },	{ "exit at once", case_exit_at_once, 0 },
 		{ "return", case_return, 0 },	{ "close", case_close, 0 },
+		{ "streams", case_streams, 0 }, { "threads", case_threads, 0 },
 		{ "violent", case_violent, 0 },
 	};
 

@@ -181,6 +181,40 @@ static void case_streams(void)
 	close(pair.them);
 }
 
+/* What a shell does for echo ... >&3 and read ... <&3 */
+static void case_standard_streams(void)
+{
+	struct pair pair = open_pair();
+	int before;
+	char line[64] = "";
+
+	fflush(stdout);
+	before = dup(STDOUT_FILENO);
+	dup2(pair.us, STDOUT_FILENO);
+	printf("from %s\n", "printf");
+	fflush(stdout);
+	putchar('x');
+	puts("yz");
+	fflush(stdout);
+	dup2(before, STDOUT_FILENO);
+	they_get(pair.them, 16);
+	step("the number", fileno(stdout));
+	dup2(pair.us, STDOUT_FILENO);
+	printf("again\n");
+	fflush(stdout);
+	dup2(before, STDOUT_FILENO);
+	they_get(pair.them, 6);
+	close(before);
+	before = dup(STDIN_FILENO);
+	dup2(pair.us, STDIN_FILENO);
+	send_all(pair.them, "first line\nsecond line\n", 23);
+	note("fgets: %s", fgets(line, sizeof(line), stdin) ? strtok(line, "\n") : "nothing");
+	note("fgets: %s", fgets(line, sizeof(line), stdin) ? strtok(line, "\n") : "nothing");
+	dup2(before, STDIN_FILENO);
+	close(before);
+	close_pair(pair);
+}
+
 static void case_update_stream(void)
 {
 	struct pair pair = open_pair();
@@ -289,6 +323,7 @@ int main(int argc, char **argv)
 		{ "splice", case_splice, 0 },
 		{ "print", case_print, 0 },
 		{ "streams", case_streams, 0 },
+		{ "standard streams", case_standard_streams, 0 },
 		{ "update stream", case_update_stream, 0 },
 		{ "system calls", case_system_calls, 0 },
 		{ "close range", case_close_range, 0 },
