@@ -129,6 +129,7 @@ static int query_interface(struct xdp *xdp, char *why, size_t why_size)
 		error = query(socket_, SIOCGIFHWADDR, &ifr);
 	if (error == 0 && ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER)
 		error = -EPROTONOSUPPORT;
+	memcpy(xdp->mac, ifr.ifr_hwaddr.sa_data, sizeof(xdp->mac));
 	if (error == 0)
 		error = query(socket_, SIOCGIFFLAGS, &ifr);
 	if (error == 0 && !(ifr.ifr_flags & IFF_UP))
@@ -268,7 +269,7 @@ int xdp_claim(struct xdp *xdp, const char *name, const struct stack_config *conf
 	int error;
 
 	memset(xdp, 0, sizeof(*xdp));
-	xdp->lock = -1;
+	xdp->lock = xdp->probes[0] = xdp->probes[1] = -1;
 	snprintf(xdp->name, sizeof(xdp->name), "%s", name);
 	error = query_interface(xdp, why, why_size);
 	if (error == 0)
@@ -279,7 +280,9 @@ int xdp_claim(struct xdp *xdp, const char *name, const struct stack_config *conf
 		error = take_lock(xdp, why, why_size);
 	if (error == 0)
 		error = remove_stale_program(xdp, why, why_size);
-	if (error)
+	if (error == 0)
+		xdp_probe(xdp, config);
+	else
 		xdp_release(xdp);
 	return error;
 }
@@ -289,4 +292,9 @@ void xdp_release(struct xdp *xdp)
 	if (xdp->lock >= 0)
 		close(xdp->lock);
 	xdp->lock = -1;
+	for (unsigned i = 0; i < 2; i++) {
+		if (xdp->probes[i] >= 0)
+			close(xdp->probes[i]);
+		xdp->probes[i] = -1;
+	}
 }

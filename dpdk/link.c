@@ -36,7 +36,7 @@ static void close_work(void *argument)
 
 static int claim_device(struct link *link, char *why, size_t why_size)
 {
-	link->xdp.lock = -1;
+	link->xdp.lock = link->xdp.probes[0] = link->xdp.probes[1] = -1;
 	if (link->device.kind != DEVICE_INTERFACE)
 		return 0;
 #ifdef HAVE_XDP
@@ -97,7 +97,9 @@ static int open_link(struct link *link, char *why, size_t why_size)
 		return error;
 	error = start_dpdk(link, why, why_size);
 	if (error == 0) {
-		error = open_port(link, why, why_size);
+		error = xdp_probe_end(&link->xdp, &link->stack, why, why_size);
+		if (error == 0)
+			error = open_port(link, why, why_size);
 		if (error)
 			eal_stop();
 	}

@@ -20,7 +20,9 @@ struct xdp {
 	unsigned channels;	 /* queue pairs that net_af_xdp can have */
 	unsigned receive_queues; /* that the interface really has */
 	bool is_virtual;	 /* veth and the like: no hardware, frames are copied */
-	int lock;		 /* a name that one process at a time can have; -1 */
+	unsigned char mac[6];
+	int lock;      /* a name that one process at a time can have; -1 */
+	int probes[2]; /* sockets for answers, IPv4's and IPv6's; -1 */
 };
 
 /*
@@ -31,6 +33,13 @@ struct xdp {
 int xdp_claim(struct xdp *xdp, const char *name, const struct stack_config *config, char *why,
 	      size_t why_size);
 void xdp_release(struct xdp *xdp);
+
+/*
+ * Asks the network for the stack's addresses; and, some time later, whether somebody has answered:
+ * 0, or -EADDRINUSE and one line in why. On a program thread.
+ */
+void xdp_probe(struct xdp *xdp, const struct stack_config *config);
+int xdp_probe_end(struct xdp *xdp, const struct stack_config *config, char *why, size_t why_size);
 
 /* Whether this process may lock the memory that each queue shares with the kernel: 0 or -EPERM. */
 int xdp_check_memory(const struct xdp *xdp, size_t memory, unsigned queues, char *why,

@@ -79,6 +79,18 @@ falls_back() {
 	done
 }
 
+@test "an address that another host has" {
+	[[ -z $plain ]] || skip "plain run"
+	address far veth0 "$near_stack/24" "$near_stack6/64"
+	ADDR=$near_stack/24 falls_back "another host, [0-9a-f:]{17}, has $near_stack:"
+	ADDR=$near_stack6/64,198.18.0.11/24 falls_back "another host, [0-9a-f:]{17}, has $near_stack6:"
+	ip -n "$(host far)" address del "$near_stack/24" dev veth0
+	ip -n "$(host far)" address del "$near_stack6/64" dev veth0
+	mark_kernel near
+	[ "$(melin near curl -sS "http://$far_kernel/hello")" = "hello from nginx" ]
+	kernel_still near
+}
+
 @test "no permission: as nobody" {
 	# where nobody can read it, laid out as make install does
 	copy=$(mktemp -d /tmp/melin-installed.XXXXXX)
