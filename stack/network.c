@@ -16,10 +16,13 @@
 #include "lwip/priv/nd6_priv.h"
 #include "netif/ethernet.h"
 
+#include "stack/clock.h"
 #include "stack/filter.h"
 #include "stack/index.h"
 #include "stack/instance.h"
 #include "stack/lwip-hooks.h"
+
+#define DOUBT_GAP_NS (100ull * 1000000)
 
 static bool same_prefix(const uint8_t *one, const uint8_t *other, unsigned bits)
 {
@@ -339,6 +342,26 @@ bool network_is_resolved(struct stack *stack, const ip_addr_t *remote)
 			return true;
 	}
 	return false;
+}
+
+void network_doubt(struct stack *stack, const ip_addr_t *local, const ip_addr_t *remote)
+{
+	const struct ip_address *gateway;
+	ip_addr_t hop = *remote;
+	uint64_t now = melin_clock_ns();
+
+	/* A gateway that has gone leaves all connections alike. */
+	if (IP_IS_V6(remote) || network_is_local(stack, remote) || !stack->link ||
+	    now - stack->doubted < DOUBT_GAP_NS)
+		return;
+	if (!on_link(stack, remote)) {
+		gateway = gateway_for(stack, remote);
+		if (!gateway)
+			return;
+		to_lwip(gateway, &hop);
+	}
+	stack->doubted = now;
+	etharp_request(netif_of4(stack, ip_2_ip4(local)), ip_2_ip4(&hop));
 }
 
 int network_from_sockaddr(const struct sockaddr *name, ip_addr_t *address, u16_t *port)

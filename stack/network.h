@@ -28,6 +28,11 @@ bool network_may_bind(const struct stack *stack, const ip_addr_t *address);
 int network_source(const struct stack *stack, const ip_addr_t *remote, ip_addr_t *source);
 /* Whether the link-layer address of remote's next hop is known (always for local ones). */
 bool network_is_resolved(struct stack *stack, const ip_addr_t *remote);
+/*
+ * Nothing comes back from remote: asks anew who has its next hop's address. lwIP believes an answer to
+ * ARP for five minutes; it asks for IPv6 neighbours itself.
+ */
+void network_doubt(struct stack *stack, const ip_addr_t *local, const ip_addr_t *remote);
 
 /* stack_operations.route */
 int network_route(struct stack *stack, const struct sockaddr *remote);

@@ -11,6 +11,8 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "stack/clock.h"
+#include "stack/instance.h"
+#include "stack/network.h"
 #include "stack/socket.h"
 
 #define GIVE_UP 0
@@ -18,6 +20,7 @@
 
 #define RETRY_NS       (924600ull * 1000000)
 #define SYN_RETRIES    6
+#define DOUBT_AFTER    3
 #define ORPHAN_RETRIES 8
 /* Unanswered window probes of an orphan: lwIP sends one each 2.4 s, so about as long as above. */
 #define ORPHAN_PROBES 42
@@ -63,6 +66,15 @@ static unsigned probe_limit(struct tcp_pcb *pcb, struct stack_socket *socket)
 	return silent > RETRY_NS ? GIVE_UP : GO_ON;
 }
 
+/* As Linux after tcp_retries1: the next hop may have moved to other hardware (a fail-over). */
+static void doubt_next_hop(const struct tcp_pcb *pcb, struct stack_socket *socket)
+{
+	if (pcb->nrtx < DOUBT_AFTER || pcb->nrtx == socket->doubted_at)
+		return;
+	socket->doubted_at = pcb->nrtx;
+	network_doubt(melin_instance, &pcb->local_ip, &pcb->remote_ip);
+}
+
 unsigned melin_retry_limit(struct tcp_pcb *pcb)
 {
 	struct stack_socket *socket;
@@ -77,6 +89,7 @@ unsigned melin_retry_limit(struct tcp_pcb *pcb)
 		return GO_ON; /* has its own limit; TCP_SYN_RCVD_TIMEOUT */
 	if (!socket)
 		return ORPHAN_RETRIES + 1;
+	doubt_next_hop(pcb, socket);
 	if (!socket->retry_since)
 		return GO_ON;
 	limit = user_timeout_ns(socket) ? user_timeout_ns(socket) : RETRY_NS;

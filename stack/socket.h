@@ -96,6 +96,7 @@ struct stack_socket {
 	uint64_t no_room_seen;
 	uint32_t no_room_ack;
 	uint64_t retry_since;	/* when retransmission began; 0: not */
+	uint8_t doubted_at;	/* the retransmission at which the next hop was asked for anew */
 	uint64_t connect_since; /* when connect() was called */
 	struct recovery recovery;
 	uint32_t window_limit;	/* what the acknowledgement under way may raise cwnd to */

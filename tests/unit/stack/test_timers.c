@@ -113,6 +113,58 @@ static void test_data_timeout(void)
 	wire_clear();
 }
 
+/* The peer's address moves to other hardware and nobody announces it. */
+static void test_moved_peer(void)
+{
+	static const uint8_t moved[] = { 2, 0, 0, 0, 0, 3 };
+	uint8_t frame[2048], answer[42];
+	struct test_socket client;
+	struct peer peer;
+	unsigned ms = 0, broadcasts = 0;
+	bool found = false;
+
+	be_called(&peer, &client, 1003);
+	wire_answers_arp = false;
+	put(&client, "data", 4, 0);
+	while (!broadcasts && ms < 10000) {
+		pass_ms(10);
+		ms += 10;
+		while (wire_get(frame, sizeof(frame)))
+			if (frame[0] == 0xff && frame[12] == 8 && frame[13] == 6) {
+				memcpy(answer, frame, sizeof(answer));
+				broadcasts++;
+			}
+	}
+	tap_ok(broadcasts == 1 && ms < 4000, "asked for anew after %u ms", ms);
+	memcpy(answer, WIRE_OWN_MAC, 6);
+	memcpy(answer + 6, moved, 6);
+	answer[21] = 2;
+	memcpy(answer + 22, moved, 6);
+	memcpy(answer + 32, WIRE_OWN_MAC, 6);
+	for (int i = 0; i < 4; i++) {
+		uint8_t asker = answer[28 + i];
+
+		answer[28 + i] = answer[38 + i];
+		answer[38 + i] = asker;
+	}
+	wire_put(answer, sizeof(answer));
+	for (ms = 0; !found && ms < 10000; ms += 10) {
+		pass_ms(10);
+		while (wire_get(frame, sizeof(frame)))
+			found |= frame[12] == 8 && frame[13] == 0 && !memcmp(frame, moved, 6);
+	}
+	tap_ok(found, "and sent to the new hardware");
+	wire_answers_arp = true;
+	say(&peer, RST | ACK, NULL, 0);
+	drop(&client);
+	/* Back to where the other tests' peer is. */
+	memcpy(answer + 6, WIRE_PEER_MAC, 6);
+	memcpy(answer + 22, WIRE_PEER_MAC, 6);
+	wire_put(answer, sizeof(answer));
+	ops->poll(stack);
+	wire_clear();
+}
+
 static void test_keepalive(void)
 {
 	struct test_socket client;
@@ -285,6 +337,7 @@ int main(void)
 	test_connect_timeout();
 	test_unreachable();
 	test_data_timeout();
+	test_moved_peer();
 	test_keepalive();
 	test_nagle();
 	test_sack();
