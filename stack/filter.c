@@ -40,6 +40,20 @@ static struct netif *netif_with4(struct stack *stack, const uint8_t *address)
 	return NULL;
 }
 
+/* Once: what it does to the connections looks like a bad network. */
+static void note_claim(struct stack *stack, const uint8_t *mac, const uint8_t *address)
+{
+	if (stack->claim_noted || !memcmp(mac, stack->info.mac, sizeof(stack->info.mac)))
+		return;
+	stack->claim_noted = true;
+	instance_log(
+		stack, STACK_LOG_WARN,
+		"another host, %02x:%02x:%02x:%02x:%02x:%02x, says that it has %u.%u.%u.%u, an "
+		"address of the stack's",
+		mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], address[0], address[1], address[2],
+		address[3]);
+}
+
 static struct netif *filter_arp(struct stack *stack, const uint8_t *arp, unsigned size)
 {
 	struct netif *netif;
@@ -47,8 +61,11 @@ static struct netif *filter_arp(struct stack *stack, const uint8_t *arp, unsigne
 	if (size < ARP_SIZE || get16(arp) != 1 || get16(arp + 2) != ETHTYPE_IP || arp[4] != 6 ||
 	    arp[5] != 4)
 		return NULL;
-	if (netif_with4(stack, arp + 14))
-		return NULL; /* says it has our address: answering or believing makes it worse */
+	if (netif_with4(stack, arp + 14)) {
+		/* Says it has our address: answering or believing makes it worse. */
+		note_claim(stack, arp + 8, arp + 14);
+		return NULL;
+	}
 	netif = netif_with4(stack, arp + 24);
 	return netif ? netif : &stack->netifs[0];
 }

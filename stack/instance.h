@@ -31,6 +31,7 @@ struct stack {
 	struct netif loop_netif;
 	struct netif netifs[STACK_ADDRESSES_MAX]; /* one for each IPv4 address, at least one */
 	unsigned netif_count;
+	bool claim_noted;     /* another host has said that it has an address of ours */
 	uint64_t doubted;     /* when a next hop was asked for anew */
 	bool transmit_waits;  /* the device had no room: flush again soon */
 	bool transmit_failed; /* and a connection stopped sending because of it */

@@ -18,10 +18,12 @@ struct peer {
 static const uint8_t syn_options[] = { 2, 4, 0x05, 0xb4, 1, 1, 4, 2, 1, 3, 3, 7 };
 
 static unsigned complaints; /* lwIP's assertions */
+static unsigned warnings;
 
 static void count_complaints(enum stack_log_level level, const char *message)
 {
 	complaints += level == STACK_LOG_ERROR && !strncmp(message, "lwIP:", 5);
+	warnings += level == STACK_LOG_WARN;
 	on_log(level, message);
 }
 

@@ -51,6 +51,9 @@ static void test_arp(void)
 	wire_put(frame, 42);
 	ops->poll(stack);
 	tap_ok(wire_get(frame, sizeof(frame)) == 0, "and one that claims our own address");
+	wire_put(frame, 42);
+	ops->poll(stack);
+	tap_ok(warnings == 1, "which is said, once: %u", warnings);
 }
 
 static void test_ping(void)
