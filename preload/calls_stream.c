@@ -162,13 +162,21 @@ static bool valid_mode(const char *mode)
 	return mode && (*mode == 'r' || *mode == 'w' || *mode == 'a');
 }
 
+/* Also if its flow is not decided yet: connect() may come later. */
+static bool may_be_stack(int descriptor)
+{
+	struct socket *socket = socket_get_any(descriptor);
+	bool may = socket && atomic_load(&socket->state) != SOCKET_KERNEL;
+
+	if (socket)
+		socket_put(socket);
+	return may;
+}
+
 INTERPOSED FILE *fdopen(int descriptor, const char *mode)
 {
-	struct socket *socket = socket_get(descriptor);
-
-	if (!socket)
+	if (!may_be_stack(descriptor))
 		return libc()->fdopen(descriptor, mode);
-	socket_put(socket);
 	if (!valid_mode(mode)) {
 		errno = EINVAL;
 		return NULL;

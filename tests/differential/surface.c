@@ -181,6 +181,23 @@ static void case_streams(void)
 	close(pair.them);
 }
 
+static void case_stream_before_connect(void)
+{
+	int listener = their_listener(5), fd = open_socket(0), them;
+	struct address address = name_of(listener);
+	FILE *stream = fdopen(fd, "w");
+
+	if (!stream)
+		broken("fdopen: %s", errno_name(errno));
+	step("connect", connect(fd, (struct sockaddr *)&address.storage, address.length));
+	them = accept_one(listener);
+	step("fputs", fputs("hello\n", stream) >= 0);
+	step("fclose", fclose(stream));
+	they_get(them, 6);
+	close(them);
+	close(listener);
+}
+
 /* What a shell does for echo ... >&3 and read ... <&3 */
 static void case_standard_streams(void)
 {
@@ -323,6 +340,7 @@ int main(int argc, char **argv)
 		{ "splice", case_splice, 0 },
 		{ "print", case_print, 0 },
 		{ "streams", case_streams, 0 },
+		{ "stream before connect", case_stream_before_connect, 0 },
 		{ "standard streams", case_standard_streams, 0 },
 		{ "update stream", case_update_stream, 0 },
 		{ "system calls", case_system_calls, 0 },
