@@ -127,7 +127,7 @@ INTERPOSED int dup3(int descriptor, int target, int flags)
  */
 static int set_flags(struct socket *socket, int descriptor, long flags)
 {
-	bool forced = socket->dual && atomic_load(&socket->state) == SOCKET_LISTENER;
+	bool forced = socket_has_kernel_half(socket);
 	int result = libc()->fcntl(descriptor, F_SETFL, forced ? flags | O_NONBLOCK : flags);
 
 	if (result >= 0)
@@ -139,7 +139,8 @@ static int get_flags(struct socket *socket, int descriptor)
 {
 	int flags = libc()->fcntl(descriptor, F_GETFL, 0L);
 
-	if (flags < 0 || atomic_load(&socket->state) == SOCKET_PENDING)
+	if (flags < 0 ||
+	    (atomic_load(&socket->state) == SOCKET_PENDING && !socket_has_kernel_half(socket)))
 		return flags;
 	return (flags & ~O_NONBLOCK) | (atomic_load(&socket->nonblocking) ? O_NONBLOCK : 0);
 }

@@ -10,9 +10,11 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include "address.h"
 #include "clock.h"
@@ -402,6 +404,14 @@ static void make_twin_nonblocking(struct socket *socket)
 	libc()->fcntl(socket->descriptor, F_SETFL, (long)(flags | O_NONBLOCK));
 }
 
+static void make_twin_blocking(struct socket *socket)
+{
+	int flags = libc()->fcntl(socket->descriptor, F_GETFL, 0L);
+
+	if (flags >= 0)
+		libc()->fcntl(socket->descriptor, F_SETFL, (long)(flags & ~O_NONBLOCK));
+}
+
 static int start_listener(struct socket *socket, const struct instance *instance)
 {
 	struct sockaddr_storage local;
@@ -419,7 +429,7 @@ static int start_listener(struct socket *socket, const struct instance *instance
 		drop_handle(socket);
 		return result;
 	}
-	if (socket->dual)
+	if (socket->dual && !atomic_load(&socket->awaits))
 		make_twin_nonblocking(socket);
 	flow_counted(FLOW_TAKEN_LISTEN);
 	atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
@@ -430,7 +440,10 @@ static int start_listener(struct socket *socket, const struct instance *instance
 /* A listener that the stack was to serve and cannot. */
 static void give_up_listener(struct socket *socket, enum flow_count why)
 {
-	flow_counted(why);
+	if (!atomic_exchange(&socket->awaits, false))
+		flow_counted(why);
+	else if (socket->dual && !atomic_load(&socket->nonblocking))
+		make_twin_blocking(socket);
 	if (config_get()->required) {
 		socket->failed = true;
 		epoll_taken_by_stack(socket); /* its items report the error */
@@ -477,12 +490,81 @@ void flow_start_listeners(void)
 	guarded_unlock(&listeners_lock);
 }
 
+/* ---- listeners that wait for another process to let go of the device ---- */
+
+/* How often it is looked for, and how long a process waits that cannot look later. */
+#define AWAIT_US	 250000
+#define AWAIT_RIGHTS_US	 50000
+#define AWAIT_RIGHTS_MAX 20
+
+static _Atomic bool awaiting; /* there is a thread for it */
+
+static bool any_pending(void)
+{
+	bool any;
+
+	guarded_lock(&pending_lock);
+	any = pending != NULL;
+	guarded_unlock(&pending_lock);
+	return any;
+}
+
+static void *await_device(void *unused)
+{
+	(void)unused;
+	do
+		usleep(AWAIT_US);
+	while (any_pending() && (flow_first_use_all(), instance_is_busy()));
+	atomic_store(&awaiting, false);
+	return NULL;
+}
+
+static void start_awaiting(void)
+{
+	sigset_t all, before;
+	pthread_t thread;
+
+	if (atomic_exchange(&awaiting, true))
+		return;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (pthread_create(&thread, NULL, await_device, NULL) == 0)
+		pthread_detach(thread);
+	else
+		atomic_store(&awaiting, false);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Meanwhile the kernel halves serve. */
+static void keep_pending(void)
+{
+	bool any = false;
+
+	guarded_lock(&pending_lock);
+	for (struct socket *socket = pending; socket; socket = socket->next_pending) {
+		any = true;
+		if (atomic_load(&socket->awaits))
+			continue;
+		if (socket->dual)
+			make_twin_nonblocking(socket);
+		atomic_store(&socket->awaits, true);
+		flow_counted(FLOW_LEFT_STACK);
+	}
+	guarded_unlock(&pending_lock);
+	if (any)
+		start_awaiting();
+}
+
 void flow_first_use_all(void)
 {
 	struct socket *socket;
 
 	if (instance_start()) {
 		flow_start_listeners();
+		return;
+	}
+	if (instance_is_busy() && !config_get()->required) {
+		keep_pending();
 		return;
 	}
 	while ((socket = take_pending())) {
@@ -493,13 +575,13 @@ void flow_first_use_all(void)
 
 void flow_start_pending(void)
 {
-	bool any;
-
-	guarded_lock(&pending_lock);
-	any = pending != NULL;
-	guarded_unlock(&pending_lock);
-	if (any)
+	/* A server that is told to start anew (nginx -s reload) begins before its old self ends. */
+	for (int i = 0; any_pending() && i < AWAIT_RIGHTS_MAX; i++) {
 		flow_first_use_all();
+		if (!instance_is_busy())
+			break;
+		usleep(AWAIT_RIGHTS_US);
+	}
 }
 
 /* What a listener's local address means for it. */
@@ -626,4 +708,9 @@ void flow_after_fork(void)
 {
 	guarded_unlock(&pending_lock);
 	guarded_unlock(&listeners_lock);
+}
+
+void flow_forked(void)
+{
+	atomic_store(&awaiting, false);
 }

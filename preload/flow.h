@@ -44,5 +44,6 @@ void flow_forget_pending(struct socket *socket);
 /* Around fork(): the list of pending listeners is whole. */
 void flow_before_fork(void);
 void flow_after_fork(void);
+void flow_forked(void); /* in the child, after the former */
 
 #endif

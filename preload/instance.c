@@ -33,10 +33,11 @@ static uint64_t start_failed_at; /* nanoseconds, 0: not failed */
 static int start_error;
 
 static _Atomic bool parents;
+static _Atomic bool busy;
 static _Atomic unsigned long flow_counts[FLOW_COUNTS];
 
 /* A device that another process held is tried again after this long: its owner may have gone. */
-#define RETRY_BUSY_NS (1000ull * 1000 * 1000)
+#define RETRY_BUSY_NS (200ull * 1000 * 1000)
 
 void flow_counted(enum flow_count which)
 {
@@ -46,6 +47,11 @@ void flow_counted(enum flow_count which)
 bool instance_is_parents(void)
 {
 	return atomic_load_explicit(&parents, memory_order_relaxed);
+}
+
+bool instance_is_busy(void)
+{
+	return atomic_load(&busy);
 }
 
 static void log_from_stack(enum stack_log_level level, const char *message)
@@ -106,7 +112,7 @@ static int start(char *why, size_t why_size)
 		.log = log_from_stack,
 		.log_level = config_get()->log_level,
 	};
-	char directory[PATH_MAX];
+	static char directory[PATH_MAX]; /* start_lock; of the first try */
 
 	if (!instance.operations)
 		instance.operations = load_module(directory, sizeof(directory), why, why_size);
@@ -140,11 +146,12 @@ const struct instance *instance_start(void)
 	descriptor_watch_begin();
 	error = start(why, sizeof(why));
 	descriptor_watch_end();
+	atomic_store(&busy, error == -EBUSY);
 	if (error == 0) {
 		start_failed_at = 0;
 		atomic_store_explicit(&instance_current, &instance, memory_order_release);
 	} else {
-		if (!start_failed_at)
+		if (!start_failed_at || error != start_error)
 			log_write(STACK_LOG_WARN, "%s: %s; %s", config_get()->stack.device, why,
 				  config_get()->required ? "selected flows fail"
 							 : "its flows go to the kernel");

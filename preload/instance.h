@@ -33,6 +33,9 @@ const struct instance *instance_start(void);
 /* True in a process whose parent had started a stack before the fork. */
 bool instance_is_parents(void);
 
+/* The last start failed because another process has the device: a later one may do better. */
+bool instance_is_busy(void);
+
 /* Process exit: deliver what was sent, stop the device, write the summary line. */
 void instance_stop(void);
 

@@ -38,6 +38,7 @@ void forks_after_in_child(void)
 {
 	wait_forked();
 	forks_after_in_parent();
+	flow_forked();
 	descriptor_unprotect(log_descriptor());
 	descriptor_close_private();
 	descriptor_protect(log_descriptor());

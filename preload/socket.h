@@ -43,6 +43,7 @@ struct socket {
 	bool kernel_only;     /* UNDECIDED: has an option that no stack can serve */
 	_Atomic bool nonblocking;
 	_Atomic uint64_t receive_timeout, send_timeout; /* ns; 0: none */
+	_Atomic bool awaits;	     /* PENDING: until another process lets go of the device */
 	bool failed;		     /* MELIN_REQUIRED, and the stack cannot serve this listener */
 	unsigned accept_turn;	     /* dual listener: whose turn it is; races are harmless */
 	struct socket *next_pending; /* pending_lock in flow.c */
@@ -55,6 +56,13 @@ struct socket *socket_get_any(int descriptor);
 static inline void socket_put(struct socket *socket)
 {
 	object_put(&socket->object);
+}
+
+/* Whether its twin is the kernel half of a listener, which melin asks without blocking. */
+static inline bool socket_has_kernel_half(const struct socket *socket)
+{
+	return socket->dual &&
+	       (atomic_load(&socket->state) == SOCKET_LISTENER || atomic_load(&socket->awaits));
 }
 
 /* The instance that carries it, or NULL: none yet, or the parent's before a fork(). */

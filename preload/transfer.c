@@ -92,7 +92,7 @@ static int wait_on_socket(struct socket *socket, uint32_t events, bool sent, siz
 		.twin = { .fd = socket->descriptor, .events = POLLIN },
 	};
 
-	if (socket->dual && atomic_load(&socket->state) == SOCKET_LISTENER) {
+	if (socket_has_kernel_half(socket)) {
 		this.wait.kernel = &this.twin;
 		this.wait.kernel_count = 1;
 	}

@@ -153,3 +153,46 @@ start_redis() {
 	kernel_still near
 	stop server
 }
+
+# What the server on a host's port 7000 says, on the given address.
+says() {
+	[ "$(on far timeout 5 nc -d "$1" 7000 2>/dev/null)" = "$2" ]
+}
+
+@test "a second server serves in the kernel and takes over when the first ends" {
+	[[ -z $plain ]] || skip "plain run"
+	for way in accept poll epoll; do
+		start_melin first near redis-server --bind "$near_stack" --protected-mode no --save ''
+		answers far "$near_stack" 6379
+		start_melin second near "$python" "$programs/say_server.py" 7000 "$way"
+		listens near 7000
+		wait_until 10 says "$near_kernel" "$way" || fail "$way: the kernel half does not serve"
+		not says "$near_stack" "$way"
+		kill -KILL "$(pid_of first)"
+		wait_until 10 says "$near_stack" "$way" || fail "$way: the stack's half does not serve"
+		says "$near_kernel" "$way"
+		end first
+		end second
+		took second taken_listen -eq 1
+		took second left_stack -eq 1
+		[ "$(grep -c 'another process' "$BATS_TEST_TMPDIR/second.melin")" -eq 1 ]
+		rm "$BATS_TEST_TMPDIR/second.melin"
+	done
+}
+
+@test "nginx under melin is reloaded" {
+	sed 's/user root/user nobody nogroup/' "$(nginx_configuration 80 on)" >"$BATS_TEST_TMPDIR/reload.conf"
+	start_melin server near nginx -c "$BATS_TEST_TMPDIR/reload.conf" -p "$BATS_TEST_TMPDIR"
+	answers far "$near_stack" 80
+	for _ in 1 2 3; do
+		worker=$(pgrep -P "$(pid_of server)")
+		kill -HUP "$(pid_of server)"
+		wait_until 10 gone "$worker" || fail "the old worker is still there"
+		wait_until 10 on far curl -sS -m 2 -o /dev/null "http://$near_stack/hello" ||
+			fail "the new worker does not answer"
+		mark_kernel near
+		[ "$(on far curl -sS "http://$near_stack/hello")" = "hello from nginx" ]
+		kernel_still near
+		[ "$(on far curl -sS "http://$near_kernel/hello")" = "hello from nginx" ]
+	done
+}

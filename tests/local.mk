@@ -44,6 +44,7 @@ test_programs = \
 	tests/programs/inherited.py \
 	tests/programs/loop.py \
 	tests/programs/memcached_clients.py \
+	tests/programs/say_server.py \
 	tests/programs/who.py \
 	tests/programs/xdp_hold.py
 
