@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See eal.h. */
+/* Of DPDK, for rte_intr_instance_alloc() and what belongs to it. */
+#define ALLOW_EXPERIMENTAL_API
+
 #include "eal.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +18,12 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_interrupts.h>
 #include <rte_log.h>
 #include <rte_memory.h>
 
@@ -33,6 +39,9 @@
 
 /* A start with one queue opens 16 to 20, some of them in passing. */
 #define DESCRIPTORS 24
+
+/* For an interrupt thread that is in the middle of something. */
+#define PARK_SECONDS 2
 
 #define OWN_ARGUMENTS_MAX 12
 #define ARGUMENT_LENGTH	  (CPU_SETSIZE * 5) /* a list of all processors */
@@ -403,13 +412,45 @@ static void close_memory(int descriptor, void *context)
 		close(descriptor);
 }
 
+static void park(void *argument)
+{
+	sem_post(argument);
+	for (;;)
+		pause();
+}
+
 /*
- * DPDK's interrupt thread cannot be ended and keeps its descriptors, asleep for good. In a table
- * that is the program's too, which memory file is whose cannot be known.
+ * DPDK's interrupt thread cannot be ended, and it looks into memory that the clean-up unmaps: for
+ * what drivers had it wait for, if one of their descriptors has just had something to say. It is
+ * brought to sleep for good in a call of ours. False: it does not come.
+ */
+static bool park_interrupts(void)
+{
+	static sem_t parked;
+	struct rte_intr_handle *handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	int event = (int)kernel_call(SYS_eventfd2, 1, EFD_CLOEXEC, 0, 0);
+	struct timespec limit;
+
+	sem_init(&parked, 0, 0);
+	if (!handle || event < 0 || rte_intr_fd_set(handle, event) ||
+	    rte_intr_type_set(handle, RTE_INTR_HANDLE_EXT) ||
+	    rte_intr_callback_register(handle, park, &parked) < 0)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &limit);
+	limit.tv_sec += PARK_SECONDS;
+	return sem_clockwait(&parked, CLOCK_MONOTONIC, &limit) == 0;
+}
+
+/*
+ * The interrupt thread keeps its descriptors. In a table that is the program's too, which memory
+ * file is whose cannot be known.
  */
 static void stop_work(void *argument)
 {
-	rte_eal_cleanup();
+	if (park_interrupts())
+		rte_eal_cleanup();
+	else
+		journal_add(STACK_LOG_DEBUG, "DPDK's interrupt thread is busy: no clean-up");
 	if (owner_has_table(argument))
 		owner_visit(argument, close_memory, NULL);
 }
