@@ -22,7 +22,7 @@ static const struct {
 	{ "virtio_user", "librte_net_virtio.so", .kernel_peer = true },
 	{ "net_pcap", "librte_net_pcap.so", .kernel_peer = true },
 	{ "eth_pcap", "librte_net_pcap.so", .kernel_peer = true },
-	{ "net_memif", "librte_net_memif.so", .late_descriptors = true },
+	{ "net_memif", DEVICE_MEMIF_LIBRARY, .late_descriptors = true },
 	{ "net_vhost", "librte_net_vhost.so", .kernel_peer = true, .late_descriptors = true },
 };
 

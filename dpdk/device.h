@@ -11,8 +11,9 @@
 
 #define DEVICE_NAME_MAX 64 /* RTE_DEV_NAME_MAX_LEN: longer names do not fit DPDK's tables */
 
-#define DEVICE_XDP_LIBRARY "librte_net_af_xdp.so"
-#define DEVICE_TAP_LIBRARY "librte_net_tap.so"
+#define DEVICE_XDP_LIBRARY   "librte_net_af_xdp.so"
+#define DEVICE_TAP_LIBRARY   "librte_net_tap.so"
+#define DEVICE_MEMIF_LIBRARY "librte_net_memif.so"
 
 enum device_kind {
 	DEVICE_INTERFACE, /* veth0: melin's own use of net_af_xdp */

@@ -32,6 +32,7 @@ struct link {
 
 	/* the port */
 	bool has_port;
+	bool is_guarded;     /* bursts are: guard.h */
 	bool queues_refused; /* that is where the last attempt to open it ended */
 	uint16_t port;
 	uint16_t queues, rxd, txd;

@@ -132,6 +132,8 @@ static int make_device(struct link *link, char *why, size_t why_size)
 	}
 	link->port = found;
 	link->has_port = true;
+	link->is_guarded =
+		link->device.library && strcmp(link->device.library, DEVICE_MEMIF_LIBRARY) == 0;
 	return 0;
 }
 

@@ -41,6 +41,7 @@
 #include <linux/if_link.h>
 
 #include "device.h"
+#include "guard.h"
 #include "imports.h"
 #include "journal.h"
 
@@ -218,6 +219,8 @@ static void quiet_driver(const struct quiet *quiet)
 	} else if (strcmp(library, DEVICE_TAP_LIBRARY) == 0) {
 		replace(library, "sigaction", (void *)quiet_sigaction);
 	}
+	if (strcmp(library, DEVICE_MEMIF_LIBRARY) == 0)
+		guard_prepare(library);
 	if (!quiet->search)
 		replace(eal, "dlopen", (void *)quiet_dlopen);
 }

@@ -12,6 +12,7 @@
 
 #include "buffer.h"
 #include "frame.h"
+#include "guard.h"
 #include "journal.h"
 
 /* ---- pbufs ---- */
@@ -187,7 +188,11 @@ static unsigned receive_burst(struct link *link, uint16_t queue, struct pbuf **f
 	unsigned taken = 0;
 	uint16_t count, i;
 
+	if (link->is_guarded)
+		guard_enter();
 	count = rte_eth_rx_burst(link->port, queue, mbufs, (uint16_t)(max < BURST ? max : BURST));
+	if (link->is_guarded)
+		guard_leave();
 	for (i = 0; i < count; i++) {
 		if (i + 1 < count)
 			__builtin_prefetch(rte_pktmbuf_mtod(mbufs[i + 1], void *));

@@ -13,6 +13,7 @@
 
 #include "buffer.h"
 #include "frame.h"
+#include "guard.h"
 #include "journal.h"
 
 /* So many are handed over without waiting for link_flush(): as many as a system call sends. */
@@ -169,7 +170,11 @@ unsigned link_flush(struct link *link)
 		uint16_t count = prepare(link, (uint16_t)link->queued), sent;
 		uint64_t bytes = bytes_of(link->queue, count);
 
+		if (link->is_guarded)
+			guard_enter();
 		sent = rte_eth_tx_burst(link->port, 0, link->queue, count);
+		if (link->is_guarded)
+			guard_leave();
 		if (sent == 0)
 			break;
 		/* Those that were not taken are few and still ours. */

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Keeps net_memif's own thread out of its rings while a burst is under way: when the other end goes,
+ * DPDK's interrupt thread unmaps the memory that they lie in, whoever is in the middle of them.
+ */
+#ifndef MELIN_GUARD_H
+#define MELIN_GUARD_H
+
+/* What net_memif tells DPDK to call runs under the guard from now on. Before it is probed. */
+void guard_prepare(const char *library);
+
+/* Around each burst. */
+void guard_enter(void);
+void guard_leave(void);
+
+#endif
