@@ -26,7 +26,7 @@
  */
 #define REMEMBERED 512
 /* A longer range is asked about as a whole: the question is lost in the cost of copying. */
-#define LONG_RANGE_PAGES 16
+#define LONG_RANGE_PAGES 64
 
 /* Page number + 1; that page was good. Handlers write here too: each entry is right by itself. */
 static __thread uintptr_t readable_pages[REMEMBERED];
