@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# iperf3, both roles, both directions, one stream and eight.
+# iperf3 and iperf 2, both roles, both directions, one stream and several.
 
 load lib/common
 
@@ -76,4 +76,25 @@ measure() {
 
 @test "iperf3 under melin in both directions at once" {
 	client_under_melin --bidir
+}
+
+# iperf 2 has a thread for each stream and for each direction; the two programs share only the name.
+@test "iperf (2) under melin, server and client, 4 streams" {
+	start_melin server near iperf -s
+	printed server 'Server listening'
+	mark_kernel near
+	answers far "$near_stack" 5001
+	on far iperf -c "$near_stack" -t 2 -P 4 -f m >"$BATS_TEST_TMPDIR/to.out"
+	kernel_still near
+	end server
+	took server taken_accept -ge 4
+	start server far iperf -s
+	printed server 'Server listening'
+	melin near iperf -c "$far_kernel" -t 2 -P 4 -f m >"$BATS_TEST_TMPDIR/from.out"
+	took client taken_connect -ge 4
+	for direction in to from; do
+		speed=$(awk '$1 == "[SUM]" && $NF == "Mbits/sec" { print int($(NF - 1)) }' \
+			"$BATS_TEST_TMPDIR/$direction.out" | tail -n 1)
+		[ "${speed:-0}" -ge 50 ] || fail "$direction: only ${speed:-0} Mbit/s"
+	done
 }
