@@ -327,17 +327,56 @@ void melin_index_unpark(struct tcp_pcb *pcb)
 	melin_index_counts.active++;
 }
 
+/* Two seconds in ticks: from then on lwIP's timer sees to a keepalive. */
+#define KEEPALIVE_NEAR (2000 / TCP_SLOW_INTERVAL)
+
 bool melin_index_keepalive_is_near(const struct tcp_pcb *pcb)
 {
-	const u32_t two_seconds = 2000 / TCP_SLOW_INTERVAL;
-
 	return ip_get_option(pcb, SOF_KEEPALIVE) &&
-	       tcp_ticks - pcb->tmr + two_seconds > pcb->keep_idle / TCP_SLOW_INTERVAL;
+	       tcp_ticks - pcb->tmr + KEEPALIVE_NEAR > pcb->keep_idle / TCP_SLOW_INTERVAL;
+}
+
+/* The tick at which the first of the parked connections may be near; not after the true one. */
+static bool keepalive_parked;
+static u32_t keepalive_first;
+
+static void note_keepalive(const struct tcp_pcb *pcb)
+{
+	u32_t due = pcb->tmr + pcb->keep_idle / TCP_SLOW_INTERVAL - KEEPALIVE_NEAR;
+
+	if (!ip_get_option(pcb, SOF_KEEPALIVE) ||
+	    (keepalive_parked && (s32_t)(due - keepalive_first) >= 0))
+		return;
+	keepalive_parked = true;
+	keepalive_first = due;
+}
+
+bool melin_index_keepalive_is_due(void)
+{
+	return keepalive_parked && (s32_t)(tcp_ticks - keepalive_first) >= 0;
+}
+
+void melin_index_wake_keepalive(unsigned slice)
+{
+	const unsigned size = CONNECTION_BUCKETS / INDEX_SLICES;
+
+	if (slice == 0)
+		keepalive_parked = false; /* those that stay parked say so again */
+	for (unsigned i = slice * size; i < (slice + 1) * size; i++) {
+		for (struct tcp_pcb *pcb = connections[i]; pcb; pcb = extra(pcb, EXTRA_CHAIN)) {
+			if (membership(pcb) != &in_parked)
+				continue;
+			if (melin_index_keepalive_is_near(pcb))
+				melin_index_unpark(pcb);
+			else
+				note_keepalive(pcb);
+		}
+	}
 }
 
 /*
  * Whether lwIP's timers have nothing to do for it: all is acknowledged both ways, nothing waits. A
- * keepalive that is soon due is left to lwIP; stack/timers.c brings the others back in time.
+ * keepalive that is soon due is left to lwIP; melin_index_wake_keepalive() brings the others back in time.
  */
 static bool is_idle(const struct tcp_pcb *pcb)
 {
@@ -360,12 +399,14 @@ void melin_index_park_idle(unsigned budget)
 	struct tcp_pcb *pcb = park_cursor ? park_cursor : tcp_active_pcbs;
 	struct tcp_pcb *next;
 
-	for (; pcb && budget; pcb = next, budget--) {
+	for (; pcb && budget; pcb = next) {
 		next = pcb->next;
 		if (!is_idle(pcb))
 			continue;
+		budget--;
 		list_remove(&tcp_active_pcbs, pcb);
 		set_membership(pcb, &in_parked);
+		note_keepalive(pcb);
 		melin_index_counts.active--;
 		melin_index_counts.parked++;
 	}

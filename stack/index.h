@@ -57,8 +57,16 @@ struct tcp_pcb_listen *melin_index_find_listener(const ip_addr_t *local, uint16_
 void melin_index_unpark(struct tcp_pcb *pcb);
 /* Whether a keepalive is due within two seconds: such a connection is not parked. */
 bool melin_index_keepalive_is_near(const struct tcp_pcb *pcb);
-/* Parks connections that have been idle; looks at no more than budget of them. */
+/* Parks connections that have been idle, no more than budget of them. */
 void melin_index_park_idle(unsigned budget);
+
+/*
+ * Parked connections whose keepalive comes near go back to lwIP's timer. To look at all of them would be
+ * a pause of milliseconds where there are many: a slice at a time, and only when the first can be due.
+ */
+#define INDEX_SLICES 32
+bool melin_index_keepalive_is_due(void);
+void melin_index_wake_keepalive(unsigned slice); /* 0 to INDEX_SLICES - 1, in this order */
 
 /* Calls visit for every connection, parked and TIME_WAIT ones included. visit may end it. */
 void melin_index_for_each(void (*visit)(struct tcp_pcb *pcb, void *context), void *context);

@@ -47,6 +47,7 @@ struct stack {
 
 	/* timers.c; CLOCK_MONOTONIC ns */
 	uint64_t next_fast, next_slow, next_second;
+	unsigned keepalive_slices; /* of the index that are still to be looked at */
 
 	struct stack_counters counters; /* what no other part counts */
 	uint64_t assertions;		/* of lwIP's; logged a few times */

@@ -93,6 +93,7 @@ void options_apply(struct stack_socket *socket)
 	pcb->keep_idle = options->keep_idle * 1000;
 	pcb->keep_intvl = options->keep_interval * 1000;
 	pcb->keep_cnt = options->keep_count;
+	melin_index_unpark(pcb); /* what it knows of a keepalive is from before */
 }
 
 /* ---- setting ---- */

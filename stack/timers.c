@@ -25,8 +25,11 @@
 /* After a long pause: input first, so timers catch up a little at a time, not all at once. */
 #define CATCH_UP 4
 
-/* How many connections a slow tick looks at to park them; 100,000 at once would be a 50 ms pause. */
-#define PARK_BUDGET 2048
+/*
+ * How many connections a slow tick parks: 100,000 at once would be a 50 ms pause, but no fewer may be than
+ * become active meanwhile.
+ */
+#define PARK_BUDGET 8192
 
 /* Linux's: three ARP or ND probes, a second apart, and then EHOSTUNREACH. */
 #define RESOLVE_TIMEOUT (3 * SECOND)
@@ -87,12 +90,13 @@ static void slow_tick(struct stack *stack, uint64_t now)
 	melin_index_park_idle(PARK_BUDGET);
 }
 
-/* A parked connection whose keepalive is due soon goes back to lwIP's timer. */
-static void wake_keepalive(struct tcp_pcb *pcb, void *context)
+/* A slice of the parked connections each time, until all of them have been looked at. */
+static void wake_keepalive(struct stack *stack)
 {
-	(void)context;
-	if (melin_index_keepalive_is_near(pcb))
-		melin_index_unpark(pcb);
+	if (!stack->keepalive_slices && melin_index_keepalive_is_due())
+		stack->keepalive_slices = INDEX_SLICES;
+	if (stack->keepalive_slices)
+		melin_index_wake_keepalive(INDEX_SLICES - stack->keepalive_slices--);
 }
 
 static void second_tick(struct stack *stack)
@@ -112,8 +116,6 @@ static void second_tick(struct stack *stack)
 		tcp_active_pcbs = active;
 		tcp_ticks = ticks; /* this call was none of the regular ones */
 	}
-	if (melin_index_counts.parked)
-		melin_index_for_each(wake_keepalive, NULL);
 }
 
 void timers_run(struct stack *stack)
@@ -123,6 +125,7 @@ void timers_run(struct stack *stack)
 	if (now >= stack->next_fast) {
 		if (melin_index_counts.active)
 			tcp_fasttmr();
+		wake_keepalive(stack);
 		stack->next_fast = now + FAST;
 	}
 	if (now >= stack->next_slow) {
@@ -146,7 +149,7 @@ uint64_t timers_deadline(const struct stack *stack)
 {
 	if (stack->transmit_waits)
 		return melin_clock_ns() + TRANSMIT_RETRY;
-	if (melin_index_counts.active)
+	if (melin_index_counts.active || stack->keepalive_slices)
 		return stack->next_fast;
 	if (melin_index_counts.timewait || melin_index_counts.parked || stack->link)
 		return stack->next_second;
