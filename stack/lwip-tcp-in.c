@@ -10,4 +10,8 @@
 #define tcp_tw_pcbs	melin_index_match.timewait
 #define tcp_listen_pcbs melin_index_match.listeners
 
+/* As in lwip-tcp.c; the window that an option of the SYN makes larger is the connection's own. */
+#undef TCP_WND
+#define TCP_WND melin_receive_window(pcb)
+
 #include "core/tcp_in.c"

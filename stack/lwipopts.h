@@ -93,7 +93,8 @@
 #define LWIP_WND_SCALE		   1 /* windows above 64 KB, and 32-bit window arithmetic at all */
 #define TCP_RCV_SCALE		   8
 /* The largest receive window. Sockets have their own: TCP_WND_MAX() in lwip-changes.h. */
-#define TCP_WND (4 * 1024 * 1024)
+#define RECEIVE_WINDOW_MAX (4 * 1024 * 1024)
+#define TCP_WND		   RECEIVE_WINDOW_MAX
 /* Only the credit that a new connection starts with: stack/send.c sets each socket's own. */
 #define TCP_SND_BUF	      (256 * 1024)
 #define TCP_SND_QUEUELEN      65000 /* buffers, not bytes; stack/send.c bounds them much earlier */
@@ -106,7 +107,7 @@
 #define LWIP_TCP_TIMESTAMPS   0 /* lwIP uses them neither for RTT nor against old segments */
 #define TCP_QUEUE_OOSEQ	      1
 #define TCP_OOSEQ_MAX_PBUFS   512 /* the queue is a list: 0.5 ms a segment if it has no bound */
-#define TCP_OOSEQ_MAX_BYTES   TCP_WND
+#define TCP_OOSEQ_MAX_BYTES   RECEIVE_WINDOW_MAX
 #define TCP_LISTEN_BACKLOG    0 /* its counters are 8 bits and full means blocked: stack/listen.c */
 #define LWIP_TCP_KEEPALIVE    1
 #define SO_REUSE	      0 /* addresses and ports are checked and chosen in stack/ports.c */

@@ -387,6 +387,58 @@ static void case_positions(void)
 	close_pair(pair);
 }
 
+/* More than the buffer holds, to a reader that takes what is there. */
+static void through_small_buffer(int from, int to)
+{
+	static char data[4096];
+	const long size = 65536;
+	long sent = 0, got = 0;
+	int64_t end = now_ms() + 10000;
+
+	while (got < size && now_ms() < end) {
+		struct pollfd entry = { .fd = to, .events = POLLIN };
+		ssize_t n = sent < size ? send(from, data, sizeof(data), MSG_DONTWAIT) : 0;
+
+		if (n > 0)
+			sent += n;
+		if (poll(&entry, 1, sent < size ? 1 : 100) > 0)
+			n = recv(to, data, sizeof(data), MSG_DONTWAIT);
+		else
+			n = 0;
+		if (n > 0)
+			got += n;
+	}
+	step("came through", got >= size ? size : got);
+}
+
+static void case_small_buffer(void)
+{
+	static const int sizes[] = { 1, 4096, 10000 };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		int listener = our_listener(5), theirs = their_listener(5);
+		struct address ours = name_of(listener), address = name_of(theirs);
+		struct pair pair = { .us = open_socket(0) };
+
+		note("SO_RCVBUF %d", sizes[i]);
+		must("SO_RCVBUF",
+		     setsockopt(pair.us, SOL_SOCKET, SO_RCVBUF, &sizes[i], sizeof(sizes[i])));
+		must("connect",
+		     connect(pair.us, (struct sockaddr *)&address.storage, address.length));
+		pair.them = accept_one(theirs);
+		through_small_buffer(pair.them, pair.us);
+		close_pair(pair);
+		must("SO_RCVBUF",
+		     setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &sizes[i], sizeof(sizes[i])));
+		pair.them = them_connect(&ours);
+		pair.us = accept_one(listener);
+		through_small_buffer(pair.them, pair.us);
+		close_pair(pair);
+		close(listener);
+		close(theirs);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -403,6 +455,7 @@ int main(int argc, char **argv)
 		{ "bad pointers", case_bad_pointers, 0 },
 		{ "low water", case_low_water, 0 },
 		{ "bulk", case_bulk, 0 },
+		{ "small buffer", case_small_buffer, 60 },
 		{ "not connected", case_not_connected, 0 },
 		{ "positions", case_positions, 0 },
 	};
