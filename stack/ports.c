@@ -19,6 +19,7 @@
 #define FIRST 32768u
 #define LAST  60999u
 #define COUNT (LAST - FIRST + 1)
+_Static_assert(COUNT % 2 == 0, "each port has a neighbour of the other parity");
 
 /*
  * Whether a connection with these ends is there. One in TIME_WAIT gives way if need be, after a second,
@@ -38,14 +39,19 @@ static bool is_taken(const ip_addr_t *local, uint16_t port, const ip_addr_t *rem
 	return false;
 }
 
+/*
+ * Of every second port, offset 0 or 1: Linux gives connect() those of FIRST's parity first and bind()
+ * the others. A program that asks bind() for a free port would else get one from the kernel that a
+ * connection in here has, and be refused the second time.
+ */
 static uint16_t choose(const ip_addr_t *local, const ip_addr_t *remote, uint16_t remote_port,
-		       bool take_timewait)
+		       unsigned offset, bool take_timewait)
 {
 	/* A random start for each connection (RFC 6056): the next port cannot be guessed. */
-	unsigned start = melin_random() % COUNT;
+	unsigned start = melin_random() % COUNT & ~1u;
 
-	for (unsigned i = 0; i < COUNT; i++) {
-		uint16_t port = (uint16_t)(FIRST + (start + i) % COUNT);
+	for (unsigned i = 0; i < COUNT; i += 2) {
+		uint16_t port = (uint16_t)(FIRST + (start + i) % COUNT + offset);
 
 		/* A listener's port would do to TCP, but would confuse its users. */
 		if (!is_taken(local, port, remote, remote_port, take_timewait) &&
@@ -57,9 +63,11 @@ static uint16_t choose(const ip_addr_t *local, const ip_addr_t *remote, uint16_t
 
 uint16_t ports_choose(const ip_addr_t *local, const ip_addr_t *remote, uint16_t remote_port)
 {
-	uint16_t port = choose(local, remote, remote_port, false);
+	uint16_t port = 0;
 
-	return port ? port : choose(local, remote, remote_port, true);
+	for (unsigned i = 0; i < 4 && !port; i++)
+		port = choose(local, remote, remote_port, i & 1, i >= 2);
+	return port;
 }
 
 static bool overlap(const ip_addr_t *one, const ip_addr_t *other)

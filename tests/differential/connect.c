@@ -495,6 +495,24 @@ static void case_many(void)
 	close(listener);
 }
 
+/* connect() and bind() keep out of each other's way: a port that bind() has found stays free. */
+static void case_ports(void)
+{
+	int connections[8], odd = 0;
+	int listener = their_listener(8);
+	struct address address = name_of(listener), name;
+
+	for (int i = 0; i < 8; i++) {
+		connections[i] = connect_to(&address);
+		name = name_of(connections[i]);
+		odd += port_of(&name) & 1;
+	}
+	note("odd ports of connect: %d", odd);
+	for (int i = 0; i < 8; i++)
+		close(connections[i]);
+	close(listener);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -511,6 +529,7 @@ int main(int argc, char **argv)
 		{ "self", case_self, 0 },
 		{ "to any", case_to_any, 0 },
 		{ "many", case_many, 0 },
+		{ "ports", case_ports, 0 },
 		{ "queue full", case_queue_full, 0 },
 		{ "given up", case_given_up, 0 },
 		{ "zero copy", case_zero_copy, 0 },
