@@ -145,6 +145,18 @@ static int get_flags(struct socket *socket, int descriptor)
 	return (flags & ~O_NONBLOCK) | (atomic_load(&socket->nonblocking) ? O_NONBLOCK : 0);
 }
 
+/* Kept in the object as well: the stack's urgent data is no news of the twin's. */
+static void note_owner(int descriptor)
+{
+	struct socket *socket = socket_get_any(descriptor);
+
+	if (!socket)
+		return;
+	/* A process group is negative, which fcntl() hands on as it is. */
+	atomic_store(&socket->owner, libc()->fcntl(descriptor, F_GETOWN, 0L));
+	socket_put(socket);
+}
+
 static int control_descriptor(int descriptor, int command, long argument)
 {
 	struct socket *socket;
@@ -156,6 +168,12 @@ static int control_descriptor(int descriptor, int command, long argument)
 	}
 	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
 		return duplicated(descriptor, libc()->fcntl(descriptor, command, argument));
+	if (command == F_SETOWN || command == F_SETOWN_EX) {
+		result = libc()->fcntl(descriptor, command, argument);
+		if (result >= 0)
+			note_owner(descriptor);
+		return result;
+	}
 	if (command != F_SETFL && command != F_GETFL)
 		return libc()->fcntl(descriptor, command, argument);
 	socket = socket_get(descriptor);
@@ -199,6 +217,21 @@ INTERPOSED int fcntl64(int descriptor, int command, ...)
 	return control_descriptor(descriptor, command, argument);
 }
 
+/* As Linux's tcp_inq(): what one recv() could give. */
+static size_t readable_at_once(struct socket *socket, const struct instance *instance,
+			       int descriptor)
+{
+	size_t readable = instance->operations->readable(socket->handle);
+	size_t mark = instance->operations->urgent(socket->handle);
+	int in_line = 0;
+	socklen_t length = sizeof(in_line);
+
+	if (mark >= readable)
+		return readable;
+	libc()->getsockopt(descriptor, SOL_SOCKET, SO_OOBINLINE, &in_line, &length);
+	return in_line ? readable : mark;
+}
+
 /* 0 or -errno; -ENOTTY: the twin knows. */
 static int control_socket(struct socket *socket, int descriptor, unsigned long request, int *value)
 {
@@ -220,7 +253,7 @@ static int control_socket(struct socket *socket, int descriptor, unsigned long r
 			return -ENOTTY;
 		if (!memory_writable(value, sizeof(*value)))
 			return -EFAULT;
-		*value = (int)instance->operations->readable(socket->handle);
+		*value = (int)readable_at_once(socket, instance, descriptor);
 		return 0;
 	case SIOCOUTQ:
 		if (!connection || !instance)
@@ -232,7 +265,8 @@ static int control_socket(struct socket *socket, int descriptor, unsigned long r
 	case SIOCATMARK:
 		if (!memory_writable(value, sizeof(*value)))
 			return -EFAULT;
-		*value = 0; /* no urgent data: see LIMITS in libmelin(7) */
+		*value =
+			connection && instance && instance->operations->urgent(socket->handle) == 0;
 		return 0;
 	default:
 		return -ENOTTY;
@@ -258,6 +292,14 @@ INTERPOSED int ioctl(int descriptor, unsigned long request, ...)
 	va_start(arguments, request);
 	argument = only_argument(arguments);
 	va_end(arguments);
+	if (request == FIOSETOWN || request == SIOCSPGRP) {
+		result = libc()->ioctl(descriptor, request, argument);
+		if (result >= 0)
+			note_owner(descriptor);
+		if (socket)
+			socket_put(socket);
+		return result;
+	}
 	if (!socket)
 		return libc()->ioctl(descriptor, request, argument);
 	result = control_socket(socket, descriptor, request, (int *)argument);

@@ -151,7 +151,7 @@ static ssize_t receive_message(struct socket *socket, struct msghdr *message, in
 	if (result >= 0) {
 		message->msg_namelen = 0;
 		message->msg_controllen = 0;
-		message->msg_flags = 0;
+		message->msg_flags = flags & MSG_OOB && result > 0 ? MSG_OOB : 0;
 	}
 	return result;
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -106,8 +107,13 @@ uint32_t socket_readiness(const struct socket *socket)
 void socket_event(void *user, uint32_t events)
 {
 	struct socket *socket = user;
+	int owner = atomic_load_explicit(&socket->owner, memory_order_relaxed);
 
-	wait_notify(&socket->source, events);
+	if ((events & STACK_EVENT_URGENT) && owner)
+		kill(owner, SIGURG);
+	events &= ~STACK_EVENT_URGENT;
+	if (events)
+		wait_notify(&socket->source, events);
 }
 
 int socket_check_name(struct sockaddr *name, socklen_t *length)

@@ -295,6 +295,8 @@ static ssize_t receive_all(struct socket *socket, const struct iovec *iov, size_
 		if (result > 0 && (flags & MSG_PEEK)) {
 			if ((size_t)result == wanted)
 				return result;
+			if (operations->urgent(socket->handle) == (size_t)result)
+				return result;
 			if (socket_readiness(socket) & (EPOLLRDHUP | EPOLLHUP))
 				return result;
 			/* A peek leaves the bytes there: readiness cannot tell of more. */
@@ -305,7 +307,8 @@ static ssize_t receive_all(struct socket *socket, const struct iovec *iov, size_
 		if (result > 0) {
 			done += (size_t)result;
 			cursor_advance(&cursor, (size_t)result);
-			if (done == wanted)
+			/* Urgent data ends it, so that the program can see where it is. */
+			if (done == wanted || operations->urgent(socket->handle) == 0)
 				return (ssize_t)done;
 			continue;
 		}
@@ -313,6 +316,21 @@ static ssize_t receive_all(struct socket *socket, const struct iovec *iov, size_
 		if (result <= 0)
 			return done ? (ssize_t)done : result == 0 ? -EAGAIN : result;
 	}
+}
+
+/* Never waits, whatever the socket says: recv(2) of Linux and BSD alike. */
+static ssize_t receive_urgent(struct socket *socket, const struct iovec *iov, size_t count,
+			      int flags)
+{
+	char byte;
+	struct iovec nowhere = { .iov_base = &byte, .iov_len = 1 };
+	bool bad = !(flags & MSG_TRUNC) && !memory_writable_vector(iov, count, 1);
+	ssize_t result;
+
+	result = socket->instance->operations->receive(socket->handle, bad ? &nowhere : iov,
+						       bad ? 1 : count,
+						       flags & (MSG_OOB | MSG_PEEK | MSG_TRUNC));
+	return bad && result > 0 ? -EFAULT : result;
 }
 
 ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t count, int flags)
@@ -329,7 +347,7 @@ ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t co
 	if (!instance || atomic_load(&socket->state) != SOCKET_CONNECTION)
 		return -ENOTCONN;
 	if (flags & MSG_OOB)
-		return -EINVAL; /* what Linux says when there is no urgent data */
+		return receive_urgent(socket, iov, count, flags);
 	if (leads_nowhere(socket, iov, count, flags)) {
 		/* An end, an error or a wait come first, and data is not lost. */
 		iov = &nowhere;
@@ -365,14 +383,13 @@ ssize_t socket_send(struct socket *socket, const struct iovec *iov, size_t count
 
 	if (!instance || atomic_load(&socket->state) != SOCKET_CONNECTION)
 		result = -EPIPE; /* a listener, as tcp_sendmsg() says */
-	else if (flags & MSG_OOB)
-		result = -EOPNOTSUPP; /* no urgent data: see LIMITS in libmelin(7) */
 	else if (!memory_readable_vector(iov, count, wanted))
 		result = -EFAULT;
 	while (result >= 0) {
 		const struct iovec *rest = cursor_iov(&cursor, &count);
 
-		result = instance->operations->send(socket->handle, rest, count, flags & MSG_MORE);
+		result = instance->operations->send(socket->handle, rest, count,
+						    flags & (MSG_MORE | MSG_OOB));
 		if (result >= 0) {
 			done += (size_t)result;
 			if (done >= wanted)

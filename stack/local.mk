@@ -36,7 +36,7 @@ stack_libstack_la_SOURCES = stack/acknowledge.c stack/background.c stack/checksu
 	stack/filter.c stack/index.c stack/instance.c stack/listen.c stack/lock.c stack/loop.c \
 	stack/network.c stack/operations.c stack/options.c stack/output.c stack/ports.c \
 	stack/random.c stack/receive.c stack/recovery.c stack/retry.c stack/segment.c stack/send.c stack/socket.c \
-	stack/tcp-info.c stack/timers.c
+	stack/tcp-info.c stack/timers.c stack/urgent.c
 stack_libstack_la_CPPFLAGS = -D_GNU_SOURCE -include $(srcdir)/stack/lwip-changes.h $(LWIP_CPPFLAGS)
 stack_libstack_la_CFLAGS = $(STACK_CFLAGS)
 stack_libstack_la_LIBADD = stack/liblwip.la
@@ -45,7 +45,7 @@ noinst_HEADERS += stack/acknowledge.h stack/stack.h stack/address.h stack/lwipop
 	stack/background.h stack/clock.h stack/filter.h stack/index.h stack/index-counts.h stack/instance.h \
 	stack/lock.h stack/loop.h stack/lwip-changes.h stack/lwip-hooks.h stack/network.h \
 	stack/output.h stack/ports.h stack/random.h stack/recovery.h stack/retry.h stack/segment.h stack/socket.h \
-	stack/timers.h
+	stack/timers.h stack/urgent.h
 
 # Opened by libmelin.so; exports melin_stack_operations and nothing else.
 pkglib_LTLIBRARIES += melin-stack.la

@@ -23,8 +23,8 @@ u32_t melin_initial_sequence(const ip_addr_t *local, u16_t local_port, const ip_
 err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct pbuf *payload);
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p)                             \
 	melin_segment_received((struct tcp_pcb *)(pcb), hdr, p)
-u32_t *melin_segment_sent(struct pbuf *segment, const struct tcp_hdr *header,
-			  const struct tcp_pcb *pcb, u32_t *options);
+u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const struct tcp_pcb *pcb,
+			  u32_t *options);
 #define LWIP_HOOK_TCP_OUT_ADD_TCPOPTS melin_segment_sent
 
 /* stack/network.c: which interface, which next hop */

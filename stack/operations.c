@@ -33,6 +33,7 @@ __attribute__((visibility("default"))) const struct stack_operations melin_stack
 	.readiness = socket_readiness,
 	.readable = socket_readable,
 	.unsent = socket_unsent,
+	.urgent = socket_urgent,
 	.name = socket_name,
 	.get_option = socket_get_option,
 	.set_option = socket_set_option,

@@ -158,6 +158,9 @@ static int set_socket_level(struct stack_socket *socket, int name, int value)
 	case SO_KEEPALIVE:
 		options->keepalive = value != 0;
 		break;
+	case SO_OOBINLINE:
+		options->urgent_in_line = value != 0;
+		break;
 	case SO_REUSEADDR:
 		options->reuse_address = value != 0;
 		break;
@@ -303,6 +306,7 @@ static bool is_known(int level, int name)
 	} known[] = {
 		{ SOL_SOCKET, SO_LINGER },
 		{ SOL_SOCKET, SO_KEEPALIVE },
+		{ SOL_SOCKET, SO_OOBINLINE },
 		{ SOL_SOCKET, SO_REUSEADDR },
 		{ SOL_SOCKET, SO_REUSEPORT },
 		{ SOL_SOCKET, SO_RCVBUF },
@@ -398,6 +402,9 @@ static int get_socket_level(struct stack_socket *socket, int name, int *value)
 		break;
 	case SO_KEEPALIVE:
 		*value = options->keepalive;
+		break;
+	case SO_OOBINLINE:
+		*value = options->urgent_in_line;
 		break;
 	case SO_REUSEADDR:
 		*value = options->reuse_address;

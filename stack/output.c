@@ -97,7 +97,8 @@ static bool must_hold(const struct stack_socket *socket, const struct tcp_pcb *p
 		return false; /* cannot go anyway, and lwIP must see it to probe the window */
 	if (socket->options.cork || socket->more)
 		return !socket->held_since || melin_clock_ns() - socket->held_since < CORK_NS;
-	return !socket->options.no_delay && small_in_flight(socket, pcb);
+	return !socket->options.no_delay && !urgent_is_sending(socket, pcb) &&
+	       small_in_flight(socket, pcb);
 }
 
 /* Takes tail out of ->unsent, lets the rest go, and puts it back. */

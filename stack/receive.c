@@ -117,11 +117,35 @@ void receive_queue_clear(struct receive_queue *queue)
 	queue->bytes = 0;
 }
 
-/* Copies out, or only counts (no iov: MSG_TRUNC), up to size bytes. */
-static size_t take(struct receive_queue *queue, const struct iovec *iov, size_t size, bool peek)
+/* Where the unread byte at that distance lies: in the buffer returned, at *offset. */
+static const struct pbuf *seek(const struct receive_queue *queue, size_t distance, size_t *offset)
 {
 	const struct pbuf *buffer = queue->head;
-	size_t offset = queue->offset;
+
+	distance += queue->offset;
+	while (buffer && distance >= buffer->len) {
+		distance -= buffer->len;
+		buffer = buffer->next;
+	}
+	*offset = distance;
+	return buffer;
+}
+
+uint8_t receive_queue_byte(const struct receive_queue *queue, size_t distance)
+{
+	const struct pbuf *buffer = seek(queue, distance, &distance);
+
+	return ((const uint8_t *)buffer->payload)[distance];
+}
+
+/*
+ * Copies out, or only counts (no iov: MSG_TRUNC), up to size bytes; a peek may begin some further on.
+ */
+static size_t take(struct receive_queue *queue, const struct iovec *iov, size_t size, bool peek,
+		   size_t distance)
+{
+	size_t offset;
+	const struct pbuf *buffer = seek(queue, distance, &offset);
 	size_t iov_offset = 0;
 	size_t done = 0;
 
@@ -232,29 +256,64 @@ static ssize_t nothing(struct stack_socket *socket)
 	return socket->state == SOCKET_CLOSED ? -ENOTCONN : -EAGAIN;
 }
 
+static void was_read(struct stack_socket *socket, size_t size)
+{
+	socket->stack->counters.rx_payload += size;
+	urgent_moved(socket);
+	return_credit(socket, size);
+	socket_changed(socket, 0);
+}
+
+void receive_drop_one(struct stack_socket *socket)
+{
+	was_read(socket, take(&socket->received, NULL, 1, false, 0));
+}
+
+/* Whether there is something to read; an urgent byte at the front is not. It is *hidden from a peek. */
+static bool any(struct stack_socket *socket, bool peek, size_t *hidden)
+{
+	*hidden = 0;
+	if (urgent_is_next(socket)) {
+		if (peek)
+			*hidden = 1;
+		else
+			receive_drop_one(socket);
+	}
+	return socket->received.bytes > *hidden;
+}
+
+/* Linux's tcp_recvmsg() ends before an urgent byte, so that the program can ask SIOCATMARK. */
+static size_t before_mark(const struct stack_socket *socket, size_t size)
+{
+	size_t distance = urgent_distance(socket);
+
+	return distance ? LWIP_MIN(size, distance) : size;
+}
+
 static ssize_t receive_locked(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			      int flags)
 {
 	struct receive_queue *queue = &socket->received;
+	bool peek = flags & MSG_PEEK;
 	size_t size = total(iov, count);
+	size_t hidden = 0;
 	ssize_t status;
 
-	if (!queue->bytes) {
+	if (flags & MSG_OOB)
+		return urgent_receive(socket, iov, count, flags);
+	if (size ? !any(socket, peek, &hidden) : !queue->bytes) {
 		status = nothing(socket);
 		if (status != -EAGAIN)
 			return status;
 		instance_receive(socket->stack);
 		loop_deliver(socket->stack);
-		if (!queue->bytes)
+		if (size ? !any(socket, peek, &hidden) : !queue->bytes)
 			return nothing(socket);
 	}
-	size = take(queue, flags & MSG_TRUNC ? NULL : iov, LWIP_MIN(size, queue->bytes),
-		    flags & MSG_PEEK);
-	if (!(flags & MSG_PEEK)) {
-		socket->stack->counters.rx_payload += size;
-		return_credit(socket, size);
-		socket_changed(socket, 0);
-	}
+	size = before_mark(socket, LWIP_MIN(size, queue->bytes - hidden));
+	size = take(queue, flags & MSG_TRUNC ? NULL : iov, size, peek, hidden);
+	if (!peek)
+		was_read(socket, size);
 	return (ssize_t)size;
 }
 
@@ -266,6 +325,8 @@ ssize_t socket_receive(struct stack_socket *socket, const struct iovec *iov, siz
 	if (status)
 		return status;
 	status = receive_locked(socket, iov, count, flags);
+	if (flags & MSG_OOB)
+		socket_changed(socket, 0);
 	instance_leave(socket->stack);
 	return status;
 }

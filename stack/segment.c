@@ -176,13 +176,16 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 		good = synchronised(socket, pcb, header, payload, flags);
 	if (!good)
 		return ERR_VAL;
-	if (socket)
+	if (socket) {
 		note_received(socket, pcb, header, flags);
+		if ((flags & TCP_URG) && pcb->state != SYN_SENT)
+			urgent_pointer(socket, pcb, header);
+	}
 	return ERR_OK;
 }
 
-u32_t *melin_segment_sent(struct pbuf *segment, const struct tcp_hdr *header,
-			  const struct tcp_pcb *pcb, u32_t *options)
+u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const struct tcp_pcb *pcb,
+			  u32_t *options)
 {
 	u32_t seq = lwip_ntohl(header->seqno);
 	u32_t size = segment->tot_len - TCPH_HDRLEN_BYTES(header);
@@ -199,7 +202,9 @@ u32_t *melin_segment_sent(struct pbuf *segment, const struct tcp_hdr *header,
 		again = (size || (flags & (TCP_SYN | TCP_FIN))) && TCP_SEQ_LT(seq, pcb->snd_nxt);
 	if (again)
 		melin_instance->counters.retransmissions++;
-	if (socket_of(pcb))
+	if (socket_of(pcb)) {
 		output_note_segment(socket_of(pcb), pcb, seq, size, again);
+		urgent_stamp(socket_of(pcb), pcb, header, seq);
+	}
 	return options;
 }

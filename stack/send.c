@@ -141,6 +141,8 @@ static ssize_t send_locked(struct stack_socket *socket, const struct iovec *iov,
 	if (!socket->window_opened)
 		open_window(socket);
 	done = write_all(socket, iov, count);
+	if (done && (flags & MSG_OOB))
+		urgent_send(socket);
 	socket->more = flags & MSG_MORE;
 	acknowledge_answer(socket);
 	tcp_output(socket->pcb);

@@ -43,6 +43,7 @@ struct stack_socket *socket_new(struct stack *stack, int domain)
 		socket->next->previous = socket;
 	stack->sockets = socket;
 	atomic_init(&socket->ready, compute_readiness(socket)); /* how it starts is no event */
+	atomic_init(&socket->urgent_bytes, SIZE_MAX);
 	return socket;
 }
 
@@ -77,6 +78,8 @@ static bool input_ready(const struct stack_socket *socket)
 
 	if (target > socket->options.receive_buffer / 2)
 		target = socket->options.receive_buffer / 2;
+	if (urgent_is_next(socket))
+		target++;
 	return socket->received.bytes >= target;
 }
 
@@ -96,6 +99,8 @@ static uint32_t compute_readiness(const struct stack_socket *socket)
 			ready |= INPUT;
 		if ((socket->shutdown & SHUT_SEND) || send_has_room(socket))
 			ready |= OUTPUT;
+		if (socket->urgent.state == URGENT_THERE)
+			ready |= EPOLLPRI;
 	}
 	if (socket->error)
 		ready |= EPOLLERR;
@@ -110,8 +115,13 @@ void socket_changed(struct stack_socket *socket, uint32_t events)
 	atomic_store_explicit(&socket->readable_bytes, socket->received.bytes,
 			      memory_order_relaxed);
 	atomic_store_explicit(&socket->unsent_bytes, send_queued(socket), memory_order_relaxed);
+	atomic_store_explicit(&socket->urgent_bytes, urgent_distance(socket), memory_order_relaxed);
 	atomic_store_explicit(&socket->ready, ready, memory_order_release);
 	events = (events & ready) | (ready & ~before);
+	if (socket->urgent.announced) {
+		socket->urgent.announced = false;
+		events |= STACK_EVENT_URGENT;
+	}
 	if (!events)
 		return;
 	socket->events |= events;
@@ -176,6 +186,11 @@ size_t socket_unsent(const struct stack_socket *socket)
 	return atomic_load_explicit(&socket->unsent_bytes, memory_order_relaxed);
 }
 
+size_t socket_urgent(const struct stack_socket *socket)
+{
+	return atomic_load_explicit(&socket->urgent_bytes, memory_order_relaxed);
+}
+
 /* ---- what lwIP tells ---- */
 
 static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *data, err_t error)
@@ -188,7 +203,8 @@ static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *data, err_t e
 		acknowledge_data(socket);
 		socket->bytes_received += data->tot_len;
 		receive_queue_add(socket, data);
-		socket_changed(socket, INPUT);
+		urgent_moved(socket);
+		socket_changed(socket, INPUT | EPOLLPRI);
 		return ERR_OK;
 	}
 	acknowledge_fin(socket);
@@ -428,6 +444,7 @@ void socket_disconnect(struct stack_socket *socket)
 	socket->fin_received = false;
 	socket->window_opened = false;
 	memset(&socket->recovery, 0, sizeof(socket->recovery));
+	memset(&socket->urgent, 0, sizeof(socket->urgent));
 	socket->small_sent = false;
 	socket->retry_since = 0;
 	socket->soft_error = 0;

@@ -17,6 +17,7 @@
 #include "stack/index.h"
 #include "stack/recovery.h"
 #include "stack/stack.h"
+#include "stack/urgent.h"
 
 /* What Linux calls sk->sk_state, as far as sockets can tell the difference. */
 enum socket_state {
@@ -55,6 +56,7 @@ struct socket_options {
 	uint32_t user_timeout;			       /* ms, 0: none */
 	uint16_t maximum_segment;		       /* TCP_MAXSEG, 0: not set */
 	bool quick_ack;
+	bool urgent_in_line; /* SO_OOBINLINE */
 	uint8_t tos;
 	int ttl, traffic_class, hops; /* -1: the default */
 };
@@ -79,6 +81,7 @@ struct stack_socket {
 	uint16_t local_port, remote_port;
 
 	struct receive_queue received;
+	struct urgent urgent;
 	uint32_t read_since; /* bytes that the program has read since read_start */
 	uint64_t read_start; /* ns; receive.c's autotuning */
 	struct socket_options options;
@@ -125,7 +128,7 @@ struct stack_socket {
 
 	/* readiness; written under the lock, read without: release pairs with acquire */
 	_Atomic uint32_t ready;
-	_Atomic size_t readable_bytes, unsent_bytes;
+	_Atomic size_t readable_bytes, unsent_bytes, urgent_bytes;
 	uint32_t events; /* to be reported when the lock is let go of */
 	bool is_changed;
 	struct stack_socket *next_changed;
@@ -165,6 +168,7 @@ void socket_end(struct stack_socket *socket);
 uint32_t socket_readiness(const struct stack_socket *socket);
 size_t socket_readable(const struct stack_socket *socket);
 size_t socket_unsent(const struct stack_socket *socket);
+size_t socket_urgent(const struct stack_socket *socket);
 int socket_name(struct stack_socket *socket, bool peer, struct sockaddr_storage *name);
 int socket_shutdown(struct stack_socket *socket, int how);
 
@@ -188,6 +192,10 @@ ssize_t socket_receive(struct stack_socket *socket, const struct iovec *iov, siz
 		       int flags);
 void receive_queue_add(struct stack_socket *socket, struct pbuf *data);
 void receive_queue_clear(struct receive_queue *queue);
+/* The unread byte at that distance, which must be there. */
+uint8_t receive_queue_byte(const struct receive_queue *queue, size_t distance);
+/* Takes the next byte out as if it had been read. */
+void receive_drop_one(struct stack_socket *socket);
 
 /* ---- send.c ---- */
 ssize_t socket_send(struct stack_socket *socket, const struct iovec *iov, size_t count, int flags);

@@ -27,7 +27,7 @@
 #include "address.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
-#define STACK_ABI 4
+#define STACK_ABI 5
 
 #define STACK_ADDRESSES_MAX 8 /* MELIN_ADDR entries; more is the user's mistake */
 
@@ -57,10 +57,14 @@ struct stack_config {
 	const char *module_directory; /* where melin-stack.so and its XDP program lie */
 };
 
+/* Beside the EPOLL* bits: the peer has announced urgent data, what Linux sends SIGURG for. */
+#define STACK_EVENT_URGENT (1u << 16)
+
 struct stack_callbacks {
 	/*
 	 * A socket's readiness changed: events are the EPOLL* bits that have become true or true
-	 * anew (each arrival of data is a new EPOLLIN: that is what edge-triggered waiters count).
+	 * anew (each arrival of data is a new EPOLLIN: that is what edge-triggered waiters count),
+	 * and STACK_EVENT_URGENT.
 	 * Called with the instance's lock held, from any thread, the background thread too.
 	 * It must not call back into the table except readiness(). user is what socket_create()
 	 * or set_user() gave; not called while user is NULL.
@@ -199,14 +203,15 @@ struct stack_operations {
 		       const struct sockaddr *remote);
 
 	/*
-	 * flags: MSG_PEEK, MSG_TRUNC (discard), MSG_WAITALL is preload's. 0: end of stream.
+	 * flags: MSG_PEEK, MSG_TRUNC (discard), MSG_OOB; MSG_WAITALL is preload's. 0: end of stream.
+	 * Ends before an urgent byte, and steps over it when it comes first, as Linux does.
 	 * -EAGAIN: nothing there, even after polling the device once. -ENOTCONN. An error of the
 	 * connection is returned once and then cleared (SO_ERROR).
 	 */
 	ssize_t (*receive)(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			   int flags);
 	/*
-	 * flags: MSG_MORE. Takes as much as there is room for and returns that count; -EAGAIN if
+	 * flags: MSG_MORE, MSG_OOB. Takes as much as there is room for and returns that count; -EAGAIN if
 	 * none. -EPIPE after shutdown or a reset (the signal is preload's), -ENOTCONN.
 	 */
 	ssize_t (*send)(struct stack_socket *socket, const struct iovec *iov, size_t count,
@@ -225,6 +230,8 @@ struct stack_operations {
 	/* Bytes readable now (FIONREAD); bytes not yet acknowledged by the peer (SIOCOUTQ). */
 	size_t (*readable)(const struct stack_socket *socket);
 	size_t (*unsent)(const struct stack_socket *socket);
+	/* Bytes to read before the urgent one, 0 at the mark (SIOCATMARK); SIZE_MAX: there is none. */
+	size_t (*urgent)(const struct stack_socket *socket);
 
 	/* local or peer name in the socket's domain; -ENOTCONN for a peer that is not there. */
 	int (*name)(struct stack_socket *socket, bool peer, struct sockaddr_storage *name);
@@ -232,7 +239,7 @@ struct stack_operations {
 	/*
 	 * As getsockopt(2) and setsockopt(2). -ENOPROTOOPT for an option that the stack does not
 	 * know: preload then asks the twin. Known: SO_ERROR, SO_ACCEPTCONN, SO_KEEPALIVE,
-	 * SO_LINGER, SO_RCVBUF, SO_SNDBUF (Linux's doubling), SO_RCVLOWAT, SO_REUSEADDR,
+	 * SO_OOBINLINE, SO_LINGER, SO_RCVBUF, SO_SNDBUF (Linux's doubling), SO_RCVLOWAT, SO_REUSEADDR,
 	 * SO_REUSEPORT, TCP_NODELAY, TCP_CORK, TCP_QUICKACK, TCP_MAXSEG, TCP_KEEPIDLE,
 	 * TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_INFO, TCP_CONGESTION, IP_TOS, IP_TTL,
 	 * IPV6_TCLASS, IPV6_UNICAST_HOPS.

@@ -1,87 +1,353 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Differential cases: urgent data (MSG_OOB). melin may refuse it with EOPNOTSUPP and leaves what a
- * peer sends urgently in the stream, see LIMITS in libmelin(7): compared is that all the rest of
- * the stream is unharmed either way. What recv(2) says of urgent data that is not there is in
- * receive.c.
+ * Differential cases: urgent data (MSG_OOB), its mark, its signal and its place in the stream. What
+ * recv(2) says of urgent data that is not there is in receive.c.
  */
 #include "step.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/select.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-static void send_urgently(const char *name, int fd, const char *text, size_t length)
+static void receive_and_show(const char *name, int fd, size_t length, int flags)
 {
-	ssize_t n = send(fd, text, length, MSG_OOB | MSG_NOSIGNAL);
+	char buffer[64] = { 0 };
+	ssize_t n = recv(fd, buffer, length, flags | MSG_DONTWAIT);
 
-	note("%s: %s", name,
-	     n == (ssize_t)length || (n < 0 && errno == EOPNOTSUPP) ? "sent or refused"
-								    : errno_name(errno));
+	step(name, n);
+	if (n > 0 && !(flags & MSG_TRUNC))
+		show(name, buffer, n);
 }
 
-/* Everything up to the end, capital letters (what was urgent) left out. */
-static void collect(const char *name, int fd)
+/* All that can be asked without reading. */
+static void look(const char *name, int fd)
 {
-	char all[64], plain[64];
-	size_t used = 0, kept = 0;
+	struct pollfd entry = { .fd = fd, .events = POLLIN | POLLPRI };
+	int bytes = -1;
 
-	while (used < sizeof(all)) {
-		ssize_t n = recv(fd, all + used, sizeof(all) - used, 0);
-
-		if (n <= 0) {
-			step("at the end", n);
-			break;
-		}
-		used += (size_t)n;
-	}
-	for (size_t i = 0; i < used; i++)
-		if (all[i] >= 'a' && all[i] <= 'z')
-			plain[kept++] = all[i];
-	show(name, plain, (long)kept);
+	poll(&entry, 1, 0);
+	ioctl(fd, FIONREAD, &bytes);
+	note("%s: %s, %d bytes, mark %d", name, poll_bits((unsigned short)entry.revents), bytes,
+	     sockatmark(fd));
 }
 
-static void exchange(int from, int to, bool in_line)
+static void send_urgently(int fd, const char *text)
 {
-	int on = in_line;
+	step("send urgently", send(fd, text, strlen(text), MSG_OOB | MSG_NOSIGNAL));
+	settle();
+}
 
-	step("SO_OOBINLINE", setsockopt(to, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)));
-	step("send", send(from, "abc", 3, 0));
-	send_urgently("urgently", from, "X", 1);
-	step("send", send(from, "def", 3, 0));
-	send_urgently("urgently", from, "Y", 1);
-	step("send", send(from, "ghi", 3, 0));
+static void in_line(int fd)
+{
+	int on = 1;
+
+	step("SO_OOBINLINE", setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)));
+}
+
+/* The two directions of each exchange, the reader being ours and then the writer. */
+static void both_ways(void (*exchange)(int from, int to))
+{
+	struct pair pair = open_pair();
+
+	note("we read");
+	exchange(pair.them, pair.us);
+	close_pair(pair);
+	pair = open_pair();
+	note("we write");
+	exchange(pair.us, pair.them);
+	close_pair(pair);
+}
+
+static void around(int from, int to)
+{
+	look("nothing", to);
+	send_all(from, "abc", 3);
+	send_urgently(from, "X");
+	send_all(from, "def", 3);
+	settle();
+	look("all there", to);
+	receive_and_show("peek", to, 64, MSG_PEEK);
+	receive_and_show("up to the mark", to, 64, 0);
+	look("at the mark", to);
+	receive_and_show("look at it", to, 64, MSG_OOB | MSG_PEEK);
+	receive_and_show("take it", to, 64, MSG_OOB);
+	receive_and_show("take it again", to, 64, MSG_OOB);
+	look("taken", to);
+	receive_and_show("peek over it", to, 2, MSG_PEEK);
+	receive_and_show("the rest", to, 64, 0);
+	look("the end", to);
+	receive_and_show("past it", to, 64, MSG_OOB);
+}
+
+static void case_around(void)
+{
+	both_ways(around);
+}
+
+static void left_out(int from, int to)
+{
+	send_all(from, "abc", 3);
+	send_urgently(from, "X");
+	send_all(from, "def", 3);
+	settle();
+	receive_and_show("before", to, 64, 0);
+	receive_and_show("behind", to, 64, 0);
+	receive_and_show("too late", to, 64, MSG_OOB);
+}
+
+static void case_left_out(void)
+{
+	both_ways(left_out);
+}
+
+static void alone(int from, int to)
+{
+	send_urgently(from, "X");
+	look("alone", to);
+	receive_and_show("nothing to peek", to, 64, MSG_PEEK);
+	look("still there", to);
+	receive_and_show("no bytes asked for", to, 0, 0);
+	look("still", to);
+	receive_and_show("nothing to read", to, 64, 0);
+	look("gone", to);
+	receive_and_show("it is", to, 64, MSG_OOB);
+	send_all(from, "abc", 3);
+	settle();
+	receive_and_show("the stream goes on", to, 64, 0);
+}
+
+static void case_alone(void)
+{
+	both_ways(alone);
+}
+
+static void inside(int from, int to)
+{
+	in_line(to);
+	send_all(from, "abc", 3);
+	send_urgently(from, "X");
+	send_all(from, "def", 3);
+	settle();
+	look("in line", to);
+	receive_and_show("not out of band", to, 64, MSG_OOB);
+	receive_and_show("up to the mark", to, 64, 0);
+	look("at the mark", to);
+	receive_and_show("with it", to, 64, 0);
+	look("behind it", to);
+}
+
+static void case_in_line(void)
+{
+	both_ways(inside);
+}
+
+static void several(int from, int to)
+{
+	send_urgently(from, "abcX");
+	look("the last of four", to);
+	send_urgently(from, "deY");
+	look("another", to);
+	receive_and_show("the later one", to, 64, MSG_OOB);
+	receive_and_show("the earlier one is data", to, 64, 0);
+	send_urgently(from, "Z");
+	look("a third at the mark", to);
+	receive_and_show("it", to, 64, MSG_OOB);
+	send_urgently(from, "W");
+	look("a fourth behind it", to);
+	receive_and_show("it", to, 64, MSG_OOB);
+	receive_and_show("no data", to, 64, 0);
+	send_all(from, "end", 3);
+	settle();
+	receive_and_show("the rest", to, 64, 0);
+}
+
+static void case_several(void)
+{
+	both_ways(several);
+}
+
+static void wait_for_all(int from, int to)
+{
+	char buffer[8] = { 0 };
+	ssize_t n;
+
+	send_all(from, "abc", 3);
+	send_urgently(from, "X");
+	send_all(from, "def", 3);
+	settle();
+	n = recv(to, buffer, 6, MSG_PEEK | MSG_WAITALL);
+	step("peek at six", n);
+	n = recv(to, buffer, 6, MSG_WAITALL);
+	step("six", n);
+	show("six", buffer, n);
+	n = recv(to, buffer, 3, MSG_WAITALL);
+	step("three", n);
+	show("three", buffer, n);
+}
+
+static void case_wait_all(void)
+{
+	both_ways(wait_for_all);
+}
+
+static void at_the_end(int from, int to)
+{
+	send_all(from, "abc", 3);
+	send_urgently(from, "X");
 	shutdown(from, SHUT_WR);
-	collect("arrived", to);
+	settle();
+	look("ended", to);
+	receive_and_show("data", to, 64, 0);
+	receive_and_show("urgent", to, 64, MSG_OOB);
+	receive_and_show("the end", to, 64, 0);
+	receive_and_show("after the end", to, 64, MSG_OOB);
+	look("after the end", to);
 }
 
-static void case_receive(void)
+static void case_end(void)
 {
-	for (int in_line = 0; in_line < 2; in_line++) {
-		struct pair pair = open_pair();
+	both_ways(at_the_end);
+}
 
-		exchange(pair.them, pair.us, in_line);
+static void case_arguments(void)
+{
+	struct pair pair = open_pair();
+	char byte = 0;
+	struct iovec iov[] = { { bad_pointer(), 0 }, { &byte, 1 } };
+	struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
+
+	step("none sent", send(pair.us, "", 0, MSG_OOB));
+	send_urgently(pair.them, "X");
+	step("recvmsg", recvmsg(pair.us, &message, MSG_OOB));
+	note("'%c', flags %s", byte, message.msg_flags == MSG_OOB ? "MSG_OOB" : "others");
+	send_urgently(pair.them, "Y");
+	step("bad pointer", recv(pair.us, bad_pointer(), 1, MSG_OOB));
+	receive_and_show("it is lost", pair.us, 1, MSG_OOB);
+	send_urgently(pair.them, "Z");
+	step("no bytes", recv(pair.us, &byte, 0, MSG_OOB));
+	close(pair.them);
+	settle();
+	receive_and_show("closed", pair.us, 64, 0);
+	close(pair.us);
+}
+
+static void case_select(void)
+{
+	struct pair pair = open_pair();
+	struct timeval none = { 0 };
+	fd_set readable, exceptional;
+
+	send_urgently(pair.them, "X");
+	FD_ZERO(&readable);
+	FD_SET(pair.us, &readable);
+	exceptional = readable;
+	step("select", select(pair.us + 1, &readable, NULL, &exceptional, &none));
+	note("readable %d, exceptional %d", FD_ISSET(pair.us, &readable) != 0,
+	     FD_ISSET(pair.us, &exceptional) != 0);
+	close_pair(pair);
+}
+
+static void wait_once(const char *name, int epoll)
+{
+	struct epoll_event event = { 0 };
+
+	step(name, epoll_wait(epoll, &event, 1, 50));
+	note("%s: %s", name, poll_bits(event.events));
+}
+
+static void case_epoll(void)
+{
+	static const uint32_t forms[] = { EPOLLPRI, EPOLLPRI | EPOLLET,
+					  EPOLLIN | EPOLLPRI | EPOLLET };
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct pair pair = open_pair();
+		int epoll = epoll_create1(0);
+		struct epoll_event event = { .events = forms[i] };
+
+		note("form %zu", i);
+		must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, pair.us, &event));
+		wait_once("nothing", epoll);
+		send_urgently(pair.them, "X");
+		wait_once("there", epoll);
+		wait_once("again", epoll);
+		send_all(pair.them, "abc", 3);
+		settle();
+		wait_once("data behind it", epoll);
+		receive_and_show("taken", pair.us, 1, MSG_OOB);
+		wait_once("no more", epoll);
+		send_urgently(pair.them, "Y");
+		wait_once("another", epoll);
+		close(epoll);
 		close_pair(pair);
 	}
 }
 
-static void case_send(void)
+static void send_x(int fd)
 {
-	for (int in_line = 0; in_line < 2; in_line++) {
-		struct pair pair = open_pair();
+	send(fd, "X", 1, MSG_OOB);
+}
 
-		exchange(pair.us, pair.them, in_line);
-		close_pair(pair);
-	}
+/* Waits for the byte, for its exception alone. */
+static void case_waiting(void)
+{
+	struct pair pair = open_pair();
+	pthread_t thread = later(100, send_x, pair.them);
+	struct pollfd entry = { .fd = pair.us, .events = POLLPRI };
+
+	step("poll", poll(&entry, 1, 5000));
+	note("%s", poll_bits((unsigned short)entry.revents));
+	join(thread);
+	receive_and_show("it", pair.us, 1, MSG_OOB);
+	close_pair(pair);
+}
+
+static volatile sig_atomic_t signals;
+
+static void count_signal(int number)
+{
+	(void)number;
+	signals++;
+}
+
+static void case_signal(void)
+{
+	struct pair pair = open_pair();
+	struct sigaction action = { .sa_handler = count_signal }, before;
+
+	sigaction(SIGURG, &action, &before);
+	send_urgently(pair.them, "X");
+	note("nobody's: %d signals", (int)signals);
+	step("F_SETOWN", fcntl(pair.us, F_SETOWN, getpid()));
+	send_urgently(pair.them, "Y");
+	note("ours: %d signals", (int)signals);
+	send_all(pair.them, "abc", 3);
+	settle();
+	note("data: %d signals", (int)signals);
+	step("F_SETOWN", fcntl(pair.us, F_SETOWN, 0));
+	send_urgently(pair.them, "Z");
+	note("given up: %d signals", (int)signals);
+	sigaction(SIGURG, &before, NULL);
+	signals = 0;
+	close_pair(pair);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		{ "receive", case_receive, 0 },
-		{ "send", case_send, 0 },
+		{ "around", case_around, 0 },	{ "left out", case_left_out, 0 },
+		{ "alone", case_alone, 0 },	{ "in line", case_in_line, 0 },
+		{ "several", case_several, 0 }, { "wait all", case_wait_all, 0 },
+		{ "end", case_end, 0 },		{ "arguments", case_arguments, 0 },
+		{ "select", case_select, 0 },	{ "epoll", case_epoll, 0 },
+		{ "waiting", case_waiting, 0 }, { "signal", case_signal, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

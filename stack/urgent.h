@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Urgent data, MSG_OOB: lwIP knows nothing of it. As in Linux one byte is urgent at a time, the one
+ * before the place that the urgent pointer names; it stays in the stream's place, where a reader steps
+ * over it unless SO_OOBINLINE is on. Not for the signal: preload's.
+ */
+#ifndef MELIN_URGENT_H
+#define MELIN_URGENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct stack_socket;
+struct tcp_hdr;
+struct tcp_pcb;
+
+/* Linux's tp->urg_data */
+enum urgent_state {
+	URGENT_NONE,	/* there is none, or the reader is past it */
+	URGENT_AWAITED, /* the pointer has come, the byte has not */
+	URGENT_THERE,	/* it can be read */
+	URGENT_READ,	/* with MSG_OOB; its place in the stream is still to come */
+};
+
+struct urgent {
+	enum urgent_state state;
+	uint64_t place; /* of the byte in the stream, in stack_socket.bytes_received's numbers */
+	bool sending;	/* the program has sent some, up to the sequence number end */
+	uint32_t end;
+	bool announced; /* a pointer has come that preload does not know of yet */
+};
+
+/* ---- the peer's ---- */
+
+/* A segment with the URG bit has come. Its data is not in the queue yet. */
+void urgent_pointer(struct stack_socket *socket, const struct tcp_pcb *pcb,
+		    const struct tcp_hdr *header);
+/* Data has come into the queue, or was taken from it. */
+void urgent_moved(struct stack_socket *socket);
+/* Bytes that are unread before the urgent one; SIZE_MAX: none is before the reader. */
+size_t urgent_distance(const struct stack_socket *socket);
+/* Whether the next unread byte is urgent and must be stepped over. */
+bool urgent_is_next(const struct stack_socket *socket);
+/* recv(2) with MSG_OOB: as Linux's tcp_recv_urg(). Never waits. */
+ssize_t urgent_receive(struct stack_socket *socket, const struct iovec *iov, size_t count,
+		       int flags);
+
+/* ---- ours ---- */
+
+/* All that has been written up to now is urgent. */
+void urgent_send(struct stack_socket *socket);
+/* The peer does not have all of it yet: Linux's tcp_urg_mode(). */
+bool urgent_is_sending(const struct stack_socket *socket, const struct tcp_pcb *pcb);
+/* A segment that is about to leave gets the pointer, or loses it again. */
+void urgent_stamp(const struct stack_socket *socket, const struct tcp_pcb *pcb,
+		  struct tcp_hdr *header, uint32_t sequence);
+
+#endif
