@@ -139,8 +139,7 @@ static int get_flags(struct socket *socket, int descriptor)
 {
 	int flags = libc()->fcntl(descriptor, F_GETFL, 0L);
 
-	if (flags < 0 ||
-	    (atomic_load(&socket->state) == SOCKET_PENDING && !socket_has_kernel_half(socket)))
+	if (flags < 0)
 		return flags;
 	return (flags & ~O_NONBLOCK) | (atomic_load(&socket->nonblocking) ? O_NONBLOCK : 0);
 }

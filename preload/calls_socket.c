@@ -51,8 +51,8 @@ static int accept_flags(struct socket *socket, int descriptor, struct sockaddr *
 {
 	int result;
 
-	if (atomic_load(&socket->state) == SOCKET_PENDING)
-		flow_first_use_all();
+	if (flow_is_unused(socket))
+		flow_first_use(socket);
 	if (atomic_load(&socket->state) == SOCKET_KERNEL)
 		result = libc()->accept4(descriptor, peer, length, flags);
 	else

@@ -12,6 +12,7 @@
 #include <sys/random.h>
 
 #include "epoll_item.h"
+#include "flow.h"
 #include "memory.h"
 #include "socket.h"
 #include "signals.h"
@@ -267,10 +268,10 @@ static int add(struct epoll *epoll, struct object *target, int descriptor,
 	}
 	list_add(item->form == ITEM_MIXED ? &epoll->mixed : &epoll->items, item);
 	watch_attach(source_of(target), &item->watch);
+	if (target->kind == OBJECT_SOCKET && flow_is_unused((struct socket *)target))
+		note_pending(item);
 	if (item->form == ITEM_KERNEL) {
 		atomic_store(&epoll->kernel_items, true);
-		if (is_pending(target))
-			note_pending(item);
 	} else {
 		served_more(epoll);
 		look_at(item);
@@ -399,9 +400,29 @@ void epoll_left_to_kernel(struct socket *socket)
 	each_item(&socket->source, discard);
 }
 
-void epoll_listener_pending(struct socket *socket)
+void epoll_listener_unused(struct socket *socket)
 {
 	each_item(&socket->source, note_pending);
+}
+
+static void use_listeners(struct epoll_item *item)
+{
+	for (; item; item = item->next) {
+		if (!item->pending)
+			continue;
+		atomic_store(&((struct socket *)item->target)->shared, false);
+		if (!is_pending(item->target))
+			unnote_pending(item); /* else its start does that */
+	}
+}
+
+void epoll_use_listeners(struct epoll *epoll)
+{
+	guarded_lock(&wait_lock);
+	use_listeners(epoll->items);
+	use_listeners(epoll->mixed);
+	guarded_unlock(&wait_lock);
+	flow_first_use_all();
 }
 
 static void forget_item(struct epoll_item *item)

@@ -74,7 +74,10 @@ bool epoll_readable(struct epoll *epoll);
 /* A socket's flow was decided: items that were the kernel's change over, or stay there. */
 void epoll_taken_by_stack(struct socket *socket);
 void epoll_left_to_kernel(struct socket *socket);
-void epoll_listener_pending(struct socket *socket);
+/* A listener that this process has not used yet, or not since a fork: epoll_wait() will. */
+void epoll_listener_unused(struct socket *socket);
+/* The program waits for the listeners in it. */
+void epoll_use_listeners(struct epoll *epoll);
 
 /* Takes all items off a source that has no descriptor any more. */
 void epoll_forget(struct source *source);

@@ -25,7 +25,7 @@ struct epoll_item {
 	bool queued;	   /* on the ready list */
 	bool disabled;	   /* EPOLLONESHOT has fired */
 	bool kernel_ready; /* MIXED: the kernel half has reported since the last look */
-	bool pending;	   /* KERNEL: a listener before its first use */
+	bool pending;	   /* a listener before its first use here */
 	struct epoll_item *next_ready;
 	struct epoll_item *next, **link; /* epoll->items or epoll->mixed */
 };

@@ -307,7 +307,7 @@ int epoll_wait_on(struct epoll *epoll, int descriptor, struct epoll_event *event
 		int result;
 
 		if (atomic_load(&epoll->pending))
-			flow_first_use_all();
+			epoll_use_listeners(epoll);
 		if (atomic_load(&epoll->served))
 			return wait_mixed(epoll, descriptor, events, max, deadline, mask);
 		result = wait_counted(epoll, descriptor, events, max, deadline, mask);

@@ -122,7 +122,7 @@ static int read_v6only(int descriptor, int domain)
 
 static int create_handle(struct socket *socket, int descriptor, const struct instance *instance)
 {
-	int result, flags;
+	int result;
 
 	socket->v6only = read_v6only(descriptor, socket->domain);
 	result = instance->operations->socket_create(instance->stack, socket->domain,
@@ -130,10 +130,16 @@ static int create_handle(struct socket *socket, int descriptor, const struct ins
 	if (result < 0)
 		return result;
 	socket->instance = instance;
-	flags = libc()->fcntl(descriptor, F_GETFL, 0L);
-	atomic_store(&socket->nonblocking, flags >= 0 && (flags & O_NONBLOCK));
 	options_adopt(socket, descriptor);
 	return 0;
+}
+
+/* From now on melin does the blocking. */
+static void adopt_blocking(struct socket *socket, int descriptor)
+{
+	int flags = libc()->fcntl(descriptor, F_GETFL, 0L);
+
+	atomic_store(&socket->nonblocking, flags >= 0 && (flags & O_NONBLOCK));
 }
 
 static void drop_handle(struct socket *socket)
@@ -161,12 +167,21 @@ static const struct sockaddr *bound_name(int descriptor, struct sockaddr_storage
 
 /* Why the stack cannot carry the flow (a negative errno value), or 0. */
 static int servable(const struct instance *instance, const struct sockaddr *remote,
-		    const struct sockaddr *local, const struct ip_address *local_address)
+		    const struct ip_address *address, const struct sockaddr *local,
+		    const struct ip_address *local_address)
 {
+	struct socket *listener = NULL;
+	int result;
+
 	if (local && !address_is_any(local_address) && !is_own(local_address) &&
 	    !address_is_loopback(local_address))
 		return -EADDRNOTAVAIL;
-	return instance->operations->route(instance->stack, remote);
+	result = instance->operations->route(instance->stack, remote, (void **)&listener);
+	/* Over the kernel whoever accepts gets it. The memory of an object always stays one. */
+	if (result == 0 && listener && address_is_loopback(address) &&
+	    atomic_load(&listener->shared))
+		return -ECONNREFUSED;
+	return result;
 }
 
 /* EINPROGRESS is a success for a non-blocking socket; a blocking one waits for the outcome. */
@@ -196,6 +211,7 @@ static int connect_through_stack(struct socket *socket, int descriptor,
 		undo(socket);
 		return result;
 	}
+	adopt_blocking(socket, descriptor);
 	result = instance->operations->connect(socket->handle, local, remote);
 	if (result < 0 && result != -EINPROGRESS) {
 		drop_handle(socket);
@@ -237,7 +253,7 @@ static bool connect_selected(struct socket *socket, int descriptor, const struct
 		why = FLOW_LEFT_ROUTE;
 		flow_start_listeners(); /* the other end may be one of them */
 		local = bound_name(descriptor, &name, &local_address);
-		reason = servable(instance, remote, local, &local_address);
+		reason = servable(instance, remote, address, local, &local_address);
 		if (reason == 0) {
 			*result =
 				connect_through_stack(socket, descriptor, instance, local, remote);
@@ -398,10 +414,8 @@ static void make_twin_nonblocking(struct socket *socket)
 {
 	int flags = libc()->fcntl(socket->descriptor, F_GETFL, 0L);
 
-	if (flags < 0)
-		return;
-	atomic_store(&socket->nonblocking, (flags & O_NONBLOCK) != 0);
-	libc()->fcntl(socket->descriptor, F_SETFL, (long)(flags | O_NONBLOCK));
+	if (flags >= 0)
+		libc()->fcntl(socket->descriptor, F_SETFL, (long)(flags | O_NONBLOCK));
 }
 
 static void make_twin_blocking(struct socket *socket)
@@ -449,22 +463,31 @@ static void give_up_listener(struct socket *socket, enum flow_count why)
 		epoll_taken_by_stack(socket); /* its items report the error */
 		return;
 	}
+	if (socket->dual && atomic_load(&socket->forked)) {
+		/* The process that has the stack makes the twin, which is its too, non-blocking. */
+		make_twin_nonblocking(socket);
+		atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
+		epoll_taken_by_stack(socket);
+		return;
+	}
 	atomic_store(&socket->state, SOCKET_KERNEL);
 	epoll_left_to_kernel(socket);
 }
 
-/* The first of the pending listeners, off the list and with a reference; or NULL. */
+/* The first of the pending listeners not shared, off the list and with a reference; or NULL. */
 static struct socket *take_pending(void)
 {
-	struct socket *socket;
+	struct socket **link = &pending, *socket;
 
 	guarded_lock(&pending_lock);
-	socket = pending;
+	while (*link && atomic_load(&(*link)->shared))
+		link = &(*link)->next_pending;
+	socket = *link;
 	atomic_store(&flow_unused_listeners, false);
 	if (socket) {
 		/* Alive: a closing thread takes it off the list before it lets go. */
 		atomic_fetch_add(&socket->object.references, 1);
-		pending = socket->next_pending;
+		*link = socket->next_pending;
 	}
 	guarded_unlock(&pending_lock);
 	return socket;
@@ -542,6 +565,8 @@ static void keep_pending(void)
 
 	guarded_lock(&pending_lock);
 	for (struct socket *socket = pending; socket; socket = socket->next_pending) {
+		if (atomic_load(&socket->shared))
+			continue; /* not used here */
 		any = true;
 		if (atomic_load(&socket->awaits))
 			continue;
@@ -573,8 +598,25 @@ void flow_first_use_all(void)
 	}
 }
 
+bool flow_is_unused(const struct socket *socket)
+{
+	return atomic_load_explicit(&socket->shared, memory_order_relaxed) ||
+	       (atomic_load(&socket->state) == SOCKET_PENDING && !socket->failed);
+}
+
+void flow_first_use(struct socket *socket)
+{
+	atomic_store(&socket->shared, false);
+	if (atomic_load(&socket->state) == SOCKET_PENDING && !socket->failed)
+		flow_first_use_all();
+}
+
 void flow_start_pending(void)
 {
+	guarded_lock(&pending_lock);
+	for (struct socket *socket = pending; socket; socket = socket->next_pending)
+		atomic_store(&socket->shared, false);
+	guarded_unlock(&pending_lock);
 	/* A server that is told to start anew (nginx -s reload) begins before its old self ends. */
 	for (int i = 0; any_pending() && i < AWAIT_RIGHTS_MAX; i++) {
 		flow_first_use_all();
@@ -638,6 +680,7 @@ static int listen_selected(struct socket *socket, int descriptor, int backlog)
 	}
 	socket->backlog = backlog;
 	socket->descriptor = descriptor;
+	adopt_blocking(socket, descriptor);
 	if (instance_running()) {
 		result = start_listener(socket, instance_running());
 		if (result < 0)
@@ -646,7 +689,7 @@ static int listen_selected(struct socket *socket, int descriptor, int backlog)
 	}
 	add_pending(socket);
 	atomic_store_explicit(&socket->state, SOCKET_PENDING, memory_order_release);
-	epoll_listener_pending(socket);
+	epoll_listener_unused(socket);
 	return 0;
 }
 
@@ -695,10 +738,32 @@ bool flow_listen(int descriptor, int backlog, int *result)
 	return done;
 }
 
+/* Nobody can tell which of the two processes will serve: the next use does. */
+static void share_listeners(void)
+{
+	int highest = descriptor_highest();
+
+	for (int descriptor = 0; descriptor <= highest; descriptor++) {
+		struct socket *socket = socket_get_any(descriptor);
+		enum socket_state state;
+
+		if (!socket)
+			continue;
+		state = atomic_load(&socket->state);
+		if (socket->dual && (state == SOCKET_PENDING || state == SOCKET_LISTENER)) {
+			atomic_store(&socket->forked, true);
+			atomic_store(&socket->shared, true);
+			epoll_listener_unused(socket);
+		}
+		socket_put(socket);
+	}
+}
+
 /* The child starts its own stack at its own first use: what was pending stays pending. */
 void flow_before_fork(void)
 {
 	guarded_lock(&listeners_lock);
+	share_listeners();
 	guarded_lock(&pending_lock);
 	/* A server that forks means one of its children to serve: that one's first use counts. */
 	atomic_store(&flow_unused_listeners, false);

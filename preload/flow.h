@@ -22,9 +22,14 @@ bool flow_bind(int descriptor, const struct sockaddr *local, socklen_t length, i
 
 /*
  * A selected listener starts its stack when it is first waited on or accepted from, and not in
- * listen(): servers listen in one process and fork the one that serves.
+ * listen(): servers listen in one process and fork the one that serves. The first use of one starts
+ * all but those that are shared with another process and were not used here since.
  */
 void flow_first_use_all(void);
+/* Whether flow_first_use() has something to do. */
+bool flow_is_unused(const struct socket *socket);
+/* The program waits on this one or accepts from it. */
+void flow_first_use(struct socket *socket);
 /*
  * The program is about to block on something else while its listeners have not been used, and it
  * has not forked since listen(): nobody else will use them, and peers may be coming.
@@ -37,11 +42,11 @@ static inline void flow_before_blocking(void)
 }
 /* The same now, before the process loses its right to start one. */
 void flow_start_pending(void);
-/* The instance has started: all listeners of this process that were waiting start too. */
+/* The instance has started: the listeners of this process that were waiting start too. */
 void flow_start_listeners(void);
 void flow_forget_pending(struct socket *socket);
 
-/* Around fork(): the list of pending listeners is whole. */
+/* Around fork(): the list of pending listeners is whole, and all listeners are shared. */
 void flow_before_fork(void);
 void flow_after_fork(void);
 void flow_forked(void); /* in the child, after the former */

@@ -139,7 +139,7 @@ static struct object *stack_half(int descriptor, bool *mixed)
 		struct epoll *epoll = (struct epoll *)object;
 
 		if (atomic_load(&epoll->pending))
-			flow_first_use_all();
+			epoll_use_listeners(epoll);
 		*mixed = true;
 		if (atomic_load(&epoll->served))
 			return object;
@@ -148,8 +148,8 @@ static struct object *stack_half(int descriptor, bool *mixed)
 	}
 	object_put(object);
 	socket = socket_get(descriptor);
-	if (socket && atomic_load(&socket->state) == SOCKET_PENDING && !socket->failed) {
-		flow_first_use_all();
+	if (socket && flow_is_unused(socket)) {
+		flow_first_use(socket);
 		socket_put(socket);
 		socket = socket_get(descriptor);
 	}

@@ -36,8 +36,14 @@ struct socket {
 	struct stack_socket *handle;
 	int domain;
 	bool v6only;
-	bool dual;	/* a listener whose twin listens in the kernel too */
-	int backlog;	/* PENDING: for the start */
+	bool dual;   /* a listener whose twin listens in the kernel too */
+	int backlog; /* PENDING: for the start */
+	/*
+	 * A dual listener that a fork has given to two processes, until this one uses it: the other
+	 * one may be meant to. forked is for good.
+	 */
+	_Atomic bool shared;
+	_Atomic bool forked;
 	int descriptor; /* PENDING, LISTENER: a descriptor of the twin, updated on close and dup */
 	uint64_t options_set; /* one bit a row of the table in options.c */
 	bool kernel_only;     /* UNDECIDED: has an option that no stack can serve */

@@ -21,6 +21,7 @@
 #include "stack/index.h"
 #include "stack/instance.h"
 #include "stack/lwip-hooks.h"
+#include "stack/socket.h"
 
 #define DOUBT_GAP_NS (100ull * 1000000)
 
@@ -419,8 +420,10 @@ void network_to_sockaddr(int domain, const ip_addr_t *address, u16_t port,
 	memcpy(name, &in6, sizeof(in6));
 }
 
-int network_route(struct stack *stack, const struct sockaddr *remote)
+int network_route(struct stack *stack, const struct sockaddr *remote, void **listener)
 {
+	const struct tcp_pcb_listen *listening;
+	const struct stack_socket *socket;
 	ip_addr_t address, source;
 	u16_t port;
 	int status = network_from_sockaddr(remote, &address, &port);
@@ -430,8 +433,12 @@ int network_route(struct stack *stack, const struct sockaddr *remote)
 	if (status)
 		return status;
 	if (network_is_local(stack, &address)) {
-		if (!melin_index_find_listener(&address, port, &address, 0))
+		listening = melin_index_find_listener(&address, port, &address, 0);
+		socket = listening ? listening->ext_args[EXTRA_SOCKET].data : NULL;
+		if (!listening)
 			status = -ECONNREFUSED;
+		if (socket && listener)
+			*listener = socket->user;
 	} else {
 		status = network_source(stack, &address, &source);
 	}

@@ -35,7 +35,7 @@ bool network_is_resolved(struct stack *stack, const ip_addr_t *remote);
 void network_doubt(struct stack *stack, const ip_addr_t *local, const ip_addr_t *remote);
 
 /* stack_operations.route */
-int network_route(struct stack *stack, const struct sockaddr *remote);
+int network_route(struct stack *stack, const struct sockaddr *remote, void **listener);
 
 /*
  * Between Linux's socket addresses and lwIP's. IPv4-mapped IPv6 addresses become IPv4; an address of

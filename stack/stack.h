@@ -27,7 +27,7 @@
 #include "address.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
-#define STACK_ABI 5
+#define STACK_ABI 6
 
 #define STACK_ADDRESSES_MAX 8 /* MELIN_ADDR entries; more is the user's mistake */
 
@@ -159,9 +159,9 @@ struct stack_operations {
 	 * Whether the instance could carry a connection to remote: 0; -EAFNOSUPPORT without an
 	 * address of its family; -ENETUNREACH when it is neither on-link nor behind a gateway;
 	 * for loopback addresses and the stack's own: 0 if a listener of this instance would take
-	 * it, else -ECONNREFUSED.
+	 * it, whose user goes to *listener unless that is NULL, else -ECONNREFUSED.
 	 */
-	int (*route)(struct stack *stack, const struct sockaddr *remote);
+	int (*route)(struct stack *stack, const struct sockaddr *remote, void **listener);
 
 	/*
 	 * Whether connections that are alive or in TIME_WAIT hold local's port (on its address, or

@@ -83,6 +83,114 @@ static void case_listener_for_the_child(void)
 	close(listener);
 }
 
+static int ask_for_ping(const struct address *address)
+{
+	int fd = open_socket(0);
+	char byte = '-';
+
+	if (connect(fd, (const struct sockaddr *)&address->storage, address->length) < 0)
+		return 1;
+	if (recv(fd, &byte, 1, 0) != 1 || byte != 'x')
+		return 2;
+	close(fd);
+	return 0;
+}
+
+static int give_ping(int listener)
+{
+	int fd = accept(listener, NULL, NULL);
+
+	if (fd < 0)
+		return errno;
+	if (send(fd, "x", 1, MSG_NOSIGNAL) != 1)
+		return 2;
+	close(fd);
+	return 0;
+}
+
+static int poll_and_give_ping(int listener)
+{
+	struct pollfd entry = { .fd = listener, .events = POLLIN };
+
+	poll(&entry, 1, -1);
+	return give_ping(listener);
+}
+
+/*
+ * One process listens, the other connects, and only one of them accepts: whichever it is. In another
+ * network than our own process's a stack's address is out of the kernel's reach.
+ */
+static void between_parent_and_child(bool child_serves, int (*serve)(int listener))
+{
+	int listener = listener_unused();
+	struct address address = name_of(listener);
+	pid_t child = fork();
+
+	must("fork", child);
+	if (child == 0)
+		_exit(child_serves ? serve(listener) : ask_for_ping(&address));
+	step("parent", child_serves ? ask_for_ping(&address) : serve(listener));
+	reap(child);
+	close(listener);
+}
+
+static void with_unused_stack(void (*action)(void))
+{
+	pid_t child = fork();
+
+	must("fork", child);
+	if (child == 0) {
+		action();
+		_exit(0);
+	}
+	reap(child);
+}
+
+static void child_connects(void)
+{
+	between_parent_and_child(false, give_ping);
+	between_parent_and_child(false, poll_and_give_ping);
+}
+
+static void child_serves(void)
+{
+	between_parent_and_child(true, give_ping);
+	between_parent_and_child(true, poll_and_give_ping);
+}
+
+/* The parent has the listener's stack already when it forks, or when its child connects. */
+static void child_serves_later(void)
+{
+	int listener = listener_unused();
+	struct address address = name_of(listener);
+	pid_t child;
+
+	first_use(listener);
+	child = fork();
+	must("fork", child);
+	if (child == 0)
+		_exit(give_ping(listener));
+	step("parent", ask_for_ping(&address));
+	reap(child);
+	child = fork();
+	must("fork", child);
+	if (child == 0)
+		_exit(ask_for_ping(&address));
+	step("parent", poll_and_give_ping(listener));
+	reap(child);
+	close(listener);
+}
+
+/* Before the process has used a flow, as the one above. */
+static void case_listener_for_both(void)
+{
+	if (!in_process())
+		return;
+	with_unused_stack(child_connects);
+	with_unused_stack(child_serves);
+	with_unused_stack(child_serves_later);
+}
+
 /* And now the parent: from here on the stack is its own, and no child can have it. */
 static void case_listener_for_the_parent(void)
 {
@@ -428,6 +536,7 @@ int main(int argc, char **argv)
 		{ "socket by the parent", case_socket_by_the_parent, 0 },
 		{ "daemon", case_daemon, 0 },
 		{ "daemon after listen", case_daemon_after_listen, 0 },
+		{ "listener for both", case_listener_for_both, 0 },
 		{ "listener for the parent", case_listener_for_the_parent, 0 },
 		{ "children that exec", case_children_that_exec, 0 },
 		{ "parent lives on", case_parent_lives_on, 0 },

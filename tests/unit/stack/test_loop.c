@@ -82,7 +82,8 @@ static void test_refused(void)
 	char byte;
 
 	create(&client, AF_INET);
-	tap_ok(ops->route(stack, address4("127.0.0.1", 81)) == -ECONNREFUSED, "route: no listener");
+	tap_ok(ops->route(stack, address4("127.0.0.1", 81), NULL) == -ECONNREFUSED,
+	       "route: no listener");
 	tap_ok(ops->connect(client.handle, NULL, address4("127.0.0.1", 81)) == -EINPROGRESS,
 	       "connect to nobody");
 	tap_ok(ready(&client) == (IN | OUT | EPOLLRDHUP | EPOLLHUP | EPOLLERR), "RST: all bits");
