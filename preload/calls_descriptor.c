@@ -123,11 +123,11 @@ INTERPOSED int dup3(int descriptor, int target, int flags)
 
 /*
  * O_NONBLOCK of a stack socket is kept in the object as well, since every call asks for it; a
- * dual listener's twin has it always, whatever the program set.
+ * dual listener's twin has it always, whatever the program set, unless another process has it too.
  */
 static int set_flags(struct socket *socket, int descriptor, long flags)
 {
-	bool forced = socket_has_kernel_half(socket);
+	bool forced = socket_has_kernel_half(socket) && !atomic_load(&socket->passed);
 	int result = libc()->fcntl(descriptor, F_SETFL, forced ? flags | O_NONBLOCK : flags);
 
 	if (result >= 0)

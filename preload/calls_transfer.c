@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "config.h"
 #include "flow.h"
 #include "memory.h"
 #include "result.h"
@@ -275,13 +276,37 @@ static ssize_t send_message(struct socket *socket, const struct msghdr *message,
 	return result;
 }
 
+/* unix(7): descriptors that travel along. */
+static void note_passed(const struct msghdr *message)
+{
+	struct msghdr copy;
+	struct cmsghdr *header;
+
+	if (!config_active() || !memory_readable(message, sizeof(*message)) ||
+	    message->msg_controllen < sizeof(*header) ||
+	    !memory_readable(message->msg_control, message->msg_controllen))
+		return;
+	copy = *message;
+	for (header = CMSG_FIRSTHDR(&copy); header; header = CMSG_NXTHDR(&copy, header)) {
+		const int *descriptors = (const int *)CMSG_DATA(header);
+
+		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
+		    header->cmsg_len < CMSG_LEN(0))
+			continue;
+		for (size_t i = 0; i < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++)
+			flow_passed(descriptors[i]);
+	}
+}
+
 INTERPOSED ssize_t sendmsg(int descriptor, const struct msghdr *message, int flags)
 {
 	struct socket *socket = socket_get(descriptor);
 	ssize_t result;
 
-	if (!socket)
+	if (!socket) {
+		note_passed(message);
 		return libc()->sendmsg(descriptor, message, flags);
+	}
 	result = send_message(socket, message, flags);
 	socket_put(socket);
 	return as_libc(result);
@@ -293,8 +318,12 @@ INTERPOSED int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned count
 	ssize_t result = 0;
 	unsigned done;
 
-	if (!socket)
+	if (!socket) {
+		for (unsigned i = 0; i < count && memory_readable(&messages[i], sizeof(*messages));
+		     i++)
+			note_passed(&messages[i].msg_hdr);
 		return libc()->sendmmsg(descriptor, messages, count, flags);
+	}
 	for (done = 0; done < count; done++) {
 		result = send_message(socket, &messages[done].msg_hdr, flags);
 		if (result < 0)

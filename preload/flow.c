@@ -61,6 +61,8 @@ static struct socket *claim(int descriptor, enum socket_state *state)
 		if (!socket)
 			return NULL;
 		options_assume(socket);
+		atomic_store(&socket->passed, true);
+		atomic_store(&socket->forked, true);
 		descriptor_install(descriptor, &socket->object);
 	}
 	*state = SOCKET_UNDECIDED;
@@ -179,7 +181,7 @@ static int servable(const struct instance *instance, const struct sockaddr *remo
 	result = instance->operations->route(instance->stack, remote, (void **)&listener);
 	/* Over the kernel whoever accepts gets it. The memory of an object always stays one. */
 	if (result == 0 && listener && address_is_loopback(address) &&
-	    atomic_load(&listener->shared))
+	    (atomic_load(&listener->shared) || atomic_load(&listener->passed)))
 		return -ECONNREFUSED;
 	return result;
 }
@@ -409,12 +411,15 @@ void flow_forget_pending(struct socket *socket)
 	guarded_unlock(&pending_lock);
 }
 
-/* The kernel half is asked without blocking from now on; melin does the blocking for both. */
+/*
+ * The kernel half is asked without blocking from now on; melin does the blocking for both. Not so if
+ * another program has it too, which may know nothing of that.
+ */
 static void make_twin_nonblocking(struct socket *socket)
 {
 	int flags = libc()->fcntl(socket->descriptor, F_GETFL, 0L);
 
-	if (flags >= 0)
+	if (flags >= 0 && !atomic_load(&socket->passed))
 		libc()->fcntl(socket->descriptor, F_SETFL, (long)(flags | O_NONBLOCK));
 }
 
@@ -736,6 +741,19 @@ bool flow_listen(int descriptor, int backlog, int *result)
 	}
 	socket_put(socket);
 	return done;
+}
+
+void flow_passed(int descriptor)
+{
+	struct socket *socket = socket_get_any(descriptor);
+
+	if (!socket)
+		return;
+	atomic_store(&socket->forked, true);
+	if (!atomic_exchange(&socket->passed, true) && socket_has_kernel_half(socket) &&
+	    !atomic_load(&socket->nonblocking))
+		make_twin_blocking(socket);
+	socket_put(socket);
 }
 
 /* Nobody can tell which of the two processes will serve: the next use does. */

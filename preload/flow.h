@@ -46,6 +46,9 @@ void flow_start_pending(void);
 void flow_start_listeners(void);
 void flow_forget_pending(struct socket *socket);
 
+/* A descriptor goes to another process through a Unix socket. */
+void flow_passed(int descriptor);
+
 /* Around fork(): the list of pending listeners is whole, and all listeners are shared. */
 void flow_before_fork(void);
 void flow_after_fork(void);

@@ -170,9 +170,13 @@ static int accept_from_stack(struct socket *listener, const struct instance *ins
 static int accept_from_kernel(struct socket *listener, int descriptor, struct sockaddr *peer,
 			      socklen_t *length, int flags)
 {
+	struct pollfd twin = { .fd = descriptor, .events = POLLIN };
 	int result;
 
 	if (!listener->dual)
+		return -EAGAIN;
+	/* Such a twin may block: see make_twin_nonblocking(). */
+	if (atomic_load(&listener->passed) && libc()->poll(&twin, 1, 0) <= 0)
 		return -EAGAIN;
 	result = libc()->accept4(descriptor, peer, length, flags);
 	return result < 0 ? -errno : result;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -108,6 +109,13 @@ static int give_ping(int listener)
 	return 0;
 }
 
+static void poll_once(int listener)
+{
+	struct pollfd entry = { .fd = listener, .events = POLLIN };
+
+	poll(&entry, 1, 0);
+}
+
 static int poll_and_give_ping(int listener)
 {
 	struct pollfd entry = { .fd = listener, .events = POLLIN };
@@ -165,7 +173,7 @@ static void child_serves_later(void)
 	struct address address = name_of(listener);
 	pid_t child;
 
-	first_use(listener);
+	poll_once(listener);
 	child = fork();
 	must("fork", child);
 	if (child == 0)
@@ -181,6 +189,70 @@ static void child_serves_later(void)
 	close(listener);
 }
 
+union control {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+static void pass(int channel, int fd)
+{
+	union control control = { 0 };
+	char byte = 'd';
+	struct iovec iov = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	must("sendmsg", sendmsg(channel, &message, 0));
+}
+
+static int take_passed(int channel)
+{
+	union control control = { 0 };
+	char byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+	int fd = -1;
+
+	must("recvmsg", recvmsg(channel, &message, 0));
+	memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+	return fd;
+}
+
+/* The listener is used in both processes, and connected to from one. Who accepts stops the other. */
+static void passed_listener(void)
+{
+	int channel[2], listener, fd;
+	struct address address;
+	pid_t child;
+
+	must("socketpair", socketpair(AF_UNIX, SOCK_STREAM, 0, channel));
+	child = fork();
+	must("fork", child);
+	if (child == 0) {
+		fd = take_passed(channel[1]);
+		poll_once(fd);
+		_exit(give_ping(fd));
+	}
+	listener = listener_unused();
+	poll_once(listener);
+	address = name_of(listener);
+	pass(channel[0], listener);
+	step("connect", ask_for_ping(&address));
+	reap(child);
+	close(listener);
+	close(channel[0]);
+	close(channel[1]);
+}
+
 /* Before the process has used a flow, as the one above. */
 static void case_listener_for_both(void)
 {
@@ -189,6 +261,7 @@ static void case_listener_for_both(void)
 	with_unused_stack(child_connects);
 	with_unused_stack(child_serves);
 	with_unused_stack(child_serves_later);
+	with_unused_stack(passed_listener);
 }
 
 /* And now the parent: from here on the stack is its own, and no child can have it. */
