@@ -19,6 +19,7 @@ END_TO_END_TESTS = \
 	tests/netcat.bats \
 	tests/tls.bats \
 	tests/python.bats \
+	tests/suites.bats \
 	tests/memcached.bats \
 	tests/proxies.bats \
 	tests/web.bats \
@@ -44,6 +45,7 @@ test_programs = \
 	tests/programs/inherited.py \
 	tests/programs/loop.py \
 	tests/programs/memcached_clients.py \
+	tests/programs/python_tests.py \
 	tests/programs/say_server.py \
 	tests/programs/who.py \
 	tests/programs/xdp_hold.py
