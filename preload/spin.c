@@ -44,3 +44,9 @@ void spin_learn(uint64_t nanoseconds)
 	else
 		short_share = before - (before + WEIGHT - 1) / WEIGHT;
 }
+
+void spin_timed_out(uint64_t nanoseconds)
+{
+	if (nanoseconds > longest())
+		spin_learn(nanoseconds);
+}

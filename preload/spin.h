@@ -14,4 +14,7 @@ uint64_t spin_budget(void);
 /* It has ended with what it waited for, after so many nanoseconds, in whatever way it waited. */
 void spin_learn(uint64_t nanoseconds);
 
+/* It has ended without, at its time-out: if that was short, nothing is learnt. */
+void spin_timed_out(uint64_t nanoseconds);
+
 #endif

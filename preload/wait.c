@@ -405,8 +405,11 @@ static int wait_unmasked(struct wait *wait)
 			return -EINTR;
 		if (wait->deadline == 0)
 			return 0;
-		if (wait->now >= wait->deadline)
+		if (wait->now >= wait->deadline) {
+			if (began)
+				spin_timed_out(wait->now - began);
 			return 0;
+		}
 		if (!began) {
 			began = wait->now;
 			budget = spin_budget();

@@ -36,6 +36,15 @@ static bool hundred(void)
 	for (int i = 0; i < 1000; i++)
 		spin_learn(CLOCK_NEVER);
 	taken_up = waits_until(100000, 100000);
+	/* Time-outs count only if polling was in vain. */
+	for (int i = 0; i < 1000; i++)
+		spin_timed_out(1000);
+	if (spin_budget() != 100000)
+		return false;
+	for (int i = 0; i < 100; i++)
+		spin_timed_out(1000000);
+	if (spin_budget() != 0)
+		return false;
 	return given_up > 2 && given_up < 10 && taken_up > 2 && taken_up < 10;
 }
 
