@@ -211,10 +211,9 @@ static int wait_mixed(struct epoll *epoll, int descriptor, struct epoll_event *e
 	};
 	int result;
 
-	if (atomic_load(&epoll->kernel_items) || epoll->mixed) {
-		this.wait.kernel = &this.kernel;
-		this.wait.kernel_count = 1;
-	}
+	/* Also if nothing of the kernel's is in it: another thread may add some meanwhile. */
+	this.wait.kernel = &this.kernel;
+	this.wait.kernel_count = 1;
 	result = wait_for(&this.wait);
 	if (this.count)
 		return this.count;
