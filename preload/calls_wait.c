@@ -32,7 +32,8 @@ INTERPOSED int poll(struct pollfd *set, nfds_t count, int timeout)
 
 	if (timeout)
 		flow_before_blocking();
-	if (config_active() && poll_mixed(set, count, clock_deadline_ms(timeout), NULL, &result))
+	if (config_active() && poll_concerns(set, count) &&
+	    poll_mixed(set, count, clock_deadline_ms(timeout), NULL, &result))
 		return (int)as_libc(result);
 	return libc()->poll(set, count, timeout);
 }
@@ -51,7 +52,7 @@ INTERPOSED int ppoll(struct pollfd *set, nfds_t count, const struct timespec *ti
 
 	if (may_block(timeout))
 		flow_before_blocking();
-	if (config_active() && valid(timeout) &&
+	if (config_active() && valid(timeout) && poll_concerns(set, count) &&
 	    poll_mixed(set, count, clock_deadline_timespec(timeout), mask, &result))
 		return (int)as_libc(result);
 	return libc()->ppoll(set, count, timeout, mask);

@@ -159,14 +159,6 @@ static struct object *stack_half(int descriptor, bool *mixed)
 	return &socket->object;
 }
 
-static bool any_known(const struct pollfd *set, nfds_t count)
-{
-	for (nfds_t i = 0; i < count; i++)
-		if (descriptor_known(set[i].fd))
-			return true;
-	return false;
-}
-
 static void fill(struct poll_waiting *this)
 {
 	for (nfds_t i = 0; i < this->count; i++) {
@@ -215,10 +207,22 @@ static int wait_on_set(struct poll_waiting *this)
 	return this->ready_count;
 }
 
-/* Sets up to this size are kept on the caller's stack. */
-#define FEW 16
 /* Sets up to this size are below any limit of open descriptors that is in use. */
 #define MANY 256
+
+bool poll_concerns(struct pollfd *set, nfds_t count)
+{
+	if ((count > MANY && count > (nfds_t)sysconf(_SC_OPEN_MAX)) ||
+	    !memory_writable(set, count * sizeof(*set)))
+		return false;
+	for (nfds_t i = 0; i < count; i++)
+		if (descriptor_known(set[i].fd))
+			return true;
+	return false;
+}
+
+/* Sets up to this size are kept on the caller's stack. */
+#define FEW 16
 
 bool poll_mixed(struct pollfd *set, nfds_t count, uint64_t deadline, const sigset_t *mask,
 		int *result)
@@ -239,11 +243,6 @@ bool poll_mixed(struct pollfd *set, nfds_t count, uint64_t deadline, const sigse
 	};
 	bool done;
 
-	/* libc says EFAULT or EINVAL. */
-	if (count > MANY && count > (nfds_t)sysconf(_SC_OPEN_MAX))
-		return false;
-	if (!memory_writable(set, count * sizeof(*set)) || !any_known(set, count))
-		return false;
 	if (count > FEW) {
 		this.memory = malloc(count * (sizeof(struct poll_entry) + sizeof(struct pollfd)));
 		if (!this.memory) {

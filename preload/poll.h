@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * poll, ppoll, select and pselect on sets in which at least one descriptor is the stack's.
- * All return false if none is: then the call is libc's.
+ * False: none is, and the call is libc's.
  */
 #ifndef MELIN_POLL_H
 #define MELIN_POLL_H
@@ -12,7 +12,10 @@
 #include <stdint.h>
 #include <sys/select.h>
 
-/* *result: how many entries have revents, or -errno. */
+/* Whether melin knows any of the descriptors. False too for a set that libc refuses. */
+bool poll_concerns(struct pollfd *set, nfds_t count);
+
+/* For a set that poll_concerns(). *result: how many entries have revents, or -errno. */
 bool poll_mixed(struct pollfd *set, nfds_t count, uint64_t deadline, const sigset_t *mask,
 		int *result);
 
