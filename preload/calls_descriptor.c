@@ -217,8 +217,7 @@ INTERPOSED int fcntl64(int descriptor, int command, ...)
 }
 
 /* As Linux's tcp_inq(): what one recv() could give. */
-static size_t readable_at_once(struct socket *socket, const struct instance *instance,
-			       int descriptor)
+static size_t readable_at_once(struct socket *socket, const struct instance *instance)
 {
 	size_t readable = instance->operations->readable(socket->handle);
 	size_t mark = instance->operations->urgent(socket->handle);
@@ -227,7 +226,8 @@ static size_t readable_at_once(struct socket *socket, const struct instance *ins
 
 	if (mark >= readable)
 		return readable;
-	libc()->getsockopt(descriptor, SOL_SOCKET, SO_OOBINLINE, &in_line, &length);
+	instance->operations->get_option(socket->handle, SOL_SOCKET, SO_OOBINLINE, &in_line,
+					 &length);
 	return in_line ? readable : mark;
 }
 
@@ -252,7 +252,7 @@ static int control_socket(struct socket *socket, int descriptor, unsigned long r
 			return -ENOTTY;
 		if (!memory_writable(value, sizeof(*value)))
 			return -EFAULT;
-		*value = (int)readable_at_once(socket, instance, descriptor);
+		*value = (int)readable_at_once(socket, instance);
 		return 0;
 	case SIOCOUTQ:
 		if (!connection || !instance)

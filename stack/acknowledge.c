@@ -42,6 +42,14 @@ void acknowledge_forget(struct stack_socket *socket)
 	socket->owing_link = NULL;
 }
 
+void acknowledge_reset(struct stack_socket *socket)
+{
+	socket->last_data = 0;
+	socket->unacknowledged = 0;
+	socket->quick_acks = 0;
+	socket->interactive = false;
+}
+
 void acknowledge_owed(struct stack *stack)
 {
 	while (stack->owing) {

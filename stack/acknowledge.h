@@ -21,6 +21,8 @@ void acknowledge_sent(struct stack_socket *socket);
 
 /* Sends what is owed. Called before each look for new segments. */
 void acknowledge_owed(struct stack *stack);
+/* The socket is as new. */
+void acknowledge_reset(struct stack_socket *socket);
 /* The PCB is gone. */
 void acknowledge_forget(struct stack_socket *socket);
 

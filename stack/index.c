@@ -330,7 +330,8 @@ void melin_index_unpark(struct tcp_pcb *pcb)
 /* Two seconds in ticks: from then on lwIP's timer sees to a keepalive. */
 #define KEEPALIVE_NEAR (2000 / TCP_SLOW_INTERVAL)
 
-bool melin_index_keepalive_is_near(const struct tcp_pcb *pcb)
+/* Whether it is due within two seconds: such a connection is not parked. */
+static bool keepalive_is_near(const struct tcp_pcb *pcb)
 {
 	return ip_get_option(pcb, SOF_KEEPALIVE) &&
 	       tcp_ticks - pcb->tmr + KEEPALIVE_NEAR > pcb->keep_idle / TCP_SLOW_INTERVAL;
@@ -366,7 +367,7 @@ void melin_index_wake_keepalive(unsigned slice)
 		for (struct tcp_pcb *pcb = connections[i]; pcb; pcb = extra(pcb, EXTRA_CHAIN)) {
 			if (membership(pcb) != &in_parked)
 				continue;
-			if (melin_index_keepalive_is_near(pcb))
+			if (keepalive_is_near(pcb))
 				melin_index_unpark(pcb);
 			else
 				note_keepalive(pcb);
@@ -389,7 +390,7 @@ static bool is_idle(const struct tcp_pcb *pcb)
 		return false;
 	if (pcb->persist_backoff || (pcb->flags & busy) || pcb->keep_cnt_sent)
 		return false;
-	if (melin_index_keepalive_is_near(pcb))
+	if (keepalive_is_near(pcb))
 		return false;
 	return (u32_t)(tcp_ticks - pcb->tmr) >= 2;
 }

@@ -106,6 +106,9 @@ void options_grow_receive_buffer(struct stack_socket *socket, uint32_t size)
 
 	if (!pcb || socket->state != SOCKET_CONNECTED || socket->fin_received) {
 		socket->options.receive_buffer = size;
+		/* Between the SYN and its answer lwIP wants to find its initial value. */
+		if (pcb && socket->state == SOCKET_SYN_SENT)
+			pcb->rcv_wnd = pcb->rcv_ann_wnd = TCPWND_MIN16(TCP_WND_MAX(pcb));
 		return;
 	}
 	before = TCP_WND_MAX(pcb);

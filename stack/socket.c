@@ -42,7 +42,8 @@ struct stack_socket *socket_new(struct stack *stack, int domain)
 	if (socket->next)
 		socket->next->previous = socket;
 	stack->sockets = socket;
-	atomic_init(&socket->ready, compute_readiness(socket)); /* how it starts is no event */
+	socket->computed = compute_readiness(socket); /* how it starts is no event */
+	atomic_init(&socket->ready, socket->computed);
 	atomic_init(&socket->urgent_bytes, SIZE_MAX);
 	return socket;
 }
@@ -109,15 +110,16 @@ static uint32_t compute_readiness(const struct stack_socket *socket)
 
 void socket_changed(struct stack_socket *socket, uint32_t events)
 {
-	uint32_t before = atomic_load_explicit(&socket->ready, memory_order_relaxed);
+	uint32_t seen = atomic_load_explicit(&socket->ready, memory_order_relaxed);
 	uint32_t ready = compute_readiness(socket);
 
 	atomic_store_explicit(&socket->readable_bytes, socket->received.bytes,
 			      memory_order_relaxed);
 	atomic_store_explicit(&socket->unsent_bytes, send_queued(socket), memory_order_relaxed);
 	atomic_store_explicit(&socket->urgent_bytes, urgent_distance(socket), memory_order_relaxed);
-	atomic_store_explicit(&socket->ready, ready, memory_order_release);
-	events = (events & ready) | (ready & ~before);
+	atomic_store_explicit(&socket->ready, seen & ready, memory_order_release);
+	events = (events & ready) | (ready & ~socket->computed);
+	socket->computed = ready;
 	if (socket->urgent.announced) {
 		socket->urgent.announced = false;
 		events |= STACK_EVENT_URGENT;
@@ -166,6 +168,7 @@ void socket_report(struct stack *stack)
 		stack->changed = socket->next_changed;
 		socket->is_changed = false;
 		socket->events = 0;
+		atomic_store_explicit(&socket->ready, socket->computed, memory_order_release);
 		if (socket->user && stack->callbacks.event)
 			stack->callbacks.event(socket->user, events);
 	}
@@ -219,6 +222,7 @@ static err_t sent(void *arg, struct tcp_pcb *pcb, u16_t size)
 	struct stack_socket *socket = arg;
 
 	socket->bytes_acked += size;
+	urgent_acknowledged(socket, pcb);
 	if (pcb->cwnd > socket->window_limit)
 		pcb->cwnd = socket->window_limit;
 	/* Linux's tcp_sndbuf_expand(): a buffer of less than two windows would limit the speed. */
@@ -445,6 +449,7 @@ void socket_disconnect(struct stack_socket *socket)
 	socket->window_opened = false;
 	memset(&socket->recovery, 0, sizeof(socket->recovery));
 	memset(&socket->urgent, 0, sizeof(socket->urgent));
+	acknowledge_reset(socket);
 	socket->small_sent = false;
 	socket->retry_since = 0;
 	socket->soft_error = 0;

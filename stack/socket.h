@@ -126,7 +126,11 @@ struct stack_socket {
 	struct stack_socket *listener;
 	struct stack_socket *next_child, *previous_child;
 
-	/* readiness; written under the lock, read without: release pairs with acquire */
+	/*
+	 * Readiness. What others see of it without the lock grows only when the event is reported: who
+	 * sees a bit in poll(2) finds it in epoll_wait(2) too. Release pairs with acquire.
+	 */
+	uint32_t computed;
 	_Atomic uint32_t ready;
 	_Atomic size_t readable_bytes, unsent_bytes, urgent_bytes;
 	uint32_t events; /* to be reported when the lock is let go of */

@@ -108,6 +108,12 @@ bool urgent_is_sending(const struct stack_socket *socket, const struct tcp_pcb *
 	return socket->urgent.sending && TCP_SEQ_GT(socket->urgent.end, pcb->lastack);
 }
 
+void urgent_acknowledged(struct stack_socket *socket, const struct tcp_pcb *pcb)
+{
+	if (socket->urgent.sending && !TCP_SEQ_GT(socket->urgent.end, pcb->lastack))
+		socket->urgent.sending = false; /* or it would be ahead again after 2 GB */
+}
+
 void urgent_stamp(const struct stack_socket *socket, const struct tcp_pcb *pcb,
 		  struct tcp_hdr *header, uint32_t sequence)
 {

@@ -53,6 +53,8 @@ ssize_t urgent_receive(struct stack_socket *socket, const struct iovec *iov, siz
 void urgent_send(struct stack_socket *socket);
 /* The peer does not have all of it yet: Linux's tcp_urg_mode(). */
 bool urgent_is_sending(const struct stack_socket *socket, const struct tcp_pcb *pcb);
+/* The peer has acknowledged more: perhaps all that was urgent. */
+void urgent_acknowledged(struct stack_socket *socket, const struct tcp_pcb *pcb);
 /* A segment that is about to leave gets the pointer, or loses it again. */
 void urgent_stamp(const struct stack_socket *socket, const struct tcp_pcb *pcb,
 		  struct tcp_hdr *header, uint32_t sequence);
