@@ -230,13 +230,16 @@ static void hand_over_watch(void)
 	struct waiter *waiter;
 
 	guarded_lock(&wait_lock);
-	for (waiter = sleepers; waiter; waiter = waiter->next) {
-		if (!waiter->watching) {
-			waiter_wake(waiter);
-			break;
-		}
-	}
+	for (waiter = sleepers; waiter && !waiter->watching; waiter = waiter->next)
+		;
+	if (!waiter && sleepers)
+		waiter_wake(sleepers);
 	guarded_unlock(&wait_lock);
+}
+
+static void end_watch(const struct sleep *sleep)
+{
+	sleep->instance->operations->watch_end(sleep->instance->stack, sleep->device == -EALREADY);
 }
 
 /* Awake again, or cancelled. */
@@ -249,10 +252,11 @@ static void end_sleep(struct sleep *sleep)
 	guarded_unlock(&wait_lock);
 	drain(&sleep->waiter);
 	free(sleep->large_set);
-	if (sleep->waiter.watching) {
-		sleep->instance->operations->watch_end(sleep->instance->stack);
+	if (!sleep->waiter.watching)
+		return;
+	end_watch(sleep);
+	if (sleep->device >= 0)
 		hand_over_watch();
-	}
 }
 
 /* pthread_cancel(3) ends the thread here: what its call holds is given back. */
@@ -268,13 +272,13 @@ static void cancelled(void *argument)
 /* Who sleeps with the kernel's descriptors needs one for the wake-up too. False: none is left. */
 static bool choose_wake_up(struct sleep *sleep)
 {
-	if (!sleep->waiter.watching && !sleep->wait->kernel_count && !sleep->wait->mask)
+	if (sleep->device < 0 && !sleep->wait->kernel_count && !sleep->wait->mask)
 		return true;
 	sleep->waiter.descriptor = waiter_eventfd();
 	if (sleep->waiter.descriptor >= 0)
 		return true;
 	if (sleep->waiter.watching)
-		sleep->instance->operations->watch_end(sleep->instance->stack);
+		end_watch(sleep);
 	return false;
 }
 
@@ -309,10 +313,10 @@ static int sleep_once(struct wait *wait, const struct instance *instance, unsign
 		sleep.device = instance->operations->watch_begin(instance->stack, &timer);
 	if (sleep.device == -EAGAIN)
 		return 0;
-	sleep.waiter.watching = sleep.device >= 0;
+	sleep.waiter.watching = sleep.device >= 0 || sleep.device == -EALREADY;
 	if (!choose_wake_up(&sleep))
 		return 0; /* the loop goes on polling instead */
-	if ((sleep.device >= 0 || sleep.device == -ENOTSUP) && timer < sleep.deadline)
+	if ((sleep.waiter.watching || sleep.device == -ENOTSUP) && timer < sleep.deadline)
 		sleep.deadline = timer;
 	guarded_lock(&wait_lock);
 	sleepers_add(&sleep.waiter);

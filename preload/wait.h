@@ -45,7 +45,7 @@ void wait_notify_locked(struct source *source, uint32_t events);
 struct waiter {
 	_Atomic uint32_t woken; /* the futex it may sleep on; pairs with waiter_wake() */
 	int descriptor;		/* its eventfd while it sleeps in ppoll(2), or -1 */
-	bool watching;		/* it watches the device for all sleepers */
+	bool watching; /* it watches the device for all sleepers, or the thread that does */
 	struct waiter *next, **link;
 };
 

@@ -47,8 +47,14 @@
 /* lwIP's buffers, frames and the callbacks into preload need little; printf needs some. */
 #define STACK_SIZE (256 * 1024)
 
+/* Another thread that has polled within this time has not stopped: frames are seen by it at once. */
+#define POLLING_NS (100ull * 1000)
+/* And so often somebody sees whether it has: the delay of the others' frames if it has gone to work. */
+#define LOOK_AFTER_NS (250ull * 1000)
+
 enum watcher {
 	WATCHER_NONE,
+	WATCHER_LOOKS_AFTER, /* a sleeping thread of the program, by time: another one polls */
 	WATCHER_PROGRAM,
 	WATCHER_BACKGROUND,
 };
@@ -121,7 +127,28 @@ void background_wake(struct stack *stack)
 
 void background_note_poll(struct stack *stack, uint64_t now)
 {
-	atomic_store_explicit(&stack->background.last_poll, now, memory_order_relaxed);
+	struct background *background = &stack->background;
+	const uintptr_t self = (uintptr_t)pthread_self();
+
+	if (atomic_load_explicit(&background->poller, memory_order_relaxed) != self) {
+		atomic_store_explicit(
+			&background->other_poll,
+			atomic_load_explicit(&background->last_poll, memory_order_relaxed),
+			memory_order_relaxed);
+		atomic_store_explicit(&background->poller, self, memory_order_relaxed);
+	}
+	atomic_store_explicit(&background->last_poll, now, memory_order_relaxed);
+}
+
+/* The words may be of different polls: then it is a guess, and a wrong one costs LOOK_AFTER_NS. */
+static bool another_polls(const struct background *background, uint64_t now)
+{
+	bool self = atomic_load_explicit(&background->poller, memory_order_relaxed) ==
+		    (uintptr_t)pthread_self();
+
+	return now - atomic_load_explicit(self ? &background->other_poll : &background->last_poll,
+					  memory_order_relaxed) <
+	       POLLING_NS;
 }
 
 static bool nothing_open(const struct stack *stack)
@@ -215,7 +242,10 @@ static void watch(struct stack *stack)
 		watch_blindly(stack);
 		return;
 	}
-	if (!atomic_compare_exchange_strong(&background->watcher, &none, WATCHER_BACKGROUND))
+	/* Who looks after a poller polls itself, so it has left too if nobody has polled lately. */
+	if (!atomic_compare_exchange_strong(&background->watcher, &none, WATCHER_BACKGROUND) &&
+	    (none != WATCHER_LOOKS_AFTER ||
+	     !atomic_compare_exchange_strong(&background->watcher, &none, WATCHER_BACKGROUND)))
 		return;
 	watch_with_descriptor(stack);
 	/* If a program thread has taken the role over, it stays its. */
@@ -291,11 +321,22 @@ static int nap(uint64_t idle, uint64_t *deadline_ns)
 	return -ENOTSUP;
 }
 
+static int look_after(struct background *background, uint64_t now, uint64_t *deadline_ns)
+{
+	uint32_t none = WATCHER_NONE;
+
+	if (!atomic_compare_exchange_strong(&background->watcher, &none, WATCHER_LOOKS_AFTER))
+		return -EBUSY;
+	if (now + LOOK_AFTER_NS < *deadline_ns)
+		*deadline_ns = now + LOOK_AFTER_NS;
+	return -EALREADY;
+}
+
 int background_watch_begin(struct stack *stack, uint64_t *deadline_ns)
 {
 	struct background *background = &stack->background;
 	uint32_t watcher = WATCHER_NONE;
-	uint64_t idle;
+	uint64_t idle, now;
 
 	*deadline_ns = UINT64_MAX;
 	if (instance_enter(stack))
@@ -308,20 +349,29 @@ int background_watch_begin(struct stack *stack, uint64_t *deadline_ns)
 		return -ENOTSUP;
 	if (stack->info.wait_descriptor < 0)
 		return nap(idle, deadline_ns);
+	now = now_ns();
+	if (another_polls(background, now))
+		return look_after(background, now, deadline_ns);
 	while (!atomic_compare_exchange_strong(&background->watcher, &watcher, WATCHER_PROGRAM)) {
 		if (watcher == WATCHER_PROGRAM)
 			return -EBUSY;
 	}
-	atomic_store(&background->watched_since, now_ns());
+	atomic_store(&background->watched_since, now);
 	if (watcher == WATCHER_BACKGROUND)
 		background_wake(stack); /* it must not wake up for our input */
 	return stack->info.wait_descriptor;
 }
 
-void background_watch_end(struct stack *stack)
+void background_watch_end(struct stack *stack, bool looked_after)
 {
 	struct background *background = &stack->background;
+	uint32_t role = WATCHER_LOOKS_AFTER;
 
+	if (looked_after) {
+		/* Another thread may have become the watcher meanwhile. */
+		atomic_compare_exchange_strong(&background->watcher, &role, WATCHER_NONE);
+		return;
+	}
 	background_note_poll(stack, now_ns());
 	atomic_store(&background->watcher, WATCHER_NONE);
 	unpark(background);

@@ -19,7 +19,9 @@ struct background {
 	int kick;     /* eventfd that ends its sleep */
 
 	_Atomic bool stop;
-	_Atomic uint64_t last_poll; /* CLOCK_MONOTONIC ns of the last poll by a program's thread */
+	_Atomic uint64_t last_poll;  /* CLOCK_MONOTONIC ns of the last poll by a program's thread */
+	_Atomic uintptr_t poller;    /* which thread that was */
+	_Atomic uint64_t other_poll; /* and when another thread last polled before it */
 	uint64_t last_frame; /* when the last frame came, as of the poll that got it; the lock */
 	/* Who sleeps on the device: enum watcher. Changed by compare-and-swap only. */
 	_Atomic uint32_t watcher;
@@ -46,6 +48,6 @@ bool background_is_late(struct stack *stack, uint64_t deadline);
 void background_wake(struct stack *stack);
 
 int background_watch_begin(struct stack *stack, uint64_t *deadline_ns);
-void background_watch_end(struct stack *stack);
+void background_watch_end(struct stack *stack, bool looked_after);
 
 #endif

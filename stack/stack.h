@@ -27,7 +27,7 @@
 #include "address.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
-#define STACK_ABI 6
+#define STACK_ABI 7
 
 #define STACK_ADDRESSES_MAX 8 /* MELIN_ADDR entries; more is the user's mistake */
 
@@ -149,9 +149,12 @@ struct stack_operations {
 	 * -ENOTSUP if the device has no such descriptor: the background thread then polls it.
 	 * *deadline_ns is CLOCK_MONOTONIC time at which the watcher must call poll() even without
 	 * input (the next timer), UINT64_MAX for none. -EAGAIN: input is there already, poll.
+	 * -EALREADY: another thread polls all the time, and a wake-up for each frame would only be in
+	 * its way; the caller looks after it: it must call poll() at *deadline_ns, and watch_end().
 	 */
 	int (*watch_begin)(struct stack *stack, uint64_t *deadline_ns);
-	void (*watch_end)(struct stack *stack);
+	/* looked_after: watch_begin() has returned -EALREADY. */
+	void (*watch_end)(struct stack *stack, bool looked_after);
 
 	void (*counters)(struct stack *stack, struct stack_counters *counters);
 

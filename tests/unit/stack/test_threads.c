@@ -100,7 +100,7 @@ static void *look(void *argument)
 		ops->counters(stack, &counters);
 		ops->poll(stack);
 		if (ops->watch_begin(stack, &deadline) >= 0)
-			ops->watch_end(stack);
+			ops->watch_end(stack, false);
 		usleep(100);
 	}
 	return NULL;
