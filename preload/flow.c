@@ -339,10 +339,6 @@ static void set_freebind(int descriptor, int domain, int on)
 	libc()->setsockopt(descriptor, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
 }
 
-/*
- * The twin is bound in the kernel although the address is not the kernel's: it reserves the port
- * against other programs, with all of Linux's rules about reuse, and knows its own name.
- */
 /* Connections of a closed listener hold its port, as the kernel's do, except for SO_REUSEADDR. */
 static bool held_by_connections(int descriptor, const struct sockaddr *local, uint16_t port)
 {
@@ -356,6 +352,10 @@ static bool held_by_connections(int descriptor, const struct sockaddr *local, ui
 	return !reuse && instance->operations->port_in_use(instance->stack, local);
 }
 
+/*
+ * The twin is bound in the kernel although the address is not the kernel's: it reserves the port
+ * against other programs, with all of Linux's rules about reuse, and knows its own name.
+ */
 bool flow_bind(int descriptor, const struct sockaddr *local, socklen_t length, int *result)
 {
 	struct ip_address address;
