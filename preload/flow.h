@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+#include "instance.h"
+
 struct socket;
 
 bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t length, int *result);
@@ -32,12 +34,15 @@ bool flow_is_unused(const struct socket *socket);
 void flow_first_use(struct socket *socket);
 /*
  * The program is about to block on something else while its listeners have not been used, and it
- * has not forked since listen(): nobody else will use them, and peers may be coming.
+ * has not forked since listen(): nobody else will use them, and peers may be coming. Not while
+ * the stack starts: the caller may be a thread of DPDK's, or the very one that starts it.
  */
 extern _Atomic bool flow_unused_listeners;
 static inline void flow_before_blocking(void)
 {
-	if (__builtin_expect(atomic_load_explicit(&flow_unused_listeners, memory_order_relaxed), 0))
+	if (__builtin_expect(atomic_load_explicit(&flow_unused_listeners, memory_order_relaxed),
+			     0) &&
+	    !instance_is_starting())
 		flow_first_use_all();
 }
 /* The same now, before the process loses its right to start one. */

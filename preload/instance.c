@@ -32,6 +32,12 @@ static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t start_failed_at; /* nanoseconds, 0: not failed */
 static int start_error;
 
+/*
+ * A start is under way: what it waits for must not ask for another. Set and cleared by the thread
+ * that has start_lock; the clearing pairs with instance_is_starting().
+ */
+static _Atomic bool starting;
+
 static _Atomic bool parents;
 static _Atomic bool busy;
 static _Atomic unsigned long flow_counts[FLOW_COUNTS];
@@ -47,6 +53,11 @@ void flow_counted(enum flow_count which)
 bool instance_is_parents(void)
 {
 	return atomic_load_explicit(&parents, memory_order_relaxed);
+}
+
+bool instance_is_starting(void)
+{
+	return atomic_load(&starting);
 }
 
 bool instance_is_busy(void)
@@ -138,14 +149,18 @@ const struct instance *instance_start(void)
 		guarded_unlock(&start_lock);
 		return instance_running();
 	}
-	/*
-	 * The start blocks in interposed calls (libbpf's, DPDK's, those of the threads it makes), which
-	 * must not ask for another start: all listeners that wait are started below.
-	 */
+	/* All listeners that wait are started below, and those that come meanwhile. */
 	atomic_store(&flow_unused_listeners, false);
+	/*
+	 * The start blocks in interposed calls (libbpf's, DPDK's, those of the threads it makes). If one
+	 * of them asked for a start, since another thread has called listen() meanwhile, it would wait
+	 * for start_lock and this thread for it.
+	 */
+	atomic_store(&starting, true);
 	descriptor_watch_begin();
 	error = start(why, sizeof(why));
 	descriptor_watch_end();
+	atomic_store(&starting, false); /* before flow_start_listeners() */
 	atomic_store(&busy, error == -EBUSY);
 	if (error == 0) {
 		start_failed_at = 0;

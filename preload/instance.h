@@ -33,6 +33,12 @@ const struct instance *instance_start(void);
 /* True in a process whose parent had started a stack before the fork. */
 bool instance_is_parents(void);
 
+/*
+ * A thread is in instance_start(), and after it in flow_start_listeners(): a listener that was pending
+ * when this was true is started there.
+ */
+bool instance_is_starting(void);
+
 /* The last start failed because another process has the device: a later one may do better. */
 bool instance_is_busy(void);
 
