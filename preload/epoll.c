@@ -425,6 +425,26 @@ void epoll_use_listeners(struct epoll *epoll)
 	flow_first_use_all();
 }
 
+/* wait_lock. Of the watches on a source, those that are not items are sleeping threads'. */
+static bool is_waited_on(const struct source *source)
+{
+	for (struct watch *watch = source->watches; watch; watch = watch->next)
+		if (watch->notify != item_notified ||
+		    is_waited_on(&((struct epoll_item *)watch)->epoll->source))
+			return true;
+	return false;
+}
+
+bool epoll_is_waited_on(struct socket *socket)
+{
+	bool waited_on;
+
+	guarded_lock(&wait_lock);
+	waited_on = is_waited_on(&socket->source);
+	guarded_unlock(&wait_lock);
+	return waited_on;
+}
+
 static void forget_item(struct epoll_item *item)
 {
 	/* The kernel drops its half itself, when the last descriptor of the file is closed. */

@@ -79,6 +79,9 @@ void epoll_listener_unused(struct socket *socket);
 /* The program waits for the listeners in it. */
 void epoll_use_listeners(struct epoll *epoll);
 
+/* Whether a thread sleeps that waits for the socket: by itself or in an epoll, nested or not. */
+bool epoll_is_waited_on(struct socket *socket);
+
 /* Takes all items off a source that has no descriptor any more. */
 void epoll_forget(struct source *source);
 

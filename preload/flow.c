@@ -537,12 +537,25 @@ static bool any_pending(void)
 	return any;
 }
 
+/* Whether this process waits for the device itself: a shared listener is for who uses it. */
+static bool any_awaiting(void)
+{
+	struct socket *socket;
+
+	guarded_lock(&pending_lock);
+	for (socket = pending; socket; socket = socket->next_pending)
+		if (atomic_load(&socket->awaits) && !atomic_load(&socket->shared))
+			break;
+	guarded_unlock(&pending_lock);
+	return socket != NULL;
+}
+
 static void *await_device(void *unused)
 {
 	(void)unused;
 	do
 		usleep(AWAIT_US);
-	while (any_pending() && (flow_first_use_all(), instance_is_busy()));
+	while (any_awaiting() && (flow_first_use_all(), instance_is_busy()));
 	atomic_store(&awaiting, false);
 	return NULL;
 }
@@ -756,7 +769,11 @@ void flow_passed(int descriptor)
 	socket_put(socket);
 }
 
-/* Nobody can tell which of the two processes will serve: the next use does. */
+/*
+ * Nobody can tell which of the two processes will serve: the next use does. But this one does use a
+ * listener on which another of its threads waits already, for connections to the kernel half and
+ * for the device.
+ */
 static void share_listeners(void)
 {
 	int highest = descriptor_highest();
@@ -770,7 +787,8 @@ static void share_listeners(void)
 		state = atomic_load(&socket->state);
 		if (socket->dual && (state == SOCKET_PENDING || state == SOCKET_LISTENER)) {
 			atomic_store(&socket->forked, true);
-			atomic_store(&socket->shared, true);
+			if (!atomic_load(&socket->awaits) || !epoll_is_waited_on(socket))
+				atomic_store(&socket->shared, true);
 			epoll_listener_unused(socket);
 		}
 		socket_put(socket);
@@ -796,4 +814,10 @@ void flow_after_fork(void)
 void flow_forked(void)
 {
 	atomic_store(&awaiting, false);
+	/* Those that the parent goes on waiting for as well: no thread of this process does. */
+	guarded_lock(&pending_lock);
+	for (struct socket *socket = pending; socket; socket = socket->next_pending)
+		if (socket->dual)
+			atomic_store(&socket->shared, true);
+	guarded_unlock(&pending_lock);
 }
