@@ -553,10 +553,12 @@ static bool any_awaiting(void)
 static void *await_device(void *unused)
 {
 	(void)unused;
-	do
-		usleep(AWAIT_US);
-	while (any_awaiting() && (flow_first_use_all(), instance_is_busy()));
-	atomic_store(&awaiting, false);
+	do {
+		while (usleep(AWAIT_US), any_awaiting())
+			flow_first_use_all();
+		atomic_store(&awaiting, false);
+		/* One that came after the last look relied on this thread, unless it comes now. */
+	} while (any_awaiting() && !atomic_exchange(&awaiting, true));
 	return NULL;
 }
 
