@@ -167,7 +167,16 @@ static const struct sockaddr *bound_name(int descriptor, struct sockaddr_storage
 	return (struct sockaddr *)name;
 }
 
-/* Why the stack cannot carry the flow (a negative errno value), or 0. */
+/* Over the kernel whoever accepts gets it: this process or the other one that has the listener. */
+static bool is_others_too(const struct socket *listener)
+{
+	return atomic_load(&listener->shared) || atomic_load(&listener->passed);
+}
+
+/*
+ * Why the stack cannot carry the flow (a negative errno value), 0 if it can, or 1 if it could and
+ * the flow is to go through the kernel all the same.
+ */
 static int servable(const struct instance *instance, const struct sockaddr *remote,
 		    const struct ip_address *address, const struct sockaddr *local,
 		    const struct ip_address *local_address)
@@ -179,10 +188,9 @@ static int servable(const struct instance *instance, const struct sockaddr *remo
 	    !address_is_loopback(local_address))
 		return -EADDRNOTAVAIL;
 	result = instance->operations->route(instance->stack, remote, (void **)&listener);
-	/* Over the kernel whoever accepts gets it. The memory of an object always stays one. */
-	if (result == 0 && listener && address_is_loopback(address) &&
-	    (atomic_load(&listener->shared) || atomic_load(&listener->passed)))
-		return -ECONNREFUSED;
+	/* The memory of an object always stays one. */
+	if (result == 0 && listener && address_is_loopback(address) && is_others_too(listener))
+		return 1;
 	return result;
 }
 
@@ -267,9 +275,11 @@ static bool connect_selected(struct socket *socket, int descriptor, const struct
 			*result = reason;
 			return true;
 		}
-		log_flow("connect to", address, 0, "the stack has no way there, left to libc");
+		log_flow("connect to", address, 0,
+			 reason < 0 ? "the stack has no way there, left to libc"
+				    : "a listener of two processes, left to libc");
 	}
-	if (config_get()->required) {
+	if (config_get()->required && reason <= 0) {
 		undo(socket);
 		flow_counted(why);
 		*result = -ENETDOWN;
