@@ -162,6 +162,7 @@ static int take_lock(struct xdp *xdp, char *why, size_t why_size)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int length, error = 0;
 
+	/* preload/descriptors.c knows the socket by the beginning of its name. */
 	length = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "melin/interface/%d",
 			  xdp->ifindex);
 	xdp->lock = kernel_hide(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));

@@ -25,10 +25,10 @@
 #endif
 
 /* Numbers for DPDK: a start opens below 40, and there are more with more queues. */
-#define RANGE 256
+#define RANGE KERNEL_DPDK_NUMBERS
 
 /* Numbers stay below this even if the limit is higher: the kernel's table is an array. */
-#define BASE_MAX 3840
+#define BASE_MAX (KERNEL_HIDE_LIMIT - RANGE)
 
 /* Reserved behind the last one in use, for what DPDK opens and closes in passing. */
 #define SPARE 24

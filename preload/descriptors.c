@@ -10,6 +10,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include "epoll.h"
 #include "socket.h"
@@ -220,17 +223,63 @@ int descriptor_hide(int descriptor)
 static bool watched_open[WATCHED];
 static bool watched_ours[WATCHED];
 
-static int first_hidden(void)
+static int watched_limit(void)
 {
 	struct rlimit limit = { .rlim_cur = WATCHED };
 
 	getrlimit(RLIMIT_NOFILE, &limit);
-	return (int)(limit.rlim_cur < WATCHED ? limit.rlim_cur : WATCHED) / 2;
+	return (int)(limit.rlim_cur < WATCHED ? limit.rlim_cur : WATCHED);
+}
+
+static int first_hidden(void)
+{
+	return watched_limit() / 2;
 }
 
 static bool is_open(int descriptor)
 {
 	return kernel_call(SYS_fcntl, descriptor, F_GETFD, 0, 0) >= 0;
+}
+
+/*
+ * Of Unix sockets melin hides the claim of an interface, by its name (dpdk/interface.c), and the
+ * channel to the thread that has DPDK's descriptors, of a type that hardly a program uses.
+ */
+static bool is_own_unix_socket(int descriptor)
+{
+	static const char prefix[] = "\0melin/";
+	struct sockaddr_un name = { 0 };
+	socklen_t length = sizeof(name), type_length = sizeof(int);
+	int type = 0;
+
+	if (libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &type_length) == 0 &&
+	    type == SOCK_SEQPACKET)
+		return true;
+	return libc()->getsockname(descriptor, (struct sockaddr *)&name, &length) == 0 &&
+	       memcmp(name.sun_path, prefix, sizeof(prefix) - 1) == 0;
+}
+
+/*
+ * Another thread of the program may have opened it during the start: of the numbers below DPDK's
+ * melin takes none for files, pipes and sockets of these families.
+ */
+static bool may_be_programs(int descriptor)
+{
+	struct stat status;
+	socklen_t length = sizeof(int);
+	int domain = AF_UNSPEC;
+
+	if (descriptor >= watched_limit() - KERNEL_DPDK_NUMBERS ||
+	    kernel_call(SYS_fstat, descriptor, (long)&status, 0, 0) < 0)
+		return false;
+	if (S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode))
+		return true;
+	if (!S_ISSOCK(status.st_mode) ||
+	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0)
+		return false;
+	if (domain == AF_UNIX)
+		return !is_own_unix_socket(descriptor);
+	return domain == AF_INET || domain == AF_INET6;
 }
 
 void descriptor_watch_begin(void)
@@ -243,7 +292,7 @@ void descriptor_watch_end(void)
 {
 	for (int descriptor = first_hidden(); descriptor < WATCHED; descriptor++) {
 		if (watched_open[descriptor] || descriptor_known(descriptor) ||
-		    !is_open(descriptor))
+		    !is_open(descriptor) || may_be_programs(descriptor))
 			continue;
 		watched_ours[descriptor] = true;
 		descriptor_protect(descriptor);

@@ -88,7 +88,8 @@ int descriptor_hide(int descriptor);
 /*
  * The stack and DPDK open descriptors too, all of high numbers (stack/kernel.h): what appears up
  * there between the two calls is marked as melin's own, so that a program that closes everything
- * leaves the device alone. The third takes the marks off again.
+ * leaves the device alone, except for what another thread of the program may have opened. The
+ * third takes the marks off again.
  */
 void descriptor_watch_begin(void);
 void descriptor_watch_end(void);

@@ -48,6 +48,9 @@ static inline long kernel_call(long number, long a, long b, long c, long d)
 /* Above this, half of the limit would only make the kernel's table of descriptors large. */
 #define KERNEL_HIDE_LIMIT 4096
 
+/* The last so many numbers below that, or below a lower limit, are for DPDK (dpdk/owner.c). */
+#define KERNEL_DPDK_NUMBERS 256
+
 /*
  * Gives a descriptor of melin's own a number in the upper half of what the soft limit allows: a
  * program counts on the low ones, which it gets in order. Keeps the number if there is no room.
