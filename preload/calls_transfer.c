@@ -281,17 +281,22 @@ static void note_passed(const struct msghdr *message)
 {
 	struct msghdr copy;
 	struct cmsghdr *header;
+	const char *end;
 
 	if (!config_active() || !memory_readable(message, sizeof(*message)) ||
 	    message->msg_controllen < sizeof(*header) ||
 	    !memory_readable(message->msg_control, message->msg_controllen))
 		return;
 	copy = *message;
+	end = (const char *)copy.msg_control + copy.msg_controllen;
 	for (header = CMSG_FIRSTHDR(&copy); header; header = CMSG_NXTHDR(&copy, header)) {
 		const int *descriptors = (const int *)CMSG_DATA(header);
 
-		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
-		    header->cmsg_len < CMSG_LEN(0))
+		/* Nothing travels with such a message: it is EINVAL to the kernel. */
+		if (header->cmsg_len < CMSG_LEN(0) ||
+		    header->cmsg_len > (size_t)(end - (const char *)header))
+			return;
+		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
 			continue;
 		for (size_t i = 0; i < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++)
 			flow_passed(descriptors[i]);

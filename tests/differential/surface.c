@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -333,6 +335,41 @@ static void case_status(void)
 	close_pair(pair);
 }
 
+/* unix(7) messages whose control data says that it goes on behind its end. */
+static void case_malformed_control(void)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	char *area = mmap(NULL, (size_t)page * 2, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char byte = 'x';
+	struct iovec iov = { &byte, 1 };
+	struct cmsghdr *header;
+	struct mmsghdr message = { .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 } };
+	int channel[2];
+
+	must("socketpair", socketpair(AF_UNIX, SOCK_STREAM, 0, channel));
+	must("mmap", area == MAP_FAILED ? -1 : 0);
+	must("mprotect", mprotect(area + page, (size_t)page, PROT_NONE));
+	header = (struct cmsghdr *)(area + page - CMSG_SPACE(sizeof(int)));
+	message.msg_hdr.msg_control = header;
+	message.msg_hdr.msg_controllen = CMSG_SPACE(sizeof(int));
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	memcpy(CMSG_DATA(header), &channel[0], sizeof(int));
+	header->cmsg_len = CMSG_LEN(100 * sizeof(int));
+	step("too long", sendmsg(channel[0], &message.msg_hdr, 0));
+	step("too long, sendmmsg", sendmmsg(channel[0], &message, 1, 0));
+	header->cmsg_len = (size_t)-1;
+	step("far too long", sendmsg(channel[0], &message.msg_hdr, 0));
+	header->cmsg_len = 3;
+	step("too short", sendmsg(channel[0], &message.msg_hdr, 0));
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	step("as it should be", sendmsg(channel[0], &message.msg_hdr, 0));
+	close(channel[0]);
+	close(channel[1]);
+	munmap(area, (size_t)page * 2);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -347,6 +384,7 @@ int main(int argc, char **argv)
 		{ "close range", case_close_range, 0 },
 		{ "vectors", case_vectors, 0 },
 		{ "status", case_status, 0 },
+		{ "malformed control data", case_malformed_control, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
