@@ -37,9 +37,8 @@ static ssize_t stream_read(void *cookie, char *buffer, size_t size)
 	return read(((struct stream *)cookie)->descriptor, buffer, size);
 }
 
-static ssize_t stream_write(void *cookie, const char *buffer, size_t size)
+static ssize_t write_once(int descriptor, const char *buffer, size_t size)
 {
-	const int descriptor = ((struct stream *)cookie)->descriptor;
 	struct socket *socket = socket_get_any(descriptor);
 	ssize_t written;
 
@@ -50,7 +49,33 @@ static ssize_t stream_write(void *cookie, const char *buffer, size_t size)
 		written = write(descriptor, buffer, size);
 	if (socket)
 		socket_put(socket);
-	return written < 0 ? 0 : written; /* fopencookie(3): 0 is the error, not -1 */
+	return written;
+}
+
+/* All of it, as libc's own streams do: it throws away what is left of a buffer after this. */
+static ssize_t stream_write(void *cookie, const char *buffer, size_t size)
+{
+	const int descriptor = ((struct stream *)cookie)->descriptor;
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t written = write_once(descriptor, buffer + done, size - done);
+
+		if (written <= 0)
+			break;
+		done += (size_t)written;
+	}
+	return (ssize_t)done; /* fopencookie(3): less is the error, and 0 instead of -1 */
+}
+
+/* Without one libc says EINVAL, and then fflush(3) of a stream with unread input fails. */
+static int stream_seek(void *cookie, off64_t *offset, int whence)
+{
+	(void)cookie;
+	(void)offset;
+	(void)whence;
+	errno = ESPIPE;
+	return -1;
 }
 
 static int stream_close(void *cookie)
@@ -79,6 +104,7 @@ static FILE *open_stream(int descriptor, const char *mode, struct stream **resul
 	static const cookie_io_functions_t functions = {
 		.read = stream_read,
 		.write = stream_write,
+		.seek = stream_seek,
 		.close = stream_close,
 	};
 	struct stream *stream = malloc(sizeof(*stream));

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define FILE_BYTES 300000
+#define FILE_BYTES   300000
+#define STREAM_BYTES (16 << 20) /* more than Linux takes before anybody receives */
 
 static void they_get(int fd, int bytes)
 {
@@ -253,6 +255,68 @@ static void case_update_stream(void)
 	close(pair.them);
 }
 
+/* What was read ahead is no reason to fail: a socket cannot go back. */
+static void case_unread_input(void)
+{
+	struct pair pair = open_pair();
+	FILE *stream = fdopen(pair.us, "r+");
+	char line[64] = "";
+
+	if (!stream)
+		broken("fdopen: %s", errno_name(errno));
+	send_all(pair.them, "first line\nsecond line\n", 23);
+	await_bytes(pair.us, 23);
+	note("fgets: %s", fgets(line, sizeof(line), stream) ? strtok(line, "\n") : "nothing");
+	step("fflush", fflush(stream));
+	step("fseek", fseek(stream, 0, SEEK_CUR));
+	step("ftell", ftell(stream));
+	note("fgets: %s", fgets(line, sizeof(line), stream) ? strtok(line, "\n") : "nothing");
+	note("ferror %d", ferror(stream) != 0);
+	step("fclose", fclose(stream));
+	close(pair.them);
+}
+
+static pthread_t writer;
+static size_t drained;
+
+static void no_action(int number)
+{
+	(void)number;
+}
+
+/* The writer's call ends with a part, since nobody has received yet. */
+static void interrupt_and_collect(int fd)
+{
+	pthread_kill(writer, SIGUSR1);
+	pause_ms(100);
+	drained = drain(fd, STREAM_BYTES);
+}
+
+static void case_interrupted_stream(void)
+{
+	static char content[STREAM_BYTES];
+	struct pair pair = open_pair();
+	FILE *stream = fdopen(pair.us, "w");
+	struct sigaction action = { .sa_handler = no_action };
+	int room = 16384;
+	pthread_t thread;
+
+	if (!stream)
+		broken("fdopen: %s", errno_name(errno));
+	setsockopt(pair.us, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	sigaction(SIGUSR1, &action, NULL);
+	writer = pthread_self();
+	thread = later(200, interrupt_and_collect, pair.them);
+	step("fwrite", (long)fwrite(content, 1, sizeof(content), stream));
+	step("fflush", fflush(stream));
+	note("ferror %d", ferror(stream) != 0);
+	fclose(stream);
+	join(thread);
+	note("they get %zu", drained);
+	signal(SIGUSR1, SIG_DFL);
+	close(pair.them);
+}
+
 static void case_system_calls(void)
 {
 	struct pair pair = open_pair();
@@ -380,6 +444,8 @@ int main(int argc, char **argv)
 		{ "stream before connect", case_stream_before_connect, 0 },
 		{ "standard streams", case_standard_streams, 0 },
 		{ "update stream", case_update_stream, 0 },
+		{ "unread input", case_unread_input, 0 },
+		{ "interrupted stream", case_interrupted_stream, 0 },
 		{ "system calls", case_system_calls, 0 },
 		{ "close range", case_close_range, 0 },
 		{ "vectors", case_vectors, 0 },
