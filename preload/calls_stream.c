@@ -6,6 +6,7 @@
 #include "stream.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,16 +21,18 @@
 /* glibc's _IO_UNBUFFERED, in FILE's _flags: its functions can set that but not tell it. */
 #define UNBUFFERED 0x0002
 
-/* Protects streams and standard. */
+/* Protects streams, streams_opened and standard. Nothing that sleeps is called while it is held. */
 static pthread_mutex_t streams_lock = PTHREAD_MUTEX_INITIALIZER;
 
 struct stream {
 	FILE *file;
 	int descriptor;
+	unsigned long number; /* falls along the list */
 	struct stream *next;
 };
 
-static struct stream *streams;
+static struct stream *streams; /* the latest first */
+static unsigned long streams_opened;
 static struct stream *standard[3]; /* what stands in for stdin, stdout, stderr */
 
 static ssize_t stream_read(void *cookie, char *buffer, size_t size)
@@ -119,6 +122,7 @@ static FILE *open_stream(int descriptor, const char *mode, struct stream **resul
 	stream->file = file;
 	stream->descriptor = descriptor;
 	guarded_lock(&streams_lock);
+	stream->number = ++streams_opened;
 	stream->next = streams;
 	streams = stream;
 	guarded_unlock(&streams_lock);
@@ -159,17 +163,36 @@ void stream_standard(int descriptor)
 	}
 }
 
-/* Without waiting for a thread that sleeps in a stream, as libc does it. */
-void stream_flush_all(void)
+/*
+ * The latest stream before number that no thread is in, locked, so that fclose(3) in another thread
+ * waits for us; NULL: none. number becomes its own.
+ */
+static FILE *lock_stream_before(unsigned long *number)
 {
+	FILE *file = NULL;
+
 	guarded_lock(&streams_lock);
 	for (struct stream *stream = streams; stream; stream = stream->next) {
-		if (ftrylockfile(stream->file))
-			continue;
-		fflush_unlocked(stream->file);
-		funlockfile(stream->file);
+		if (stream->number < *number && ftrylockfile(stream->file) == 0) {
+			file = stream->file;
+			*number = stream->number;
+			break;
+		}
 	}
 	guarded_unlock(&streams_lock);
+	return file;
+}
+
+/* Without waiting for a thread that sleeps in a stream, as libc does it. Itself it may sleep. */
+void stream_flush_all(void)
+{
+	unsigned long number = ULONG_MAX;
+	FILE *file;
+
+	while ((file = lock_stream_before(&number))) {
+		fflush_unlocked(file);
+		funlockfile(file);
+	}
 }
 
 void stream_before_fork(void)

@@ -72,6 +72,30 @@ static void end_with_stream(int fd, bool is_standard)
 	exit(12);
 }
 
+static FILE *full_stream;
+
+static void give_up(int number)
+{
+	(void)number;
+	_exit(ferror_unlocked(full_stream) ? 15 : 14);
+}
+
+/* Nobody takes what lies in a stream's buffer: handlers run while exit() waits, not after it. */
+static void end_with_full_stream(int fd)
+{
+	FILE *stream = fdopen(fd, "w");
+
+	full_stream = stream;
+	if (!stream)
+		broken("fdopen");
+	fill(fd);
+	set_nonblocking(fd, false);
+	fprintf(stream, "a line\n");
+	signal(SIGALRM, give_up);
+	alarm(1);
+	exit(13);
+}
+
 static int child_main(const char *end, const char *what, uint16_t port)
 {
 	struct address address;
@@ -89,6 +113,8 @@ static int child_main(const char *end, const char *what, uint16_t port)
 		block[i] = (char)(i * 3 + i / 251);
 	if (strcmp(end, "threads") == 0)
 		end_among_threads(fd);
+	if (strcmp(end, "full stream") == 0)
+		end_with_full_stream(fd);
 	if (strcmp(end, "stream") == 0 || strcmp(end, "standard") == 0)
 		end_with_stream(fd, strcmp(end, "standard") == 0);
 	if (in_process() || strcmp(what, "little") == 0)
@@ -186,6 +212,8 @@ static void case_streams(void)
 {
 	watch("stream", "little", true);
 	watch("standard", "little", true);
+	if (in_process())
+		watch("full stream", "little", false);
 }
 
 static void case_threads(void)
