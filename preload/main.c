@@ -34,8 +34,11 @@ void forks_after_in_parent(void)
 	instance_after_fork();
 }
 
+/* Handlers run when all of it is done: before that a call would go to the parent's stack. */
 void forks_after_in_child(void)
 {
+	signals_hold();
+	signals_forked();
 	wait_forked();
 	forks_after_in_parent();
 	flow_forked();
@@ -43,6 +46,7 @@ void forks_after_in_child(void)
 	descriptor_close_private();
 	descriptor_protect(log_descriptor());
 	instance_forked();
+	signals_release();
 }
 
 __attribute__((constructor)) static void begin(void)

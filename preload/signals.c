@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "symbols.h"
 #include "wait.h"
@@ -27,7 +28,8 @@ static pthread_mutex_t action_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Deferred signals of this thread: one of each number, as for a blocked standard signal. */
 static __thread siginfo_t deferred_info[_NSIG] __attribute__((tls_model("initial-exec")));
-static __thread volatile bool deferred_set[_NSIG] __attribute__((tls_model("initial-exec")));
+/* The process that it came to, or 0: those of the parent are not for a child of fork(2). */
+static __thread volatile pid_t deferred_in[_NSIG] __attribute__((tls_model("initial-exec")));
 
 /* Faults happen at an instruction; their handlers need that very context, at once. */
 static bool is_fault(int number)
@@ -64,7 +66,7 @@ static void handler(int number, siginfo_t *info, void *context)
 
 	if (signals_thread.depth > 0) {
 		deferred_info[number] = *info;
-		deferred_set[number] = true;
+		deferred_in[number] = getpid();
 		signals_thread.deferred = true;
 	} else {
 		call(number, info, context);
@@ -83,18 +85,28 @@ void signals_run_deferred(void)
 		sigset_t mask, before;
 		siginfo_t info;
 
-		if (!deferred_set[number])
+		if (!deferred_in[number])
 			continue;
 		mask = action->sa_mask;
 		if (!(action->sa_flags & SA_NODEFER))
 			sigaddset(&mask, number);
 		pthread_sigmask(SIG_BLOCK, &mask, &before);
 		info = deferred_info[number];
-		deferred_set[number] = false;
+		deferred_in[number] = 0;
 		call(number, &info, NULL);
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 	}
 	errno = saved;
+}
+
+/* What has come to the child by now stays: only the number tells it from the parent's. */
+void signals_forked(void)
+{
+	const pid_t self = getpid();
+
+	for (int number = 1; number < _NSIG; number++)
+		if (deferred_in[number] && deferred_in[number] != self)
+			deferred_in[number] = 0;
 }
 
 static bool has_handler(const struct sigaction *action)

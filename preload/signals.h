@@ -32,6 +32,9 @@ extern __thread struct signals_thread signals_thread __attribute__((tls_model("i
 
 void signals_run_deferred(void);
 
+/* In the child of fork(), which inherits no pending signals; held by signals_hold(). */
+void signals_forked(void);
+
 /* Around every stretch in which a lock of melin's is held; they nest. */
 static inline void signals_hold(void)
 {

@@ -366,6 +366,60 @@ static void case_children_that_exec(void)
 	close_pair(pair);
 }
 
+static pthread_t forking;
+static volatile bool forks_go_on;
+static volatile pid_t forker;
+static volatile sig_atomic_t in_forker, in_child;
+
+static void tell_where(int number)
+{
+	(void)number;
+	if (getpid() == forker)
+		in_forker = 1;
+	else
+		in_child = 1;
+}
+
+static void signal_forker(int unused)
+{
+	(void)unused;
+	while (forks_go_on) {
+		pthread_kill(forking, SIGUSR1);
+		usleep(20);
+	}
+}
+
+/* No child has a signal that its parent got, whenever that was. */
+static void case_signals_while_forking(void)
+{
+	struct pair pair = open_pair();
+	struct sigaction action = { .sa_handler = tell_where, .sa_flags = SA_RESTART };
+	pthread_t thread;
+	int children = 0;
+
+	sigaction(SIGUSR1, &action, NULL);
+	forking = pthread_self();
+	forker = getpid();
+	forks_go_on = true;
+	thread = later(0, signal_forker, 0);
+	for (int i = 0; i < 300; i++) {
+		pid_t child = fork();
+		int status = 0;
+
+		must("fork", child);
+		if (child == 0)
+			_exit(in_child);
+		must("waitpid", waitpid(child, &status, 0));
+		children += status != 0;
+	}
+	forks_go_on = false;
+	join(thread);
+	signal(SIGUSR1, SIG_DFL);
+	note("in the parent: %d, in children: %d", in_forker != 0, children);
+	ping("the connection", pair.us, pair.them);
+	close_pair(pair);
+}
+
 static void case_parent_lives_on(void)
 {
 	struct pair pair = open_pair();
@@ -616,6 +670,7 @@ int main(int argc, char **argv)
 		{ "child of its own", case_child_of_its_own, 0 },
 		{ "fork while busy", case_fork_while_busy, 0 },
 		{ "other forks", case_other_forks, 0 },
+		{ "signals while forking", case_signals_while_forking, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
