@@ -45,6 +45,7 @@ struct socket {
 	_Atomic bool shared;
 	_Atomic bool forked;
 	_Atomic bool passed; /* through a Unix socket, here or from there: both ends serve it */
+	_Atomic uint64_t acceptor; /* passed: who asks the blocking twin; see transfer.c */
 	int descriptor; /* PENDING, LISTENER: a descriptor of the twin, updated on close and dup */
 	uint64_t options_set; /* one bit a row of the table in options.c */
 	bool kernel_only;     /* UNDECIDED: has an option that no stack can serve */

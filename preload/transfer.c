@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "flow.h"
@@ -167,19 +169,60 @@ static int accept_from_stack(struct socket *listener, const struct instance *ins
 	return descriptor;
 }
 
+/*
+ * One thread at a time asks a twin that blocks: another that saw the same connection would sleep in
+ * the kernel, where the stack's half cannot wake it. Not a mutex, since a handler that interrupts
+ * the owner may accept, too, or never return to it; and in a child of fork() the owner may not exist.
+ */
+static bool begin_blocking_accept(struct socket *listener)
+{
+	const uint32_t process = (uint32_t)getpid();
+	const uint64_t self = (uint64_t)process << 32 | (uint32_t)gettid();
+	uint64_t owner = atomic_load(&listener->acceptor);
+
+	if (owner != self && owner >> 32 == process)
+		return false;
+	return atomic_compare_exchange_strong(&listener->acceptor, &owner, self);
+}
+
+static void end_blocking_accept(void *listener)
+{
+	atomic_store(&((struct socket *)listener)->acceptor, 0);
+}
+
+static int accept_if_there(int descriptor, struct sockaddr *peer, socklen_t *length, int flags)
+{
+	struct pollfd twin = { .fd = descriptor, .events = POLLIN };
+	int result = -EAGAIN;
+
+	if (libc()->poll(&twin, 1, 0) > 0) {
+		result = libc()->accept4(descriptor, peer, length, flags);
+		if (result < 0)
+			result = -errno;
+	}
+	return result;
+}
+
 static int accept_from_kernel(struct socket *listener, int descriptor, struct sockaddr *peer,
 			      socklen_t *length, int flags)
 {
-	struct pollfd twin = { .fd = descriptor, .events = POLLIN };
 	int result;
 
 	if (!listener->dual)
 		return -EAGAIN;
+	if (!atomic_load(&listener->passed)) {
+		result = libc()->accept4(descriptor, peer, length, flags);
+		return result < 0 ? -errno : result;
+	}
 	/* Such a twin may block: see make_twin_nonblocking(). */
-	if (atomic_load(&listener->passed) && libc()->poll(&twin, 1, 0) <= 0)
+	if (atomic_load(&listener->nonblocking))
+		return accept_if_there(descriptor, peer, length, flags);
+	if (!begin_blocking_accept(listener))
 		return -EAGAIN;
-	result = libc()->accept4(descriptor, peer, length, flags);
-	return result < 0 ? -errno : result;
+	pthread_cleanup_push(end_blocking_accept, listener);
+	result = accept_if_there(descriptor, peer, length, flags);
+	pthread_cleanup_pop(1);
+	return result;
 }
 
 /* Both halves get their turn first: a flood on one does not starve the other. */

@@ -253,6 +253,59 @@ static void passed_listener(void)
 	close(channel[1]);
 }
 
+#define ACCEPTORS	   4
+#define PASSED_CONNECTIONS 80
+
+static _Atomic int accepted_passed;
+
+/* Ends with the connection that is one too many for the others. */
+static void accept_until_told(int listener)
+{
+	for (;;) {
+		char byte = '-';
+		int fd = accept(listener, NULL, NULL);
+
+		if (fd < 0 || recv(fd, &byte, 1, 0) != 1 || byte != 'x') {
+			close(fd);
+			return;
+		}
+		accepted_passed++;
+		must("send", send(fd, "y", 1, MSG_NOSIGNAL));
+		close(fd);
+	}
+}
+
+/* Several threads accept from a blocking listener that has also been passed. */
+static void passed_listener_and_threads(void)
+{
+	int channel[2], listener = listener_unused(), answers = 0;
+	struct address address = name_of(listener);
+	pthread_t threads[ACCEPTORS];
+	char byte;
+
+	must("socketpair", socketpair(AF_UNIX, SOCK_STREAM, 0, channel));
+	poll_once(listener);
+	pass(channel[0], listener);
+	for (int i = 0; i < ACCEPTORS; i++)
+		threads[i] = later(0, accept_until_told, listener);
+	for (int i = 0; i < PASSED_CONNECTIONS + ACCEPTORS; i++) {
+		int fd = open_socket(0);
+
+		must("connect", connect(fd, (struct sockaddr *)&address.storage, address.length));
+		if (i < PASSED_CONNECTIONS) {
+			must("send", send(fd, "x", 1, MSG_NOSIGNAL));
+			answers += recv(fd, &byte, 1, 0) == 1 && byte == 'y';
+		}
+		close(fd);
+	}
+	for (int i = 0; i < ACCEPTORS; i++)
+		join(threads[i]);
+	note("accepted %d, answers %d", accepted_passed, answers);
+	close(listener);
+	close(channel[0]);
+	close(channel[1]);
+}
+
 /* Before the process has used a flow, as the one above. */
 static void case_listener_for_both(void)
 {
@@ -262,6 +315,7 @@ static void case_listener_for_both(void)
 	with_unused_stack(child_serves);
 	with_unused_stack(child_serves_later);
 	with_unused_stack(passed_listener);
+	with_unused_stack(passed_listener_and_threads);
 }
 
 /* And now the parent: from here on the stack is its own, and no child can have it. */
