@@ -47,6 +47,7 @@ struct link {
 	/* sending: what the device has not taken yet, in order */
 	unsigned queued;
 	struct rte_mbuf *queue[TRANSMIT_QUEUE_MAX];
+	struct large *large; /* another way for bulk; NULL: none */
 
 	struct link_counters counters;
 };

@@ -12,6 +12,7 @@
 
 #include "eal.h"
 #include "journal.h"
+#include "large.h"
 
 struct port_work {
 	struct link *link;
@@ -108,6 +109,20 @@ static int open_link(struct link *link, char *why, size_t why_size)
 	return error;
 }
 
+/*
+ * Where frames are copied anyway. Behind hardware its own rings are the faster way, and a tag for a
+ * VLAN would be in the way of the offload.
+ */
+static void open_large(struct link *link)
+{
+	if (link->device.kind != DEVICE_INTERFACE || !link->xdp.is_virtual || link->stack.vlan)
+		return;
+	link->large = large_open(link->xdp.ifindex);
+	if (!link->large)
+		journal_add(STACK_LOG_DEBUG, "no packet socket for large segments: %s",
+			    strerrordesc_np(errno));
+}
+
 static void report(struct link *link)
 {
 	const struct link_info *info = &link->info;
@@ -132,8 +147,10 @@ int link_open(const struct link_config *config, struct link **result, struct lin
 	link->config = *config;
 	link->stack = *config->stack;
 	error = open_link(link, why, why_size);
-	if (error == 0)
+	if (error == 0) {
+		open_large(link);
 		report(link);
+	}
 	journal_print(config);
 	if (error) {
 		if (!why[0])
@@ -149,9 +166,17 @@ int link_open(const struct link_config *config, struct link **result, struct lin
 	return 0;
 }
 
+static void close_large(struct link *link)
+{
+	if (link->large)
+		large_close(link->large);
+	link->large = NULL;
+}
+
 void link_close(struct link *link)
 {
 	wait_close(link);
+	close_large(link);
 	while (link->queued)
 		rte_pktmbuf_free(link->queue[--link->queued]);
 	owner_run(link->owner, close_work, link);
@@ -164,6 +189,7 @@ void link_close(struct link *link)
 void link_abandon(struct link *link)
 {
 	wait_close(link);
+	close_large(link);
 	xdp_release(&link->xdp);
 	eal_abandon();
 	free(link);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Pbufs to the device: copies each frame into a buffer, finishes its TCP checksum, puts the VLAN
- * tag on, and keeps what the device does not take at once.
+ * tag on, and keeps what the device does not take at once. Frames that large.c takes go its way.
  */
 #include "internal.h"
 
@@ -15,6 +15,7 @@
 #include "frame.h"
 #include "guard.h"
 #include "journal.h"
+#include "large.h"
 
 /* So many are handed over without waiting for link_flush(): as many as a system call sends. */
 #define TRANSMIT_BATCH 32
@@ -118,25 +119,6 @@ static int give_up(struct link *link, struct rte_mbuf *mbuf, int error)
 	return error;
 }
 
-int link_transmit(struct link *link, struct pbuf *frame)
-{
-	struct rte_mbuf *mbuf;
-
-	if (link->queued == TRANSMIT_QUEUE_MAX && link_flush(link) == TRANSMIT_QUEUE_MAX)
-		return give_up(link, NULL, -ENOBUFS);
-	mbuf = rte_pktmbuf_alloc(link->pool);
-	if (!mbuf)
-		return give_up(link, NULL, -ENOBUFS);
-	if (!fits(link, frame, mbuf))
-		return give_up(link, mbuf, -EMSGSIZE);
-	copy_frame(link, mbuf, frame);
-	finish_checksum(link, mbuf);
-	link->queue[link->queued++] = mbuf;
-	if (link->queued % TRANSMIT_BATCH == 0)
-		link_flush(link);
-	return 0;
-}
-
 /* Some drivers have more to do with frames whose checksum they finish, or refuse them. */
 static uint16_t prepare(struct link *link, uint16_t count)
 {
@@ -164,7 +146,7 @@ static uint64_t bytes_of(struct rte_mbuf *const *mbufs, unsigned count)
 	return bytes;
 }
 
-unsigned link_flush(struct link *link)
+static unsigned flush_queue(struct link *link)
 {
 	while (link->queued) {
 		uint16_t count = prepare(link, (uint16_t)link->queued), sent;
@@ -184,4 +166,54 @@ unsigned link_flush(struct link *link)
 		memmove(link->queue, link->queue + sent, link->queued * sizeof(link->queue[0]));
 	}
 	return link->queued;
+}
+
+static int transmit_alone(struct link *link, struct pbuf *frame)
+{
+	struct rte_mbuf *mbuf;
+
+	if (link->queued == TRANSMIT_QUEUE_MAX && flush_queue(link) == TRANSMIT_QUEUE_MAX)
+		return give_up(link, NULL, -ENOBUFS);
+	mbuf = rte_pktmbuf_alloc(link->pool);
+	if (!mbuf)
+		return give_up(link, NULL, -ENOBUFS);
+	if (!fits(link, frame, mbuf))
+		return give_up(link, mbuf, -EMSGSIZE);
+	copy_frame(link, mbuf, frame);
+	finish_checksum(link, mbuf);
+	link->queue[link->queued++] = mbuf;
+	if (link->queued % TRANSMIT_BATCH == 0)
+		flush_queue(link);
+	return 0;
+}
+
+/* What is queued was made before: it goes first. Returns how many frames wait. */
+static unsigned send_large(struct link *link)
+{
+	unsigned queued = flush_queue(link), waiting;
+	struct large_counts counts;
+
+	waiting = large_send(link->large, &counts);
+	link->counters.tx_frames += counts.sent;
+	link->counters.tx_bytes += counts.bytes;
+	link->counters.tx_drops += counts.lost;
+	return queued + waiting;
+}
+
+int link_transmit(struct link *link, struct pbuf *frame)
+{
+	bool send_first = false;
+
+	if (link->large && frame->tot_len <= link->info.mtu + FRAME_HEADER_LENGTH) {
+		if (large_take(link->large, frame, &send_first))
+			return 0;
+		if (send_first && send_large(link))
+			return give_up(link, NULL, -ENOBUFS);
+	}
+	return transmit_alone(link, frame);
+}
+
+unsigned link_flush(struct link *link)
+{
+	return link->large ? send_large(link) : flush_queue(link);
 }

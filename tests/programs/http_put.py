@@ -2,6 +2,7 @@
 """An HTTP server that answers PUT with the SHA-256 of what it was sent. usage: ADDRESS PORT"""
 import hashlib
 import http.server
+import socket
 import sys
 
 
@@ -27,6 +28,8 @@ class Put(http.server.BaseHTTPRequestHandler):
         pass
 
 
+if ":" in sys.argv[1]:
+    http.server.ThreadingHTTPServer.address_family = socket.AF_INET6
 server = http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Put)
 print("ready", flush=True)
 server.serve_forever()

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Large segments to a Linux interface: consecutive TCP segments of a connection are gathered while
+ * a burst lasts and given to the kernel as one, through a packet socket (packet(7),
+ * PACKET_VNET_HDR), which cuts them as late as the interface allows: never, if the peer is a
+ * kernel behind a veth. Each frame that goes through AF_XDP instead is work of its own for both
+ * kernels. Not for receiving.
+ *
+ * All functions are called under the stack instance's lock.
+ */
+#ifndef MELIN_LARGE_H
+#define MELIN_LARGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct large;
+struct pbuf;
+
+/* Frames as the stack made them. */
+struct large_counts {
+	unsigned sent, lost;
+	uint64_t bytes; /* of those sent */
+};
+
+/* For the interface of that index. NULL with errno set: frames go one by one then. */
+struct large *large_open(int ifindex);
+
+/* Forgets what waits. In the child of fork() too. */
+void large_close(struct large *large);
+
+/*
+ * Takes a frame (as link_transmit() gets it) to send it with others of its connection; it holds a
+ * reference to it until large_send(). False: it must go on its own; if *send_first is true then,
+ * what waits goes before it: earlier frames of its connection, or all that there is room for.
+ */
+bool large_take(struct large *large, struct pbuf *frame, bool *send_first);
+
+/*
+ * Hands all that waits to the kernel, in order, and returns how many frames still wait: the
+ * socket's buffer is full then. *counts is set.
+ */
+unsigned large_send(struct large *large, struct large_counts *counts);
+
+#endif
