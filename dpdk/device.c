@@ -76,19 +76,28 @@ static void describe_driver(struct device *device)
 
 static int parse_interface(struct device *device, bool has_comma, char *why, size_t why_size)
 {
+	static const char prefix[] = "packet:";
+
+	device->kind = DEVICE_INTERFACE;
+	device->library = DEVICE_XDP_LIBRARY;
+	if (starts_with(device->name, prefix)) {
+		device->kind = DEVICE_PACKET;
+		device->library = DEVICE_NO_DRIVER;
+		memmove(device->name, device->name + sizeof(prefix) - 1,
+			strlen(device->name) - sizeof(prefix) + 2);
+	}
 	if (has_comma) {
 		snprintf(why, why_size,
 			 "device \"%s,%s\" is neither a PCI address nor a vdev (net_...)",
 			 device->name, device->arguments);
 		return -EINVAL;
 	}
-	if (strlen(device->name) >= IF_NAMESIZE || strpbrk(device->name, "/: \t\n")) {
+	if (!device->name[0] || strlen(device->name) >= IF_NAMESIZE ||
+	    strpbrk(device->name, "/: \t\n")) {
 		snprintf(why, why_size, "\"%s\" cannot be the name of an interface", device->name);
 		return -EINVAL;
 	}
-	device->kind = DEVICE_INTERFACE;
 	device->kernel_peer = true;
-	device->library = DEVICE_XDP_LIBRARY;
 	return 0;
 }
 

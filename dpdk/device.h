@@ -15,15 +15,20 @@
 #define DEVICE_TAP_LIBRARY   "librte_net_tap.so"
 #define DEVICE_MEMIF_LIBRARY "librte_net_memif.so"
 
+/* Where a library is to be named so that no others are searched for: what the pool needs anyway. */
+#define DEVICE_NO_DRIVER "librte_mempool_stack.so"
+
 enum device_kind {
 	DEVICE_INTERFACE, /* veth0: melin's own use of net_af_xdp */
+	DEVICE_PACKET,	  /* packet:veth0: the same interface by packet sockets */
 	DEVICE_PCI,	  /* 0000:03:00.0[,driver arguments] */
 	DEVICE_VDEV,	  /* net_memif0,role=client,... in DPDK's own words */
 };
 
 struct device {
 	enum device_kind kind;
-	char name[DEVICE_NAME_MAX]; /* up to the first comma; a PCI address with its domain */
+	/* up to the first comma; a PCI address with its domain; the interface alone */
+	char name[DEVICE_NAME_MAX];
 	const char *arguments;	    /* what follows the first comma, "" if nothing */
 	/* A kernel of this machine may be at the other end, and leave checksums unfinished. */
 	bool kernel_peer;

@@ -341,7 +341,8 @@ static int run_start(const struct eal_need *need, struct arguments *arguments, c
 	struct quiet quiet = { .library = need->device->library,
 			       .search = arguments->user.count > 0,
 			       .software = need->device->kind != DEVICE_PCI,
-			       .private_memory = need->device->kind == DEVICE_INTERFACE };
+			       .private_memory = need->device->kind == DEVICE_INTERFACE ||
+						 need->device->kind == DEVICE_PACKET };
 	struct start start = { .arguments = arguments };
 	char text[300];
 	int error;

@@ -24,6 +24,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "filter.h"
 #include "journal.h"
 #include "stack/kernel.h"
 #include "xdp/melin_xdp.h"
@@ -50,7 +51,7 @@ static bool get_capabilities(struct __user_cap_data_struct data[2])
 	return syscall(SYS_capget, &header, data) == 0;
 }
 
-static int check_capabilities(const char *name, char *why, size_t why_size)
+static int check_capabilities(const char *name, bool by_packets, char *why, size_t why_size)
 {
 	struct __user_cap_data_struct data[2] = { 0 };
 	bool admin, raw, bpf;
@@ -59,13 +60,13 @@ static int check_capabilities(const char *name, char *why, size_t why_size)
 		return 0;
 	admin = has_capability(data, CAP_NET_ADMIN);
 	raw = has_capability(data, CAP_NET_RAW);
-	bpf = has_capability(data, CAP_BPF) || has_capability(data, CAP_SYS_ADMIN);
+	bpf = by_packets || has_capability(data, CAP_BPF) || has_capability(data, CAP_SYS_ADMIN);
 	if (admin && raw && bpf)
 		return 0;
 	snprintf(why, why_size,
-		 "no permission to use AF_XDP on %s:%s%s%s missing; run it as root or give it "
-		 "these capabilities",
-		 name, admin ? "" : " CAP_NET_ADMIN", raw ? "" : " CAP_NET_RAW",
+		 "no permission to use %s on %s:%s%s%s missing; run it as root or give it these "
+		 "capabilities",
+		 by_packets ? "packet sockets" : "AF_XDP", name, admin ? "" : " CAP_NET_ADMIN", raw ? "" : " CAP_NET_RAW",
 		 bpf ? "" : " CAP_BPF");
 	return -EPERM;
 }
@@ -264,8 +265,8 @@ static int remove_stale_program(struct xdp *xdp, char *why, size_t why_size)
 	return -EBUSY;
 }
 
-int xdp_claim(struct xdp *xdp, const char *name, const struct stack_config *config, char *why,
-	      size_t why_size)
+int xdp_claim(struct xdp *xdp, const char *name, bool by_packets, const struct stack_config *config,
+	      char *why, size_t why_size)
 {
 	int error;
 
@@ -274,13 +275,16 @@ int xdp_claim(struct xdp *xdp, const char *name, const struct stack_config *conf
 	snprintf(xdp->name, sizeof(xdp->name), "%s", name);
 	error = query_interface(xdp, why, why_size);
 	if (error == 0)
-		error = check_capabilities(name, why, why_size);
+		error = check_capabilities(name, by_packets, why, why_size);
 	if (error == 0)
 		error = check_addresses(config, why, why_size);
 	if (error == 0)
 		error = take_lock(xdp, why, why_size);
 	if (error == 0)
-		error = remove_stale_program(xdp, why, why_size);
+		filter_ingress_remove(xdp->ifindex);
+	/* Another's XDP program passes what it does not want on to packet sockets. */
+	if (error == 0 && remove_stale_program(xdp, why, why_size) < 0 && !by_packets)
+		error = -EBUSY;
 	if (error == 0)
 		xdp_probe(xdp, config);
 	else

@@ -44,6 +44,8 @@ struct link {
 	uint16_t next_queue; /* where the next burst begins, so that each queue gets its turn */
 	unsigned held;	     /* buffers whose pbufs are out */
 
+	struct packet *packet; /* the device is "packet:NAME"; else NULL, and there is a port */
+
 	/* sending: what the device has not taken yet, in order */
 	unsigned queued;
 	struct rte_mbuf *queue[TRANSMIT_QUEUE_MAX];
@@ -72,5 +74,8 @@ bool wait_may_be_used(int descriptor);
 /* ---- receive.c ---- */
 
 void receive_prepare_pool(struct link *link);
+
+/* A frame from the device, which may be a chain; NULL: it was not for the stack. */
+struct pbuf *receive_take(struct link *link, struct rte_mbuf *mbuf);
 
 #endif

@@ -19,9 +19,6 @@
 #include "frame.h"
 #include "stack/kernel.h"
 
-/* As many connections as take part in a burst of bulk transfers; more than these go in two calls. */
-#define RUNS 16
-
 /* What an interface takes at once, with all headers (dev->gso_max_size of most). */
 #define BYTES_MAX 65535
 
@@ -73,9 +70,10 @@ struct run {
 
 struct large {
 	int socket;
-	bool refused; /* the kernel wants none of these: no more are taken */
-	unsigned count;
-	struct run runs[RUNS];
+	bool all;     /* frames of any kind: each is a run then, at least */
+	bool refused; /* the kernel wants no large segments: no more are made */
+	unsigned count, limit;
+	struct run runs[];
 };
 
 /* What is looked at of a frame. */
@@ -88,14 +86,16 @@ struct segment {
 	uint8_t flags;
 };
 
-struct large *large_open(int ifindex)
+struct large *large_open(int ifindex, bool all, unsigned runs)
 {
 	struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_ifindex = ifindex };
-	struct large *large = calloc(1, sizeof(*large));
+	struct large *large = calloc(1, sizeof(*large) + runs * sizeof(large->runs[0]));
 	int on = 1;
 
 	if (!large)
 		return NULL;
+	large->all = all;
+	large->limit = runs;
 	/* Of protocol 0: nothing is received. */
 	large->socket = kernel_hide(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	if (large->socket >= 0 &&
@@ -168,8 +168,8 @@ static bool is_plain(const struct pbuf *frame, const struct segment *segment)
 	const uint8_t *tcp = segment->bytes + segment->at.tcp;
 
 	return segment->data && (segment->flags & ~FLAG_PSH) == FLAG_ACK &&
-	       segment->at.tcp + segment->at.tcp_length == frame->tot_len &&
-	       tcp[TCP_URGENT] == 0 && tcp[TCP_URGENT + 1] == 0;
+	       segment->at.tcp + segment->at.tcp_length == frame->tot_len && tcp[TCP_URGENT] == 0 &&
+	       tcp[TCP_URGENT + 1] == 0;
 }
 
 /* By hardware and IP addresses and ports. */
@@ -192,8 +192,8 @@ static bool is_alike(const struct run *run, const struct segment *segment)
 	unsigned options = run->tcp + TCP_HEADER;
 
 	if (run->header_length != segment->header_length ||
-	    memcmp(run->header + options, segment->bytes + options,
-		   run->header_length - options) != 0)
+	    memcmp(run->header + options, segment->bytes + options, run->header_length - options) !=
+		    0)
 		return false;
 	if (segment->at.ip_header_length)
 		return memcmp(ours, theirs, IPV4_LENGTH) == 0 &&
@@ -273,27 +273,41 @@ static bool begin(struct run *run, struct pbuf *frame, const struct segment *seg
 	return add_pieces(run, frame, segment->header_length);
 }
 
+/* A frame that nothing can be appended to: as it is, but for a TCP segment's checksum. */
+static bool begin_single(struct run *run, struct pbuf *frame, const struct segment *segment)
+{
+	static const struct segment opaque;
+
+	if (!begin(run, frame, segment ? segment : &opaque))
+		return false;
+	run->ended = true;
+	return true;
+}
+
 bool large_take(struct large *large, struct pbuf *frame, bool *send_first)
 {
 	struct segment segment;
-	struct run *run;
-	bool plain;
+	struct run *run = NULL, *next = &large->runs[large->count];
+	bool is_tcp, plain, taken;
 
 	*send_first = false;
-	if (large->refused || (large->count == 0 && frame->tot_len < FIRST_MIN) ||
-	    !look(frame, &segment))
+	if (!large->all && (large->refused || (large->count == 0 && frame->tot_len < FIRST_MIN)))
 		return false;
-	plain = is_plain(frame, &segment);
-	run = find(large, &segment);
+	is_tcp = look(frame, &segment);
+	plain = is_tcp && !large->refused && is_plain(frame, &segment);
+	if (is_tcp && large->count)
+		run = find(large, &segment);
 	if (run && plain && append(run, frame, &segment))
 		return true;
-	if (plain && segment.data >= FIRST_MIN && large->count < RUNS &&
-	    begin(&large->runs[large->count], frame, &segment)) {
-		large->count++;
-		return true;
-	}
-	*send_first = run || large->count == RUNS;
-	return false;
+	if (large->count == large->limit)
+		taken = false;
+	else if (plain && (large->all || segment.data >= FIRST_MIN))
+		taken = begin(next, frame, &segment);
+	else
+		taken = large->all && begin_single(next, frame, is_tcp ? &segment : NULL);
+	large->count += taken;
+	*send_first = !taken && (run || large->count == large->limit);
+	return taken;
 }
 
 /* ---- sending ---- */
@@ -306,13 +320,19 @@ static void finish(struct run *run)
 	bool is_ipv4 = ip[0] >> 4 == 4;
 	uint16_t sum = 0;
 
+	run->piece[0] =
+		(struct iovec){ .iov_base = &run->offload, .iov_len = sizeof(run->offload) };
+	run->piece[1] = (struct iovec){ .iov_base = run->header, .iov_len = run->header_length };
+	run->offload = (struct virtio_net_hdr){ 0 };
+	if (run->tcp == 0)
+		return;
 	run->offload = (struct virtio_net_hdr){ .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
 						.hdr_len = (uint16_t)run->header_length,
 						.csum_start = (uint16_t)run->tcp,
 						.csum_offset = TCP_CHECKSUM };
 	if (run->frames > 1) {
-		run->offload.gso_type = is_ipv4 ? VIRTIO_NET_HDR_GSO_TCPV4
-						: VIRTIO_NET_HDR_GSO_TCPV6;
+		run->offload.gso_type =
+			is_ipv4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
 		run->offload.gso_size = (uint16_t)run->size;
 	}
 	if (is_ipv4) {
@@ -325,9 +345,6 @@ static void finish(struct run *run)
 	}
 	sum = checksum_fold(checksum_pseudo_header(ip, tcp_length));
 	memcpy(tcp + TCP_CHECKSUM, &sum, sizeof(sum));
-	run->piece[0] = (struct iovec){ .iov_base = &run->offload,
-					.iov_len = sizeof(run->offload) };
-	run->piece[1] = (struct iovec){ .iov_base = run->header, .iov_len = run->header_length };
 }
 
 /* Says what became of the first run that was not sent. */
@@ -354,7 +371,7 @@ static void forget(struct large *large, unsigned done)
 
 unsigned large_send(struct large *large, struct large_counts *counts)
 {
-	struct mmsghdr messages[RUNS];
+	struct mmsghdr messages[LARGE_RUNS_MAX];
 	unsigned i, done = 0, waiting = 0;
 
 	memset(counts, 0, sizeof(*counts));

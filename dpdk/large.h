@@ -4,7 +4,7 @@
  * a burst lasts and given to the kernel as one, through a packet socket (packet(7),
  * PACKET_VNET_HDR), which cuts them as late as the interface allows: never, if the peer is a
  * kernel behind a veth. Each frame that goes through AF_XDP instead is work of its own for both
- * kernels. Not for receiving.
+ * kernels. For "packet:NAME" all frames go this way. Not for receiving.
  *
  * All functions are called under the stack instance's lock.
  */
@@ -23,16 +23,25 @@ struct large_counts {
 	uint64_t bytes; /* of those sent */
 };
 
-/* For the interface of that index. NULL with errno set: frames go one by one then. */
-struct large *large_open(int ifindex);
+/* As many connections as take part in a burst of bulk transfers, or single frames. */
+#define LARGE_RUNS     16
+#define LARGE_RUNS_MAX 64
+
+/*
+ * For the interface of that index. all: there is no other way, it takes frames of any kind; else
+ * only those of a kind that others follow. runs: how many may wait, of connections or of single
+ * frames. NULL with errno set: it cannot be.
+ */
+struct large *large_open(int ifindex, bool all, unsigned runs);
 
 /* Forgets what waits. In the child of fork() too. */
 void large_close(struct large *large);
 
 /*
  * Takes a frame (as link_transmit() gets it) to send it with others of its connection; it holds a
- * reference to it until large_send(). False: it must go on its own; if *send_first is true then,
- * what waits goes before it: earlier frames of its connection, or all that there is room for.
+ * reference to it until large_send(). False: it must go on its own, or, where all are taken, once
+ * more when there is room; if *send_first is true then, what waits goes before it: earlier frames
+ * of its connection, or all that there is room for.
  */
 bool large_take(struct large *large, struct pbuf *frame, bool *send_first);
 

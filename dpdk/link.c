@@ -13,6 +13,7 @@
 #include "eal.h"
 #include "journal.h"
 #include "large.h"
+#include "packet.h"
 
 struct port_work {
 	struct link *link;
@@ -38,10 +39,12 @@ static void close_work(void *argument)
 static int claim_device(struct link *link, char *why, size_t why_size)
 {
 	link->xdp.lock = link->xdp.probes[0] = link->xdp.probes[1] = -1;
+	if (link->device.kind == DEVICE_PACKET)
+		return xdp_claim(&link->xdp, link->device.name, true, &link->stack, why, why_size);
 	if (link->device.kind != DEVICE_INTERFACE)
 		return 0;
 #ifdef HAVE_XDP
-	return xdp_claim(&link->xdp, link->device.name, &link->stack, why, why_size);
+	return xdp_claim(&link->xdp, link->device.name, false, &link->stack, why, why_size);
 #else
 	snprintf(why, why_size,
 		 "this build is without the XDP program: no Linux interface can be "
@@ -67,6 +70,57 @@ static int start_dpdk(struct link *link, char *why, size_t why_size)
 	return eal_start(&need, &link->owner, why, why_size);
 }
 
+/*
+ * Where frames are copied anyway. Behind hardware its own rings are the faster way, and a tag for a
+ * VLAN would be in the way of the offload. "packet:NAME" has no other way.
+ */
+static int open_large(struct link *link, char *why, size_t why_size)
+{
+	bool needed = link->device.kind == DEVICE_PACKET;
+
+	if (!needed &&
+	    (link->device.kind != DEVICE_INTERFACE || !link->xdp.is_virtual || link->stack.vlan))
+		return 0;
+	link->large = large_open(link->xdp.ifindex, needed, needed ? link->txd : LARGE_RUNS);
+	if (link->large)
+		return 0;
+	snprintf(why, why_size, "no packet socket for large segments on %s: %s", link->xdp.name,
+		 strerrordesc_np(errno));
+	if (needed)
+		return -errno;
+	journal_add(STACK_LOG_DEBUG, "%s", why);
+	return 0;
+}
+
+static int open_sockets(struct link *link, char *why, size_t why_size)
+{
+	int error = 0;
+
+	if (link->device.kind == DEVICE_PACKET)
+		error = packet_open(link, link->rxd, why, why_size);
+	return error ? error : open_large(link, why, why_size);
+}
+
+static void close_sockets(struct link *link)
+{
+	if (link->large)
+		large_close(link->large);
+	link->large = NULL;
+	if (link->packet)
+		packet_close(link->packet);
+	link->packet = NULL;
+}
+
+static int share_descriptors(struct link *link)
+{
+	/* net_af_xdp uses its sockets alone; of other drivers we do not know. */
+	bool (*wanted)(int descriptor) =
+		link->device.kind == DEVICE_INTERFACE ? wait_is_needed : wait_may_be_used;
+	int error = owner_share(link->owner, wanted);
+
+	return error ? error : wait_open(link);
+}
+
 static int open_port(struct link *link, char *why, size_t why_size)
 {
 	struct port_work work = { .link = link, .why = why, .why_size = why_size };
@@ -75,14 +129,15 @@ static int open_port(struct link *link, char *why, size_t why_size)
 	owner_run(link->owner, open_work, &work);
 	if (work.error)
 		return work.error;
-	/* net_af_xdp uses its sockets alone; of other drivers we do not know. */
-	error = owner_share(link->owner, link->device.kind == DEVICE_INTERFACE ? wait_is_needed
-									       : wait_may_be_used);
-	if (error == 0)
-		error = wait_open(link);
-	if (error == 0)
-		return 0;
-	snprintf(why, why_size, "cannot get at DPDK's descriptors: %s", strerrordesc_np(-error));
+	error = open_sockets(link, why, why_size);
+	if (error == 0) {
+		error = share_descriptors(link);
+		if (error == 0)
+			return 0;
+		snprintf(why, why_size, "cannot get at DPDK's descriptors: %s",
+			 strerrordesc_np(-error));
+	}
+	close_sockets(link);
 	owner_run(link->owner, close_work, link);
 	return error;
 }
@@ -109,20 +164,6 @@ static int open_link(struct link *link, char *why, size_t why_size)
 	return error;
 }
 
-/*
- * Where frames are copied anyway. Behind hardware its own rings are the faster way, and a tag for a
- * VLAN would be in the way of the offload.
- */
-static void open_large(struct link *link)
-{
-	if (link->device.kind != DEVICE_INTERFACE || !link->xdp.is_virtual || link->stack.vlan)
-		return;
-	link->large = large_open(link->xdp.ifindex);
-	if (!link->large)
-		journal_add(STACK_LOG_DEBUG, "no packet socket for large segments: %s",
-			    strerrordesc_np(errno));
-}
-
 static void report(struct link *link)
 {
 	const struct link_info *info = &link->info;
@@ -147,10 +188,8 @@ int link_open(const struct link_config *config, struct link **result, struct lin
 	link->config = *config;
 	link->stack = *config->stack;
 	error = open_link(link, why, why_size);
-	if (error == 0) {
-		open_large(link);
+	if (error == 0)
 		report(link);
-	}
 	journal_print(config);
 	if (error) {
 		if (!why[0])
@@ -166,17 +205,10 @@ int link_open(const struct link_config *config, struct link **result, struct lin
 	return 0;
 }
 
-static void close_large(struct link *link)
-{
-	if (link->large)
-		large_close(link->large);
-	link->large = NULL;
-}
-
 void link_close(struct link *link)
 {
 	wait_close(link);
-	close_large(link);
+	close_sockets(link);
 	while (link->queued)
 		rte_pktmbuf_free(link->queue[--link->queued]);
 	owner_run(link->owner, close_work, link);
@@ -189,7 +221,10 @@ void link_close(struct link *link)
 void link_abandon(struct link *link)
 {
 	wait_close(link);
-	close_large(link);
+	if (link->large)
+		large_close(link->large);
+	if (link->packet)
+		packet_abandon(link->packet);
 	xdp_release(&link->xdp);
 	eal_abandon();
 	free(link);
@@ -201,6 +236,8 @@ void link_counters(struct link *link, struct link_counters *counters)
 
 	*counters = link->counters;
 	/* What the device itself had no room for. */
-	if (rte_eth_stats_get(link->port, &stats) == 0)
+	if (link->packet)
+		counters->rx_drops += packet_drops(link->packet);
+	else if (rte_eth_stats_get(link->port, &stats) == 0)
 		counters->rx_drops += stats.imissed + stats.rx_nombuf;
 }

@@ -16,6 +16,8 @@
 #include "buffer.h"
 #include "eal.h"
 #include "journal.h"
+#include "large.h"
+#include "packet.h"
 #include "xdp/melin_xdp.h"
 
 #define RING_DEFAULT 1024 /* where the driver does not say */
@@ -230,7 +232,7 @@ static unsigned wanted_mtu(const struct link *link)
 {
 	if (link->stack.mtu)
 		return link->stack.mtu;
-	return is_interface(link) ? link->xdp.mtu : 0;
+	return link->xdp.mtu; /* 0 if it is no interface */
 }
 
 /* Leaves the MTU in info; the port is told by apply_mtu(). */
@@ -283,9 +285,11 @@ static int apply_mtu(struct link *link)
 
 static void choose_pool(struct link *link)
 {
+	bool by_packets = link->device.kind == DEVICE_PACKET;
 	const struct pool_need need = { .queues = link->queues,
-					.rxd = link->rxd,
-					.txd = link->txd,
+					.rxd = by_packets ? packet_buffers(link->rxd) : link->rxd,
+					.txd = by_packets ? 0
+							  : link->txd, /* it sends from lwIP's */
 					.connections = link->config.connections,
 					.mtu = link->info.mtu,
 					.mbufs = link->stack.mbufs,
@@ -300,7 +304,10 @@ size_t port_memory(const struct link *link)
 	struct rte_eth_dev_info info = { .max_rx_queues = UINT16_MAX, .max_tx_queues = UINT16_MAX };
 
 	guess.info.mtu = (uint16_t)(wanted_mtu(link) ? wanted_mtu(link) : MTU_DEFAULT);
-	if (is_interface(link)) {
+	if (link->device.kind == DEVICE_PACKET) {
+		guess.queues = 1;
+		guess.rxd = link->stack.rxd ? PACKET_FRAMES_MAX : PACKET_FRAMES;
+	} else if (is_interface(link)) {
 		guess.queues =
 			(uint16_t)(link->stack.queues && link->stack.queues < link->xdp.channels
 					   ? link->stack.queues
@@ -366,7 +373,9 @@ static int make_pool(struct link *link, char *why, size_t why_size)
 			    "MELIN_MBUFS=%u: the device's rings need more, using %u",
 			    link->stack.mbufs, link->size.mbufs);
 	snprintf(name, sizeof(name), "melin_%u", link->port);
-	link->pool = create_pool(name, &link->size, rte_eth_dev_socket_id(link->port), flags);
+	link->pool = create_pool(name, &link->size,
+				 link->has_port ? rte_eth_dev_socket_id(link->port) : SOCKET_ID_ANY,
+				 flags);
 	if (!link->pool)
 		return fail("no memory for the packet buffers (lower MELIN_MBUFS, or provide "
 			    "hugepages)",
@@ -555,9 +564,50 @@ static int open_once(struct link *link, char *why, size_t why_size)
 	return error;
 }
 
+/*
+ * Packet sockets have no rings: the numbers are of frames that a system call takes, and of
+ * connections (or single frames) that one sends for.
+ */
+static void choose_packet(struct link *link)
+{
+	const struct stack_config *config = &link->stack;
+
+	link->queues = 1;
+	link->rxd = (uint16_t)(config->rxd ? clamped("MELIN_RXD", config->rxd, 1, PACKET_FRAMES_MAX)
+					   : PACKET_FRAMES);
+	link->txd = (uint16_t)(config->txd ? clamped("MELIN_TXD", config->txd, 1, LARGE_RUNS_MAX)
+					   : PACKET_FRAMES);
+}
+
+/* "packet:NAME" is no port of DPDK's, but its pool. The interface's MTU is not changed. */
+static int open_packet(struct link *link, char *why, size_t why_size)
+{
+	const struct xdp *xdp = &link->xdp;
+
+	if (link->stack.vlan) {
+		snprintf(
+			why, why_size,
+			"MELIN_VLAN: packet sockets see no tags; give it the VLAN's own interface");
+		return -ENOTSUP;
+	}
+	if (link->stack.queues)
+		clamped("MELIN_QUEUES", link->stack.queues, 1, 1);
+	choose_packet(link);
+	link->info.mtu = (uint16_t)(link->stack.mtu ? clamped("MELIN_MTU", link->stack.mtu,
+							      RTE_ETHER_MIN_MTU, xdp->mtu)
+						    : xdp->mtu);
+	link->info.kernel_peer = true;
+	link->info.driver = "packet sockets";
+	memcpy(link->info.mac, xdp->mac, sizeof(link->info.mac));
+	return make_pool(link, why, why_size);
+}
+
 int port_open(struct link *link, char *why, size_t why_size)
 {
 	int attempt, error;
+
+	if (link->device.kind == DEVICE_PACKET)
+		return open_packet(link, why, why_size);
 
 	if (is_interface(link))
 		choose_xdp_queues(link);
@@ -581,8 +631,11 @@ void port_close(struct link *link)
 	struct rte_eth_dev_info info;
 	bool has_info;
 
-	if (!link->has_port)
+	if (!link->has_port) {
+		rte_mempool_free(link->pool); /* "packet:NAME"'s */
+		link->pool = NULL;
 		return;
+	}
 	has_info = rte_eth_dev_info_get(link->port, &info) == 0;
 	rte_eth_dev_stop(link->port);
 	rte_eth_dev_close(link->port);

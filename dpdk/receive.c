@@ -14,6 +14,7 @@
 #include "frame.h"
 #include "guard.h"
 #include "journal.h"
+#include "packet.h"
 
 /* ---- pbufs ---- */
 
@@ -163,7 +164,7 @@ static bool accept_frame(struct link *link, struct rte_mbuf *mbuf)
 	return false;
 }
 
-static struct pbuf *take(struct link *link, struct rte_mbuf *mbuf)
+struct pbuf *receive_take(struct link *link, struct rte_mbuf *mbuf)
 {
 	struct pbuf *pbuf;
 
@@ -196,7 +197,7 @@ static unsigned receive_burst(struct link *link, uint16_t queue, struct pbuf **f
 	for (i = 0; i < count; i++) {
 		if (i + 1 < count)
 			__builtin_prefetch(rte_pktmbuf_mtod(mbufs[i + 1], void *));
-		frames[taken] = take(link, mbufs[i]);
+		frames[taken] = receive_take(link, mbufs[i]);
 		if (frames[taken])
 			taken++;
 	}
@@ -210,6 +211,8 @@ unsigned link_receive(struct link *link, struct pbuf **frames, unsigned max)
 
 	if (journal_waiting())
 		journal_print(&link->config);
+	if (link->packet)
+		return packet_receive(link, frames, max);
 	for (i = 0; i < link->queues && taken < max; i++) {
 		taken += receive_burst(link, link->next_queue, frames + taken, max - taken);
 		if (++link->next_queue == link->queues)

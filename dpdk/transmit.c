@@ -209,8 +209,10 @@ int link_transmit(struct link *link, struct pbuf *frame)
 			return 0;
 		if (send_first && send_large(link))
 			return give_up(link, NULL, -ENOBUFS);
+		if (link->packet && large_take(link->large, frame, &send_first))
+			return 0;
 	}
-	return transmit_alone(link, frame);
+	return link->packet ? give_up(link, NULL, -EMSGSIZE) : transmit_alone(link, frame);
 }
 
 unsigned link_flush(struct link *link)

@@ -14,6 +14,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "packet.h"
 #include "stack/kernel.h"
 
 #ifndef AF_XDP
@@ -89,7 +90,10 @@ int wait_open(struct link *link)
 	link->info.wait_descriptor = -1;
 	if (!link->device.kernel_peer)
 		return 0;
-	owner_visit(link->owner, collect, &sources);
+	if (link->packet)
+		sources = (struct sources){ 1, { packet_descriptor(link->packet) } };
+	else
+		owner_visit(link->owner, collect, &sources);
 	if (sources.count == 0)
 		return 0;
 	link->info.wait_descriptor = kernel_hide(epoll_create1(EPOLL_CLOEXEC));

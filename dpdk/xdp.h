@@ -26,12 +26,13 @@ struct xdp {
 };
 
 /*
- * Looks at the interface and takes it for this process. 0, or a negative errno value and one line
- * in why: -ENODEV, -EPERM, -EBUSY (another process has it, or a foreign XDP program),
- * -EADDRINUSE (an address of the stack's is the kernel's). On a program thread.
+ * Looks at the interface and takes it for this process, for AF_XDP or for packet sockets. 0, or a
+ * negative errno value and one line in why: -ENODEV, -EPERM, -EBUSY (another process has it, or
+ * for AF_XDP a foreign XDP program), -EADDRINUSE (an address of the stack's is the kernel's). On a
+ * program thread.
  */
-int xdp_claim(struct xdp *xdp, const char *name, const struct stack_config *config, char *why,
-	      size_t why_size);
+int xdp_claim(struct xdp *xdp, const char *name, bool by_packets, const struct stack_config *config,
+	      char *why, size_t why_size);
 void xdp_release(struct xdp *xdp);
 
 /*

@@ -149,9 +149,19 @@ static bool is_vdev(struct span name)
 	return false;
 }
 
-/* What the kernel allows (dev_valid_name()): at most 15 bytes without blanks, slashes, colons. */
+/*
+ * Also behind "packet:". What the kernel allows (dev_valid_name()): at most 15 bytes without blanks,
+ * slashes, colons.
+ */
 static bool is_interface(struct span name)
 {
+	static const char prefix[] = "packet:";
+	const size_t length = sizeof(prefix) - 1;
+
+	if (name.length > length && !memcmp(name.start, prefix, length)) {
+		name.start += length;
+		name.length -= length;
+	}
 	if (!name.length || name.length > 15)
 		return false;
 	for (size_t i = 0; i < name.length; i++) {

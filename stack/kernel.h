@@ -15,35 +15,45 @@
 #if defined(__x86_64__)
 
 /* The kernel's result: a negative errno value for an error. */
-static inline long kernel_call(long number, long a, long b, long c, long d)
+static inline long kernel_call5(long number, long a, long b, long c, long d, long e)
 {
 	register long fourth __asm__("r10") = d; /* the instruction itself overwrites rcx and r11 */
+	register long fifth __asm__("r8") = e;
 	long result;
 
 	__asm__ volatile("syscall"
 			 : "=a"(result)
-			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth)
 			 : "rcx", "r11", "memory");
 	return result;
 }
 
 #elif defined(__aarch64__)
 
-static inline long kernel_call(long number, long a, long b, long c, long d)
+static inline long kernel_call5(long number, long a, long b, long c, long d, long e)
 {
 	register long x8 __asm__("x8") = number;
 	register long x0 __asm__("x0") = a;
 	register long x1 __asm__("x1") = b;
 	register long x2 __asm__("x2") = c;
 	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
 
-	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
+	__asm__ volatile("svc #0"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4)
+			 : "memory");
 	return x0;
 }
 
 #else
 #error "stack/kernel.h: how are system calls made on this machine?"
 #endif
+
+static inline long kernel_call(long number, long a, long b, long c, long d)
+{
+	return kernel_call5(number, a, b, c, d, 0);
+}
 
 /* Above this, half of the limit would only make the kernel's table of descriptors large. */
 #define KERNEL_HIDE_LIMIT 4096

@@ -16,6 +16,8 @@
 #
 # TESTS_PLAIN=1 runs the stories without libmelin.so and gives the stack's addresses to the kernel:
 # that shows whether a story itself is sound. What is asserted of the path is left out then.
+#
+# TESTS_DEVICE=packet:veth0 tells the stories over another device.
 
 # shellcheck disable=SC2034 # used by the stories
 {
@@ -181,7 +183,7 @@ melin_environment() {
 	local name=$1 log=$2 addresses
 	addresses=$near_stack/24,$near_stack6/64
 	[[ $name == near ]] || addresses=$far_stack/24,$far_stack6/64
-	environment=("LD_PRELOAD=$library" MELIN_DEV=veth0 "MELIN_ADDR=${ADDR:-$addresses}"
+	environment=("LD_PRELOAD=$library" "MELIN_DEV=${TESTS_DEVICE:-veth0}" "MELIN_ADDR=${ADDR:-$addresses}"
 		"MELIN_FLOWS=${FLOWS-any:198.18.0.0/15:*,any:[fd00::/8]:*}" "MELIN_LOG=info:$log")
 	if [[ -n $plain ]]; then
 		environment=()
