@@ -29,7 +29,7 @@ struct device {
 	enum device_kind kind;
 	/* up to the first comma; a PCI address with its domain; the interface alone */
 	char name[DEVICE_NAME_MAX];
-	const char *arguments;	    /* what follows the first comma, "" if nothing */
+	const char *arguments; /* what follows the first comma, "" if nothing */
 	/* A kernel of this machine may be at the other end, and leave checksums unfinished. */
 	bool kernel_peer;
 	/* The driver's library without its version, NULL if it is to be searched for. */

@@ -66,8 +66,8 @@ static int check_capabilities(const char *name, bool by_packets, char *why, size
 	snprintf(why, why_size,
 		 "no permission to use %s on %s:%s%s%s missing; run it as root or give it these "
 		 "capabilities",
-		 by_packets ? "packet sockets" : "AF_XDP", name, admin ? "" : " CAP_NET_ADMIN", raw ? "" : " CAP_NET_RAW",
-		 bpf ? "" : " CAP_BPF");
+		 by_packets ? "packet sockets" : "AF_XDP", name, admin ? "" : " CAP_NET_ADMIN",
+		 raw ? "" : " CAP_NET_RAW", bpf ? "" : " CAP_BPF");
 	return -EPERM;
 }
 

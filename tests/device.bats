@@ -28,8 +28,10 @@ link() {
 
 # It must not open; prints why.
 refused() {
-	local output
-	if output=$(limit=20 on near "$@" "$echo" veth0 "${ADDR:-$near_stack}" "${MODULE:-$build}" seconds=0); then
+	local output settings=${SETTINGS:-}
+	# shellcheck disable=SC2086 # words
+	if output=$(limit=20 on near "$@" "$echo" "${DEVICE:-veth0}" "${ADDR:-$near_stack}" "${MODULE:-$build}" \
+		$settings seconds=0); then
 		fail "it opened: $output"
 	fi
 	grep '^open:' <<<"$output"
@@ -229,6 +231,105 @@ arrives() {
 	finished server
 	stop client
 	[ "$(seen server other)" -eq 100000 ]
+}
+
+# What the kernel does with frames at near's ingress, before it looks at them.
+ingress() {
+	on near tc filter show dev veth0 ingress
+}
+
+@test "packet sockets: the stack's addresses are answered and the kernel's stay the kernel's" {
+	DEVICE=packet:veth0
+	link near
+	pings far "$near_stack" "$near_stack6" "$near_kernel" "$near_kernel6"
+	pings near "$far_kernel" "$far_kernel6"
+	no_xdp
+	has "$(ingress)" direct-action
+	stop near
+	[ "$(seen near ping,)" -eq 6 ]
+	[ "$(seen near other)" -eq 0 ]
+	[ -z "$(ingress)" ]
+}
+
+@test "packet sockets: a kernel that is a router does not send the stack's frames on" {
+	DEVICE=packet:veth0
+	on near sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	link near
+	before=$(on near awk '/^Ip: [0-9]/ { print $7 + $10 }' /proc/net/snmp) # forwarded, sent
+	pings far "$near_stack" "$near_stack6"
+	[ "$(on near awk '/^Ip: [0-9]/ { print $7 + $10 }' /proc/net/snmp)" -eq "$before" ]
+	stop near
+	[ "$(seen near ping,)" -eq 6 ]
+}
+
+@test "packet sockets: a second process waits its turn, and a start right after kill -9" {
+	DEVICE=packet:veth0
+	link first
+	has "$(refused)" "another process under melin uses interface veth0"
+	has "$(DEVICE=veth0 refused)" "another process under melin uses interface veth0"
+	pings far "$near_stack"
+	kill -KILL "$(pid_of first)"
+	wait_until 5 gone "$(pid_of first)"
+	has "$(ingress)" direct-action
+	link second
+	pings far "$near_stack"
+	stop second
+	[ -z "$(ingress)" ]
+}
+
+@test "packet sockets: an ordinary user with two capabilities, and another's XDP program beside it" {
+	DEVICE=packet:veth0
+	has "$(refused setpriv --reuid=65534 --clear-groups)" \
+		"no permission to use packet sockets on veth0: CAP_NET_ADMIN CAP_NET_RAW missing"
+	link_as=(setpriv --reuid=65534 --clear-groups "--inh-caps=-all,+net_admin,+net_raw"
+		"--ambient-caps=-all,+net_admin,+net_raw")
+	link near
+	pings far "$near_stack" "$near_stack6"
+}
+
+@test "packet sockets: wishes beyond them are clamped and said" {
+	DEVICE=packet:veth0
+	link near queues=3 rxd=100 txd=77 mtu=9000 mbufs=100
+	output=$(output_of near)
+	has "$output" "MELIN_QUEUES=3: the device can do 1 to 1, using 1"
+	has "$output" "MELIN_RXD=100: the device can do 1 to 64, using 64"
+	has "$output" "MELIN_TXD=77: the device can do 1 to 64, using 64"
+	has "$output" "MELIN_MTU=9000: the device can do 68 to 1500, using 1500"
+	has "$output" "MELIN_MBUFS=100: the device's rings need more"
+	pings far "$near_stack"
+	has "$(SETTINGS=vlan=7 refused)" "EBUSY"
+	stop near
+	has "$(SETTINGS=vlan=7 refused)" "give it the VLAN's own interface"
+}
+
+@test "packet sockets: frames that nobody frees do not stop the others" {
+	DEVICE=packet:veth0
+	link near hold=20000 mbufs=1
+	on far ping -q -f -c 10000 -w 20 "$near_stack"
+	stop near
+	[ "$(seen near ping,)" -eq 10000 ]
+}
+
+@test "packet sockets: a child lets go, the parent goes on" {
+	DEVICE=packet:veth0
+	link near fork=1
+	printed near '^child: 7'
+	pings far "$near_stack"
+	stop near
+}
+
+@test "packet sockets: checksums as on other links, and frames that are cut" {
+	DEVICE=packet:veth0
+	link near
+	on far "$python" "$frames" veth0 sums "$near_stack"
+	on far "$python" "$frames" veth0 sums "$near_stack6"
+	on far "$python" "$frames" veth0 cut "$near_stack"
+	on far "$python" "$frames" veth0 cut "$near_stack6"
+	sleep 0.3
+	pings far "$near_stack"
+	stop near
+	[ "$(seen near tcp)" -eq 4 ]
+	[ "$(seen near 'bad checksum')" -eq 6 ]
 }
 
 @test "net_memif: what is sent arrives" {

@@ -89,6 +89,24 @@ cable() {
 	[ "$(received far packets)" -ge 7200 ]
 }
 
+@test "packet sockets: bulk comes and goes in large segments, and the peer keeps its offloads" {
+	[[ -z $plain ]] || skip "plain run: it is a device of the stack's"
+	export TESTS_DEVICE=packet:veth0
+	file=$(big_file 20)
+	both_ways
+	[ "$(received far packets)" -le 10000 ]  # of 1,500 bytes there would be 14,000 and acknowledgements
+	[ "$(received near packets)" -le 10000 ]
+	on far ethtool -k veth0 | grep -q '^tcp-segmentation-offload: on'
+	send_file "$far_kernel6" "[$far_kernel6]"
+}
+
+@test "packet sockets: over a cable with loss and disorder" {
+	[[ -z $plain ]] || skip "plain run: it is a device of the stack's"
+	export TESTS_DEVICE=packet:veth0
+	cable loss=1 disorder=10 delay=1
+	both_ways
+}
+
 @test "MELIN_MTU below the link's" {
 	ADDR=$near_stack/24 both_ways MELIN_MTU=800
 	took client tx_frames -ge 6500

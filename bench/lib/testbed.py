@@ -34,7 +34,7 @@ LARGEST_MTU = 3328
 class Side:
     """One way to carry the same work."""
     name: str
-    link: str = "veth"         # veth: kernel on both hosts; xdp, memif, loop: melin
+    link: str = "veth"         # veth: kernel on both hosts; xdp, packet, memif, loop: melin
     offloads: bool = True      # TSO, GSO and GRO of the veth as Linux sets them, or all off
     spin: str = ""             # MELIN_SPIN_US; "": melin's default
 
@@ -189,6 +189,8 @@ class Testbed:
             return []
         stack = NEAR_STACK if host == "near" else FAR_STACK
         device = "veth0"
+        if self.side.link == "packet":
+            device = "packet:veth0"
         if self.side.link == "loop":
             device = "loop"
         if self.side.link == "memif":

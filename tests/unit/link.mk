@@ -17,7 +17,7 @@ tests_link_link_echo_CPPFLAGS = $(dpdk_liblink_la_CPPFLAGS)
 tests_link_link_echo_CFLAGS = $(WARNING_CFLAGS)
 tests_link_link_echo_LDADD = dpdk/liblink.la tests/link/libpbuf.la
 
-link_unit_tests = tests/unit/test_checksum tests/unit/test_device tests/unit/test_sizes \
+link_unit_tests = tests/unit/test_checksum tests/unit/test_device tests/unit/test_filter tests/unit/test_sizes \
 	tests/unit/test_words
 check_PROGRAMS += $(link_unit_tests)
 UNIT_TESTS += $(link_unit_tests)
@@ -31,6 +31,11 @@ tests_unit_test_device_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_device_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_device_SOURCES = tests/unit/test_device.c tests/unit/tap.h
 tests_unit_test_device_LDADD = dpdk/liblink.la
+
+tests_unit_test_filter_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
+tests_unit_test_filter_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_filter_SOURCES = tests/unit/test_filter.c tests/unit/tap.h
+tests_unit_test_filter_LDADD = dpdk/liblink.la
 
 tests_unit_test_sizes_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_sizes_CFLAGS = $(WARNING_CFLAGS)

@@ -6,7 +6,7 @@
 #include "dpdk/device.h"
 #include "tap.h"
 
-static const char *const kinds[] = { "interface", "PCI address", "vdev" };
+static const char *const kinds[] = { "interface", "interface by packets", "PCI address", "vdev" };
 
 static void is(const char *text, enum device_kind kind, const char *name, const char *arguments,
 	       bool kernel_peer)
@@ -49,6 +49,7 @@ int main(void)
 	is("veth0", DEVICE_INTERFACE, "veth0", "", true);
 	is("eth0", DEVICE_INTERFACE, "eth0", "", true);
 	is("enp3s0f0.10", DEVICE_INTERFACE, "enp3s0f0.10", "", true);
+	is("packet:veth0", DEVICE_PACKET, "veth0", "", true);
 	is("0000:03:00.0", DEVICE_PCI, "0000:03:00.0", "", false);
 	is("03:00.1", DEVICE_PCI, "0000:03:00.1", "", false);
 	is("af:1f.7,rss=1,x=2", DEVICE_PCI, "0000:af:1f.7", "rss=1,x=2", false);
@@ -58,6 +59,10 @@ int main(void)
 	is("virtio_user0,path=/dev/vhost-net", DEVICE_VDEV, "virtio_user0", "path=/dev/vhost-net",
 	   true);
 	is_refused("");
+	is_refused("packet:");
+	is_refused("packet:a:b");
+	is_refused("packet:veth0,x=1");
+	is_refused("packet:abcdefghijklmnop");
 	is_refused(",iface=x");
 	is_refused("veth0,queues=2");
 	is_refused("a-name-of-16-chars");
