@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "stack/memory.h"
+
 /* ---- system: raw API only, one lock of ours around every entry ---- */
 #define NO_SYS		      1 /* no mailboxes, no threads of lwIP's own */
 #define SYS_LIGHTWEIGHT_PROT  0 /* the instance's lock is held wherever lwIP runs */
@@ -19,6 +21,9 @@
 
 /* ---- memory: as many connections as there is memory, no fixed pools ---- */
 #define MEM_LIBC_MALLOC 1
+#define mem_clib_malloc melin_memory_allocate /* keeps full segments */
+#define mem_clib_calloc melin_memory_allocate_zeroed
+#define mem_clib_free	melin_memory_free
 #define MEMP_MEM_MALLOC 1 /* pools count in 16 bits: 65,536 connections would wrap to none */
 #define MEM_ALIGNMENT	8
 

@@ -5,7 +5,7 @@ stack_test_common = tests/unit/stack/common.h tests/unit/tap.h
 stack_test_wire = $(stack_test_common) tests/unit/stack/peer.h tests/unit/stack/wire.c \
 	tests/unit/stack/wire.h
 
-stack_unit_tests = tests/unit/test_stack_acknowledge tests/unit/test_stack_index tests/unit/test_stack_loop tests/unit/test_stack_threads \
+stack_unit_tests = tests/unit/test_stack_acknowledge tests/unit/test_stack_index tests/unit/test_stack_loop tests/unit/test_stack_memory tests/unit/test_stack_threads \
 	tests/unit/test_stack_timers tests/unit/test_stack_wire
 check_PROGRAMS += $(stack_unit_tests)
 UNIT_TESTS += $(stack_unit_tests)
@@ -42,3 +42,8 @@ tests_unit_test_stack_threads_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_threads_SOURCES = tests/unit/stack/test_threads.c \
 	tests/unit/stack/link_none.c $(stack_test_common)
 tests_unit_test_stack_threads_LDADD = stack/libstack.la -lpthread
+
+tests_unit_test_stack_memory_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_memory_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_memory_SOURCES = tests/unit/stack/test_memory.c
+tests_unit_test_stack_memory_LDADD = stack/libstack.la

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See memory.h. */
+#include "stack/memory.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+/* Sizes are rounded up to a multiple of this, so that all full segments are of one size. */
+#define GRANULE 512
+
+/* Smaller ones are quick with malloc(); larger than a jumbo frame are rare. */
+#define KEEP_MIN 1024
+#define KEEP_MAX 9728
+#define SIZES	 (KEEP_MAX / GRANULE + 1)
+
+/* What is kept in all: what a burst of acknowledgements lets go, and the next write takes. */
+#define KEEP_BYTES (4 << 20)
+
+/* In front of each piece; as large as malloc()'s alignment. */
+union header {
+	struct {
+		uint32_t size; /* in granules; 0: not of a size that is kept */
+	};
+	union header *next; /* while it is kept */
+	_Alignas(max_align_t) char aligned[1];
+};
+
+static union header *kept[SIZES];
+static size_t kept_bytes;
+
+void *melin_memory_allocate(size_t size)
+{
+	size_t granules = 0;
+	union header *header;
+
+	if (size >= KEEP_MIN && size <= KEEP_MAX) {
+		granules = (size + GRANULE - 1) / GRANULE;
+		size = granules * GRANULE;
+		header = kept[granules];
+		if (header) {
+			kept[granules] = header->next;
+			kept_bytes -= size;
+			header->size = (uint32_t)granules;
+			return header + 1;
+		}
+	}
+	if (size > SIZE_MAX - sizeof(*header))
+		return NULL;
+	header = malloc(sizeof(*header) + size);
+	if (!header)
+		return NULL;
+	header->size = (uint32_t)granules;
+	return header + 1;
+}
+
+void *melin_memory_allocate_zeroed(size_t count, size_t size)
+{
+	size_t bytes;
+	union header *header;
+
+	if (__builtin_mul_overflow(count, size, &bytes) ||
+	    __builtin_add_overflow(bytes, sizeof(*header), &bytes))
+		return NULL;
+	header = calloc(1, bytes);
+	return header ? header + 1 : NULL;
+}
+
+void melin_memory_free(void *memory)
+{
+	union header *header = (union header *)memory - 1;
+	size_t granules, bytes;
+
+	if (!memory)
+		return;
+	granules = header->size;
+	bytes = granules * GRANULE;
+	if (granules == 0 || kept_bytes + bytes > KEEP_BYTES) {
+		free(header);
+		return;
+	}
+	header->next = kept[granules];
+	kept[granules] = header;
+	kept_bytes += bytes;
+}
