@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "config.h"
-#include "flow.h"
 #include "forks.h"
 #include "instance.h"
+#include "pending.h"
 #include "symbols.h"
 
 /*
@@ -103,7 +103,7 @@ INTERPOSED __attribute__((noreturn)) void _Exit(int status)
 static void before_losing_privileges(uid_t effective)
 {
 	if (config_active() && effective != 0 && effective != (uid_t)-1 && geteuid() == 0)
-		flow_start_pending();
+		pending_before_losing_rights();
 }
 
 INTERPOSED int setuid(uid_t user)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Interposed: making, naming, connecting and configuring sockets. Thin: what they mean is in
- * flow.c, socket.c, transfer.c and options.c.
+ * flow.c, pending.c, socket.c, transfer.c and options.c.
  */
 #include "config.h"
 #include "flow.h"
 #include "options.h"
+#include "pending.h"
 #include "result.h"
 #include "socket.h"
 #include "symbols.h"
@@ -51,8 +52,8 @@ static int accept_flags(struct socket *socket, int descriptor, struct sockaddr *
 {
 	int result;
 
-	if (flow_is_unused(socket))
-		flow_first_use(socket);
+	if (pending_is_unused(socket))
+		pending_first_use(socket);
 	if (atomic_load(&socket->state) == SOCKET_KERNEL)
 		result = libc()->accept4(descriptor, peer, length, flags);
 	else

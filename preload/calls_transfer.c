@@ -9,8 +9,8 @@
 
 #include "clock.h"
 #include "config.h"
-#include "flow.h"
 #include "memory.h"
+#include "pending.h"
 #include "result.h"
 #include "socket.h"
 #include "symbols.h"
@@ -62,7 +62,7 @@ INTERPOSED ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
 	struct socket *socket = socket_get(descriptor);
 
 	if (!socket) {
-		flow_before_blocking();
+		pending_before_blocking();
 		return libc()->recv(descriptor, buffer, size, flags);
 	}
 	return receive(socket, buffer, size, flags);
@@ -82,7 +82,7 @@ INTERPOSED ssize_t recvfrom(int descriptor, void *buffer, size_t size, int flags
 	ssize_t result;
 
 	if (!socket) {
-		flow_before_blocking();
+		pending_before_blocking();
 		return libc()->recvfrom(descriptor, buffer, size, flags, peer, length);
 	}
 	result = receive(socket, buffer, size, flags);
@@ -163,7 +163,7 @@ INTERPOSED ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
 	ssize_t result;
 
 	if (!socket) {
-		flow_before_blocking();
+		pending_before_blocking();
 		return libc()->recvmsg(descriptor, message, flags);
 	}
 	result = receive_message(socket, message, flags);
@@ -299,7 +299,7 @@ static void note_passed(const struct msghdr *message)
 		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
 			continue;
 		for (size_t i = 0; i < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++)
-			flow_passed(descriptors[i]);
+			socket_passed(descriptors[i]);
 	}
 }
 

@@ -8,7 +8,7 @@
 #include "clock.h"
 #include "config.h"
 #include "epoll.h"
-#include "flow.h"
+#include "pending.h"
 #include "poll.h"
 #include "result.h"
 #include "symbols.h"
@@ -31,7 +31,7 @@ INTERPOSED int poll(struct pollfd *set, nfds_t count, int timeout)
 	int result;
 
 	if (timeout)
-		flow_before_blocking();
+		pending_before_blocking();
 	if (config_active() && poll_concerns(set, count) &&
 	    poll_mixed(set, count, clock_deadline_ms(timeout), NULL, &result))
 		return (int)as_libc(result);
@@ -51,7 +51,7 @@ INTERPOSED int ppoll(struct pollfd *set, nfds_t count, const struct timespec *ti
 	int result;
 
 	if (may_block(timeout))
-		flow_before_blocking();
+		pending_before_blocking();
 	if (config_active() && valid(timeout) && poll_concerns(set, count) &&
 	    poll_mixed(set, count, clock_deadline_timespec(timeout), mask, &result))
 		return (int)as_libc(result);
@@ -87,7 +87,7 @@ INTERPOSED int select(int count, fd_set *readable, fd_set *writable, fd_set *exc
 	int result;
 
 	if (!timeout || timeout->tv_sec || timeout->tv_usec)
-		flow_before_blocking();
+		pending_before_blocking();
 	if (!config_active() || (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0)))
 		return libc()->select(count, readable, writable, exceptional, timeout);
 	if (timeout) {
@@ -108,7 +108,7 @@ INTERPOSED int pselect(int count, fd_set *readable, fd_set *writable, fd_set *ex
 	int result;
 
 	if (may_block(timeout))
-		flow_before_blocking();
+		pending_before_blocking();
 	if (config_active() && valid(timeout) &&
 	    select_mixed(count, readable, writable, exceptional, clock_deadline_timespec(timeout),
 			 mask, &result))
@@ -152,7 +152,7 @@ INTERPOSED int epoll_pwait(int descriptor, struct epoll_event *events, int max, 
 	int result;
 
 	if (timeout)
-		flow_before_blocking();
+		pending_before_blocking();
 	if (!epoll)
 		return libc()->epoll_pwait(descriptor, events, max, timeout, mask);
 	result = epoll_wait_on(epoll, descriptor, events, max, clock_deadline_ms(timeout), mask);
@@ -169,7 +169,7 @@ INTERPOSED int epoll_wait(int descriptor, struct epoll_event *events, int max, i
 	if (!descriptor_known(descriptor) ||
 	    ((timeout == 0 || __libc_single_threaded) && epoll_is_kernels(descriptor))) {
 		if (timeout)
-			flow_before_blocking();
+			pending_before_blocking();
 		return libc()->epoll_wait(descriptor, events, max, timeout);
 	}
 	return epoll_pwait(descriptor, events, max, timeout, NULL);
@@ -182,7 +182,7 @@ INTERPOSED int epoll_pwait2(int descriptor, struct epoll_event *events, int max,
 	int result;
 
 	if (may_block(timeout))
-		flow_before_blocking();
+		pending_before_blocking();
 	if (!epoll)
 		return libc()->epoll_pwait2(descriptor, events, max, timeout, mask);
 	result = epoll_wait_on(epoll, descriptor, events, max, clock_deadline_timespec(timeout),

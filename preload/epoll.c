@@ -12,8 +12,8 @@
 #include <sys/random.h>
 
 #include "epoll_item.h"
-#include "flow.h"
 #include "memory.h"
+#include "pending.h"
 #include "socket.h"
 #include "signals.h"
 #include "symbols.h"
@@ -268,7 +268,7 @@ static int add(struct epoll *epoll, struct object *target, int descriptor,
 	}
 	list_add(item->form == ITEM_MIXED ? &epoll->mixed : &epoll->items, item);
 	watch_attach(source_of(target), &item->watch);
-	if (target->kind == OBJECT_SOCKET && flow_is_unused((struct socket *)target))
+	if (target->kind == OBJECT_SOCKET && pending_is_unused((struct socket *)target))
 		note_pending(item);
 	if (item->form == ITEM_KERNEL) {
 		atomic_store(&epoll->kernel_items, true);
@@ -422,7 +422,7 @@ void epoll_use_listeners(struct epoll *epoll)
 	use_listeners(epoll->items);
 	use_listeners(epoll->mixed);
 	guarded_unlock(&wait_lock);
-	flow_first_use_all();
+	pending_first_use_all();
 }
 
 /* wait_lock. Of the watches on a source, those that are not items are sleeping threads'. */

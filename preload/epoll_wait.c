@@ -10,7 +10,6 @@
 #include "clock.h"
 #include "epoll.h"
 #include "epoll_item.h"
-#include "flow.h"
 #include "memory.h"
 #include "socket.h"
 #include "signals.h"

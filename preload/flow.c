@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Deciding flows. A socket is nobody's until connect() or listen(); here it becomes the stack's
- * or libc's. Not for the calls on a decided socket.
+ * or libc's. Not for the calls on a decided socket, nor for listeners before their first use
+ * (pending.c).
  */
 #include "flow.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include "address.h"
 #include "clock.h"
@@ -23,19 +19,9 @@
 #include "log.h"
 #include "memory.h"
 #include "options.h"
+#include "pending.h"
 #include "socket.h"
-#include "signals.h"
 #include "symbols.h"
-
-/* Protects the list of PENDING listeners. Nothing that sleeps is called while it is held. */
-static pthread_mutex_t pending_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct socket *pending;
-
-/* There are such, and no fork() since; set and cleared under pending_lock, read without. */
-_Atomic bool flow_unused_listeners;
-
-/* Held while pending listeners are started. Before pending_lock and the stack's own lock. */
-static pthread_mutex_t listeners_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- the decision and its end ---- */
 
@@ -261,7 +247,7 @@ static bool connect_selected(struct socket *socket, int descriptor, const struct
 
 	if (instance) {
 		why = FLOW_LEFT_ROUTE;
-		flow_start_listeners(); /* the other end may be one of them */
+		pending_start(); /* the other end may be one of them */
 		local = bound_name(descriptor, &name, &local_address);
 		reason = servable(instance, remote, address, local, &local_address);
 		if (reason == 0) {
@@ -398,50 +384,7 @@ bool flow_bind(int descriptor, const struct sockaddr *local, socklen_t length, i
 
 /* ---- listen ---- */
 
-static void add_pending(struct socket *socket)
-{
-	guarded_lock(&pending_lock);
-	socket->next_pending = pending;
-	pending = socket;
-	atomic_store(&flow_unused_listeners, true);
-	guarded_unlock(&pending_lock);
-}
-
-void flow_forget_pending(struct socket *socket)
-{
-	struct socket **link;
-
-	guarded_lock(&pending_lock);
-	for (link = &pending; *link; link = &(*link)->next_pending) {
-		if (*link == socket) {
-			*link = socket->next_pending;
-			break;
-		}
-	}
-	guarded_unlock(&pending_lock);
-}
-
-/*
- * The kernel half is asked without blocking from now on; melin does the blocking for both. Not so if
- * another program has it too, which may know nothing of that.
- */
-static void make_twin_nonblocking(struct socket *socket)
-{
-	int flags = libc()->fcntl(socket->descriptor, F_GETFL, 0L);
-
-	if (flags >= 0 && !atomic_load(&socket->passed))
-		libc()->fcntl(socket->descriptor, F_SETFL, (long)(flags | O_NONBLOCK));
-}
-
-static void make_twin_blocking(struct socket *socket)
-{
-	int flags = libc()->fcntl(socket->descriptor, F_GETFL, 0L);
-
-	if (flags >= 0)
-		libc()->fcntl(socket->descriptor, F_SETFL, (long)(flags & ~O_NONBLOCK));
-}
-
-static int start_listener(struct socket *socket, const struct instance *instance)
+int flow_start_listener(struct socket *socket, const struct instance *instance)
 {
 	struct sockaddr_storage local;
 	socklen_t length = sizeof(local);
@@ -459,201 +402,11 @@ static int start_listener(struct socket *socket, const struct instance *instance
 		return result;
 	}
 	if (socket->dual && !atomic_load(&socket->awaits))
-		make_twin_nonblocking(socket);
+		socket_make_twin_nonblocking(socket);
 	flow_counted(FLOW_TAKEN_LISTEN);
 	atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
 	epoll_taken_by_stack(socket);
 	return 0;
-}
-
-/* A listener that the stack was to serve and cannot. */
-static void give_up_listener(struct socket *socket, enum flow_count why)
-{
-	if (!atomic_exchange(&socket->awaits, false))
-		flow_counted(why);
-	else if (socket->dual && !atomic_load(&socket->nonblocking))
-		make_twin_blocking(socket);
-	if (config_get()->required) {
-		socket->failed = true;
-		epoll_taken_by_stack(socket); /* its items report the error */
-		return;
-	}
-	if (socket->dual && atomic_load(&socket->forked)) {
-		/* The process that has the stack makes the twin, which is its too, non-blocking. */
-		make_twin_nonblocking(socket);
-		atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
-		epoll_taken_by_stack(socket);
-		return;
-	}
-	atomic_store(&socket->state, SOCKET_KERNEL);
-	epoll_left_to_kernel(socket);
-}
-
-/* The first of the pending listeners not shared, off the list and with a reference; or NULL. */
-static struct socket *take_pending(void)
-{
-	struct socket **link = &pending, *socket;
-
-	guarded_lock(&pending_lock);
-	while (*link && atomic_load(&(*link)->shared))
-		link = &(*link)->next_pending;
-	socket = *link;
-	atomic_store(&flow_unused_listeners, false);
-	if (socket) {
-		/* Alive: a closing thread takes it off the list before it lets go. */
-		atomic_fetch_add(&socket->object.references, 1);
-		*link = socket->next_pending;
-	}
-	guarded_unlock(&pending_lock);
-	return socket;
-}
-
-void flow_start_listeners(void)
-{
-	const struct instance *instance = instance_running();
-	struct socket *socket;
-
-	/* Who comes second waits until all of them listen: it may be about to connect to one. */
-	guarded_lock(&listeners_lock);
-	while (instance && (socket = take_pending())) {
-		int result = start_listener(socket, instance);
-
-		if (result < 0) {
-			log_write(STACK_LOG_WARN, "listen: the stack cannot: %s",
-				  strerror(-result));
-			give_up_listener(socket, FLOW_LEFT_STACK);
-		}
-		socket_put(socket);
-	}
-	guarded_unlock(&listeners_lock);
-}
-
-/* ---- listeners that wait for another process to let go of the device ---- */
-
-/* How often it is looked for, and how long a process waits that cannot look later. */
-#define AWAIT_US	 250000
-#define AWAIT_RIGHTS_US	 50000
-#define AWAIT_RIGHTS_MAX 20
-
-static _Atomic bool awaiting; /* there is a thread for it */
-
-static bool any_pending(void)
-{
-	bool any;
-
-	guarded_lock(&pending_lock);
-	any = pending != NULL;
-	guarded_unlock(&pending_lock);
-	return any;
-}
-
-/* Whether this process waits for the device itself: a shared listener is for who uses it. */
-static bool any_awaiting(void)
-{
-	struct socket *socket;
-
-	guarded_lock(&pending_lock);
-	for (socket = pending; socket; socket = socket->next_pending)
-		if (atomic_load(&socket->awaits) && !atomic_load(&socket->shared))
-			break;
-	guarded_unlock(&pending_lock);
-	return socket != NULL;
-}
-
-static void *await_device(void *unused)
-{
-	(void)unused;
-	do {
-		while (usleep(AWAIT_US), any_awaiting())
-			flow_first_use_all();
-		atomic_store(&awaiting, false);
-		/* One that came after the last look relied on this thread, unless it comes now. */
-	} while (any_awaiting() && !atomic_exchange(&awaiting, true));
-	return NULL;
-}
-
-static void start_awaiting(void)
-{
-	sigset_t all, before;
-	pthread_t thread;
-
-	if (atomic_exchange(&awaiting, true))
-		return;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (pthread_create(&thread, NULL, await_device, NULL) == 0)
-		pthread_detach(thread);
-	else
-		atomic_store(&awaiting, false);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
-/* Meanwhile the kernel halves serve. */
-static void keep_pending(void)
-{
-	bool any = false;
-
-	guarded_lock(&pending_lock);
-	for (struct socket *socket = pending; socket; socket = socket->next_pending) {
-		if (atomic_load(&socket->shared))
-			continue; /* not used here */
-		any = true;
-		if (atomic_load(&socket->awaits))
-			continue;
-		if (socket->dual)
-			make_twin_nonblocking(socket);
-		atomic_store(&socket->awaits, true);
-		flow_counted(FLOW_LEFT_STACK);
-	}
-	guarded_unlock(&pending_lock);
-	if (any)
-		start_awaiting();
-}
-
-void flow_first_use_all(void)
-{
-	struct socket *socket;
-
-	if (instance_start()) {
-		flow_start_listeners();
-		return;
-	}
-	if (instance_is_busy() && !config_get()->required) {
-		keep_pending();
-		return;
-	}
-	while ((socket = take_pending())) {
-		give_up_listener(socket, FLOW_LEFT_STACK);
-		socket_put(socket);
-	}
-}
-
-bool flow_is_unused(const struct socket *socket)
-{
-	return atomic_load_explicit(&socket->shared, memory_order_relaxed) ||
-	       (atomic_load(&socket->state) == SOCKET_PENDING && !socket->failed);
-}
-
-void flow_first_use(struct socket *socket)
-{
-	atomic_store(&socket->shared, false);
-	if (atomic_load(&socket->state) == SOCKET_PENDING && !socket->failed)
-		flow_first_use_all();
-}
-
-void flow_start_pending(void)
-{
-	guarded_lock(&pending_lock);
-	for (struct socket *socket = pending; socket; socket = socket->next_pending)
-		atomic_store(&socket->shared, false);
-	guarded_unlock(&pending_lock);
-	/* A server that is told to start anew (nginx -s reload) begins before its old self ends. */
-	for (int i = 0; any_pending() && i < AWAIT_RIGHTS_MAX; i++) {
-		flow_first_use_all();
-		if (!instance_is_busy())
-			break;
-		usleep(AWAIT_RIGHTS_US);
-	}
 }
 
 /* What a listener's local address means for it. */
@@ -712,12 +465,12 @@ static int listen_selected(struct socket *socket, int descriptor, int backlog)
 	socket->descriptor = descriptor;
 	adopt_blocking(socket, descriptor);
 	if (instance_running()) {
-		result = start_listener(socket, instance_running());
+		result = flow_start_listener(socket, instance_running());
 		if (result < 0)
 			undo(socket);
 		return result;
 	}
-	add_pending(socket);
+	pending_add(socket);
 	atomic_store_explicit(&socket->state, SOCKET_PENDING, memory_order_release);
 	epoll_listener_unused(socket);
 	return 0;
@@ -766,70 +519,4 @@ bool flow_listen(int descriptor, int backlog, int *result)
 	}
 	socket_put(socket);
 	return done;
-}
-
-void flow_passed(int descriptor)
-{
-	struct socket *socket = socket_get_any(descriptor);
-
-	if (!socket)
-		return;
-	atomic_store(&socket->forked, true);
-	if (!atomic_exchange(&socket->passed, true) && socket_has_kernel_half(socket) &&
-	    !atomic_load(&socket->nonblocking))
-		make_twin_blocking(socket);
-	socket_put(socket);
-}
-
-/*
- * Nobody can tell which of the two processes will serve: the next use does. But this one does use a
- * listener on which another of its threads waits already, for connections to the kernel half and
- * for the device.
- */
-static void share_listeners(void)
-{
-	int highest = descriptor_highest();
-
-	for (int descriptor = 0; descriptor <= highest; descriptor++) {
-		struct socket *socket = socket_get_any(descriptor);
-		enum socket_state state;
-
-		if (!socket)
-			continue;
-		state = atomic_load(&socket->state);
-		if (socket->dual && (state == SOCKET_PENDING || state == SOCKET_LISTENER)) {
-			atomic_store(&socket->forked, true);
-			if (!atomic_load(&socket->awaits) || !epoll_is_waited_on(socket))
-				atomic_store(&socket->shared, true);
-			epoll_listener_unused(socket);
-		}
-		socket_put(socket);
-	}
-}
-
-/* The child starts its own stack at its own first use: what was pending stays pending. */
-void flow_before_fork(void)
-{
-	guarded_lock(&listeners_lock);
-	share_listeners();
-	guarded_lock(&pending_lock);
-	/* A server that forks means one of its children to serve: that one's first use counts. */
-	atomic_store(&flow_unused_listeners, false);
-}
-
-void flow_after_fork(void)
-{
-	guarded_unlock(&pending_lock);
-	guarded_unlock(&listeners_lock);
-}
-
-void flow_forked(void)
-{
-	atomic_store(&awaiting, false);
-	/* Those that the parent goes on waiting for as well: no thread of this process does. */
-	guarded_lock(&pending_lock);
-	for (struct socket *socket = pending; socket; socket = socket->next_pending)
-		if (socket->dual)
-			atomic_store(&socket->shared, true);
-	guarded_unlock(&pending_lock);
 }

@@ -17,8 +17,8 @@
 #include "clock.h"
 #include "config.h"
 #include "descriptors.h"
-#include "flow.h"
 #include "log.h"
+#include "pending.h"
 #include "socket.h"
 #include "signals.h"
 #include "symbols.h"
@@ -150,7 +150,7 @@ const struct instance *instance_start(void)
 		return instance_running();
 	}
 	/* All listeners that wait are started below, and those that come meanwhile. */
-	atomic_store(&flow_unused_listeners, false);
+	atomic_store(&pending_unused, false);
 	/*
 	 * The start blocks in interposed calls (libbpf's, DPDK's, those of the threads it makes). If one
 	 * of them asked for a start, since another thread has called listen() meanwhile, it would wait
@@ -160,7 +160,7 @@ const struct instance *instance_start(void)
 	descriptor_watch_begin();
 	error = start(why, sizeof(why));
 	descriptor_watch_end();
-	atomic_store(&starting, false); /* before flow_start_listeners() */
+	atomic_store(&starting, false); /* before pending_start() */
 	atomic_store(&busy, error == -EBUSY);
 	if (error == 0) {
 		start_failed_at = 0;
@@ -175,7 +175,7 @@ const struct instance *instance_start(void)
 	}
 	guarded_unlock(&start_lock);
 	if (error == 0)
-		flow_start_listeners();
+		pending_start();
 	return instance_running();
 }
 

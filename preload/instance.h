@@ -34,7 +34,7 @@ const struct instance *instance_start(void);
 bool instance_is_parents(void);
 
 /*
- * A thread is in instance_start(), and after it in flow_start_listeners(): a listener that was pending
+ * A thread is in instance_start(), and after it in pending_start(): a listener that was pending
  * when this was true is started there.
  */
 bool instance_is_starting(void);

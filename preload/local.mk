@@ -23,6 +23,7 @@ libmelin_la_SOURCES = \
 	preload/main.c \
 	preload/memory.c preload/memory.h \
 	preload/options.c preload/options.h \
+	preload/pending.c preload/pending.h \
 	preload/poll.c preload/poll.h preload/result.h \
 	preload/rules.c preload/rules.h \
 	preload/signals.c preload/signals.h \

@@ -6,10 +6,10 @@
 
 #include "config.h"
 #include "descriptors.h"
-#include "flow.h"
 #include "forks.h"
 #include "instance.h"
 #include "log.h"
+#include "pending.h"
 #include "signals.h"
 #include "stream.h"
 #include "symbols.h"
@@ -19,7 +19,7 @@
 void forks_before(void)
 {
 	instance_before_fork();
-	flow_before_fork();
+	pending_before_fork();
 	stream_before_fork();
 	guarded_lock(&wait_lock);
 	descriptor_before_fork();
@@ -30,7 +30,7 @@ void forks_after_in_parent(void)
 	descriptor_after_fork();
 	guarded_unlock(&wait_lock);
 	stream_after_fork();
-	flow_after_fork();
+	pending_after_fork();
 	instance_after_fork();
 }
 
@@ -41,7 +41,7 @@ void forks_after_in_child(void)
 	signals_forked();
 	wait_forked();
 	forks_after_in_parent();
-	flow_forked();
+	pending_forked();
 	descriptor_unprotect(log_descriptor());
 	descriptor_close_private();
 	descriptor_protect(log_descriptor());

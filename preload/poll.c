@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "epoll.h"
-#include "flow.h"
 #include "memory.h"
+#include "pending.h"
 #include "socket.h"
 #include "symbols.h"
 #include "wait.h"
@@ -148,8 +148,8 @@ static struct object *stack_half(int descriptor, bool *mixed)
 	}
 	object_put(object);
 	socket = socket_get(descriptor);
-	if (socket && flow_is_unused(socket)) {
-		flow_first_use(socket);
+	if (socket && pending_is_unused(socket)) {
+		pending_first_use(socket);
 		socket_put(socket);
 		socket = socket_get(descriptor);
 	}

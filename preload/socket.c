@@ -15,9 +15,9 @@
 #include "clock.h"
 #include "config.h"
 #include "epoll.h"
-#include "flow.h"
 #include "log.h"
 #include "memory.h"
+#include "pending.h"
 #include "stack/kernel.h"
 #include "symbols.h"
 
@@ -92,6 +92,35 @@ void socket_created(int descriptor, int domain)
 	if (!socket)
 		return; /* melin goes without it: the flow stays with libc */
 	descriptor_install(descriptor, &socket->object);
+	socket_put(socket);
+}
+
+void socket_make_twin_nonblocking(struct socket *socket)
+{
+	int flags = libc()->fcntl(socket->descriptor, F_GETFL, 0L);
+
+	if (flags >= 0 && !atomic_load(&socket->passed))
+		libc()->fcntl(socket->descriptor, F_SETFL, (long)(flags | O_NONBLOCK));
+}
+
+void socket_make_twin_blocking(struct socket *socket)
+{
+	int flags = libc()->fcntl(socket->descriptor, F_GETFL, 0L);
+
+	if (flags >= 0)
+		libc()->fcntl(socket->descriptor, F_SETFL, (long)(flags & ~O_NONBLOCK));
+}
+
+void socket_passed(int descriptor)
+{
+	struct socket *socket = socket_get_any(descriptor);
+
+	if (!socket)
+		return;
+	atomic_store(&socket->forked, true);
+	if (!atomic_exchange(&socket->passed, true) && socket_has_kernel_half(socket) &&
+	    !atomic_load(&socket->nonblocking))
+		socket_make_twin_blocking(socket);
 	socket_put(socket);
 }
 
@@ -215,7 +244,7 @@ void socket_closed(struct socket *socket)
 
 	epoll_forget(&socket->source);
 	if (atomic_load(&socket->state) == SOCKET_PENDING)
-		flow_forget_pending(socket);
+		pending_forget(socket);
 	if (instance && atomic_load(&socket->state) == SOCKET_CONNECTION && !instance_is_parents())
 		linger(socket, instance);
 }

@@ -55,7 +55,7 @@ struct socket {
 	_Atomic int owner;	     /* F_SETOWN's: who gets SIGURG; 0: nobody */
 	bool failed;		     /* MELIN_REQUIRED, and the stack cannot serve this listener */
 	unsigned accept_turn;	     /* dual listener: whose turn it is; races are harmless */
-	struct socket *next_pending; /* pending_lock in flow.c */
+	struct socket *next_pending; /* pending_lock in pending.c */
 };
 
 /* A reference to the socket if its flow is the stack's (the last three states), else NULL. */
@@ -76,6 +76,18 @@ static inline bool socket_has_kernel_half(const struct socket *socket)
 
 /* The instance that carries it, or NULL: none yet, or the parent's before a fork(). */
 const struct instance *socket_instance(const struct socket *socket);
+
+/*
+ * The twin's own O_NONBLOCK, whatever the program has set. No lock is needed; errno may change, a
+ * failure is not reported. The kernel half is asked without blocking from the listener's start on:
+ * melin does the blocking for both. Not so if another program has it too, which may know nothing
+ * of that: then the first does nothing.
+ */
+void socket_make_twin_nonblocking(struct socket *socket);
+void socket_make_twin_blocking(struct socket *socket);
+
+/* A descriptor goes to another process through a Unix socket. */
+void socket_passed(int descriptor);
 
 /* Whether socket(2) with these arguments makes a socket whose flow might be the stack's. */
 bool socket_candidate(int domain, int type, int protocol);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "flow.h"
+#include "instance.h"
 #include "memory.h"
 #include "options.h"
 #include "socket.h"

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Selected listeners before their first use in this process. They wait here for a stack that has
+ * not started yet, or cannot because another process has the device. When it starts they go to it;
+ * if it cannot for another reason they are the kernel's. Not for deciding which listeners are
+ * selected (flow.h).
+ *
+ * A selected listener starts its stack when it is first waited on or accepted from, and not in
+ * listen(): servers listen in one process and fork the one that serves. The first use of one starts
+ * all but those that are shared with another process and were not used here since.
+ *
+ * Any thread may call these while it holds no lock of melin's; exceptions say so. None returns an
+ * errno value, and errno may change: a listener that the stack cannot serve becomes the kernel's,
+ * or under MELIN_REQUIRED one whose accept() fails with ENETDOWN.
+ *
+ * Locks, in their order: the start's (instance.c); listeners_lock, which who gives listeners to the
+ * stack holds meanwhile; pending_lock, which protects the list and socket.next_pending; wait_lock.
+ * The stack's own comes after listeners_lock and before wait_lock, and never with pending_lock.
+ */
+#ifndef MELIN_PENDING_H
+#define MELIN_PENDING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "instance.h"
+
+struct socket;
+
+/*
+ * The listener waits from now on; its state becomes PENDING after that. The list has no reference
+ * to it: when its last descriptor is closed it has to be forgotten before that reference goes.
+ */
+void pending_add(struct socket *socket);
+void pending_forget(struct socket *socket);
+
+/* The program uses its listeners: the stack starts, and that takes long. */
+void pending_first_use_all(void);
+/* Whether pending_first_use() has something to do. Takes no lock: any may be held. */
+bool pending_is_unused(const struct socket *socket);
+/* The program waits on this one or accepts from it: the same, if it is the first use. */
+void pending_first_use(struct socket *socket);
+
+/*
+ * Listeners are pending, and there was no fork() since. Set under pending_lock; cleared under it,
+ * and when the stack starts (instance.c); read without.
+ */
+extern _Atomic bool pending_unused;
+/*
+ * The program is about to block on something else while its listeners have not been used, and it
+ * has not forked since listen(): nobody else will use them, and peers may be coming. Not while
+ * the stack starts: the caller may be a thread of DPDK's, or the very one that starts it.
+ */
+static inline void pending_before_blocking(void)
+{
+	if (__builtin_expect(atomic_load_explicit(&pending_unused, memory_order_relaxed), 0) &&
+	    !instance_is_starting())
+		pending_first_use_all();
+}
+
+/* All are used now, before the process loses its right to start a stack; may wait a while. */
+void pending_before_losing_rights(void);
+
+/* The instance has started: the listeners of this process that were waiting start too. */
+void pending_start(void);
+
+/*
+ * Around fork(): the list is whole, and all listeners are shared. listeners_lock and pending_lock
+ * are held from the first to the second.
+ */
+void pending_before_fork(void);
+void pending_after_fork(void);
+void pending_forked(void); /* in the child, after the former */
+
+#endif
