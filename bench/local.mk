@@ -39,6 +39,7 @@ EXTRA_DIST += \
 	bench/connections.py \
 	bench/http.py \
 	bench/many.py \
+	bench/memcached.py \
 	bench/processor.py \
 	bench/redis.py \
 	bench/roundtrip.py \

@@ -50,7 +50,8 @@ def facts(build):
     hypervisor = re.search(r"^flags.*\bhypervisor\b", read("/proc/cpuinfo"), re.M)
     memory = re.search(r"MemTotal:\s*(\d+)", read("/proc/meminfo"))
     server, client = cores()
-    packages = ("redis-server", "nginx", "wrk", "iperf3", "sockperf", "dpdk-dev")
+    packages = ("redis-server", "memcached", "libmemcached-tools", "nginx", "wrk", "iperf3",
+                "sockperf", "dpdk-dev")
     source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     commit = output_of("git", "-C", source, "describe", "--always", "--dirty").strip()
     return {
