@@ -70,15 +70,17 @@ static bool good(uintptr_t start, size_t length, uintptr_t *remembered, int advi
 		return false; /* it wraps around */
 	if (last - first >= LONG_RANGE_PAGES)
 		return ask(first, last - first + 1, advice);
-	for (uintptr_t page = first; page <= last; page++) {
-		uintptr_t *entry = &remembered[page % REMEMBERED];
-
-		if (*entry == page + 1)
-			continue;
-		if (!ask(page, 1, advice))
-			return false;
-		*entry = page + 1;
-	}
+	/* One question for those from the first that is not known to the last that is not. */
+	while (first <= last && remembered[first % REMEMBERED] == first + 1)
+		first++;
+	while (first <= last && remembered[last % REMEMBERED] == last + 1)
+		last--;
+	if (first > last)
+		return true;
+	if (!ask(first, last - first + 1, advice))
+		return false;
+	for (uintptr_t page = first; page <= last; page++)
+		remembered[page % REMEMBERED] = page + 1;
 	return true;
 }
 

@@ -298,8 +298,9 @@ static void sleep_cancellable(struct sleep *sleep, unsigned handled)
 	pthread_cleanup_pop(0);
 }
 
-/* Sleeps once. 0: look again; -EINTR. */
-static int sleep_once(struct wait *wait, const struct instance *instance, unsigned handled)
+/* Sleeps once, after it has done so vain times. 0: look again; -EINTR. */
+static int sleep_once(struct wait *wait, const struct instance *instance, unsigned handled,
+		      unsigned vain)
 {
 	struct sleep sleep = { .wait = wait,
 			       .waiter = { .descriptor = -1 },
@@ -310,7 +311,7 @@ static int sleep_once(struct wait *wait, const struct instance *instance, unsign
 	uint64_t timer = CLOCK_NEVER;
 
 	if (instance)
-		sleep.device = instance->operations->watch_begin(instance->stack, &timer);
+		sleep.device = instance->operations->watch_begin(instance->stack, vain, &timer);
 	if (sleep.device == -EAGAIN)
 		return 0;
 	sleep.waiter.watching = sleep.device >= 0 || sleep.device == -EALREADY;
@@ -388,6 +389,7 @@ static int wait_unmasked(struct wait *wait)
 {
 	unsigned handled = signals_thread.handled, interrupting = signals_thread.interrupting;
 	uint64_t began = 0, budget = 0;
+	unsigned vain = 0;
 
 	for (;;) {
 		const struct instance *instance = instance_running();
@@ -424,7 +426,7 @@ static int wait_unmasked(struct wait *wait)
 			spin_pause();
 			continue;
 		}
-		result = sleep_once(wait, instance, handled);
+		result = sleep_once(wait, instance, handled, vain++);
 		/* A handler that melin does not stand in front of (set by a raw system call). */
 		if (result == -EINTR && signals_thread.handled == before)
 			return wait->ready(wait) ? 1 : -EINTR;

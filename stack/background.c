@@ -52,6 +52,15 @@
 /* And so often somebody sees whether it has: the delay of the others' frames if it has gone to work. */
 #define LOOK_AFTER_NS (250ull * 1000)
 
+/*
+ * The same for a thread that has slept so often without getting anything (a listener's, beside a
+ * thread that serves): who serves a batch of requests polls between the batches, and to be woken
+ * for each frame meanwhile takes the core from it.
+ */
+#define VAIN		   16
+#define PATIENT_POLLING_NS (2 * MS)
+#define PATIENT_LOOK_NS	   (500ull * 1000)
+
 enum watcher {
 	WATCHER_NONE,
 	WATCHER_LOOKS_AFTER, /* a sleeping thread of the program, by time: another one polls */
@@ -141,14 +150,14 @@ void background_note_poll(struct stack *stack, uint64_t now)
 }
 
 /* The words may be of different polls: then it is a guess, and a wrong one costs LOOK_AFTER_NS. */
-static bool another_polls(const struct background *background, uint64_t now)
+static bool another_polls(const struct background *background, uint64_t now, bool patient)
 {
 	bool self = atomic_load_explicit(&background->poller, memory_order_relaxed) ==
 		    (uintptr_t)pthread_self();
 
 	return now - atomic_load_explicit(self ? &background->other_poll : &background->last_poll,
 					  memory_order_relaxed) <
-	       POLLING_NS;
+	       (patient ? PATIENT_POLLING_NS : POLLING_NS);
 }
 
 static bool nothing_open(const struct stack *stack)
@@ -321,18 +330,20 @@ static int nap(uint64_t idle, uint64_t *deadline_ns)
 	return -ENOTSUP;
 }
 
-static int look_after(struct background *background, uint64_t now, uint64_t *deadline_ns)
+static int look_after(struct background *background, uint64_t now, bool patient,
+		      uint64_t *deadline_ns)
 {
+	uint64_t next = now + (patient ? PATIENT_LOOK_NS : LOOK_AFTER_NS);
 	uint32_t none = WATCHER_NONE;
 
 	if (!atomic_compare_exchange_strong(&background->watcher, &none, WATCHER_LOOKS_AFTER))
 		return -EBUSY;
-	if (now + LOOK_AFTER_NS < *deadline_ns)
-		*deadline_ns = now + LOOK_AFTER_NS;
+	if (next < *deadline_ns)
+		*deadline_ns = next;
 	return -EALREADY;
 }
 
-int background_watch_begin(struct stack *stack, uint64_t *deadline_ns)
+int background_watch_begin(struct stack *stack, unsigned vain, uint64_t *deadline_ns)
 {
 	struct background *background = &stack->background;
 	uint32_t watcher = WATCHER_NONE;
@@ -350,8 +361,8 @@ int background_watch_begin(struct stack *stack, uint64_t *deadline_ns)
 	if (stack->info.wait_descriptor < 0)
 		return nap(idle, deadline_ns);
 	now = now_ns();
-	if (another_polls(background, now))
-		return look_after(background, now, deadline_ns);
+	if (another_polls(background, now, vain >= VAIN))
+		return look_after(background, now, vain >= VAIN, deadline_ns);
 	while (!atomic_compare_exchange_strong(&background->watcher, &watcher, WATCHER_PROGRAM)) {
 		if (watcher == WATCHER_PROGRAM)
 			return -EBUSY;

@@ -27,7 +27,7 @@
 #include "address.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
-#define STACK_ABI 7
+#define STACK_ABI 8
 
 #define STACK_ADDRESSES_MAX 8 /* MELIN_ADDR entries; more is the user's mistake */
 
@@ -151,8 +151,10 @@ struct stack_operations {
 	 * input (the next timer), UINT64_MAX for none. -EAGAIN: input is there already, poll.
 	 * -EALREADY: another thread polls all the time, and a wake-up for each frame would only be in
 	 * its way; the caller looks after it: it must call poll() at *deadline_ns, and watch_end().
+	 * vain: how often this wait has slept already; if that is often, the frames are mostly others'
+	 * and the caller has patience with a thread that polls now and then.
 	 */
-	int (*watch_begin)(struct stack *stack, uint64_t *deadline_ns);
+	int (*watch_begin)(struct stack *stack, unsigned vain, uint64_t *deadline_ns);
 	/* looked_after: watch_begin() has returned -EALREADY. */
 	void (*watch_end)(struct stack *stack, bool looked_after);
 

@@ -93,13 +93,14 @@ static void *echo(void *argument)
 static void *look(void *argument)
 {
 	struct stack_counters counters;
+	unsigned looks = 0; /* from none to many */
 	uint64_t deadline;
 
 	(void)argument;
 	while (!finished) {
 		ops->counters(stack, &counters);
 		ops->poll(stack);
-		if (ops->watch_begin(stack, &deadline) >= 0)
+		if (ops->watch_begin(stack, looks++, &deadline) >= 0)
 			ops->watch_end(stack, false);
 		usleep(100);
 	}
