@@ -184,6 +184,19 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 	return ERR_OK;
 }
 
+/*
+ * An acknowledgement's number must lie in the peer's window, or the peer takes nothing of it. What
+ * was sent last may lie behind: a probe of a window that is closed, or data that were in flight when
+ * it was. Two ends that both wait for room would wait for ever. As Linux's tcp_acceptable_seq().
+ */
+static void keep_acceptable(struct tcp_hdr *header, const struct tcp_pcb *pcb, u32_t seq)
+{
+	u32_t end = pcb->lastack + pcb->snd_wnd;
+
+	if (TCPH_FLAGS(header) == TCP_ACK && TCP_SEQ_GT(seq, end))
+		header->seqno = lwip_htonl(end);
+}
+
 u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const struct tcp_pcb *pcb,
 			  u32_t *options)
 {
@@ -202,6 +215,8 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 		again = (size || (flags & (TCP_SYN | TCP_FIN))) && TCP_SEQ_LT(seq, pcb->snd_nxt);
 	if (again)
 		melin_instance->counters.retransmissions++;
+	if (size == 0)
+		keep_acceptable(header, pcb, seq);
 	if (socket_of(pcb)) {
 		output_note_segment(socket_of(pcb), pcb, seq, size, again);
 		urgent_stamp(socket_of(pcb), pcb, header, seq);

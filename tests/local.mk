@@ -35,6 +35,7 @@ END_TO_END_TESTS = \
 
 test_programs = \
 	tests/programs/bind_twice.py \
+	tests/programs/both_wait.py \
 	tests/programs/descriptors.py \
 	tests/programs/echo_clients.py \
 	tests/programs/echo_server.py \

@@ -57,3 +57,17 @@ serve() {
 @test "a python server with edge-triggered epoll under melin" {
 	serve epoll-edge
 }
+
+# both_wait start|start_melin SERVER-HOST on|melin CLIENT-HOST ADDRESS
+both_wait() {
+	"$1" server "$2" "$python" "$programs/both_wait.py" server "$5" 7000
+	sleep 1 # it takes one connection only
+	amount=$(limit=20 "$3" "$4" "$python" "$programs/both_wait.py" client "$5" 7000)
+	finished server 10
+	[ "${amount#sent}" = "$(sed -n 's/^received//p' "$BATS_TEST_TMPDIR/server.out")" ]
+}
+
+@test "two ends that both wait for room go on when one of them reads" {
+	both_wait start far melin near "$far_kernel"
+	both_wait start_melin near on far "$near_stack"
+}
