@@ -15,6 +15,7 @@
 
 #include "buffer.h"
 #include "eal.h"
+#include "frame.h"
 #include "journal.h"
 #include "large.h"
 #include "packet.h"
@@ -26,6 +27,9 @@
 #define XDP_RING     2048 /* the driver's own default, twice the fill of a busy burst */
 #define XDP_RING_MAX 4096
 #define MTU_DEFAULT  1500
+
+/* A pbuf counts its bytes in 16 bits, and the Ethernet header is among them. */
+#define PACKET_MTU_MAX (UINT16_MAX - FRAME_HEADER_LENGTH)
 
 /*
  * The kernel lets go of an AF_XDP queue in a work item of its own, some time after the process that
@@ -291,7 +295,8 @@ static void choose_pool(struct link *link)
 					.txd = by_packets ? 0
 							  : link->txd, /* it sends from lwIP's */
 					.connections = link->config.connections,
-					.mtu = link->info.mtu,
+					/* its frames are chains, whatever the MTU is */
+					.mtu = by_packets ? MTU_DEFAULT : link->info.mtu,
 					.mbufs = link->stack.mbufs,
 					.xdp = is_interface(link) };
 
@@ -583,6 +588,7 @@ static void choose_packet(struct link *link)
 static int open_packet(struct link *link, char *why, size_t why_size)
 {
 	const struct xdp *xdp = &link->xdp;
+	unsigned mtu = xdp->mtu < PACKET_MTU_MAX ? xdp->mtu : PACKET_MTU_MAX;
 
 	if (link->stack.vlan) {
 		snprintf(
@@ -594,8 +600,8 @@ static int open_packet(struct link *link, char *why, size_t why_size)
 		clamped("MELIN_QUEUES", link->stack.queues, 1, 1);
 	choose_packet(link);
 	link->info.mtu = (uint16_t)(link->stack.mtu ? clamped("MELIN_MTU", link->stack.mtu,
-							      RTE_ETHER_MIN_MTU, xdp->mtu)
-						    : xdp->mtu);
+							      RTE_ETHER_MIN_MTU, mtu)
+						    : mtu);
 	link->info.kernel_peer = true;
 	link->info.driver = "packet sockets";
 	memcpy(link->info.mac, xdp->mac, sizeof(link->info.mac));

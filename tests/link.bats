@@ -107,6 +107,14 @@ cable() {
 	both_ways
 }
 
+@test "packet sockets: the largest MTU there is" {
+	[[ -z $plain ]] || skip "plain run: it is a device of the stack's"
+	export TESTS_DEVICE=packet:veth0
+	mtu 65535
+	both_ways
+	grep -q 'MTU 65521, .* 3360 buffers' "$BATS_TEST_TMPDIR/client.melin"
+}
+
 @test "MELIN_MTU below the link's" {
 	ADDR=$near_stack/24 both_ways MELIN_MTU=800
 	took client tx_frames -ge 6500
