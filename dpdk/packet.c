@@ -7,6 +7,10 @@
 #include <linux/virtio_net.h>
 #include <net/ethernet.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +19,12 @@
 #include <unistd.h>
 
 #include "filter.h"
+#include "frame.h"
 #include "internal.h"
 #include "journal.h"
 #include "stack/kernel.h"
 
-/* What the kernel hands over at most: an IP packet of 65,535 bytes and the Ethernet header. */
+/* An IP packet of 65,535 bytes and the Ethernet header; longer ones ("BIG TCP") are cut. */
 #define FRAME_MAX 65552
 
 /*
@@ -233,17 +238,72 @@ static struct rte_mbuf *take_chain(struct slot *slot, struct rte_mempool *pool, 
 	return head;
 }
 
+static bool is_large(const struct slot *slot)
+{
+	uint8_t type = slot->offload.gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
+
+	return type == VIRTIO_NET_HDR_GSO_TCPV4 || type == VIRTIO_NET_HDR_GSO_TCPV6;
+}
+
+/* A length of more than 16 bits is in an option of its own, the only one of its header. */
+static void remove_jumbo(struct rte_mbuf *mbuf)
+{
+	uint8_t *bytes = rte_pktmbuf_mtod(mbuf, uint8_t *);
+	const struct ip6_hdr *ip = (const void *)(bytes + FRAME_HEADER_LENGTH);
+	const struct ip6_hbh *options = (const void *)(ip + 1);
+	unsigned length = FRAME_HEADER_LENGTH + sizeof(*ip);
+	uint8_t next = options->ip6h_nxt;
+
+	if (ip->ip6_plen != 0 || ip->ip6_nxt != IPPROTO_HOPOPTS || options->ip6h_len != 0 ||
+	    *(const uint8_t *)(options + 1) != IP6OPT_JUMBO)
+		return;
+	bytes[FRAME_HEADER_LENGTH + offsetof(struct ip6_hdr, ip6_nxt)] = next;
+	memmove(bytes + 8, bytes, length);
+	rte_pktmbuf_adj(mbuf, 8);
+}
+
+/*
+ * The beginning of a segment that is longer than a pbuf can be: each of them moves the connection
+ * on. What follows is lost as on a wire, and the peer sends it again.
+ */
+static void shorten(struct rte_mbuf *mbuf)
+{
+	uint8_t *bytes = rte_pktmbuf_mtod(mbuf, uint8_t *), *ip = bytes + FRAME_HEADER_LENGTH;
+	bool is_ipv4 = ip[0] >> 4 == 4;
+	struct frame frame;
+	uint16_t length;
+
+	if (!is_ipv4) {
+		remove_jumbo(mbuf);
+		bytes = rte_pktmbuf_mtod(mbuf, uint8_t *);
+		ip = bytes + FRAME_HEADER_LENGTH;
+	}
+	length = htons((uint16_t)(mbuf->pkt_len - FRAME_HEADER_LENGTH -
+				  (is_ipv4 ? 0 : sizeof(struct ip6_hdr))));
+	memcpy(ip + (is_ipv4 ? offsetof(struct iphdr, tot_len)
+			     : offsetof(struct ip6_hdr, ip6_plen)),
+	       &length, sizeof(length));
+	mbuf->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+	if (frame_parse(bytes, mbuf->data_len, mbuf->pkt_len, &frame) && frame.tcp_length)
+		bytes[frame.tcp + offsetof(struct tcphdr, th_flags)] &= (uint8_t)~TH_FIN;
+}
+
 static struct pbuf *take_frame(struct link *link, struct slot *slot, unsigned length)
 {
 	struct rte_mbuf *mbuf;
+	bool too_long;
 
 	if (length <= sizeof(slot->offload))
 		return NULL;
-	mbuf = take_chain(slot, link->pool, length - (unsigned)sizeof(slot->offload));
+	length -= (unsigned)sizeof(slot->offload);
+	too_long = length > UINT16_MAX && is_large(slot);
+	mbuf = take_chain(slot, link->pool, too_long ? UINT16_MAX : length);
 	if (!mbuf) {
 		link->counters.rx_drops++;
 		return NULL;
 	}
+	if (too_long)
+		shorten(mbuf);
 	/* Of frames that have not been on a wire the kernel knows that they are good. */
 	if (slot->offload.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
 		mbuf->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_NONE;

@@ -332,6 +332,17 @@ ingress() {
 	[ "$(seen near 'bad checksum')" -eq 6 ]
 }
 
+@test "packet sockets: of segments larger than 64 KB the beginning is taken" {
+	on far ip link set dev veth0 gso_max_size 200000 || skip "this kernel has no such segments"
+	DEVICE=packet:veth0
+	link near
+	on far "$python" "$frames" veth0 long6 "$near_stack6"
+	sleep 0.3
+	stop near
+	[ "$(seen near tcp)" -eq 2 ]
+	[ "$(seen near 'bad checksum')" -eq 0 ]
+}
+
 @test "net_memif: what is sent arrives" {
 	socket=$BATS_TEST_TMPDIR/memif.sock
 	arrives "net_memif0,role=server,socket=$socket,socket-abstract=no" \

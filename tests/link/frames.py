@@ -4,6 +4,7 @@
 
 frames.py INTERFACE sums ADDRESS      TCP segments with each form of checksum
 frames.py INTERFACE cut ADDRESS       a TCP segment, cut at every length
+frames.py INTERFACE long6 ADDRESS     large segments of more than 64 KB over IPv6, to be cut by others
 frames.py INTERFACE vlan ID ADDRESS   a tagged ping; prints the tag of the answer
 """
 import ipaddress
@@ -76,6 +77,22 @@ def cut(target):
         send(kind_of(target), whole[:length])
 
 
+def long6(target):
+    """With the length in a jumbo option, as Linux has made them, and with none at all."""
+    PACKET_VNET_HDR = 15
+    link.setsockopt(263, PACKET_VNET_HDR, 1)
+    size = 100000
+    checksum = struct.pack("!H", fold(pseudo(target, 20 + size)))
+    bare = struct.pack("!HHIIBBH", 1, 2, 3, 4, 0x50, 0x11, 100) + checksum + b"\0\0" + bytes(size)
+    jumbo = struct.pack("!BBBBI", 6, 0, 0xC2, 4, 8 + len(bare))
+    for options in jumbo, b"":
+        header = struct.pack("!IHBB", 6 << 28, 0, 0 if options else 6, 64)
+        start = 14 + 40 + len(options)
+        offload = struct.pack("=BBHHHH", 1, 4, start + 20, 1400, start, 16)
+        link.send(offload + b"\xff" * 6 + own_mac + struct.pack("!H", 0x86DD) + header +
+                  peer(target).packed + target.packed + options + bare)
+
+
 def vlan(number, target):
     ping = struct.pack("!BBHHH", 8, 0, 0, 1, 1) + b"hello"
     ping = ping[:2] + struct.pack("!H", 0xFFFF ^ fold(ping)) + ping[4:]
@@ -101,4 +118,4 @@ if sys.argv[2] == "vlan":
     link.setsockopt(263, PACKET_AUXDATA, 1)
     vlan(int(sys.argv[3]), ipaddress.ip_address(sys.argv[4]))
 else:
-    {"sums": sums, "cut": cut}[sys.argv[2]](ipaddress.ip_address(sys.argv[3]))
+    {"sums": sums, "cut": cut, "long6": long6}[sys.argv[2]](ipaddress.ip_address(sys.argv[3]))
