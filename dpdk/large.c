@@ -348,13 +348,18 @@ static void finish(struct run *run)
 }
 
 /* Says what became of the first run that was not sent. */
-static bool is_kept(struct large *large, long error)
+static bool is_kept(struct large *large, const struct run *run, long error)
 {
 	if (error == -EAGAIN || error == -EINTR)
 		return true;
-	/* Down, gone, or its queue is full: frames are lost on a wire too. The rest is for good. */
-	large->refused = error != -ENETDOWN && error != -ENXIO && error != -ENODEV &&
-			 error != -ENOBUFS && error != -ENOMEM;
+	/*
+	 * Down, gone, or its queue is full: frames are lost on a wire too. The rest is for good,
+	 * unless it is about a single frame (the MTU is smaller now), which says nothing of large
+	 * segments.
+	 */
+	if (run->frames > 1 && error != -ENETDOWN && error != -ENXIO && error != -ENODEV &&
+	    error != -ENOBUFS && error != -ENOMEM)
+		large->refused = true;
 	return false;
 }
 
@@ -389,7 +394,7 @@ unsigned large_send(struct large *large, struct large_counts *counts)
 			counts->sent += large->runs[done].frames;
 			counts->bytes += large->runs[done].frame_bytes;
 		}
-		if (sent < 0 && is_kept(large, sent))
+		if (sent < 0 && is_kept(large, &large->runs[done], sent))
 			break;
 		if (sent < 0)
 			counts->lost += large->runs[done++].frames;

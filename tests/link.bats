@@ -115,6 +115,23 @@ cable() {
 	grep -q 'MTU 65521, .* 3360 buffers' "$BATS_TEST_TMPDIR/client.melin"
 }
 
+@test "packet sockets: segments are large again after a time with a smaller MTU" {
+	[[ -z $plain ]] || skip "plain run: it is a device of the stack's"
+	export TESTS_DEVICE=packet:veth0
+	start sink far "$python" "$programs/http_put.py" "$far_kernel" 8000
+	printed sink ready
+	# One connection: two files, and while the MTU is smaller a third that cannot come through at first.
+	start_melin client near "$python" "$programs/http_put_again.py" "$far_kernel" 8000 "$file" 1
+	printed client "^1 $(sha256 "$file")"
+	mtu 1000
+	sleep 1.3
+	mtu 1500
+	printed client "^2 $(sha256 "$file")"
+	before=$(received far packets)
+	printed client "^3 $(sha256 "$file")"
+	[ $(($(received far packets) - before)) -le 2400 ] # of 1,500 bytes there would be 3,600
+}
+
 @test "MELIN_MTU below the link's" {
 	ADDR=$near_stack/24 both_ways MELIN_MTU=800
 	took client tx_frames -ge 6500

@@ -42,6 +42,7 @@ test_programs = \
 	tests/programs/http_client.js \
 	tests/programs/http_clients.py \
 	tests/programs/http_put.py \
+	tests/programs/http_put_again.py \
 	tests/programs/http_server.js \
 	tests/programs/inherited.py \
 	tests/programs/loop.py \
