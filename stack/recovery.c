@@ -58,12 +58,25 @@ static void measured(struct recovery *recovery, uint32_t rtt)
 			   4);
 }
 
+/*
+ * No answer comes sooner. RFC 8985 takes the least round trip ever seen for that; when a queue has
+ * grown on the way that is far too soon, and what was only late would make all behind it lost.
+ */
+static uint32_t soonest_us(const struct recovery *recovery)
+{
+	uint32_t usual = recovery->rtt_us > recovery->rtt_deviation_us
+				 ? recovery->rtt_us - recovery->rtt_deviation_us
+				 : 0;
+
+	return LWIP_MAX(usual, recovery->least_rtt_us);
+}
+
 static void delivered(struct recovery *recovery, const struct tcp_seg *segment)
 {
 	uint32_t rtt = now_us() - segment->p->sent_us;
 
 	/* If it was sent twice, who knows which of the two this answers. */
-	if ((segment->flags & SEG_AGAIN) && recovery->least_rtt_us && rtt < recovery->least_rtt_us)
+	if ((segment->flags & SEG_AGAIN) && rtt < soonest_us(recovery))
 		return;
 	if (!(segment->flags & SEG_AGAIN))
 		measured(recovery, rtt ? rtt : 1);
@@ -160,6 +173,8 @@ static bool note_sack(struct recovery *recovery, struct tcp_pcb *pcb, const stru
 /* Marks what was sent before something that has arrived, reordering_us or more before it. */
 static void mark_lost(struct recovery *recovery, struct tcp_pcb *pcb, uint32_t reordering_us)
 {
+	uint32_t now = now_us(), soonest = soonest_us(recovery);
+
 	for (struct tcp_seg *segment = pcb->unacked; segment; segment = segment->next) {
 		uint32_t sent = segment->p->sent_us;
 
@@ -168,6 +183,9 @@ static void mark_lost(struct recovery *recovery, struct tcp_pcb *pcb, uint32_t r
 		if ((segment->flags & (SEG_LOST | SEG_AGAIN)) == SEG_LOST)
 			continue;
 		if (!sent_after(recovery->rack_us, recovery->rack_end, sent, end_of(segment)))
+			continue;
+		/* Sent again so lately that nothing can have answered it. */
+		if ((segment->flags & SEG_AGAIN) && now - sent < soonest)
 			continue;
 		/* Sent again at the very time of what has arrived: the order is not known. */
 		if ((segment->flags & SEG_AGAIN) && recovery->rack_us == sent)

@@ -310,6 +310,69 @@ static void test_sack(void)
 	wire_clear();
 }
 
+/* The peer has segments from the first to the last of those that are not acknowledged. */
+static void say_sack(struct peer *peer, unsigned first, unsigned last)
+{
+	uint32_t edges[3] = { htonl(0x0101050a), htonl(peer->ack + (first - 1) * 1460),
+			      htonl(peer->ack + last * 1460) };
+	struct segment answer = { .from = peer->port,
+				  .to = peer->stack_port,
+				  .seq = peer->seq,
+				  .ack = peer->ack,
+				  .flags = ACK,
+				  .options = edges,
+				  .option_size = sizeof(edges) };
+
+	wire_put_segment(&answer);
+	ops->poll(stack);
+}
+
+/*
+ * A queue has grown on the way: round trips are far above the least. What arrives soon after it was
+ * sent again had been on its way, and says nothing of what else was sent before that.
+ */
+static void test_sack_late(void)
+{
+	static const unsigned round_trips[] = { 1, 20, 40, 60, 80, 80, 80, 80 };
+	static char data[14600];
+	struct test_socket client;
+	struct segment segment;
+	struct peer peer;
+	unsigned count = 0;
+
+	be_called(&peer, &client, 1008);
+	for (unsigned i = 0; i < sizeof(round_trips) / sizeof(round_trips[0]); i++) {
+		put(&client, data, 1460, 0);
+		pass_ms(round_trips[i]);
+		peer.ack += 1460;
+		say(&peer, ACK, NULL, 0);
+	}
+	wire_clear();
+	put(&client, data, sizeof(data), 0);
+	while (wire_get_segment(&segment))
+		count++;
+	tap_ok(count == 10, "ten segments are on their way");
+	pass_ms(80);
+	for (unsigned last = 3; last <= 5; last++)
+		say_sack(&peer, 3, last);
+	count = 0;
+	while (wire_get_segment(&segment))
+		count += segment.seq == peer.ack || segment.seq == peer.ack + 1460;
+	tap_ok(count == 2, "the first two are sent again");
+	pass_ms(5);
+	wire_clear();
+	say_sack(&peer, 2, 5);
+	tap_ok(!wire_get_segment(&segment), "the second was only late: the rest is waited for");
+	for (unsigned last = 6; last <= 10; last++)
+		say_sack(&peer, 2, last);
+	tap_ok(!wire_get_segment(&segment), "and comes");
+	peer.ack += 14600;
+	say(&peer, ACK, NULL, 0);
+	tap_ok(ops->unsent(client.handle) == 0, "all is acknowledged");
+	drop(&client);
+	wire_clear();
+}
+
 static void test_fin_wait(void)
 {
 	struct test_socket client;
@@ -341,6 +404,7 @@ int main(void)
 	test_keepalive();
 	test_nagle();
 	test_sack();
+	test_sack_late();
 	test_fin_wait();
 	test_zero_window();
 	tap_ok(complaints == 0, "lwIP never complained");
