@@ -187,17 +187,18 @@ static int transmit_alone(struct link *link, struct pbuf *frame)
 	return 0;
 }
 
-/* What is queued was made before: it goes first. Returns how many frames wait. */
+/* What is queued was made before: it goes first. Returns how many of large.c's frames wait. */
 static unsigned send_large(struct link *link)
 {
-	unsigned queued = flush_queue(link), waiting;
 	struct large_counts counts;
+	unsigned waiting;
 
+	flush_queue(link);
 	waiting = large_send(link->large, &counts);
 	link->counters.tx_frames += counts.sent;
 	link->counters.tx_bytes += counts.bytes;
 	link->counters.tx_drops += counts.lost;
-	return queued + waiting;
+	return waiting;
 }
 
 int link_transmit(struct link *link, struct pbuf *frame)
@@ -217,5 +218,5 @@ int link_transmit(struct link *link, struct pbuf *frame)
 
 unsigned link_flush(struct link *link)
 {
-	return link->large ? send_large(link) : flush_queue(link);
+	return link->large ? send_large(link) + link->queued : flush_queue(link);
 }
