@@ -396,8 +396,13 @@ static int wait_unmasked(struct wait *wait)
 		unsigned before = handled;
 		int result;
 
-		if (instance)
-			instance->operations->poll(instance->stack);
+		/*
+		 * Who only looks must not miss what another call has seen already: the thread that
+		 * found it may be between showing it and reporting it.
+		 */
+		if (instance && instance->operations->poll(instance->stack) == -EBUSY &&
+		    wait->deadline == 0)
+			instance->operations->catch_up(instance->stack);
 		wait->now = clock_monotonic();
 		/* What came at the same time as a signal is reported first, as in the kernel. */
 		if (wait->ready(wait)) {

@@ -202,7 +202,7 @@ int instance_poll(struct stack *stack)
 	unsigned frames;
 
 	if (!instance_try_lock(stack))
-		return 0;
+		return -EBUSY;
 	background_note_poll(stack, melin_clock_update());
 	segments = stack->counters.loop_segments;
 	frames = instance_receive(stack);
@@ -211,6 +211,12 @@ int instance_poll(struct stack *stack)
 	frames += (unsigned)(stack->counters.loop_segments - segments);
 	instance_leave(stack);
 	return (int)frames;
+}
+
+void instance_catch_up(struct stack *stack)
+{
+	if (instance_lock(stack) == 0)
+		instance_unlock(stack);
 }
 
 static void read_counters(struct stack *stack, struct stack_counters *counters)

@@ -85,6 +85,7 @@ int instance_open(const struct stack_config *config, const struct stack_callback
 void instance_close(struct stack *stack, unsigned linger_ms, struct stack_counters *counters);
 void instance_abandon(struct stack *stack);
 int instance_poll(struct stack *stack);
+void instance_catch_up(struct stack *stack);
 void instance_counters(struct stack *stack, struct stack_counters *counters);
 
 #endif

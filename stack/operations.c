@@ -16,6 +16,7 @@ __attribute__((visibility("default"))) const struct stack_operations melin_stack
 	.close = instance_close,
 	.abandon = instance_abandon,
 	.poll = instance_poll,
+	.catch_up = instance_catch_up,
 	.watch_begin = background_watch_begin,
 	.watch_end = background_watch_end,
 	.counters = instance_counters,

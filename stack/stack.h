@@ -136,11 +136,15 @@ struct stack_operations {
 
 	/*
 	 * Receives what the device has (a bounded number of bursts), runs TCP and due timers,
-	 * delivers in-process segments, sends what came of it. If another thread holds the lock
-	 * nothing is done: that thread polls. Returns the number of frames and in-process
-	 * segments handled, 0 also when the lock was taken.
+	 * delivers in-process segments, sends what came of it. Returns the number of frames and
+	 * in-process segments handled; -EBUSY if another thread holds the lock: that thread polls.
 	 */
 	int (*poll)(struct stack *stack);
+	/*
+	 * Returns when the call that another thread is in has ended: readiness that could be seen
+	 * before has been reported by event() then, too.
+	 */
+	void (*catch_up)(struct stack *stack);
 
 	/*
 	 * A thread that is about to sleep in the kernel offers to watch the device. At most one
