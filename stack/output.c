@@ -128,6 +128,10 @@ err_t tcp_output(struct tcp_pcb *pcb)
 
 	if (tcp_input_pcb == pcb)
 		return ERR_OK; /* its input goes on; it is called again at the end */
+	if (socket && socket->no_answer) {
+		tcp_clear_flags(pcb, TF_ACK_NOW); /* segment.c */
+		socket->no_answer = false;
+	}
 	if (socket && !pcb->unsent)
 		socket->unsent_tail = NULL;
 	if (socket)

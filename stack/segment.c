@@ -161,6 +161,27 @@ static void note_received(struct stack_socket *socket, struct tcp_pcb *pcb,
 	recovery_acknowledged(socket, header);
 }
 
+/*
+ * lwIP answers each segment without data whose number is not within its window, and nothing is within
+ * a closed one. Two ends that do so answer each other's answers for ever. As Linux's tcp_sequence() and
+ * tcp_oow_rate_limited(): the edges are within, and what is outside is answered twice a second.
+ */
+#define OUTSIDE_PAUSE_MS 500
+
+static void judge_bare(struct stack_socket *socket, struct tcp_pcb *pcb,
+		       const struct tcp_hdr *header)
+{
+	uint64_t now = melin_clock_ns() / 1000000;
+
+	if (!TCP_SEQ_BETWEEN(header->seqno, pcb->rcv_nxt, pcb->rcv_nxt + pcb->rcv_wnd) &&
+	    (!socket->outside_answered || now - socket->outside_answered >= OUTSIDE_PAUSE_MS)) {
+		socket->outside_answered = now;
+		return;
+	}
+	/* What was to be said before is said. */
+	socket->no_answer = !(pcb->flags & TF_ACK_NOW);
+}
+
 err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct pbuf *payload)
 {
 	u8_t flags = TCPH_FLAGS(header);
@@ -178,6 +199,10 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 		return ERR_VAL;
 	if (socket) {
 		note_received(socket, pcb, header, flags);
+		socket->no_answer = false;
+		if (pcb->state >= ESTABLISHED && payload->tot_len == 0 &&
+		    !(flags & (TCP_SYN | TCP_FIN | TCP_RST)))
+			judge_bare(socket, pcb, header);
 		if ((flags & TCP_URG) && pcb->state != SYN_SENT)
 			urgent_pointer(socket, pcb, header);
 	}

@@ -107,6 +107,8 @@ struct stack_socket {
 	uint32_t retransmitted; /* segments, for TCP_INFO */
 	uint64_t bytes_received, bytes_acked;
 	uint64_t last_sent, last_received; /* ms of the clock, for TCP_INFO */
+	uint64_t outside_answered; /* ms: the last answer to a bare segment outside of the window */
+	bool no_answer;		   /* to the segment that is being received */
 
 	/* acknowledge.c */
 	uint64_t last_data;	 /* ms: when data came in last */

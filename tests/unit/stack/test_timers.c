@@ -373,6 +373,43 @@ static void test_sack_late(void)
 	wire_clear();
 }
 
+/* Two ends with closed windows must not answer each other's answers for ever. */
+static void test_closed_both(void)
+{
+	static char data[1460];
+	struct segment segment, last = { .window = 1 };
+	struct test_socket client;
+	struct peer peer;
+
+	be_called(&peer, &client, 1009);
+	set(&client, SOL_SOCKET, SO_RCVBUF, 4096);
+	for (unsigned i = 0; i < 400; i++) {
+		say(&peer, ACK, data, sizeof(data));
+		pass_ms(10);
+		while (wire_get_segment(&segment))
+			last = segment;
+		if (last.window == 0)
+			break;
+	}
+	peer.seq = last.ack;
+	tap_ok(last.window == 0, "the window is closed");
+	wire_clear();
+	say(&peer, ACK, NULL, 0);
+	tap_ok(!wire_get_segment(&segment), "an acknowledgement at its edge is not answered");
+	peer.seq--;
+	say(&peer, ACK, NULL, 0);
+	tap_ok(wire_get_segment(&segment) && segment.ack == peer.seq + 1,
+	       "one before it is, as a probe");
+	say(&peer, ACK, NULL, 0);
+	tap_ok(!wire_get_segment(&segment), "but not each of them");
+	pass_ms(500);
+	wire_clear();
+	say(&peer, ACK, NULL, 0);
+	tap_ok(wire_get_segment(&segment), "half a second later again");
+	drop(&client);
+	wire_clear();
+}
+
 static void test_fin_wait(void)
 {
 	struct test_socket client;
@@ -405,6 +442,7 @@ int main(void)
 	test_nagle();
 	test_sack();
 	test_sack_late();
+	test_closed_both();
 	test_fin_wait();
 	test_zero_window();
 	tap_ok(complaints == 0, "lwIP never complained");
