@@ -374,6 +374,11 @@ static void forget(struct large *large, unsigned done)
 		large->runs[i] = large->runs[i + done];
 }
 
+bool large_is_empty(const struct large *large)
+{
+	return large->count == 0;
+}
+
 unsigned large_send(struct large *large, struct large_counts *counts)
 {
 	struct mmsghdr messages[LARGE_RUNS_MAX];

@@ -45,6 +45,9 @@ void large_close(struct large *large);
  */
 bool large_take(struct large *large, struct pbuf *frame, bool *send_first);
 
+/* Nothing waits: the case of every look at the device that finds nothing. */
+bool large_is_empty(const struct large *large);
+
 /*
  * Hands all that waits to the kernel, in order, and returns how many frames still wait: the
  * socket's buffer is full then. *counts is set.

@@ -77,6 +77,7 @@ static int start_dpdk(struct link *link, char *why, size_t why_size)
 static int open_large(struct link *link, char *why, size_t why_size)
 {
 	bool needed = link->device.kind == DEVICE_PACKET;
+	int error;
 
 	if (!needed &&
 	    (link->device.kind != DEVICE_INTERFACE || !link->xdp.is_virtual || link->stack.vlan))
@@ -84,10 +85,11 @@ static int open_large(struct link *link, char *why, size_t why_size)
 	link->large = large_open(link->xdp.ifindex, needed, needed ? link->txd : LARGE_RUNS);
 	if (link->large)
 		return 0;
+	error = errno;
 	snprintf(why, why_size, "no packet socket for large segments on %s: %s", link->xdp.name,
-		 strerrordesc_np(errno));
+		 strerrordesc_np(error));
 	if (needed)
-		return -errno;
+		return -error;
 	journal_add(STACK_LOG_DEBUG, "%s", why);
 	return 0;
 }

@@ -194,6 +194,8 @@ static unsigned send_large(struct link *link)
 	unsigned waiting;
 
 	flush_queue(link);
+	if (large_is_empty(link->large))
+		return 0;
 	waiting = large_send(link->large, &counts);
 	link->counters.tx_frames += counts.sent;
 	link->counters.tx_bytes += counts.bytes;
