@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "frame.h"
+
 /* ---- the program ---- */
 
 #define TYPE_OFFSET	 12
@@ -47,26 +49,18 @@ static void add_tests(struct filter *filter, const struct test *tests, unsigned 
 	filter->code[filter->count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, ours);
 }
 
-static uint32_t word_of(const void *address, unsigned index)
-{
-	uint32_t word;
-
-	memcpy(&word, (const char *)address + index * sizeof(word), sizeof(word));
-	return ntohl(word);
-}
-
-static void add_ipv4(struct filter *filter, const void *address, uint32_t ours)
+static void add_ipv4(struct filter *filter, const uint8_t *address, uint32_t ours)
 {
 	const struct test to_it[] = { { BPF_H, TYPE_OFFSET, ETHERTYPE_IP },
-				      { BPF_W, IPV4_DESTINATION, word_of(address, 0) } };
+				      { BPF_W, IPV4_DESTINATION, frame_read32(address) } };
 	const struct test asked_for[] = { { BPF_H, TYPE_OFFSET, ETHERTYPE_ARP },
-					  { BPF_W, ARP_TARGET, word_of(address, 0) } };
+					  { BPF_W, ARP_TARGET, frame_read32(address) } };
 
 	add_tests(filter, to_it, 2, ours);
 	add_tests(filter, asked_for, 2, ours);
 }
 
-static void add_ipv6(struct filter *filter, const void *address, uint32_t ours)
+static void add_ipv6(struct filter *filter, const uint8_t *address, uint32_t ours)
 {
 	struct test to_it[5] = { { BPF_H, TYPE_OFFSET, ETHERTYPE_IPV6 } };
 	struct test asked_for[8] = { { BPF_H, TYPE_OFFSET, ETHERTYPE_IPV6 },
@@ -76,9 +70,10 @@ static void add_ipv6(struct filter *filter, const void *address, uint32_t ours)
 	unsigned i;
 
 	for (i = 0; i < 4; i++) {
-		to_it[1 + i] =
-			(struct test){ BPF_W, IPV6_DESTINATION + 4 * i, word_of(address, i) };
-		asked_for[4 + i] = (struct test){ BPF_W, SOLICITED + 4 * i, word_of(address, i) };
+		to_it[1 + i] = (struct test){ BPF_W, IPV6_DESTINATION + 4 * i,
+					      frame_read32(address + 4 * i) };
+		asked_for[4 + i] =
+			(struct test){ BPF_W, SOLICITED + 4 * i, frame_read32(address + 4 * i) };
 	}
 	add_tests(filter, to_it, 5, ours);
 	add_tests(filter, asked_for, 8, ours);

@@ -124,14 +124,6 @@ void large_close(struct large *large)
 	errno = error;
 }
 
-static uint32_t read32(const uint8_t *bytes)
-{
-	uint32_t value;
-
-	memcpy(&value, bytes, sizeof(value));
-	return ntohl(value);
-}
-
 static void write16(uint8_t *bytes, uint16_t value)
 {
 	value = htons(value);
@@ -157,7 +149,7 @@ static bool look(const struct pbuf *frame, struct segment *segment)
 	    segment->header_length > frame->len || segment->header_length > HEADER_MAX)
 		return false;
 	segment->data = segment->at.tcp_length - tcp_header;
-	segment->sequence = read32(tcp + TCP_SEQUENCE);
+	segment->sequence = frame_read32(tcp + TCP_SEQUENCE);
 	segment->flags = tcp[TCP_FLAGS];
 	return true;
 }
