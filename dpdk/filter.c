@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "frame.h"
+#include "stack/bytes.h"
 
 /* ---- the program ---- */
 
@@ -52,9 +52,9 @@ static void add_tests(struct filter *filter, const struct test *tests, unsigned 
 static void add_ipv4(struct filter *filter, const uint8_t *address, uint32_t ours)
 {
 	const struct test to_it[] = { { BPF_H, TYPE_OFFSET, ETHERTYPE_IP },
-				      { BPF_W, IPV4_DESTINATION, frame_read32(address) } };
+				      { BPF_W, IPV4_DESTINATION, bytes_read32(address) } };
 	const struct test asked_for[] = { { BPF_H, TYPE_OFFSET, ETHERTYPE_ARP },
-					  { BPF_W, ARP_TARGET, frame_read32(address) } };
+					  { BPF_W, ARP_TARGET, bytes_read32(address) } };
 
 	add_tests(filter, to_it, 2, ours);
 	add_tests(filter, asked_for, 2, ours);
@@ -71,9 +71,9 @@ static void add_ipv6(struct filter *filter, const uint8_t *address, uint32_t our
 
 	for (i = 0; i < 4; i++) {
 		to_it[1 + i] = (struct test){ BPF_W, IPV6_DESTINATION + 4 * i,
-					      frame_read32(address + 4 * i) };
+					      bytes_read32(address + 4 * i) };
 		asked_for[4 + i] =
-			(struct test){ BPF_W, SOLICITED + 4 * i, frame_read32(address + 4 * i) };
+			(struct test){ BPF_W, SOLICITED + 4 * i, bytes_read32(address + 4 * i) };
 	}
 	add_tests(filter, to_it, 5, ours);
 	add_tests(filter, asked_for, 8, ours);

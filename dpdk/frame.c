@@ -9,6 +9,8 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "stack/bytes.h"
+
 #define TYPE_OFFSET	    12
 #define ARP_FRAME_LENGTH    42 /* Ethernet and IPv4; lwIP reads that much without looking */
 #define TCP_HEADER_LENGTH   20
@@ -22,9 +24,9 @@
 bool frame_take_vlan(uint8_t *bytes, size_t length, uint16_t *id)
 {
 	if (length < FRAME_HEADER_LENGTH + FRAME_VLAN_LENGTH ||
-	    frame_read16(bytes + TYPE_OFFSET) != ETHERTYPE_VLAN)
+	    bytes_read16(bytes + TYPE_OFFSET) != ETHERTYPE_VLAN)
 		return false;
-	*id = frame_read16(bytes + FRAME_HEADER_LENGTH) & FRAME_VLAN_MASK;
+	*id = bytes_read16(bytes + FRAME_HEADER_LENGTH) & FRAME_VLAN_MASK;
 	memmove(bytes + FRAME_VLAN_LENGTH, bytes, 2 * ETHER_ADDR_LEN);
 	return true;
 }
@@ -46,13 +48,13 @@ static bool parse_ipv4(const uint8_t *bytes, size_t there, size_t length, struct
 	if (there < FRAME_HEADER_LENGTH + sizeof(struct iphdr) || header[0] >> 4 != 4)
 		return false;
 	header_length = (header[0] & 0xfU) * 4;
-	total = frame_read16(header + 2);
+	total = bytes_read16(header + 2);
 	if (header_length < sizeof(struct iphdr) || total < header_length ||
 	    FRAME_HEADER_LENGTH + total > length || FRAME_HEADER_LENGTH + header_length > there)
 		return false;
 	frame->ip_header_length = (unsigned)header_length;
 	/* Of a fragment the checksum cannot be known; lwIP is built to take none. */
-	if (header[9] != IPPROTO_TCP || frame_read16(header + 6) & (IP_MF | IP_OFFMASK))
+	if (header[9] != IPPROTO_TCP || bytes_read16(header + 6) & (IP_MF | IP_OFFMASK))
 		return true;
 	return set_tcp(frame, there, FRAME_HEADER_LENGTH + header_length, total - header_length);
 }
@@ -70,7 +72,7 @@ static bool parse_ipv6(const uint8_t *bytes, size_t there, size_t length, struct
 
 	if (there < offset || header[0] >> 4 != 6)
 		return false;
-	end = offset + frame_read16(header + IPV6_LENGTH_OFFSET);
+	end = offset + bytes_read16(header + IPV6_LENGTH_OFFSET);
 	if (end > length)
 		return false;
 	next = header[IPV6_NEXT_OFFSET];
@@ -95,7 +97,7 @@ bool frame_parse(const uint8_t *bytes, size_t there, size_t length, struct frame
 	if (there < FRAME_HEADER_LENGTH)
 		return false;
 	frame->ip = FRAME_HEADER_LENGTH;
-	switch (frame_read16(bytes + TYPE_OFFSET)) {
+	switch (bytes_read16(bytes + TYPE_OFFSET)) {
 	case ETHERTYPE_ARP:
 		return there >= ARP_FRAME_LENGTH;
 	case ETHERTYPE_IP:

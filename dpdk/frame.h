@@ -6,11 +6,9 @@
 #ifndef MELIN_FRAME_H
 #define MELIN_FRAME_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "checksum.h"
 
@@ -25,23 +23,6 @@ struct frame {
 	unsigned tcp;		  /* offset of the TCP header */
 	unsigned tcp_length;	  /* of header and data; 0: no whole TCP segment in it */
 };
-
-/* A field in network byte order, wherever it lies. */
-static inline uint16_t frame_read16(const void *bytes)
-{
-	uint16_t value;
-
-	memcpy(&value, bytes, sizeof(value));
-	return ntohs(value);
-}
-
-static inline uint32_t frame_read32(const void *bytes)
-{
-	uint32_t value;
-
-	memcpy(&value, bytes, sizeof(value));
-	return ntohl(value);
-}
 
 /*
  * If the frame has an 802.1Q tag: moves the addresses over it, sets *id and returns true; the

@@ -17,6 +17,7 @@
 
 #include "checksum.h"
 #include "frame.h"
+#include "stack/bytes.h"
 #include "stack/kernel.h"
 
 /* What an interface takes at once, with all headers (dev->gso_max_size of most). */
@@ -149,7 +150,7 @@ static bool look(const struct pbuf *frame, struct segment *segment)
 	    segment->header_length > frame->len || segment->header_length > HEADER_MAX)
 		return false;
 	segment->data = segment->at.tcp_length - tcp_header;
-	segment->sequence = frame_read32(tcp + TCP_SEQUENCE);
+	segment->sequence = bytes_read32(tcp + TCP_SEQUENCE);
 	segment->flags = tcp[TCP_FLAGS];
 	return true;
 }

@@ -13,6 +13,7 @@
 #include "lwip/pbuf.h"
 #include "lwip/prot/ethernet.h"
 
+#include "stack/bytes.h"
 #include "stack/instance.h"
 #include "stack/network.h"
 
@@ -25,11 +26,6 @@
 #define PROTOCOL_TCP	    6
 #define PROTOCOL_UDP	    17
 #define PROTOCOL_ICMP6	    58
-
-static unsigned get16(const uint8_t *bytes)
-{
-	return (unsigned)bytes[0] << 8 | bytes[1];
-}
 
 static struct netif *netif_with4(struct stack *stack, const uint8_t *address)
 {
@@ -58,8 +54,8 @@ static struct netif *filter_arp(struct stack *stack, const uint8_t *arp, unsigne
 {
 	struct netif *netif;
 
-	if (size < ARP_SIZE || get16(arp) != 1 || get16(arp + 2) != ETHTYPE_IP || arp[4] != 6 ||
-	    arp[5] != 4)
+	if (size < ARP_SIZE || bytes_read16(arp) != 1 || bytes_read16(arp + 2) != ETHTYPE_IP ||
+	    arp[4] != 6 || arp[5] != 4)
 		return NULL;
 	if (netif_with4(stack, arp + 14)) {
 		/* Says it has our address: answering or believing makes it worse. */
@@ -95,8 +91,9 @@ static void mend_tcp_options(uint8_t *options, unsigned size)
 			memset(options + at, 0, size - at);
 			return;
 		}
-		if (options[at] == 2 && length == 4 && get16(options + at + 2) < smallest_mss) {
-			unsigned mss = get16(options + at + 2) ? smallest_mss : default_mss;
+		if (options[at] == 2 && length == 4 &&
+		    bytes_read16(options + at + 2) < smallest_mss) {
+			unsigned mss = bytes_read16(options + at + 2) ? smallest_mss : default_mss;
 
 			options[at + 2] = (uint8_t)(mss >> 8);
 			options[at + 3] = (uint8_t)mss;
@@ -139,10 +136,10 @@ static struct netif *filter_ip4(struct stack *stack, uint8_t *ip, unsigned in_bu
 	if (in_buffer < IP4_SIZE || ip[0] >> 4 != 4)
 		return NULL;
 	header = (ip[0] & 15) * 4u;
-	total = get16(ip + 2);
+	total = bytes_read16(ip + 2);
 	if (header < IP4_SIZE || header > in_buffer || total < header || total > size)
 		return NULL;
-	if (get16(ip + 6) & 0x3fff) /* a fragment: more follow, or an offset */
+	if (bytes_read16(ip + 6) & 0x3fff) /* a fragment: more follow, or an offset */
 		return NULL;
 	if (is_martian4(stack, ip + 12, ip + 16))
 		return NULL;
@@ -215,7 +212,7 @@ static struct netif *filter_ip6(struct stack *stack, uint8_t *ip, unsigned in_bu
 
 	if (in_buffer < IP6_SIZE || ip[0] >> 4 != 6)
 		return NULL;
-	payload = get16(ip + 4);
+	payload = bytes_read16(ip + 4);
 	if (payload > size - IP6_SIZE || is_martian6(stack, ip + 8, ip + 24))
 		return NULL;
 	in_buffer -= IP6_SIZE;
@@ -250,7 +247,7 @@ struct netif *filter_frame(struct stack *stack, struct pbuf *frame)
 	bytes += SIZEOF_ETH_HDR;
 	in_buffer -= SIZEOF_ETH_HDR;
 	size -= SIZEOF_ETH_HDR;
-	switch (get16(bytes - 2)) {
+	switch (bytes_read16(bytes - 2)) {
 	case ETHTYPE_ARP:
 		return filter_arp(stack, bytes, in_buffer);
 	case ETHTYPE_IP:

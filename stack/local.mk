@@ -41,7 +41,7 @@ stack_libstack_la_CPPFLAGS = -D_GNU_SOURCE -include $(srcdir)/stack/lwip-changes
 stack_libstack_la_CFLAGS = $(STACK_CFLAGS)
 stack_libstack_la_LIBADD = stack/liblwip.la
 
-noinst_HEADERS += stack/acknowledge.h stack/stack.h stack/address.h stack/lwipopts.h stack/arch/cc.h \
+noinst_HEADERS += stack/acknowledge.h stack/stack.h stack/address.h stack/bytes.h stack/lwipopts.h stack/arch/cc.h \
 	stack/background.h stack/clock.h stack/filter.h stack/index.h stack/index-counts.h stack/instance.h \
 	stack/lock.h stack/loop.h stack/lwip-changes.h stack/lwip-hooks.h stack/memory.h stack/network.h \
 	stack/output.h stack/ports.h stack/random.h stack/recovery.h stack/retry.h stack/segment.h stack/socket.h \

@@ -7,6 +7,7 @@
  */
 #include "lwip/priv/tcp_priv.h"
 
+#include "stack/bytes.h"
 #include "stack/clock.h"
 #include "stack/recovery.h"
 #include "stack/socket.h"
@@ -137,12 +138,6 @@ static bool note_block(struct recovery *recovery, struct tcp_pcb *pcb, uint32_t 
 	return any;
 }
 
-static uint32_t get32(const uint8_t *bytes)
-{
-	return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |
-	       bytes[3];
-}
-
 /* The options follow the header in the same buffer: filter.c sees to it. */
 static bool note_sack(struct recovery *recovery, struct tcp_pcb *pcb, const struct tcp_hdr *header)
 {
@@ -163,8 +158,8 @@ static bool note_sack(struct recovery *recovery, struct tcp_pcb *pcb, const stru
 			break;
 		for (unsigned block = at + 2; option[at] == OPTION_SACK && block + 8 <= at + length;
 		     block += 8)
-			any |= note_block(recovery, pcb, get32(option + block),
-					  get32(option + block + 4));
+			any |= note_block(recovery, pcb, bytes_read32(option + block),
+					  bytes_read32(option + block + 4));
 		at += length;
 	}
 	return any;

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Fields in network byte order, wherever they lie: shared by stack/ and dpdk/, so nothing of lwIP or
+ * DPDK is here.
+ */
+#ifndef MELIN_BYTES_H
+#define MELIN_BYTES_H
+
+#include <stdint.h>
+
+static inline uint16_t bytes_read16(const uint8_t *bytes)
+{
+	return (uint16_t)(bytes[0] << 8 | bytes[1]);
+}
+
+static inline uint32_t bytes_read32(const uint8_t *bytes)
+{
+	return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |
+	       bytes[3];
+}
+
+#endif
