@@ -316,8 +316,8 @@ static const char *remedy(int error, const struct words *words)
 }
 
 /*
- * Whether the process may open as many descriptors as a start takes. DPDK's interrupt thread ends the
- * process if it cannot have its own.
+ * Whether the process may open as many descriptors as a start takes. DPDK's interrupt thread ends
+ * the process if it cannot have its own.
  */
 static bool have_descriptors(void)
 {

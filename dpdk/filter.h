@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Which frames of an interface are the stack's, as a classic BPF program: those to its addresses, and
- * the ARP and neighbour solicitations that ask for them; no tagged ones. What xdp/melin_xdp.c is
- * for AF_XDP. And the same at the interface's ingress, where the kernel is told to drop them.
+ * Which frames of an interface are the stack's, as a classic BPF program: those to its addresses,
+ * and the ARP and neighbour solicitations that ask for them; no tagged ones. What xdp/melin_xdp.c
+ * is for AF_XDP. And the same at the interface's ingress, where the kernel is told to drop them.
  */
 #ifndef MELIN_FILTER_H
 #define MELIN_FILTER_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Keeps net_memif's own thread out of its rings while a burst is under way: when the other end goes,
- * DPDK's interrupt thread unmaps the memory that they lie in, whoever is in the middle of them.
+ * Keeps net_memif's own thread out of its rings while a burst is under way: when the other end
+ * goes, DPDK's interrupt thread unmaps the memory that they lie in, whoever is in the middle of
+ * them.
  */
 #ifndef MELIN_GUARD_H
 #define MELIN_GUARD_H

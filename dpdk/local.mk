@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# melin-stack.so's other half: the device (link.h) on DPDK, and the XDP program for Linux interfaces.
+# melin-stack.so's other half: the device (link.h) on DPDK, and the XDP program for Linux
+# interfaces.
 
 # libbpf is what DPDK's net_af_xdp itself uses.
 LINK_LIBS = $(DPDK_LIBS) $(LIBBPF_LIBS)

@@ -400,8 +400,8 @@ static int make_pool(struct link *link, char *why, size_t why_size)
 static void choose_offloads(struct link *link, const struct rte_eth_dev_info *info)
 {
 	/*
-	 * Where a kernel may be the peer we look at the checksum ourselves: a driver that does it in
-	 * software (net_tap) calls the unfinished form bad.
+	 * Where a kernel may be the peer we look at the checksum ourselves: a driver that does it
+	 * in software (net_tap) calls the unfinished form bad.
 	 */
 	if (!link->info.kernel_peer)
 		link->rx_offloads |= RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
@@ -621,8 +621,8 @@ int port_open(struct link *link, char *why, size_t why_size)
 	for (attempt = 0; attempt < BUSY_ATTEMPTS; attempt++) {
 		error = open_once(link, why, why_size);
 		/*
-		 * net_af_xdp has one error for everything, so busy cannot be told from the rest, and
-		 * its queues cannot be set up a second time: the device is made anew.
+		 * net_af_xdp has one error for everything, so busy cannot be told from the rest,
+		 * and its queues cannot be set up a second time: the device is made anew.
 		 */
 		if (!error || !is_interface(link) || !link->queues_refused)
 			break;

@@ -45,7 +45,9 @@ static ssize_t write_once(int descriptor, const char *buffer, size_t size)
 	struct socket *socket = socket_get_any(descriptor);
 	ssize_t written;
 
-	/* What a child flushes of its parent's connection must not end it: the twin is no reader. */
+	/*
+	 * What a child flushes of its parent's connection must not end it: the twin is no reader.
+	 */
 	if (socket && atomic_load(&socket->state) == SOCKET_CONNECTION && !socket_instance(socket))
 		written = send(descriptor, buffer, size, MSG_NOSIGNAL);
 	else

@@ -147,9 +147,9 @@ static bool serve_descriptor(long number, const struct arguments *arguments, lon
 }
 
 /*
- * A ring carries out calls on sockets, epoll_ctl() among them (libuv's does), that nobody sees here:
- * the program would wait for ever. Refused as by the kernel with io_uring_disabled=2, which is
- * what programs are prepared for.
+ * A ring carries out calls on sockets, epoll_ctl() among them (libuv's does), that nobody sees
+ * here: the program would wait for ever. Refused as by the kernel with io_uring_disabled=2, which
+ * is what programs are prepared for.
  */
 static bool refuse_ring(long number, long *result)
 {

@@ -163,8 +163,8 @@ INTERPOSED int epoll_pwait(int descriptor, struct epoll_event *events, int max, 
 INTERPOSED int epoll_wait(int descriptor, struct epoll_event *events, int max, int timeout)
 {
 	/*
-	 * Where it does not block, or where there is no other thread, nothing of the stack's can come
-	 * into the instance meanwhile (but through a handler, which ends the call).
+	 * Where it does not block, or where there is no other thread, nothing of the stack's can
+	 * come into the instance meanwhile (but through a handler, which ends the call).
 	 */
 	if (!descriptor_known(descriptor) ||
 	    ((timeout == 0 || __libc_single_threaded) && epoll_is_kernels(descriptor))) {

@@ -150,8 +150,8 @@ static bool is_vdev(struct span name)
 }
 
 /*
- * Also behind "packet:". What the kernel allows (dev_valid_name()): at most 15 bytes without blanks,
- * slashes, colons.
+ * Also behind "packet:". What the kernel allows (dev_valid_name()): at most 15 bytes without
+ * blanks, slashes, colons.
  */
 static bool is_interface(struct span name)
 {

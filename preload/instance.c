@@ -152,9 +152,9 @@ const struct instance *instance_start(void)
 	/* All listeners that wait are started below, and those that come meanwhile. */
 	atomic_store(&pending_unused, false);
 	/*
-	 * The start blocks in interposed calls (libbpf's, DPDK's, those of the threads it makes). If one
-	 * of them asked for a start, since another thread has called listen() meanwhile, it would wait
-	 * for start_lock and this thread for it.
+	 * The start blocks in interposed calls (libbpf's, DPDK's, those of the threads it makes).
+	 * If one of them asked for a start, since another thread has called listen() meanwhile, it
+	 * would wait for start_lock and this thread for it.
 	 */
 	atomic_store(&starting, true);
 	descriptor_watch_begin();

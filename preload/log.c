@@ -171,7 +171,9 @@ void log_write(enum stack_log_level level, const char *format, ...)
 			memcpy(line + sizeof(line) - 4, "...", 3);
 			length = sizeof(line) - 1;
 		}
-		/* Messages quote the user's text: what is in it must not start a line or a colour. */
+		/*
+		 * Messages quote the user's text: what is in it must not start a line or a colour.
+		 */
 		for (size_t i = start; i < length; i++) {
 			if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 				line[i] = '?';

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Streams of stdio on the stack's connections, which libc would write to the twin. Not for what goes
- * over them: that is the interposed read() and write().
+ * Streams of stdio on the stack's connections, which libc would write to the twin. Not for what
+ * goes over them: that is the interposed read() and write().
  */
 #ifndef MELIN_STREAM_H
 #define MELIN_STREAM_H
 
 /*
- * A connection of the stack has become one of descriptors 0 to 2 (a shell's >&3): the standard stream
- * is to find it there.
+ * A connection of the stack has become one of descriptors 0 to 2 (a shell's >&3): the standard
+ * stream is to find it there.
  */
 void stream_standard(int descriptor);
 
-/* As at the end of exit(3), where libc writes what lies in buffers: while there is still a stack. */
+/*
+ * As at the end of exit(3), where libc writes what lies in buffers: while there is still a stack.
+ */
 void stream_flush_all(void);
 
 void stream_before_fork(void);

@@ -172,7 +172,8 @@ static int accept_from_stack(struct socket *listener, const struct instance *ins
 /*
  * One thread at a time asks a twin that blocks: another that saw the same connection would sleep in
  * the kernel, where the stack's half cannot wake it. Not a mutex, since a handler that interrupts
- * the owner may accept, too, or never return to it; and in a child of fork() the owner may not exist.
+ * the owner may accept, too, or never return to it; and in a child of fork() the owner may not
+ * exist.
  */
 static bool begin_blocking_accept(struct socket *listener)
 {

@@ -173,7 +173,8 @@ struct sleep {
 
 /*
  * Nothing in the kernel to wait for but the wake-up itself. pthread_cancel(3) reaches a thread in a
- * system call of its own only if it may be cancelled at any instruction: so it may, around this one.
+ * system call of its own only if it may be cancelled at any instruction: so it may, around this
+ * one.
  */
 static int sleep_on_futex(struct sleep *sleep)
 {
@@ -375,8 +376,8 @@ static void look_for_cancellation(struct wait *wait)
 }
 
 /*
- * Whether the thread goes on polling. With a mask it has to sleep at some time, for the signals that
- * the mask lets through.
+ * Whether the thread goes on polling. With a mask it has to sleep at some time, for the signals
+ * that the mask lets through.
  */
 static bool polls_on(const struct wait *wait, uint64_t budget, uint64_t waited)
 {

@@ -23,7 +23,9 @@ extern pthread_mutex_t wait_lock;
 
 /* Something that becomes ready: a stack socket or an epoll instance. */
 struct source {
-	/* Looked at without the lock by wait_notify(): see the fences there and in watch_attach(). */
+	/*
+	 * Looked at without the lock by wait_notify(): see the fences there and in watch_attach().
+	 */
 	struct watch *watches;
 };
 

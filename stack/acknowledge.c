@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Acknowledgements: acknowledge.h. Each one is a frame, and on an AF_XDP interface the peer's kernel
- * works on it on our core; so there is one for a burst, and none where the program's answer follows
- * at once. What is owed is sent when somebody looks for more input, which a program does when it
- * has dealt with what it was given; lwIP's timer, every 10 ms, is there for one that does not.
+ * Acknowledgements: acknowledge.h. Each one is a frame, and on an AF_XDP interface the peer's
+ * kernel works on it on our core; so there is one for a burst, and none where the program's answer
+ * follows at once. What is owed is sent when somebody looks for more input, which a program does
+ * when it has dealt with what it was given; lwIP's timer, every 10 ms, is there for one that does
+ * not.
  */
 #include "stack/acknowledge.h"
 

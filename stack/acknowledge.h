@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * When received data is acknowledged without an answer to carry the acknowledgement: at once, before
- * the next look at the device, or when lwIP's timer says so. Not for what is out of order or outside
- * the window: lwIP answers that at once.
+ * When received data is acknowledged without an answer to carry the acknowledgement: at once,
+ * before the next look at the device, or when lwIP's timer says so. Not for what is out of order or
+ * outside the window: lwIP answers that at once.
  */
 #ifndef MELIN_ACKNOWLEDGE_H
 #define MELIN_ACKNOWLEDGE_H

@@ -2,9 +2,10 @@
 /*
  * The background thread and the watching of the device: background.h.
  *
- * The thread is in one of three states. While program threads poll by themselves it sleeps for short
- * times. While one of them sleeps on the device (for long enough that this is its habit), the thread
- * is parked: watch_end() wakes it. Otherwise it does both itself: watches the device and polls.
+ * The thread is in one of three states. While program threads poll by themselves it sleeps for
+ * short times. While one of them sleeps on the device (for long enough that this is its habit), the
+ * thread is parked: watch_end() wakes it. Otherwise it does both itself: watches the device and
+ * polls.
  */
 #include "stack/background.h"
 
@@ -31,8 +32,8 @@
 /* A program thread that sleeps for longer than this is waited for without further looking. */
 #define PARK_NS (20 * MS)
 /*
- * A device without a descriptor is looked at so often when connections exist, and less often the longer
- * nothing comes: 250 looks a second are below 1 % of a core.
+ * A device without a descriptor is looked at so often when connections exist, and less often the
+ * longer nothing comes: 250 looks a second are below 1 % of a core.
  */
 #define BLIND_MIN_NS (50000ull)
 #define BLIND_MAX_NS (4 * MS)
@@ -47,9 +48,14 @@
 /* lwIP's buffers, frames and the callbacks into preload need little; printf needs some. */
 #define STACK_SIZE (256 * 1024)
 
-/* Another thread that has polled within this time has not stopped: frames are seen by it at once. */
+/*
+ * Another thread that has polled within this time has not stopped: frames are seen by it at once.
+ */
 #define POLLING_NS (100ull * 1000)
-/* And so often somebody sees whether it has: the delay of the others' frames if it has gone to work. */
+/*
+ * And so often somebody sees whether it has: the delay of the others' frames if it has gone to
+ * work.
+ */
 #define LOOK_AFTER_NS (250ull * 1000)
 
 /*
@@ -281,8 +287,8 @@ static void keep_time(struct stack *stack)
 }
 
 /*
- * Waits until watch_end(). parked is set first and the watcher looked at again afterwards, watch_end()
- * does it the other way round: one of the two sees the other.
+ * Waits until watch_end(). parked is set first and the watcher looked at again afterwards,
+ * watch_end() does it the other way round: one of the two sees the other.
  */
 static void park(struct background *background)
 {
@@ -318,7 +324,10 @@ static void *run(void *argument)
 	return NULL;
 }
 
-/* A thread that waits for a device without a descriptor sleeps for a part of the time it has waited. */
+/*
+ * A thread that waits for a device without a descriptor sleeps for a part of the time it has
+ * waited.
+ */
 static int nap(uint64_t idle, uint64_t *deadline_ns)
 {
 	uint64_t end = now_ns() + LWIP_MIN(LWIP_MAX(idle / 4, BLIND_MIN_NS), BLIND_MAX_NS);

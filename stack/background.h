@@ -40,8 +40,8 @@ void background_abandon(struct stack *stack);
 /* A thread of the program has polled. */
 void background_note_poll(struct stack *stack, uint64_t now);
 /*
- * deadline is when the next timer is due, as of now. Returns whether background_wake() must be called
- * because whoever sleeps would be late for it. The lock is held.
+ * deadline is when the next timer is due, as of now. Returns whether background_wake() must be
+ * called because whoever sleeps would be late for it. The lock is held.
  */
 bool background_is_late(struct stack *stack, uint64_t deadline);
 /* Ends the thread's sleep; better after the lock is let go of. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Fields in network byte order, wherever they lie: shared by stack/ and dpdk/, so nothing of lwIP or
- * DPDK is here.
+ * Fields in network byte order, wherever they lie: shared by stack/ and dpdk/, so nothing of lwIP
+ * or DPDK is here.
  */
 #ifndef MELIN_BYTES_H
 #define MELIN_BYTES_H

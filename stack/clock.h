@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The stack's clock: CLOCK_MONOTONIC, read once for each call into the stack, so that a burst costs
- * one reading and all that it does happens at one time. Not for the timers that hang on it: timers.h.
+ * one reading and all that it does happens at one time. Not for the timers that hang on it:
+ * timers.h.
  */
 #ifndef MELIN_CLOCK_H
 #define MELIN_CLOCK_H

@@ -123,7 +123,10 @@ static int begin(struct stack_socket *socket, const struct sockaddr *local,
 	return -EINPROGRESS;
 }
 
-/* connect(2) to AF_UNSPEC, as Linux's tcp_disconnect(): the peer is told, and so is the next reader. */
+/*
+ * connect(2) to AF_UNSPEC, as Linux's tcp_disconnect(): the peer is told, and so is the next
+ * reader.
+ */
 static int dissolve(struct stack_socket *socket)
 {
 	bool connected = socket->state == SOCKET_SYN_SENT || socket->state == SOCKET_CONNECTED;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ingress filter: lengths, options and addresses that lwIP (2.1.3 more than 2.2.1) does not check
- * or not soon enough. What it lets through has complete headers in the first buffer. Not for what needs
- * a connection's state: segment.c.
+ * The ingress filter: lengths, options and addresses that lwIP (2.1.3 more than 2.2.1) does not
+ * check or not soon enough. What it lets through has complete headers in the first buffer. Not for
+ * what needs a connection's state: segment.c.
  */
 #include "stack/filter.h"
 
@@ -68,8 +68,8 @@ static struct netif *filter_arp(struct stack *stack, const uint8_t *arp, unsigne
 
 /*
  * Walks the options as Linux does: what follows a malformed one is as if it were not there. Written
- * into the segment, because lwIP reads past the end instead. An MSS that makes a frame of each byte is
- * raised, as by Linux's tcp_min_snd_mss.
+ * into the segment, because lwIP reads past the end instead. An MSS that makes a frame of each byte
+ * is raised, as by Linux's tcp_min_snd_mss.
  */
 static void mend_tcp_options(uint8_t *options, unsigned size)
 {
@@ -167,7 +167,9 @@ static bool is_martian6(const struct stack *stack, const uint8_t *source,
 	return network_is_local(stack, &from) || ip6_addr_isloopback(ip_2_ip6(&to));
 }
 
-/* Neighbour solicitations and advertisements, RFC 4861 7.1: every option whole, none of length 0. */
+/*
+ * Neighbour solicitations and advertisements, RFC 4861 7.1: every option whole, none of length 0.
+ */
 static bool filter_neighbour(const uint8_t *icmp, unsigned in_buffer, unsigned size, unsigned hops)
 {
 	const unsigned fixed = 24;
@@ -224,7 +226,9 @@ static struct netif *filter_ip6(struct stack *stack, uint8_t *ip, unsigned in_bu
 	case PROTOCOL_UDP:
 		return netif;
 	case PROTOCOL_HOP_BY_HOP:
-		/* Only multicast listener queries, whose router alert comes in exactly this form. */
+		/*
+		 * Only multicast listener queries, whose router alert comes in exactly this form.
+		 */
 		if (in_buffer < 16 || payload < 16 || next[0] != PROTOCOL_ICMP6 || next[1] != 0)
 			return NULL;
 		return next[8] >= 130 && next[8] <= 132 ? netif : NULL;

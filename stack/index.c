@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The connection index: index.h says what for. One hash table for connections (active, parked and in
- * TIME_WAIT), a small one for listeners, and doubly linked lists in the place of lwIP's singly linked
- * ones. Not for choosing ports or for sockets.
+ * The connection index: index.h says what for. One hash table for connections (active, parked and
+ * in TIME_WAIT), a small one for listeners, and doubly linked lists in the place of lwIP's singly
+ * linked ones. Not for choosing ports or for sockets.
  */
 #include "stack/index.h"
 
@@ -14,8 +14,8 @@
 #include "stack/random.h"
 
 /*
- * Pages that no bucket of is used are never touched, so the size costs nothing; chains stay short up
- * to some hundred thousand connections.
+ * Pages that no bucket of is used are never touched, so the size costs nothing; chains stay short
+ * up to some hundred thousand connections.
  */
 #define CONNECTION_BUCKETS (1u << 17)
 #define LISTENER_BUCKETS   (1u << 8)
@@ -29,8 +29,9 @@ struct index_match melin_index_match;
 struct index_counts melin_index_counts;
 
 /*
- * Which list a PCB is in is told by which of these its EXTRA_INDEX callbacks are; NULL is none. lwIP
- * calls destroy when it frees a PCB, also after the two places in tcp_slowtmr() that unlink by hand.
+ * Which list a PCB is in is told by which of these its EXTRA_INDEX callbacks are; NULL is none.
+ * lwIP calls destroy when it frees a PCB, also after the two places in tcp_slowtmr() that unlink by
+ * hand.
  */
 static void destroyed(u8_t id, void *data);
 static const struct tcp_ext_arg_callbacks in_active = { destroyed, NULL };
@@ -377,7 +378,8 @@ void melin_index_wake_keepalive(unsigned slice)
 
 /*
  * Whether lwIP's timers have nothing to do for it: all is acknowledged both ways, nothing waits. A
- * keepalive that is soon due is left to lwIP; melin_index_wake_keepalive() brings the others back in time.
+ * keepalive that is soon due is left to lwIP; melin_index_wake_keepalive() brings the others back
+ * in time.
  */
 static bool is_idle(const struct tcp_pcb *pcb)
 {

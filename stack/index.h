@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The connection index: finds the connection, the TIME_WAIT remains or the listener of a segment in
- * constant time, takes connections out of lwIP's lists in constant time, and parks idle ones so that
- * lwIP's timers visit only those that have something to time. lwIP's own way is a walk for each.
+ * constant time, takes connections out of lwIP's lists in constant time, and parks idle ones so
+ * that lwIP's timers visit only those that have something to time. lwIP's own way is a walk for
+ * each.
  *
- * It hangs between lwIP's files (lwip-changes.h, lwip-tcp-in.c, lwip-tcp-out.c) and keeps its links in
- * the ext_args of each PCB. Everything here runs under the instance's lock.
+ * It hangs between lwIP's files (lwip-changes.h, lwip-tcp-in.c, lwip-tcp-out.c) and keeps its links
+ * in the ext_args of each PCB. Everything here runs under the instance's lock.
  */
 #ifndef MELIN_INDEX_H
 #define MELIN_INDEX_H
@@ -59,8 +60,9 @@ void melin_index_unpark(struct tcp_pcb *pcb);
 void melin_index_park_idle(unsigned budget);
 
 /*
- * Parked connections whose keepalive comes near go back to lwIP's timer. To look at all of them would be
- * a pause of milliseconds where there are many: a slice at a time, and only when the first can be due.
+ * Parked connections whose keepalive comes near go back to lwIP's timer. To look at all of them
+ * would be a pause of milliseconds where there are many: a slice at a time, and only when the first
+ * can be due.
  */
 #define INDEX_SLICES 32
 bool melin_index_keepalive_is_due(void);

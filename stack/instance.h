@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One TCP/IP stack instance: what its parts (network, sockets, timers, background thread) share. Not
- * for anybody outside stack/: stack.h is.
+ * One TCP/IP stack instance: what its parts (network, sockets, timers, background thread) share.
+ * Not for anybody outside stack/: stack.h is.
  */
 #ifndef MELIN_INSTANCE_H
 #define MELIN_INSTANCE_H
@@ -72,7 +72,10 @@ void instance_leave(struct stack *stack);
 /* The same; *deadline is when poll() must be called even without input. NULL: not wanted. */
 void instance_leave_with_deadline(struct stack *stack, uint64_t *deadline);
 
-/* Acknowledges what is owed and receives what the device has; the lock is held. Returns the number of frames. */
+/*
+ * Acknowledges what is owed and receives what the device has; the lock is held. Returns the number
+ * of frames.
+ */
 unsigned instance_receive(struct stack *stack);
 
 /* One line for melin's log. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * listen(2) and accept(2): the accept queue, and the half-open connections (embryos) before it. Linux's
- * rules: with a full queue SYNs and the handshakes' last ACKs are ignored, so that peers try again; too
- * many half-open ones push out the oldest instead of blocking the listener.
+ * listen(2) and accept(2): the accept queue, and the half-open connections (embryos) before it.
+ * Linux's
+ * rules: with a full queue SYNs and the handshakes' last ACKs are ignored, so that peers try again;
+ * too many half-open ones push out the oldest instead of blocking the listener.
  */
 #include <errno.h>
 #include <string.h>

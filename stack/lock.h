@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The instance's lock: a futex that is spun on for a moment, because its holder is usually about to
- * let go of it. Not recursive; a thread that asks again (a signal handler that interrupted the stack)
- * is told so instead of waiting for itself.
+ * let go of it. Not recursive; a thread that asks again (a signal handler that interrupted the
+ * stack) is told so instead of waiting for itself.
  */
 #ifndef MELIN_LOCK_H
 #define MELIN_LOCK_H

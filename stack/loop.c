@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Delivery within the process: loop.h. lwIP's output for a local address comes here with a complete IP
- * packet; its TCP segment goes to tcp_input() once the call that sent it is done, so lwIP is never
- * entered from within itself. IP input is not run: the header is our own, and its addresses (any of
- * 127.0.0.0/8, any of the stack's) need no interface to be accepted.
+ * Delivery within the process: loop.h. lwIP's output for a local address comes here with a complete
+ * IP packet; its TCP segment goes to tcp_input() once the call that sent it is done, so lwIP is
+ * never entered from within itself. IP input is not run: the header is our own, and its addresses
+ * (any of 127.0.0.0/8, any of the stack's) need no interface to be accepted.
  */
 #include "stack/loop.h"
 
@@ -19,8 +19,8 @@
 #define LOOP_MTU 65535
 
 /*
- * Takes a copy: the sender keeps its own buffers until they are acknowledged, and lwIP changes headers
- * in place on both sides.
+ * Takes a copy: the sender keeps its own buffers until they are acknowledged, and lwIP changes
+ * headers in place on both sides.
  */
 static err_t enqueue(struct stack *stack, const struct pbuf *packet)
 {
@@ -82,7 +82,10 @@ void loop_start(struct stack *stack)
 	netif_set_up(&stack->loop_netif);
 }
 
-/* Fills in what IP input would have left behind for TCP. Returns the size of the IP header, 0: drop. */
+/*
+ * Fills in what IP input would have left behind for TCP. Returns the size of the IP header, 0:
+ * drop.
+ */
 static u16_t set_addresses(struct pbuf *packet)
 {
 	const struct ip_hdr *ip4 = packet->payload;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Addresses, interfaces and routes: network.h. An IPv4 address is an interface of lwIP's (it knows one
- * for each), all IPv6 addresses are on the first; all of them share the one link.
+ * Addresses, interfaces and routes: network.h. An IPv4 address is an interface of lwIP's (it knows
+ * one for each), all IPv6 addresses are on the first; all of them share the one link.
  */
 #include "stack/network.h"
 

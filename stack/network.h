@@ -29,8 +29,8 @@ int network_source(const struct stack *stack, const ip_addr_t *remote, ip_addr_t
 /* Whether the link-layer address of remote's next hop is known (always for local ones). */
 bool network_is_resolved(struct stack *stack, const ip_addr_t *remote);
 /*
- * Nothing comes back from remote: asks anew who has its next hop's address. lwIP believes an answer to
- * ARP for five minutes; it asks for IPv6 neighbours itself.
+ * Nothing comes back from remote: asks anew who has its next hop's address. lwIP believes an answer
+ * to ARP for five minutes; it asks for IPv6 neighbours itself.
  */
 void network_doubt(struct stack *stack, const ip_addr_t *local, const ip_addr_t *remote);
 
@@ -38,8 +38,8 @@ void network_doubt(struct stack *stack, const ip_addr_t *local, const ip_addr_t 
 int network_route(struct stack *stack, const struct sockaddr *remote, void **listener);
 
 /*
- * Between Linux's socket addresses and lwIP's. IPv4-mapped IPv6 addresses become IPv4; an address of
- * domain AF_INET6 for an IPv4 one is written as mapped. -EAFNOSUPPORT, -EINVAL.
+ * Between Linux's socket addresses and lwIP's. IPv4-mapped IPv6 addresses become IPv4; an address
+ * of domain AF_INET6 for an IPv4 one is written as mapped. -EAFNOSUPPORT, -EINVAL.
  */
 int network_from_sockaddr(const struct sockaddr *name, ip_addr_t *address, u16_t *port);
 void network_to_sockaddr(int domain, const ip_addr_t *address, u16_t port,

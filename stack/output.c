@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What lwIP's tcp_output() and tcp_write() are wrapped in: the ends of the queues are remembered instead
- * of walked to; the last, partly filled segment waits as Minshall's variant of Nagle's algorithm,
- * TCP_CORK and MSG_MORE want it (lwIP's own Nagle is always off).
+ * What lwIP's tcp_output() and tcp_write() are wrapped in: the ends of the queues are remembered
+ * instead of walked to; the last, partly filled segment waits as Minshall's variant of Nagle's
+ * algorithm, TCP_CORK and MSG_MORE want it (lwIP's own Nagle is always off).
  */
 #include "stack/output.h"
 
@@ -51,8 +51,8 @@ static struct tcp_seg *last_of(struct tcp_seg *segment)
 }
 
 /*
- * lwIP looks for the end of ->unacked each time that it sends. All but the last segment are hidden from
- * it, unless what it sends belongs before them (a retransmission).
+ * lwIP looks for the end of ->unacked each time that it sends. All but the last segment are hidden
+ * from it, unless what it sends belongs before them (a retransmission).
  */
 static err_t output_behind_tail(struct tcp_pcb *pcb)
 {

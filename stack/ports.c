@@ -22,8 +22,8 @@
 _Static_assert(COUNT % 2 == 0, "each port has a neighbour of the other parity");
 
 /*
- * Whether a connection with these ends is there. One in TIME_WAIT gives way if need be, after a second,
- * as with Linux's tcp_tw_reuse: the new one's sequence numbers are above the old one's.
+ * Whether a connection with these ends is there. One in TIME_WAIT gives way if need be, after a
+ * second, as with Linux's tcp_tw_reuse: the new one's sequence numbers are above the old one's.
  */
 static bool is_taken(const ip_addr_t *local, uint16_t port, const ip_addr_t *remote,
 		     uint16_t remote_port, bool take_timewait)
@@ -40,9 +40,9 @@ static bool is_taken(const ip_addr_t *local, uint16_t port, const ip_addr_t *rem
 }
 
 /*
- * Of every second port, offset 0 or 1: Linux gives connect() those of FIRST's parity first and bind()
- * the others. A program that asks bind() for a free port would else get one from the kernel that a
- * connection in here has, and be refused the second time.
+ * Of every second port, offset 0 or 1: Linux gives connect() those of FIRST's parity first and
+ * bind() the others. A program that asks bind() for a free port would else get one from the kernel
+ * that a connection in here has, and be refused the second time.
  */
 static uint16_t choose(const ip_addr_t *local, const ip_addr_t *remote, uint16_t remote_port,
 		       unsigned offset, bool take_timewait)

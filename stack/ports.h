@@ -15,8 +15,8 @@ struct stack;
 struct stack_socket;
 
 /*
- * A local port for a connection of which the other three parts are known: another connection may have
- * the same one to another peer. 0: all are taken.
+ * A local port for a connection of which the other three parts are known: another connection may
+ * have the same one to another peer. 0: all are taken.
  */
 uint16_t ports_choose(const ip_addr_t *local, const ip_addr_t *remote, uint16_t remote_port);
 

@@ -95,8 +95,8 @@ uint32_t melin_random(void)
 }
 
 /*
- * RFC 6528: a clock plus a keyed hash of the four-tuple. The clock ticks every 64 ns as Linux's does,
- * so that a new connection between the same ends starts above the old one's numbers.
+ * RFC 6528: a clock plus a keyed hash of the four-tuple. The clock ticks every 64 ns as Linux's
+ * does, so that a new connection between the same ends starts above the old one's numbers.
  */
 u32_t melin_initial_sequence(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
 			     u16_t remote_port)

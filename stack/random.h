@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What an attacker must not guess: initial sequence numbers, port choices, hash keys. Not for lwIP's
- * hook itself: lwip-hooks.h.
+ * What an attacker must not guess: initial sequence numbers, port choices, hash keys. Not for
+ * lwIP's hook itself: lwip-hooks.h.
  */
 #ifndef MELIN_RANDOM_H
 #define MELIN_RANDOM_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reading: the queue of received data, and recv(2) as Linux's tcp_recvmsg() with MSG_DONTWAIT. lwIP's
- * data is never refused: the window is what keeps the peer from sending more.
+ * Reading: the queue of received data, and recv(2) as Linux's tcp_recvmsg() with MSG_DONTWAIT.
+ * lwIP's data is never refused: the window is what keeps the peer from sending more.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,8 +15,9 @@
 #include "stack/socket.h"
 
 /*
- * Up to this much waits in the buffers that it came in; what is beyond is copied together, so that a
- * program that does not read cannot hold the device's buffers, nor a peer that sends single bytes.
+ * Up to this much waits in the buffers that it came in; what is beyond is copied together, so that
+ * a program that does not read cannot hold the device's buffers, nor a peer that sends single
+ * bytes.
  */
 #define KEEP_BYTES   (64u * 1024)
 #define KEEP_BUFFERS 64
@@ -139,7 +140,8 @@ uint8_t receive_queue_byte(const struct receive_queue *queue, size_t distance)
 }
 
 /*
- * Copies out, or only counts (no iov: MSG_TRUNC), up to size bytes; a peek may begin some further on.
+ * Copies out, or only counts (no iov: MSG_TRUNC), up to size bytes; a peek may begin some further
+ * on.
  */
 static size_t take(struct receive_queue *queue, const struct iovec *iov, size_t size, bool peek,
 		   size_t distance)
@@ -182,10 +184,11 @@ static size_t take(struct receive_queue *queue, const struct iovec *iov, size_t 
 }
 
 /*
- * As Linux's tcp_rcv_space_adjust(), more simply: a program that reads a whole window within some round
- * trips would read more if there were more. One that does not read keeps its peer at 64 KB. A window that
- * is larger than what comes in that time is no faster and only lets the peer overrun the device's ring;
- * the least time is for the pauses of programs and of schedulers where the round trip is nothing.
+ * As Linux's tcp_rcv_space_adjust(), more simply: a program that reads a whole window within some
+ * round trips would read more if there were more. One that does not read keeps its peer at 64 KB. A
+ * window that is larger than what comes in that time is no faster and only lets the peer overrun
+ * the device's ring; the least time is for the pauses of programs and of schedulers where the round
+ * trip is nothing.
  */
 #define GROW_ROUND_TRIPS 4
 #define GROW_LEAST_NS	 (1000ull * 1000)
@@ -269,7 +272,10 @@ void receive_drop_one(struct stack_socket *socket)
 	was_read(socket, take(&socket->received, NULL, 1, false, 0));
 }
 
-/* Whether there is something to read; an urgent byte at the front is not. It is *hidden from a peek. */
+/*
+ * Whether there is something to read; an urgent byte at the front is not. It is *hidden from a
+ * peek.
+ */
 static bool any(struct stack_socket *socket, bool peek, size_t *hidden)
 {
 	*hidden = 0;

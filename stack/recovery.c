@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * SACK recovery: recovery.h. A scoreboard in the unused bits of lwIP's segments says what the peer
- * holds; RFC 8985 (RACK) says what is lost: whatever was sent before something that has arrived, with
- * an allowance for reordering until three segments' worth has overtaken it; RFC 6675's estimate of what
- * is in flight says when more may be sent. Not for timeouts: lwIP's timer does those.
+ * holds; RFC 8985 (RACK) says what is lost: whatever was sent before something that has arrived,
+ * with an allowance for reordering until three segments' worth has overtaken it; RFC 6675's
+ * estimate of what is in flight says when more may be sent. Not for timeouts: lwIP's timer does
+ * those.
  */
 #include "lwip/priv/tcp_priv.h"
 
@@ -192,7 +193,9 @@ static void mark_lost(struct recovery *recovery, struct tcp_pcb *pcb, uint32_t r
 	}
 }
 
-/* RFC 5681 (3.1) with the factor of RFC 9438: Linux's, and losses here are not always congestion. */
+/*
+ * RFC 5681 (3.1) with the factor of RFC 9438: Linux's, and losses here are not always congestion.
+ */
 static void enter(struct recovery *recovery, struct tcp_pcb *pcb)
 {
 	uint32_t flight = pcb->snd_nxt - pcb->lastack;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Recovery from loss by selective acknowledgements. lwIP sends SACK but ignores it when it comes, and
- * its own fast retransmit mends one hole for each timeout; and it does not count an acknowledgement
- * as a duplicate when the window has moved, which Linux's does all the time. For peers without SACK
- * lwIP's way remains.
+ * Recovery from loss by selective acknowledgements. lwIP sends SACK but ignores it when it comes,
+ * and its own fast retransmit mends one hole for each timeout; and it does not count an
+ * acknowledgement as a duplicate when the window has moved, which Linux's does all the time. For
+ * peers without SACK lwIP's way remains.
  */
 #ifndef MELIN_RECOVERY_H
 #define MELIN_RECOVERY_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * When TCP gives up: retry.h. Linux's defaults: 15 retransmissions (tcp_retries2) are 924.6 s of its
- * back-off, 6 SYNs more are 127 s, a connection that no program holds any more gets 8 retransmissions.
+ * When TCP gives up: retry.h. Linux's defaults: 15 retransmissions (tcp_retries2) are 924.6 s of
+ * its back-off, 6 SYNs more are 127 s, a connection that no program holds any more gets 8
+ * retransmissions.
  */
 #include "stack/retry.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Every TCP segment that has found its connection passes here before lwIP's state machine sees it, and
- * every one that leaves: what lwIP does not check (RFC 5961 section 5, window edges, full accept queues)
- * and what it does not count. Not for what can be told without a connection: filter.c.
+ * Every TCP segment that has found its connection passes here before lwIP's state machine sees it,
+ * and every one that leaves: what lwIP does not check (RFC 5961 section 5, window edges, full
+ * accept queues) and what it does not count. Not for what can be told without a connection:
+ * filter.c.
  */
 #include "stack/segment.h"
 
@@ -15,9 +16,9 @@
 #include "stack/socket.h"
 
 /*
- * lwIP's out-of-order queue is a list for each connection, with a bound for each; this one is for their
- * sum. Each segment pins a receive buffer of the device. The sum is of estimates: a connection's is set
- * right when its queue is found empty, and after each so many segments.
+ * lwIP's out-of-order queue is a list for each connection, with a bound for each; this one is for
+ * their sum. Each segment pins a receive buffer of the device. The sum is of estimates: a
+ * connection's is set right when its queue is found empty, and after each so many segments.
  */
 #define OUT_OF_ORDER_MAX 1024
 #define RECOUNT		 64
@@ -123,7 +124,9 @@ static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
 	return true;
 }
 
-/* The half-open state: data with a SYN confuses 2.1.3, and a full accept queue leaves it as it is. */
+/*
+ * The half-open state: data with a SYN confuses 2.1.3, and a full accept queue leaves it as it is.
+ */
 static bool half_open(struct stack_socket *child, const struct pbuf *payload, u8_t flags)
 {
 	if ((flags & TCP_SYN) && payload->tot_len)
@@ -134,8 +137,9 @@ static bool half_open(struct stack_socket *child, const struct pbuf *payload, u8
 }
 
 /*
- * RFC 7661, as Linux's tcp_is_cwnd_limited(): a window that is not used says nothing about the path.
- * lwIP lets it grow with every acknowledgement, to a hundred megabytes where the peer's is the limit.
+ * RFC 7661, as Linux's tcp_is_cwnd_limited(): a window that is not used says nothing about the
+ * path. lwIP lets it grow with every acknowledgement, to a hundred megabytes where the peer's is
+ * the limit.
  */
 static bool may_grow(const struct tcp_pcb *pcb)
 {
@@ -162,9 +166,10 @@ static void note_received(struct stack_socket *socket, struct tcp_pcb *pcb,
 }
 
 /*
- * lwIP answers each segment without data whose number is not within its window, and nothing is within
- * a closed one. Two ends that do so answer each other's answers for ever. As Linux's tcp_sequence() and
- * tcp_oow_rate_limited(): the edges are within, and what is outside is answered twice a second.
+ * lwIP answers each segment without data whose number is not within its window, and nothing is
+ * within a closed one. Two ends that do so answer each other's answers for ever. As Linux's
+ * tcp_sequence() and tcp_oow_rate_limited(): the edges are within, and what is outside is answered
+ * twice a second.
  */
 #define OUTSIDE_PAUSE_MS 500
 
@@ -211,8 +216,9 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 
 /*
  * An acknowledgement's number must lie in the peer's window, or the peer takes nothing of it. What
- * was sent last may lie behind: a probe of a window that is closed, or data that were in flight when
- * it was. Two ends that both wait for room would wait for ever. As Linux's tcp_acceptable_seq().
+ * was sent last may lie behind: a probe of a window that is closed, or data that were in flight
+ * when it was. Two ends that both wait for room would wait for ever. As Linux's
+ * tcp_acceptable_seq().
  */
 static void keep_acceptable(struct tcp_hdr *header, const struct tcp_pcb *pcb, u32_t seq)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Writing: send(2) as Linux's tcp_sendmsg() with MSG_DONTWAIT. Data goes straight into lwIP's segments,
- * as far as SO_SNDBUF goes. Not for when segments leave: output.c.
+ * Writing: send(2) as Linux's tcp_sendmsg() with MSG_DONTWAIT. Data goes straight into lwIP's
+ * segments, as far as SO_SNDBUF goes. Not for when segments leave: output.c.
  */
 #include <errno.h>
 

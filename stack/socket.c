@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Life, readiness and names of a socket, and what happens to its PCB: lwIP's callbacks are here, and
- * they only note what has happened. Not for the calls that move data or connect.
+ * Life, readiness and names of a socket, and what happens to its PCB: lwIP's callbacks are here,
+ * and they only note what has happened. Not for the calls that move data or connect.
  */
 #include "stack/socket.h"
 
@@ -135,8 +135,8 @@ void socket_changed(struct stack_socket *socket, uint32_t events)
 }
 
 /*
- * Data has come for a socket that is shut down both ways: Linux's tcp_rcv_state_process() answers with
- * a reset, and the program learns of it.
+ * Data has come for a socket that is shut down both ways: Linux's tcp_rcv_state_process() answers
+ * with a reset, and the program learns of it.
  */
 static void reset_for_data(struct stack_socket *socket)
 {
@@ -336,7 +336,9 @@ void socket_established(struct stack_socket *socket)
 	}
 	if (socket->options.maximum_segment && pcb->mss > socket->options.maximum_segment)
 		pcb->mss = socket->options.maximum_segment;
-	/* lwIP sets its largest window when it sees window scaling; nothing has been received yet. */
+	/*
+	 * lwIP sets its largest window when it sees window scaling; nothing has been received yet.
+	 */
 	pcb->rcv_wnd = LWIP_MIN(pcb->rcv_wnd, TCP_WND_MAX(pcb));
 	pcb->rcv_ann_wnd = LWIP_MIN(pcb->rcv_ann_wnd, pcb->rcv_wnd);
 }
@@ -405,8 +407,8 @@ void socket_set_user(struct stack_socket *socket, void *user)
 }
 
 /*
- * lwIP answers tcp_close() with RST when its window says that the program has not read everything. Ours
- * has, or the RST has been decided on already: say so.
+ * lwIP answers tcp_close() with RST when its window says that the program has not read everything.
+ * Ours has, or the RST has been decided on already: say so.
  */
 static void return_credit(struct tcp_pcb *pcb)
 {

@@ -129,8 +129,8 @@ struct stack_socket {
 	struct stack_socket *next_child, *previous_child;
 
 	/*
-	 * Readiness. What others see of it without the lock grows only when the event is reported: who
-	 * sees a bit in poll(2) finds it in epoll_wait(2) too. Release pairs with acquire.
+	 * Readiness. What others see of it without the lock grows only when the event is reported:
+	 * who sees a bit in poll(2) finds it in epoll_wait(2) too. Release pairs with acquire.
 	 */
 	uint32_t computed;
 	_Atomic uint32_t ready;

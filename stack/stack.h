@@ -153,10 +153,11 @@ struct stack_operations {
 	 * -ENOTSUP if the device has no such descriptor: the background thread then polls it.
 	 * *deadline_ns is CLOCK_MONOTONIC time at which the watcher must call poll() even without
 	 * input (the next timer), UINT64_MAX for none. -EAGAIN: input is there already, poll.
-	 * -EALREADY: another thread polls all the time, and a wake-up for each frame would only be in
-	 * its way; the caller looks after it: it must call poll() at *deadline_ns, and watch_end().
-	 * vain: how often this wait has slept already; if that is often, the frames are mostly others'
-	 * and the caller has patience with a thread that polls now and then.
+	 * -EALREADY: another thread polls all the time, and a wake-up for each frame would only be
+	 * in its way; the caller looks after it: it must call poll() at *deadline_ns, and
+	 * watch_end().
+	 * vain: how often this wait has slept already; if that is often, the frames are mostly
+	 * others' and the caller has patience with a thread that polls now and then.
 	 */
 	int (*watch_begin)(struct stack *stack, unsigned vain, uint64_t *deadline_ns);
 	/* looked_after: watch_begin() has returned -EALREADY. */
@@ -212,16 +213,16 @@ struct stack_operations {
 		       const struct sockaddr *remote);
 
 	/*
-	 * flags: MSG_PEEK, MSG_TRUNC (discard), MSG_OOB; MSG_WAITALL is preload's. 0: end of stream.
-	 * Ends before an urgent byte, and steps over it when it comes first, as Linux does.
+	 * flags: MSG_PEEK, MSG_TRUNC (discard), MSG_OOB; MSG_WAITALL is preload's. 0: end of
+	 * stream. Ends before an urgent byte, and steps over it when it comes first, as Linux does.
 	 * -EAGAIN: nothing there, even after polling the device once. -ENOTCONN. An error of the
 	 * connection is returned once and then cleared (SO_ERROR).
 	 */
 	ssize_t (*receive)(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			   int flags);
 	/*
-	 * flags: MSG_MORE, MSG_OOB. Takes as much as there is room for and returns that count; -EAGAIN if
-	 * none. -EPIPE after shutdown or a reset (the signal is preload's), -ENOTCONN.
+	 * flags: MSG_MORE, MSG_OOB. Takes as much as there is room for and returns that count;
+	 * -EAGAIN if none. -EPIPE after shutdown or a reset (the signal is preload's), -ENOTCONN.
 	 */
 	ssize_t (*send)(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			int flags);
@@ -239,7 +240,9 @@ struct stack_operations {
 	/* Bytes readable now (FIONREAD); bytes not yet acknowledged by the peer (SIOCOUTQ). */
 	size_t (*readable)(const struct stack_socket *socket);
 	size_t (*unsent)(const struct stack_socket *socket);
-	/* Bytes to read before the urgent one, 0 at the mark (SIOCATMARK); SIZE_MAX: there is none. */
+	/*
+	 * Bytes to read before the urgent one, 0 at the mark (SIOCATMARK); SIZE_MAX: there is none.
+	 */
 	size_t (*urgent)(const struct stack_socket *socket);
 
 	/* local or peer name in the socket's domain; -ENOTCONN for a peer that is not there. */
@@ -248,10 +251,10 @@ struct stack_operations {
 	/*
 	 * As getsockopt(2) and setsockopt(2). -ENOPROTOOPT for an option that the stack does not
 	 * know: preload then asks the twin. Known: SO_ERROR, SO_ACCEPTCONN, SO_KEEPALIVE,
-	 * SO_OOBINLINE, SO_LINGER, SO_RCVBUF, SO_SNDBUF (Linux's doubling), SO_RCVLOWAT, SO_REUSEADDR,
-	 * SO_REUSEPORT, TCP_NODELAY, TCP_CORK, TCP_QUICKACK, TCP_MAXSEG, TCP_KEEPIDLE,
-	 * TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_INFO, TCP_CONGESTION, IP_TOS, IP_TTL,
-	 * IPV6_TCLASS, IPV6_UNICAST_HOPS.
+	 * SO_OOBINLINE, SO_LINGER, SO_RCVBUF, SO_SNDBUF (Linux's doubling), SO_RCVLOWAT,
+	 * SO_REUSEADDR, SO_REUSEPORT, TCP_NODELAY, TCP_CORK, TCP_QUICKACK, TCP_MAXSEG,
+	 * TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_INFO, TCP_CONGESTION,
+	 * IP_TOS, IP_TTL, IPV6_TCLASS, IPV6_UNICAST_HOPS.
 	 */
 	int (*get_option)(struct stack_socket *socket, int level, int name, void *value,
 			  socklen_t *length);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * TCP_INFO: what lwIP's PCB and our own counts say, in Linux's units. Fields that nothing here measures
- * stay 0.
+ * TCP_INFO: what lwIP's PCB and our own counts say, in Linux's units. Fields that nothing here
+ * measures stay 0.
  */
 #include <linux/tcp.h>
 #include <string.h>

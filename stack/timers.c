@@ -26,8 +26,8 @@
 #define CATCH_UP 4
 
 /*
- * How many connections a slow tick parks: 100,000 at once would be a 50 ms pause, but no fewer may be than
- * become active meanwhile.
+ * How many connections a slow tick parks: 100,000 at once would be a 50 ms pause, but no fewer may
+ * be than become active meanwhile.
  */
 #define PARK_BUDGET 8192
 

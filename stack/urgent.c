@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Urgent data: urgent.h. Linux's tcp_check_urg(), tcp_urg(), tcp_recv_urg() and what tcp_transmit_skb()
- * does about it.
+ * Urgent data: urgent.h. Linux's tcp_check_urg(), tcp_urg(), tcp_recv_urg() and what
+ * tcp_transmit_skb() does about it.
  */
 #include "stack/urgent.h"
 

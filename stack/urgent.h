@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Urgent data, MSG_OOB: lwIP knows nothing of it. As in Linux one byte is urgent at a time, the one
- * before the place that the urgent pointer names; it stays in the stream's place, where a reader steps
- * over it unless SO_OOBINLINE is on. Not for the signal: preload's.
+ * before the place that the urgent pointer names; it stays in the stream's place, where a reader
+ * steps over it unless SO_OOBINLINE is on. Not for the signal: preload's.
  */
 #ifndef MELIN_URGENT_H
 #define MELIN_URGENT_H

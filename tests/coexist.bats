@@ -67,7 +67,8 @@ start_redis() {
 	dropbearkey -t ed25519 -f "$BATS_TEST_TMPDIR/host" >/dev/null 2>&1
 	dropbearkey -t ed25519 -f "$BATS_TEST_TMPDIR/user" 2>/dev/null | grep '^ssh-' \
 		>"$BATS_TEST_TMPDIR/user.pub"
-	# a home with that key, seen by this one server alone (ip netns exec gives it mounts of its own)
+	# a home with that key, seen by this one server alone (ip netns exec gives it mounts of its
+	# own)
 	start sshd near bash -c 'mount -t tmpfs -o mode=700 none ~root && mkdir -m 700 ~root/.ssh &&
 		cp "$1/user.pub" ~root/.ssh/authorized_keys && chmod 600 ~root/.ssh/authorized_keys &&
 		exec dropbear -F -E -m -p "$2:2222" -r "$1/host" -P "$1/dropbear.process"' \

@@ -61,7 +61,8 @@ falls_back() {
 }
 
 @test "EAL arguments that ask for hugepages where there are none" {
-	# Where there are some, they are hidden in the mount namespace that "near" gives the program.
+	# Where there are some, they are hidden in the mount namespace that "near" gives the
+	# program.
 	cat >"$BATS_TEST_TMPDIR/without_hugepages" <<-'SCRIPT'
 		#!/bin/sh
 		for pages in /sys/kernel/mm/hugepages /sys/devices/system/node/node*/hugepages; do

@@ -120,7 +120,8 @@ cable() {
 	export TESTS_DEVICE=packet:veth0
 	start sink far "$python" "$programs/http_put.py" "$far_kernel" 8000
 	printed sink ready
-	# One connection: two files, and while the MTU is smaller a third that cannot come through at first.
+	# One connection: two files, and while the MTU is smaller a third that cannot come through
+	# at first.
 	start_melin client near "$python" "$programs/http_put_again.py" "$far_kernel" 8000 "$file" 1
 	printed client "^1 $(sha256 "$file")"
 	mtu 1000

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Network test suites that others wrote and the distribution ships: what passes over the kernel has
-# to pass over melin. Server and client are threads of one process, their flows go over MELIN_DEV=loop.
-# Here: Python's (libpython3.*-testsuite). Which ones were run by hand stands in the closing notes.
+# to pass over melin. Server and client are threads of one process, their flows go over
+# MELIN_DEV=loop. Here: Python's (libpython3.*-testsuite). Which ones were run by hand stands in the
+# closing notes.
 
 export BATS_TEST_TIMEOUT=280
 limit=120

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One end of the benchmark of the stack alone: a copy of the stack whose device is memory that it shares
- * with the other copy. The benchmark loads two of them. Not a part of melin.
+ * One end of the benchmark of the stack alone: a copy of the stack whose device is memory that it
+ * shares with the other copy. The benchmark loads two of them. Not a part of melin.
  */
 #ifndef MELIN_BENCH_END_H
 #define MELIN_BENCH_END_H

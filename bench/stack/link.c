@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dpdk/link.h over memory: a frame is copied once, into the other end's ring, as a device's DMA would,
- * and received without a copy. Checksums are left out: the "device" does them.
+ * dpdk/link.h over memory: a frame is copied once, into the other end's ring, as a device's DMA
+ * would, and received without a copy. Checksums are left out: the "device" does them.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The same requests over lwIP's raw API: callbacks on PCBs, no sockets, no queues of ours. What it costs is
- * the ceiling of the socket layer above it. Everything else (index, timers, filter) is melin's.
+ * The same requests over lwIP's raw API: callbacks on PCBs, no sockets, no queues of ours. What it
+ * costs is the ceiling of the socket layer above it. Everything else (index, timers, filter) is
+ * melin's.
  */
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The stack alone, without sockets of the program's, devices or the kernel: two copies of it in one thread,
- * back to back in memory. How long a request and its answer of 64 bytes take, both ends together.
+ * The stack alone, without sockets of the program's, devices or the kernel: two copies of it in one
+ * thread, back to back in memory. How long a request and its answer of 64 bytes take, both ends
+ * together.
  *
  *     stack MODULE raw|sockets CONNECTIONS one|all SECONDS
  *
- * raw: lwIP's callbacks; sockets: the functions that libmelin.so calls. one: the same connection asks
- * again and again; all: each in turn. No descriptors are needed, so no limit on them counts here.
+ * raw: lwIP's callbacks; sockets: the functions that libmelin.so calls. one: the same connection
+ * asks again and again; all: each in turn. No descriptors are needed, so no limit on them counts
+ * here.
  */
 #include <dlfcn.h>
 #include <errno.h>

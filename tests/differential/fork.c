@@ -125,8 +125,8 @@ static int poll_and_give_ping(int listener)
 }
 
 /*
- * One process listens, the other connects, and only one of them accepts: whichever it is. In another
- * network than our own process's a stack's address is out of the kernel's reach.
+ * One process listens, the other connects, and only one of them accepts: whichever it is. In
+ * another network than our own process's a stack's address is out of the kernel's reach.
  */
 static void between_parent_and_child(bool child_serves, int (*serve)(int listener))
 {
@@ -227,7 +227,9 @@ static int take_passed(int channel)
 	return fd;
 }
 
-/* The listener is used in both processes, and connected to from one. Who accepts stops the other. */
+/*
+ * The listener is used in both processes, and connected to from one. Who accepts stops the other.
+ */
 static void passed_listener(void)
 {
 	int channel[2], listener, fd;

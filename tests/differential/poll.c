@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Differential cases: poll(2), ppoll(2), select(2), pselect(2), alone and with mixed descriptors. */
+/*
+ * Differential cases: poll(2), ppoll(2), select(2), pselect(2), alone and with mixed descriptors.
+ */
 #include "step.h"
 
 #include <errno.h>

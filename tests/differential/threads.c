@@ -320,7 +320,10 @@ static void *block_in(void *where)
 	return NULL;
 }
 
-/* A thread that is cancelled in a call leaves the socket usable, and closing it still tells the peer. */
+/*
+ * A thread that is cancelled in a call leaves the socket usable, and closing it still tells the
+ * peer.
+ */
 static void case_cancelled(void)
 {
 	static const char *const names[] = { "recv", "poll", "epoll_wait" };

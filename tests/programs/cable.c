@@ -2,8 +2,8 @@
 /*
  * A cable that is not perfect: carries Ethernet frames between two interfaces and loses, repeats,
  * delays or disorders some of them, or puts a VLAN tag on them. In user space, because not every
- * kernel has netem and 802.1Q. Random numbers come from a fixed seed, so that a run can be repeated.
- * Not fast: for some ten thousand frames a second.
+ * kernel has netem and 802.1Q. Random numbers come from a fixed seed, so that a run can be
+ * repeated. Not fast: for some ten thousand frames a second.
  *
  * usage: cable INTERFACE INTERFACE [loss=PERCENT] [duplicate=PERCENT] [disorder=PERCENT]
  *              [delay=MILLISECONDS] [vlan=ID]

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* dpdk/filter.c: which frames are the stack's. The kernel itself runs the program, on a socket pair. */
+/*
+ * dpdk/filter.c: which frames are the stack's. The kernel itself runs the program, on a socket
+ * pair.
+ */
 #include <arpa/inet.h>
 #include <stdbool.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * preload/spin.c: when polling is given up and taken up again. Each limit is a child of its own, since
- * variables are read once.
+ * preload/spin.c: when polling is given up and taken up again. Each limit is a child of its own,
+ * since variables are read once.
  */
 #include "preload/spin.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * When received data is acknowledged: together for what comes at a time, with the program's answer if
- * there is one, by the timer if nobody looks, at once where the peer must know.
+ * When received data is acknowledged: together for what comes at a time, with the program's answer
+ * if there is one, by the timer if nobody looks, at once where the peer must know.
  */
 #include <netinet/tcp.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The connection index under hundreds of thousands of random steps: connections opened, used, closed in
- * every way, parked and woken, listeners coming and going. After each few steps lists, links and
- * buckets must agree, and what is sent must arrive.
+ * The connection index under hundreds of thousands of random steps: connections opened, used,
+ * closed in every way, parked and woken, listeners coming and going. After each few steps lists,
+ * links and buckets must agree, and what is sent must arrive.
  */
 #include "tests/unit/stack/common.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Many threads in one instance, with the background thread, in real time: each has a connection within
- * the process and echoes over it, while another looks at counters, polls and offers to watch. Built
- * with -fsanitize=thread it shows races; without, lost data and deadlocks.
+ * Many threads in one instance, with the background thread, in real time: each has a connection
+ * within the process and echoes over it, while another looks at counters, polls and offers to
+ * watch. Built with -fsanitize=thread it shows races; without, lost data and deadlocks.
  */
 #include <pthread.h>
 #include <sched.h>

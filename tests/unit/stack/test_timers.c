@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Linux's times, in virtual time, against a peer that the test plays: when SYNs and data are sent
- * again, when connecting and sending are given up, keepalive, user timeout, what holds small segments
- * back, and what SACK mends.
+ * again, when connecting and sending are given up, keepalive, user timeout, what holds small
+ * segments back, and what SACK mends.
  */
 #include <netinet/tcp.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The stack against a peer that the test plays frame by frame: what a host must answer, and what it
- * must survive (malformed options, forged acknowledgements, floods of SYNs, data beyond the window).
+ * must survive (malformed options, forged acknowledgements, floods of SYNs, data beyond the
+ * window).
  */
 #include "tests/unit/stack/peer.h"
 
@@ -211,7 +212,9 @@ static void test_reset_attack(void)
 	wire_clear();
 }
 
-/* LWIP-NOTES: the first out-of-order segment is queued untrimmed, and runs over the window later. */
+/*
+ * LWIP-NOTES: the first out-of-order segment is queued untrimmed, and runs over the window later.
+ */
 static void test_beyond_window(void)
 {
 	static char data[1400];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A device of memory for tests: what the stack sends is looked at frame by frame, what it receives is
- * written by hand. Stands in for dpdk/ (link.h). The peer answers ARP by itself, unless told not to.
+ * A device of memory for tests: what the stack sends is looked at frame by frame, what it receives
+ * is written by hand. Stands in for dpdk/ (link.h). The peer answers ARP by itself, unless told not
+ * to.
  */
 #ifndef MELIN_TEST_WIRE_H
 #define MELIN_TEST_WIRE_H
