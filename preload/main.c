@@ -38,7 +38,6 @@ void forks_after_in_parent(void)
 void forks_after_in_child(void)
 {
 	signals_hold();
-	signals_forked();
 	wait_forked();
 	forks_after_in_parent();
 	pending_forked();

@@ -21,16 +21,26 @@
 #define PAGE_SHIFT 12
 
 /*
- * Direct-mapped by page number: room for the buffers of a few hundred connections, 4 KB for each
- * thread and direction.
+ * Direct-mapped by page number, for all threads: as thread variables they would take their place
+ * from the smallest thread stacks. Room for the buffers of some thousand connections; untouched
+ * parts of it take no memory.
  */
-#define REMEMBERED 512
+#define REMEMBERED 4096
 /* A longer range is asked about as a whole: the question is lost in the cost of copying. */
 #define LONG_RANGE_PAGES 64
 
-/* Page number + 1; that page was good. Handlers write here too: each entry is right by itself. */
-static __thread uintptr_t readable_pages[REMEMBERED];
-static __thread uintptr_t writable_pages[REMEMBERED];
+/*
+ * Page number + 1; that page was good. Threads and handlers write here without order (relaxed): each
+ * entry is right by itself, and pairs with nothing.
+ */
+typedef _Atomic uintptr_t remembered_page;
+static remembered_page readable_pages[REMEMBERED];
+static remembered_page writable_pages[REMEMBERED];
+
+static bool is_remembered(remembered_page *pages, uintptr_t page)
+{
+	return atomic_load_explicit(&pages[page % REMEMBERED], memory_order_relaxed) == page + 1;
+}
 
 /* Before Linux 5.14 there is no such question: then all is taken to be good. */
 static bool kernel_answers(void)
@@ -60,7 +70,7 @@ static bool ask(uintptr_t first, uintptr_t pages, int advice)
 	return result == 0 || result == -EAGAIN || !kernel_answers();
 }
 
-static bool good(uintptr_t start, size_t length, uintptr_t *remembered, int advice)
+static bool good(uintptr_t start, size_t length, remembered_page *remembered, int advice)
 {
 	uintptr_t first = start >> PAGE_SHIFT, last = (start + length - 1) >> PAGE_SHIFT;
 
@@ -71,16 +81,17 @@ static bool good(uintptr_t start, size_t length, uintptr_t *remembered, int advi
 	if (last - first >= LONG_RANGE_PAGES)
 		return ask(first, last - first + 1, advice);
 	/* One question for those from the first that is not known to the last that is not. */
-	while (first <= last && remembered[first % REMEMBERED] == first + 1)
+	while (first <= last && is_remembered(remembered, first))
 		first++;
-	while (first <= last && remembered[last % REMEMBERED] == last + 1)
+	while (first <= last && is_remembered(remembered, last))
 		last--;
 	if (first > last)
 		return true;
 	if (!ask(first, last - first + 1, advice))
 		return false;
 	for (uintptr_t page = first; page <= last; page++)
-		remembered[page % REMEMBERED] = page + 1;
+		atomic_store_explicit(&remembered[page % REMEMBERED], page + 1,
+				      memory_order_relaxed);
 	return true;
 }
 
@@ -94,8 +105,8 @@ bool memory_writable(void *start, size_t length)
 	return good((uintptr_t)start, length, writable_pages, MADV_POPULATE_WRITE);
 }
 
-static bool good_vector(const struct iovec *iov, size_t count, size_t bytes, uintptr_t *remembered,
-			int advice)
+static bool good_vector(const struct iovec *iov, size_t count, size_t bytes,
+			remembered_page *remembered, int advice)
 {
 	for (size_t i = 0; i < count && bytes > 0; i++) {
 		size_t part = iov[i].iov_len < bytes ? iov[i].iov_len : bytes;

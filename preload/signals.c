@@ -7,9 +7,12 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <string.h>
+#include <ucontext.h>
 #include <unistd.h>
 
+#include "stack/kernel.h"
 #include "symbols.h"
 #include "wait.h"
 
@@ -26,11 +29,6 @@ static struct program_action actions[_NSIG];
 /* Protects changes of actions[]. All signals are blocked while it is held. */
 static pthread_mutex_t action_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Deferred signals of this thread: one of each number, as for a blocked standard signal. */
-static __thread siginfo_t deferred_info[_NSIG] __attribute__((tls_model("initial-exec")));
-/* The process that it came to, or 0: those of the parent are not for a child of fork(2). */
-static __thread volatile pid_t deferred_in[_NSIG] __attribute__((tls_model("initial-exec")));
-
 /* Faults happen at an instruction; their handlers need that very context, at once. */
 static bool is_fault(int number)
 {
@@ -44,6 +42,8 @@ static const struct sigaction *current_action(int number)
 
 	return &action->copies[atomic_load_explicit(&action->current, memory_order_acquire) & 1];
 }
+
+static void handler(int number, siginfo_t *info, void *context);
 
 static void call(int number, siginfo_t *info, void *context)
 {
@@ -60,53 +60,76 @@ static void call(int number, siginfo_t *info, void *context)
 		action.sa_handler(number);
 }
 
+/* The kernel's own signal sets have 64 bits. */
+static uint64_t bit(int number)
+{
+	return UINT64_C(1) << (number - 1);
+}
+
+/* What is blocked when the interrupted code goes on: the kernel's part of the set is its beginning. */
+static void change_interrupted_mask(void *context, uint64_t block, uint64_t unblock)
+{
+	sigset_t *mask = &((ucontext_t *)context)->uc_sigmask;
+	uint64_t bits;
+
+	memcpy(&bits, mask, sizeof(bits));
+	bits = (bits | block) & ~unblock;
+	memcpy(mask, &bits, sizeof(bits));
+}
+
+/* The kernel has taken a handler out that was for one signal only, and the signal is to come again. */
+static void set_once_more(int number, const struct sigaction *action)
+{
+	struct sigaction ours = *action;
+
+	ours.sa_sigaction = handler;
+	ours.sa_flags |= SA_SIGINFO;
+	libc()->sigaction(number, &ours, NULL);
+}
+
+/*
+ * Gives the signal back to the kernel, for this thread, and blocks it until no lock is held: the kernel
+ * keeps what came with it, and how many there are. In a child of fork(2), which inherits none that
+ * wait, it is only unblocked.
+ */
+static void defer(int number, siginfo_t *info, void *context)
+{
+	const uint64_t deferred = bit(number);
+	const long process = kernel_call(SYS_getpid, 0, 0, 0, 0);
+	const long thread = kernel_call(SYS_gettid, 0, 0, 0, 0);
+
+	/* At once: with SA_NODEFER it would come again here. */
+	kernel_call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&deferred, 0, sizeof(deferred));
+	change_interrupted_mask(context, deferred, 0);
+	signals_thread.deferred |= deferred;
+	if (current_action(number)->sa_flags & (int)SA_RESETHAND)
+		set_once_more(number, current_action(number));
+	if (kernel_call(SYS_rt_tgsigqueueinfo, process, thread, number, (long)info) < 0)
+		kernel_call(SYS_tgkill, process, thread, number, 0); /* the queue is full */
+}
+
 static void handler(int number, siginfo_t *info, void *context)
 {
 	int saved = errno;
 
 	if (signals_thread.depth > 0) {
-		deferred_info[number] = *info;
-		deferred_in[number] = getpid();
-		signals_thread.deferred = true;
+		defer(number, info, context);
 	} else {
+		/* The thread was about to do that, and what this handler calls may do it first. */
+		change_interrupted_mask(context, 0, signals_thread.deferred);
+		signals_thread.deferred = 0;
 		call(number, info, context);
 	}
 	errno = saved;
 }
 
-/* The thread holds no lock now: run what has waited, under the masks the program asked for. */
+/* The thread holds no lock now: what has waited comes, under the masks the program asked for. */
 void signals_run_deferred(void)
 {
-	int saved = errno;
+	const uint64_t deferred = signals_thread.deferred;
 
-	signals_thread.deferred = false;
-	for (int number = 1; number < _NSIG; number++) {
-		const struct sigaction *action = current_action(number);
-		sigset_t mask, before;
-		siginfo_t info;
-
-		if (!deferred_in[number])
-			continue;
-		mask = action->sa_mask;
-		if (!(action->sa_flags & SA_NODEFER))
-			sigaddset(&mask, number);
-		pthread_sigmask(SIG_BLOCK, &mask, &before);
-		info = deferred_info[number];
-		deferred_in[number] = 0;
-		call(number, &info, NULL);
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-	}
-	errno = saved;
-}
-
-/* What has come to the child by now stays: only the number tells it from the parent's. */
-void signals_forked(void)
-{
-	const pid_t self = getpid();
-
-	for (int number = 1; number < _NSIG; number++)
-		if (deferred_in[number] && deferred_in[number] != self)
-			deferred_in[number] = 0;
+	signals_thread.deferred = 0;
+	kernel_call(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&deferred, 0, sizeof(deferred));
 }
 
 static bool has_handler(const struct sigaction *action)

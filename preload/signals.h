@@ -15,13 +15,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct waiter;
 
 struct signals_thread {
 	/* All are this thread's alone; volatile, since its own handlers change them. */
 	volatile int depth;		/* locks held */
-	volatile bool deferred;		/* signals wait for depth 0 */
+	volatile uint64_t deferred;	/* signals that wait for depth 0, as the kernel counts */
 	volatile unsigned handled;	/* handlers that have run */
 	volatile unsigned interrupting; /* of these, without SA_RESTART */
 	struct waiter *volatile waiter; /* about to sleep or asleep: a handler wakes it */
@@ -31,9 +32,6 @@ struct signals_thread {
 extern __thread struct signals_thread signals_thread __attribute__((tls_model("initial-exec")));
 
 void signals_run_deferred(void);
-
-/* In the child of fork(), which inherits no pending signals; held by signals_hold(). */
-void signals_forked(void);
 
 /* Around every stretch in which a lock of melin's is held; they nest. */
 static inline void signals_hold(void)

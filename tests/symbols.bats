@@ -50,3 +50,12 @@ families+='|syscall|_exit|_Exit|sigaction|signal|siginterrupt)(_chk)?$'
 	[[ $(grep -c NEEDED <<<"$output") -eq 1 ]]
 	[[ $output == *libc.so* ]]
 }
+
+# Each thread's stack has the thread variables of preloaded libraries in it, and the smallest stack
+# that a program may ask for has 16 KB.
+@test "libmelin.so has less than 1 KB of thread variables" {
+	local size
+	size=$(readelf -lW "$library" | awk '$1 == "TLS" { print $6 }')
+	echo "thread variables: ${size:-none}"
+	[[ -z $size || $((size)) -lt 1024 ]]
+}
