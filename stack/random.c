@@ -94,6 +94,15 @@ uint32_t melin_random(void)
 	return (uint32_t)melin_random_siphash(&keys.counter, sizeof(keys.counter));
 }
 
+static bool sequence_simulated;
+static uint32_t simulated_sequence;
+
+void melin_initial_sequence_simulate(bool on, uint32_t sequence)
+{
+	sequence_simulated = on;
+	simulated_sequence = sequence;
+}
+
 /*
  * RFC 6528: a clock plus a keyed hash of the four-tuple. The clock ticks every 64 ns as Linux's
  * does, so that a new connection between the same ends starts above the old one's numbers.
@@ -107,6 +116,8 @@ u32_t melin_initial_sequence(const ip_addr_t *local, u16_t local_port, const ip_
 		uint32_t family;
 	} ends;
 
+	if (sequence_simulated)
+		return simulated_sequence;
 	memset(&ends, 0, sizeof(ends));
 	ends.local_port = local_port;
 	ends.remote_port = remote_port;

@@ -82,8 +82,9 @@ static void delivered(struct recovery *recovery, const struct tcp_seg *segment)
 		return;
 	if (!(segment->flags & SEG_AGAIN))
 		measured(recovery, rtt ? rtt : 1);
-	if (sent_after(segment->p->sent_us, end_of(segment), recovery->rack_us,
-		       recovery->rack_end)) {
+	if (!recovery->rack_known || sent_after(segment->p->sent_us, end_of(segment),
+						recovery->rack_us, recovery->rack_end)) {
+		recovery->rack_known = true;
 		recovery->rack_us = segment->p->sent_us;
 		recovery->rack_end = end_of(segment);
 	}
@@ -116,13 +117,16 @@ static bool note_acknowledged(struct recovery *recovery, struct tcp_pcb *pcb, ui
 	return any;
 }
 
-static bool note_block(struct recovery *recovery, struct tcp_pcb *pcb, uint32_t left,
+/*
+ * ack is the same segment's acknowledgement: what it covers is freed next, and a block of it only says
+ * that it came twice (RFC 2883).
+ */
+static bool note_block(struct recovery *recovery, struct tcp_pcb *pcb, uint32_t ack, uint32_t left,
 		       uint32_t right)
 {
 	bool any = false;
 
-	if (!TCP_SEQ_LT(left, right) || TCP_SEQ_GT(right, pcb->snd_nxt) ||
-	    TCP_SEQ_LEQ(right, pcb->lastack))
+	if (!TCP_SEQ_LT(left, right) || TCP_SEQ_GT(right, pcb->snd_nxt) || TCP_SEQ_LT(left, ack))
 		return false;
 	for (struct tcp_seg *segment = pcb->unacked; segment; segment = segment->next) {
 		if (TCP_SEQ_GEQ(start_of(segment), right))
@@ -159,7 +163,10 @@ static bool note_sack(struct recovery *recovery, struct tcp_pcb *pcb, const stru
 			break;
 		for (unsigned block = at + 2; option[at] == OPTION_SACK && block + 8 <= at + length;
 		     block += 8)
-			any |= note_block(recovery, pcb, bytes_read32(option + block),
+			any |= note_block(recovery, pcb,
+					  TCP_SEQ_GT(header->ackno, pcb->lastack) ? header->ackno
+										  : pcb->lastack,
+					  bytes_read32(option + block),
 					  bytes_read32(option + block + 4));
 		at += length;
 	}
@@ -234,7 +241,7 @@ void recovery_acknowledged(struct stack_socket *socket, const struct tcp_hdr *he
 	uint32_t ack = header->ackno;
 	bool news = false;
 
-	if (!(pcb->flags & TF_SACK))
+	if (!(pcb->flags & TF_SACK) || (TCPH_FLAGS(header) & (TCP_SYN | TCP_RST)))
 		return;
 	pcb->dupacks = 0; /* lwIP's own fast retransmit never starts */
 	if (pcb->flags & TF_RTO) {
@@ -262,7 +269,7 @@ void recovery_check(struct stack_socket *socket)
 	struct recovery *recovery = &socket->recovery;
 	struct tcp_pcb *pcb = socket->pcb;
 
-	if (!recovery->sacked || (pcb->flags & TF_RTO) ||
+	if (!recovery->sacked || !recovery->rack_known || (pcb->flags & TF_RTO) ||
 	    now_us() - recovery->rack_us < recovery->least_rtt_us * 5 / 4)
 		return;
 	detect(recovery, pcb, 0);

@@ -24,6 +24,7 @@ struct recovery {
 	uint32_t window;       /* the congestion window meanwhile */
 	uint32_t sacked;       /* bytes of ->unacked that the peer holds */
 	uint32_t lost;	       /* segments of it that are marked lost and not sent again */
+	bool rack_known;       /* the next two have been set */
 	uint32_t rack_us;      /* when the newest delivered segment was sent */
 	uint32_t rack_end;     /* and its end */
 	uint32_t least_rtt_us; /* 0: not measured */

@@ -10,10 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "stack/background.h"
 #include "stack/clock.h"
 #include "stack/index-counts.h"
+#include "stack/random.h"
 #include "stack/stack.h"
 #include "tests/unit/tap.h"
 
@@ -80,10 +84,70 @@ __attribute__((unused)) static void open_loop(void)
 	background_stop(stack);
 }
 
+/* When a test begins, and with which sequence numbers. */
+struct start {
+	const char *name;
+	uint64_t clock_ns;
+	uint32_t sequence;
+};
+
+/*
+ * Just before what wraps: the clock in units of a microsecond and of a millisecond, sequence numbers, each
+ * of them with 31 and with 32 bits. The tests last longer than what is left until then.
+ */
+#define BEFORE_WRAP_NS	  (200ull * 1000000)
+#define BEFORE_WRAP_BYTES 5000u
+__attribute__((unused)) static const struct start starts[] = {
+	{ "nothing is near", 1ull << 62, 1u << 30 },
+	{ "31 bits of microseconds", (1ull << 31) * 1000 - BEFORE_WRAP_NS,
+	  (1u << 31) - BEFORE_WRAP_BYTES },
+	{ "32 bits of microseconds", (1ull << 32) * 1000 - BEFORE_WRAP_NS, -BEFORE_WRAP_BYTES },
+	{ "31 bits of milliseconds", (1ull << 31) * 1000000 - BEFORE_WRAP_NS, -1u },
+	{ "32 bits of milliseconds", (1ull << 32) * 1000000 - BEFORE_WRAP_NS, (1u << 31) - 1 },
+};
+
+/* What the peer of a test begins with. */
+__attribute__((unused)) static uint32_t first_sequence = 1000;
+
 /* Virtual time. The background thread lives in real time: it is stopped in all these tests. */
-__attribute__((unused)) static void start_clock(void)
+__attribute__((unused)) static void start_clock(const struct start *start)
 {
-	melin_clock_simulate(1ull << 62);
+	melin_clock_simulate(start->clock_ns);
+	melin_initial_sequence_simulate(true, start->sequence);
+	first_sequence = start->sequence;
+}
+
+/*
+ * Runs the tests once for each of the starts, in a process of its own: lwIP's counters begin anew, and
+ * nothing is left over. Returns main()'s value.
+ */
+__attribute__((unused)) static int run_at_each_start(void (*tests)(void))
+{
+	unsigned *counts =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		pid_t child;
+
+		printf("# %s\n", starts[i].name);
+		fflush(stdout);
+		child = fork();
+		if (child == 0) {
+			start_clock(&starts[i]);
+			tests();
+			counts[0] = tap_count;
+			counts[1] = tap_failed;
+			fflush(stdout);
+			_exit(0);
+		}
+		waitpid(child, &status, 0);
+		tap_count = counts[0];
+		tap_failed = counts[1];
+		if (status)
+			tap_ok(false, "%s: ended with status %d", starts[i].name, status);
+	}
+	return tap_done();
 }
 
 /* Lets time pass, in steps that lwIP's timers can follow. */

@@ -76,7 +76,7 @@ __attribute__((unused)) static bool greet(struct peer *peer, uint16_t from, uint
 {
 	struct segment answer;
 
-	*peer = (struct peer){ .port = from, .stack_port = to, .seq = 1000 };
+	*peer = (struct peer){ .port = from, .stack_port = to, .seq = first_sequence };
 	say(peer, SYN, NULL, 0);
 	if (!wire_get_segment(&answer) || (answer.flags & (SYN | ACK)) != (SYN | ACK))
 		return false;
@@ -98,7 +98,7 @@ __attribute__((unused)) static bool be_called(struct peer *peer, struct test_soc
 	if (!wire_get_segment(&syn) || syn.flags != SYN)
 		return false;
 	*peer = (struct peer){
-		.port = port, .stack_port = syn.from, .seq = 5000, .ack = syn.seq + 1
+		.port = port, .stack_port = syn.from, .seq = first_sequence, .ack = syn.seq + 1
 	};
 	say(peer, SYN | ACK, NULL, 0);
 	wire_clear();

@@ -168,9 +168,8 @@ static void meet(void)
 	wire_clear();
 }
 
-int main(void)
+static void run_tests(void)
 {
-	start_clock();
 	open_wire();
 	meet();
 	test_burst();
@@ -179,5 +178,9 @@ int main(void)
 	test_at_once();
 	tap_ok(complaints == 0, "lwIP never complained");
 	ops->close(stack, 0, &(struct stack_counters){ 0 });
-	return tap_done();
+}
+
+int main(void)
+{
+	return run_at_each_start(run_tests);
 }

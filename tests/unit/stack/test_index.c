@@ -95,13 +95,12 @@ static void step(void)
 		use_pair(i);
 }
 
-int main(void)
+static void run_tests(void)
 {
 	int wrong = 0;
 	bool parked = false;
 
 	srand(1);
-	start_clock();
 	open_loop();
 	for (unsigned i = 0; i < LISTENERS; i++)
 		renew_listener(i);
@@ -127,5 +126,9 @@ int main(void)
 		       0,
 	       "nothing is left");
 	ops->close(stack, 0, &(struct stack_counters){ 0 });
-	return tap_done();
+}
+
+int main(void)
+{
+	return run_at_each_start(run_tests);
 }

@@ -321,9 +321,8 @@ static void test_back_pressure(void)
 	drop(&listener);
 }
 
-int main(void)
+static void run_tests(void)
 {
-	start_clock();
 	open_loop();
 	test_fresh();
 	test_connect();
@@ -342,5 +341,9 @@ int main(void)
 		       0,
 	       "nothing is left after TIME_WAIT");
 	ops->close(stack, 100, &(struct stack_counters){ 0 });
-	return tap_done();
+}
+
+int main(void)
+{
+	return run_at_each_start(run_tests);
 }

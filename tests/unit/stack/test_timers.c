@@ -430,9 +430,8 @@ static void test_fin_wait(void)
 	wire_clear();
 }
 
-int main(void)
+static void run_tests(void)
 {
-	start_clock();
 	open_wire();
 	test_connect_timeout();
 	test_unreachable();
@@ -447,5 +446,9 @@ int main(void)
 	test_zero_window();
 	tap_ok(complaints == 0, "lwIP never complained");
 	ops->close(stack, 0, &(struct stack_counters){ 0 });
-	return tap_done();
+}
+
+int main(void)
+{
+	return run_at_each_start(run_tests);
 }
