@@ -74,6 +74,8 @@ struct large {
 	bool all;     /* frames of any kind: each is a run then, at least */
 	bool refused; /* the kernel wants no large segments: no more are made */
 	unsigned count, limit;
+	/* Used by large_send() alone; not on its caller's stack, which may be small. */
+	struct mmsghdr messages[LARGE_RUNS_MAX];
 	struct run runs[];
 };
 
@@ -374,7 +376,7 @@ bool large_is_empty(const struct large *large)
 
 unsigned large_send(struct large *large, struct large_counts *counts)
 {
-	struct mmsghdr messages[LARGE_RUNS_MAX];
+	struct mmsghdr *messages = large->messages;
 	unsigned i, done = 0, waiting = 0;
 
 	memset(counts, 0, sizeof(*counts));

@@ -22,6 +22,7 @@
 #include "socket.h"
 #include "signals.h"
 #include "symbols.h"
+#include "thread.h"
 
 _Atomic(const struct instance *) instance_current;
 
@@ -113,8 +114,19 @@ static const struct stack_operations *load_module(char *directory, size_t size, 
 	return operations;
 }
 
-static int start(char *why, size_t why_size)
+/* What a start gives back. */
+struct attempt {
+	int error;
+	char why[512];
+};
+
+/*
+ * On a thread of its own: the dynamic linker, DPDK and libbpf need far more of the stack than a
+ * coroutine or a small thread of the program's may have.
+ */
+static void start(void *argument)
 {
+	struct attempt *attempt = argument;
 	struct stack_config config = config_get()->stack;
 	struct stack_callbacks callbacks = {
 		.event = socket_event,
@@ -126,16 +138,20 @@ static int start(char *why, size_t why_size)
 	static char directory[PATH_MAX]; /* start_lock; of the first try */
 
 	if (!instance.operations)
-		instance.operations = load_module(directory, sizeof(directory), why, why_size);
-	if (!instance.operations)
-		return -ELIBACC;
+		instance.operations = load_module(directory, sizeof(directory), attempt->why,
+						  sizeof(attempt->why));
+	if (!instance.operations) {
+		attempt->error = -ELIBACC;
+		return;
+	}
 	config.module_directory = directory;
-	return instance.operations->open(&config, &callbacks, &instance.stack, why, why_size);
+	attempt->error = instance.operations->open(&config, &callbacks, &instance.stack,
+						   attempt->why, sizeof(attempt->why));
 }
 
 const struct instance *instance_start(void)
 {
-	char why[512] = "";
+	struct attempt attempt = { 0 };
 	int error;
 
 	if (instance_running())
@@ -158,7 +174,8 @@ const struct instance *instance_start(void)
 	 */
 	atomic_store(&starting, true);
 	descriptor_watch_begin();
-	error = start(why, sizeof(why));
+	thread_run(start, &attempt);
+	error = attempt.error;
 	descriptor_watch_end();
 	atomic_store(&starting, false); /* before pending_start() */
 	atomic_store(&busy, error == -EBUSY);
@@ -167,7 +184,8 @@ const struct instance *instance_start(void)
 		atomic_store_explicit(&instance_current, &instance, memory_order_release);
 	} else {
 		if (!start_failed_at || error != start_error)
-			log_write(STACK_LOG_WARN, "%s: %s; %s", config_get()->stack.device, why,
+			log_write(STACK_LOG_WARN, "%s: %s; %s", config_get()->stack.device,
+				  attempt.why,
 				  config_get()->required ? "selected flows fail"
 							 : "its flows go to the kernel");
 		start_failed_at = clock_monotonic();

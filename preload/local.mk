@@ -30,6 +30,7 @@ libmelin_la_SOURCES = \
 	preload/socket.c preload/socket.h \
 	preload/stream.h \
 	preload/symbols.c preload/symbols.h \
+	preload/thread.c preload/thread.h \
 	preload/transfer.c \
 	preload/spin.c preload/spin.h \
 	preload/wait.c preload/wait.h \

@@ -21,8 +21,11 @@
 
 #include "stack/kernel.h"
 
-/* A line longer than this is cut; PIPE_BUF is more, so that a line to a pipe stays in one piece. */
-#define LINE_SIZE 2048
+/*
+ * A line longer than this is cut. It lies on the stack of whoever has something to say, which may be
+ * small; PIPE_BUF is more, so that a line to a pipe stays in one piece.
+ */
+#define LINE_SIZE 1024
 
 /*
  * Out of the way of programs that expect low numbers, but not so high that the process's

@@ -8,7 +8,6 @@
 #include "pending.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "log.h"
 #include "socket.h"
 #include "signals.h"
+#include "thread.h"
 
 /* Protects the list of PENDING listeners. Nothing that sleeps is called while it is held. */
 static pthread_mutex_t pending_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -163,18 +163,8 @@ static void *await_device(void *unused)
 
 static void start_awaiting(void)
 {
-	sigset_t all, before;
-	pthread_t thread;
-
-	if (atomic_exchange(&awaiting, true))
-		return;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (pthread_create(&thread, NULL, await_device, NULL) == 0)
-		pthread_detach(thread);
-	else
+	if (!atomic_exchange(&awaiting, true) && thread_start(NULL, await_device, NULL) < 0)
 		atomic_store(&awaiting, false);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* Meanwhile the kernel halves serve. */

@@ -143,9 +143,10 @@ static void flush(struct stack *stack)
 	stack->transmit_waits = link_flush(stack->link) > 0;
 }
 
-/* What every call ends with, still under the lock. */
-static void settle(struct stack *stack)
+static void settle_here(void *argument)
 {
+	struct stack *stack = argument;
+
 	loop_deliver(stack);
 	timers_run(stack);
 	loop_deliver(stack);
@@ -154,19 +155,31 @@ static void settle(struct stack *stack)
 	socket_report(stack);
 }
 
-void instance_leave_with_deadline(struct stack *stack, uint64_t *deadline)
+/* What every call ends with, still under the lock. */
+static void settle(struct stack *stack)
 {
-	uint64_t next;
-	bool late;
+	call_stack_run(&stack->call_stack, settle_here, stack);
+}
 
-	settle(stack);
-	next = timers_deadline(stack);
-	late = background_is_late(stack, next);
-	if (deadline)
-		*deadline = next;
+/* Wakes the background thread if it sleeps for longer than until deadline. */
+static void unlock_and_wake(struct stack *stack, uint64_t deadline)
+{
+	bool late = background_is_late(stack, deadline);
+
 	instance_unlock(stack);
 	if (late)
 		background_wake(stack);
+}
+
+void instance_leave_with_deadline(struct stack *stack, uint64_t *deadline)
+{
+	uint64_t next;
+
+	settle(stack);
+	next = timers_deadline(stack);
+	if (deadline)
+		*deadline = next;
+	unlock_and_wake(stack, next);
 }
 
 void instance_leave(struct stack *stack)
@@ -174,43 +187,64 @@ void instance_leave(struct stack *stack)
 	instance_leave_with_deadline(stack, NULL);
 }
 
-unsigned instance_receive(struct stack *stack)
+/* One look for frames. */
+struct look {
+	struct stack *stack;
+	unsigned frames;
+};
+
+static void receive_here(void *argument)
 {
+	struct look *look = argument;
+	struct stack *stack = look->stack;
 	struct pbuf *frames[BURST];
-	unsigned total = 0;
 
 	acknowledge_owed(stack);
-	if (!stack->link)
-		return 0;
-	for (int i = 0; i < BURSTS; i++) {
+	for (int i = 0; stack->link && i < BURSTS; i++) {
 		unsigned count = link_receive(stack->link, frames, BURST);
 
 		for (unsigned k = 0; k < count; k++)
 			network_input(stack, frames[k]);
-		total += count;
+		look->frames += count;
 		if (count < BURST)
 			break;
 	}
-	if (total)
+	if (look->frames)
 		stack->background.last_frame = melin_clock_update();
-	return total;
 }
 
+unsigned instance_receive(struct stack *stack)
+{
+	struct look look = { .stack = stack };
+
+	call_stack_run(&stack->call_stack, receive_here, &look);
+	return look.frames;
+}
+
+static void poll_here(void *argument)
+{
+	struct look *look = argument;
+	struct stack *stack = look->stack;
+	uint64_t segments = stack->counters.loop_segments;
+
+	receive_here(look);
+	stack->counters.polls++;
+	loop_deliver(stack);
+	look->frames += (unsigned)(stack->counters.loop_segments - segments);
+	settle_here(stack);
+}
+
+/* All on one visit to the instance's own call stack: who polls does this all the time. */
 int instance_poll(struct stack *stack)
 {
-	uint64_t segments;
-	unsigned frames;
+	struct look look = { .stack = stack };
 
 	if (!instance_try_lock(stack))
 		return -EBUSY;
 	background_note_poll(stack, melin_clock_update());
-	segments = stack->counters.loop_segments;
-	frames = instance_receive(stack);
-	stack->counters.polls++;
-	loop_deliver(stack);
-	frames += (unsigned)(stack->counters.loop_segments - segments);
-	instance_leave(stack);
-	return (int)frames;
+	call_stack_run(&stack->call_stack, poll_here, &look);
+	unlock_and_wake(stack, timers_deadline(stack));
+	return (int)look.frames;
 }
 
 void instance_catch_up(struct stack *stack)
@@ -307,6 +341,7 @@ int instance_open(const struct stack_config *config, const struct stack_callback
 		return -ENOMEM;
 	}
 	stack->callbacks = *callbacks;
+	call_stack_open(&stack->call_stack);
 	status = melin_random_start();
 	if (status) {
 		snprintf(why, why_size, "no random numbers from the kernel: %s", strerror(-status));
@@ -339,6 +374,7 @@ int instance_open(const struct stack_config *config, const struct stack_callback
 	if (stack->link)
 		link_close(stack->link);
 failed:
+	call_stack_close(&stack->call_stack);
 	free(stack);
 	return status;
 }

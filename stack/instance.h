@@ -13,6 +13,7 @@
 #include "dpdk/link.h"
 #include "lwip/netif.h"
 #include "stack/background.h"
+#include "stack/call-stack.h"
 #include "stack/lock.h"
 #include "stack/stack.h"
 
@@ -21,6 +22,7 @@ struct pbuf;
 struct stack {
 	struct stack_lock lock; /* protects all below and all of lwIP, but what says otherwise */
 	struct stack_callbacks callbacks;
+	struct call_stack call_stack; /* for what needs more than the caller may have */
 
 	/* network.c; fixed after open() */
 	struct link *link; /* NULL: device "loop" */

@@ -32,7 +32,7 @@ stack_liblwip_la_CFLAGS = -w -fvisibility=hidden -fno-strict-aliasing
 
 # The whole of stack/, for melin-stack.so and for the unit tests, which bring links of their own.
 noinst_LTLIBRARIES += stack/libstack.la
-stack_libstack_la_SOURCES = stack/acknowledge.c stack/background.c stack/checksum.c stack/clock.c stack/connect.c \
+stack_libstack_la_SOURCES = stack/acknowledge.c stack/background.c stack/call-stack.c stack/checksum.c stack/clock.c stack/connect.c \
 	stack/filter.c stack/index.c stack/instance.c stack/listen.c stack/lock.c stack/loop.c stack/memory.c \
 	stack/network.c stack/operations.c stack/options.c stack/output.c stack/ports.c \
 	stack/random.c stack/receive.c stack/recovery.c stack/retry.c stack/segment.c stack/send.c stack/socket.c \
@@ -42,7 +42,7 @@ stack_libstack_la_CFLAGS = $(STACK_CFLAGS)
 stack_libstack_la_LIBADD = stack/liblwip.la
 
 noinst_HEADERS += stack/acknowledge.h stack/stack.h stack/address.h stack/bytes.h stack/lwipopts.h stack/arch/cc.h \
-	stack/background.h stack/clock.h stack/filter.h stack/index.h stack/index-counts.h stack/instance.h \
+	stack/background.h stack/call-stack.h stack/clock.h stack/filter.h stack/index.h stack/index-counts.h stack/instance.h \
 	stack/lock.h stack/loop.h stack/lwip-changes.h stack/lwip-hooks.h stack/memory.h stack/network.h \
 	stack/output.h stack/ports.h stack/random.h stack/recovery.h stack/retry.h stack/segment.h stack/socket.h \
 	stack/timers.h stack/urgent.h

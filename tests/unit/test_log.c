@@ -237,7 +237,7 @@ int main(void)
 	expect("a broken pipe raises no signal", broken_pipe, "");
 	expect("a file that has reached the limit raises no signal", full_file, "");
 	status = run(long_line, text, sizeof(text));
-	tap_ok(status == 0 && strlen(text) == 2048 + strlen("melin: next\n") &&
+	tap_ok(status == 0 && strlen(text) == 1024 + strlen("melin: next\n") &&
 		       strstr(text, "aaa...\nmelin: next\n"),
 	       "a long line is cut and ends as a line");
 	test_file();
