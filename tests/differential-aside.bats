@@ -89,6 +89,10 @@ same() {
 	same signals
 }
 
+@test "differential, aside: small_stacks" {
+	same small_stacks
+}
+
 @test "differential, aside: surface" {
 	same surface
 }

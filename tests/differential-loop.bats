@@ -90,6 +90,10 @@ same() {
 	same signals
 }
 
+@test "differential, loop: small_stacks" {
+	same small_stacks
+}
+
 @test "differential, loop: surface" {
 	same surface
 }

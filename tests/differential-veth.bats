@@ -90,6 +90,10 @@ same() {
 	same signals
 }
 
+@test "differential, veth: small_stacks" {
+	same small_stacks
+}
+
 @test "differential, veth: surface" {
 	same surface
 }

@@ -19,6 +19,7 @@ DIFFERENTIAL_FAMILIES = \
 	tests/differential/send \
 	tests/differential/shutdown \
 	tests/differential/signals \
+	tests/differential/small_stacks \
 	tests/differential/surface \
 	tests/differential/threads \
 	tests/differential/urgent
@@ -71,6 +72,8 @@ tests_differential_shutdown_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_shutdown_LDADD = $(STEP_LIBS)
 tests_differential_signals_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_signals_LDADD = $(STEP_LIBS)
+tests_differential_small_stacks_CFLAGS = $(WARNING_CFLAGS)
+tests_differential_small_stacks_LDADD = $(STEP_LIBS)
 tests_differential_surface_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_surface_LDADD = $(STEP_LIBS)
 tests_differential_threads_CFLAGS = $(WARNING_CFLAGS)

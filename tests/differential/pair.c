@@ -363,8 +363,11 @@ size_t fill(int fd)
 
 size_t drain(int fd, size_t bytes)
 {
-	static _Thread_local char chunk[CHUNK];
+	char *chunk = malloc(CHUNK); /* a thread variable would make small threads impossible */
 	size_t total = 0;
+
+	if (!chunk)
+		broken("drain: no memory");
 
 	while (total < bytes) {
 		size_t rest = bytes - total;
@@ -372,12 +375,13 @@ size_t drain(int fd, size_t bytes)
 
 		if (poll(&entry, 1, AWAIT_MS) <= 0)
 			break;
-		ssize_t n = recv(fd, chunk, rest < sizeof(chunk) ? rest : sizeof(chunk), 0);
+		ssize_t n = recv(fd, chunk, rest < CHUNK ? rest : CHUNK, 0);
 
 		if (n <= 0)
 			break;
 		total += (size_t)n;
 	}
+	free(chunk);
 	return total;
 }
 
