@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reads MELIN_DEV: is it a Linux interface, a PCI address or a DPDK vdev string, and what follows
- * from that alone. Looks at the text only, never at the machine.
+ * What follows from the name of a device alone (common/device_name.h): its driver, and what that is
+ * known for. Looks at the text only, never at the machine.
  */
 #ifndef MELIN_DEVICE_H
 #define MELIN_DEVICE_H
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define DEVICE_NAME_MAX 64 /* RTE_DEV_NAME_MAX_LEN: longer names do not fit DPDK's tables */
+#include "common/device_name.h"
 
 #define DEVICE_XDP_LIBRARY   "librte_net_af_xdp.so"
 #define DEVICE_TAP_LIBRARY   "librte_net_tap.so"
@@ -18,18 +18,10 @@
 /* Where a library is to be named so that no others are searched for: what the pool needs anyway. */
 #define DEVICE_NO_DRIVER "librte_mempool_stack.so"
 
-enum device_kind {
-	DEVICE_INTERFACE, /* veth0: melin's own use of net_af_xdp */
-	DEVICE_PACKET,	  /* packet:veth0: the same interface by packet sockets */
-	DEVICE_PCI,	  /* 0000:03:00.0[,driver arguments] */
-	DEVICE_VDEV,	  /* net_memif0,role=client,... in DPDK's own words */
-};
-
 struct device {
 	enum device_kind kind;
-	/* up to the first comma; a PCI address with its domain; the interface alone */
-	char name[DEVICE_NAME_MAX];
-	const char *arguments; /* what follows the first comma, "" if nothing */
+	char name[DEVICE_NAME_MAX]; /* this and the next as in struct device_name */
+	const char *arguments;
 	/* A kernel of this machine may be at the other end, and leave checksums unfinished. */
 	bool kernel_peer;
 	/* The driver's library without its version, NULL if it is to be searched for. */

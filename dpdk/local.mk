@@ -6,7 +6,7 @@
 LINK_LIBS = $(DPDK_LIBS) $(LIBBPF_LIBS)
 
 noinst_LTLIBRARIES += dpdk/liblink.la
-dpdk_liblink_la_SOURCES = dpdk/checksum.c dpdk/device.c dpdk/eal.c dpdk/filter.c dpdk/frame.c dpdk/guard.c dpdk/imports.c dpdk/interface.c \
+dpdk_liblink_la_SOURCES = common/device_name.c common/device_name.h dpdk/checksum.c dpdk/device.c dpdk/eal.c dpdk/filter.c dpdk/frame.c dpdk/guard.c dpdk/imports.c dpdk/interface.c \
 	dpdk/journal.c dpdk/large.c dpdk/link.c dpdk/owner.c dpdk/packet.c dpdk/port.c dpdk/probe.c dpdk/quiet.c dpdk/receive.c dpdk/sizes.c \
 	dpdk/transmit.c dpdk/wait.c dpdk/words.c dpdk/xdp.c
 dpdk_liblink_la_CPPFLAGS = -D_GNU_SOURCE $(LWIP_CPPFLAGS) $(DPDK_CFLAGS) $(LIBBPF_CFLAGS)

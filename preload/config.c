@@ -6,7 +6,6 @@
  */
 #include "preload/config.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "common/device_name.h"
 #include "preload/address.h"
 #include "preload/config_address.h"
 #include "preload/log.h"
@@ -114,77 +114,18 @@ static int parse_gateways(const struct variable *variable, struct span text, cha
 	return config_parse_gateways(variable->field, text, why, why_size);
 }
 
-/* [domain:]bus:device.function, in hexadecimal digits. */
-static bool is_pci_address(struct span name)
-{
-	static const char *const forms[] = { "xxxx:xx:xx.x", "xx:xx.x" };
-
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		const char *form = forms[i];
-		size_t k = 0;
-
-		if (name.length != strlen(form))
-			continue;
-		while (k < name.length &&
-		       (form[k] == 'x' ? isxdigit((unsigned char)name.start[k]) != 0
-				       : name.start[k] == form[k]))
-			k++;
-		if (k == name.length)
-			return true;
-	}
-	return false;
-}
-
-/* As DPDK's vdevs begin; whether there is such a driver is DPDK's to say. */
-static bool is_vdev(struct span name)
-{
-	static const char *const beginnings[] = { "net_", "eth_", "virtio_user" };
-
-	for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
-		const size_t length = strlen(beginnings[i]);
-
-		if (name.length > length && !memcmp(name.start, beginnings[i], length))
-			return true;
-	}
-	return false;
-}
-
-/*
- * Also behind "packet:". What the kernel allows (dev_valid_name()): at most 15 bytes without
- * blanks, slashes, colons.
- */
-static bool is_interface(struct span name)
-{
-	static const char prefix[] = "packet:";
-	const size_t length = sizeof(prefix) - 1;
-
-	if (name.length > length && !memcmp(name.start, prefix, length)) {
-		name.start += length;
-		name.length -= length;
-	}
-	if (!name.length || name.length > 15)
-		return false;
-	for (size_t i = 0; i < name.length; i++) {
-		if (strchr("/: \t\n\v\f\r", name.start[i]))
-			return false;
-	}
-	return true;
-}
-
 static int parse_device(const struct variable *variable, struct span text, char *why,
 			size_t why_size)
 {
-	struct span rest = text;
-	const struct span name = span_cut(&rest, ',');
+	struct device_name parsed;
+	int error = parse_string(variable, text, why, why_size);
 
-	if (!is_pci_address(name) && !is_vdev(name) &&
-	    (span_find(&text, ',') || !is_interface(name))) {
-		snprintf(why, why_size,
-			 "\"%.*s\" is no interface, PCI address, DPDK vdev (net_...) or \"loop\"",
-			 span_quoted(&text), text.start);
-		return -EINVAL;
-	}
-	return parse_string(variable, text, why, why_size);
+	if (error || device_name_parse(*(const char **)variable->field, &parsed))
+		return error;
+	snprintf(why, why_size,
+		 "\"%.*s\" is no interface, PCI address, DPDK vdev (net_...) or \"loop\"",
+		 span_quoted(&text), text.start);
+	return -EINVAL;
 }
 
 /* The words are split later (dpdk/); a quote that is never closed is a mistake that shows here. */
@@ -416,8 +357,11 @@ void config_load(void)
 	check_together();
 	/* Last, so that every mistake above is seen on standard error. */
 	error = log_open(config.log_level, config.log_file);
+	/* No mistake: a child may have fewer rights than its parent, or another root directory. */
 	if (error)
-		fail("LOG", "cannot open \"%.80s\": %s", config.log_file, strerror(-error));
+		log_write(STACK_LOG_WARN,
+			  PREFIX "LOG: cannot open \"%.80s\": %s; warnings go to standard error",
+			  config.log_file, strerror(-error));
 }
 
 const struct config *config_get(void)

@@ -7,6 +7,7 @@ libmelin_la_CFLAGS = $(WARNING_CFLAGS) -fvisibility=hidden -ftls-model=initial-e
 # -Bsymbolic: a program that exports a function named like one of ours must not take ours over.
 libmelin_la_LDFLAGS = -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs
 libmelin_la_SOURCES = \
+	common/device_name.c common/device_name.h \
 	preload/address.c preload/address.h \
 	preload/calls_descriptor.c preload/calls_signal.c preload/calls_socket.c \
 	preload/calls_process.c preload/calls_splice.c preload/calls_stream.c preload/calls_syscall.c \
@@ -19,7 +20,7 @@ libmelin_la_SOURCES = \
 	preload/flow.c preload/flow.h preload/forks.h \
 	preload/instance.c preload/instance.h \
 	stack/kernel.h \
-	preload/log.c preload/log.h \
+	preload/log.c preload/log.h preload/log_file.c preload/log_file.h \
 	preload/main.c \
 	preload/memory.c preload/memory.h \
 	preload/options.c preload/options.h \

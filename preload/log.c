@@ -9,16 +9,15 @@
 #include "preload/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "preload/log_file.h"
 #include "stack/kernel.h"
 
 /*
@@ -26,12 +25,6 @@
  * small; PIPE_BUF is more, so that a line to a pipe stays in one piece.
  */
 #define LINE_SIZE 1024
-
-/*
- * Out of the way of programs that expect low numbers, but not so high that the process's
- * descriptor table grows for it: the kernel sizes the table by the highest number.
- */
-#define DESCRIPTOR_MIN_CAP 1000
 
 /* Written by log_open() alone, before the program has threads; constant afterwards. */
 static struct {
@@ -49,24 +42,6 @@ static bool standard_error_status(struct stat *status)
 	return kernel_call(SYS_fstat, STDERR_FILENO, (long)status, 0, 0) == 0;
 }
 
-/* A new descriptor for the log file, numbered high; -errno. */
-static int open_file(const char *path)
-{
-	struct rlimit limit;
-	long low, high;
-	long minimum = DESCRIPTOR_MIN_CAP;
-
-	low = kernel_call(SYS_openat, AT_FDCWD, (long)path,
-			  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
-	if (low < 0)
-		return (int)low;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 2 < DESCRIPTOR_MIN_CAP)
-		minimum = (long)(limit.rlim_cur / 2);
-	high = kernel_call(SYS_fcntl, low, F_DUPFD_CLOEXEC, minimum, 0);
-	kernel_call(SYS_close, low, 0, 0, 0);
-	return (int)high;
-}
-
 int log_open(enum stack_log_level level, const char *file)
 {
 	struct stat status;
@@ -81,7 +56,10 @@ int log_open(enum stack_log_level level, const char *file)
 	}
 	state.open = true;
 	if (file) {
-		opened = open_file(file);
+		opened = log_file_open(file);
+		/* What was meant for a file is too much for the program's standard error. */
+		if (opened < 0 && level > STACK_LOG_WARN)
+			state.level = STACK_LOG_WARN;
 		if (opened < 0) {
 			errno = saved_errno;
 			return opened;

@@ -20,7 +20,8 @@
 /*
  * Sets the level and where lines go from now on: to file, or for NULL to standard error as it is
  * at the time of the call. Called once, at start-up; until then nothing is printed.
- * 0, or the negative errno value of opening file: then lines go to standard error.
+ * 0, or the negative errno value of opening file (log_file.h): then warnings and errors go to
+ * standard error, and the rest is left out.
  */
 int log_open(enum stack_log_level level, const char *file);
 

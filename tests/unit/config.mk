@@ -4,8 +4,8 @@ check_LTLIBRARIES += tests/unit/libconfig.la
 tests_unit_libconfig_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_libconfig_la_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_libconfig_la_SOURCES = \
-	preload/address.c preload/config.c preload/config_address.c preload/log.c \
-	preload/rules.c preload/span.c preload/spin.c
+	common/device_name.c preload/address.c preload/config.c preload/config_address.c \
+	preload/log.c preload/log_file.c preload/rules.c preload/span.c preload/spin.c
 
 config_unit_tests = \
 	tests/unit/test_address tests/unit/test_config tests/unit/test_log tests/unit/test_rules \

@@ -6,7 +6,8 @@
 #include "dpdk/device.h"
 #include "tap.h"
 
-static const char *const kinds[] = { "interface", "interface by packets", "PCI address", "vdev" };
+static const char *const kinds[] = { "loop", "interface", "interface by packets", "PCI address",
+				     "vdev" };
 
 static void is(const char *text, enum device_kind kind, const char *name, const char *arguments,
 	       bool kernel_peer)
@@ -68,6 +69,9 @@ int main(void)
 	is_refused("a-name-of-16-chars");
 	is_refused("with/slash");
 	is_refused("03:00.8");
+	is_refused("0000:03:00.9");
+	is_refused("..");
+	is_refused("loop");
 	is_refused("net_0123456789012345678901234567890123456789012345678901234567890123456789");
 	drivers();
 	return tap_done();

@@ -3,6 +3,7 @@
  * preload/log.c: what a line looks like, where it goes, and what it must never touch.
  */
 #include "preload/log.h"
+#include "preload/log_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -219,6 +221,107 @@ static void test_file(void)
 	unlink(log_path);
 }
 
+/* ---- what is opened ---- */
+
+static char folder[] = "/tmp/melin-test-log.XXXXXX";
+static char place[sizeof(folder) + 16];
+
+static const char *in_folder(const char *name)
+{
+	snprintf(place, sizeof(place), "%s/%s", folder, name);
+	return place;
+}
+
+static void opens(const char *what, const char *path, int expected)
+{
+	int file = log_file_open(path), result = file < 0 ? file : 0;
+
+	if (file >= 0)
+		close(file);
+	tap_ok(result == expected, "%s: %s", what, result ? strerror(-result) : "opened");
+}
+
+/* Reads one end's line at a time: the line of a full FIFO is lost, and nobody waits. */
+static void test_fifo(void)
+{
+	char line[1000];
+	int reader, writer;
+
+	mkfifo(in_folder("fifo"), 0600);
+	opens("a FIFO without a reader", place, -ENXIO);
+	reader = open(place, O_RDONLY | O_NONBLOCK);
+	writer = log_file_open(place);
+	memset(line, 'x', sizeof(line));
+	tap_ok(reader >= 0 && writer >= 0 && write(writer, line, sizeof(line)) == sizeof(line),
+	       "a FIFO with a reader is written to");
+	alarm(20);
+	while (write(writer, line, sizeof(line)) > 0)
+		;
+	alarm(0);
+	tap_ok(errno == EAGAIN, "a FIFO that is full makes nobody wait");
+	close(reader);
+	close(writer);
+	unlink(place);
+}
+
+/* Its owner may be one who has linked another's file here. Only root can make such a file. */
+static void test_names(void)
+{
+	char second[sizeof(place)];
+	int file = open(in_folder("file"), O_CREAT | O_WRONLY, 0666);
+
+	close(file);
+	opens("a file", place, 0);
+	snprintf(second, sizeof(second), "%s", place);
+	if (link(second, in_folder("second")))
+		tap_ok(false, "the test's own link");
+	opens("one's own file with two names", place, 0);
+	if (geteuid() != 0 || chown(place, 65534, 65534))
+		tap_ok(true, "another's file with two names # skip only root can make one");
+	else
+		opens("another's file with two names", place, -EMLINK);
+	unlink(place);
+	opens("another's file with one name", second, 0);
+	if (symlink(second, in_folder("link")))
+		tap_ok(false, "the test's own link");
+	opens("a symbolic link", place, -ELOOP);
+	unlink(place);
+	if (symlink("/nonexistent", place))
+		tap_ok(false, "the test's own link");
+	opens("a symbolic link to nothing", place, -ELOOP);
+	unlink(place);
+	unlink(second);
+}
+
+static void into_full_device(void)
+{
+	if (log_open(STACK_LOG_INFO, "/dev/full"))
+		_exit(1);
+	log_write(STACK_LOG_ERROR, "there is no room for this");
+}
+
+static void into_folder(void)
+{
+	if (log_open(STACK_LOG_INFO, folder) != -EISDIR || log_enabled(STACK_LOG_INFO))
+		_exit(1);
+	log_write(STACK_LOG_INFO, "this is left out");
+	log_write(STACK_LOG_WARN, "a warning");
+}
+
+static void test_opening(void)
+{
+	if (!mkdtemp(folder)) {
+		tap_ok(false, "the test's own folder");
+		return;
+	}
+	test_fifo();
+	test_names();
+	expect("a full device", into_full_device, "");
+	expect("without its file the log keeps to warnings, on standard error", into_folder,
+	       "melin: a warning\n");
+	rmdir(folder);
+}
+
 int main(void)
 {
 	char text[8192];
@@ -241,5 +344,6 @@ int main(void)
 		       strstr(text, "aaa...\nmelin: next\n"),
 	       "a long line is cut and ends as a line");
 	test_file();
+	test_opening();
 	return tap_done();
 }
