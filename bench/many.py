@@ -49,7 +49,8 @@ def used_memory():
 def process_memory(pid):
     """Resident bytes, and huge pages, which Linux counts apart."""
     status = machine.read(f"/proc/{pid}/status")
-    return sum(1024 * int(value) for value in re.findall(r"(?:VmRSS|HugetlbPages):\s+(\d+)", status))
+    sizes = re.findall(r"(?:VmRSS|HugetlbPages):\s+(\d+)", status)
+    return sum(1024 * int(value) for value in sizes)
 
 
 def idle(options):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The stack alone: two copies back to back in memory, no kernel, no device, no descriptors.
 
-lwIP's raw API is the ceiling; the socket functions that libmelin.so calls are what stands above it. A
-descriptor limit does not count here, so this is where 100,000 connections can be had on any machine.
+lwIP's raw API is the ceiling; the socket functions that libmelin.so calls are what stands above it.
+A descriptor limit does not count here, so this is where 100,000 connections can be had on any
+machine.
 """
 
 import json

@@ -21,8 +21,8 @@
 #include "stack/kernel.h"
 
 /*
- * A line longer than this is cut. It lies on the stack of whoever has something to say, which may be
- * small; PIPE_BUF is more, so that a line to a pipe stays in one piece.
+ * A line longer than this is cut. It lies on the stack of whoever has something to say, which may
+ * be small; PIPE_BUF is more, so that a line to a pipe stays in one piece.
  */
 #define LINE_SIZE 1024
 

@@ -30,8 +30,8 @@
 #define LONG_RANGE_PAGES 64
 
 /*
- * Page number + 1; that page was good. Threads and handlers write here without order (relaxed): each
- * entry is right by itself, and pairs with nothing.
+ * Page number + 1; that page was good. Threads and handlers write here without order (relaxed):
+ * each entry is right by itself, and pairs with nothing.
  */
 typedef _Atomic uintptr_t remembered_page;
 static remembered_page readable_pages[REMEMBERED];

@@ -66,7 +66,9 @@ static uint64_t bit(int number)
 	return UINT64_C(1) << (number - 1);
 }
 
-/* What is blocked when the interrupted code goes on: the kernel's part of the set is its beginning. */
+/*
+ * What is blocked when the interrupted code goes on: the kernel's part of the set is its beginning.
+ */
 static void change_interrupted_mask(void *context, uint64_t block, uint64_t unblock)
 {
 	sigset_t *mask = &((ucontext_t *)context)->uc_sigmask;
@@ -77,7 +79,9 @@ static void change_interrupted_mask(void *context, uint64_t block, uint64_t unbl
 	memcpy(mask, &bits, sizeof(bits));
 }
 
-/* The kernel has taken a handler out that was for one signal only, and the signal is to come again. */
+/*
+ * The kernel has taken a handler out that was for one signal only, and the signal is to come again.
+ */
 static void set_once_more(int number, const struct sigaction *action)
 {
 	struct sigaction ours = *action;
@@ -88,9 +92,9 @@ static void set_once_more(int number, const struct sigaction *action)
 }
 
 /*
- * Gives the signal back to the kernel, for this thread, and blocks it until no lock is held: the kernel
- * keeps what came with it, and how many there are. In a child of fork(2), which inherits none that
- * wait, it is only unblocked.
+ * Gives the signal back to the kernel, for this thread, and blocks it until no lock is held: the
+ * kernel keeps what came with it, and how many there are. In a child of fork(2), which inherits
+ * none that wait, it is only unblocked.
  */
 static void defer(int number, siginfo_t *info, void *context)
 {

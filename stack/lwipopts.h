@@ -16,7 +16,7 @@
 #define SYS_LIGHTWEIGHT_PROT  0 /* the instance's lock is held wherever lwIP runs */
 #define LWIP_SOCKET	      0
 #define LWIP_NETCONN	      0
-#define LWIP_TIMERS	      0 /* stack/timers.c calls the timer functions: it knows when none is due */
+#define LWIP_TIMERS	      0 /* stack/timers.c calls the timers: it knows when none is due */
 #define LWIP_ERRNO_STDINCLUDE 1
 
 /* ---- memory: as many connections as there is memory, no fixed pools ---- */
@@ -29,18 +29,18 @@
 
 /* ---- packet buffers ---- */
 #define LWIP_SUPPORT_CUSTOM_PBUF 1	  /* received frames stay in the device's buffers */
-#define LWIP_PBUF_REF_T		 uint16_t /* the default of 8 bits can be overflowed by references */
+#define LWIP_PBUF_REF_T		 uint16_t /* references can overflow the default of 8 bits */
 #define LWIP_PBUF_CUSTOM_DATA	 uint32_t sent_us; /* when a TCP segment left: recovery.c */
 #define PBUF_POOL_BUFSIZE	 2048 /* a standard frame; only with MEMP_MEM_MALLOC: no pool */
 
 /* ---- links ---- */
 #define LWIP_ETHERNET		     1
 #define LWIP_ARP		     1
-#define ARP_TABLE_SIZE		     512 /* on-link peers that stay resolved; a scan must not thrash it */
-#define ARP_QUEUEING		     1 /* a client opens its connections to a new peer all at once */
-#define ARP_QUEUE_LEN		     512 /* SYNs, about what Linux's 208 KB hold; the oldest go first */
-#define ETH_PAD_SIZE		     0 /* frames come and go as they are on the wire */
-#define ETHARP_SUPPORT_VLAN	     0 /* the link takes the tag off and puts it on */
+#define ARP_TABLE_SIZE		     512 /* on-link peers that stay resolved during a scan */
+#define ARP_QUEUEING		     1	 /* a client opens many connections to a new peer at once */
+#define ARP_QUEUE_LEN		     512 /* SYNs, as Linux's 208 KB hold; the oldest go first */
+#define ETH_PAD_SIZE		     0	 /* frames come and go as they are on the wire */
+#define ETHARP_SUPPORT_VLAN	     0	 /* the link takes the tag off and puts it on */
 #define LWIP_NETIF_HWADDRHINT	     1 /* each connection remembers its neighbour: no table walk */
 #define LWIP_NETIF_TX_SINGLE_PBUF    1 /* a segment is one buffer: one copy into the mbuf */
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1 /* the device does TCP's, in-process needs none */
@@ -52,7 +52,7 @@
 #define LWIP_IPV4	   1
 #define LWIP_ICMP	   1 /* echo: people test with ping */
 #define LWIP_RAW	   0
-#define LWIP_UDP	   1 /* answers unexpected datagrams with port unreachable, as a host does */
+#define LWIP_UDP	   1 /* answers unexpected datagrams with port unreachable */
 #define LWIP_DHCP	   0
 #define LWIP_AUTOIP	   0
 #define LWIP_ACD	   0
@@ -67,7 +67,7 @@
 /* ---- IPv6 ---- */
 #define LWIP_IPV6		      1
 #define LWIP_IPV6_NUM_ADDRESSES	      8 /* STACK_ADDRESSES_MAX */
-#define LWIP_IPV6_MLD		      1 /* switches that snoop want to see the solicited-node groups */
+#define LWIP_IPV6_MLD		      1 /* snooping switches want to see solicited-node groups */
 #define LWIP_IPV6_REASS		      0
 #define LWIP_IPV6_FRAG		      0
 #define LWIP_IPV6_ADDRESS_LIFETIMES   1 /* see add_address6() in stack/network.c */
@@ -93,7 +93,7 @@
 #define LWIP_TCP		   1
 #define LWIP_ALTCP		   0
 #define LWIP_CALLBACK_API	   1
-#define TCP_MSS			   8960 /* a jumbo frame's; a connection's is lowered to its link's MTU */
+#define TCP_MSS			   8960 /* a jumbo frame's; each connection has its link's */
 #define TCP_CALCULATE_EFF_SEND_MSS 1
 #define LWIP_WND_SCALE		   1 /* windows above 64 KB, and 32-bit window arithmetic at all */
 #define TCP_RCV_SCALE		   8

@@ -28,7 +28,9 @@ static inline uint64_t melin_random_mix(uint64_t hash, uint64_t value)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* For tests: from now on each connection's initial sequence number is this one, or is not any more. */
+/*
+ * For tests: from now on each connection's initial sequence number is this one, or is not any more.
+ */
 void melin_initial_sequence_simulate(bool on, uint32_t sequence);
 
 /* SipHash-2-4 of data under the process's key. */

@@ -118,8 +118,8 @@ static bool note_acknowledged(struct recovery *recovery, struct tcp_pcb *pcb, ui
 }
 
 /*
- * ack is the same segment's acknowledgement: what it covers is freed next, and a block of it only says
- * that it came twice (RFC 2883).
+ * ack is the same segment's acknowledgement: what it covers is freed next, and a block of it only
+ * says that it came twice (RFC 2883).
  */
 static bool note_block(struct recovery *recovery, struct tcp_pcb *pcb, uint32_t ack, uint32_t left,
 		       uint32_t right)

@@ -24,10 +24,10 @@ read_as() {
 		deb cdrom:[Debian GNU/Linux 12]/ bookworm main
 		deb http://security.example/debian-security bookworm-security main
 		deb http://other.example/tools bookworm stable
-		deb [arch=amd64 signed-by=/usr/share/keyrings/a.gpg] http://mirror.example/debian bookworm main contrib
+		deb [arch=amd64 signed-by=/a.gpg] http://mirror.example/debian bookworm main contrib
 		deb http://second.example/debian bookworm main
 	LIST
-	)" = "deb-src [ signed-by=/usr/share/keyrings/a.gpg] http://mirror.example/debian trixie main" ]
+	)" = "deb-src [ signed-by=/a.gpg] http://mirror.example/debian trixie main" ]
 }
 
 @test "one line an entry: without options, with options that only name an architecture" {
@@ -69,11 +69,12 @@ read_as() {
 }
 
 @test "deb822: a key inside the entry is kept whole" {
-	printed=$(printf '%s\n' 'Types: deb' 'URIs: http://mirror.example/debian' 'Suites: bookworm' \
-		'Components: main' 'Signed-By:' ' -----BEGIN PGP PUBLIC KEY BLOCK-----' ' .' ' abc' \
+	printed=$(printf '%s\n' 'Types: deb' 'URIs: http://mirror.example/debian' \
+		'Suites: bookworm' 'Components: main' 'Signed-By:' ' -----BEGIN PGP PUBLIC KEY BLOCK-----' ' .' ' abc' \
 		' -----END PGP PUBLIC KEY BLOCK-----' | read_as sources)
 	[ "$(tail -n 5 <<<"$printed")" = "$(printf '%s\n' 'Signed-By:' \
-		' -----BEGIN PGP PUBLIC KEY BLOCK-----' ' .' ' abc' ' -----END PGP PUBLIC KEY BLOCK-----')" ]
+		' -----BEGIN PGP PUBLIC KEY BLOCK-----' ' .' ' abc' \
+		' -----END PGP PUBLIC KEY BLOCK-----')" ]
 }
 
 @test "the usage, and a folder that is not there" {

@@ -70,7 +70,8 @@ start_redis() {
 	# a home with that key, seen by this one server alone (ip netns exec gives it mounts of its
 	# own)
 	start sshd near bash -c 'mount -t tmpfs -o mode=700 none ~root && mkdir -m 700 ~root/.ssh &&
-		cp "$1/user.pub" ~root/.ssh/authorized_keys && chmod 600 ~root/.ssh/authorized_keys &&
+		cp "$1/user.pub" ~root/.ssh/authorized_keys &&
+		chmod 600 ~root/.ssh/authorized_keys &&
 		exec dropbear -F -E -m -p "$2:2222" -r "$1/host" -P "$1/dropbear.process"' \
 		sshd "$BATS_TEST_TMPDIR" "$near_kernel"
 	answers far "$near_kernel" 2222
@@ -163,14 +164,17 @@ says() {
 @test "a second server serves in the kernel and takes over when the first ends" {
 	[[ -z $plain ]] || skip "plain run"
 	for way in accept poll epoll; do
-		start_melin first near redis-server --bind "$near_stack" --protected-mode no --save ''
+		start_melin first near redis-server --bind "$near_stack" --protected-mode no \
+			--save ''
 		answers far "$near_stack" 6379
 		start_melin second near "$python" "$programs/say_server.py" 7000 "$way"
 		listens near 7000
-		wait_until 10 says "$near_kernel" "$way" || fail "$way: the kernel half does not serve"
+		wait_until 10 says "$near_kernel" "$way" ||
+			fail "$way: the kernel half does not serve"
 		not says "$near_stack" "$way"
 		kill -KILL "$(pid_of first)"
-		wait_until 10 says "$near_stack" "$way" || fail "$way: the stack's half does not serve"
+		wait_until 10 says "$near_stack" "$way" ||
+			fail "$way: the stack's half does not serve"
 		says "$near_kernel" "$way"
 		end first
 		end second
@@ -182,7 +186,8 @@ says() {
 }
 
 @test "nginx under melin is reloaded" {
-	sed 's/user root/user nobody nogroup/' "$(nginx_configuration 80 on)" >"$BATS_TEST_TMPDIR/reload.conf"
+	sed 's/user root/user nobody nogroup/' "$(nginx_configuration 80 on)" \
+		>"$BATS_TEST_TMPDIR/reload.conf"
 	start_melin server near nginx -c "$BATS_TEST_TMPDIR/reload.conf" -p "$BATS_TEST_TMPDIR"
 	answers far "$near_stack" 80
 	for _ in 1 2 3; do

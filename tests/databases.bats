@@ -13,8 +13,8 @@ setup_file() {
 	export pgbin
 	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
 	install -d -o postgres -m 700 "$PGDATA"
-	(cd / && setpriv --reuid=postgres --regid=postgres --clear-groups "$pgbin/initdb" -N -A trust \
-		-D "$PGDATA" >"$BATS_FILE_TMPDIR/initdb.out" 2>&1)
+	(cd / && setpriv --reuid=postgres --regid=postgres --clear-groups "$pgbin/initdb" \
+		-N -A trust -D "$PGDATA" >"$BATS_FILE_TMPDIR/initdb.out" 2>&1)
 	echo 'host all all 198.18.0.0/15 trust' >>"$PGDATA/pg_hba.conf"
 	mkdir "$BATS_FILE_MYSQL"
 	mariadb-install-db --no-defaults --user=root --datadir="$BATS_FILE_MYSQL" --skip-test-db \
@@ -31,7 +31,8 @@ start_postgres() {
 	cd /
 	"$1" postgres "$2" setpriv --reuid=postgres --regid=postgres --clear-groups \
 		--inh-caps="$caps" --ambient-caps="$caps" "$pgbin/postgres" -D "$PGDATA" -p 5432 \
-		-c listen_addresses='*' -c unix_socket_directories="$BATS_TEST_TMPDIR/sockets" -c fsync=off
+		-c listen_addresses='*' -c unix_socket_directories="$BATS_TEST_TMPDIR/sockets" \
+		-c fsync=off
 }
 
 stop_postgres() {
@@ -76,11 +77,13 @@ stop_postgres() {
 
 # start_mariadb HOW HOST
 start_mariadb() {
-	"$1" mariadb "$2" mariadbd --no-defaults --user=root --datadir="$BATS_FILE_MYSQL" --port=3306 \
-		--bind-address='*' --socket="$BATS_TEST_TMPDIR/socket" --skip-name-resolve \
-		--innodb-flush-log-at-trx-commit=0 --pid-file="$BATS_TEST_TMPDIR/process"
+	"$1" mariadb "$2" mariadbd --no-defaults --user=root --datadir="$BATS_FILE_MYSQL" \
+		--port=3306 --bind-address='*' --socket="$BATS_TEST_TMPDIR/socket" \
+		--skip-name-resolve --innodb-flush-log-at-trx-commit=0 \
+		--pid-file="$BATS_TEST_TMPDIR/process"
 	wait_until 20 test -S "$BATS_TEST_TMPDIR/socket"
-	mariadb --no-defaults -S "$BATS_TEST_TMPDIR/socket" -u root -e "create database if not exists t;
+	mariadb --no-defaults -S "$BATS_TEST_TMPDIR/socket" -u root -e "
+		create database if not exists t;
 		create user if not exists 'u'@'%' identified by 'p'; grant all on t.* to 'u'@'%'"
 }
 
@@ -92,7 +95,8 @@ questions() {
 	"$@" "${client[@]}" -e 'create or replace table words (id int primary key, word text);
 		insert into words select seq, md5(seq) from seq_1_to_50000'
 	for i in 1 2 3 4 5; do
-		"$@" "${client[@]}" -e 'select word from words order by id' >"$BATS_TEST_TMPDIR/rows.$i" &
+		"$@" "${client[@]}" -e 'select word from words order by id' \
+			>"$BATS_TEST_TMPDIR/rows.$i" &
 		pids+=($!)
 		# one process at a time has the device
 		[[ $1 == on ]] || wait $!
@@ -102,7 +106,8 @@ questions() {
 	done
 	for i in 1 2 3 4 5; do
 		[ "$(wc -l <"$BATS_TEST_TMPDIR/rows.$i")" -eq 50000 ]
-		[ "$(tail -n 1 "$BATS_TEST_TMPDIR/rows.$i")" = "$(echo -n 50000 | md5sum | cut -d' ' -f1)" ]
+		[ "$(tail -n 1 "$BATS_TEST_TMPDIR/rows.$i")" = \
+			"$(echo -n 50000 | md5sum | cut -d' ' -f1)" ]
 	done
 	[ "$(sha256sum "$BATS_TEST_TMPDIR"/rows.* | cut -d' ' -f1 | sort -u | wc -l)" -eq 1 ]
 }

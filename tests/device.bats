@@ -21,8 +21,8 @@ setup() {
 link() {
 	local name=$1
 	shift
-	start "$name" near "${link_as[@]}" "$echo" "${DEVICE:-veth0}" "${ADDR:-$near_stack,$near_stack6}" "$build" \
-		seconds=60 "$@"
+	start "$name" near "${link_as[@]}" "$echo" "${DEVICE:-veth0}" \
+		"${ADDR:-$near_stack,$near_stack6}" "$build" seconds=60 "$@"
 	printed "$name" '^open:.*driver'
 }
 
@@ -30,8 +30,8 @@ link() {
 refused() {
 	local output settings=${SETTINGS:-}
 	# shellcheck disable=SC2086 # words
-	if output=$(limit=20 on near "$@" "$echo" "${DEVICE:-veth0}" "${ADDR:-$near_stack}" "${MODULE:-$build}" \
-		$settings seconds=0); then
+	if output=$(limit=20 on near "$@" "$echo" "${DEVICE:-veth0}" "${ADDR:-$near_stack}" \
+		"${MODULE:-$build}" $settings seconds=0); then
 		fail "it opened: $output"
 	fi
 	grep '^open:' <<<"$output"
@@ -45,7 +45,8 @@ pings() { # HOST ADDRESS...
 	local host=$1 address
 	shift
 	for address; do
-		on "$host" ping -q -c 3 -i 0.1 -w 5 "$address" >/dev/null || fail "no answer from $address"
+		on "$host" ping -q -c 3 -i 0.1 -w 5 "$address" >/dev/null ||
+			fail "no answer from $address"
 	done
 }
 
@@ -55,7 +56,8 @@ seen() {
 }
 
 xdp_of() {
-	ip -n "$(host near)" -d link show dev veth0 | sed -nE 's/.*prog\/xdp id [0-9]+ name ([^ ]+).*/\1/p'
+	ip -n "$(host near)" -d link show dev veth0 |
+		sed -nE 's/.*prog\/xdp id [0-9]+ name ([^ ]+).*/\1/p'
 }
 
 no_xdp() {
@@ -78,7 +80,8 @@ no_xdp() {
 	link near
 	pid=$(pid_of near)
 	targets=$(find "/proc/$pid/fd" -type l -printf '%f %l\n')
-	[ "$(grep -cE '^3[0-9]{3} ' <<<"$targets")" -ge 3 ] || fail "no descriptors with high numbers: $targets"
+	[ "$(grep -cE '^3[0-9]{3} ' <<<"$targets")" -ge 3 ] ||
+		fail "no descriptors with high numbers: $targets"
 	if grep -E '^[0-9]{1,2} .*(bpf|memfd|timerfd|btf)' <<<"$targets"; then
 		fail "descriptors of DPDK's"
 	fi
@@ -86,7 +89,8 @@ no_xdp() {
 	has "$threads" melin-dpdk
 	for task in /proc/"$pid"/task/*; do
 		[[ $(<"$task/comm") == link_echo ]] && continue
-		grep -q '^SigBlk:.*fffffffe7ffbfeff' "$task/status" || fail "signals reach $(<"$task/comm")"
+		grep -q '^SigBlk:.*fffffffe7ffbfeff' "$task/status" ||
+			fail "signals reach $(<"$task/comm")"
 	done
 	[ "$(taskset -p "$pid" | sed 's/.*: //')" = "$(taskset -p $$ | sed 's/.*: //')" ]
 }
@@ -132,7 +136,8 @@ no_xdp() {
 }
 
 @test "an interface: another's XDP program stays" {
-	sed 's/melin_xdp(struct/other(struct/' "$BATS_TEST_DIRNAME/../dpdk/xdp/melin_xdp.c" >"$BATS_TEST_TMPDIR/other.c"
+	sed 's/melin_xdp(struct/other(struct/' "$BATS_TEST_DIRNAME/../dpdk/xdp/melin_xdp.c" \
+		>"$BATS_TEST_TMPDIR/other.c"
 	command -v clang >/dev/null || skip "needs clang to compile another XDP program"
 	clang -target bpf -O2 -g -I"$BATS_TEST_DIRNAME/../dpdk/xdp" \
 		-idirafter "/usr/include/$(gcc -print-multiarch)" -c "$BATS_TEST_TMPDIR/other.c" \
@@ -145,10 +150,12 @@ no_xdp() {
 }
 
 @test "an interface: what is missing is said" {
-	has "$(refused setpriv --reuid=65534 --clear-groups)" "CAP_NET_ADMIN CAP_NET_RAW CAP_BPF missing"
+	has "$(refused setpriv --reuid=65534 --clear-groups)" \
+		"CAP_NET_ADMIN CAP_NET_RAW CAP_BPF missing"
 	has "$(refused setpriv --bounding-set=-net_raw --inh-caps=-net_raw)" " CAP_NET_RAW missing"
 	has "$(refused prlimit --memlock=1000000 setpriv --reuid=65534 --clear-groups \
-		--inh-caps=-all,+net_admin,+net_raw,+bpf --ambient-caps=-all,+net_admin,+net_raw,+bpf)" \
+		--inh-caps=-all,+net_admin,+net_raw,+bpf \
+		--ambient-caps=-all,+net_admin,+net_raw,+bpf)" \
 		"or give it CAP_IPC_LOCK"
 	has "$(MODULE=$BATS_TEST_TMPDIR refused)" "no XDP program melin_xdp.o in $BATS_TEST_TMPDIR"
 	has "$(ADDR=$near_kernel refused)" "EADDRINUSE"
@@ -157,7 +164,8 @@ no_xdp() {
 }
 
 @test "an interface: an ordinary user with the capabilities" {
-	link_as=(setpriv --reuid=65534 --clear-groups "--inh-caps=-all,+net_admin,+net_raw,+bpf,+ipc_lock"
+	link_as=(setpriv --reuid=65534 --clear-groups
+		"--inh-caps=-all,+net_admin,+net_raw,+bpf,+ipc_lock"
 		"--ambient-caps=-all,+net_admin,+net_raw,+bpf,+ipc_lock")
 	link near
 	pings far "$near_stack" "$near_stack6"
@@ -226,8 +234,8 @@ no_xdp() {
 # the receiver has seen it all: arrives SERVER-DEVICE CLIENT-DEVICE
 arrives() {
 	DEVICE=$1 link server until=100000
-	start client near "$echo" "$2" "$far_stack" "$build" seconds=1 blast=100000 stay=60 length=200 \
-		to="$near_stack"
+	start client near "$echo" "$2" "$far_stack" "$build" seconds=1 blast=100000 stay=60 \
+		length=200 to="$near_stack"
 	finished server
 	stop client
 	[ "$(seen server other)" -eq 100000 ]
@@ -277,7 +285,7 @@ ingress() {
 	[ -z "$(ingress)" ]
 }
 
-@test "packet sockets: an ordinary user with two capabilities, and another's XDP program beside it" {
+@test "packet sockets: an ordinary user with two capabilities, beside another's XDP program" {
 	DEVICE=packet:veth0
 	has "$(refused setpriv --reuid=65534 --clear-groups)" \
 		"no permission to use packet sockets on veth0: CAP_NET_ADMIN CAP_NET_RAW missing"
@@ -361,7 +369,8 @@ ingress() {
 	ip -n "$(host near)" link set dev tap0 up
 	pings near 198.18.9.10 fd00:9::10
 	# The driver's own way is a real-time signal for every frame: none of those is caught.
-	[ $((0x$(sed -n 's/^SigCgt:\t//p' "/proc/$(pid_of near)/status") & 0x7ffffffe00000000)) -eq 0 ]
+	[ $((0x$(sed -n 's/^SigCgt:\t//p' "/proc/$(pid_of near)/status") & 0x7ffffffe00000000)) \
+		-eq 0 ]
 	stop near
 }
 

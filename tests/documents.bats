@@ -47,11 +47,13 @@ variables() {
 
 @test "the defaults in libmelin(7) and README.md are the library's" {
 	for variable in SPIN_US LINGER_MS LOG REQUIRED; do
-		default=$(sed -n "s/^\t{ \"$variable\", .*\"\(.*\)\" },/\1/p" "$source/preload/config.c")
+		default=$(sed -n "s/^\t{ \"$variable\", .*\"\(.*\)\" },/\1/p" \
+			"$source/preload/config.c")
 		[ -n "$default" ]
 		grep -qE "^\| \`MELIN_$variable\` .*\| \`?$default\b.*\|$" "$source/README.md"
 		sed -n "/^\.B MELIN_$variable\$/,/^\.TP/p" "$page" | tr '\n' ' ' |
-			grep -qE "Default: (\.B )?$default|^\.B MELIN_REQUIRED.* $default, the default"
+			grep -qE -e "Default: (\.B )?$default" \
+				-e "^\.B MELIN_REQUIRED.* $default, the default"
 	done
 }
 

@@ -73,8 +73,10 @@ refused() {
 }
 
 @test "an unknown variable" {
-	refused MELIN_FLOW='any:*:*' 'melin: MELIN_FLOW: unknown variable; did you mean MELIN_FLOWS?'
-	refused "${good[@]}" MELIN_XYZZY=1 'melin: MELIN_XYZZY: unknown variable; libmelin(7) lists them'
+	refused MELIN_FLOW='any:*:*' \
+		'melin: MELIN_FLOW: unknown variable; did you mean MELIN_FLOWS?'
+	refused "${good[@]}" MELIN_XYZZY=1 \
+		'melin: MELIN_XYZZY: unknown variable; libmelin(7) lists them'
 }
 
 @test "flows without a device" {
@@ -124,8 +126,10 @@ refused() {
 
 @test "numbers out of their range" {
 	refused "${good[@]}" MELIN_MTU=67 'melin: MELIN_MTU: "67" is not a number from 68 to 9216'
-	refused "${good[@]}" MELIN_VLAN=4095 'melin: MELIN_VLAN: "4095" is not a number from 1 to 4094'
-	refused "${good[@]}" MELIN_QUEUES=0 'melin: MELIN_QUEUES: "0" is not a number from 1 to 1024'
+	refused "${good[@]}" MELIN_VLAN=4095 \
+		'melin: MELIN_VLAN: "4095" is not a number from 1 to 4094'
+	refused "${good[@]}" MELIN_QUEUES=0 \
+		'melin: MELIN_QUEUES: "0" is not a number from 1 to 1024'
 	refused "${good[@]}" MELIN_RXD=x 'melin: MELIN_RXD: "x" is not a number from 1 to 65535'
 	refused "${good[@]}" MELIN_TXD=-1 'melin: MELIN_TXD: "-1" is not a number from 1 to 65535'
 	refused "${good[@]}" MELIN_MBUFS=1 \
@@ -138,7 +142,8 @@ refused() {
 }
 
 @test "EAL arguments with an open quote" {
-	refused "${good[@]}" MELIN_EAL="--file-prefix 'a" 'melin: MELIN_EAL: the quote '"'"' is not closed'
+	refused "${good[@]}" MELIN_EAL="--file-prefix 'a" \
+		'melin: MELIN_EAL: the quote '"'"' is not closed'
 }
 
 @test "a bad log level" {

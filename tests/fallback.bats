@@ -71,7 +71,8 @@ falls_back() {
 		exec "$@"
 	SCRIPT
 	chmod +x "$BATS_TEST_TMPDIR/without_hugepages"
-	falls_back 'MELIN_EAL.*hugepages' MELIN_EAL=--in-memory "$BATS_TEST_TMPDIR/without_hugepages"
+	falls_back 'MELIN_EAL.*hugepages' MELIN_EAL=--in-memory \
+		"$BATS_TEST_TMPDIR/without_hugepages"
 }
 
 @test "EAL arguments that ask for more memory than there is" {
@@ -91,7 +92,8 @@ falls_back() {
 	[[ -z $plain ]] || skip "plain run"
 	address far veth0 "$near_stack/24" "$near_stack6/64"
 	ADDR=$near_stack/24 falls_back "another host, [0-9a-f:]{17}, has $near_stack:"
-	ADDR=$near_stack6/64,198.18.0.11/24 falls_back "another host, [0-9a-f:]{17}, has $near_stack6:"
+	ADDR=$near_stack6/64,198.18.0.11/24 falls_back \
+		"another host, [0-9a-f:]{17}, has $near_stack6:"
 	ip -n "$(host far)" address del "$near_stack/24" dev veth0
 	ip -n "$(host far)" address del "$near_stack6/64" dev veth0
 	mark_kernel near
@@ -141,7 +143,8 @@ teardown() {
 	[[ -z $plain ]] || skip "plain run"
 	mark_kernel near
 	status=0
-	melin near MELIN_LOG=warn MELIN_DEV=nosuch0 MELIN_REQUIRED=1 curl -sS "http://$far_kernel/hello" \
+	melin near MELIN_LOG=warn MELIN_DEV=nosuch0 MELIN_REQUIRED=1 \
+		curl -sS "http://$far_kernel/hello" \
 		2>"$error" || status=$?
 	[ "$status" -eq 7 ]
 	kernel_still near

@@ -80,7 +80,8 @@ fetch_by_far() {
 
 @test "nginx under melin bound to the stack's own address" {
 	hundred_megabytes
-	start_melin nginx near nginx -c "$(nginx_configuration "$near_stack:80")" -p "$BATS_TEST_TMPDIR"
+	start_melin nginx near nginx -c "$(nginx_configuration "$near_stack:80")" \
+		-p "$BATS_TEST_TMPDIR"
 	answers far "$near_stack" 80
 	mark_kernel near
 	[ "$(on far curl -sS "http://$near_stack/hello")" = "hello from nginx" ]
@@ -103,9 +104,11 @@ fetch_by_far() {
 	start nginx far nginx -c "$(nginx_configuration 80)" -p "$BATS_TEST_TMPDIR"
 	listens far 80
 	mark_kernel near
-	[ "$(melin near curl -sS "http://$far_kernel/hello?[1-50]" | grep -c 'hello from nginx')" -eq 50 ]
+	[ "$(melin near curl -sS "http://$far_kernel/hello?[1-50]" | grep -c 'hello from nginx')" \
+		-eq 50 ]
 	took client taken_connect -eq 1
-	[ "$(melin near curl -sS --parallel --parallel-max 20 --no-keepalive -H 'Connection: close' \
+	[ "$(melin near curl -sS --parallel --parallel-max 20 --no-keepalive \
+		-H 'Connection: close' \
 		"http://$far_kernel/hello?[1-50]" | grep -c 'hello from nginx')" -eq 50 ]
 	kernel_still near
 	took client taken_connect -ge 40

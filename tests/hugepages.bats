@@ -22,7 +22,8 @@ teardown() {
 }
 
 hugepages() {
-	echo "$1" >"$setting" 2>/dev/null || skip "the kernel does not let the number of hugepages be set"
+	echo "$1" >"$setting" 2>/dev/null ||
+		skip "the kernel does not let the number of hugepages be set"
 }
 
 bench_and_count() {

@@ -15,7 +15,8 @@ both_ways() {
 	start web far nginx -c "$(nginx_configuration 80)" -p "$BATS_TEST_TMPDIR"
 	listens far 80
 	mark_kernel near
-	melin near "$@" curl -sS --max-time 50 -o "$BATS_TEST_TMPDIR/got" "http://$far_kernel/$(basename "$file")"
+	melin near "$@" curl -sS --max-time 50 -o "$BATS_TEST_TMPDIR/got" \
+		"http://$far_kernel/$(basename "$file")"
 	cmp "$BATS_TEST_TMPDIR/got" "$file"
 	end web
 	start sink far "$python" "$programs/http_put.py" "$far_kernel" 8000
@@ -40,7 +41,8 @@ received() {
 send_file() {
 	start sink far "$python" "$programs/http_put.py" "$1" 8000
 	printed sink ready
-	[ "$(melin near curl -sS --max-time 50 -T "$file" "http://${2:-$1}:8000/")" = "$(sha256 "$file")" ]
+	[ "$(melin near curl -sS --max-time 50 -T "$file" "http://${2:-$1}:8000/")" = \
+		"$(sha256 "$file")" ]
 	end sink
 }
 
@@ -94,7 +96,7 @@ cable() {
 	export TESTS_DEVICE=packet:veth0
 	file=$(big_file 20)
 	both_ways
-	[ "$(received far packets)" -le 10000 ]  # of 1,500 bytes there would be 14,000 and acknowledgements
+	[ "$(received far packets)" -le 10000 ] # of 1,500 bytes: 14,000 and acknowledgements
 	[ "$(received near packets)" -le 10000 ]
 	on far ethtool -k veth0 | grep -q '^tcp-segmentation-offload: on'
 	send_file "$far_kernel6" "[$far_kernel6]"
@@ -192,7 +194,8 @@ cable() {
 	start_melin web near nginx -c "$(nginx_configuration 80)" -p "$BATS_TEST_TMPDIR"
 	answers far "$near_stack" 80
 	mark_kernel near
-	on far curl -sS --max-time 50 -o "$BATS_TEST_TMPDIR/got" "http://$near_stack/$(basename "$file")"
+	on far curl -sS --max-time 50 -o "$BATS_TEST_TMPDIR/got" \
+		"http://$near_stack/$(basename "$file")"
 	cmp "$BATS_TEST_TMPDIR/got" "$file"
 	kernel_still near
 	stop web

@@ -28,7 +28,8 @@ load lib/common
 
 @test "loop: the stack's own address, with a device too" {
 	mark_kernel near
-	melin near "$python" "$programs/loop.py" "$near_stack" 5 100 | tee "$BATS_TEST_TMPDIR/said.out"
+	melin near "$python" "$programs/loop.py" "$near_stack" 5 100 |
+		tee "$BATS_TEST_TMPDIR/said.out"
 	[ "$(tail -1 "$BATS_TEST_TMPDIR/said.out")" = "5 clients, 500 echoes" ]
 	kernel_still near
 	took client taken_connect -eq 5

@@ -122,8 +122,8 @@ exchange() {
 	for i in 1 2 3; do
 		start "listener$i" far mosquitto_sub -h "$address" -t lines -q 1 -C 200 -W 20
 	done
-	start big far bash -c 'exec mosquitto_sub -h "$1" -t big -q 2 -C 1 -N -W 20 >"$2"' sub "$address" \
-		"$BATS_TEST_TMPDIR/got"
+	start big far bash -c 'exec mosquitto_sub -h "$1" -t big -q 2 -C 1 -N -W 20 >"$2"' sub \
+		"$address" "$BATS_TEST_TMPDIR/got"
 	wait_until 10 subscriptions 4
 	seq 1 200 | "$@" mosquitto_pub -h "$address" -t lines -q 1 -l
 	"$@" mosquitto_pub -h "$address" -t big -q 2 -f "$file"

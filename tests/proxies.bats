@@ -59,7 +59,8 @@ start_proxy() {
 benchmark() {
 	local requests=$1 connections=$2 url=$3
 	shift 3
-	on far bash -c 'ulimit -n 8192; exec "$@"' ab ab -q -r -s 20 -n "$requests" -c "$connections" \
+	on far bash -c 'ulimit -n 8192; exec "$@"' ab ab -q -r -s 20 -n "$requests" \
+		-c "$connections" \
 		"$@" "$url" >"$BATS_TEST_TMPDIR/ab.out" 2>&1
 	grep -qE "Complete requests: *$requests\$" "$BATS_TEST_TMPDIR/ab.out"
 	grep -qE 'Failed requests: *0$' "$BATS_TEST_TMPDIR/ab.out"
@@ -144,7 +145,8 @@ benchmark() {
 	answers far "$near_stack" 81
 	mark_kernel near
 	for port in 80 81; do
-		got=$(on far curl -sS -m 30 "http://$near_stack:$port/big.50" | sha256sum | cut -d' ' -f1)
+		got=$(on far curl -sS -m 30 "http://$near_stack:$port/big.50" | sha256sum |
+			cut -d' ' -f1)
 		[ "$got" = "$(sha256 "$file")" ] || fail "checksum through port $port"
 		benchmark 4000 200 "http://$near_stack:$port/hello" -k
 	done
@@ -155,8 +157,9 @@ benchmark() {
 
 @test "stunnel under melin takes TLS off, 20 MB by checksum" {
 	file=$(big_file 20)
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=melin \
-		-keyout "$BATS_TEST_TMPDIR/key.pem" -out "$BATS_TEST_TMPDIR/certificate.pem" 2>/dev/null
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+		-subj /CN=melin -keyout "$BATS_TEST_TMPDIR/key.pem" \
+		-out "$BATS_TEST_TMPDIR/certificate.pem" 2>/dev/null
 	cat >"$BATS_TEST_TMPDIR/stunnel.conf" <<-CONF
 		foreground = yes
 		pid =
@@ -171,7 +174,8 @@ benchmark() {
 	answers far "$near_stack" 443
 	mark_kernel near
 	for _ in 1 2 3; do
-		got=$(on far curl -ksS -m 30 "https://$near_stack/big.20" | sha256sum | cut -d' ' -f1)
+		got=$(on far curl -ksS -m 30 "https://$near_stack/big.20" | sha256sum |
+			cut -d' ' -f1)
 		[ "$got" = "$(sha256 "$file")" ]
 	done
 	kernel_still near

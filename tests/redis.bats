@@ -33,7 +33,8 @@ start_redis() { # NAME, how (start or start_melin), HOST, more options...
 	start_redis server start_melin near
 	answers far "$near_stack" 6379
 	mark_kernel near
-	on far redis-benchmark -h "$near_stack" -c 50 -n 50000 -t ping_inline,set,get,lpush,lrange_100 -q |
+	on far redis-benchmark -h "$near_stack" -c 50 -n 50000 \
+		-t ping_inline,set,get,lpush,lrange_100 -q |
 		tr '\r' '\n' | grep 'requests per second' | tee "$BATS_TEST_TMPDIR/benchmark.out"
 	[ "$(grep -c 'requests per second' "$BATS_TEST_TMPDIR/benchmark.out")" -ge 5 ]
 	kernel_still near

@@ -47,7 +47,8 @@ setup() {
 }
 
 @test "a server under melin answers clients behind the gateway, IPv4 and IPv6" {
-	start_melin server near "$gateway" redis-server --bind '*' '-::*' --protected-mode no --save ''
+	start_melin server near "$gateway" redis-server --bind '*' '-::*' --protected-mode no \
+		--save ''
 	answers far 198.18.1.10 6379
 	mark_kernel near
 	[ "$(on far redis-cli -h 198.18.1.10 set greeting hello)" = OK ]

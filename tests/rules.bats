@@ -18,7 +18,8 @@ web_on_far() {
 client_with() {
 	rm -f "$BATS_TEST_TMPDIR/client.melin"
 	mark_kernel near
-	[ "$(FLOWS=$1 melin near curl -sS -g "$2")" = "hello from nginx" ] || fail "no answer with $1"
+	[ "$(FLOWS=$1 melin near curl -sS -g "$2")" = "hello from nginx" ] ||
+		fail "no answer with $1"
 }
 
 taken() {
@@ -30,7 +31,8 @@ taken() {
 left() {
 	client_with "$@"
 	kernel_moved near 3 || fail "$1 should have left $2 to the kernel"
-	[[ -n $plain ]] || [[ $(summary client taken_connect) != [1-9]* ]] || fail "$1: counted as taken"
+	[[ -n $plain ]] || [[ $(summary client taken_connect) != [1-9]* ]] ||
+		fail "$1: counted as taken"
 }
 
 @test "connect rules: addresses and ports in every form" {

@@ -14,7 +14,8 @@ load lib/common
 	got=$(on far curl -sS -m 30 "http://$near_stack:8000/file" | sha256sum | cut -d' ' -f1)
 	[ "$got" = "$(sha256 "$file")" ]
 	[ "$(on far curl -sS -m 30 -T "$file" "http://$near_stack:8000/")" = "$(sha256 "$file")" ]
-	on far ab -q -k -s 20 -n 3000 -c 100 "http://$near_stack:8000/hello" >"$BATS_TEST_TMPDIR/ab.out"
+	on far ab -q -k -s 20 -n 3000 -c 100 "http://$near_stack:8000/hello" \
+		>"$BATS_TEST_TMPDIR/ab.out"
 	grep -qE 'Complete requests: *3000$' "$BATS_TEST_TMPDIR/ab.out"
 	grep -qE 'Failed requests: *0$' "$BATS_TEST_TMPDIR/ab.out"
 	kernel_still near
@@ -38,7 +39,8 @@ node_alone() {
 	file=$(big_file 5)
 	FLOWS='any:127.0.0.0/8:*' melin near MELIN_DEV=loop MELIN_ADDR= UV_USE_IO_URING="$1" \
 		node "$programs/http_server.js" 8000 "$file" self >"$BATS_TEST_TMPDIR/self.out"
-	[ "$(tail -n 1 "$BATS_TEST_TMPDIR/self.out")" = "200 hellos, $(sha256 "$file") $(sha256 "$file")" ]
+	[ "$(tail -n 1 "$BATS_TEST_TMPDIR/self.out")" = \
+		"200 hellos, $(sha256 "$file") $(sha256 "$file")" ]
 	took client taken_accept -ge 52
 }
 
@@ -56,8 +58,8 @@ node_alone() {
 	listens far 80
 	mark_kernel near
 	for way in threads asyncio selectors; do
-		[ "$(melin near "$python" "$programs/http_clients.py" "$way" "$far_kernel" 80 /big.5 10)" = \
-			"10 $(sha256 "$file")" ] || fail "$way"
+		[ "$(melin near "$python" "$programs/http_clients.py" "$way" "$far_kernel" 80 \
+			/big.5 10)" = "10 $(sha256 "$file")" ] || fail "$way"
 	done
 	kernel_still near
 	took client taken_connect -eq 30
@@ -65,7 +67,8 @@ node_alone() {
 
 @test "python's http.server with threads under melin" {
 	file=$(big_file 5)
-	start_melin server near "$python" -m http.server -b "$near_stack" -d "$BATS_FILE_TMPDIR" 8000
+	start_melin server near "$python" -m http.server -b "$near_stack" -d "$BATS_FILE_TMPDIR" \
+		8000
 	answers far "$near_stack" 8000
 	mark_kernel near
 	[ "$(on far "$python" "$programs/http_clients.py" threads "$near_stack" 8000 /big.5 10)" = \

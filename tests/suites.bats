@@ -26,8 +26,10 @@ run_python() {
 	[[ $name == kernel ]] || through=(melin "$host" MELIN_DEV=loop MELIN_ADDR=)
 	mkdir -p "$BATS_TEST_TMPDIR/$name"
 	(cd "$BATS_TEST_TMPDIR/$name" &&
-		FLOWS='any:127.0.0.0/8:*,any:[::1]:*' "${through[@]}" "$python" "$programs/python_tests.py" \
-			"../$name.results" 30 "$(IFS='|' && echo "${excluded[*]}")" "$@") >"$BATS_TEST_TMPDIR/$name.out" 2>&1 </dev/null || true
+		FLOWS='any:127.0.0.0/8:*,any:[::1]:*' "${through[@]}" "$python" \
+			"$programs/python_tests.py" "../$name.results" 30 \
+			"$(IFS='|' && echo "${excluded[*]}")" "$@") \
+			>"$BATS_TEST_TMPDIR/$name.out" 2>&1 </dev/null || true
 }
 
 # The tests that passed over the kernel and not over melin.
@@ -43,7 +45,8 @@ run_both() {
 	run_python far melin "$@"
 	wait $!
 	grep -q '^end$' "$BATS_TEST_TMPDIR/kernel.results" ||
-		fail "the run over the kernel is worth nothing" "$(tail -5 "$BATS_TEST_TMPDIR/kernel.out")"
+		fail "the run over the kernel is worth nothing" \
+			"$(tail -5 "$BATS_TEST_TMPDIR/kernel.out")"
 	touch "$BATS_TEST_TMPDIR/melin.results"
 }
 

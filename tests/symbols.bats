@@ -24,7 +24,8 @@ listed() {
 
 # Families in which a variant that melin does not know would reach the idle twin.
 families='^(__)?(socket|bind|listen|accept4?|connect|shutdown|close|close_range|closefrom'
-families+='|getsockname|getpeername|[gs]etsockopt|read|readv|write|writev|preadv2|preadv64v2|pwritev2|pwritev64v2|recv|recvfrom|recvmsg'
+families+='|getsockname|getpeername|[gs]etsockopt|read|readv|write|writev'
+families+='|preadv2|preadv64v2|pwritev2|pwritev64v2|recv|recvfrom|recvmsg'
 families+='|recvmmsg|send|sendto|sendmsg|sendmmsg|sendfile(64)?|splice|dup[23]?|fcntl(64)?|ioctl'
 families+='|p?poll|p?select|epoll_(create1?|ctl|wait|pwait2?)|v?dprintf|fdopen|sockatmark|vfork'
 families+='|syscall|_exit|_Exit|sigaction|signal|siginterrupt)(_chk)?$'

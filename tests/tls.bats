@@ -8,8 +8,8 @@ load lib/common
 setup() {
 	common_setup
 	key=$BATS_FILE_TMPDIR/key.pem certificate=$BATS_FILE_TMPDIR/certificate.pem
-	[[ -f $certificate ]] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
-		-days 2 -subj /CN=melin -keyout "$key" -out "$certificate" 2>/dev/null
+	[[ -f $certificate ]] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
+		-nodes -days 2 -subj /CN=melin -keyout "$key" -out "$certificate" 2>/dev/null
 }
 
 @test "openssl s_client under melin talks to a kernel s_server" {
@@ -26,8 +26,8 @@ setup() {
 @test "openssl s_server under melin serves a file to curl" {
 	file=$(big_file 20)
 	cd "$BATS_FILE_TMPDIR"
-	start_melin server near openssl s_server -accept 4433 -key "$key" -cert "$certificate" -WWW -quiet \
-		-naccept 1
+	start_melin server near openssl s_server -accept 4433 -key "$key" -cert "$certificate" \
+		-WWW -quiet -naccept 1
 	wait_until 10 fetch || fail "curl did not get the file"
 	cmp "$BATS_TEST_TMPDIR/got" "$file"
 	finished server 10
@@ -47,7 +47,8 @@ fetch() {
 	start server far openssl s_server -accept 4433 -key "$key" -cert "$certificate" -WWW -quiet
 	listens far 4433
 	mark_kernel near
-	melin near curl -sS -k --http1.0 -o "$BATS_TEST_TMPDIR/got" "https://$far_kernel:4433/big.20"
+	melin near curl -sS -k --http1.0 -o "$BATS_TEST_TMPDIR/got" \
+		"https://$far_kernel:4433/big.20"
 	kernel_still near
 	cmp "$BATS_TEST_TMPDIR/got" "$file"
 	took client taken_connect -eq 1

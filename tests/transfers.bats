@@ -36,7 +36,8 @@ start_sshd() {
 	[ "$(melin near ssh "${ssh_options[@]}" -p 2222 "$far_kernel" echo hello)" = hello ]
 	got=$(melin near ssh "${ssh_options[@]}" -p 2222 "$far_kernel" sha256sum <"$file")
 	[ "${got%% *}" = "$(sha256 "$file")" ]
-	melin near ssh "${ssh_options[@]}" -p 2222 "$far_kernel" cat "$file" >"$BATS_TEST_TMPDIR/got"
+	melin near ssh "${ssh_options[@]}" -p 2222 "$far_kernel" cat "$file" \
+		>"$BATS_TEST_TMPDIR/got"
 	cmp "$file" "$BATS_TEST_TMPDIR/got"
 	kernel_still near
 	took client taken_connect -eq 3
@@ -112,7 +113,8 @@ start_rsync() { # HOW HOST
 	if [[ -z $plain ]]; then
 		# the receiver is a child and has not got its parent's connection
 		status=0
-		limit=5 melin near rsync -a "rsync://$far_kernel:8730/files/" "$BATS_TEST_TMPDIR/got" \
+		limit=5 melin near rsync -a "rsync://$far_kernel:8730/files/" \
+			"$BATS_TEST_TMPDIR/got" \
 			2>"$BATS_TEST_TMPDIR/rsync.out" || status=$?
 		[ "$status" -eq 12 ]
 		grep -q 'Transport endpoint is not connected' "$BATS_TEST_TMPDIR/rsync.out"

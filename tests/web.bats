@@ -7,8 +7,8 @@ load lib/common
 
 make_certificate() {
 	key=$BATS_FILE_TMPDIR/key.pem certificate=$BATS_FILE_TMPDIR/certificate.pem
-	[[ -f $certificate ]] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
-		-days 2 -subj /CN=melin -keyout "$key" -out "$certificate" 2>/dev/null
+	[[ -f $certificate ]] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
+		-nodes -days 2 -subj /CN=melin -keyout "$key" -out "$certificate" 2>/dev/null
 }
 
 # nginx with HTTP/2 and TLS on port 443: start_h2 HOW HOST (how: start or start_melin)
@@ -37,7 +37,8 @@ start_lighttpd() {
 	mark_kernel near
 	got=$(on far curl -sS -m 30 "http://$near_stack/big.50" | sha256sum | cut -d' ' -f1)
 	[ "$got" = "$(sha256 "$file")" ]
-	on far ab -q -k -s 20 -n 5000 -c 100 "http://$near_stack/hello.txt" >"$BATS_TEST_TMPDIR/ab.out"
+	on far ab -q -k -s 20 -n 5000 -c 100 "http://$near_stack/hello.txt" \
+		>"$BATS_TEST_TMPDIR/ab.out"
 	grep -qE 'Complete requests: *5000$' "$BATS_TEST_TMPDIR/ab.out"
 	grep -qE 'Failed requests: *0$' "$BATS_TEST_TMPDIR/ab.out"
 	kernel_still near
@@ -51,10 +52,11 @@ start_lighttpd() {
 	listens far 443
 	mark_kernel near
 	for i in {1..20}; do
-		printf 'url = https://%s/big.5\noutput = %s\n' "$far_kernel" "$BATS_TEST_TMPDIR/got.$i"
+		printf 'url = https://%s/big.5\noutput = %s\n' "$far_kernel" \
+			"$BATS_TEST_TMPDIR/got.$i"
 	done >"$BATS_TEST_TMPDIR/urls"
-	melin near curl -ksS -m 30 --http2 --parallel --parallel-max 20 -K "$BATS_TEST_TMPDIR/urls" \
-		-w '%{http_version}\n' >"$BATS_TEST_TMPDIR/versions"
+	melin near curl -ksS -m 30 --http2 --parallel --parallel-max 20 \
+		-K "$BATS_TEST_TMPDIR/urls" -w '%{http_version}\n' >"$BATS_TEST_TMPDIR/versions"
 	kernel_still near
 	[ "$(grep -c '^2$' "$BATS_TEST_TMPDIR/versions")" -eq 20 ]
 	[ "$(sha256sum "$BATS_TEST_TMPDIR"/got.* | cut -d' ' -f1 | sort -u)" = "$(sha256 "$file")" ]
@@ -67,9 +69,11 @@ start_lighttpd() {
 	start_h2 start_melin near
 	answers far "$near_stack" 443
 	mark_kernel near
-	got=$(on far curl -ksS -m 30 --http2 "https://$near_stack/big.20" | sha256sum | cut -d' ' -f1)
+	got=$(on far curl -ksS -m 30 --http2 "https://$near_stack/big.20" | sha256sum |
+		cut -d' ' -f1)
 	[ "$got" = "$(sha256 "$file")" ]
-	on far h2load -n 5000 -c 50 -m 10 "https://$near_stack/hello" >"$BATS_TEST_TMPDIR/h2load.out"
+	on far h2load -n 5000 -c 50 -m 10 "https://$near_stack/hello" \
+		>"$BATS_TEST_TMPDIR/h2load.out"
 	grep -q '5000 succeeded, 0 failed, 0 errored' "$BATS_TEST_TMPDIR/h2load.out"
 	kernel_still near
 	stop nginx
@@ -80,7 +84,8 @@ start_lighttpd() {
 	start_h2 start far
 	listens far 443
 	mark_kernel near
-	melin near h2load -n 5000 -c 50 -m 10 "https://$far_kernel/hello" >"$BATS_TEST_TMPDIR/h2load.out"
+	melin near h2load -n 5000 -c 50 -m 10 "https://$far_kernel/hello" \
+		>"$BATS_TEST_TMPDIR/h2load.out"
 	grep -q '5000 succeeded, 0 failed, 0 errored' "$BATS_TEST_TMPDIR/h2load.out"
 	kernel_still near
 	took client taken_connect -ge 50
@@ -119,7 +124,8 @@ start_lighttpd() {
 	mark_kernel near
 	melin near git clone -q "http://$far_kernel/repository.git" "$BATS_TEST_TMPDIR/clone"
 	kernel_still near
-	[ "$(git -C "$BATS_TEST_TMPDIR/clone" rev-parse HEAD)" = "$(git -C "$work" rev-parse HEAD)" ]
+	[ "$(git -C "$BATS_TEST_TMPDIR/clone" rev-parse HEAD)" = \
+		"$(git -C "$work" rev-parse HEAD)" ]
 	git -C "$BATS_TEST_TMPDIR/clone" fsck --full --strict
 	cmp "$work/noise" "$BATS_TEST_TMPDIR/clone/noise"
 	took client taken_connect -ge 1

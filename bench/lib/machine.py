@@ -106,7 +106,8 @@ def descendants(pid):
     """A process and all it has started, as far as they live."""
     found = [pid]
     for each in found:
-        for thread in (os.listdir(f"/proc/{each}/task") if os.path.isdir(f"/proc/{each}/task") else []):
+        tasks = f"/proc/{each}/task"
+        for thread in os.listdir(tasks) if os.path.isdir(tasks) else []:
             found += [int(word) for word in read(f"/proc/{each}/task/{thread}/children").split()]
     return found
 

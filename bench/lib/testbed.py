@@ -68,7 +68,8 @@ class Program:
         self.stop_signal = signal.SIGTERM
         self.log = os.path.join(bed.folder, f"{name}.out")
         # Before everything else that runs on this machine, on all sides alike.
-        command = ["ip", "netns", "exec", namespace, "nice", "-n", "-20", "taskset", "-c", str(cores)]
+        command = ["ip", "netns", "exec", namespace,
+                   "nice", "-n", "-20", "taskset", "-c", str(cores)]
         command += ["env", *environment, *words]
         with open(self.log, "wb") as output:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
@@ -268,7 +269,8 @@ class Testbed:
                 raise Unlike(f"{program.name} ended with status {program.process.returncode}")
 
     def logs(self):
-        names = sorted(name for name in os.listdir(self.folder) if name.endswith((".out", ".melin")))
+        names = sorted(name for name in os.listdir(self.folder)
+                       if name.endswith((".out", ".melin")))
         return "\n".join(f"  {name}:\n" + tail(machine.read(os.path.join(self.folder, name)))
                          for name in names)
 

@@ -183,7 +183,8 @@ melin_environment() {
 	local name=$1 log=$2 addresses
 	addresses=$near_stack/24,$near_stack6/64
 	[[ $name == near ]] || addresses=$far_stack/24,$far_stack6/64
-	environment=("LD_PRELOAD=$library" "MELIN_DEV=${TESTS_DEVICE:-veth0}" "MELIN_ADDR=${ADDR:-$addresses}"
+	environment=("LD_PRELOAD=$library" "MELIN_DEV=${TESTS_DEVICE:-veth0}"
+		"MELIN_ADDR=${ADDR:-$addresses}"
 		"MELIN_FLOWS=${FLOWS-any:198.18.0.0/15:*,any:[fd00::/8]:*}" "MELIN_LOG=info:$log")
 	if [[ -n $plain ]]; then
 		environment=()
@@ -214,7 +215,8 @@ start() {
 	host=$(host "$2")
 	shift 2
 	: >"$BATS_TEST_TMPDIR/$name.out" # nobody may read what an earlier one of that name printed
-	setsid env --default-signal=INT,QUIT ip netns exec "$host" "$@" >"$BATS_TEST_TMPDIR/$name.out" 2>&1 </dev/null 3>&- &
+	setsid env --default-signal=INT,QUIT ip netns exec "$host" "$@" \
+		>"$BATS_TEST_TMPDIR/$name.out" 2>&1 </dev/null 3>&- &
 	echo $! >"$BATS_TEST_TMPDIR/$name.pid"
 }
 

@@ -4,7 +4,7 @@
 
 frames.py INTERFACE sums ADDRESS      TCP segments with each form of checksum
 frames.py INTERFACE cut ADDRESS       a TCP segment, cut at every length
-frames.py INTERFACE long6 ADDRESS     large segments of more than 64 KB over IPv6, to be cut by others
+frames.py INTERFACE long6 ADDRESS     large segments of more than 64 KB over IPv6, cut by others
 frames.py INTERFACE vlan ID ADDRESS   a tagged ping; prints the tag of the answer
 """
 import ipaddress

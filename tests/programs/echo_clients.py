@@ -34,7 +34,8 @@ async def main():
     address, port, clients, messages = sys.argv[1], *map(int, sys.argv[2:5])
     everybody = {"missing": clients, "there": asyncio.Event()}
     echoes = await asyncio.wait_for(
-        asyncio.gather(*(client(n, address, port, messages, everybody) for n in range(clients))), 50)
+        asyncio.gather(*(client(n, address, port, messages, everybody) for n in range(clients))),
+        50)
     print(f"{clients} clients, {sum(echoes)} echoes")
 
 

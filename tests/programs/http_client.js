@@ -32,7 +32,8 @@ async function run(host, port, file) {
 	const small = [];
 	for (let i = 0; i < 200; i++)
 		small.push(ask({ host, port, path: '/hello', agent }));
-	const hellos = (await Promise.all(small)).filter((a) => a.text === 'hello from node\n').length;
+	const answers = await Promise.all(small);
+	const hellos = answers.filter((a) => a.text === 'hello from node\n').length;
 	agent.destroy();
 	const got = await ask({ host, port, path: '/file', agent: false });
 	const put = await ask({ host, port, path: '/', method: 'PUT', agent: false }, file);

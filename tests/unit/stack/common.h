@@ -92,8 +92,9 @@ struct start {
 };
 
 /*
- * Just before what wraps: the clock in units of a microsecond and of a millisecond, sequence numbers, each
- * of them with 31 and with 32 bits. The tests last longer than what is left until then.
+ * Just before what wraps: the clock in units of a microsecond and of a millisecond, sequence
+ * numbers, each of them with 31 and with 32 bits. The tests last longer than what is left until
+ * then.
  */
 #define BEFORE_WRAP_NS	  (200ull * 1000000)
 #define BEFORE_WRAP_BYTES 5000u
@@ -118,8 +119,8 @@ __attribute__((unused)) static void start_clock(const struct start *start)
 }
 
 /*
- * Runs the tests once for each of the starts, in a process of its own: lwIP's counters begin anew, and
- * nothing is left over. Returns main()'s value.
+ * Runs the tests once for each of the starts, in a process of its own: lwIP's counters begin anew,
+ * and nothing is left over. Returns main()'s value.
  */
 __attribute__((unused)) static int run_at_each_start(void (*tests)(void))
 {
