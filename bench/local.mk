@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The benchmark. Its own programs are built with "make bench" (or "make bench-tools") only.
 bench_tools = bench/echo bench/ask bench/calls bench/launch bench/stack-alone
-EXTRA_PROGRAMS = $(bench_tools)
+EXTRA_PROGRAMS += $(bench_tools)
 
 bench_echo_SOURCES = bench/tools/echo.c bench/tools/common.c bench/tools/common.h
 bench_ask_SOURCES = bench/tools/ask.c bench/tools/common.c bench/tools/common.h
@@ -15,16 +15,18 @@ bench_echo_CFLAGS = $(WARNING_CFLAGS)
 bench_ask_CFLAGS = $(WARNING_CFLAGS) -pthread
 bench_calls_CFLAGS = $(WARNING_CFLAGS) -pthread
 bench_launch_CFLAGS = $(WARNING_CFLAGS)
-bench_stack_alone_SOURCES = bench/tools/stack.c bench/tools/common.c bench/tools/common.h bench/stack/end.h
+bench_stack_alone_SOURCES = bench/tools/stack.c bench/tools/common.c bench/tools/common.h \
+	bench/stack/end.h
 bench_stack_alone_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 bench_stack_alone_CFLAGS = $(WARNING_CFLAGS) -pthread
 
 # The stack with a device of memory; loaded twice by stack-alone.
-EXTRA_LTLIBRARIES = bench/end.la
+EXTRA_LTLIBRARIES += bench/end.la
 bench_end_la_SOURCES = bench/stack/end.h bench/stack/link.c bench/stack/link.h bench/stack/raw.c
 bench_end_la_CPPFLAGS = $(stack_libstack_la_CPPFLAGS)
 bench_end_la_CFLAGS = $(STACK_CFLAGS)
-bench_end_la_LDFLAGS = -module -avoid-version -shared -rpath $(abs_builddir) -Wl,-Bsymbolic -Wl,-z,defs
+bench_end_la_LDFLAGS = -module -avoid-version -shared -rpath $(abs_builddir) -Wl,-Bsymbolic \
+	-Wl,-z,defs
 bench_end_la_LIBADD = stack/libstack.la -lpthread
 
 EXTRA_DIST += \
@@ -50,6 +52,7 @@ EXTRA_DIST += \
 
 # $(BENCH): which benchmarks; $(BENCH_OPTIONS): see "bench/run --help".
 BENCH = all
+#: bench             measures the same work over the kernel and over melin; BENCH=redis: only that
 bench-tools: $(bench_tools) bench/end.la
 bench: all bench-tools
 	$(srcdir)/bench/run --build '$(abs_builddir)' $(BENCH_OPTIONS) $(BENCH)

@@ -6,15 +6,54 @@
 LINK_LIBS = $(DPDK_LIBS) $(LIBBPF_LIBS)
 
 noinst_LTLIBRARIES += dpdk/liblink.la
-dpdk_liblink_la_SOURCES = common/device_name.c common/device_name.h dpdk/checksum.c dpdk/device.c dpdk/eal.c dpdk/filter.c dpdk/frame.c dpdk/guard.c dpdk/imports.c dpdk/interface.c \
-	dpdk/journal.c dpdk/large.c dpdk/link.c dpdk/owner.c dpdk/packet.c dpdk/port.c dpdk/probe.c dpdk/quiet.c dpdk/receive.c dpdk/sizes.c \
-	dpdk/transmit.c dpdk/wait.c dpdk/words.c dpdk/xdp.c
+dpdk_liblink_la_SOURCES = \
+	common/device_name.c \
+	common/device_name.h \
+	dpdk/checksum.c \
+	dpdk/device.c \
+	dpdk/eal.c \
+	dpdk/filter.c \
+	dpdk/frame.c \
+	dpdk/guard.c \
+	dpdk/imports.c \
+	dpdk/interface.c \
+	dpdk/journal.c \
+	dpdk/large.c \
+	dpdk/link.c \
+	dpdk/owner.c \
+	dpdk/packet.c \
+	dpdk/port.c \
+	dpdk/probe.c \
+	dpdk/quiet.c \
+	dpdk/receive.c \
+	dpdk/sizes.c \
+	dpdk/transmit.c \
+	dpdk/wait.c \
+	dpdk/words.c \
+	dpdk/xdp.c
 dpdk_liblink_la_CPPFLAGS = -D_GNU_SOURCE $(LWIP_CPPFLAGS) $(DPDK_CFLAGS) $(LIBBPF_CFLAGS)
 dpdk_liblink_la_CFLAGS = $(WARNING_CFLAGS) -fvisibility=hidden
 dpdk_liblink_la_LIBADD = $(LINK_LIBS)
 
-noinst_HEADERS += dpdk/link.h dpdk/buffer.h dpdk/checksum.h dpdk/device.h dpdk/eal.h dpdk/filter.h dpdk/frame.h dpdk/guard.h \
-	dpdk/imports.h dpdk/internal.h dpdk/journal.h dpdk/large.h dpdk/owner.h dpdk/packet.h dpdk/quiet.h dpdk/sizes.h dpdk/words.h dpdk/xdp.h \
+noinst_HEADERS += \
+	dpdk/buffer.h \
+	dpdk/checksum.h \
+	dpdk/device.h \
+	dpdk/eal.h \
+	dpdk/filter.h \
+	dpdk/frame.h \
+	dpdk/guard.h \
+	dpdk/imports.h \
+	dpdk/internal.h \
+	dpdk/journal.h \
+	dpdk/large.h \
+	dpdk/link.h \
+	dpdk/owner.h \
+	dpdk/packet.h \
+	dpdk/quiet.h \
+	dpdk/sizes.h \
+	dpdk/words.h \
+	dpdk/xdp.h \
 	dpdk/xdp/melin_xdp.h
 
 EXTRA_DIST += dpdk/xdp/melin_xdp.c

@@ -27,25 +27,74 @@ CLEANFILES += $(lwip_plain)
 noinst_LTLIBRARIES += stack/liblwip.la
 nodist_stack_liblwip_la_SOURCES = $(lwip_plain)
 stack_liblwip_la_SOURCES = stack/lwip-tcp.c stack/lwip-tcp-in.c stack/lwip-tcp-out.c
-stack_liblwip_la_CPPFLAGS = -include $(srcdir)/stack/lwip-changes.h $(LWIP_CPPFLAGS) -I$(LWIP_SRC)/src
+stack_liblwip_la_CPPFLAGS = -include $(srcdir)/stack/lwip-changes.h $(LWIP_CPPFLAGS) \
+	-I$(LWIP_SRC)/src
 stack_liblwip_la_CFLAGS = -w -fvisibility=hidden -fno-strict-aliasing
 
 # The whole of stack/, for melin-stack.so and for the unit tests, which bring links of their own.
 noinst_LTLIBRARIES += stack/libstack.la
-stack_libstack_la_SOURCES = stack/acknowledge.c stack/background.c stack/call-stack.c stack/checksum.c stack/clock.c stack/connect.c \
-	stack/filter.c stack/index.c stack/instance.c stack/listen.c stack/lock.c stack/loop.c stack/memory.c \
-	stack/network.c stack/operations.c stack/options.c stack/output.c stack/ports.c \
-	stack/random.c stack/receive.c stack/recovery.c stack/retry.c stack/segment.c stack/send.c stack/socket.c \
-	stack/tcp-info.c stack/timers.c stack/urgent.c
+stack_libstack_la_SOURCES = \
+	stack/acknowledge.c \
+	stack/background.c \
+	stack/call-stack.c \
+	stack/checksum.c \
+	stack/clock.c \
+	stack/connect.c \
+	stack/filter.c \
+	stack/index.c \
+	stack/instance.c \
+	stack/listen.c \
+	stack/lock.c \
+	stack/loop.c \
+	stack/memory.c \
+	stack/network.c \
+	stack/operations.c \
+	stack/options.c \
+	stack/output.c \
+	stack/ports.c \
+	stack/random.c \
+	stack/receive.c \
+	stack/recovery.c \
+	stack/retry.c \
+	stack/segment.c \
+	stack/send.c \
+	stack/socket.c \
+	stack/tcp-info.c \
+	stack/timers.c \
+	stack/urgent.c
 stack_libstack_la_CPPFLAGS = -D_GNU_SOURCE -include $(srcdir)/stack/lwip-changes.h $(LWIP_CPPFLAGS)
 stack_libstack_la_CFLAGS = $(STACK_CFLAGS)
 stack_libstack_la_LIBADD = stack/liblwip.la
 
-noinst_HEADERS += stack/acknowledge.h stack/stack.h stack/address.h stack/bytes.h stack/lwipopts.h stack/arch/cc.h \
-	stack/background.h stack/call-stack.h stack/clock.h stack/filter.h stack/index.h stack/index-counts.h stack/instance.h \
-	stack/lock.h stack/loop.h stack/lwip-changes.h stack/lwip-hooks.h stack/memory.h stack/network.h \
-	stack/output.h stack/ports.h stack/random.h stack/recovery.h stack/retry.h stack/segment.h stack/socket.h \
-	stack/timers.h stack/urgent.h
+noinst_HEADERS += \
+	stack/acknowledge.h \
+	stack/address.h \
+	stack/arch/cc.h \
+	stack/background.h \
+	stack/bytes.h \
+	stack/call-stack.h \
+	stack/clock.h \
+	stack/filter.h \
+	stack/index-counts.h \
+	stack/index.h \
+	stack/instance.h \
+	stack/lock.h \
+	stack/loop.h \
+	stack/lwip-changes.h \
+	stack/lwip-hooks.h \
+	stack/lwipopts.h \
+	stack/memory.h \
+	stack/network.h \
+	stack/output.h \
+	stack/ports.h \
+	stack/random.h \
+	stack/recovery.h \
+	stack/retry.h \
+	stack/segment.h \
+	stack/socket.h \
+	stack/stack.h \
+	stack/timers.h \
+	stack/urgent.h
 
 # Opened by libmelin.so; exports melin_stack_operations and nothing else.
 pkglib_LTLIBRARIES += melin-stack.la

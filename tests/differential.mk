@@ -24,8 +24,8 @@ DIFFERENTIAL_FAMILIES = \
 	tests/differential/threads \
 	tests/differential/urgent
 
-check_PROGRAMS += $(DIFFERENTIAL_FAMILIES) tests/differential/factory
-check_LTLIBRARIES += tests/differential/libstep.la
+ONLY_FOR_TESTS += $(DIFFERENTIAL_FAMILIES) tests/differential/factory
+EXTRA_LTLIBRARIES += tests/differential/libstep.la
 
 tests_differential_libstep_la_SOURCES = \
 	tests/differential/factory.h \
@@ -82,4 +82,5 @@ tests_differential_urgent_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_urgent_LDADD = $(STEP_LIBS)
 
 EXTRA_DIST += tests/differential/compare
-END_TO_END_TESTS += tests/differential-aside.bats tests/differential-loop.bats tests/differential-veth.bats
+END_TO_END_TESTS += tests/differential-aside.bats tests/differential-loop.bats \
+	tests/differential-veth.bats

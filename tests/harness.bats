@@ -59,3 +59,28 @@ load lib/common
 	on near sleep 30 || status=$?
 	[ "$status" -eq 124 ]
 }
+
+# What tests/run would build and what it runs, of two unit tests and a .bats file that are made here.
+@test "harness: a choice of tests by file and title, and the programs that it needs" {
+	local folder=$BATS_TEST_TMPDIR/tests
+	mkdir -p "$folder"
+	printf '#!/bin/sh\n' | tee "$folder/test_one" >"$folder/test_stack_two"
+	chmod 755 "$folder"/*
+	printf '%s\n' '# $build/tests/programs/cable, differential/compare' \
+		'@test "some: poll" {' true '}' '@test "some: connect" {' false '}' >"$folder/some.bats"
+	run_tests() {
+		TESTS_BUILD=$folder "$BATS_TEST_DIRNAME/run" "$@" "$folder"/test_one \
+			"$folder"/test_stack_two "$folder/some.bats"
+	}
+	[ "$(run_tests | tail -n 1)" = "3 passed, 1 failed" ]
+	[ "$(run_tests --only=test_ | tail -n 1)" = "2 passed, 0 failed" ]
+	[ "$(run_tests --only=test_two | tail -n 1)" = "1 passed, 0 failed" ]
+	[ "$(run_tests --only=some.bats:poll --only=test_one | tail -n 1)" = "2 passed, 0 failed" ]
+	[ "$(run_tests --only='*.bats:poll|connect' | tail -n 1)" = "1 passed, 1 failed" ]
+	[ "$(run_tests --only=some.bats:nothing | tail -n 1)" = "0 passed, 1 failed" ]
+	local needs='tests/programs/cable tests/differential/poll tests/differential/connect'
+	needs+=' tests/differential/factory tests/other'
+	[ "$(run_tests --needs="$needs" --only='some.bats:: poll$')" = \
+		"$(printf 'tests/%s\n' differential/factory differential/poll programs/cable)" ]
+	[ "$(run_tests --needs="$needs" --only=test_two)" = "$folder/test_stack_two" ]
+}

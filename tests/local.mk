@@ -7,6 +7,7 @@ END_TO_END_TESTS = \
 	tests/demo.bats \
 	tests/documents.bats \
 	tests/symbols.bats \
+	tests/structure.bats \
 	tests/errors.bats \
 	tests/fallback.bats \
 	tests/rules.bats \
@@ -53,15 +54,22 @@ test_programs = \
 	tests/programs/xdp_hold.py
 
 # Programs that the end-to-end tests run; not tests themselves.
-check_PROGRAMS += tests/programs/cable
+ONLY_FOR_TESTS += tests/programs/cable
 tests_programs_cable_CPPFLAGS = -D_GNU_SOURCE
 tests_programs_cable_CFLAGS = $(WARNING_CFLAGS)
 
-EXTRA_DIST += tests/run tests/lib/common.bash $(END_TO_END_TESTS) $(test_programs)
+EXTRA_DIST += tests/run tests/structure tests/structure.known \
+	tests/lib/common.bash $(END_TO_END_TESTS) $(test_programs)
 
-# $(TESTS_ONLY), a pattern, limits a run to the unit tests and files whose names match.
-check-local: $(check_PROGRAMS)
-	@TESTS_BUILD='$(abs_builddir)' TESTS_SOURCE='$(abs_srcdir)' TESTS_BATS='$(BATS)' \
-		$(SHELL) $(srcdir)/tests/run --only='$(TESTS_ONLY)' $(UNIT_TESTS) \
-		$(END_TO_END_TESTS:%=$(srcdir)/%)
+#: check             runs all tests; T=loop.bats, T='rules.bats:IPv6' or T=test_wire: only those
+# $(T), "FILE" or "FILE:TEST", limits a run to what matches (tests/run says how) and builds only
+# what that needs. $(TESTS_ONLY) is its older name.
+T = $(TESTS_ONLY)
+tests_run = TESTS_BUILD='$(abs_builddir)' TESTS_SOURCE='$(abs_srcdir)' TESTS_BATS='$(BATS)' \
+	$(SHELL) $(srcdir)/tests/run
+all_tests = $(UNIT_TESTS) $(END_TO_END_TESTS:%=$(srcdir)/%)
+check-local:
+	@needed=`$(tests_run) --needs='$(ONLY_FOR_TESTS)' --only='$(T)' $(all_tests)`; \
+		test -z "$$needed" || $(MAKE) $(AM_MAKEFLAGS) $$needed
+	@$(tests_run) --only='$(T)' $(all_tests)
 CLEANFILES += tests.ran

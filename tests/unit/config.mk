@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Unit tests of preload's pure parts: addresses, rules, variables, log, how long to poll.
-check_LTLIBRARIES += tests/unit/libconfig.la
+EXTRA_LTLIBRARIES += tests/unit/libconfig.la
 tests_unit_libconfig_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_libconfig_la_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_libconfig_la_SOURCES = \
@@ -8,9 +8,12 @@ tests_unit_libconfig_la_SOURCES = \
 	preload/log.c preload/log_file.c preload/rules.c preload/span.c preload/spin.c
 
 config_unit_tests = \
-	tests/unit/test_address tests/unit/test_config tests/unit/test_log tests/unit/test_rules \
+	tests/unit/test_address \
+	tests/unit/test_config \
+	tests/unit/test_log \
+	tests/unit/test_rules \
 	tests/unit/test_spin
-check_PROGRAMS += $(config_unit_tests)
+ONLY_FOR_TESTS += $(config_unit_tests)
 UNIT_TESTS += $(config_unit_tests)
 
 tests_unit_test_address_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)

@@ -2,7 +2,7 @@
 # The programs that test dpdk/.
 
 # lwIP's packet buffers alone: link_echo has a link but no stack.
-check_LTLIBRARIES += tests/link/libpbuf.la
+EXTRA_LTLIBRARIES += tests/link/libpbuf.la
 nodist_tests_link_libpbuf_la_SOURCES = stack/lwip/core-def.c stack/lwip/core-mem.c \
 	stack/lwip/core-memp.c stack/lwip/core-pbuf.c
 tests_link_libpbuf_la_SOURCES = stack/memory.c
@@ -11,15 +11,19 @@ tests_link_libpbuf_la_CFLAGS = -w
 
 # Run by tests/device.bats, with frames.py at the other end.
 EXTRA_DIST += tests/link/frames.py
-check_PROGRAMS += tests/link/link_echo
+ONLY_FOR_TESTS += tests/link/link_echo
 tests_link_link_echo_SOURCES = tests/link/link_echo.c
 tests_link_link_echo_CPPFLAGS = $(dpdk_liblink_la_CPPFLAGS)
 tests_link_link_echo_CFLAGS = $(WARNING_CFLAGS)
 tests_link_link_echo_LDADD = dpdk/liblink.la tests/link/libpbuf.la
 
-link_unit_tests = tests/unit/test_checksum tests/unit/test_device tests/unit/test_filter tests/unit/test_sizes \
+link_unit_tests = \
+	tests/unit/test_checksum \
+	tests/unit/test_device \
+	tests/unit/test_filter \
+	tests/unit/test_sizes \
 	tests/unit/test_words
-check_PROGRAMS += $(link_unit_tests)
+ONLY_FOR_TESTS += $(link_unit_tests)
 UNIT_TESTS += $(link_unit_tests)
 
 tests_unit_test_checksum_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)

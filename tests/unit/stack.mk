@@ -5,9 +5,15 @@ stack_test_common = tests/unit/stack/common.h tests/unit/tap.h
 stack_test_wire = $(stack_test_common) tests/unit/stack/peer.h tests/unit/stack/wire.c \
 	tests/unit/stack/wire.h
 
-stack_unit_tests = tests/unit/test_stack_acknowledge tests/unit/test_stack_index tests/unit/test_stack_loop tests/unit/test_stack_memory tests/unit/test_stack_threads \
-	tests/unit/test_stack_timers tests/unit/test_stack_wire
-check_PROGRAMS += $(stack_unit_tests)
+stack_unit_tests = \
+	tests/unit/test_stack_acknowledge \
+	tests/unit/test_stack_index \
+	tests/unit/test_stack_loop \
+	tests/unit/test_stack_memory \
+	tests/unit/test_stack_threads \
+	tests/unit/test_stack_timers \
+	tests/unit/test_stack_wire
+ONLY_FOR_TESTS += $(stack_unit_tests)
 UNIT_TESTS += $(stack_unit_tests)
 
 tests_unit_test_stack_acknowledge_CPPFLAGS = $(stack_test_cppflags)

@@ -1,0 +1,123 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# The structure of the parts: no new cycle of files, no new name in two parts, no new arrow between
+# parts than tests/structure.known lists. And the check itself, on a small tree that is made here:
+# a check that cannot fail proves nothing.
+
+structure=$BATS_TEST_DIRNAME/structure
+
+@test "the parts have no fault that is not listed, and the list none that is gone" {
+	"$structure" --build="${TESTS_BUILD:-$PWD}"
+}
+
+# A tree of three parts in which all is well. Each file: PART/NAME and its C text.
+make_tree() {
+	tree=$BATS_TEST_TMPDIR/tree
+	mkdir -p "$tree"/{preload,stack,dpdk}/.libs
+	echo '# nothing' >"$tree/known"
+	echo 'int link_open(void);' >"$tree/dpdk/link.h"
+	echo 'int stack_open(void);' >"$tree/stack/stack.h"
+	file preload/one '#include "stack/stack.h"' 'int two(void); int one(void) { return two(); }'
+	file preload/two 'int two(void) { return 2; }'
+	file stack/three '#include "dpdk/link.h"' 'int three(void) { return link_open(); }'
+	file dpdk/four '#include "dpdk/link.h"' 'int link_open(void) { return 4; }'
+}
+
+file() {
+	local path=$1 part=${1%/*} name=${1#*/} library
+	case $part in
+	preload) library=libmelin ;;
+	stack) library=libstack ;;
+	dpdk) library=liblink ;;
+	esac
+	shift
+	printf '%s\n' "$@" >"$tree/$path.c"
+	"${CC:-gcc}" -fvisibility=hidden -I"$tree" -c "$tree/$path.c" \
+		-o "$tree/$part/.libs/${library}_la-$name.o"
+}
+
+check() {
+	"$structure" --build="$tree" --source="$tree" --known="$tree/known" "$@"
+}
+
+# The check must fail, and say this.
+complains() {
+	local said status=0
+	said=$(check) || status=$?
+	echo "$said"
+	[ "$status" -eq 1 ] && [[ $said == *"$1"* ]]
+}
+
+@test "structure: a tree in which all is well passes" {
+	make_tree
+	check
+}
+
+@test "structure: a new cycle, a new file in one, one that is cut" {
+	make_tree
+	file preload/two 'int one(void); int two(void) { return one(); }'
+	complains 'new cycle preload: one two'
+	echo 'cycle preload: one two' >"$tree/known"
+	check
+	file preload/two 'int five(void); int two(void) { return five(); }'
+	file preload/five 'int one(void); int five(void) { return one(); }'
+	complains 'new in a cycle: five'
+	file preload/five 'int five(void) { return 5; }'
+	complains 'no longer true: cycle preload: one two'
+	check --shrink
+	[ "$(cat "$tree/known")" = "" ]
+	file preload/two 'int one(void); int two(void) { return one(); }'
+	complains 'new cycle preload: one two'
+	not_by_shrinking
+}
+
+not_by_shrinking() {
+	local status=0
+	check --shrink || status=$?
+	[ "$status" -eq 1 ]
+}
+
+@test "structure: a cycle that loses a file or falls into two has to be listed as it is" {
+	make_tree
+	file preload/one 'int two(void); int one(void) { return two(); }'
+	file preload/two 'int one(void), five(void); int two(void) { return one() + five(); }'
+	file preload/five 'int two(void), six(void); int five(void) { return two() + six(); }'
+	file preload/six 'int five(void); int six(void) { return five(); }'
+	echo 'cycle preload: five one six two' >"$tree/known"
+	check
+	file preload/five 'int six(void); int five(void) { return six(); }'
+	complains 'no longer true: cycle preload: five one six two'
+	check --shrink
+	[ "$(cat "$tree/known")" = "$(printf 'cycle preload: five six\ncycle preload: one two')" ]
+}
+
+@test "structure: a variable of another file counts, an exported function does not" {
+	make_tree
+	file preload/two 'extern int number; int number2(void); int two(void) { return number; }'
+	file preload/one 'int number; int two(void); int one(void) { return two(); }'
+	complains 'new cycle preload: one two'
+	file preload/one '#pragma GCC visibility push(default)' \
+		'int two(void); int one(void) { return two(); }'
+	file preload/two 'int one(void); int two(void) { return one(); }'
+	check
+}
+
+@test "structure: names in two parts" {
+	make_tree
+	file stack/one 'int five(void) { return 1; }'
+	complains 'new file one: preload stack'
+	echo 'file one: preload stack' >"$tree/known"
+	check
+	file stack/one 'int two(void) { return 1; }'
+	complains 'new function two: preload stack'
+}
+
+@test "structure: arrows between the parts" {
+	make_tree
+	file dpdk/four '#include "stack/stack.h"' 'int link_open(void) { return 4; }'
+	complains 'new include dpdk: stack/stack.h'
+	file dpdk/four 'int link_open(void) { return 4; } int inner(void) { return 5; }'
+	file stack/three 'int inner(void); int three(void) { return inner(); }'
+	complains 'new call stack/three: inner of dpdk/'
+}

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Targets for those who change melin (CONTRIBUTING.md): the style, the static checks, and builds of
+# their own kind. Not for tests (tests/local.mk) and not for users.
+EXTRA_DIST += tests/columns
+
+# The project's own files, by patterns. Of a clone only what git knows is looked at, so that neither
+# lwIP's tree nor a build in a folder below is.
+list_files = cd $(srcdir) && list() { git ls-files "$$@" 2>/dev/null || { \
+	for pattern; do find . -name "$$pattern" ! -path './lwip/*' ! -path './build*'; done; }; }
+
+#: help              says what each target is for
+help:
+	@cd $(srcdir) && echo "make targets:" && \
+		sed -n 's/^#: /  /p' Makefile.am */*.mk && echo "and those of automake: install," \
+		"uninstall, clean, dist, distcheck, ..."
+
+#: format            lets clang-format write the C files anew
+format:
+	@$(need_clang_format)
+	@$(list_files); list '*.c' '*.h' | xargs -r $(CLANG_FORMAT) -i
+
+#: check-format      compares the C files with .clang-format; no line longer than 100 columns
+check-format:
+	@$(need_clang_format)
+	@$(list_files); list '*.c' '*.h' | xargs -r $(CLANG_FORMAT) --dry-run -Werror && \
+		echo "check-format: all C files are formatted"
+	@$(srcdir)/tests/columns
+need_clang_format = if test "$(CLANG_FORMAT)" = no; then \
+	echo "$@: clang-format is missing: install it and configure again" >&2; exit 1; fi
+
+# A build of its own in folder with-KIND, configured as this one is and with --enable-KIND besides.
+# To be called with the shell variable kind set.
+variant = folder='$(abs_builddir)'/with-$$kind; \
+	if ! test -f "$$folder/Makefile"; then mkdir -p "$$folder" && cd "$$folder" && \
+		echo "$@: configuring $$folder with --enable-$$kind" && \
+		eval "'$(abs_srcdir)/configure' -q `'$(abs_builddir)/config.status' --config`" \
+			"'--with-lwip-src=$(LWIP_SRC)' --enable-$$kind"; fi && \
+	$(MAKE) $(AM_MAKEFLAGS) -s -C "$$folder"
+
+#: debug             builds in with-debug (-Og -g3), says how gdb shows what melin knows
+debug:
+	+@kind=debug; $(variant)
+	@echo "built: with-debug/.libs/libmelin.so. In gdb, with the program or attached to it:"
+	@echo "    source $(abs_srcdir)/tools/gdb/melin-gdb.py"
+	@echo "    help user-defined"
+
+#: check-sanitizers  builds in with-sanitizers (address, undefined behaviour), runs the unit tests
+check-sanitizers:
+	+@kind=sanitizers; $(variant)
+	@$(MAKE) $(AM_MAKEFLAGS) -s -C with-sanitizers check T='$(SANITIZER_TESTS)'
+SANITIZER_TESTS = test_
+
+#: coverage          builds in with-coverage, runs COVERAGE_TESTS, writes coverage.html there
+coverage:
+	+@kind=coverage; $(variant)
+	@find with-coverage -name '*.gcda' -exec rm {} +
+	@failed=; for tests in $(COVERAGE_TESTS); do \
+		$(MAKE) $(AM_MAKEFLAGS) -s -C with-coverage check T="$$tests" || failed=yes; done; \
+		test -z "$$failed" || echo "coverage: tests failed; what they ran is counted" >&2
+	@cd with-coverage && gcovr --root '$(abs_srcdir)' --object-directory . \
+		--filter '$(abs_srcdir)/preload/' --filter '$(abs_srcdir)/stack/' \
+		--filter '$(abs_srcdir)/dpdk/' --gcov-ignore-parse-errors \
+		--html-details coverage.html --print-summary
+	@echo "coverage: with-coverage/coverage.html"
+COVERAGE_TESTS = test_ loop.bats
+
+clean-local:
+	@for folder in with-*/; do test ! -f "$$folder/Makefile" || \
+		$(MAKE) $(AM_MAKEFLAGS) -s -C "$$folder" clean; done
+distclean-local:
+	-rm -rf with-debug with-sanitizers with-coverage
+
+.PHONY: help format check-format debug check-sanitizers coverage
