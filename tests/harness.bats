@@ -60,14 +60,15 @@ load lib/common
 	[ "$status" -eq 124 ]
 }
 
-# What tests/run would build and what it runs, of two unit tests and a .bats file that are made here.
+# What tests/run would build and what it runs, of two unit tests and a .bats file made here.
 @test "harness: a choice of tests by file and title, and the programs that it needs" {
 	local folder=$BATS_TEST_TMPDIR/tests
 	mkdir -p "$folder"
 	printf '#!/bin/sh\n' | tee "$folder/test_one" >"$folder/test_stack_two"
 	chmod 755 "$folder"/*
 	printf '%s\n' '# $build/tests/programs/cable, differential/compare' \
-		'@test "some: poll" {' true '}' '@test "some: connect" {' false '}' >"$folder/some.bats"
+		'@test "some: poll" {' true '}' '@test "some: connect" {' false '}' \
+		>"$folder/some.bats"
 	run_tests() {
 		TESTS_BUILD=$folder "$BATS_TEST_DIRNAME/run" "$@" "$folder"/test_one \
 			"$folder"/test_stack_two "$folder/some.bats"
