@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The form of MELIN_DEV: what kind of device a text names, and which part of it is the name. Read by
- * preload/, which tells the user of mistakes, and by dpdk/, which opens the device. Looks at the
+ * The form of MELIN_DEV: what kind of device a text names, and which part of it is the name. Read
+ * by preload/, which tells the user of mistakes, and by dpdk/, which opens the device. Looks at the
  * text only: whether there is such a device is found out when it is opened.
  */
 #ifndef MELIN_DEVICE_NAME_H
@@ -10,7 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes of a device's name with its end; RTE_DEV_NAME_MAX_LEN: longer ones do not fit DPDK's tables. */
+/*
+ * Bytes of a device's name with its end; RTE_DEV_NAME_MAX_LEN: longer ones do not fit DPDK's
+ * tables.
+ */
 #define DEVICE_NAME_MAX 64
 
 enum device_kind {

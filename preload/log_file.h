@@ -8,8 +8,8 @@
 
 /*
  * A new descriptor, numbered out of the program's way, for appending whole lines; the file is made
- * if there is none. Never waits: not for a FIFO's reader (-ENXIO without one), nor later for room in
- * it. A symbolic link is not followed (-ELOOP), a file that somebody else may have linked here
+ * if there is none. Never waits: not for a FIFO's reader (-ENXIO without one), nor later for room
+ * in it. A symbolic link is not followed (-ELOOP), a file that somebody else may have linked here
  * (neither root's nor this user's, and with a second name) is not written (-EMLINK), nor is a disk
  * (-EPERM). Another negative errno value of open(2).
  */

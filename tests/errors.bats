@@ -154,7 +154,8 @@ refused() {
 # A child may have another user's rights, or another root folder, and must run all the same.
 @test "a log file that cannot be opened is a warning" {
 	local root_log=$BATS_TEST_TMPDIR/root.log
-	run -0 --separate-stderr melin "${good[@]}" MELIN_LOG=info:/nonexistent/file sh -c 'echo out'
+	run -0 --separate-stderr melin "${good[@]}" MELIN_LOG=info:/nonexistent/file sh \
+		-c 'echo out'
 	[ "$output" = out ]
 	[[ $stderr == *'MELIN_LOG: cannot open "/nonexistent/file": No such file or directory'* ]]
 	[ "${#stderr_lines[@]}" -eq 1 ]
