@@ -136,13 +136,9 @@ static void collect_kernel(struct epoll_waiting *this)
 		this->error = errno == EINTR ? 0 : -errno;
 	if (count <= 0)
 		return;
-	if (filter_tag(this->epoll, this->events + this->count, &count)) {
+	if (filter_tag(this->epoll, this->events + this->count, &count))
 		kernel_half_fired(this->epoll);
-		this->count += count;
-		collect_ready(this);
-	} else {
-		this->count += count;
-	}
+	this->count += count;
 }
 
 /* ---- waiting ---- */
@@ -150,6 +146,8 @@ static void collect_kernel(struct epoll_waiting *this)
 static bool epoll_ready(struct wait *wait)
 {
 	struct epoll_waiting *this = (struct epoll_waiting *)wait;
+
+	int collected;
 
 	if (this->count || this->error)
 		return true;
@@ -159,7 +157,11 @@ static bool epoll_ready(struct wait *wait)
 		collect_ready(this);
 	} else {
 		collect_ready(this);
+		collected = this->count;
 		collect_kernel(this);
+		/* Again, if the kernel's part had news, only when that names nothing twice. */
+		if (!collected)
+			collect_ready(this);
 	}
 	return this->count || this->error;
 }

@@ -136,10 +136,10 @@ void signals_run_deferred(void)
 	kernel_call(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&deferred, 0, sizeof(deferred));
 }
 
+/* With SA_SIGINFO, too, these two are no functions: the members are one word. */
 static bool has_handler(const struct sigaction *action)
 {
-	return (action->sa_flags & SA_SIGINFO) ||
-	       (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+	return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
 }
 
 static int change(int number, const struct sigaction *action, struct sigaction *old)

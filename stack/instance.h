@@ -43,9 +43,10 @@ struct stack {
 
 	/* socket.c */
 	struct stack_socket *sockets; /* all that preload holds, and their children */
-	struct stack_socket *changed; /* those with events for the callback */
-	struct stack_socket *owing;   /* those that acknowledge.c owes an acknowledgement */
-	struct stack_socket *dead;    /* to be freed when lwIP cannot name them any more */
+	struct stack_socket *changed,
+		*changed_last;	    /* with events for the callback, oldest first */
+	struct stack_socket *owing; /* those that acknowledge.c owes an acknowledgement */
+	struct stack_socket *dead;  /* to be freed when lwIP cannot name them any more */
 
 	/* timers.c; CLOCK_MONOTONIC ns */
 	uint64_t next_fast, next_slow, next_second;

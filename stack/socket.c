@@ -48,17 +48,29 @@ struct stack_socket *socket_new(struct stack *stack, int domain)
 	return socket;
 }
 
+/* Its events are not reported any more. */
+static void forget_change(struct stack_socket *socket)
+{
+	struct stack *stack = socket->stack;
+	struct stack_socket *previous = NULL;
+
+	for (struct stack_socket *each = stack->changed; each != socket; each = each->next_changed)
+		previous = each;
+	if (previous)
+		previous->next_changed = socket->next_changed;
+	else
+		stack->changed = socket->next_changed;
+	if (stack->changed_last == socket)
+		stack->changed_last = previous;
+	socket->is_changed = false;
+}
+
 void socket_free(struct stack_socket *socket)
 {
 	struct stack *stack = socket->stack;
 
-	if (socket->is_changed) {
-		struct stack_socket **link = &stack->changed;
-
-		while (*link != socket)
-			link = &(*link)->next_changed;
-		*link = socket->next_changed;
-	}
+	if (socket->is_changed)
+		forget_change(socket);
 	if (socket->previous)
 		socket->previous->next = socket->next;
 	else
@@ -108,6 +120,20 @@ static uint32_t compute_readiness(const struct stack_socket *socket)
 	return ready;
 }
 
+/* Behind those before it: epoll_wait(2) reports in the order of arrival. */
+static void append_change(struct stack_socket *socket)
+{
+	struct stack *stack = socket->stack;
+
+	socket->is_changed = true;
+	socket->next_changed = NULL;
+	if (stack->changed)
+		stack->changed_last->next_changed = socket;
+	else
+		stack->changed = socket;
+	stack->changed_last = socket;
+}
+
 void socket_changed(struct stack_socket *socket, uint32_t events)
 {
 	uint32_t seen = atomic_load_explicit(&socket->ready, memory_order_relaxed);
@@ -127,11 +153,8 @@ void socket_changed(struct stack_socket *socket, uint32_t events)
 	if (!events)
 		return;
 	socket->events |= events;
-	if (!socket->is_changed) {
-		socket->is_changed = true;
-		socket->next_changed = socket->stack->changed;
-		socket->stack->changed = socket;
-	}
+	if (!socket->is_changed)
+		append_change(socket);
 }
 
 /*

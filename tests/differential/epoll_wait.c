@@ -47,6 +47,84 @@ static void close_it(int fd)
 	close(fd);
 }
 
+/* In which order: up, down, and with a socket that was ready already. */
+static void case_order(void)
+{
+	enum { SOCKETS = 8 };
+	struct pair pairs[SOCKETS];
+	struct epoll_event events[SOCKETS];
+	int epoll = epoll_create1(0);
+
+	for (int i = 0; i < SOCKETS; i++) {
+		pairs[i] = open_pair();
+		add(epoll, pairs[i].us, EPOLLIN, (uint64_t)i);
+	}
+	for (int round = 0; round < 4; round++) {
+		char order[SOCKETS + 1] = "";
+		int n;
+
+		for (int i = 0; i < SOCKETS; i++) {
+			send_x(pairs[round & 1 ? SOCKETS - 1 - i : i].them);
+			pause_ms(2);
+		}
+		settle();
+		n = epoll_wait(epoll, events, SOCKETS, 0);
+		for (int i = 0; i < n; i++)
+			order[i] = (char)('a' + events[i].data.u64);
+		note("%d: %s", n, order);
+		/* From the third round on the first two are left as they are. */
+		for (int i = round < 2 ? 0 : 2; i < SOCKETS; i++)
+			drain(pairs[i].us, 1);
+		n = epoll_wait(epoll, events, SOCKETS, 0);
+		note("still ready: %d", n);
+	}
+	for (int i = 0; i < SOCKETS; i++)
+		close_pair(pairs[i]);
+	close(epoll);
+}
+
+/* Sockets, a pipe, and an inner instance that holds a bit of both, all ready all the time. */
+static void case_names_once(void)
+{
+	enum { SOCKETS = 5, ALL = SOCKETS + 3 };
+	struct pair pairs[SOCKETS], inner_pair = open_pair();
+	struct epoll_event events[4 * ALL];
+	int epoll = epoll_create1(0), inner = epoll_create1(0), pipes[2], twice = 0, few = 0;
+
+	must("pipe", pipe(pipes));
+	must("write", write(pipes[1], "x", 1));
+	for (int i = 0; i < SOCKETS; i++) {
+		pairs[i] = open_pair();
+		add(epoll, pairs[i].us, EPOLLIN, (uint64_t)i);
+		send_x(pairs[i].them);
+	}
+	send_x(inner_pair.them);
+	add(inner, pipes[0], EPOLLIN, 0);
+	add(inner, inner_pair.us, EPOLLIN, 1);
+	add(epoll, inner, EPOLLIN, SOCKETS);
+	add(epoll, pipes[0], EPOLLIN, SOCKETS + 1);
+	add(epoll, inner_pair.us, EPOLLIN, SOCKETS + 2);
+	settle();
+	for (int call = 0; call < 200; call++) {
+		unsigned named = 0;
+		int n = epoll_wait(epoll, events, 4 * ALL, 1000);
+
+		for (int i = 0; i < n; i++) {
+			twice += (named >> events[i].data.u64) & 1;
+			named |= 1u << events[i].data.u64;
+		}
+		few += n < SOCKETS;
+	}
+	note("named twice: %d, too few: %d", twice, few);
+	for (int i = 0; i < SOCKETS; i++)
+		close_pair(pairs[i]);
+	close_pair(inner_pair);
+	close(pipes[0]);
+	close(pipes[1]);
+	close(inner);
+	close(epoll);
+}
+
 static void case_limits(void)
 {
 	struct pair pair = open_pair();
@@ -384,6 +462,8 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		{ "limits", case_limits, 0 },
+		{ "order", case_order, 0 },
+		{ "names once", case_names_once, 0 },
 		{ "signals", case_signals, 0 },
 		{ "fair", case_fair, 0 },
 		{ "several waiters", case_several_waiters, 0 },

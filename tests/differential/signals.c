@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define BULK (2 << 20)
@@ -383,6 +384,46 @@ static void case_program_is_left_alone(void)
 	close_pair(pair);
 }
 
+/* How a child ends that does this with SIGTERM, and then gets it. */
+static void no_handler(const char *what, void (*handler)(int), int flags)
+{
+	struct sigaction action = { .sa_handler = handler, .sa_flags = flags }, old;
+	int status = 0;
+	pid_t child;
+
+	child = fork();
+	if (child == 0) {
+		/* Over a handler: what stands in front of that must go as well. */
+		signal(SIGTERM, count_signal);
+		sigaction(SIGTERM, &action, NULL);
+		sigaction(SIGTERM, NULL, &old);
+		raise(SIGTERM);
+		_exit(old.sa_handler == handler &&
+				      (old.sa_flags & SA_SIGINFO) == (flags & SA_SIGINFO)
+			      ? 7
+			      : 8);
+	}
+	must("fork", child);
+	waitpid(child, &status, 0);
+	if (WIFSIGNALED(status))
+		note("%s: signal %d", what, WTERMSIG(status));
+	else
+		note("%s: status %d", what, WEXITSTATUS(status));
+}
+
+static void case_no_handler(void)
+{
+	struct pair pair = open_pair();
+
+	no_handler("SIG_DFL", SIG_DFL, 0);
+	no_handler("SIG_IGN", SIG_IGN, 0);
+	no_handler("SIG_DFL, SA_SIGINFO", SIG_DFL, SA_SIGINFO);
+	no_handler("SIG_IGN, SA_SIGINFO", SIG_IGN, SA_SIGINFO);
+	no_handler("SIG_DFL, all flags", SIG_DFL, SA_SIGINFO | SA_RESTART | SA_NODEFER);
+	no_handler("SIG_IGN, all flags", SIG_IGN, SA_SIGINFO | SA_RESETHAND | SA_ONSTACK);
+	close_pair(pair);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -395,6 +436,7 @@ int main(int argc, char **argv)
 		{ "handler closes", case_handler_closes, 0 },
 		{ "handler storm", case_handler_storm, 60 },
 		{ "program is left alone", case_program_is_left_alone, 0 },
+		{ "no handler", case_no_handler, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
