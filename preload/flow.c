@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <sys/epoll.h>
 
@@ -16,6 +17,7 @@
 #include "clock.h"
 #include "config.h"
 #include "epoll.h"
+#include "host.h"
 #include "log.h"
 #include "memory.h"
 #include "options.h"
@@ -76,6 +78,21 @@ static void leave(struct socket *socket, int descriptor, enum flow_count why)
 static void undo(struct socket *socket)
 {
 	atomic_store(&socket->state, SOCKET_UNDECIDED);
+}
+
+/*
+ * What the kernel's socket is doing already: the kernel accepted it, or connected it out of melin's
+ * sight (before an exec, in another process, by MSG_FASTOPEN). Only a socket that does nothing can
+ * still be decided, and one that listens can be listened on again.
+ */
+static bool is_in_use(int descriptor, bool may_listen)
+{
+	unsigned char state = TCP_CLOSE; /* the first byte of struct tcp_info */
+	socklen_t length = sizeof(state);
+
+	if (libc()->getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &state, &length) < 0)
+		return false;
+	return state != TCP_CLOSE && !(may_listen && state == TCP_LISTEN);
 }
 
 static bool is_own(const struct ip_address *address)
@@ -171,7 +188,9 @@ static int servable(const struct instance *instance, const struct sockaddr *remo
 	int result;
 
 	if (local && !address_is_any(local_address) && !is_own(local_address) &&
-	    !address_is_loopback(local_address))
+	    !(address_is_loopback(local_address) && address_is_loopback(address)))
+		return -EADDRNOTAVAIL;
+	if (!is_own(address) && !address_is_loopback(address) && host_has(address))
 		return -EADDRNOTAVAIL;
 	result = instance->operations->route(instance->stack, remote, (void **)&listener);
 	/* The memory of an object always stays one. */
@@ -291,6 +310,15 @@ static bool disconnect(int descriptor, const struct sockaddr *unspecified, int *
 	return done;
 }
 
+/* Linux's connect() takes the wildcard for this. */
+static void become_loopback(struct ip_address *address)
+{
+	if (address->family == AF_INET6)
+		address->v6 = (struct in6_addr)IN6ADDR_LOOPBACK_INIT;
+	else
+		address->v4.s_addr = htonl(INADDR_LOOPBACK);
+}
+
 bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t length, int *result)
 {
 	struct ip_address address;
@@ -305,6 +333,8 @@ bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t lengt
 		return disconnect(descriptor, remote, result);
 	if (address_from_sockaddr(remote, length, &address, &port) < 0)
 		return false;
+	if (address_is_any(&address))
+		become_loopback(&address);
 	selected = rules_match(&config_get()->flows, RULE_CONNECT, &address, port) == RULE_TAKE;
 	if (!selected && !descriptor_known(descriptor))
 		return false; /* a datagram socket, most likely */
@@ -315,6 +345,8 @@ bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t lengt
 		done = connect_decided(socket, state, remote, result);
 	} else if (remote->sa_family != socket->domain) {
 		undo(socket); /* libc says EAFNOSUPPORT */
+	} else if (is_in_use(descriptor, false)) {
+		leave(socket, descriptor, FLOW_LEFT_RULE); /* libc says EISCONN or what it is */
 	} else if (selected) {
 		log_flow("connect to", &address, port, "selected");
 		done = connect_selected(socket, descriptor, remote, &address, result);
@@ -328,11 +360,19 @@ bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t lengt
 
 /* ---- bind ---- */
 
-static void set_freebind(int descriptor, int domain, int on)
+/* bind() to an address that the kernel does not have. The program's own IP_FREEBIND stays as it is. */
+static int bind_free(int descriptor, int domain, const struct sockaddr *local, socklen_t length)
 {
-	if (domain == AF_INET6)
-		libc()->setsockopt(descriptor, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on));
-	libc()->setsockopt(descriptor, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
+	int level = domain == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
+	int name = domain == AF_INET6 ? IPV6_FREEBIND : IP_FREEBIND;
+	int before = 0, on = 1, result;
+	socklen_t size = sizeof(before);
+
+	libc()->getsockopt(descriptor, level, name, &before, &size);
+	libc()->setsockopt(descriptor, level, name, &on, sizeof(on));
+	result = libc()->bind(descriptor, local, length) < 0 ? -errno : 0;
+	libc()->setsockopt(descriptor, level, name, &before, sizeof(before));
+	return result;
 }
 
 /* Connections of a closed listener hold its port, as the kernel's do, except for SO_REUSEADDR. */
@@ -372,9 +412,7 @@ bool flow_bind(int descriptor, const struct sockaddr *local, socklen_t length, i
 	} else if (held_by_connections(descriptor, local, port)) {
 		*result = -EADDRINUSE;
 	} else if (is_own(&address)) {
-		set_freebind(descriptor, socket->domain, 1);
-		*result = libc()->bind(descriptor, local, length) < 0 ? -errno : 0;
-		set_freebind(descriptor, socket->domain, 0);
+		*result = bind_free(descriptor, socket->domain, local, length);
 	} else {
 		done = false;
 	}
@@ -493,6 +531,11 @@ bool flow_listen(int descriptor, int backlog, int *result)
 		done = listen_again(socket, descriptor, backlog, result);
 		socket_put(socket);
 		return done;
+	}
+	if (is_in_use(descriptor, true)) {
+		leave(socket, descriptor, FLOW_LEFT_RULE); /* libc says EINVAL */
+		socket_put(socket);
+		return false;
 	}
 	/* An unbound socket gets its port from the kernel's listen(). */
 	if (libc()->getsockname(descriptor, (struct sockaddr *)&local, &length) == 0 &&

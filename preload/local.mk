@@ -18,6 +18,7 @@ libmelin_la_SOURCES = \
 	preload/descriptors.c preload/descriptors.h \
 	preload/epoll.c preload/epoll.h preload/epoll_item.h preload/epoll_wait.c \
 	preload/flow.c preload/flow.h preload/forks.h \
+	preload/host.c preload/host.h \
 	preload/instance.c preload/instance.h \
 	stack/kernel.h \
 	preload/log.c preload/log.h preload/log_file.c preload/log_file.h \

@@ -78,6 +78,18 @@ static int choose_local(struct stack_socket *socket, const struct sockaddr *name
 	return 0;
 }
 
+static bool is_broadcast(const struct stack_socket *socket)
+{
+	const struct netif *netif = ip_route(&socket->local, &socket->remote);
+
+	if (!netif || !IP_IS_V4_VAL(socket->remote))
+		return false;
+	/* RFC 3021: a network of two addresses has none. */
+	if (lwip_ntohl(netif_ip4_netmask(netif)->addr) >= 0xfffffffe)
+		return ip_2_ip4(&socket->remote)->addr == IPADDR_BROADCAST;
+	return ip4_addr_isbroadcast(ip_2_ip4(&socket->remote), netif);
+}
+
 static int begin(struct stack_socket *socket, const struct sockaddr *local,
 		 const struct sockaddr *remote)
 {
@@ -102,6 +114,8 @@ static int begin(struct stack_socket *socket, const struct sockaddr *local,
 	status = choose_local(socket, local);
 	if (status)
 		return status;
+	if (is_broadcast(socket))
+		return -ENETUNREACH;
 	pcb = tcp_new_ip_type(IP_GET_TYPE(&socket->remote));
 	if (!pcb)
 		return -ENOBUFS;

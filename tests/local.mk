@@ -13,6 +13,7 @@ END_TO_END_TESTS = \
 	tests/rules.bats \
 	tests/loop.bats \
 	tests/coexist.bats \
+	tests/kernel.bats \
 	tests/routing.bats \
 	tests/http.bats \
 	tests/redis.bats \
@@ -46,6 +47,7 @@ test_programs = \
 	tests/programs/http_put_again.py \
 	tests/programs/http_server.js \
 	tests/programs/inherited.py \
+	tests/programs/kernel_sockets.py \
 	tests/programs/loop.py \
 	tests/programs/memcached_clients.py \
 	tests/programs/python_tests.py \
