@@ -11,22 +11,20 @@
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if_arp.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "filter.h"
+#include "interface_claim.h"
 #include "journal.h"
-#include "stack/kernel.h"
 #include "xdp/melin_xdp.h"
 
 /* Linux 5.8; older headers do not have it. */
@@ -154,34 +152,12 @@ static int query_interface(struct xdp *xdp, char *why, size_t why_size)
 
 /* ---- the claim ---- */
 
-/*
- * A name in the abstract namespace belongs to the network namespace, as the interface's index
- * does, and goes with the last process that has the socket open.
- */
 static int take_lock(struct xdp *xdp, char *why, size_t why_size)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int length, error = 0;
+	const int claim = interface_claim(xdp->ifindex, xdp->name, why, why_size);
 
-	/* preload/descriptors.c knows the socket by the beginning of its name. */
-	length = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "melin/interface/%d",
-			  xdp->ifindex);
-	xdp->lock = kernel_hide(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-	if (xdp->lock < 0)
-		return -errno;
-	if (bind(xdp->lock, (const struct sockaddr *)&address,
-		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)) == 0)
-		return 0;
-	error = errno == EADDRINUSE ? -EBUSY : -errno;
-	if (error == -EBUSY)
-		snprintf(why, why_size, "another process under melin uses interface %s now",
-			 xdp->name);
-	else
-		snprintf(why, why_size, "cannot claim interface %s: %s", xdp->name,
-			 strerrordesc_np(-error));
-	close(xdp->lock);
-	xdp->lock = -1;
-	return error;
+	xdp->lock = claim < 0 ? -1 : claim;
+	return claim < 0 ? claim : 0;
 }
 
 static bool is_address(const struct ip_address *ours, const struct sockaddr *theirs)

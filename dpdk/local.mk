@@ -17,6 +17,7 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/guard.c \
 	dpdk/imports.c \
 	dpdk/interface.c \
+	dpdk/interface_claim.c \
 	dpdk/journal.c \
 	dpdk/large.c \
 	dpdk/link.c \
@@ -44,6 +45,7 @@ noinst_HEADERS += \
 	dpdk/frame.h \
 	dpdk/guard.h \
 	dpdk/imports.h \
+	dpdk/interface_claim.h \
 	dpdk/internal.h \
 	dpdk/journal.h \
 	dpdk/large.h \

@@ -21,7 +21,7 @@ struct xdp {
 	unsigned receive_queues; /* that the interface really has */
 	bool is_virtual;	 /* veth and the like: no hardware, frames are copied */
 	unsigned char mac[6];
-	int lock;      /* a name that one process at a time can have; -1 */
+	int lock;      /* the claim (interface_claim.h); -1 */
 	int probes[2]; /* sockets for answers, IPv4's and IPv6's; -1 */
 };
 

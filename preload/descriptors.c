@@ -12,7 +12,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "epoll.h"
 #include "socket.h"
@@ -241,22 +240,14 @@ static bool is_open(int descriptor)
 	return kernel_call(SYS_fcntl, descriptor, F_GETFD, 0, 0) >= 0;
 }
 
-/*
- * Of Unix sockets melin hides the claim of an interface, by its name (dpdk/interface.c), and the
- * channel to the thread that has DPDK's descriptors, of a type that hardly a program uses.
- */
+/* The channel to the thread that has DPDK's descriptors, of a type that hardly a program uses. */
 static bool is_own_unix_socket(int descriptor)
 {
-	static const char prefix[] = "\0melin/";
-	struct sockaddr_un name = { 0 };
-	socklen_t length = sizeof(name), type_length = sizeof(int);
+	socklen_t length = sizeof(int);
 	int type = 0;
 
-	if (libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &type_length) == 0 &&
-	    type == SOCK_SEQPACKET)
-		return true;
-	return libc()->getsockname(descriptor, (struct sockaddr *)&name, &length) == 0 &&
-	       memcmp(name.sun_path, prefix, sizeof(prefix) - 1) == 0;
+	return libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
+	       type == SOCK_SEQPACKET;
 }
 
 /*

@@ -105,6 +105,29 @@ no_xdp() {
 	pings far "$near_stack"
 }
 
+# A name that any user can have says nothing; what says it needs CAP_NET_RAW.
+@test "an interface: no other user of the machine can keep it to himself" {
+	start nobody near python3 -c '
+import os, signal, socket
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+index = socket.if_nametoindex("veth0")
+names = []
+for kind in socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET:
+    names.append(socket.socket(socket.AF_UNIX, kind))
+    names[-1].bind(f"\0melin/interface/{index}")
+try:
+    socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)
+except PermissionError:
+    print("ready", flush=True)
+signal.pause()'
+	printed nobody ready
+	link near
+	pings far "$near_stack"
+	stop near
+}
+
 @test "an interface: a start right after kill -9" {
 	link first
 	pings far "$near_stack"
