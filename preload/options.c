@@ -56,7 +56,7 @@ static const struct option {
 	{ SOL_SOCKET, SO_OOBINLINE, OPTION_PLAIN },
 	{ SOL_SOCKET, SO_MARK, OPTION_TWIN },
 	{ IPPROTO_TCP, TCP_LINGER2, OPTION_TWIN },
-	{ IPPROTO_TCP, TCP_SYNCNT, OPTION_TWIN },
+	{ IPPROTO_TCP, TCP_SYNCNT, OPTION_PLAIN },
 	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, OPTION_TWIN },
 	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, OPTION_TWIN },
 };
@@ -91,7 +91,7 @@ void options_assume(struct socket *socket)
 {
 	for (size_t i = 0; i < OPTIONS; i++)
 		if (taken_along[i].form != OPTION_DOUBLED && taken_along[i].form != OPTION_TWIN &&
-		    taken_along[i].name != TCP_MAXSEG)
+		    taken_along[i].name != TCP_MAXSEG && taken_along[i].name != TCP_SYNCNT)
 			socket->options_set |= 1ull << i;
 }
 

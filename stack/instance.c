@@ -23,6 +23,7 @@
 #include "stack/network.h"
 #include "stack/random.h"
 #include "stack/socket.h"
+#include "stack/sysctl.h"
 #include "stack/timers.h"
 
 /* Frames in one receive, as DPDK's drivers like them; and receives in one poll. */
@@ -353,7 +354,7 @@ int instance_open(const struct stack_config *config, const struct stack_callback
 	melin_instance = stack;
 	melin_clock_update();
 	start_lwip();
-	options_start();
+	sysctl_read();
 	loop_start(stack);
 	timers_start(stack);
 	status = network_start(stack, config, why, why_size);

@@ -59,6 +59,7 @@ stack_libstack_la_SOURCES = \
 	stack/segment.c \
 	stack/send.c \
 	stack/socket.c \
+	stack/sysctl.c \
 	stack/tcp-info.c \
 	stack/timers.c \
 	stack/urgent.c
@@ -93,6 +94,7 @@ noinst_HEADERS += \
 	stack/segment.h \
 	stack/socket.h \
 	stack/stack.h \
+	stack/sysctl.h \
 	stack/timers.h \
 	stack/urgent.h
 

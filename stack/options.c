@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -15,6 +14,7 @@
 
 #include "stack/instance.h"
 #include "stack/socket.h"
+#include "stack/sysctl.h"
 
 /* Linux's SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF on 64-bit machines */
 /* Half of what Linux's tcp_rmem allows. */
@@ -29,36 +29,15 @@
 #define MSS_MAX		       32767
 #define ECN_BITS	       3
 
-static uint32_t receive_buffer_max = 212992;
-static uint32_t send_buffer_max = 212992;
-
-static void read_limit(const char *path, uint32_t *limit)
-{
-	FILE *file = fopen(path, "re");
-	unsigned value;
-
-	if (!file)
-		return;
-	if (fscanf(file, "%u", &value) == 1 && value)
-		*limit = value;
-	fclose(file);
-}
-
-void options_start(void)
-{
-	read_limit("/proc/sys/net/core/rmem_max", &receive_buffer_max);
-	read_limit("/proc/sys/net/core/wmem_max", &send_buffer_max);
-}
-
 void options_default(struct stack_socket *socket)
 {
 	socket->options = (struct socket_options){
 		.receive_buffer = RECEIVE_BUFFER_DEFAULT,
 		.send_buffer = SEND_BUFFER_DEFAULT,
 		.receive_low_water = 1,
-		.keep_idle = 7200,
-		.keep_interval = 75,
-		.keep_count = 9,
+		.keep_idle = melin_sysctl.keepalive_time,
+		.keep_interval = melin_sysctl.keepalive_interval,
+		.keep_count = melin_sysctl.keepalive_probes,
 		.ttl = -1,
 		.traffic_class = -1,
 		.hops = -1,
@@ -125,7 +104,7 @@ void options_grow_receive_buffer(struct stack_socket *socket, uint32_t size)
 static void set_receive_buffer(struct stack_socket *socket, int value)
 {
 	uint32_t wanted =
-		(uint32_t)value < receive_buffer_max ? (uint32_t)value : receive_buffer_max;
+		(uint32_t)value < melin_sysctl.rmem_max ? (uint32_t)value : melin_sysctl.rmem_max;
 	uint32_t size = wanted * 2 > RECEIVE_BUFFER_MIN ? wanted * 2 : RECEIVE_BUFFER_MIN;
 
 	socket->options.receive_buffer_set = true;
@@ -134,7 +113,8 @@ static void set_receive_buffer(struct stack_socket *socket, int value)
 
 static void set_send_buffer(struct stack_socket *socket, int value)
 {
-	uint32_t wanted = (uint32_t)value < send_buffer_max ? (uint32_t)value : send_buffer_max;
+	uint32_t wanted =
+		(uint32_t)value < melin_sysctl.wmem_max ? (uint32_t)value : melin_sysctl.wmem_max;
 	uint32_t size = wanted * 2 > SEND_BUFFER_MIN ? wanted * 2 : SEND_BUFFER_MIN;
 
 	socket->options.send_buffer = size;
@@ -214,11 +194,13 @@ static int set_tcp_level(struct stack_socket *socket, int name, int value)
 	switch (name) {
 	case TCP_NODELAY:
 		options->no_delay = value != 0;
-		push(socket);
+		if (options->no_delay)
+			output_push(socket, true);
 		return 0;
 	case TCP_CORK:
 		options->cork = value != 0;
-		push(socket);
+		if (!options->cork)
+			output_push(socket, options->no_delay);
 		return 0;
 	case TCP_QUICKACK:
 		options->quick_ack = value != 0;
@@ -238,6 +220,11 @@ static int set_tcp_level(struct stack_socket *socket, int name, int value)
 		return set_range(&options->keep_count, value, 1, 127);
 	case TCP_USER_TIMEOUT:
 		return set_range(&options->user_timeout, value, 0, INT_MAX);
+	case TCP_SYNCNT:
+		if (value < 1 || value > 127)
+			return -EINVAL;
+		options->syn_retries = (uint8_t)value;
+		return 0;
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -307,29 +294,18 @@ static bool is_known(int level, int name)
 	static const struct {
 		int level, name;
 	} known[] = {
-		{ SOL_SOCKET, SO_LINGER },
-		{ SOL_SOCKET, SO_KEEPALIVE },
-		{ SOL_SOCKET, SO_OOBINLINE },
-		{ SOL_SOCKET, SO_REUSEADDR },
-		{ SOL_SOCKET, SO_REUSEPORT },
-		{ SOL_SOCKET, SO_RCVBUF },
-		{ SOL_SOCKET, SO_SNDBUF },
-		{ SOL_SOCKET, SO_RCVLOWAT },
-		{ SOL_SOCKET, SO_ERROR },
-		{ SOL_SOCKET, SO_ACCEPTCONN },
-		{ IPPROTO_TCP, TCP_NODELAY },
-		{ IPPROTO_TCP, TCP_CORK },
-		{ IPPROTO_TCP, TCP_QUICKACK },
-		{ IPPROTO_TCP, TCP_MAXSEG },
-		{ IPPROTO_TCP, TCP_KEEPIDLE },
-		{ IPPROTO_TCP, TCP_KEEPINTVL },
-		{ IPPROTO_TCP, TCP_KEEPCNT },
-		{ IPPROTO_TCP, TCP_USER_TIMEOUT },
-		{ IPPROTO_TCP, TCP_CONGESTION },
-		{ IPPROTO_IP, IP_TOS },
-		{ IPPROTO_IP, IP_TTL },
-		{ IPPROTO_IPV6, IPV6_TCLASS },
-		{ IPPROTO_IPV6, IPV6_UNICAST_HOPS },
+		{ SOL_SOCKET, SO_LINGER },     { SOL_SOCKET, SO_KEEPALIVE },
+		{ SOL_SOCKET, SO_OOBINLINE },  { SOL_SOCKET, SO_REUSEADDR },
+		{ SOL_SOCKET, SO_REUSEPORT },  { SOL_SOCKET, SO_RCVBUF },
+		{ SOL_SOCKET, SO_SNDBUF },     { SOL_SOCKET, SO_RCVLOWAT },
+		{ SOL_SOCKET, SO_ERROR },      { SOL_SOCKET, SO_ACCEPTCONN },
+		{ IPPROTO_TCP, TCP_NODELAY },  { IPPROTO_TCP, TCP_CORK },
+		{ IPPROTO_TCP, TCP_QUICKACK }, { IPPROTO_TCP, TCP_MAXSEG },
+		{ IPPROTO_TCP, TCP_KEEPIDLE }, { IPPROTO_TCP, TCP_KEEPINTVL },
+		{ IPPROTO_TCP, TCP_KEEPCNT },  { IPPROTO_TCP, TCP_USER_TIMEOUT },
+		{ IPPROTO_TCP, TCP_SYNCNT },   { IPPROTO_TCP, TCP_CONGESTION },
+		{ IPPROTO_IP, IP_TOS },	       { IPPROTO_IP, IP_TTL },
+		{ IPPROTO_IPV6, IPV6_TCLASS }, { IPPROTO_IPV6, IPV6_UNICAST_HOPS },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -469,6 +445,10 @@ static int get_tcp_level(const struct stack_socket *socket, int name, int *value
 		break;
 	case TCP_USER_TIMEOUT:
 		*value = (int)options->user_timeout;
+		break;
+	case TCP_SYNCNT:
+		*value =
+			options->syn_retries ? options->syn_retries : (int)melin_sysctl.syn_retries;
 		break;
 	default:
 		return -ENOPROTOOPT;

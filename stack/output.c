@@ -95,6 +95,8 @@ static bool must_hold(const struct stack_socket *socket, const struct tcp_pcb *p
 		return false;
 	if (start_of(tail) - pcb->lastack + tail->len > window)
 		return false; /* cannot go anyway, and lwIP must see it to probe the window */
+	if (socket->push)
+		return false;
 	if (socket->options.cork || socket->more)
 		return !socket->held_since || melin_clock_ns() - socket->held_since < CORK_NS;
 	return !socket->options.no_delay && !urgent_is_sending(socket, pcb) &&
@@ -178,6 +180,15 @@ err_t output_write(struct stack_socket *socket, const void *data, uint16_t size,
 	}
 	socket->unsent_tail = tail;
 	return error;
+}
+
+void output_push(struct stack_socket *socket, bool all)
+{
+	if (!socket->pcb || socket->state != SOCKET_CONNECTED)
+		return;
+	socket->more = false;
+	socket->push |= all;
+	tcp_output(socket->pcb);
 }
 
 void output_check_held(struct stack_socket *socket, uint64_t now)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * When TCP gives up: retry.h. Linux's defaults: 15 retransmissions (tcp_retries2) are 924.6 s of
- * its back-off, 6 SYNs more are 127 s, a connection that no program holds any more gets 8
- * retransmissions.
+ * When TCP gives up: retry.h. The system's settings and the socket's options count retransmissions;
+ * what they mean is the time that Linux's back-off needs for so many: 15 (tcp_retries2) are 924.6 s.
+ * A connection that no program holds any more gets 8 retransmissions.
  */
 #include "stack/retry.h"
 
@@ -15,18 +15,34 @@
 #include "stack/instance.h"
 #include "stack/network.h"
 #include "stack/socket.h"
+#include "stack/sysctl.h"
 
 #define GIVE_UP 0
 #define GO_ON	0x100 /* nrtx and persist_probe have 8 bits */
 
-#define RETRY_NS       (924600ull * 1000000)
-#define SYN_RETRIES    6
-#define DOUBT_AFTER    3
-#define ORPHAN_RETRIES 8
+/* Linux's TCP_RTO_MIN and TCP_RTO_MAX, from the first to the largest time-out of its model. */
+#define RTO_MIN_MS 200
+#define RTO_MAX_MS 120000
+/* So many make RTO_MAX_MS of a second. */
+#define SYN_DOUBLINGS_MAX 7
+#define DOUBT_AFTER	  3
+#define ORPHAN_RETRIES	  8
 /* Unanswered window probes of an orphan: lwIP sends one each 2.4 s, so about as long as above. */
 #define ORPHAN_PROBES 42
 /* The slow timer asks every TCP_SLOW_INTERVAL ms, a busy machine seldomer. */
 #define NO_ROOM_GAP_NS (1000ull * 1000000)
+
+/* As Linux's tcp_model_timeout(): doubled until RTO_MAX, then linear. */
+static uint64_t retries_ns(void)
+{
+	uint64_t rto = RTO_MIN_MS, total = rto;
+
+	for (uint32_t i = 0; i < melin_sysctl.retries; i++) {
+		rto = LWIP_MIN(rto * 2, RTO_MAX_MS);
+		total += rto;
+	}
+	return total * 1000000;
+}
 
 static uint64_t user_timeout_ns(const struct stack_socket *socket)
 {
@@ -64,7 +80,7 @@ static unsigned probe_limit(struct tcp_pcb *pcb, struct stack_socket *socket)
 	if (pcb->persist_probe == 0)
 		return GO_ON;
 	silent = (uint64_t)(u32_t)(tcp_ticks - pcb->tmr) * TCP_SLOW_INTERVAL * 1000000;
-	return silent > RETRY_NS ? GIVE_UP : GO_ON;
+	return silent > retries_ns() ? GIVE_UP : GO_ON;
 }
 
 /* As Linux after tcp_retries1: the next hop may have moved to other hardware (a fail-over). */
@@ -93,7 +109,7 @@ unsigned melin_retry_limit(struct tcp_pcb *pcb)
 	doubt_next_hop(pcb, socket);
 	if (!socket->retry_since)
 		return GO_ON;
-	limit = user_timeout_ns(socket) ? user_timeout_ns(socket) : RETRY_NS;
+	limit = user_timeout_ns(socket) ? user_timeout_ns(socket) : retries_ns();
 	return melin_clock_ns() - socket->retry_since > limit ? GIVE_UP : GO_ON;
 }
 
@@ -101,9 +117,16 @@ unsigned melin_syn_retry_limit(struct tcp_pcb *pcb)
 {
 	const struct stack_socket *socket = socket_of(pcb);
 	const int second = 1000 / TCP_SLOW_INTERVAL;
+	unsigned linear = melin_sysctl.syn_linear;
+	unsigned retries = socket && socket->options.syn_retries ? socket->options.syn_retries
+								 : melin_sysctl.syn_retries;
+	unsigned doublings = pcb->nrtx > linear ? pcb->nrtx - linear : 0;
 
-	pcb->rto = (s16_t)(second << LWIP_MIN(pcb->nrtx, SYN_RETRIES));
-	if (pcb->nrtx >= SYN_RETRIES && pcb->rtime + 1 >= pcb->rto)
+	/* Linux's tcp_retransmit_timer(): as many again a second apart before the back-off begins. */
+	retries = LWIP_MIN(retries + linear, UINT8_MAX); /* nrtx has 8 bits */
+	pcb->rto = (s16_t)LWIP_MIN(second << LWIP_MIN(doublings, SYN_DOUBLINGS_MAX),
+				   RTO_MAX_MS / TCP_SLOW_INTERVAL);
+	if (pcb->nrtx >= retries && pcb->rtime + 1 >= pcb->rto)
 		return GIVE_UP;
 	if (socket && user_timeout_ns(socket) &&
 	    melin_clock_ns() - socket->connect_since > user_timeout_ns(socket))

@@ -159,8 +159,10 @@ static void note_received(struct stack_socket *socket, struct tcp_pcb *pcb,
 		pcb->sv = LEAST_VARIANCE;
 	if (!(flags & TCP_ACK) || pcb->state < ESTABLISHED)
 		return;
-	if (TCP_SEQ_GT(header->ackno, pcb->lastack))
+	if (TCP_SEQ_GT(header->ackno, pcb->lastack)) {
 		socket->retry_since = 0;
+		socket->more = false; /* as Linux's tcp_data_snd_check() */
+	}
 	socket->window_limit = may_grow(pcb) ? UINT32_MAX : pcb->cwnd;
 	recovery_acknowledged(socket, header);
 }

@@ -143,7 +143,10 @@ static ssize_t send_locked(struct stack_socket *socket, const struct iovec *iov,
 	done = write_all(socket, iov, count);
 	if (done && (flags & MSG_OOB))
 		urgent_send(socket);
-	socket->more = flags & MSG_MORE;
+	if (done) {
+		socket->push = false;
+		socket->more = flags & MSG_MORE;
+	}
 	acknowledge_answer(socket);
 	tcp_output(socket->pcb);
 	if (!done && room(socket))

@@ -54,6 +54,7 @@ struct socket_options {
 	int receive_low_water;
 	uint32_t keep_idle, keep_interval, keep_count; /* seconds, seconds, probes */
 	uint32_t user_timeout;			       /* ms, 0: none */
+	uint8_t syn_retries;			       /* TCP_SYNCNT, 0: the system's */
 	uint16_t maximum_segment;		       /* TCP_MAXSEG, 0: not set */
 	bool quick_ack;
 	bool urgent_in_line; /* SO_OOBINLINE */
@@ -91,7 +92,8 @@ struct stack_socket {
 	uint32_t send_credit;	     /* what pcb->snd_buf is when nothing is queued */
 	uint32_t small_end;	     /* end of the last segment sent that was not full */
 	bool small_sent;
-	bool more;		/* the last send had MSG_MORE */
+	bool more;		/* the last send had MSG_MORE, and no acknowledgement came since */
+	bool push;		/* TCP_NODELAY was set: nothing written before waits any longer */
 	bool window_opened;	/* the initial window has been set */
 	bool blocked;		/* send found no memory */
 	uint64_t held_since;	/* when output.c first kept the tail back; 0: it does not */
@@ -212,12 +214,16 @@ void send_set_credit(struct stack_socket *socket, uint32_t credit);
 
 /* ---- output.c ---- */
 err_t output_write(struct stack_socket *socket, const void *data, uint16_t size, uint8_t flags);
+/*
+ * After TCP_NODELAY or TCP_CORK was set: sends what TCP_CORK or MSG_MORE held back, and, if all, what
+ * Nagle's algorithm would still hold back. As Linux's tcp_push_pending_frames(). Nothing happens
+ * without a connection.
+ */
+void output_push(struct stack_socket *socket, bool all);
 /* Lets a tail that has been held for too long go; now is the clock's time. */
 void output_check_held(struct stack_socket *socket, uint64_t now);
 
 /* ---- options.c ---- */
-/* Reads the system's limits; once. */
-void options_start(void);
 void options_default(struct stack_socket *socket);
 /* What accept() hands down. */
 void options_inherit(struct stack_socket *child, const struct stack_socket *listener);

@@ -62,6 +62,10 @@ same() {
 	same fork
 }
 
+@test "differential, loop: hold" {
+	same hold
+}
+
 @test "differential, loop: ioctl" {
 	same ioctl
 }

@@ -62,6 +62,10 @@ same() {
 	same fork
 }
 
+@test "differential, veth: hold" {
+	same hold
+}
+
 @test "differential, veth: ioctl" {
 	same ioctl
 }

@@ -12,6 +12,7 @@ DIFFERENTIAL_FAMILIES = \
 	tests/differential/epoll_wait \
 	tests/differential/exit \
 	tests/differential/fork \
+	tests/differential/hold \
 	tests/differential/ioctl \
 	tests/differential/options \
 	tests/differential/poll \
@@ -58,6 +59,8 @@ tests_differential_exit_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_exit_LDADD = $(STEP_LIBS)
 tests_differential_fork_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_fork_LDADD = $(STEP_LIBS)
+tests_differential_hold_CFLAGS = $(WARNING_CFLAGS)
+tests_differential_hold_LDADD = $(STEP_LIBS)
 tests_differential_ioctl_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_ioctl_LDADD = $(STEP_LIBS)
 tests_differential_options_CFLAGS = $(WARNING_CFLAGS)

@@ -6,6 +6,7 @@
  */
 #include <netinet/tcp.h>
 
+#include "stack/sysctl.h"
 #include "tests/unit/stack/peer.h"
 
 /* Lets time pass until the stack sends a segment; returns ms, or limit if it does not. */
@@ -42,10 +43,13 @@ static unsigned wait_error(struct test_socket *socket, unsigned limit)
 static void test_connect_timeout(void)
 {
 	static const unsigned gaps[] = { 1000, 2000, 4000, 8000, 16000, 32000 };
+	static const unsigned few_gaps[] = { 1000, 1000, 1000, 2000 };
 	struct test_socket client;
 	struct segment syn;
 	unsigned total = 0;
 
+	melin_sysctl.syn_retries = 6;
+	melin_sysctl.syn_linear = 0;
 	create(&client, AF_INET);
 	ops->connect(client.handle, NULL, address4(WIRE_PEER, 1000));
 	pass_ms(10);
@@ -60,6 +64,25 @@ static void test_connect_timeout(void)
 	tap_ok(near(total, 127000, 500), "given up after %u ms", total);
 	tap_ok(option(&client, SOL_SOCKET, SO_ERROR) == ETIMEDOUT, "with ETIMEDOUT");
 	drop(&client);
+
+	/* TCP_SYNCNT, and tcp_syn_linear_timeouts of Linux 6.5 */
+	melin_sysctl.syn_linear = 2;
+	create(&client, AF_INET);
+	set(&client, IPPROTO_TCP, TCP_SYNCNT, 2);
+	ops->connect(client.handle, NULL, address4(WIRE_PEER, 1000));
+	pass_ms(10);
+	tap_ok(wire_get_segment(&syn) && syn.flags == SYN, "with TCP_SYNCNT: the first SYN");
+	total = 0;
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned ms = wait_segment(&syn, 100000);
+
+		tap_ok(near(ms, few_gaps[i], 60) && syn.flags == SYN, "SYN again after %u ms", ms);
+		total += ms;
+	}
+	total += wait_error(&client, 200000);
+	tap_ok(near(total, 9000, 200), "given up after %u ms", total);
+	tap_ok(option(&client, SOL_SOCKET, SO_ERROR) == ETIMEDOUT, "with ETIMEDOUT");
+	drop(&client);
 }
 
 static void test_unreachable(void)
@@ -71,7 +94,7 @@ static void test_unreachable(void)
 	create(&client, AF_INET);
 	ops->connect(client.handle, NULL, address4("198.18.0.77", 1000));
 	ms = wait_error(&client, 20000);
-	tap_ok(near(ms, 3000, 300), "nobody has the address: known after %u ms", ms);
+	tap_ok(near(ms, 3300, 300), "nobody has the address: known after %u ms", ms);
 	tap_ok(option(&client, SOL_SOCKET, SO_ERROR) == EHOSTUNREACH, "EHOSTUNREACH");
 	wire_answers_arp = true;
 	drop(&client);
@@ -90,6 +113,7 @@ static void test_data_timeout(void)
 	unsigned times = 0, total = 0;
 	unsigned ms, first;
 
+	melin_sysctl.retries = 15;
 	be_called(&peer, &client, 1001);
 	put(&client, "data", 4, 0);
 	wire_get_segment(&segment);
@@ -103,6 +127,14 @@ static void test_data_timeout(void)
 	tap_ok(near(total, 924600, 30000), "given up after %u s and %u more", total / 1000, times);
 	tap_ok(option(&client, SOL_SOCKET, SO_ERROR) == ETIMEDOUT, "with ETIMEDOUT");
 	drop(&client);
+
+	melin_sysctl.retries = 3;
+	be_called(&peer, &client, 1003);
+	put(&client, "data", 4, 0);
+	ms = wait_error(&client, 100000);
+	tap_ok(near(ms, 3300, 300), "tcp_retries2 of 3: given up after %u ms", ms);
+	drop(&client);
+	melin_sysctl.retries = 15;
 
 	be_called(&peer, &client, 1002);
 	set(&client, IPPROTO_TCP, TCP_USER_TIMEOUT, 5000);

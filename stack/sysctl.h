@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The system's settings for TCP (Linux's Documentation/networking/ip-sysctl.rst, tcp(7), socket(7))
+ * that the stack honours as the kernel does. Not for what a program sets for one socket: options.c.
+ */
+#ifndef MELIN_SYSCTL_H
+#define MELIN_SYSCTL_H
+
+#include <stdint.h>
+
+struct sysctl {
+	uint32_t rmem_max, wmem_max; /* bytes: what SO_RCVBUF and SO_SNDBUF may ask for */
+	uint32_t keepalive_time, keepalive_interval; /* seconds */
+	uint32_t keepalive_probes;
+	uint32_t syn_retries; /* of connect(), after the linear ones */
+	uint32_t syn_linear;  /* so many SYNs are sent again one second after the last; Linux 6.5 */
+	uint32_t retries;     /* tcp_retries2: of an established connection */
+	uint32_t fin_timeout; /* seconds in FIN_WAIT_2 that nobody holds any more */
+	uint32_t notsent_lowat; /* bytes: TCP_NOTSENT_LOWAT where the program has set none */
+};
+
+/* Linux's defaults until sysctl_read(). Written once, before there is a second thread in the stack. */
+extern struct sysctl melin_sysctl;
+
+/* Reads /proc/sys/net of the calling thread's network namespace. What is not there stays. */
+void sysctl_read(void);
+
+#endif
