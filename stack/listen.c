@@ -84,14 +84,15 @@ bool listen_forget_child(struct stack_socket *child)
 	return true;
 }
 
-static void evict_oldest(struct stack_socket *listener)
+void listen_drop_embryo(struct stack_socket *child)
 {
-	struct stack_socket *oldest = listener->embryo_head;
-	struct tcp_pcb *pcb = oldest->pcb;
+	struct tcp_pcb *pcb = child->pcb;
 
-	socket_detach(oldest);
-	embryo_remove(oldest);
-	bury(oldest);
+	if (!child->listener || child->state != SOCKET_SYN_RECEIVED)
+		return;
+	socket_detach(child);
+	embryo_remove(child);
+	bury(child);
 	tcp_abandon(pcb, 0);
 }
 
@@ -104,7 +105,7 @@ static err_t passive_open(u8_t id, struct tcp_pcb_listen *listening, struct tcp_
 	if (!listener || queue_is_full(listener))
 		return ERR_MEM; /* lwIP drops it without an answer */
 	if (listener->embryos >= EMBRYOS_MAX)
-		evict_oldest(listener);
+		listen_drop_embryo(listener->embryo_head);
 	child = socket_new(listener->stack, listener->domain);
 	if (!child)
 		return ERR_MEM;
@@ -273,7 +274,7 @@ void listen_stop(struct stack_socket *listener)
 	struct tcp_pcb *pcb;
 
 	while (listener->embryo_head)
-		evict_oldest(listener);
+		listen_drop_embryo(listener->embryo_head);
 	while ((child = take_child(listener)) != NULL) {
 		pcb = child->pcb;
 		socket_detach(child);

@@ -41,6 +41,7 @@ stack_libstack_la_SOURCES = \
 	stack/clock.c \
 	stack/connect.c \
 	stack/filter.c \
+	stack/icmp-error.c \
 	stack/index.c \
 	stack/instance.c \
 	stack/listen.c \
@@ -51,6 +52,7 @@ stack_libstack_la_SOURCES = \
 	stack/operations.c \
 	stack/options.c \
 	stack/output.c \
+	stack/path.c \
 	stack/ports.c \
 	stack/random.c \
 	stack/receive.c \
@@ -76,6 +78,7 @@ noinst_HEADERS += \
 	stack/call-stack.h \
 	stack/clock.h \
 	stack/filter.h \
+	stack/icmp-error.h \
 	stack/index-counts.h \
 	stack/index.h \
 	stack/instance.h \
@@ -87,6 +90,7 @@ noinst_HEADERS += \
 	stack/memory.h \
 	stack/network.h \
 	stack/output.h \
+	stack/path.h \
 	stack/ports.h \
 	stack/random.h \
 	stack/recovery.h \

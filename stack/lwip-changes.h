@@ -13,6 +13,7 @@
 #include "lwip/init.h"
 #include "lwip/opt.h"
 #include "lwip/priv/tcp_priv.h"
+#include "lwip/prot/ip4.h"
 #include "lwip/stats.h"
 #include "lwip/tcp.h"
 
@@ -37,6 +38,13 @@ uint32_t melin_receive_window(const struct tcp_pcb *pcb);
 /* Tell the peer of new room when there is a quarter of the buffer more than it knows of. */
 #undef TCP_WND_UPDATE_THRESHOLD
 #define TCP_WND_UPDATE_THRESHOLD (melin_receive_window(pcb) / 4)
+
+/* lwIP never sets "don't fragment", and without it no router tells of its smaller MTU. */
+extern u16_t melin_fragment_bits; /* of the TCP segment that is being sent; segment.c */
+#undef IPH_OFFSET_SET
+#define IPH_OFFSET_SET(hdr, off)                                                                   \
+	((hdr)->_offset =                                                                          \
+		 (u16_t)((off) | (IPH_PROTO(hdr) == IP_PROTO_TCP ? melin_fragment_bits : 0)))
 
 /* Not every second segment: stack/acknowledge.c says when. */
 #undef tcp_ack

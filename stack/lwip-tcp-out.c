@@ -20,3 +20,40 @@ err_t melin_lwip_retransmit(struct tcp_pcb *pcb, struct tcp_seg *segment)
 	pcb->rtime = 0;
 	return tcp_output_segment(segment, pcb, netif);
 }
+
+static int fits(const struct tcp_seg *segment, u16_t size)
+{
+	while (segment && segment->len <= size)
+		segment = segment->next;
+	return !segment;
+}
+
+/*
+ * Cuts all that is longer than pcb->mss, which has just become smaller, and has all that is
+ * unacknowledged sent again, as after a timeout but with the window as it is. Should the device
+ * still hold some of it, that happens when the next ICMP error comes.
+ */
+void melin_lwip_fit(struct tcp_pcb *pcb)
+{
+	struct tcp_seg *head, *segment, *last = NULL;
+
+	if (!fits(pcb->unacked, pcb->mss) && tcp_rexmit_rto_prepare(pcb) != ERR_OK)
+		return;
+	head = pcb->unsent;
+	if (fits(head, pcb->mss))
+		return;
+	for (segment = head; segment; segment = segment->next) {
+		pcb->unsent = segment;
+		if (segment->len > pcb->mss && tcp_split_unsent_seg(pcb, pcb->mss) != ERR_OK)
+			break; /* no memory: the segment stays, and so does the router's error */
+		last = segment;
+	}
+	pcb->unsent = head;
+	/* Room behind the last one was made for a longer segment. */
+	if (!segment)
+		pcb->unsent_oversize =
+			LWIP_MIN(pcb->unsent_oversize, (u16_t)(pcb->mss - last->len));
+	else
+		pcb->unsent_oversize = 0;
+	pcb->rtime = 0;
+}

@@ -13,6 +13,7 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "stack/instance.h"
+#include "stack/path.h"
 #include "stack/socket.h"
 #include "stack/sysctl.h"
 
@@ -41,6 +42,8 @@ void options_default(struct stack_socket *socket)
 		.ttl = -1,
 		.traffic_class = -1,
 		.hops = -1,
+		.mtu_discover = IP_PMTUDISC_WANT,
+		.mtu_discover6 = IPV6_PMTUDISC_WANT,
 	};
 	socket->send_credit = SEND_BUFFER_DEFAULT;
 }
@@ -60,6 +63,7 @@ void options_apply(struct stack_socket *socket)
 	if (!pcb || pcb->state == LISTEN)
 		return;
 	v6 = IP_IS_V6_VAL(pcb->remote_ip);
+	socket->may_fragment = path_may_fragment(socket);
 	pcb->tos =
 		v6 ? (u8_t)(options->traffic_class < 0 ? 0 : options->traffic_class) : options->tos;
 	pcb->ttl = (u8_t)((v6 ? options->hops : options->ttl) < 0
@@ -230,6 +234,15 @@ static int set_tcp_level(struct stack_socket *socket, int name, int value)
 	}
 }
 
+/* The values of ip(7) and ipv6(7) are the same; the last one is newer than the manual pages. */
+static int set_mtu_discover(uint8_t *option, int value)
+{
+	if (value < IP_PMTUDISC_DONT || value > IP_PMTUDISC_OMIT)
+		return -EINVAL;
+	*option = (uint8_t)value;
+	return 0;
+}
+
 static int set_ip_level(struct stack_socket *socket, int name, int value)
 {
 	struct socket_options *options = &socket->options;
@@ -243,6 +256,11 @@ static int set_ip_level(struct stack_socket *socket, int name, int value)
 			return -EINVAL;
 		options->ttl = value;
 		return 0;
+	case IP_RECVERR:
+		options->receive_errors = value != 0;
+		return 0;
+	case IP_MTU_DISCOVER:
+		return set_mtu_discover(&options->mtu_discover, value);
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -252,6 +270,12 @@ static int set_ip6_level(struct stack_socket *socket, int name, int value)
 {
 	struct socket_options *options = &socket->options;
 
+	if (name == IPV6_RECVERR) {
+		options->receive_errors6 = value != 0;
+		return 0;
+	}
+	if (name == IPV6_MTU_DISCOVER)
+		return set_mtu_discover(&options->mtu_discover6, value);
 	if (name != IPV6_TCLASS && name != IPV6_UNICAST_HOPS)
 		return -ENOPROTOOPT;
 	if (value < -1 || value > 255)
@@ -294,18 +318,20 @@ static bool is_known(int level, int name)
 	static const struct {
 		int level, name;
 	} known[] = {
-		{ SOL_SOCKET, SO_LINGER },     { SOL_SOCKET, SO_KEEPALIVE },
-		{ SOL_SOCKET, SO_OOBINLINE },  { SOL_SOCKET, SO_REUSEADDR },
-		{ SOL_SOCKET, SO_REUSEPORT },  { SOL_SOCKET, SO_RCVBUF },
-		{ SOL_SOCKET, SO_SNDBUF },     { SOL_SOCKET, SO_RCVLOWAT },
-		{ SOL_SOCKET, SO_ERROR },      { SOL_SOCKET, SO_ACCEPTCONN },
-		{ IPPROTO_TCP, TCP_NODELAY },  { IPPROTO_TCP, TCP_CORK },
-		{ IPPROTO_TCP, TCP_QUICKACK }, { IPPROTO_TCP, TCP_MAXSEG },
-		{ IPPROTO_TCP, TCP_KEEPIDLE }, { IPPROTO_TCP, TCP_KEEPINTVL },
-		{ IPPROTO_TCP, TCP_KEEPCNT },  { IPPROTO_TCP, TCP_USER_TIMEOUT },
-		{ IPPROTO_TCP, TCP_SYNCNT },   { IPPROTO_TCP, TCP_CONGESTION },
-		{ IPPROTO_IP, IP_TOS },	       { IPPROTO_IP, IP_TTL },
-		{ IPPROTO_IPV6, IPV6_TCLASS }, { IPPROTO_IPV6, IPV6_UNICAST_HOPS },
+		{ SOL_SOCKET, SO_LINGER },	{ SOL_SOCKET, SO_KEEPALIVE },
+		{ SOL_SOCKET, SO_OOBINLINE },	{ SOL_SOCKET, SO_REUSEADDR },
+		{ SOL_SOCKET, SO_REUSEPORT },	{ SOL_SOCKET, SO_RCVBUF },
+		{ SOL_SOCKET, SO_SNDBUF },	{ SOL_SOCKET, SO_RCVLOWAT },
+		{ SOL_SOCKET, SO_ERROR },	{ SOL_SOCKET, SO_ACCEPTCONN },
+		{ IPPROTO_TCP, TCP_NODELAY },	{ IPPROTO_TCP, TCP_CORK },
+		{ IPPROTO_TCP, TCP_QUICKACK },	{ IPPROTO_TCP, TCP_MAXSEG },
+		{ IPPROTO_TCP, TCP_KEEPIDLE },	{ IPPROTO_TCP, TCP_KEEPINTVL },
+		{ IPPROTO_TCP, TCP_KEEPCNT },	{ IPPROTO_TCP, TCP_USER_TIMEOUT },
+		{ IPPROTO_TCP, TCP_SYNCNT },	{ IPPROTO_TCP, TCP_CONGESTION },
+		{ IPPROTO_IP, IP_TOS },		{ IPPROTO_IP, IP_TTL },
+		{ IPPROTO_IPV6, IPV6_TCLASS },	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS },
+		{ IPPROTO_IP, IP_RECVERR },	{ IPPROTO_IP, IP_MTU_DISCOVER },
+		{ IPPROTO_IPV6, IPV6_RECVERR }, { IPPROTO_IPV6, IPV6_MTU_DISCOVER },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -456,6 +482,15 @@ static int get_tcp_level(const struct stack_socket *socket, int name, int *value
 	return 0;
 }
 
+/* ip(7), ipv6(7): what is known of the path, of a connected socket only. */
+static int get_mtu(const struct stack_socket *socket, int *value)
+{
+	if (!socket->pcb || socket->state == SOCKET_LISTENING)
+		return -ENOTCONN;
+	*value = (int)path_mtu(socket->stack, &socket->remote);
+	return 0;
+}
+
 static int get_ip_levels(const struct stack_socket *socket, int level, int name, int *value)
 {
 	const struct socket_options *options = &socket->options;
@@ -468,6 +503,17 @@ static int get_ip_levels(const struct stack_socket *socket, int level, int name,
 		*value = options->traffic_class < 0 ? 0 : options->traffic_class;
 	else if (level == IPPROTO_IPV6 && name == IPV6_UNICAST_HOPS)
 		*value = options->hops < 0 ? TCP_TTL : options->hops;
+	else if (level == IPPROTO_IP && name == IP_RECVERR)
+		*value = options->receive_errors;
+	else if (level == IPPROTO_IPV6 && name == IPV6_RECVERR)
+		*value = options->receive_errors6;
+	else if (level == IPPROTO_IP && name == IP_MTU_DISCOVER)
+		*value = options->mtu_discover;
+	else if (level == IPPROTO_IPV6 && name == IPV6_MTU_DISCOVER)
+		*value = options->mtu_discover6;
+	else if ((level == IPPROTO_IP && name == IP_MTU) ||
+		 (level == IPPROTO_IPV6 && name == IPV6_MTU))
+		return get_mtu(socket, value);
 	else
 		return -ENOPROTOOPT;
 	return 0;

@@ -159,6 +159,7 @@ static void note_received(struct stack_socket *socket, struct tcp_pcb *pcb,
 		pcb->sv = LEAST_VARIANCE;
 	if (!(flags & TCP_ACK) || pcb->state < ESTABLISHED)
 		return;
+	socket->soft_error = 0; /* something has got through */
 	if (TCP_SEQ_GT(header->ackno, pcb->lastack)) {
 		socket->retry_since = 0;
 		socket->more = false; /* as Linux's tcp_data_snd_check() */
@@ -230,6 +231,8 @@ static void keep_acceptable(struct tcp_hdr *header, const struct tcp_pcb *pcb, u
 		header->seqno = lwip_htonl(end);
 }
 
+u16_t melin_fragment_bits;
+
 u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const struct tcp_pcb *pcb,
 			  u32_t *options)
 {
@@ -238,8 +241,11 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 	u8_t flags = TCPH_FLAGS(header);
 	bool again;
 
+	melin_fragment_bits = PP_HTONS(IP_DF);
 	if (!pcb || pcb->state == LISTEN)
 		return options;
+	if (socket_of(pcb) && socket_of(pcb)->may_fragment)
+		melin_fragment_bits = 0;
 	segment->sent_us = (u32_t)(melin_clock_ns() / 1000);
 	/* tcp_connect() gives a SYN the number before snd_nxt, the first one too. */
 	if (pcb->state == SYN_SENT)

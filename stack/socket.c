@@ -15,6 +15,7 @@
 #include "stack/clock.h"
 #include "stack/instance.h"
 #include "stack/network.h"
+#include "stack/path.h"
 #include "stack/segment.h"
 
 #define SHUT_RECEIVE 1
@@ -359,6 +360,7 @@ void socket_established(struct stack_socket *socket)
 	}
 	if (socket->options.maximum_segment && pcb->mss > socket->options.maximum_segment)
 		pcb->mss = socket->options.maximum_segment;
+	path_begin(socket);
 	/*
 	 * lwIP sets its largest window when it sees window scaling; nothing has been received yet.
 	 */

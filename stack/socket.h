@@ -59,7 +59,9 @@ struct socket_options {
 	bool quick_ack;
 	bool urgent_in_line; /* SO_OOBINLINE */
 	uint8_t tos;
-	int ttl, traffic_class, hops; /* -1: the default */
+	int ttl, traffic_class, hops;	      /* -1: the default */
+	bool receive_errors, receive_errors6; /* IP_RECVERR, IPV6_RECVERR */
+	uint8_t mtu_discover, mtu_discover6;  /* IP_PMTUDISC_*, IPV6_PMTUDISC_* */
 };
 
 struct stack_socket {
@@ -111,6 +113,10 @@ struct stack_socket {
 	uint64_t last_sent, last_received; /* ms of the clock, for TCP_INFO */
 	uint64_t outside_answered; /* ms: the last answer to a bare segment outside of the window */
 	bool no_answer;		   /* to the segment that is being received */
+
+	/* path.c */
+	uint16_t agreed_segment; /* the largest of the two ends', whatever the path takes */
+	bool may_fragment;	 /* no "don't fragment" */
 
 	/* acknowledge.c */
 	uint64_t last_data;	 /* ms: when data came in last */
@@ -192,6 +198,8 @@ int socket_accept(struct stack_socket *listener, struct stack_socket **socket,
 void listen_stop(struct stack_socket *listener);
 /* A child's connection has died before accept(). Returns whether the socket is gone. */
 bool listen_forget_child(struct stack_socket *child);
+/* A connection that a peer has begun ends without a word; nothing if it is established. */
+void listen_drop_embryo(struct stack_socket *child);
 /* Whether a segment that would establish child must be ignored: the queue is full. */
 bool listen_is_full(const struct stack_socket *child);
 

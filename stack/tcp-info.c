@@ -9,6 +9,7 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "stack/clock.h"
+#include "stack/path.h"
 #include "stack/socket.h"
 
 /* Linux's include/net/tcp_states.h */
@@ -76,7 +77,7 @@ static void from_pcb(const struct stack_socket *socket, struct tcp_info *info)
 	info->tcpi_snd_mss = pcb->mss;
 	info->tcpi_rcv_mss = pcb->mss;
 	info->tcpi_advmss = pcb->mss;
-	info->tcpi_pmtu = pcb->mss + (IP_IS_V6_VAL(pcb->remote_ip) ? 60u : 40u);
+	info->tcpi_pmtu = path_mtu(socket->stack, &pcb->remote_ip);
 	info->tcpi_unacked = (pcb->snd_nxt - pcb->lastack + pcb->mss - 1u) / pcb->mss;
 	/* lwIP's clock is too coarse for a local network: then the handshake's round trip. */
 	info->tcpi_rtt =

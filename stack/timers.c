@@ -14,6 +14,7 @@
 #include "stack/index.h"
 #include "stack/instance.h"
 #include "stack/network.h"
+#include "stack/path.h"
 #include "stack/recovery.h"
 #include "stack/socket.h"
 
@@ -99,7 +100,7 @@ static void wake_keepalive(struct stack *stack)
 		melin_index_wake_keepalive(INDEX_SLICES - stack->keepalive_slices--);
 }
 
-static void second_tick(struct stack *stack)
+static void second_tick(struct stack *stack, uint64_t now)
 {
 	struct tcp_pcb *active = tcp_active_pcbs;
 	u32_t ticks = tcp_ticks;
@@ -109,6 +110,7 @@ static void second_tick(struct stack *stack)
 		nd6_tmr();
 		for (unsigned i = 0; i < SECOND / (MLD6_TMR_INTERVAL * MS); i++)
 			mld6_tmr();
+		path_expire(stack, now);
 	}
 	if (tcp_tw_pcbs) {
 		tcp_active_pcbs = NULL;
@@ -140,7 +142,7 @@ void timers_run(struct stack *stack)
 			slow_tick(stack, now);
 	}
 	if (now >= stack->next_second) {
-		second_tick(stack);
+		second_tick(stack, now);
 		stack->next_second = now + SECOND;
 	}
 }

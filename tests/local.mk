@@ -51,6 +51,7 @@ test_programs = \
 	tests/programs/loop.py \
 	tests/programs/memcached_clients.py \
 	tests/programs/python_tests.py \
+	tests/programs/refused.py \
 	tests/programs/say_server.py \
 	tests/programs/who.py \
 	tests/programs/xdp_hold.py

@@ -87,3 +87,30 @@ setup() {
 	[[ $said == *"No route to host"* || $said == *"timed out"* ]] || fail "$said"
 	kernel_still near
 }
+
+@test "a path with a smaller MTU than both ends have, IPv4 and IPv6" {
+	file=$(big_file 5)
+	# The interfaces of near and far stay as they are, so both announce full segments.
+	ip -n "$(host router)" link set far mtu 1300
+	start_melin web near "$gateway" nginx -c "$(nginx_configuration '80; listen [::]:80')" \
+		-p "$BATS_TEST_TMPDIR"
+	answers far 198.18.1.10 80
+	on far curl -sS --max-time 30 -o "$BATS_TEST_TMPDIR/got" http://198.18.1.10/big.5
+	cmp "$BATS_TEST_TMPDIR/got" "$file"
+	on far curl -sS --max-time 30 -g -o "$BATS_TEST_TMPDIR/got6" 'http://[fd00:1::10]/big.5'
+	cmp "$BATS_TEST_TMPDIR/got6" "$file"
+	end web
+}
+
+@test "a router that refuses to forward ends connect() at once with its reason" {
+	ip -n "$(host router)" route add unreachable 198.18.3.0/24
+	ip -n "$(host router)" route add prohibit 198.18.4.0/24
+	ip -n "$(host router)" -6 route add unreachable fd00:3::/64
+	ip -n "$(host router)" -6 route add prohibit fd00:4::/64
+	on router sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
+	mark_kernel near
+	run melin near "$gateway" "$python" "$programs/refused.py" \
+		198.18.3.1 198.18.4.1 fd00:3::1 fd00:4::1
+	[ "${output//$'\n'/ }" = "EHOSTUNREACH EHOSTUNREACH ENETUNREACH EACCES" ] || fail "$output"
+	kernel_still near
+}

@@ -7,6 +7,7 @@ stack_test_wire = $(stack_test_common) tests/unit/stack/peer.h tests/unit/stack/
 
 stack_unit_tests = \
 	tests/unit/test_stack_acknowledge \
+	tests/unit/test_stack_icmp \
 	tests/unit/test_stack_index \
 	tests/unit/test_stack_loop \
 	tests/unit/test_stack_memory \
@@ -20,6 +21,11 @@ tests_unit_test_stack_acknowledge_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_acknowledge_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_acknowledge_SOURCES = tests/unit/stack/test_acknowledge.c $(stack_test_wire)
 tests_unit_test_stack_acknowledge_LDADD = stack/libstack.la
+
+tests_unit_test_stack_icmp_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_icmp_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_icmp_SOURCES = tests/unit/stack/test_icmp.c $(stack_test_wire)
+tests_unit_test_stack_icmp_LDADD = stack/libstack.la
 
 tests_unit_test_stack_loop_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_loop_CFLAGS = $(WARNING_CFLAGS)

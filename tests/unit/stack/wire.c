@@ -179,25 +179,44 @@ static uint32_t get32(const uint8_t *at)
 	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-void wire_put_segment(const struct segment *segment)
+static size_t put_ip4(uint8_t *ip, const struct segment *segment, size_t size)
 {
-	uint8_t frame[2048] = { 0 };
-	uint8_t *ip = frame + 14;
-	uint8_t *tcp = ip + 20;
-	size_t header = 20 + segment->option_size;
-	size_t total = 20 + header + segment->size;
-
-	memcpy(frame, WIRE_OWN_MAC, 6);
-	memcpy(frame + 6, WIRE_PEER_MAC, 6);
-	put16(frame + 12, 0x0800);
+	put16(ip + 2, (unsigned)(20 + size));
 	ip[0] = 0x45;
-	put16(ip + 2, (unsigned)total);
 	if (segment->fragment)
 		ip[6] = 0x20;
 	ip[8] = 64;
 	ip[9] = 6;
 	inet_pton(AF_INET, segment->source ? segment->source : WIRE_PEER, ip + 12);
 	inet_pton(AF_INET, WIRE_OWN, ip + 16);
+	return 20;
+}
+
+static size_t put_ip6(uint8_t *ip, size_t size)
+{
+	ip[0] = 0x60;
+	put16(ip + 4, (unsigned)size);
+	ip[6] = 6;
+	ip[7] = 64;
+	inet_pton(AF_INET6, WIRE_PEER6, ip + 8);
+	inet_pton(AF_INET6, WIRE_OWN6, ip + 24);
+	return 40;
+}
+
+void wire_put_segment(const struct segment *segment)
+{
+	uint8_t frame[2048] = { 0 };
+	uint8_t *ip = frame + 14;
+	size_t header = 20 + segment->option_size;
+	size_t size = header + segment->size;
+	size_t ip_size;
+	uint8_t *tcp;
+
+	memcpy(frame, WIRE_OWN_MAC, 6);
+	memcpy(frame + 6, WIRE_PEER_MAC, 6);
+	put16(frame + 12, segment->v6 ? 0x86dd : 0x0800);
+	ip_size = segment->v6 ? put_ip6(ip, size) : put_ip4(ip, segment, size);
+	tcp = ip + ip_size;
 	put16(tcp, segment->from);
 	put16(tcp + 2, segment->to);
 	put32(tcp + 4, segment->seq);
@@ -209,7 +228,7 @@ void wire_put_segment(const struct segment *segment)
 		memcpy(tcp + 20, segment->options, segment->option_size);
 	if (segment->size)
 		memcpy(tcp + header, segment->data, segment->size);
-	wire_put(frame, 14 + total);
+	wire_put(frame, 14 + ip_size + size);
 }
 
 bool wire_get_segment(struct segment *segment)
@@ -219,10 +238,11 @@ bool wire_get_segment(struct segment *segment)
 
 	while ((size = wire_get(frame, sizeof(frame))) != 0) {
 		const uint8_t *ip = frame + 14;
-		const uint8_t *tcp = ip + 20;
+		bool v6 = frame[12] == 0x86 && frame[13] == 0xdd;
+		const uint8_t *tcp = ip + (v6 ? 40 : 20);
 		size_t header;
 
-		if (frame[12] != 8 || frame[13] != 0 || ip[9] != 6)
+		if (!(v6 && ip[6] == 6) && !(frame[12] == 8 && frame[13] == 0 && ip[9] == 6))
 			continue;
 		header = (tcp[12] >> 4) * 4u;
 		*segment = (struct segment){
@@ -235,7 +255,12 @@ bool wire_get_segment(struct segment *segment)
 			.options = tcp + 20,
 			.option_size = header - 20,
 			.data = tcp + header,
-			.size = (size_t)(ip[2] << 8 | ip[3]) - 20 - header,
+			.size = (v6 ? (size_t)(ip[4] << 8 | ip[5])
+				    : (size_t)(ip[2] << 8 | ip[3]) - 20) -
+				header,
+			.v6 = v6,
+			.dont_fragment = !v6 && (ip[6] & 0x40),
+			.packet = ip,
 		};
 		return true;
 	}

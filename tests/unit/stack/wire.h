@@ -37,6 +37,9 @@ struct segment {
 	size_t size;
 	const char *source; /* IPv4 address; NULL: WIRE_PEER */
 	bool fragment;
+	bool v6;	       /* between WIRE_OWN6 and WIRE_PEER6 */
+	bool dont_fragment;    /* of a segment that was seen, over IPv4 */
+	const uint8_t *packet; /* and its IP packet */
 };
 
 extern bool wire_answers_arp;

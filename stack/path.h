@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The MTU of paths: what routers have said of them, and what follows for connections. RFC 1191 and
+ * RFC 8201. The instance's lock is held for all of it.
+ */
+#ifndef MELIN_PATH_H
+#define MELIN_PATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lwip/ip_addr.h"
+
+struct stack;
+struct stack_socket;
+struct tcp_pcb;
+
+/* The largest IP packet to there, in bytes: the device's MTU or less. */
+uint32_t path_mtu(const struct stack *stack, const ip_addr_t *remote);
+
+/*
+ * A router has dropped a segment of pcb's because the next link carries no more than mtu bytes:
+ * remembers it, makes what is unacknowledged and unsent fit, and sends that again. An MTU that is
+ * no smaller than the known one only does the latter.
+ */
+void path_too_big(struct stack *stack, struct tcp_pcb *pcb, uint32_t mtu);
+
+/* The handshake has just ended: what is known of the path holds for the connection. */
+void path_begin(struct stack_socket *socket);
+
+/* Whether a router may cut the segments of pcb: then the "don't fragment" bit is not set. */
+bool path_may_fragment(const struct stack_socket *socket);
+
+/* Once a second: old knowledge ends, and connections try larger segments again. */
+void path_expire(struct stack *stack, uint64_t now);
+
+#endif

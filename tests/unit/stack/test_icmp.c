@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ICMP errors about the stack's segments, both families: what connect() is told, what an
+ * established connection makes of them, and that forged ones change nothing. The MTU of a path that
+ * becomes smaller under a live connection, and larger again.
+ */
+#include <netinet/in.h>
+
+#include "tests/unit/stack/peer.h"
+
+#define PORT 7000
+
+static uint16_t sum(const uint8_t *bytes, size_t size, uint32_t start)
+{
+	uint32_t total = start;
+
+	for (size_t i = 0; i < size; i++)
+		total += i % 2 ? bytes[i] : (uint32_t)bytes[i] << 8;
+	while (total >> 16)
+		total = (total & 0xffff) + (total >> 16);
+	return (uint16_t)~total;
+}
+
+/* An ICMP error of the family, from a router, about the packet. */
+static void complain(bool v6, uint8_t type, uint8_t code, uint32_t word, const uint8_t *packet,
+		     bool good)
+{
+	size_t quoted = v6 ? 60 : 28, size = 8 + quoted;
+	uint8_t frame[200] = { 0 };
+	uint8_t *ip = frame + 14, *icmp = ip + (v6 ? 40 : 20);
+	uint32_t pseudo = 0;
+	uint16_t check;
+
+	memcpy(frame, WIRE_OWN_MAC, 6);
+	memcpy(frame + 6, WIRE_PEER_MAC, 6);
+	frame[12] = v6 ? 0x86 : 8;
+	frame[13] = v6 ? 0xdd : 0;
+	if (v6) {
+		ip[0] = 0x60;
+		ip[5] = (uint8_t)size;
+		ip[6] = 58;
+		ip[7] = 64;
+		inet_pton(AF_INET6, "fd00::1", ip + 8);
+		inet_pton(AF_INET6, WIRE_OWN6, ip + 24);
+		pseudo = (uint32_t)size + 58;
+		for (int i = 0; i < 32; i += 2)
+			pseudo += (uint32_t)ip[8 + i] << 8 | ip[9 + i];
+	} else {
+		ip[0] = 0x45;
+		ip[3] = (uint8_t)(20 + size);
+		ip[8] = 64;
+		ip[9] = 1;
+		inet_pton(AF_INET, "198.18.0.1", ip + 12);
+		inet_pton(AF_INET, WIRE_OWN, ip + 16);
+	}
+	icmp[0] = type;
+	icmp[1] = code;
+	icmp[4] = (uint8_t)(word >> 24);
+	icmp[5] = (uint8_t)(word >> 16);
+	icmp[6] = (uint8_t)(word >> 8);
+	icmp[7] = (uint8_t)word;
+	memcpy(icmp + 8, packet, quoted);
+	check = (uint16_t)(sum(icmp, size, pseudo) + !good);
+	icmp[2] = (uint8_t)(check >> 8);
+	icmp[3] = (uint8_t)check;
+	wire_put(frame, (size_t)(icmp - frame) + size);
+	ops->poll(stack);
+}
+
+/* The peer's hardware address, without being asked for it. */
+static void introduce(void)
+{
+	uint8_t frame[86] = { 0 };
+	uint8_t *ip = frame + 14, *icmp = ip + 40;
+	static const uint8_t option[] = { 1, 1, 2, 0, 0, 0, 0, 2 };
+	uint32_t pseudo = 32 + 58;
+	uint16_t check;
+
+	memcpy(frame, WIRE_OWN_MAC, 6);
+	memcpy(frame + 6, WIRE_PEER_MAC, 6);
+	frame[12] = 0x86;
+	frame[13] = 0xdd;
+	ip[0] = 0x60;
+	ip[5] = 32;
+	ip[6] = 58;
+	ip[7] = 255;
+	inet_pton(AF_INET6, WIRE_PEER6, ip + 8);
+	inet_pton(AF_INET6, WIRE_OWN6, ip + 24);
+	for (int i = 0; i < 32; i += 2)
+		pseudo += (uint32_t)ip[8 + i] << 8 | ip[9 + i];
+	icmp[0] = 135;
+	inet_pton(AF_INET6, WIRE_OWN6, icmp + 8);
+	memcpy(icmp + 24, option, sizeof(option));
+	check = sum(icmp, 32, pseudo);
+	icmp[2] = (uint8_t)(check >> 8);
+	icmp[3] = (uint8_t)check;
+	wire_put(frame, sizeof(frame));
+	ops->poll(stack);
+	wire_clear();
+}
+
+/* Begins to connect; *syn is what the stack has sent. */
+static bool begin(struct test_socket *socket, bool v6, struct segment *syn)
+{
+	wire_clear();
+	create(socket, v6 ? AF_INET6 : AF_INET);
+	ops->connect(socket->handle, NULL,
+		     v6 ? address6(WIRE_PEER6, PORT) : address4(WIRE_PEER, PORT));
+	ops->poll(stack);
+	return wire_get_segment(syn) && syn->flags == SYN;
+}
+
+/* The peer answers: an established connection. */
+static void answer(struct test_socket *socket, const struct segment *syn, struct peer *peer)
+{
+	struct segment segment = { .from = syn->to,
+				   .to = syn->from,
+				   .seq = 5000,
+				   .ack = syn->seq + 1,
+				   .flags = SYN | ACK,
+				   .options = syn_options,
+				   .option_size = sizeof(syn_options),
+				   .v6 = syn->v6 };
+
+	wire_put_segment(&segment);
+	ops->poll(stack);
+	wire_clear();
+	*peer = (struct peer){
+		.port = syn->to, .stack_port = syn->from, .seq = 5001, .ack = syn->seq + 1
+	};
+	take_events(socket);
+}
+
+static void acknowledge(const struct peer *peer, bool v6, uint32_t ack)
+{
+	wire_put_segment(&(struct segment){ .from = peer->port,
+					    .to = peer->stack_port,
+					    .seq = peer->seq,
+					    .ack = ack,
+					    .flags = ACK,
+					    .v6 = v6 });
+	ops->poll(stack);
+}
+
+static void test_connect(void)
+{
+	static const struct {
+		bool v6;
+		uint8_t type, code;
+		int error; /* 0: it goes on trying */
+	} cases[] = {
+		{ false, 3, 0, ENETUNREACH },
+		{ false, 3, 1, EHOSTUNREACH },
+		{ false, 3, 2, ENOPROTOOPT },
+		{ false, 3, 3, ECONNREFUSED },
+		{ false, 3, 5, EOPNOTSUPP },
+		{ false, 3, 6, ENETUNREACH },
+		{ false, 3, 7, EHOSTDOWN },
+		{ false, 3, 8, ENONET },
+		{ false, 3, 9, ENETUNREACH },
+		{ false, 3, 10, EHOSTUNREACH },
+		{ false, 3, 11, ENETUNREACH },
+		{ false, 3, 12, EHOSTUNREACH },
+		{ false, 3, 13, EHOSTUNREACH },
+		{ false, 3, 14, EHOSTUNREACH },
+		{ false, 3, 15, EHOSTUNREACH },
+		{ false, 11, 0, EHOSTUNREACH },
+		{ false, 12, 0, EPROTO },
+		{ false, 3, 16, 0 },
+		{ false, 4, 0, 0 },
+		{ false, 5, 1, 0 },
+		{ true, 1, 0, ENETUNREACH },
+		{ true, 1, 1, EACCES },
+		{ true, 1, 2, EHOSTUNREACH },
+		{ true, 1, 3, EHOSTUNREACH },
+		{ true, 1, 4, ECONNREFUSED },
+		{ true, 1, 5, EACCES },
+		{ true, 1, 6, EACCES },
+		{ true, 3, 0, EHOSTUNREACH },
+		{ true, 4, 1, EPROTO },
+		{ true, 137, 0, 0 },
+	};
+	const uint32_t failed = EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDHUP;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bool v6 = cases[i].v6;
+		struct test_socket socket;
+		struct segment syn;
+		int got;
+
+		if (!begin(&socket, v6, &syn)) {
+			tap_ok(false, "a SYN");
+			return;
+		}
+		take_events(&socket);
+		complain(v6, cases[i].type, cases[i].code, 0, syn.packet, true);
+		got = ops->connect(socket.handle, NULL,
+				   v6 ? address6(WIRE_PEER6, PORT) : address4(WIRE_PEER, PORT));
+		tap_ok(got == (cases[i].error ? -cases[i].error : -EALREADY) &&
+			       (take_events(&socket) & failed) == (cases[i].error ? failed : 0),
+		       "connect() after ICMP%s type %d code %d: %s", v6 ? "v6" : "", cases[i].type,
+		       cases[i].code, strerror(-got));
+		drop(&socket);
+	}
+}
+
+static void test_forged(void)
+{
+	struct test_socket socket;
+	struct segment syn;
+	uint8_t packet[64];
+
+	begin(&socket, false, &syn);
+	memcpy(packet, syn.packet, 28);
+	packet[27] += 2; /* a sequence number that is not in flight */
+	complain(false, 3, 3, 0, packet, true);
+	memcpy(packet, syn.packet, 28);
+	packet[9] = 17; /* a datagram of the same ports */
+	complain(false, 3, 3, 0, packet, true);
+	complain(false, 3, 3, 0, syn.packet, false); /* a wrong checksum */
+	memcpy(packet, syn.packet, 28);
+	packet[0] = 0x4f; /* a header longer than the quotation */
+	complain(false, 3, 3, 0, packet, true);
+	tap_ok(ops->connect(socket.handle, NULL, address4(WIRE_PEER, PORT)) == -EALREADY,
+	       "an error about what is not in flight changes nothing");
+	complain(false, 3, 3, 0, syn.packet, true);
+	tap_ok(option(&socket, SOL_SOCKET, SO_ERROR) == ECONNREFUSED, "SO_ERROR has the true one");
+	tap_ok(ops->connect(socket.handle, NULL, address4(WIRE_PEER, PORT)) == -ECONNABORTED &&
+		       ops->connect(socket.handle, NULL, address4(WIRE_PEER, PORT)) == -EINPROGRESS,
+	       "and the socket can try again");
+	drop(&socket);
+}
+
+static void test_established(bool v6)
+{
+	int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
+	struct test_socket socket;
+	struct segment segment;
+	struct peer peer;
+	char byte;
+
+	begin(&socket, v6, &segment);
+	answer(&socket, &segment, &peer);
+	put(&socket, "x", 1, 0);
+	wire_get_segment(&segment);
+	complain(v6, v6 ? 1 : 3, v6 ? 0 : 1, 0, segment.packet, true);
+	tap_ok(!(ready(&socket) & EPOLLERR) && get(&socket, &byte, 1, 0) == -EAGAIN,
+	       "an established connection goes on%s", v6 ? ", IPv6" : "");
+	tap_ok(set(&socket, level, v6 ? IPV6_RECVERR : IP_RECVERR, 1) == 0 &&
+		       option(&socket, level, v6 ? IPV6_RECVERR : IP_RECVERR) == 1,
+	       "unless the program wants to know");
+	complain(v6, v6 ? 1 : 3, v6 ? 0 : 1, 0, segment.packet, true);
+	tap_ok((take_events(&socket) & EPOLLERR) && (ready(&socket) & EPOLLERR) &&
+		       get(&socket, &byte, 1, 0) == (v6 ? -ENETUNREACH : -EHOSTUNREACH),
+	       "then the next call has the error");
+	tap_ok(put(&socket, "y", 1, 0) == 1, "once");
+	drop(&socket);
+}
+
+/* What is sent after the MTU has become smaller: no packet is larger, and no byte is missing. */
+static uint32_t collect(uint32_t from, size_t *largest)
+{
+	struct segment segment;
+
+	*largest = 0;
+	while (wire_get_segment(&segment)) {
+		if (segment.size > *largest)
+			*largest = segment.size;
+		if (segment.seq == from)
+			from += (uint32_t)segment.size;
+	}
+	return from;
+}
+
+static void test_smaller_mtu(bool v6)
+{
+	const unsigned mtu = 1300, headers = v6 ? 60 : 40;
+	int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP, name = v6 ? IPV6_MTU : IP_MTU;
+	static char data[20000];
+	struct test_socket socket;
+	struct segment segment;
+	uint8_t packet[64];
+	struct peer peer;
+	uint32_t first, end;
+	size_t largest;
+
+	introduce(); /* minutes have passed */
+	begin(&socket, v6, &segment);
+	tap_ok(v6 || segment.dont_fragment, "a SYN must not be fragmented");
+	answer(&socket, &segment, &peer);
+	first = peer.ack;
+	tap_ok(option(&socket, level, name) == 1500, "the MTU is the device's");
+	put(&socket, data, sizeof(data), 0);
+	wire_get_segment(&segment);
+	tap_ok(segment.size == 1500 - headers && (v6 || segment.dont_fragment),
+	       "full segments, not to be fragmented");
+	memcpy(packet, segment.packet, 60);
+	wire_clear();
+	packet[v6 ? 44 : 24] ^= 0x40; /* far from what is in flight */
+	complain(v6, v6 ? 2 : 3, v6 ? 0 : 4, mtu, packet, true);
+	tap_ok(option(&socket, level, name) == 1500 && !wire_get_segment(&segment),
+	       "a forged MTU is not believed");
+	packet[v6 ? 44 : 24] ^= 0x40;
+	complain(v6, v6 ? 2 : 3, v6 ? 0 : 4, mtu, packet, true);
+	end = collect(first, &largest);
+	tap_ok(option(&socket, level, name) == (int)mtu, "a router's MTU is");
+	tap_ok(largest == mtu - headers && end - first >= 10000,
+	       "what is in flight is sent again: %u bytes, %zu a segment", end - first, largest);
+	while (end - first < sizeof(data)) {
+		uint32_t before = end;
+
+		acknowledge(&peer, v6, end);
+		end = collect(end, &largest);
+		if (end == before || largest > mtu - headers)
+			break;
+	}
+	tap_ok(end - first == sizeof(data) && largest <= mtu - headers, "and all the rest fits");
+	acknowledge(&peer, v6, end);
+	put(&socket, data, 5000, 0);
+	end = collect(end, &largest);
+	tap_ok(largest == mtu - headers, "new data too");
+	acknowledge(&peer, v6, end);
+	complain(v6, v6 ? 2 : 3, v6 ? 0 : 4, 1400, packet, true);
+	tap_ok(option(&socket, level, name) == (int)mtu, "no router makes it larger");
+	if (v6) {
+		put(&socket, data, 100, 0);
+		wire_get_segment(&segment);
+		complain(true, 2, 0, 1279, segment.packet, true);
+		tap_ok(option(&socket, level, name) == (int)mtu, "or smaller than IPv6 allows");
+	} else {
+		put(&socket, data, 100, 0);
+		wire_get_segment(&segment);
+		complain(false, 3, 4, 68, segment.packet, true);
+		put(&socket, data, 1000, 0);
+		acknowledge(&peer, v6, end + 100);
+		wire_get_segment(&segment);
+		tap_ok(option(&socket, level, name) == 552 && segment.size == 512 &&
+			       !segment.dont_fragment,
+		       "below 552 bytes routers may fragment instead: %zu", segment.size);
+		wire_clear();
+		end += 1000;
+	}
+	acknowledge(&peer, v6, end + 100);
+	for (unsigned second = 0; second < 601; second++) {
+		melin_clock_advance(1000 * 1000000ull);
+		ops->poll(stack);
+	}
+	introduce();
+	put(&socket, data, 3000, 0);
+	collect(end + 100, &largest);
+	tap_ok(option(&socket, level, name) == 1500 && largest == 1500 - headers,
+	       "after ten minutes it tries again: %zu", largest);
+	drop(&socket);
+	wire_clear();
+}
+
+static void test_discover(void)
+{
+	struct test_socket socket;
+	struct segment segment;
+	struct peer peer;
+
+	wire_clear();
+	create(&socket, AF_INET);
+	tap_ok(option(&socket, IPPROTO_IP, IP_MTU_DISCOVER) == IP_PMTUDISC_WANT &&
+		       option(&socket, IPPROTO_IP, IP_MTU) == -ENOTCONN &&
+		       set(&socket, IPPROTO_IP, IP_MTU_DISCOVER, 6) == -EINVAL &&
+		       set(&socket, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT) == 0 &&
+		       option(&socket, IPPROTO_IP, IP_MTU_DISCOVER) == IP_PMTUDISC_DONT,
+	       "IP_MTU_DISCOVER");
+	ops->connect(socket.handle, NULL, address4(WIRE_PEER, PORT));
+	ops->poll(stack);
+	wire_get_segment(&segment);
+	tap_ok(segment.flags == SYN && !segment.dont_fragment, "without it routers may fragment");
+	answer(&socket, &segment, &peer);
+	put(&socket, "x", 1, 0);
+	wire_get_segment(&segment);
+	complain(false, 3, 4, 1000, segment.packet, true);
+	set(&socket, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
+	put(&socket, "y", 1, 0);
+	acknowledge(&peer, false, peer.ack + 1);
+	tap_ok(wire_get_segment(&segment) && segment.dont_fragment, "and with it not");
+	drop(&socket);
+	wire_clear();
+}
+
+/* RFC 5461, Linux's tcp_req_err(): what a stranger has begun ends where he cannot be reached. */
+static void test_half_open(void)
+{
+	struct test_socket listener, server;
+	struct segment synack;
+	struct peer peer = { .port = 4000, .stack_port = 80, .seq = 1000 };
+
+	create(&listener, AF_INET);
+	ops->listen(listener.handle, address4(WIRE_OWN, 80), 16);
+	say(&peer, SYN, NULL, 0);
+	wire_get_segment(&synack);
+	tap_ok(synack.flags == (SYN | ACK) && synack.dont_fragment, "a SYN-ACK");
+	complain(false, 3, 3, 0, synack.packet, true);
+	peer.ack = synack.seq + 1;
+	say(&peer, ACK, NULL, 0);
+	tap_ok(accept_one(&listener, &server), "port unreachable does not end a half-open one");
+	drop(&server);
+	peer = (struct peer){ .port = 4001, .stack_port = 80, .seq = 1000 };
+	wire_clear();
+	say(&peer, SYN, NULL, 0);
+	wire_get_segment(&synack);
+	complain(false, 3, 1, 0, synack.packet, true);
+	peer.ack = synack.seq + 1;
+	wire_clear();
+	say(&peer, ACK, NULL, 0);
+	tap_ok(!accept_one(&listener, &server) && melin_index_check() == 0,
+	       "host unreachable does");
+	drop(&listener);
+	wire_clear();
+}
+
+static void run_tests(void)
+{
+	open_wire();
+	introduce();
+	test_connect();
+	test_forged();
+	test_established(false);
+	test_established(true);
+	test_smaller_mtu(false);
+	test_smaller_mtu(true);
+	test_discover();
+	test_half_open();
+	tap_ok(complaints == 0, "lwIP never complained");
+	ops->close(stack, 0, &(struct stack_counters){ 0 });
+}
+
+int main(void)
+{
+	return run_at_each_start(run_tests);
+}
