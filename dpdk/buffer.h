@@ -12,11 +12,11 @@
 
 #include "lwip/pbuf.h"
 
-struct link;
+struct device_link;
 
 struct buffer {
 	struct pbuf_custom pbuf; /* first: lwIP hands a pointer to it back */
-	struct link *link;
+	struct device_link *link;
 };
 
 /* One cache line: DPDK wants a multiple of 8, and the frame's address should stay aligned. */

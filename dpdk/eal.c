@@ -294,6 +294,15 @@ void eal_describe(int error, char *text, size_t size)
 		 line[0] ? "; DPDK says: " : "", line);
 }
 
+int eal_failure(const char *what, int error, char *why, size_t why_size)
+{
+	char text[300];
+
+	eal_describe(error, text, sizeof(text));
+	snprintf(why, why_size, "%s: %s", what, text);
+	return error < 0 ? error : -error;
+}
+
 static const char *remedy(int error, const struct words *words)
 {
 	switch (error) {

@@ -35,5 +35,7 @@ void eal_abandon(void);
 
 /* DPDK's text of an error, positive or negative, and its first error line; for why. */
 void eal_describe(int error, char *text, size_t size);
+/* The same behind what has failed; returns the error as a negative errno value. */
+int eal_failure(const char *what, int error, char *why, size_t why_size);
 
 #endif

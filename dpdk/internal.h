@@ -3,8 +3,8 @@
  * What the files of dpdk/ share about one link. Nothing outside dpdk/ includes it: link.h is the
  * seam.
  *
- * After link_open() everything here is used under the stack instance's lock, except by
- * link_close() and link_abandon(), when nobody else is there.
+ * After link_open() everything here is used under the stack instance's lock, except by close() and
+ * abandon(), when nobody else is there.
  */
 #ifndef MELIN_LINK_INTERNAL_H
 #define MELIN_LINK_INTERNAL_H
@@ -12,6 +12,7 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "backend.h"
 #include "device.h"
 #include "link.h"
 #include "owner.h"
@@ -21,11 +22,13 @@
 /* The largest bite of frames that DPDK's drivers take or give at a time. */
 #define BURST 64
 
-struct link {
+struct device_link {
+	struct link link; /* first: the stack has its address */
 	struct link_config config;
 	struct stack_config stack; /* config.stack points here: strings are valid at open only */
 	struct device device;
-	struct xdp xdp; /* on a Linux interface */
+	const struct backend *backend; /* the device's kind */
+	struct xdp xdp;		       /* on a Linux interface */
 	struct owner *owner;
 	struct link_info info;
 	char driver[DEVICE_NAME_MAX];
@@ -54,18 +57,11 @@ struct link {
 	struct link_counters counters;
 };
 
-/* ---- port.c: on the owner's thread ---- */
-
-/* What the pool will take, for EAL's start, before anything is known of the port. */
-size_t port_memory(const struct link *link);
-int port_open(struct link *link, char *why, size_t why_size);
-void port_close(struct link *link);
-
 /* ---- wait.c: on a program thread ---- */
 
 /* Sets info.wait_descriptor, -1 if the device has nothing to wait on. */
-int wait_open(struct link *link);
-void wait_close(struct link *link);
+int wait_open(struct device_link *link);
+void wait_close(struct device_link *link);
 
 /* For owner_share(): descriptors to sleep on; all that a driver might use with frames. */
 bool wait_is_needed(int descriptor);
@@ -73,9 +69,21 @@ bool wait_may_be_used(int descriptor);
 
 /* ---- receive.c ---- */
 
-void receive_prepare_pool(struct link *link);
+/* Once for all buffers of the link's pool. */
+void receive_prepare_pool(struct device_link *link);
 
 /* A frame from the device, which may be a chain; NULL: it was not for the stack. */
-struct pbuf *receive_take(struct link *link, struct rte_mbuf *mbuf);
+struct pbuf *receive_take(struct device_link *link, struct rte_mbuf *mbuf);
+
+/* ---- transmit.c ---- */
+
+/* Whether a frame is no longer than the link's may be. */
+bool transmit_fits(const struct device_link *link, const struct pbuf *frame);
+/* Makes mbuf the frame as the device is to send it. False: it does not fit. */
+bool transmit_fill(const struct device_link *link, struct rte_mbuf *mbuf, const struct pbuf *frame);
+/* Counts a frame that cannot be sent, frees its buffer unless that is NULL, and returns error. */
+int transmit_give_up(struct device_link *link, struct rte_mbuf *mbuf, int error);
+/* Hands what large.c has gathered to the kernel; returns how many frames still wait. */
+unsigned transmit_large(struct device_link *link);
 
 #endif

@@ -12,11 +12,9 @@
 
 #include "eal.h"
 #include "journal.h"
-#include "large.h"
-#include "packet.h"
 
 struct port_work {
-	struct link *link;
+	struct device_link *link;
 	int error;
 	char *why;
 	size_t why_size;
@@ -26,104 +24,56 @@ static void open_work(void *argument)
 {
 	struct port_work *work = argument;
 
-	work->error = port_open(work->link, work->why, work->why_size);
+	work->error = work->link->backend->open(work->link, work->why, work->why_size);
 	if (!work->error)
 		eal_keep_memory();
 }
 
 static void close_work(void *argument)
 {
-	port_close(argument);
+	struct device_link *link = argument;
+
+	link->backend->close(link);
 }
 
-static int claim_device(struct link *link, char *why, size_t why_size)
+static int claim_device(struct device_link *link, char *why, size_t why_size)
 {
 	link->xdp.lock = link->xdp.probes[0] = link->xdp.probes[1] = -1;
-	if (link->device.kind == DEVICE_PACKET)
-		return xdp_claim(&link->xdp, link->device.name, true, &link->stack, why, why_size);
-	if (link->device.kind != DEVICE_INTERFACE)
-		return 0;
-#ifdef HAVE_XDP
-	return xdp_claim(&link->xdp, link->device.name, false, &link->stack, why, why_size);
-#else
-	snprintf(why, why_size,
-		 "this build is without the XDP program: no Linux interface can be "
-		 "used (configure --enable-xdp)");
-	return -ENOTSUP;
-#endif
+	return link->backend->claim ? link->backend->claim(link, why, why_size) : 0;
 }
 
-static int start_dpdk(struct link *link, char *why, size_t why_size)
+static int start_dpdk(struct device_link *link, char *why, size_t why_size)
 {
+	const struct backend *backend = link->backend;
 	struct eal_need need = { .device = &link->device,
 				 .words = link->config.stack->eal,
-				 .memory = port_memory(link) };
-	unsigned queues = link->stack.queues ? link->stack.queues : link->xdp.channels;
+				 .memory = backend->memory(link) };
 	int error = 0;
 
-	if (link->device.kind == DEVICE_INTERFACE)
-		error = xdp_check_memory(&link->xdp, need.memory,
-					 queues < link->xdp.channels ? queues : link->xdp.channels,
-					 why, why_size);
-	if (error)
-		return error;
-	return eal_start(&need, &link->owner, why, why_size);
+	if (backend->check_memory)
+		error = backend->check_memory(link, need.memory, why, why_size);
+	return error ? error : eal_start(&need, &link->owner, why, why_size);
 }
 
-/*
- * Where frames are copied anyway. Behind hardware its own rings are the faster way, and a tag for a
- * VLAN would be in the way of the offload. "packet:NAME" has no other way.
- */
-static int open_large(struct link *link, char *why, size_t why_size)
+static int open_sockets(struct device_link *link, char *why, size_t why_size)
 {
-	bool needed = link->device.kind == DEVICE_PACKET;
-	int error;
-
-	if (!needed &&
-	    (link->device.kind != DEVICE_INTERFACE || !link->xdp.is_virtual || link->stack.vlan))
-		return 0;
-	link->large = large_open(link->xdp.ifindex, needed, needed ? link->txd : LARGE_RUNS);
-	if (link->large)
-		return 0;
-	error = errno;
-	snprintf(why, why_size, "no packet socket for large segments on %s: %s", link->xdp.name,
-		 strerrordesc_np(error));
-	if (needed)
-		return -error;
-	journal_add(STACK_LOG_DEBUG, "%s", why);
-	return 0;
+	return link->backend->open_sockets ? link->backend->open_sockets(link, why, why_size) : 0;
 }
 
-static int open_sockets(struct link *link, char *why, size_t why_size)
+static void close_sockets(struct device_link *link)
 {
-	int error = 0;
-
-	if (link->device.kind == DEVICE_PACKET)
-		error = packet_open(link, link->rxd, why, why_size);
-	return error ? error : open_large(link, why, why_size);
+	if (link->backend->close_sockets)
+		link->backend->close_sockets(link);
 }
 
-static void close_sockets(struct link *link)
+static int share_descriptors(struct device_link *link)
 {
-	if (link->large)
-		large_close(link->large);
-	link->large = NULL;
-	if (link->packet)
-		packet_close(link->packet);
-	link->packet = NULL;
-}
-
-static int share_descriptors(struct link *link)
-{
-	/* net_af_xdp uses its sockets alone; of other drivers we do not know. */
-	bool (*wanted)(int descriptor) =
-		link->device.kind == DEVICE_INTERFACE ? wait_is_needed : wait_may_be_used;
-	int error = owner_share(link->owner, wanted);
+	int error = owner_share(link->owner, link->backend->needs_descriptor);
 
 	return error ? error : wait_open(link);
 }
 
-static int open_port(struct link *link, char *why, size_t why_size)
+static int open_port(struct device_link *link, char *why, size_t why_size)
 {
 	struct port_work work = { .link = link, .why = why, .why_size = why_size };
 	int error;
@@ -144,12 +94,13 @@ static int open_port(struct link *link, char *why, size_t why_size)
 	return error;
 }
 
-static int open_link(struct link *link, char *why, size_t why_size)
+static int open_link(struct device_link *link, char *why, size_t why_size)
 {
 	int error = device_parse(link->stack.device, &link->device, why, why_size);
 
 	if (error)
 		return error;
+	link->backend = backend_of(link->device.kind);
 	error = claim_device(link, why, why_size);
 	if (error)
 		return error;
@@ -166,7 +117,7 @@ static int open_link(struct link *link, char *why, size_t why_size)
 	return error;
 }
 
-static void report(struct link *link)
+static void report(struct device_link *link)
 {
 	const struct link_info *info = &link->info;
 
@@ -178,15 +129,97 @@ static void report(struct link *link)
 		    link->queues == 1 ? "" : "s", link->rxd, link->txd, link->size.mbufs);
 }
 
+/* ---- the operations ---- */
+
+static void close_link(struct link *this)
+{
+	struct device_link *link = (struct device_link *)this;
+
+	wait_close(link);
+	close_sockets(link);
+	while (link->queued)
+		rte_pktmbuf_free(link->queue[--link->queued]);
+	owner_run(link->owner, close_work, link);
+	eal_stop();
+	xdp_release(&link->xdp);
+	journal_print(&link->config);
+	free(link);
+}
+
+static void abandon_link(struct link *this)
+{
+	struct device_link *link = (struct device_link *)this;
+
+	wait_close(link);
+	if (link->backend->abandon_sockets)
+		link->backend->abandon_sockets(link);
+	xdp_release(&link->xdp);
+	eal_abandon();
+	free(link);
+}
+
+static unsigned receive(struct link *this, struct pbuf **frames, unsigned max)
+{
+	struct device_link *link = (struct device_link *)this;
+
+	if (journal_waiting())
+		journal_print(&link->config);
+	return link->backend->receive(link, frames, max);
+}
+
+static int transmit(struct link *this, struct pbuf *frame)
+{
+	struct device_link *link = (struct device_link *)this;
+
+	return link->backend->transmit(link, frame);
+}
+
+static unsigned flush(struct link *this)
+{
+	struct device_link *link = (struct device_link *)this;
+
+	return link->backend->flush(link);
+}
+
+static void count(struct link *this, struct link_counters *counters)
+{
+	const struct device_link *link = (const struct device_link *)this;
+
+	*counters = link->counters;
+	counters->rx_drops += link->backend->drops(link);
+}
+
+static const struct link_operations operations = {
+	.close = close_link,
+	.abandon = abandon_link,
+	.receive = receive,
+	.transmit = transmit,
+	.flush = flush,
+	.counters = count,
+};
+
+const struct backend *backend_of(enum device_kind kind)
+{
+	static const struct backend *const backends[] = {
+		[DEVICE_INTERFACE] = &backend_interface,
+		[DEVICE_PACKET] = &backend_packet,
+		[DEVICE_PCI] = &backend_bus,
+		[DEVICE_VDEV] = &backend_bus,
+	};
+
+	return backends[kind];
+}
+
 int link_open(const struct link_config *config, struct link **result, struct link_info *info,
 	      char *why, size_t why_size)
 {
-	struct link *link = calloc(1, sizeof(*link));
+	struct device_link *link = calloc(1, sizeof(*link));
 	int error;
 
 	why[0] = '\0';
 	if (!link)
 		return -ENOMEM;
+	link->link.operations = &operations;
 	link->config = *config;
 	link->stack = *config->stack;
 	error = open_link(link, why, why_size);
@@ -203,43 +236,6 @@ int link_open(const struct link_config *config, struct link **result, struct lin
 	link->config.stack = &link->stack;
 	link->stack.device = link->stack.eal = link->stack.module_directory = NULL;
 	*info = link->info;
-	*result = link;
+	*result = &link->link;
 	return 0;
-}
-
-void link_close(struct link *link)
-{
-	wait_close(link);
-	close_sockets(link);
-	while (link->queued)
-		rte_pktmbuf_free(link->queue[--link->queued]);
-	owner_run(link->owner, close_work, link);
-	eal_stop();
-	xdp_release(&link->xdp);
-	journal_print(&link->config);
-	free(link);
-}
-
-void link_abandon(struct link *link)
-{
-	wait_close(link);
-	if (link->large)
-		large_close(link->large);
-	if (link->packet)
-		packet_abandon(link->packet);
-	xdp_release(&link->xdp);
-	eal_abandon();
-	free(link);
-}
-
-void link_counters(struct link *link, struct link_counters *counters)
-{
-	struct rte_eth_stats stats;
-
-	*counters = link->counters;
-	/* What the device itself had no room for. */
-	if (link->packet)
-		counters->rx_drops += packet_drops(link->packet);
-	else if (rte_eth_stats_get(link->port, &stats) == 0)
-		counters->rx_drops += stats.imissed + stats.rx_nombuf;
 }

@@ -3,11 +3,13 @@
  * The seam between the stack (stack/) and the device (dpdk/): all that the stack knows of where
  * frames come and go. Frames cross it as lwIP pbufs; no DPDK type does.
  *
+ * A link is a table of operations and what its maker keeps behind it. The device (dpdk/) is one; what
+ * captures frames, loses some, or keeps them in memory is another, in place of it or on top of it.
  * The "loop" device has no link at all: in-process delivery is the stack's own (stack/loop.c).
  *
- * Threads: link_open() and link_close() run whatever they need on a thread of their own (EAL
- * pins its caller). All other functions are called with the stack instance's lock held, from any
- * thread, none of them an EAL thread.
+ * Threads: link_open() and close() run whatever they need on a thread of their own (EAL pins its
+ * caller). All other operations are called with the stack instance's lock held, from any thread,
+ * none of them an EAL thread.
  *
  * Checksums: the link does the TCP one both ways, by offload where the device can, else in
  * software. Received frames that are handed over have good IPv4 header and TCP checksums (or, on
@@ -54,46 +56,56 @@ struct link_counters {
 	uint64_t tx_drops;	  /* frames given up: no mbuf, or oversize */
 };
 
+/* What every link can do. */
+struct link_operations {
+	/* Stop, close, clean-up, in that order. Pbufs handed out by receive() must be freed. */
+	void (*close)(struct link *link);
+
+	/*
+	 * In the child of fork(): lets go of this process's copies of the descriptors without
+	 * touching the device or the memory that is shared with the parent. No other operation may
+	 * follow.
+	 */
+	void (*abandon)(struct link *link);
+
+	/*
+	 * Receives up to max frames (Ethernet header first, VLAN tag removed) and returns how many.
+	 * Each pbuf is one reference to a received frame without a copy: freeing the last reference
+	 * gives the buffer back. The frame's bytes are writable and the stack's alone. Frames of
+	 * fewer bytes than their protocol needs (14, ARP 42, IPv4 34, IPv6 54) never come up.
+	 */
+	unsigned (*receive)(struct link *link, struct pbuf **frames, unsigned max);
+
+	/*
+	 * Queues one frame (pbuf chain, Ethernet header first) for sending; the bytes are copied, the
+	 * caller keeps its reference. 0, or -ENOBUFS when the queue is full and the device takes
+	 * nothing or the pool is empty (TCP sends it again later), -EMSGSIZE.
+	 */
+	int (*transmit)(struct link *link, struct pbuf *frame);
+
+	/*
+	 * Hands queued frames to the device: once per call into the stack or burst. Returns how many
+	 * still wait; they go first in the next flush.
+	 */
+	unsigned (*flush)(struct link *link);
+
+	void (*counters)(struct link *link, struct link_counters *counters);
+};
+
+/* The first member of whatever a link's maker keeps. */
+struct link {
+	const struct link_operations *operations;
+};
+
 /*
  * Opens the device that config->stack->device names. Returns 0, or a negative errno value and
  * one line in why (what is missing, DPDK's error code and text, what would mend it); nothing is
  * left behind then: no thread, no XDP program, no descriptor, no hugepage.
- * -EBUSY: another process has this interface (or queue) now. A stale XDP program of a dead
+ * -EBUSY: another process uses this interface (or queue) now. A stale XDP program of a dead
  * melin process is removed first.
+ * Tests and benchmarks of the stack are linked with a link_open() of their own.
  */
 int link_open(const struct link_config *config, struct link **link, struct link_info *info,
 	      char *why, size_t why_size);
-
-/* Stop, close, EAL cleanup, in that order. Pbufs handed out by link_receive() must be freed. */
-void link_close(struct link *link);
-
-/*
- * In the child of fork(): lets go of this process's copies of the descriptors without touching
- * the device or the memory that is shared with the parent. No DPDK call may follow.
- */
-void link_abandon(struct link *link);
-
-/*
- * Receives up to max frames (Ethernet header first, VLAN tag removed) and returns how many.
- * Each pbuf is one reference to a received frame without a copy: freeing the last reference gives
- * the buffer back. The frame's bytes are writable and the stack's alone. Frames of fewer bytes
- * than their protocol needs (14, ARP 42, IPv4 34, IPv6 54) never come up.
- */
-unsigned link_receive(struct link *link, struct pbuf **frames, unsigned max);
-
-/*
- * Queues one frame (pbuf chain, Ethernet header first) for sending; the bytes are copied, the
- * caller keeps its reference. 0, or -ENOBUFS when the queue is full and the device takes nothing
- * or the pool is empty (TCP sends it again later), -EMSGSIZE.
- */
-int link_transmit(struct link *link, struct pbuf *frame);
-
-/*
- * Hands queued frames to the device: once per call into the stack or burst. Returns how many
- * still wait; they go first in the next flush.
- */
-unsigned link_flush(struct link *link);
-
-void link_counters(struct link *link, struct link_counters *counters);
 
 #endif

@@ -20,10 +20,15 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/interface_claim.c \
 	dpdk/journal.c \
 	dpdk/large.c \
+	dpdk/limits.c \
 	dpdk/link.c \
 	dpdk/owner.c \
 	dpdk/packet.c \
+	dpdk/pool.c \
 	dpdk/port.c \
+	dpdk/port_bus.c \
+	dpdk/port_frames.c \
+	dpdk/port_xdp.c \
 	dpdk/probe.c \
 	dpdk/quiet.c \
 	dpdk/receive.c \
@@ -37,6 +42,7 @@ dpdk_liblink_la_CFLAGS = $(WARNING_CFLAGS) -fvisibility=hidden
 dpdk_liblink_la_LIBADD = $(LINK_LIBS)
 
 noinst_HEADERS += \
+	dpdk/backend.h \
 	dpdk/buffer.h \
 	dpdk/checksum.h \
 	dpdk/device.h \
@@ -49,9 +55,11 @@ noinst_HEADERS += \
 	dpdk/internal.h \
 	dpdk/journal.h \
 	dpdk/large.h \
+	dpdk/limits.h \
 	dpdk/link.h \
 	dpdk/owner.h \
-	dpdk/packet.h \
+	dpdk/pool.h \
+	dpdk/port.h \
 	dpdk/quiet.h \
 	dpdk/sizes.h \
 	dpdk/words.h \

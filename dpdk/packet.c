@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* See packet.h. */
-#include "packet.h"
-
+/*
+ * The device "packet:NAME": a Linux interface by packet sockets (packet(7)), where the frames that
+ * the kernel has not cut, or has put together (TSO, GRO), come and go whole. Receiving, and keeping
+ * the kernel off what is received; sending is large.c's. It is no port of DPDK's, but has its pool.
+ */
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
@@ -22,6 +24,9 @@
 #include "frame.h"
 #include "internal.h"
 #include "journal.h"
+#include "large.h"
+#include "limits.h"
+#include "pool.h"
 #include "stack/kernel.h"
 
 /* An IP packet of 65,535 bytes and the Ethernet header; longer ones ("BIG TCP") are cut. */
@@ -37,6 +42,13 @@
 #define PACKET_IGNORE_OUTGOING 23
 #endif
 
+/* Frames that are taken with a system call; each takes a large segment's buffers. */
+#define PACKET_FRAMES	  32 /* a burst of requests */
+#define PACKET_FRAMES_MAX 64
+
+/* A pbuf counts its bytes in 16 bits, and the Ethernet header is among them. */
+#define PACKET_MTU_MAX (UINT16_MAX - FRAME_HEADER_LENGTH)
+
 /* Buffers of the pool's size for one frame. */
 #define PIECES ((FRAME_MAX + RTE_MBUF_DEFAULT_DATAROOM - 1) / RTE_MBUF_DEFAULT_DATAROOM)
 
@@ -48,24 +60,21 @@ struct slot {
 };
 
 struct packet {
-	int socket, ifindex;
+	int socket;
 	unsigned frames;
 	uint64_t drops;
 	struct slot slots[PACKET_FRAMES_MAX];
 	struct mmsghdr messages[PACKET_FRAMES_MAX];
 };
 
-unsigned packet_buffers(unsigned frames)
-{
-	return frames * PIECES;
-}
+/* ---- the socket ---- */
 
-int packet_descriptor(const struct packet *packet)
+static void forget(struct packet *packet)
 {
-	return packet->socket;
+	if (packet->socket >= 0)
+		close(packet->socket);
+	free(packet);
 }
-
-/* ---- opening ---- */
 
 static int set(int socket, int level, int option, int value)
 {
@@ -81,7 +90,7 @@ static int accept_groups(int socket, int ifindex)
 }
 
 /* The filter is there before the protocol is: nothing but the stack's frames ever comes. */
-static int open_socket(const struct link *link)
+static int open_socket(const struct device_link *link)
 {
 	struct sockaddr_ll address = { .sll_family = AF_PACKET,
 				       .sll_protocol = htons(ETH_P_ALL),
@@ -146,7 +155,7 @@ static int fill_slots(struct packet *packet, struct rte_mempool *pool)
 }
 
 /* The kernel has the frames too. What is not its own it ignores, unless it is a router. */
-static void keep_kernel_off(const struct link *link)
+static void keep_kernel_off(const struct device_link *link)
 {
 	int error = filter_ingress_add(link->xdp.ifindex, &link->stack);
 
@@ -158,15 +167,15 @@ static void keep_kernel_off(const struct link *link)
 			link->xdp.name, strerrordesc_np(-error));
 }
 
-int packet_open(struct link *link, unsigned frames, char *why, size_t why_size)
+/* On a program thread, when the pool is there. */
+static int open_receiver(struct device_link *link, char *why, size_t why_size)
 {
 	struct packet *packet = calloc(1, sizeof(*packet));
 	int error = -ENOMEM;
 
 	if (!packet)
 		return -ENOMEM;
-	packet->frames = frames;
-	packet->ifindex = link->xdp.ifindex;
+	packet->frames = link->rxd;
 	packet->socket = open_socket(link);
 	if (packet->socket >= 0)
 		error = fill_slots(packet, link->pool);
@@ -175,7 +184,7 @@ int packet_open(struct link *link, unsigned frames, char *why, size_t why_size)
 	if (error) {
 		snprintf(why, why_size, "no packet socket for %s: %s", link->xdp.name,
 			 strerrordesc_np(-error));
-		packet_abandon(packet);
+		forget(packet);
 		return error;
 	}
 	keep_kernel_off(link);
@@ -183,25 +192,50 @@ int packet_open(struct link *link, unsigned frames, char *why, size_t why_size)
 	return 0;
 }
 
-void packet_close(struct packet *packet)
+static int open_sockets(struct device_link *link, char *why, size_t why_size)
 {
+	int error = open_receiver(link, why, why_size);
+
+	if (error)
+		return error;
+	link->large = large_open(link->xdp.ifindex, true, link->txd);
+	if (link->large)
+		return 0;
+	error = errno;
+	snprintf(why, why_size, "no packet socket for large segments on %s: %s", link->xdp.name,
+		 strerrordesc_np(error));
+	return -error;
+}
+
+static void close_sockets(struct device_link *link)
+{
+	struct packet *packet = link->packet;
 	unsigned i;
 
-	filter_ingress_remove(packet->ifindex);
+	if (link->large)
+		large_close(link->large);
+	link->large = NULL;
+	if (!packet)
+		return;
+	filter_ingress_remove(link->xdp.ifindex);
 	for (i = 0; i < packet->frames; i++)
 		rte_pktmbuf_free_bulk(packet->slots[i].mbufs, PIECES);
-	packet_abandon(packet);
+	forget(packet);
+	link->packet = NULL;
 }
 
-void packet_abandon(struct packet *packet)
+/* The parent's filter and buffers stay. */
+static void abandon_sockets(struct device_link *link)
 {
-	if (packet->socket >= 0)
-		close(packet->socket);
-	free(packet);
+	if (link->large)
+		large_close(link->large);
+	if (link->packet)
+		forget(link->packet);
 }
 
-uint64_t packet_drops(struct packet *packet)
+static uint64_t drops(const struct device_link *link)
 {
+	struct packet *packet = link->packet;
 	struct tpacket_stats counts;
 	socklen_t length = sizeof(counts);
 
@@ -209,6 +243,81 @@ uint64_t packet_drops(struct packet *packet)
 	if (getsockopt(packet->socket, SOL_PACKET, PACKET_STATISTICS, &counts, &length) == 0)
 		packet->drops += counts.tp_drops;
 	return packet->drops;
+}
+
+static int wait_descriptor(const struct device_link *link)
+{
+	return link->packet->socket;
+}
+
+/* ---- the pool: no port is behind it ---- */
+
+static struct pool_need need_of(unsigned frames)
+{
+	return (struct pool_need){ .queues = 1,
+				   .rxd = frames * PIECES,
+				   .txd = 0,	      /* it sends from lwIP's */
+				   .mtu = ETHERMTU }; /* frames are chains, whatever the MTU is */
+}
+
+static size_t memory(const struct device_link *link)
+{
+	const struct pool_need need = need_of(link->stack.rxd ? PACKET_FRAMES_MAX : PACKET_FRAMES);
+
+	return pool_memory(link, &need);
+}
+
+/*
+ * Packet sockets have no rings: the numbers are of frames that a system call takes, and of
+ * connections (or single frames) that one sends for.
+ */
+static void choose_sizes(struct device_link *link)
+{
+	const struct stack_config *config = &link->stack;
+
+	if (config->queues)
+		limits_clamp("MELIN_QUEUES", config->queues, 1, 1);
+	link->queues = 1;
+	link->rxd = (uint16_t)(config->rxd ? limits_clamp("MELIN_RXD", config->rxd, 1,
+							  PACKET_FRAMES_MAX)
+					   : PACKET_FRAMES);
+	link->txd =
+		(uint16_t)(config->txd ? limits_clamp("MELIN_TXD", config->txd, 1, LARGE_RUNS_MAX)
+				       : PACKET_FRAMES);
+}
+
+/* The interface's MTU is not changed. */
+static void choose_mtu(struct device_link *link)
+{
+	unsigned mtu = link->xdp.mtu < PACKET_MTU_MAX ? link->xdp.mtu : PACKET_MTU_MAX;
+
+	link->info.mtu = (uint16_t)(link->stack.mtu ? limits_clamp("MELIN_MTU", link->stack.mtu,
+								   RTE_ETHER_MIN_MTU, mtu)
+						    : mtu);
+}
+
+static int open_pool(struct device_link *link, char *why, size_t why_size)
+{
+	struct pool_need need;
+
+	if (link->stack.vlan) {
+		snprintf(
+			why, why_size,
+			"MELIN_VLAN: packet sockets see no tags; give it the VLAN's own interface");
+		return -ENOTSUP;
+	}
+	choose_sizes(link);
+	choose_mtu(link);
+	link->info.kernel_peer = true;
+	link->info.driver = "packet sockets";
+	memcpy(link->info.mac, link->xdp.mac, sizeof(link->info.mac));
+	need = need_of(link->rxd);
+	return pool_open(link, &need, POOL_WITHOUT_HARDWARE, why, why_size);
+}
+
+static int claim(struct device_link *link, char *why, size_t why_size)
+{
+	return xdp_claim(&link->xdp, link->device.name, true, &link->stack, why, why_size);
 }
 
 /* ---- receiving ---- */
@@ -288,7 +397,7 @@ static void shorten(struct rte_mbuf *mbuf)
 		bytes[frame.tcp + offsetof(struct tcphdr, th_flags)] &= (uint8_t)~TH_FIN;
 }
 
-static struct pbuf *take_frame(struct link *link, struct slot *slot, unsigned length)
+static struct pbuf *take_frame(struct device_link *link, struct slot *slot, unsigned length)
 {
 	struct rte_mbuf *mbuf;
 	bool too_long;
@@ -312,7 +421,7 @@ static struct pbuf *take_frame(struct link *link, struct slot *slot, unsigned le
 	return receive_take(link, mbuf);
 }
 
-unsigned packet_receive(struct link *link, struct pbuf **frames, unsigned max)
+static unsigned receive(struct device_link *link, struct pbuf **frames, unsigned max)
 {
 	struct packet *packet = link->packet;
 	unsigned want = max < packet->frames ? max : packet->frames, taken = 0;
@@ -331,3 +440,36 @@ unsigned packet_receive(struct link *link, struct pbuf **frames, unsigned max)
 	}
 	return taken;
 }
+
+/* ---- sending: all frames go through large.c ---- */
+
+static int transmit(struct device_link *link, struct pbuf *frame)
+{
+	bool send_first = false;
+
+	if (!transmit_fits(link, frame))
+		return transmit_give_up(link, NULL, -EMSGSIZE);
+	if (large_take(link->large, frame, &send_first))
+		return 0;
+	if (send_first && transmit_large(link))
+		return transmit_give_up(link, NULL, -ENOBUFS);
+	if (large_take(link->large, frame, &send_first))
+		return 0;
+	return transmit_give_up(link, NULL, -EMSGSIZE);
+}
+
+const struct backend backend_packet = {
+	.claim = claim,
+	.memory = memory,
+	.open = open_pool,
+	.close = pool_close,
+	.open_sockets = open_sockets,
+	.close_sockets = close_sockets,
+	.abandon_sockets = abandon_sockets,
+	.needs_descriptor = wait_may_be_used, /* it has none that handles frames */
+	.wait_descriptor = wait_descriptor,
+	.receive = receive,
+	.transmit = transmit,
+	.flush = transmit_large,
+	.drops = drops,
+};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Frames from the device to pbufs: checks what the device has not checked, takes the VLAN tag off
+ * A frame from the device to a pbuf: checks what the device has not checked, takes the VLAN tag off
  * and hands each buffer over without a copy. What is malformed or not ours ends here.
  */
 #include "internal.h"
@@ -12,9 +12,6 @@
 
 #include "buffer.h"
 #include "frame.h"
-#include "guard.h"
-#include "journal.h"
-#include "packet.h"
 
 /* ---- pbufs ---- */
 
@@ -36,13 +33,13 @@ static void prepare_buffer(struct rte_mempool *pool, void *argument, void *objec
 	buffer->link = argument;
 }
 
-void receive_prepare_pool(struct link *link)
+void receive_prepare_pool(struct device_link *link)
 {
 	rte_mempool_obj_iter(link->pool, prepare_buffer, link);
 }
 
 /* Each segment becomes a pbuf of its own; together they are a chain. */
-static struct pbuf *wrap(struct link *link, struct rte_mbuf *mbuf)
+static struct pbuf *wrap(struct device_link *link, struct rte_mbuf *mbuf)
 {
 	struct pbuf *head = NULL;
 
@@ -86,7 +83,7 @@ static struct pbuf *copy(struct rte_mbuf *mbuf)
 /* ---- VLAN ---- */
 
 /* Takes the tag off and says whether the frame is of the stack's VLAN (0: of none). */
-static bool accept_vlan(const struct link *link, struct rte_mbuf *mbuf)
+static bool accept_vlan(const struct device_link *link, struct rte_mbuf *mbuf)
 {
 	uint16_t id = 0;
 
@@ -121,7 +118,7 @@ static uint64_t sum_segments(const struct rte_mbuf *mbuf, unsigned offset, unsig
 	return sum;
 }
 
-static bool good_tcp(const struct link *link, const struct rte_mbuf *mbuf,
+static bool good_tcp(const struct device_link *link, const struct rte_mbuf *mbuf,
 		     const struct frame *frame)
 {
 	uint64_t flags = mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
@@ -150,7 +147,7 @@ static bool good_ip(const struct rte_mbuf *mbuf, const struct frame *frame)
 }
 
 /* The headers that are looked at must lie in the first segment, as every driver leaves them. */
-static bool accept_frame(struct link *link, struct rte_mbuf *mbuf)
+static bool accept_frame(struct device_link *link, struct rte_mbuf *mbuf)
 {
 	struct frame frame;
 
@@ -164,7 +161,7 @@ static bool accept_frame(struct link *link, struct rte_mbuf *mbuf)
 	return false;
 }
 
-struct pbuf *receive_take(struct link *link, struct rte_mbuf *mbuf)
+struct pbuf *receive_take(struct device_link *link, struct rte_mbuf *mbuf)
 {
 	struct pbuf *pbuf;
 
@@ -179,44 +176,4 @@ struct pbuf *receive_take(struct link *link, struct rte_mbuf *mbuf)
 	if (!pbuf)
 		link->counters.rx_drops++;
 	return pbuf;
-}
-
-/* ---- bursts ---- */
-
-static unsigned receive_burst(struct link *link, uint16_t queue, struct pbuf **frames, unsigned max)
-{
-	struct rte_mbuf *mbufs[BURST];
-	unsigned taken = 0;
-	uint16_t count, i;
-
-	if (link->is_guarded)
-		guard_enter();
-	count = rte_eth_rx_burst(link->port, queue, mbufs, (uint16_t)(max < BURST ? max : BURST));
-	if (link->is_guarded)
-		guard_leave();
-	for (i = 0; i < count; i++) {
-		if (i + 1 < count)
-			__builtin_prefetch(rte_pktmbuf_mtod(mbufs[i + 1], void *));
-		frames[taken] = receive_take(link, mbufs[i]);
-		if (frames[taken])
-			taken++;
-	}
-	return taken;
-}
-
-unsigned link_receive(struct link *link, struct pbuf **frames, unsigned max)
-{
-	unsigned taken = 0;
-	uint16_t i;
-
-	if (journal_waiting())
-		journal_print(&link->config);
-	if (link->packet)
-		return packet_receive(link, frames, max);
-	for (i = 0; i < link->queues && taken < max; i++) {
-		taken += receive_burst(link, link->next_queue, frames + taken, max - taken);
-		if (++link->next_queue == link->queues)
-			link->next_queue = 0;
-	}
-	return taken;
 }

@@ -14,7 +14,6 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "packet.h"
 #include "stack/kernel.h"
 
 #ifndef AF_XDP
@@ -81,7 +80,7 @@ static void collect(int descriptor, void *context)
 }
 
 /* Always an epoll descriptor, also for one source: it is ours to close. */
-int wait_open(struct link *link)
+int wait_open(struct device_link *link)
 {
 	struct sources sources = { 0 };
 	struct epoll_event event = { .events = EPOLLIN };
@@ -90,8 +89,8 @@ int wait_open(struct link *link)
 	link->info.wait_descriptor = -1;
 	if (!link->device.kernel_peer)
 		return 0;
-	if (link->packet)
-		sources = (struct sources){ 1, { packet_descriptor(link->packet) } };
+	if (link->backend->wait_descriptor)
+		sources = (struct sources){ 1, { link->backend->wait_descriptor(link) } };
 	else
 		owner_visit(link->owner, collect, &sources);
 	if (sources.count == 0)
@@ -109,7 +108,7 @@ int wait_open(struct link *link)
 	return 0;
 }
 
-void wait_close(struct link *link)
+void wait_close(struct device_link *link)
 {
 	if (link->info.wait_descriptor >= 0)
 		close(link->info.wait_descriptor);

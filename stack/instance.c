@@ -135,13 +135,13 @@ int instance_enter(struct stack *stack)
 
 static void flush(struct stack *stack)
 {
-	stack->transmit_waits = link_flush(stack->link) > 0;
+	stack->transmit_waits = stack->link->operations->flush(stack->link) > 0;
 	if (!stack->transmit_failed || stack->transmit_waits)
 		return;
 	/* There is room again: the connections that stopped go on. */
 	stack->transmit_failed = false;
 	tcp_txnow();
-	stack->transmit_waits = link_flush(stack->link) > 0;
+	stack->transmit_waits = stack->link->operations->flush(stack->link) > 0;
 }
 
 static void settle_here(void *argument)
@@ -202,7 +202,7 @@ static void receive_here(void *argument)
 
 	acknowledge_owed(stack);
 	for (int i = 0; stack->link && i < BURSTS; i++) {
-		unsigned count = link_receive(stack->link, frames, BURST);
+		unsigned count = stack->link->operations->receive(stack->link, frames, BURST);
 
 		for (unsigned k = 0; k < count; k++)
 			network_input(stack, frames[k]);
@@ -263,7 +263,7 @@ static void read_counters(struct stack *stack, struct stack_counters *counters)
 	counters->tx_segments = melin_tcp_counters.tcp.xmit;
 	if (stack->link) {
 		memset(&link, 0, sizeof(link));
-		link_counters(stack->link, &link);
+		stack->link->operations->counters(stack->link, &link);
 		counters->rx_frames = link.rx_frames;
 		counters->rx_bytes = link.rx_bytes;
 		counters->tx_frames = link.tx_frames;
@@ -361,7 +361,7 @@ int instance_open(const struct stack_config *config, const struct stack_callback
 	if (status == 0) {
 		/* The first frames go before there is another thread: the lock is not held here. */
 		if (stack->link)
-			link_flush(stack->link);
+			stack->link->operations->flush(stack->link);
 		status = background_start(stack);
 		if (status)
 			snprintf(why, why_size, "no thread: %s", strerror(-status));
@@ -373,7 +373,7 @@ int instance_open(const struct stack_config *config, const struct stack_callback
 	remove_interfaces(stack);
 	melin_instance = NULL;
 	if (stack->link)
-		link_close(stack->link);
+		stack->link->operations->close(stack->link);
 failed:
 	call_stack_close(&stack->call_stack);
 	free(stack);
@@ -440,7 +440,7 @@ void instance_close(struct stack *stack, unsigned linger_ms, struct stack_counte
 	loop_stop(stack);
 	remove_interfaces(stack);
 	if (stack->link)
-		link_close(stack->link);
+		stack->link->operations->close(stack->link);
 	melin_instance = NULL;
 }
 
@@ -448,7 +448,7 @@ void instance_abandon(struct stack *stack)
 {
 	background_abandon(stack);
 	if (stack->link)
-		link_abandon(stack->link);
+		stack->link->operations->abandon(stack->link);
 	/* The memory stays: another thread of the parent may have held the lock in the middle. */
 	melin_instance = NULL;
 }

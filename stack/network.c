@@ -206,7 +206,7 @@ static err_t transmit(struct netif *netif, struct pbuf *frame)
 {
 	struct stack *stack = netif->state;
 
-	if (link_transmit(stack->link, frame) != -ENOBUFS)
+	if (stack->link->operations->transmit(stack->link, frame) != -ENOBUFS)
 		return ERR_OK;
 	/* TCP keeps the segment and those behind it; instance.c lets it go on. */
 	stack->transmit_failed = true;

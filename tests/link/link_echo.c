@@ -134,7 +134,7 @@ static void send_back(struct pbuf *frame)
 
 	memcpy(bytes, bytes + 6, ETHER_ADDR_LEN);
 	memcpy(bytes + 6, run.info.mac, ETHER_ADDR_LEN);
-	link_transmit(run.link, frame);
+	run.link->operations->transmit(run.link, frame);
 }
 
 static void swap(uint8_t *a, uint8_t *b, size_t length)
@@ -264,10 +264,10 @@ static void serve(unsigned seconds)
 	unsigned count, i;
 
 	while (!run.stop && !all_came() && now_ns() < end) {
-		count = link_receive(run.link, frames, 64);
+		count = run.link->operations->receive(run.link, frames, 64);
 		for (i = 0; i < count; i++)
 			handle(frames[i]);
-		if (link_flush(run.link) == 0 && count == 0)
+		if (run.link->operations->flush(run.link) == 0 && count == 0)
 			wait_for_frames();
 	}
 }
@@ -300,12 +300,12 @@ static void blast(void)
 
 	make_blast(frame);
 	while (sent < run.blast && now_ns() - begin < 10000000000ULL) {
-		if (link_transmit(run.link, frame) == 0)
+		if (run.link->operations->transmit(run.link, frame) == 0)
 			sent++;
 		else
 			refused++;
 	}
-	while (link_flush(run.link) && now_ns() - begin < 10000000000ULL)
+	while (run.link->operations->flush(run.link) && now_ns() - begin < 10000000000ULL)
 		;
 	printf("blast: %lu sent, %lu refused, %.0f a second\n", sent, refused,
 	       (double)sent * 1e9 / (double)(now_ns() - begin));
@@ -320,7 +320,7 @@ static void fork_child(void)
 	int status = 0;
 
 	if (child == 0) {
-		link_abandon(run.link);
+		run.link->operations->abandon(run.link);
 		exit(7); /* with all that libraries do at exit */
 	}
 	waitpid(child, &status, 0);
@@ -335,7 +335,7 @@ static void finish(void)
 
 	while (run.held_count)
 		pbuf_free(run.held[--run.held_count]);
-	link_counters(run.link, &counters);
+	run.link->operations->counters(run.link, &counters);
 	printf("seen: %lu arp, %lu ping, %lu solicit, %lu tcp, %lu other, %lu wakeups\n", run.arps,
 	       run.pings, run.solicitations, run.tcp, run.others, run.wakeups);
 	printf("counters: rx %lu frames %lu bytes, tx %lu frames %lu bytes, drops rx %lu (%lu bad "
@@ -343,7 +343,7 @@ static void finish(void)
 	       counters.rx_frames, counters.rx_bytes, counters.tx_frames, counters.tx_bytes,
 	       counters.rx_drops, counters.rx_bad_checksum, counters.tx_drops);
 	begin = now_ns();
-	link_close(run.link);
+	run.link->operations->close(run.link);
 	printf("close: %.1f ms\n", (double)(now_ns() - begin) / 1e6);
 }
 

@@ -23,13 +23,8 @@ struct queue {
 	struct frame *head, **tail;
 };
 
-struct link {
-	int unused;
-};
-
 bool wire_answers_arp = true;
 
-static struct link the_link;
 static struct queue received = { .tail = &received.head };
 static struct queue sent = { .tail = &sent.head };
 
@@ -56,29 +51,17 @@ static struct frame *take(struct queue *queue)
 	return frame;
 }
 
-int link_open(const struct link_config *config, struct link **link, struct link_info *info,
-	      char *why, size_t why_size)
-{
-	(void)config;
-	(void)why;
-	(void)why_size;
-	*link = &the_link;
-	*info = (struct link_info){ .mtu = 1500, .wait_descriptor = -1, .driver = "memory" };
-	memcpy(info->mac, WIRE_OWN_MAC, 6);
-	return 0;
-}
-
-void link_close(struct link *link)
+static void memory_close(struct link *link)
 {
 	(void)link;
 }
 
-void link_abandon(struct link *link)
+static void memory_abandon(struct link *link)
 {
 	(void)link;
 }
 
-unsigned link_receive(struct link *link, struct pbuf **frames, unsigned max)
+static unsigned memory_receive(struct link *link, struct pbuf **frames, unsigned max)
 {
 	unsigned count = 0;
 	struct frame *frame;
@@ -113,7 +96,7 @@ static bool answer_arp(const uint8_t *frame)
 	return true;
 }
 
-int link_transmit(struct link *link, struct pbuf *frame)
+static int memory_transmit(struct link *link, struct pbuf *frame)
 {
 	uint8_t bytes[2048];
 	u16_t size = pbuf_copy_partial(frame, bytes, sizeof(bytes), 0);
@@ -124,16 +107,39 @@ int link_transmit(struct link *link, struct pbuf *frame)
 	return 0;
 }
 
-unsigned link_flush(struct link *link)
+static unsigned memory_flush(struct link *link)
 {
 	(void)link;
 	return 0;
 }
 
-void link_counters(struct link *link, struct link_counters *counters)
+static void memory_counters(struct link *link, struct link_counters *counters)
 {
 	(void)link;
 	(void)counters;
+}
+
+static const struct link_operations operations = {
+	.close = memory_close,
+	.abandon = memory_abandon,
+	.receive = memory_receive,
+	.transmit = memory_transmit,
+	.flush = memory_flush,
+	.counters = memory_counters,
+};
+
+int link_open(const struct link_config *config, struct link **link, struct link_info *info,
+	      char *why, size_t why_size)
+{
+	static struct link link_of_memory = { .operations = &operations };
+
+	(void)config;
+	(void)why;
+	(void)why_size;
+	*link = &link_of_memory;
+	*info = (struct link_info){ .mtu = 1500, .wait_descriptor = -1, .driver = "memory" };
+	memcpy(info->mac, WIRE_OWN_MAC, 6);
+	return 0;
 }
 
 void wire_put(const void *frame, size_t size)
