@@ -18,12 +18,14 @@ struct pbuf;
 
 struct backend {
 	/*
-	 * Takes the device for this process. 0, or a negative errno value and one line in why. NULL:
-	 * DPDK itself sees to that. On a program thread.
+	 * Takes the device for this process. 0, or a negative errno value and one line in why.
+	 * NULL: DPDK itself sees to that. On a program thread.
 	 */
 	int (*claim)(struct device_link *link, char *why, size_t why_size);
 
-	/* Bytes that the pool will take, for EAL's start, before anything is known of the device. */
+	/*
+	 * Bytes that the pool will take, for EAL's start, before anything is known of the device.
+	 */
 	size_t (*memory)(const struct device_link *link);
 	/* Whether the process may have them: 0, or a negative errno value and why. Or NULL. */
 	int (*check_memory)(const struct device_link *link, size_t memory, char *why,
@@ -34,9 +36,9 @@ struct backend {
 	void (*close)(struct device_link *link);
 
 	/*
-	 * The sockets of our own beside DPDK, and how they are closed; abandon() is for the child of
-	 * fork(), where what they have set in the kernel is the parent's. On a program thread. NULL:
-	 * there are none.
+	 * The sockets of our own beside DPDK, and how they are closed; abandon() is for the child
+	 * of fork(), where what they have set in the kernel is the parent's. On a program thread.
+	 * NULL: there are none.
 	 */
 	int (*open_sockets)(struct device_link *link, char *why, size_t why_size);
 	void (*close_sockets)(struct device_link *link);

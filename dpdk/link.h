@@ -3,9 +3,10 @@
  * The seam between the stack (stack/) and the device (dpdk/): all that the stack knows of where
  * frames come and go. Frames cross it as lwIP pbufs; no DPDK type does.
  *
- * A link is a table of operations and what its maker keeps behind it. The device (dpdk/) is one; what
- * captures frames, loses some, or keeps them in memory is another, in place of it or on top of it.
- * The "loop" device has no link at all: in-process delivery is the stack's own (stack/loop.c).
+ * A link is a table of operations and what its maker keeps behind it. The device (dpdk/) is one;
+ * what captures frames, loses some, or keeps them in memory is another, in place of it or on top
+ * of it. The "loop" device has no link at all: in-process delivery is the stack's own
+ * (stack/loop.c).
  *
  * Threads: link_open() and close() run whatever they need on a thread of their own (EAL pins its
  * caller). All other operations are called with the stack instance's lock held, from any thread,
@@ -77,15 +78,15 @@ struct link_operations {
 	unsigned (*receive)(struct link *link, struct pbuf **frames, unsigned max);
 
 	/*
-	 * Queues one frame (pbuf chain, Ethernet header first) for sending; the bytes are copied, the
-	 * caller keeps its reference. 0, or -ENOBUFS when the queue is full and the device takes
-	 * nothing or the pool is empty (TCP sends it again later), -EMSGSIZE.
+	 * Queues one frame (pbuf chain, Ethernet header first) for sending; the bytes are copied,
+	 * the caller keeps its reference. 0, or -ENOBUFS when the queue is full and the device
+	 * takes nothing or the pool is empty (TCP sends it again later), -EMSGSIZE.
 	 */
 	int (*transmit)(struct link *link, struct pbuf *frame);
 
 	/*
-	 * Hands queued frames to the device: once per call into the stack or burst. Returns how many
-	 * still wait; they go first in the next flush.
+	 * Hands queued frames to the device: once per call into the stack or burst. Returns how
+	 * many still wait; they go first in the next flush.
 	 */
 	unsigned (*flush)(struct link *link);
 

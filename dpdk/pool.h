@@ -25,10 +25,10 @@ void pool_close(struct device_link *link);
 size_t pool_memory(const struct device_link *link, const struct pool_need *need);
 
 /*
- * For devices without hardware: nothing but processors reads the memory, so that a buffer may cross
- * a page. net_af_xdp needs that: it tells the kernel as many bytes as the buffers have, and holes at
- * the ends of pages put the last ones beyond. Nor is there room for spreading buffers over memory
- * channels.
+ * For devices without hardware: nothing but processors reads the memory, so that a buffer may
+ * cross a page. net_af_xdp needs that: it tells the kernel as many bytes as the buffers have, and
+ * holes at the ends of pages put the last ones beyond. Nor is there room for spreading buffers
+ * over memory channels.
  */
 #define POOL_WITHOUT_HARDWARE (RTE_MEMPOOL_F_NO_IOVA_CONTIG | RTE_MEMPOOL_F_NO_SPREAD)
 

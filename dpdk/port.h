@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A device that is a port of DPDK's: what all of them go through (port.c, port_frames.c), and a
- * table of what differs between one that a bus or a driver of DPDK's brings (port_bus.c) and a Linux
- * interface by AF_XDP (port_xdp.c). All of it runs on the thread that owns DPDK, except for the
- * frames. Not for devices without a port: packet.h.
+ * table of what differs between one that a bus or a driver of DPDK's brings (port_bus.c) and a
+ * Linux interface by AF_XDP (port_xdp.c). All of it runs on the thread that owns DPDK, except for
+ * the frames. Not for devices without a port: packet.h.
  */
 #ifndef MELIN_PORT_H
 #define MELIN_PORT_H
@@ -25,7 +25,10 @@ struct port_kind {
 	void (*choose_rings)(struct device_link *link, const struct rte_eth_dev_info *info);
 	/* Of the IP packet; the device's own limit. */
 	unsigned (*mtu_max)(const struct device_link *link, const struct rte_eth_dev_info *info);
-	/* Whether the device has to be told link->info.mtu; and what it has if it does not take that. */
+	/*
+	 * Whether the device has to be told link->info.mtu; and what it has if it does not take
+	 * that.
+	 */
 	bool (*is_mtu_told)(const struct device_link *link);
 	int (*current_mtu)(const struct device_link *link, uint16_t *mtu);
 	/* The driver may round the rings' sizes. NULL: it does not. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Frames of a port of DPDK's in bursts: taken from each queue in turn, and handed over as the device
- * takes them; what it does not take at once is kept here. Frames that large.c takes go its way. Not
- * for what is in a frame: receive.c, transmit.c.
+ * Frames of a port of DPDK's in bursts: taken from each queue in turn, and handed over as the
+ * device takes them; what it does not take at once is kept here. Frames that large.c takes go its
+ * way. Not for what is in a frame: receive.c, transmit.c.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A Linux interface as a port of DPDK's: net_af_xdp with an XDP program of ours. The interface stays
- * the kernel's too. Taking it for this process is interface.c's, the program's maps are xdp.c's.
+ * A Linux interface as a port of DPDK's: net_af_xdp with an XDP program of ours. The interface
+ * stays the kernel's too. Taking it for this process is interface.c's, the program's maps are
+ * xdp.c's.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * When TCP gives up: retry.h. The system's settings and the socket's options count retransmissions;
- * what they mean is the time that Linux's back-off needs for so many: 15 (tcp_retries2) are 924.6 s.
- * A connection that no program holds any more gets 8 retransmissions.
+ * When TCP gives up: retry.h. The system's settings and the socket's options count
+ * retransmissions; what they mean is the time that Linux's back-off needs for so many: 15
+ * (tcp_retries2) are 924.6 s. A connection that no program holds any more gets 8 retransmissions.
  */
 #include "stack/retry.h"
 
@@ -122,7 +122,9 @@ unsigned melin_syn_retry_limit(struct tcp_pcb *pcb)
 								 : melin_sysctl.syn_retries;
 	unsigned doublings = pcb->nrtx > linear ? pcb->nrtx - linear : 0;
 
-	/* Linux's tcp_retransmit_timer(): as many again a second apart before the back-off begins. */
+	/*
+	 * Linux's tcp_retransmit_timer(): as many again a second apart before the back-off begins.
+	 */
 	retries = LWIP_MIN(retries + linear, UINT8_MAX); /* nrtx has 8 bits */
 	pcb->rto = (s16_t)LWIP_MIN(second << LWIP_MIN(doublings, SYN_DOUBLINGS_MAX),
 				   RTO_MAX_MS / TCP_SLOW_INTERVAL);

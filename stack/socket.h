@@ -223,9 +223,9 @@ void send_set_credit(struct stack_socket *socket, uint32_t credit);
 /* ---- output.c ---- */
 err_t output_write(struct stack_socket *socket, const void *data, uint16_t size, uint8_t flags);
 /*
- * After TCP_NODELAY or TCP_CORK was set: sends what TCP_CORK or MSG_MORE held back, and, if all, what
- * Nagle's algorithm would still hold back. As Linux's tcp_push_pending_frames(). Nothing happens
- * without a connection.
+ * After TCP_NODELAY or TCP_CORK was set: sends what TCP_CORK or MSG_MORE held back, and, if all,
+ * what Nagle's algorithm would still hold back. As Linux's tcp_push_pending_frames(). Nothing
+ * happens without a connection.
  */
 void output_push(struct stack_socket *socket, bool all);
 /* Lets a tail that has been held for too long go; now is the clock's time. */

@@ -19,7 +19,10 @@ struct sysctl {
 	uint32_t notsent_lowat; /* bytes: TCP_NOTSENT_LOWAT where the program has set none */
 };
 
-/* Linux's defaults until sysctl_read(). Written once, before there is a second thread in the stack. */
+/*
+ * Linux's defaults until sysctl_read(). Written once, before there is a second thread in the
+ * stack.
+ */
 extern struct sysctl melin_sysctl;
 
 /* Reads /proc/sys/net of the calling thread's network namespace. What is not there stays. */
