@@ -418,7 +418,9 @@ static void close_memory(int descriptor, void *context)
 	struct stat status;
 
 	(void)context;
-	if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 0)
+	/* By instruction: who was preloaded in front of libc may have ended already. */
+	if (kernel_call(SYS_fstat, descriptor, (long)&status, 0, 0) == 0 &&
+	    S_ISREG(status.st_mode) && status.st_nlink == 0)
 		close(descriptor);
 }
 
@@ -446,7 +448,7 @@ static bool park_interrupts(void)
 	    rte_intr_type_set(handle, RTE_INTR_HANDLE_EXT) ||
 	    rte_intr_callback_register(handle, park, &parked) < 0)
 		return false;
-	clock_gettime(CLOCK_MONOTONIC, &limit);
+	kernel_call(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&limit, 0, 0);
 	limit.tv_sec += PARK_SECONDS;
 	return sem_clockwait(&parked, CLOCK_MONOTONIC, &limit) == 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Interposed: what starts, ends or changes a process. exit(3) needs no wrapper: the library's
- * destructor runs.
+ * Interposed: what starts, ends or changes a process. exit(3) and quick_exit(3) need no wrapper:
+ * they run handlers of the library's (main.c).
  */
+#include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -94,6 +95,38 @@ INTERPOSED __attribute__((noreturn)) void _exit(int status)
 INTERPOSED __attribute__((noreturn)) void _Exit(int status)
 {
 	_exit(status);
+}
+
+/*
+ * libc's leaves the parent by an _exit(2) of its own, so that its peers would be told nothing. The
+ * child is what libc makes of it.
+ */
+INTERPOSED int daemon(int keep_directory, int keep_streams)
+{
+	pid_t child;
+	int null;
+
+	if (!config_active())
+		return libc()->daemon(keep_directory, keep_streams);
+	child = fork();
+	if (child < 0)
+		return -1;
+	if (child > 0)
+		_exit(0);
+	if (setsid() < 0)
+		return -1;
+	if (!keep_directory)
+		null = chdir("/"); /* daemon(3) does not look at that either */
+	if (keep_streams)
+		return 0;
+	null = open("/dev/null", O_RDWR);
+	if (null < 0)
+		return -1;
+	for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
+		dup2(null, stream);
+	if (null > STDERR_FILENO)
+		close(null);
+	return 0;
 }
 
 /*

@@ -14,6 +14,7 @@
 #include "forks.h"
 #include "memory.h"
 #include "symbols.h"
+#include "thread.h"
 
 /* The arguments as the kernel would take them. */
 struct arguments {
@@ -238,6 +239,16 @@ static bool serve_fork(long number, const struct arguments *arguments, long *res
 	return true;
 }
 
+/*
+ * exit_group(2) is what _exit(2) calls. exit(2) ends the thread, and the process with its last one:
+ * libc then knows nothing of it, and the threads of melin's would go on alone.
+ */
+static void serve_end(long number, const struct arguments *arguments)
+{
+	if (number == SYS_exit_group || (number == SYS_exit && thread_is_last()))
+		_exit(INT(a));
+}
+
 INTERPOSED long syscall(long number, ...)
 {
 	struct arguments arguments;
@@ -252,6 +263,8 @@ INTERPOSED long syscall(long number, ...)
 	arguments.e = va_arg(list, long);
 	arguments.f = va_arg(list, long);
 	va_end(list);
+	if (config_active())
+		serve_end(number, &arguments);
 	if (config_active() &&
 	    (serve_transfer(number, &arguments, &result) ||
 	     serve_socket(number, &arguments, &result) ||

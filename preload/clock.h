@@ -11,11 +11,19 @@
 
 #define CLOCK_NEVER UINT64_MAX
 
+/*
+ * libc's clock_gettime(2), which is the vDSO's: no system call. Another preloaded library may stand
+ * in front of it to change the time (faketime), and is not there any more when the process ends.
+ */
+extern int (*clock_of_libc)(clockid_t clock, struct timespec *now);
+/* Finds it; until then it is whoever's comes first. In the library's constructor. */
+void clock_resolve(void);
+
 static inline uint64_t clock_monotonic(void)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now); /* the vDSO's: no system call */
+	clock_of_libc(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 

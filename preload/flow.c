@@ -284,7 +284,7 @@ static bool connect_selected(struct socket *socket, int descriptor, const struct
 			 reason < 0 ? "the stack has no way there, left to libc"
 				    : "a listener of two processes, left to libc");
 	}
-	if (config_get()->required && reason <= 0) {
+	if ((config_get()->required && reason <= 0) || instance_has_ended()) {
 		undo(socket);
 		flow_counted(why);
 		*result = -ENETDOWN;

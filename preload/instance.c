@@ -21,6 +21,7 @@
 #include "pending.h"
 #include "socket.h"
 #include "signals.h"
+#include "stack/kernel.h"
 #include "symbols.h"
 #include "thread.h"
 
@@ -38,6 +39,15 @@ static int start_error;
  * that has start_lock; the clearing pairs with instance_is_starting().
  */
 static _Atomic bool starting;
+
+/*
+ * The thread that ends the process (its pthread_t, never 0 in libc); 0: none does. It goes on
+ * after instance_stop(), all others wait for the end.
+ */
+static _Atomic uintptr_t ender;
+
+/* Which process this is. In a child by a system call that nobody saw, it is still the parent's. */
+static pid_t process;
 
 static _Atomic bool parents;
 static _Atomic bool busy;
@@ -64,6 +74,24 @@ bool instance_is_starting(void)
 bool instance_is_busy(void)
 {
 	return atomic_load(&busy);
+}
+
+void instance_process_begins(void)
+{
+	process = (pid_t)kernel_call(SYS_getpid, 0, 0, 0, 0);
+	atomic_store(&ender, 0);
+}
+
+bool instance_has_ended(void)
+{
+	return atomic_load(&ender) != 0;
+}
+
+/* A thread in a call while another ends the process: it does not come back, as over the kernel. */
+static void wait_for_the_end(void)
+{
+	while (atomic_load(&ender) != (uintptr_t)pthread_self())
+		kernel_call5(SYS_ppoll, 0, 0, 0, 0, 0);
 }
 
 static void log_from_stack(enum stack_log_level level, const char *message)
@@ -134,6 +162,7 @@ static void start(void *argument)
 		.lock_leave = signals_release,
 		.log = log_from_stack,
 		.log_level = config_get()->log_level,
+		.clock = clock_of_libc,
 	};
 	static char directory[PATH_MAX]; /* start_lock; of the first try */
 
@@ -156,7 +185,9 @@ const struct instance *instance_start(void)
 
 	if (instance_running())
 		return instance_running();
-	if (instance_is_parents())
+	if (instance_has_ended())
+		wait_for_the_end();
+	if (instance_is_parents() || instance_has_ended())
 		return NULL;
 	guarded_lock(&start_lock);
 	if (instance_running() ||
@@ -221,18 +252,25 @@ static void write_summary(const struct stack_counters *counters)
 		  (unsigned long long)counters->sleeps);
 }
 
+/*
+ * The instance stays the running one: the stack lets the calls of other threads wait for the end
+ * of the process, and what a call finds out without it is as it was.
+ */
 void instance_stop(void)
 {
-	const struct instance *running;
+	const struct instance *running = instance_running();
 	struct stack_counters counters = { 0 };
 	unsigned long flows = 0;
+	uintptr_t nobody = 0;
 
-	/* Again after the moment from which on calls find no stack: other threads accept, too. */
-	if (instance_running())
-		socket_part_all();
-	running = atomic_exchange(&instance_current, NULL);
-	if (running)
-		socket_part_all();
+	/* A child that shares this memory (CLONE_VM) ends: its parent's flows go on. */
+	if (kernel_call(SYS_getpid, 0, 0, 0, 0) != process)
+		return;
+	if (!atomic_compare_exchange_strong(&ender, &nobody, (uintptr_t)pthread_self())) {
+		wait_for_the_end();
+		return;
+	}
+	thread_process_ends();
 	descriptor_unprotect_watched(); /* DPDK closes them by libc's names */
 	if (running)
 		running->operations->close(running->stack, config_get()->linger_ms, &counters);
@@ -256,6 +294,7 @@ void instance_forked(void)
 {
 	const struct instance *running = atomic_exchange(&instance_current, NULL);
 
+	instance_process_begins();
 	for (unsigned i = 0; i < FLOW_COUNTS; i++)
 		flow_counts[i] = 0;
 	if (!running)

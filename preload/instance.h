@@ -16,7 +16,7 @@ struct instance {
 	struct stack *stack;
 };
 
-/* NULL until started, and again in a forked child. Pairs with the release store at the start. */
+/* NULL until started, and in a forked child. Pairs with the release store at the start. */
 extern _Atomic(const struct instance *) instance_current;
 
 static inline const struct instance *instance_running(void)
@@ -42,8 +42,17 @@ bool instance_is_starting(void);
 /* The last start failed because another process has the device: a later one may do better. */
 bool instance_is_busy(void);
 
-/* Process exit: deliver what was sent, stop the device, write the summary line. */
+/* The library is loaded; a child of fork() begins (instance_forked() does it). */
+void instance_process_begins(void);
+
+/*
+ * Process exit: deliver what was sent, stop the device, write the summary line. Takes
+ * MELIN_LINGER_MS and a little. From then on the calls of other threads on flows do not return; the
+ * calling one gets errors. In a child that shares its parent's memory it does nothing.
+ */
 void instance_stop(void);
+/* That was called: there is no stack any more, and no flow may go another way. */
+bool instance_has_ended(void);
 
 /*
  * Around fork(): a start that is under way in another thread is waited for, since half of one

@@ -11,7 +11,7 @@ libmelin_la_SOURCES = \
 	preload/address.c preload/address.h \
 	preload/calls_descriptor.c preload/calls_signal.c preload/calls_socket.c \
 	preload/calls_process.c preload/calls_splice.c preload/calls_stream.c \
-	preload/calls_syscall.c preload/calls_transfer.c preload/calls_wait.c \
+	preload/calls_syscall.c preload/calls_thread.c preload/calls_transfer.c preload/calls_wait.c \
 	preload/clock.h \
 	preload/config.c preload/config.h \
 	preload/config_address.c preload/config_address.h \

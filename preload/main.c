@@ -3,7 +3,9 @@
  * libmelin.so's beginning and end in a process, and what a fork means for it.
  */
 #include <pthread.h>
+#include <stdlib.h>
 
+#include "clock.h"
 #include "config.h"
 #include "descriptors.h"
 #include "forks.h"
@@ -48,20 +50,44 @@ void forks_after_in_child(void)
 	signals_release();
 }
 
+/*
+ * exit(3): after all handlers and destructors of the program and its libraries, which may still
+ * use their connections; libc itself flushes the streams only after this.
+ */
+static void end(int status, void *unused)
+{
+	(void)status;
+	(void)unused;
+	stream_flush_all();
+	instance_stop();
+}
+
+/* quick_exit(3), in the same way after the program's handlers. */
+static void end_quickly(void)
+{
+	instance_stop();
+}
+
+/*
+ * Handlers run in the reverse order of their registration. At this time, before the program's start
+ * code runs, not even the one is registered that runs the destructors of all libraries: ours is the
+ * last. One of on_exit(3) is not bound to this library, whose own destructors are among those.
+ */
+static void register_ends(void)
+{
+	on_exit(end, NULL);
+	at_quick_exit(end_quickly);
+}
+
 __attribute__((constructor)) static void begin(void)
 {
 	libc_resolve();
 	config_load();
 	if (!config_active())
 		return;
+	clock_resolve();
+	instance_process_begins();
+	register_ends();
 	descriptor_protect(log_descriptor());
 	pthread_atfork(forks_before, forks_after_in_parent, forks_after_in_child);
-}
-
-__attribute__((destructor)) static void end(void)
-{
-	if (!config_active())
-		return;
-	stream_flush_all();
-	instance_stop();
 }

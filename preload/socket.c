@@ -18,7 +18,6 @@
 #include "log.h"
 #include "memory.h"
 #include "pending.h"
-#include "stack/kernel.h"
 #include "symbols.h"
 
 struct socket *socket_get_any(int descriptor)
@@ -256,40 +255,4 @@ void socket_destroy(struct socket *socket)
 	if (instance)
 		instance->operations->release(socket->handle);
 	socket->handle = NULL;
-}
-
-/* A socket whose peer neither reads nor writes, nor goes away. */
-static int silent_socket(bool nonblocking)
-{
-	int ends[2];
-
-	if (kernel_call(SYS_socketpair, AF_UNIX, SOCK_STREAM | (nonblocking ? SOCK_NONBLOCK : 0), 0,
-			(long)ends) < 0)
-		return -1;
-	kernel_call(SYS_fcntl, ends[1], F_SETFD, FD_CLOEXEC, 0);
-	return ends[0];
-}
-
-void socket_part_all(void)
-{
-	int silent[2] = { -1, -1 };
-
-	for (int descriptor = 0; descriptor <= descriptor_highest(); descriptor++) {
-		struct socket *socket = socket_get_any(descriptor);
-		int *end;
-
-		if (!socket)
-			continue;
-		end = &silent[atomic_load(&socket->nonblocking)];
-		if (atomic_load(&socket->state) == SOCKET_CONNECTION && !instance_is_parents()) {
-			if (*end < 0)
-				*end = silent_socket(end == &silent[1]);
-			if (*end >= 0)
-				kernel_call(SYS_dup3, *end, descriptor, O_CLOEXEC, 0);
-		}
-		socket_put(socket);
-	}
-	for (int i = 0; i < 2; i++)
-		if (silent[i] >= 0)
-			kernel_call(SYS_close, silent[i], 0, 0, 0);
 }

@@ -123,12 +123,6 @@ uint32_t socket_readiness(const struct socket *socket);
 /* From the stack: see stack_callbacks.event. */
 void socket_event(void *user, uint32_t events);
 
-/*
- * The end of the process: what its other threads still do with connections neither ends it (a twin
- * raises SIGPIPE) nor says anything to them any more.
- */
-void socket_part_all(void);
-
 /* From descriptors.c: one number is gone; the last number; the last reference. */
 void socket_descriptor_closed(struct socket *socket, int descriptor);
 void socket_closed(struct socket *socket);

@@ -5,10 +5,14 @@
 #include "symbols.h"
 
 #include <dlfcn.h>
+#include <gnu/lib-names.h>
 #include <string.h>
+
+#include "clock.h"
 
 struct libc_symbols libc_table;
 bool libc_resolved;
+int (*clock_of_libc)(clockid_t, struct timespec *) = clock_gettime;
 
 #define LIBC_SYMBOL_ENTRY(type, name, parameters) { #name, offsetof(struct libc_symbols, name) },
 
@@ -29,4 +33,13 @@ void libc_resolve(void)
 		memcpy((char *)&libc_table + symbol_list[i].offset, &symbol, sizeof(symbol));
 	}
 	__atomic_store_n(&libc_resolved, true, __ATOMIC_RELEASE);
+}
+
+void clock_resolve(void)
+{
+	void *library = dlopen(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
+	void *symbol = library ? dlsym(library, "clock_gettime") : NULL;
+
+	if (symbol)
+		memcpy(&clock_of_libc, &symbol, sizeof(symbol));
 }

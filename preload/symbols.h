@@ -8,6 +8,7 @@
 #define MELIN_SYMBOLS_H
 
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -88,12 +89,15 @@ typedef void (*signal_handler)(int);
 	SYMBOL(int, epoll_pwait, (int, struct epoll_event *, int, int, const sigset_t *))          \
 	SYMBOL(int, epoll_pwait2,                                                                  \
 	       (int, struct epoll_event *, int, const struct timespec *, const sigset_t *))        \
+	SYMBOL(int, pthread_create,                                                                \
+	       (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))                   \
 	SYMBOL(pid_t, vfork, (void))                                                               \
 	SYMBOL(pid_t, _Fork, (void))                                                               \
 	SYMBOL(int, clone, (int (*)(void *), void *, int, void *, ...))                            \
 	SYMBOL(long, syscall, (long, ...))                                                         \
 	SYMBOL(void, _exit, (int))                                                                 \
 	SYMBOL(void, _Exit, (int))                                                                 \
+	SYMBOL(int, daemon, (int, int))                                                            \
 	SYMBOL(int, setuid, (uid_t))                                                               \
 	SYMBOL(int, setreuid, (uid_t, uid_t))                                                      \
 	SYMBOL(int, setresuid, (uid_t, uid_t, uid_t))                                              \

@@ -26,7 +26,9 @@ int thread_start(pthread_t *thread, void *(*function)(void *), void *argument)
 		pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
+	thread_own_begin();
 	error = pthread_create(thread ? thread : &started, &attributes, function, argument);
+	thread_own_end();
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	return -error;

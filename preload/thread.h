@@ -2,12 +2,18 @@
 /*
  * Threads of melin's own in the program's process. They have every signal blocked, so that the
  * program's handlers never run there, and a stack of their own: the program's threads and
- * coroutines may have as little as a few KB left. Not for the threads of the stack and of DPDK.
+ * coroutines may have as little as a few KB left. Not for what the threads of stack and DPDK do.
+ *
+ * libc ends a process when the last of its threads ends (pthread_exit(3)) and counts every thread
+ * that pthread_create(3) has made. Those of melin's are taken off that count, so that the process
+ * coroutines may have as little as a few KB left. Not for what the stack's and DPDK's threads do.
+ * its turn, as DPDK does.
  */
 #ifndef MELIN_THREAD_H
 #define MELIN_THREAD_H
 
 #include <pthread.h>
+#include <stdbool.h>
 
 /*
  * As pthread_create(3) with all signals blocked; for a NULL thread nobody joins it. Rights, limits
@@ -20,5 +26,18 @@ int thread_start(pthread_t *thread, void *(*function)(void *), void *argument);
  * a caller may have. Without room for a thread it runs on the caller's. Not a cancellation point.
  */
 void thread_run(void (*function)(void *), void *argument);
+
+/*
+ * The process ends (exit(3) runs, say): from now on no thread of melin's that returns is taken for
+ * the last one, which would call exit(3) a second time.
+ */
+void thread_process_ends(void);
+
+/* Whether the calling thread, one of the program's, is the last of these, as libc counts them. */
+bool thread_is_last(void);
+
+/* What the calling thread creates between the two is melin's own. They nest. */
+void thread_own_begin(void);
+void thread_own_end(void);
 
 #endif

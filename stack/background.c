@@ -74,14 +74,6 @@ enum watcher {
 	WATCHER_BACKGROUND,
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void sleep_ns(struct background *background, int descriptor, uint64_t duration)
 {
 	struct pollfd descriptors[2] = {
@@ -94,20 +86,16 @@ static void sleep_ns(struct background *background, int descriptor, uint64_t dur
 	};
 	uint64_t count;
 
-	ppoll(descriptors, descriptor >= 0 ? 2 : 1, duration == UINT64_MAX ? NULL : &timeout, NULL);
-	if (descriptors[0].revents & POLLIN) {
-		while (read(background->kick, &count, sizeof(count)) < 0 && errno == EINTR)
-			;
-	}
+	kernel_call(SYS_ppoll, (long)descriptors, descriptor >= 0 ? 2 : 1,
+		    duration == UINT64_MAX ? 0 : (long)&timeout, 0);
+	if (descriptors[0].revents & POLLIN)
+		kernel_call(SYS_read, background->kick, (long)&count, sizeof(count), 0);
 }
 
 static void unpark(struct background *background)
 {
-	int saved = errno;
-
 	if (atomic_exchange(&background->parked, 0))
-		syscall(SYS_futex, &background->parked, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-	errno = saved;
+		kernel_call(SYS_futex, (long)&background->parked, FUTEX_WAKE_PRIVATE, 1, 0);
 }
 
 /*
@@ -130,14 +118,11 @@ bool background_is_late(struct stack *stack, uint64_t deadline)
 
 void background_wake(struct stack *stack)
 {
-	uint64_t one = 1;
-	int saved = errno;
+	const uint64_t one = 1;
 
 	unpark(&stack->background);
 	if (stack->background.running)
-		while (write(stack->background.kick, &one, sizeof(one)) < 0 && errno == EINTR)
-			;
-	errno = saved;
+		kernel_call(SYS_write, stack->background.kick, (long)&one, sizeof(one), 0);
 }
 
 void background_note_poll(struct stack *stack, uint64_t now)
@@ -175,7 +160,7 @@ static bool nothing_open(const struct stack *stack)
 
 static uint64_t until(uint64_t deadline)
 {
-	uint64_t now = now_ns();
+	uint64_t now = melin_clock_now();
 
 	if (deadline == UINT64_MAX)
 		return UINT64_MAX;
@@ -187,7 +172,7 @@ static int poll_once(struct stack *stack, uint64_t *deadline)
 {
 	int handled = 0;
 
-	*deadline = now_ns() + ACTIVE_NS;
+	*deadline = melin_clock_now() + ACTIVE_NS;
 	if (!instance_try_lock(stack))
 		return 1; /* that thread polls */
 	melin_clock_update();
@@ -207,7 +192,7 @@ static void watch_with_descriptor(struct stack *stack)
 	while (!atomic_load(&background->stop) &&
 	       atomic_load(&background->watcher) == WATCHER_BACKGROUND) {
 		if (poll_once(stack, &deadline) &&
-		    now_ns() - atomic_load(&background->last_poll) < ACTIVE_NS)
+		    melin_clock_now() - atomic_load(&background->last_poll) < ACTIVE_NS)
 			return;
 		sleep_ns(background, stack->info.wait_descriptor, until(deadline));
 	}
@@ -226,7 +211,7 @@ static void watch_blindly(struct stack *stack)
 			pause = BLIND_MIN_NS;
 		else if (pause < BLIND_MAX_NS)
 			pause *= 2;
-		if (now_ns() - atomic_load(&background->last_poll) < ACTIVE_NS)
+		if (melin_clock_now() - atomic_load(&background->last_poll) < ACTIVE_NS)
 			return;
 		timer = until(deadline);
 		if (nothing_open(stack))
@@ -296,7 +281,7 @@ static void park(struct background *background)
 	while (!atomic_load(&background->stop) &&
 	       atomic_load(&background->watcher) == WATCHER_PROGRAM &&
 	       atomic_load(&background->parked) && atomic_load(&background->asleep_until))
-		syscall(SYS_futex, &background->parked, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
+		kernel_call(SYS_futex, (long)&background->parked, FUTEX_WAIT_PRIVATE, 1, 0);
 	atomic_store(&background->parked, 0);
 }
 
@@ -306,7 +291,7 @@ static void *run(void *argument)
 	struct background *background = &stack->background;
 
 	while (!atomic_load(&background->stop)) {
-		uint64_t now = now_ns();
+		uint64_t now = melin_clock_now();
 
 		if (atomic_load(&background->watcher) == WATCHER_PROGRAM) {
 			if (atomic_load(&background->asleep_until) == 0)
@@ -330,7 +315,7 @@ static void *run(void *argument)
  */
 static int nap(uint64_t idle, uint64_t *deadline_ns)
 {
-	uint64_t end = now_ns() + LWIP_MIN(LWIP_MAX(idle / 4, BLIND_MIN_NS), BLIND_MAX_NS);
+	uint64_t end = melin_clock_now() + LWIP_MIN(LWIP_MAX(idle / 4, BLIND_MIN_NS), BLIND_MAX_NS);
 
 	if (idle < BLIND_AWAKE_NS)
 		return -EAGAIN;
@@ -361,7 +346,7 @@ int background_watch_begin(struct stack *stack, unsigned vain, uint64_t *deadlin
 	*deadline_ns = UINT64_MAX;
 	if (instance_enter(stack))
 		return -EBUSY;
-	idle = now_ns() - background->last_frame;
+	idle = melin_clock_now() - background->last_frame;
 	stack->background.going_to_sleep = true;
 	stack->counters.sleeps++;
 	instance_leave_with_deadline(stack, deadline_ns);
@@ -369,7 +354,7 @@ int background_watch_begin(struct stack *stack, unsigned vain, uint64_t *deadlin
 		return -ENOTSUP;
 	if (stack->info.wait_descriptor < 0)
 		return nap(idle, deadline_ns);
-	now = now_ns();
+	now = melin_clock_now();
 	if (another_polls(background, now, vain >= VAIN))
 		return look_after(background, now, vain >= VAIN, deadline_ns);
 	while (!atomic_compare_exchange_strong(&background->watcher, &watcher, WATCHER_PROGRAM)) {
@@ -392,7 +377,7 @@ void background_watch_end(struct stack *stack, bool looked_after)
 		atomic_compare_exchange_strong(&background->watcher, &role, WATCHER_NONE);
 		return;
 	}
-	background_note_poll(stack, now_ns());
+	background_note_poll(stack, melin_clock_now());
 	atomic_store(&background->watcher, WATCHER_NONE);
 	unpark(background);
 }
@@ -409,7 +394,7 @@ int background_start(struct stack *stack)
 		return -errno;
 	background->running = true; /* before the thread looks */
 	/* Listeners that have waited for the start come first: who polls now would refuse peers. */
-	atomic_store(&background->last_poll, now_ns());
+	atomic_store(&background->last_poll, melin_clock_now());
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	sigfillset(&all);

@@ -5,10 +5,10 @@
 #include "stack/clock.h"
 
 #include <stdbool.h>
-#include <time.h>
 
 #include "lwip/sys.h"
 
+static int (*read_clock)(clockid_t, struct timespec *) = clock_gettime;
 static uint64_t now_ns;
 static bool simulated;
 
@@ -17,14 +17,23 @@ uint64_t melin_clock_ns(void)
 	return now_ns;
 }
 
-uint64_t melin_clock_update(void)
+uint64_t melin_clock_now(void)
 {
 	struct timespec now;
 
-	if (!simulated) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-	}
+	read_clock(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void melin_clock_use(int (*clock)(clockid_t, struct timespec *))
+{
+	read_clock = clock ? clock : clock_gettime;
+}
+
+uint64_t melin_clock_update(void)
+{
+	if (!simulated)
+		now_ns = melin_clock_now();
 	return now_ns;
 }
 

@@ -8,11 +8,16 @@
 #define MELIN_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 /* The time of the last update; under the instance's lock. */
 uint64_t melin_clock_ns(void);
 /* Reads the clock and returns the new time. */
 uint64_t melin_clock_update(void);
+/* The time now, in any thread and without the lock; not simulated. */
+uint64_t melin_clock_now(void);
+/* Whose clock_gettime(2) it is. Before there are other threads; NULL: whoever's comes first. */
+void melin_clock_use(int (*clock)(clockid_t clock, struct timespec *now));
 /* For tests: from now on update() returns what advance() made of it, starting at this time. */
 void melin_clock_simulate(uint64_t start_ns);
 void melin_clock_advance(uint64_t ns);

@@ -18,6 +18,7 @@
 #include "stack/acknowledge.h"
 #include "stack/clock.h"
 #include "stack/index.h"
+#include "stack/kernel.h"
 #include "stack/loop.h"
 #include "stack/lwip-changes.h"
 #include "stack/network.h"
@@ -343,6 +344,7 @@ int instance_open(const struct stack_config *config, const struct stack_callback
 	}
 	stack->callbacks = *callbacks;
 	call_stack_open(&stack->call_stack);
+	melin_clock_use(callbacks->clock);
 	status = melin_random_start();
 	if (status) {
 		snprintf(why, why_size, "no random numbers from the kernel: %s", strerror(-status));
@@ -421,7 +423,7 @@ static void linger(struct stack *stack, unsigned linger_ms)
 		melin_index_for_each(count_unfinished, &unfinished);
 		if (!unfinished || melin_clock_update() >= end)
 			return;
-		nanosleep(&pause, NULL);
+		kernel_call(SYS_nanosleep, (long)&pause, 0, 0, 0);
 	}
 }
 

@@ -23,11 +23,12 @@
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "address.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
-#define STACK_ABI 8
+#define STACK_ABI 9
 
 #define STACK_ADDRESSES_MAX 8 /* MELIN_ADDR entries; more is the user's mistake */
 
@@ -83,6 +84,12 @@ struct stack_callbacks {
 	void (*log)(enum stack_log_level level, const char *message);
 	/* The highest level that log() would print: saves formatting the rest. */
 	enum stack_log_level log_level;
+
+	/*
+	 * clock_gettime(2), for CLOCK_MONOTONIC: libc's own, whatever the process has preloaded in
+	 * front of it. NULL: whoever's comes first.
+	 */
+	int (*clock)(clockid_t clock, struct timespec *now);
 };
 
 struct stack_counters {

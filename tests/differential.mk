@@ -38,6 +38,13 @@ tests_differential_libstep_la_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_factory_SOURCES = tests/differential/factory.c tests/differential/factory.h
 tests_differential_factory_CFLAGS = $(WARNING_CFLAGS)
 
+# Loaded by the program "exit" at run time; "-rpath" makes libtool build a shared object.
+EXTRA_LTLIBRARIES += tests/differential/goodbye.la
+EXTRA_tests_differential_exit_DEPENDENCIES = tests/differential/goodbye.la
+tests_differential_goodbye_la_SOURCES = tests/differential/goodbye.c
+tests_differential_goodbye_la_CFLAGS = $(WARNING_CFLAGS)
+tests_differential_goodbye_la_LDFLAGS = -module -avoid-version -shared -rpath $(abs_builddir)
+
 STEP_LIBS = tests/differential/libstep.la -lpthread
 tests_differential_accept_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_accept_LDADD = $(STEP_LIBS)

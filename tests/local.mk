@@ -14,6 +14,7 @@ END_TO_END_TESTS = \
 	tests/loop.bats \
 	tests/coexist.bats \
 	tests/kernel.bats \
+	tests/ends.bats \
 	tests/routing.bats \
 	tests/http.bats \
 	tests/redis.bats \
@@ -60,6 +61,10 @@ test_programs = \
 ONLY_FOR_TESTS += tests/programs/cable
 tests_programs_cable_CPPFLAGS = -D_GNU_SOURCE
 tests_programs_cable_CFLAGS = $(WARNING_CFLAGS)
+ONLY_FOR_TESTS += tests/programs/connecting
+tests_programs_connecting_CPPFLAGS = -D_GNU_SOURCE
+tests_programs_connecting_CFLAGS = $(WARNING_CFLAGS)
+tests_programs_connecting_LDADD = -lpthread
 
 EXTRA_DIST += tests/run tests/structure tests/structure.known \
 	tests/lib/common.bash $(END_TO_END_TESTS) $(test_programs)

@@ -5,6 +5,7 @@
  */
 #include "step.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -13,7 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <unistd.h>
 
 #define BULK 300000
@@ -96,11 +99,174 @@ static void end_with_full_stream(int fd)
 	exit(13);
 }
 
-static int child_main(const char *end, const char *what, uint16_t port)
+/* ---- the last thread ---- */
+
+static int last_descriptor;
+
+static void *last_thread(void *nothing)
+{
+	pause_ms(50);
+	send_all(last_descriptor, block, 500);
+	return nothing;
+}
+
+static int last_of_c11(void *nothing)
+{
+	(void)nothing;
+	last_thread(NULL);
+	thrd_exit(1);
+}
+
+static void *until_cancelled(void *nothing)
+{
+	for (;;)
+		pause();
+	return nothing;
+}
+
+/* The main thread has ended: this one ends the others and itself. */
+static void *cancel_others(void *threads)
+{
+	pause_ms(50);
+	pthread_cancel(((pthread_t *)threads)[0]);
+	pthread_cancel(((pthread_t *)threads)[1]);
+	pthread_join(((pthread_t *)threads)[1], NULL);
+	send_all(last_descriptor, block, 500);
+	pthread_cancel(pthread_self());
+	pthread_testcancel();
+	return NULL;
+}
+
+static void leave_in_handler(int number)
+{
+	(void)number;
+	pthread_exit(NULL);
+}
+
+static void leave_at_exit(void)
+{
+	pthread_exit(NULL);
+}
+
+static void *make_thread(void *nothing)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, last_thread, NULL);
+	pthread_detach(thread);
+	return nothing;
+}
+
+/* The process ends because its last thread does, whichever that is. */
+static void end_by_last_thread(const char *how, int fd)
+{
+	static pthread_t threads[2];
+	pthread_t thread;
+	thrd_t other;
+
+	last_descriptor = fd;
+	if (strcmp(how, "last thread") == 0) {
+		pthread_create(&thread, NULL, last_thread, NULL);
+	} else if (strcmp(how, "last C11") == 0) {
+		thrd_create(&other, last_of_c11, NULL);
+		thrd_exit(1);
+	} else if (strcmp(how, "last made") == 0) {
+		pthread_create(&thread, NULL, make_thread, NULL);
+	} else if (strcmp(how, "last cancelled") == 0) {
+		threads[0] = pthread_self();
+		pthread_create(&threads[1], NULL, until_cancelled, NULL);
+		pthread_create(&thread, NULL, cancel_others, threads);
+		until_cancelled(NULL);
+	} else if (strcmp(how, "last handler") == 0) {
+		signal(SIGALRM, leave_in_handler);
+		alarm(1);
+		until_cancelled(NULL);
+	} else if (strcmp(how, "last at exit") == 0) {
+		atexit(leave_at_exit);
+		exit(16);
+	}
+	pthread_exit(NULL); /* "last main": there is no other */
+}
+
+/* ---- other ends ---- */
+
+static int goodbye_descriptor;
+
+static void say_goodbye(void)
+{
+	send_all(goodbye_descriptor, "goodbye", 7);
+}
+
+static void *end_here(void *how)
+{
+	if (strcmp(how, "thread exits") == 0)
+		exit(17);
+	syscall(SYS_exit_group, 18);
+	return NULL;
+}
+
+static void end_in_thread(char *how)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, end_here, how);
+	for (;;)
+		pause();
+}
+
+/* A library that has been loaded at run time says goodbye when it is finalised. */
+static void (*load_library(void))(int)
+{
+	char path[300];
+	ssize_t length = readlink("/proc/self/exe", path, 256);
+	void (*take)(int) = NULL;
+	void *library, *symbol;
+
+	must("readlink", length);
+	path[length] = '\0';
+	strcpy(strrchr(path, '/'), "/.libs/goodbye.so");
+	library = dlopen(path, RTLD_NOW);
+	symbol = library ? dlsym(library, "goodbye_take") : NULL;
+	if (!symbol)
+		broken("%s", dlerror());
+	memcpy(&take, &symbol, sizeof(take));
+	return take;
+}
+
+static void end_otherwise(char *end, int fd)
+{
+	goodbye_descriptor = fd;
+	if (strncmp(end, "last", 4) == 0)
+		end_by_last_thread(end, fd);
+	if (strncmp(end, "thread ", 7) == 0)
+		end_in_thread(end);
+	if (strcmp(end, "quick") == 0) {
+		at_quick_exit(say_goodbye);
+		quick_exit(19);
+	}
+	if (strcmp(end, "exit_group") == 0)
+		syscall(SYS_exit_group, 20);
+	if (strcmp(end, "exit(2)") == 0)
+		syscall(SYS_exit, 21);
+	if (strcmp(end, "handler") == 0) {
+		atexit(say_goodbye);
+		exit(22);
+	}
+	if (strcmp(end, "library") == 0) {
+		load_library()(fd);
+		exit(23);
+	}
+	if (strcmp(end, "daemon") == 0 && daemon(0, 0) == 0)
+		_exit(24);
+}
+
+static int child_main(char *end, const char *what, uint16_t port)
 {
 	struct address address;
 	int fd;
 
+	if (strcmp(end, "library") == 0 && strcmp(what, "little") == 0)
+		load_library(); /* before there is a stack */
 	if (in_process()) {
 		struct pair pair = open_pair();
 
@@ -121,6 +287,7 @@ static int child_main(const char *end, const char *what, uint16_t port)
 		send_all(fd, block, 1000);
 	else
 		send_all(fd, block, BULK);
+	end_otherwise(end, fd);
 	if (strcmp(end, "exit") == 0)
 		exit(7);
 	if (strcmp(end, "_exit") == 0)
@@ -222,6 +389,36 @@ static void case_threads(void)
 		watch("threads", "much", false);
 }
 
+static void case_last_thread(void)
+{
+	watch("last thread", "little", true);
+	watch("last thread", "much", true);
+	watch("last C11", "little", true);
+	watch("last made", "little", true);
+	watch("last cancelled", "little", true);
+	watch("last handler", "little", true);
+	watch("last at exit", "little", true);
+	watch("last main", "much", true);
+}
+
+static void case_other_ends(void)
+{
+	watch("quick", "little", true);
+	watch("quick", "much", true);
+	watch("exit_group", "much", true);
+	watch("exit(2)", "much", true);
+	watch("thread exits", "much", true);
+	watch("thread groups", "much", true);
+	watch("daemon", "little", true);
+}
+
+static void case_goodbye(void)
+{
+	watch("handler", "little", true);
+	watch("library", "little", true);
+	watch("library", "much", true);
+}
+
 /* What was sent before a violent end is the kernel's to deliver, but nobody's over a stack. */
 static void case_violent(void)
 {
@@ -233,10 +430,16 @@ static void case_violent(void)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		{ "exit", case_exit, 0 },	{ "exit at once", case_exit_at_once, 0 },
-		{ "return", case_return, 0 },	{ "close", case_close, 0 },
-		{ "streams", case_streams, 0 }, { "threads", case_threads, 0 },
+		{ "exit", case_exit, 0 },
+		{ "exit at once", case_exit_at_once, 0 },
+		{ "return", case_return, 0 },
+		{ "close", case_close, 0 },
+		{ "streams", case_streams, 0 },
+		{ "threads", case_threads, 0 },
 		{ "violent", case_violent, 0 },
+		{ "last thread", case_last_thread, 0 },
+		{ "other ends", case_other_ends, 0 },
+		{ "goodbye", case_goodbye, 0 },
 	};
 
 	if (argc == 5 && strcmp(argv[1], "child") == 0)
