@@ -105,7 +105,7 @@ void filter_build(struct filter *filter, const struct stack_config *config, uint
 /* ---- at the ingress ---- */
 
 /* Ours is known by these; no other program is likely to use the number. */
-#define PREFERENCE 48597
+#define PREFERENCE 48597u
 #define HANDLE	   1
 
 struct request {

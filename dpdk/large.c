@@ -264,7 +264,9 @@ static bool begin(struct run *run, struct pbuf *frame, const struct segment *seg
 	run->bytes = segment->header_length + segment->data;
 	run->frames = run->pieces = run->frame_bytes = 0;
 	run->ended = false;
-	memcpy(run->header, segment->bytes, segment->header_length);
+	/* An opaque frame has no header of its own, nor bytes to copy one from. */
+	if (segment->header_length)
+		memcpy(run->header, segment->bytes, segment->header_length);
 	return add_pieces(run, frame, segment->header_length);
 }
 

@@ -67,11 +67,12 @@ void *melin_memory_allocate_zeroed(size_t count, size_t size)
 
 void melin_memory_free(void *memory)
 {
-	union header *header = (union header *)memory - 1;
+	union header *header;
 	size_t granules, bytes;
 
 	if (!memory)
 		return;
+	header = (union header *)memory - 1;
 	granules = header->size;
 	bytes = granules * GRANULE;
 	if (granules == 0 || kept_bytes + bytes > KEEP_BYTES) {
