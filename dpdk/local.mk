@@ -37,8 +37,9 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/wait.c \
 	dpdk/words.c \
 	dpdk/xdp.c
-dpdk_liblink_la_CPPFLAGS = -D_GNU_SOURCE $(LWIP_CPPFLAGS) $(DPDK_CFLAGS) $(LIBBPF_CFLAGS)
-dpdk_liblink_la_CFLAGS = $(WARNING_CFLAGS) -fvisibility=hidden
+dpdk_liblink_la_CPPFLAGS = -D_GNU_SOURCE $(LWIP_CPPFLAGS) $(DPDK_CFLAGS) $(LIBBPF_CFLAGS) \
+	$(HARDENING_CPPFLAGS)
+dpdk_liblink_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden
 dpdk_liblink_la_LIBADD = $(LINK_LIBS)
 
 noinst_HEADERS += \

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # libmelin.so, what is preloaded: needs libc alone.
 lib_LTLIBRARIES += libmelin.la
-libmelin_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
+libmelin_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(HARDENING_CPPFLAGS)
 # Thread variables of a preloaded library are there from the start: no call to find them.
-libmelin_la_CFLAGS = $(WARNING_CFLAGS) -fvisibility=hidden -ftls-model=initial-exec
+libmelin_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden \
+	-ftls-model=initial-exec
 # -Bsymbolic: a program that exports a function named like one of ours must not take ours over.
-libmelin_la_LDFLAGS = -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs
+libmelin_la_LDFLAGS = -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs $(HARDENING_LDFLAGS)
 libmelin_la_SOURCES = \
 	common/device_name.c common/device_name.h \
 	preload/address.c preload/address.h \

@@ -137,9 +137,14 @@ static inline const struct libc_symbols *libc(void)
 /* Marks the definitions that are visible outside: the interposed functions and nothing else. */
 #define INTERPOSED __attribute__((visibility("default")))
 
-/* glibc exports some functions under a second name as well, and programs import it. */
+/*
+ * glibc exports some functions under a second name as well, and programs import it. Attributes of a
+ * fortifying header's own inline version do not fit an alias.
+ */
 #define INTERPOSED_ALIAS(name, second)                                                             \
-	extern __typeof__(name) second                                                             \
-		__attribute__((alias(#name), visibility("default"), copy(name)))
+	_Pragma("GCC diagnostic push")                                                             \
+		_Pragma("GCC diagnostic ignored \"-Wattributes\"") extern __typeof__(name) second  \
+		__attribute__((alias(#name), visibility("default"), copy(name)));                  \
+	_Pragma("GCC diagnostic pop") extern __typeof__(name) second
 
 #endif

@@ -4,7 +4,7 @@
 
 # Everything that includes lwIP's headers needs these (dpdk/ and the unit tests too).
 LWIP_CPPFLAGS = -I$(srcdir) -I$(srcdir)/stack -I$(LWIP_SRC)/src/include
-STACK_CFLAGS = $(WARNING_CFLAGS) -fvisibility=hidden
+STACK_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden
 
 # lwIP's files that are compiled as they are: core/a/b.c through stack/lwip/core-a-b.c, which is one
 # #include line written by the rule below.
@@ -28,8 +28,8 @@ noinst_LTLIBRARIES += stack/liblwip.la
 nodist_stack_liblwip_la_SOURCES = $(lwip_plain)
 stack_liblwip_la_SOURCES = stack/lwip-tcp.c stack/lwip-tcp-in.c stack/lwip-tcp-out.c
 stack_liblwip_la_CPPFLAGS = -include $(srcdir)/stack/lwip-changes.h $(LWIP_CPPFLAGS) \
-	-I$(LWIP_SRC)/src
-stack_liblwip_la_CFLAGS = -w -fvisibility=hidden -fno-strict-aliasing
+	-I$(LWIP_SRC)/src $(HARDENING_CPPFLAGS)
+stack_liblwip_la_CFLAGS = -w $(HARDENING_CFLAGS) -fvisibility=hidden -fno-strict-aliasing
 
 # The whole of stack/, for melin-stack.so and for the unit tests, which bring links of their own.
 noinst_LTLIBRARIES += stack/libstack.la
@@ -65,7 +65,8 @@ stack_libstack_la_SOURCES = \
 	stack/tcp-info.c \
 	stack/timers.c \
 	stack/urgent.c
-stack_libstack_la_CPPFLAGS = -D_GNU_SOURCE -include $(srcdir)/stack/lwip-changes.h $(LWIP_CPPFLAGS)
+stack_libstack_la_CPPFLAGS = -D_GNU_SOURCE -include $(srcdir)/stack/lwip-changes.h \
+	$(LWIP_CPPFLAGS) $(HARDENING_CPPFLAGS)
 stack_libstack_la_CFLAGS = $(STACK_CFLAGS)
 stack_libstack_la_LIBADD = stack/liblwip.la
 
@@ -105,6 +106,7 @@ noinst_HEADERS += \
 # Opened by libmelin.so; exports melin_stack_operations and nothing else.
 pkglib_LTLIBRARIES += melin-stack.la
 melin_stack_la_SOURCES =
-melin_stack_la_LDFLAGS = -module -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs -Wl,-z,now \
+melin_stack_la_LDFLAGS = -module -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs \
+	$(HARDENING_LDFLAGS) \
 	-export-symbols-regex '^melin_stack_operations$$'
 melin_stack_la_LIBADD = stack/libstack.la dpdk/liblink.la -lpthread

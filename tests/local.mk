@@ -6,6 +6,7 @@ END_TO_END_TESTS = \
 	tests/bootstrap.bats \
 	tests/demo.bats \
 	tests/documents.bats \
+	tests/install.bats \
 	tests/symbols.bats \
 	tests/structure.bats \
 	tests/errors.bats \
