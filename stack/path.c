@@ -170,7 +170,7 @@ void path_too_big(struct stack *stack, struct tcp_pcb *pcb, uint32_t mtu)
 	if (pcb->state < ESTABLISHED)
 		return;
 	pcb->mss = LWIP_MIN(pcb->mss, most);
-	link_flush(stack->link); /* what it still holds cannot be sent again */
+	stack->link->operations->flush(stack->link); /* what it still holds cannot be sent again */
 	melin_lwip_fit(pcb);
 	tcp_output(pcb);
 }
