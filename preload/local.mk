@@ -23,6 +23,7 @@ libmelin_la_SOURCES = \
 	preload/instance.c preload/instance.h \
 	stack/kernel.h \
 	preload/log.c preload/log.h preload/log_file.c preload/log_file.h \
+	preload/log_syslog.c preload/log_syslog.h \
 	preload/main.c \
 	preload/memory.c preload/memory.h \
 	preload/options.c preload/options.h \

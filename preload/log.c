@@ -9,15 +9,18 @@
 #include "preload/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "preload/log_file.h"
+#include "preload/log_syslog.h"
 #include "stack/kernel.h"
 
 /*
@@ -26,48 +29,81 @@
  */
 #define LINE_SIZE 1024
 
+/* As the kernel's own name of a process, twice as long. */
+#define PROGRAM_SIZE 32
+
+/* " [", the program, " ", a process's number, "]", the line's end and a zero. */
+#define SIGNATURE_SIZE (PROGRAM_SIZE + 16)
+
+/*
+ * What makes an open file the same as before. Inode numbers of files that were removed are used
+ * again; the time of birth is not, where the file system has one.
+ */
+struct identity {
+	bool open;
+	mode_t type;
+	dev_t device, special;
+	ino_t inode;
+	struct statx_timestamp birth;
+};
+
 /* Written by log_open() alone, before the program has threads; constant afterwards. */
 static struct {
 	bool open;
 	enum stack_log_level level;
-	int file; /* -1: standard error */
-	/* Standard error as the program found it. */
-	bool has_stderr;
-	dev_t stderr_device;
-	ino_t stderr_inode;
+	int file;		    /* -1: standard error */
+	struct identity error;	    /* standard error as the program found it */
+	char program[PROGRAM_SIZE]; /* a copy: setproctitle() writes over its source */
 } state = { .file = -1 };
 
-static bool standard_error_status(struct stat *status)
+static void identify(int descriptor, struct identity *identity)
 {
-	return kernel_call(SYS_fstat, STDERR_FILENO, (long)status, 0, 0) == 0;
+	struct stat status;
+	struct statx more;
+
+	memset(identity, 0, sizeof(*identity));
+	if (kernel_call(SYS_fstat, descriptor, (long)&status, 0, 0) < 0)
+		return;
+	identity->open = true;
+	identity->type = status.st_mode & S_IFMT;
+	identity->device = status.st_dev;
+	identity->special = status.st_rdev;
+	identity->inode = status.st_ino;
+	/* Only of files on disks: all else has no birth, and a sandbox may not know statx(2). */
+	if (S_ISREG(status.st_mode) &&
+	    kernel_call5(SYS_statx, descriptor, (long)"", AT_EMPTY_PATH, STATX_BTIME,
+			 (long)&more) == 0 &&
+	    (more.stx_mask & STATX_BTIME))
+		identity->birth = more.stx_btime;
+}
+
+static bool same_file(const struct identity *a, const struct identity *b)
+{
+	return a->open && b->open && a->type == b->type && a->device == b->device &&
+	       a->special == b->special && a->inode == b->inode &&
+	       a->birth.tv_sec == b->birth.tv_sec && a->birth.tv_nsec == b->birth.tv_nsec;
 }
 
 int log_open(enum stack_log_level level, const char *file)
 {
-	struct stat status;
 	int saved_errno = errno;
-	int opened;
+	int opened = -1;
 
 	state.level = level;
-	state.has_stderr = standard_error_status(&status);
-	if (state.has_stderr) {
-		state.stderr_device = status.st_dev;
-		state.stderr_inode = status.st_ino;
-	}
+	identify(STDERR_FILENO, &state.error);
+	if (program_invocation_short_name)
+		snprintf(state.program, sizeof(state.program), "%s", program_invocation_short_name);
 	state.open = true;
 	if (file) {
 		opened = log_file_open(file);
 		/* What was meant for a file is too much for the program's standard error. */
 		if (opened < 0 && level > STACK_LOG_WARN)
 			state.level = STACK_LOG_WARN;
-		if (opened < 0) {
-			errno = saved_errno;
-			return opened;
-		}
-		state.file = opened;
+		if (opened >= 0)
+			state.file = opened;
 	}
 	errno = saved_errno;
-	return 0;
+	return file && opened < 0 ? opened : 0;
 }
 
 int log_descriptor(void)
@@ -80,17 +116,14 @@ bool log_enabled(enum stack_log_level level)
 	return state.open && level <= state.level;
 }
 
-static const char *level_prefix(enum stack_log_level level)
-{
-	switch (level) {
-	case STACK_LOG_DEBUG:
-		return "melin: debug: ";
-	case STACK_LOG_TRACE:
-		return "melin: trace: ";
-	default:
-		return "melin: ";
-	}
-}
+static const struct {
+	const char *prefix;
+	int syslog; /* -1: too much for the system's log */
+} levels[] = {
+	[STACK_LOG_ERROR] = { "melin: ", LOG_ERR },   [STACK_LOG_WARN] = { "melin: ", LOG_WARNING },
+	[STACK_LOG_INFO] = { "melin: ", LOG_INFO },   [STACK_LOG_DEBUG] = { "melin: debug: ", -1 },
+	[STACK_LOG_TRACE] = { "melin: trace: ", -1 },
+};
 
 /*
  * Blocks the signals that a write can raise for this thread while it writes: a reader that has gone
@@ -117,40 +150,48 @@ static void write_without_signals(int descriptor, const char *line, size_t lengt
 	kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before));
 }
 
-static void write_line(const char *line, size_t length)
+/* line has room behind it for who says it. */
+static void deliver(enum stack_log_level level, char *line, size_t length)
 {
-	struct stat status;
+	const long process = kernel_call(SYS_getpid, 0, 0, 0, 0);
+	struct identity now;
+	int file = state.file;
 
-	if (state.file >= 0) {
-		write_without_signals(state.file, line, length);
+	if (file < 0) {
+		identify(STDERR_FILENO, &now);
+		if (same_file(&now, &state.error))
+			file = STDERR_FILENO;
+	}
+	if (file < 0) {
+		if (levels[level].syslog >= 0)
+			log_syslog(levels[level].syslog, state.program, process, line);
 		return;
 	}
-	if (!state.has_stderr || !standard_error_status(&status) ||
-	    status.st_dev != state.stderr_device || status.st_ino != state.stderr_inode)
-		return;
-	write_without_signals(STDERR_FILENO, line, length);
+	length += (size_t)snprintf(line + length, SIGNATURE_SIZE, " [%s %ld]\n", state.program,
+				   process);
+	write_without_signals(file, line, length);
 }
 
 void log_write(enum stack_log_level level, const char *format, ...)
 {
-	const char *prefix = level_prefix(level);
-	char line[LINE_SIZE];
-	size_t start = strlen(prefix), length;
+	char line[LINE_SIZE + SIGNATURE_SIZE];
+	size_t start, length;
 	int saved_errno = errno;
 	int formatted;
 	va_list arguments;
 
 	if (!log_enabled(level))
 		return;
-	memcpy(line, prefix, start);
+	start = strlen(levels[level].prefix);
+	memcpy(line, levels[level].prefix, start);
 	va_start(arguments, format);
-	formatted = vsnprintf(line + start, sizeof(line) - start, format, arguments);
+	formatted = vsnprintf(line + start, LINE_SIZE - start, format, arguments);
 	va_end(arguments);
 	if (formatted >= 0) {
 		length = start + (size_t)formatted;
-		if (length >= sizeof(line)) {
-			memcpy(line + sizeof(line) - 4, "...", 3);
-			length = sizeof(line) - 1;
+		if (length >= LINE_SIZE) {
+			memcpy(line + LINE_SIZE - 4, "...", 3);
+			length = LINE_SIZE - 1;
 		}
 		/*
 		 * Messages quote the user's text: what is in it must not start a line or a colour.
@@ -159,8 +200,7 @@ void log_write(enum stack_log_level level, const char *format, ...)
 			if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 				line[i] = '?';
 		}
-		line[length++] = '\n';
-		write_line(line, length);
+		deliver(level, line, length);
 	}
 	errno = saved_errno;
 }

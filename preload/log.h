@@ -5,7 +5,8 @@
  *
  * The program's streams are its own, so the log is careful with them:
  *  - Standard error is used only while descriptor 2 is still the file that it was when the
- *    program started; a program that closes or reuses 2 silences the log.
+ *    program started. After a program has closed or reused 2 (daemons do), what is worth it goes
+ *    to the system's log (log_syslog.h).
  *  - A line is one write(2), straight to the kernel and past every interposed symbol; a broken pipe
  *    raises no SIGPIPE; errno is kept.
  *  - No lock, no allocation and no stdio: a signal handler may log.
@@ -30,7 +31,10 @@ int log_descriptor(void);
 
 bool log_enabled(enum stack_log_level level);
 
-/* "melin: TEXT", and "melin: debug: TEXT" or "melin: trace: TEXT" at these two levels. */
+/*
+ * "melin: TEXT [PROGRAM PID]", with "melin: debug: " or "melin: trace: " in front at these two
+ * levels. To the system's log "PROGRAM[PID]: melin: TEXT" without these two levels.
+ */
 void log_write(enum stack_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -7,16 +7,31 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tap.h"
+
+/* Lines end with " [PROGRAM PID]": taken off, if they do so. */
+static void take_signatures(char *text, pid_t process)
+{
+	char signature[64];
+	char *found;
+	int length = snprintf(signature, sizeof(signature), " [%s %d]\n",
+			      program_invocation_short_name, (int)process);
+
+	while ((found = strstr(text, signature)))
+		memmove(found, found + length - 1, strlen(found + length - 1) + 1);
+}
 
 /* Runs body in a child whose standard error is a pipe; what came out of it, and its status. */
 static int run(void (*body)(void), char *text, size_t size)
@@ -42,6 +57,7 @@ static int run(void (*body)(void), char *text, size_t size)
 	text[used] = '\0';
 	close(ends[0]);
 	waitpid(child, &status, 0);
+	take_signatures(text, child);
 	return status;
 }
 
@@ -94,7 +110,114 @@ static void closed(void)
 {
 	log_open(STACK_LOG_INFO, NULL);
 	close(STDERR_FILENO);
-	log_write(STACK_LOG_ERROR, "nobody reads this");
+	log_write(STACK_LOG_ERROR, "closed");
+}
+
+static void closed_levels(void)
+{
+	log_open(STACK_LOG_TRACE, NULL);
+	close(STDERR_FILENO);
+	log_write(STACK_LOG_DEBUG, "not this");
+	log_write(STACK_LOG_TRACE, "nor this");
+	log_write(STACK_LOG_INFO, "info");
+	/* No descriptor is left open. */
+	if (open("/dev/null", O_RDONLY) != STDERR_FILENO)
+		_exit(1);
+}
+
+/* The program's data file has the inode number that its standard error had. */
+static void recycled(void)
+{
+	char path[] = "/tmp/melin-test-recycled.XXXXXX", again[100];
+	struct stat before, now = { 0 };
+	int first = mkstemp(path), files[64], count = 0;
+
+	if (first < 0 || fstat(first, &before) || dup2(first, STDERR_FILENO) < 0)
+		_exit(1);
+	close(first);
+	log_open(STACK_LOG_WARN, NULL);
+	unlink(path);
+	close(STDERR_FILENO);
+	while (count < 64 && now.st_ino != before.st_ino) {
+		snprintf(again, sizeof(again), "%s.%d", path, count);
+		files[count] = open(again, O_CREAT | O_EXCL | O_RDWR, 0600);
+		if (files[count] < 0 || fstat(files[count], &now))
+			_exit(1);
+		unlink(again);
+		count++;
+	}
+	if (files[count - 1] != STDERR_FILENO)
+		dup2(files[count - 1], STDERR_FILENO);
+	log_write(STACK_LOG_WARN, "recycled");
+	if (fstat(STDERR_FILENO, &now) || now.st_size != 0)
+		_exit(2);
+}
+
+/* ---- the system's log: this process has a /dev of its own, and what comes to /dev/log ---- */
+
+static int system_log = -1;
+
+/*
+ * A /dev with nothing but null in it, for this process and its children: their lines must not reach
+ * the machine's log. False: not allowed here.
+ */
+static bool hide_devices(void)
+{
+	char source[40];
+	int null, node;
+
+	if (unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS))
+		return false;
+	null = open("/dev/null", O_RDWR);
+	snprintf(source, sizeof(source), "/proc/self/fd/%d", null);
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", "/dev", "tmpfs", 0, NULL))
+		return false;
+	node = open("/dev/null", O_CREAT | O_WRONLY, 0666);
+	if (node < 0 || mount(source, "/dev/null", NULL, MS_BIND, NULL))
+		return false;
+	close(node);
+	close(null);
+	return true;
+}
+
+static bool open_system_log(int type)
+{
+	const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+
+	close(system_log);
+	unlink(address.sun_path);
+	system_log = socket(AF_UNIX, type | SOCK_NONBLOCK, 0);
+	return system_log >= 0 &&
+	       bind(system_log, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
+	       (type == SOCK_DGRAM || listen(system_log, 5) == 0);
+}
+
+/* The next line that came to /dev/log, with PID for the number in brackets, or "". */
+static const char *next_syslog(void)
+{
+	static char text[200], line[sizeof(text) + 20];
+	int number, from = 0, to = 0, connection = accept(system_log, NULL, NULL);
+	ssize_t got;
+
+	got = recv(connection >= 0 ? connection : system_log, text, sizeof(text) - 1, 0);
+	close(connection);
+	text[got > 0 ? got : 0] = '\0';
+	if (sscanf(text, "%*[^[][%n%d%n]", &from, &number, &to) != 1 || !to)
+		return text;
+	snprintf(line, sizeof(line), "%.*sPID%s", from, text, text + to);
+	return line;
+}
+
+/* Runs body in a child that must print nothing; what came to /dev/log must be line. */
+static void expect_syslog(const char *name, void (*body)(void), const char *line)
+{
+	const char *got;
+
+	expect(name, body, "");
+	got = next_syslog();
+	if (!tap_ok(!strcmp(got, line) && !*next_syslog(), "%s: to the system's log", name))
+		printf("# \"%s\"\n", got);
 }
 
 /* Standard error's number has become the program's socket: not a byte may reach it. */
@@ -215,7 +338,8 @@ static void test_file(void)
 	       (unsigned)status);
 	fd = open(log_path, O_RDONLY);
 	memset(text, 0, sizeof(text));
-	tap_ok(read(fd, text, sizeof(text) - 1) > 0 && !strcmp(text, "old\nmelin: into the file\n"),
+	tap_ok(read(fd, text, sizeof(text) - 1) > 0 &&
+		       strstr(text, "old\nmelin: into the file [test_log ") == text,
 	       "lines are appended to a log file");
 	close(fd);
 	unlink(log_path);
@@ -327,6 +451,11 @@ int main(void)
 	char text[8192];
 	int status;
 
+	if (!hide_devices()) {
+		printf("ok 1 # skip needs a mount namespace, so as not to write to this machine's "
+		       "log\n1..1\n");
+		return 0;
+	}
 	expect("nothing is printed before the log is opened", before_opening, "");
 	expect("levels and prefixes", levels,
 	       "melin: an error, 1\nmelin: a warning, two\nmelin: a word\n"
@@ -334,9 +463,23 @@ int main(void)
 	expect("errno stays", keeps_errno, "melin: x\n");
 	expect("control characters cannot start a line or a colour", control_characters,
 	       "melin: a?b?[1mc?d\xc3\xa4\n");
-	expect("a closed standard error", closed, "");
-	expect("a reused standard error", reused, "");
-	expect("a standard error closed from the start", closed_at_start, "");
+	if (!open_system_log(SOCK_DGRAM))
+		return 1;
+	expect_syslog("a closed standard error", closed, "<11>test_log[PID]: melin: closed");
+	expect_syslog("a reused standard error", reused,
+		      "<11>test_log[PID]: melin: into the program's socket");
+	expect_syslog("a standard error closed from the start", closed_at_start,
+		      "<11>test_log[PID]: melin: into the program's socket");
+	expect_syslog("another file with the old one's number", recycled,
+		      "<12>test_log[PID]: melin: recycled");
+	expect_syslog("debug and trace are too much", closed_levels,
+		      "<14>test_log[PID]: melin: info");
+	if (!open_system_log(SOCK_STREAM))
+		return 1;
+	expect_syslog("a log that is a stream", closed, "<11>test_log[PID]: melin: closed");
+	close(system_log);
+	unlink("/dev/log");
+	expect("nobody reads the system's log", closed, "");
 	expect("a broken pipe raises no signal", broken_pipe, "");
 	expect("a file that has reached the limit raises no signal", full_file, "");
 	status = run(long_line, text, sizeof(text));
