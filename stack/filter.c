@@ -14,7 +14,6 @@
 #include "lwip/prot/ethernet.h"
 
 #include "stack/bytes.h"
-#include "stack/icmp-error.h"
 #include "stack/instance.h"
 #include "stack/network.h"
 
@@ -149,10 +148,6 @@ static struct netif *filter_ip4(struct stack *stack, uint8_t *ip, unsigned in_bu
 		if (!netif || !filter_tcp(ip + header, in_buffer - header, total - header))
 			return NULL;
 	}
-	/* The loop's interface takes nothing that comes from outside: all has been done. */
-	if (ip[9] == PROTOCOL_ICMP && netif && total <= in_buffer &&
-	    icmp_error_received(stack, ip + header, total - header))
-		return &stack->loop_netif;
 	return netif ? netif : &stack->netifs[0];
 }
 
@@ -199,10 +194,6 @@ static bool filter_icmp6(const uint8_t *icmp, unsigned in_buffer, unsigned size,
 	if (in_buffer < 8 || size < 8)
 		return false;
 	switch (icmp[0]) {
-	case 1: /* errors, of which no more is there than their beginning */
-	case 2:
-	case 3:
-	case 4:
 	case 133: /* routers' business: addresses, prefixes and the gateway are configured */
 	case 134:
 	case 137:
@@ -231,9 +222,6 @@ static struct netif *filter_ip6(struct stack *stack, uint8_t *ip, unsigned in_bu
 	case PROTOCOL_TCP:
 		return filter_tcp(next, in_buffer, payload) ? netif : NULL;
 	case PROTOCOL_ICMP6:
-		/* As in filter_ip4(). What lwIP would make of "too big" anybody could send. */
-		if (payload <= in_buffer && icmp_error_received6(stack, ip, next, payload))
-			return &stack->loop_netif;
 		return filter_icmp6(next, in_buffer, payload, ip[7]) ? netif : NULL;
 	case PROTOCOL_UDP:
 		return netif;

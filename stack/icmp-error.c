@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ICMP and ICMPv6 errors about the stack's own segments, as Linux's tcp_v4_err() and tcp_v6_err():
+ * ICMP and ICMPv6 errors about the stack's own segments (lwip-hooks.h), as Linux's tcp_v4_err() and tcp_v6_err():
  * an attempt to connect ends with the error; an established connection only remembers it, unless
  * the program has asked for more (IP_RECVERR); and the path's MTU is followed. lwIP knows none of
  * it. What is not about a segment in flight is ignored (RFC 5927 section 4): who cannot see a
- * connection cannot hurt it. Redirects and source quench are ignored too.
+ * connection cannot hurt it. Redirects and source quench are ignored too. Not for echo or neighbour
+ * discovery: those are lwIP's.
  */
-#include "stack/icmp-error.h"
-
 #include <errno.h>
 #include <string.h>
 
-#include "lwip/inet_chksum.h"
 #include "lwip/priv/tcp_priv.h"
 
 #include "stack/bytes.h"
 #include "stack/index.h"
 #include "stack/instance.h"
+#include "stack/lwip-hooks.h"
 #include "stack/path.h"
 #include "stack/socket.h"
 
@@ -212,16 +211,22 @@ static bool is_error4(unsigned type)
 	       type == TIME_EXCEEDED || type == PARAMETER_PROBLEM;
 }
 
-bool icmp_error_received(struct stack *stack, const uint8_t *icmp, unsigned size)
+/* Both hooks: whether it was an error; lwIP is to forget the packet then. */
+int melin_icmp_error(struct pbuf *packet)
 {
+	const uint8_t *ip = packet->payload;
+	unsigned header = (ip[0] & 15) * 4u, total = bytes_read16(ip + 2), size = total - header;
+	const uint8_t *icmp = ip + header;
 	struct verdict verdict = { 0 };
 
-	if (size < ICMP_HEADER || !is_error4(icmp[0]))
-		return false;
+	/* filter.c has compared the lengths; a message is in one piece if it is no echo. */
+	if (total > packet->len || size < ICMP_HEADER || !is_error4(icmp[0]))
+		return 0;
 	if (size >= ICMP_HEADER + IP4_HEADER + TCP_START &&
 	    melin_checksum(icmp, (int)size) == 0xffff && judge4(icmp, &verdict))
-		quoted4(stack, icmp + ICMP_HEADER, size - ICMP_HEADER, &verdict);
-	return true;
+		quoted4(melin_instance, icmp + ICMP_HEADER, size - ICMP_HEADER, &verdict);
+	pbuf_free(packet);
+	return 1;
 }
 
 /* RFC 4443 2.3 */
@@ -235,15 +240,17 @@ static bool good_checksum6(const uint8_t *ip, const uint8_t *icmp, unsigned size
 	return sum == 0xffff;
 }
 
-bool icmp_error_received6(struct stack *stack, const uint8_t *ip, const uint8_t *icmp,
-			  unsigned size)
+int melin_icmp_error6(struct pbuf *packet)
 {
+	const uint8_t *ip = packet->payload, *icmp = ip + IP6_HEADER;
+	unsigned size = bytes_read16(ip + 4);
 	struct verdict verdict;
 
-	if (size < ICMP_HEADER || icmp[0] >= INFORMATION6)
-		return false;
-	if (size >= ICMP_HEADER + IP6_HEADER + TCP_START && good_checksum6(ip, icmp, size) &&
-	    judge6(icmp, &verdict))
-		quoted6(stack, icmp + ICMP_HEADER, &verdict);
-	return true;
+	if (packet->len < IP6_HEADER + ICMP_HEADER || icmp[0] >= INFORMATION6)
+		return 0;
+	if (IP6_HEADER + size <= packet->len && size >= ICMP_HEADER + IP6_HEADER + TCP_START &&
+	    good_checksum6(ip, icmp, size) && judge6(icmp, &verdict))
+		quoted6(melin_instance, icmp + ICMP_HEADER, &verdict);
+	pbuf_free(packet);
+	return 1;
 }

@@ -38,7 +38,6 @@
 #define ASSERTIONS_LOGGED 10
 
 struct stack *melin_instance;
-struct melin_tcp_counters melin_tcp_counters;
 
 static void log_line(struct stack *stack, enum stack_log_level level, const char *format,
 		     va_list arguments) __attribute__((format(printf, 3, 0)));

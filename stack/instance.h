@@ -31,6 +31,8 @@ struct stack {
 	struct ip_address addresses[STACK_ADDRESSES_MAX];
 	struct ip_address gateway4, gateway6;
 	struct netif loop_netif;
+	struct netif silent_netif; /* in the place of all others while swallowing: syn-cookie.c */
+	bool swallowing;
 	struct netif netifs[STACK_ADDRESSES_MAX]; /* one for each IPv4 address, at least one */
 	unsigned netif_count;
 	bool claim_noted;     /* another host has said that it has an address of ours */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * listen(2) and accept(2): the accept queue, and the half-open connections (embryos) before it.
- * Linux's
- * rules: with a full queue SYNs and the handshakes' last ACKs are ignored, so that peers try again;
- * too many half-open ones push out the oldest instead of blocking the listener.
+ * Linux's rules: with a full queue SYNs and the handshakes' last ACKs are ignored, so that peers
+ * try again; when too many are half-open, SYNs are answered by cookies that need no memory.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,12 +15,11 @@
 #include "stack/network.h"
 #include "stack/ports.h"
 #include "stack/socket.h"
+#include "stack/syn-cookie.h"
+#include "stack/sysctl.h"
 
 /* Linux's net.core.somaxconn */
 #define BACKLOG_MAX 4096
-/* Linux's net.ipv4.tcp_max_syn_backlog on a machine with enough memory */
-#define EMBRYOS_MAX 1024
-
 static bool queue_is_full(const struct stack_socket *listener)
 {
 	return listener->queued > listener->backlog; /* Linux's sk_acceptq_is_full(): one more */
@@ -104,8 +102,6 @@ static err_t passive_open(u8_t id, struct tcp_pcb_listen *listening, struct tcp_
 
 	if (!listener || queue_is_full(listener))
 		return ERR_MEM; /* lwIP drops it without an answer */
-	if (listener->embryos >= EMBRYOS_MAX)
-		listen_drop_embryo(listener->embryo_head);
 	child = socket_new(listener->stack, listener->domain);
 	if (!child)
 		return ERR_MEM;
@@ -125,6 +121,54 @@ static err_t passive_open(u8_t id, struct tcp_pcb_listen *listening, struct tcp_
 	pcb->rcv_wnd = LWIP_MIN(pcb->rcv_wnd, TCP_WND_MAX(pcb));
 	pcb->rcv_ann_wnd = pcb->rcv_wnd;
 	return ERR_OK;
+}
+
+/* As many as can become established, and enough that a small backlog does not need cookies. */
+static bool too_many_embryos(const struct stack_socket *listener)
+{
+	return melin_sysctl.syncookies > 1 ||
+	       listener->embryos >= LWIP_MAX(listener->backlog, melin_sysctl.max_syn_backlog);
+}
+
+static void note_overflow(struct stack_socket *listener)
+{
+	listener->overflow = melin_clock_ns();
+	if (listener->overflow_noted || melin_sysctl.syncookies > 1)
+		return;
+	listener->overflow_noted = true;
+	instance_log(
+		listener->stack, STACK_LOG_INFO,
+		"port %u: more than %u connections are half-open, a flood of SYNs perhaps; more "
+		"SYNs are %s",
+		listener->local_port, listener->embryos,
+		melin_sysctl.syncookies ? "answered by cookies" : "dropped");
+}
+
+bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pbuf *payload)
+{
+	struct stack_socket *listener = socket_of(listening);
+	u8_t flags = TCPH_FLAGS(header) & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+
+	if (!listener)
+		return true; /* closed in this very call into the stack */
+	if (listener->stack->swallowing)
+		return false; /* the SYN that a cookie stands for */
+	if (flags == (TCP_SYN | TCP_FIN))
+		return true; /* as Linux: nobody honest sends it */
+	if (flags == TCP_SYN && too_many_embryos(listener)) {
+		note_overflow(listener);
+		if (melin_sysctl.syncookies && !queue_is_full(listener))
+			syn_cookie_answer(listener, header);
+		return true;
+	}
+	/* Cookies are looked for only when some can be under way. */
+	if ((flags & ~TCP_FIN) != TCP_ACK || !listener->overflow ||
+	    melin_clock_ns() - listener->overflow > SYN_COOKIE_AGE_MAX_NS ||
+	    !syn_cookie_is_good(header))
+		return false;
+	if (!queue_is_full(listener))
+		syn_cookie_redeem(listener->stack, header, payload);
+	return true;
 }
 
 static const struct tcp_ext_arg_callbacks listener_callbacks = { .passive_open = passive_open };

@@ -61,6 +61,7 @@ stack_libstack_la_SOURCES = \
 	stack/segment.c \
 	stack/send.c \
 	stack/socket.c \
+	stack/syn-cookie.c \
 	stack/sysctl.c \
 	stack/tcp-info.c \
 	stack/timers.c \
@@ -79,7 +80,6 @@ noinst_HEADERS += \
 	stack/call-stack.h \
 	stack/clock.h \
 	stack/filter.h \
-	stack/icmp-error.h \
 	stack/index-counts.h \
 	stack/index.h \
 	stack/instance.h \
@@ -99,6 +99,7 @@ noinst_HEADERS += \
 	stack/segment.h \
 	stack/socket.h \
 	stack/stack.h \
+	stack/syn-cookie.h \
 	stack/sysctl.h \
 	stack/timers.h \
 	stack/urgent.h

@@ -40,7 +40,7 @@ uint32_t melin_receive_window(const struct tcp_pcb *pcb);
 #define TCP_WND_UPDATE_THRESHOLD (melin_receive_window(pcb) / 4)
 
 /* lwIP never sets "don't fragment", and without it no router tells of its smaller MTU. */
-extern u16_t melin_fragment_bits; /* of the TCP segment that is being sent; segment.c */
+extern u16_t melin_fragment_bits; /* of the TCP segment that is being sent; path.c */
 #undef IPH_OFFSET_SET
 #define IPH_OFFSET_SET(hdr, off)                                                                   \
 	((hdr)->_offset =                                                                          \

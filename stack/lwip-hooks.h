@@ -27,6 +27,15 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 			  u32_t *options);
 #define LWIP_HOOK_TCP_OUT_ADD_TCPOPTS melin_segment_sent
 
+/* stack/icmp-error.c: lwIP ignores errors, but for "packet too big", which it believes of anybody */
+int melin_icmp_error(struct pbuf *packet);
+int melin_icmp_error6(struct pbuf *packet);
+#define LWIP_HOOK_IP4_INPUT(p, netif)                                                              \
+	(IPH_PROTO((const struct ip_hdr *)(p)->payload) == IP_PROTO_ICMP && melin_icmp_error(p))
+#define LWIP_HOOK_IP6_INPUT(p, netif)                                                              \
+	(IP6H_NEXTH((const struct ip6_hdr *)(p)->payload) == IP6_NEXTH_ICMP6 &&                    \
+	 melin_icmp_error6(p))
+
 /* stack/network.c: which interface, which next hop */
 struct netif *melin_route4(const ip4_addr_t *source, const ip4_addr_t *destination);
 /* LWIP_HOOK_IP4_ROUTE_SRC is set in lwipopts.h */

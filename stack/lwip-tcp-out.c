@@ -28,32 +28,45 @@ static int fits(const struct tcp_seg *segment, u16_t size)
 	return !segment;
 }
 
-/*
- * Cuts all that is longer than pcb->mss, which has just become smaller, and has all that is
- * unacknowledged sent again, as after a timeout but with the window as it is. Should the device
- * still hold some of it, that happens when the next ICMP error comes.
- */
-void melin_lwip_fit(struct tcp_pcb *pcb)
+/* Whether all could be made to fit. */
+static int cut(struct tcp_pcb *pcb)
 {
-	struct tcp_seg *head, *segment, *last = NULL;
+	struct tcp_seg *head = pcb->unsent, *segment = head, *last = NULL;
 
-	if (!fits(pcb->unacked, pcb->mss) && tcp_rexmit_rto_prepare(pcb) != ERR_OK)
-		return;
-	head = pcb->unsent;
-	if (fits(head, pcb->mss))
-		return;
-	for (segment = head; segment; segment = segment->next) {
+	for (; segment; segment = segment->next) {
 		pcb->unsent = segment;
 		if (segment->len > pcb->mss && tcp_split_unsent_seg(pcb, pcb->mss) != ERR_OK)
-			break; /* no memory: the segment stays, and so does the router's error */
+			break;
 		last = segment;
 	}
 	pcb->unsent = head;
 	/* Room behind the last one was made for a longer segment. */
-	if (!segment)
+	if (segment)
+		pcb->unsent_oversize = 0;
+	else if (last)
 		pcb->unsent_oversize =
 			LWIP_MIN(pcb->unsent_oversize, (u16_t)(pcb->mss - last->len));
-	else
-		pcb->unsent_oversize = 0;
+	return !segment;
+}
+
+#undef tcp_output
+err_t tcp_output(struct tcp_pcb *pcb); /* output.c */
+
+/*
+ * Cuts all that is longer than pcb->mss, which has just become smaller, and sends again what is
+ * unacknowledged, as after a timeout but with the window as it is. Without memory, or should the
+ * device still hold some of it, that happens with the router's next error.
+ */
+void melin_lwip_fit(struct tcp_pcb *pcb)
+{
+	int again = !fits(pcb->unacked, pcb->mss);
+
+	if (!again && fits(pcb->unsent, pcb->mss))
+		return;
+	if (again && tcp_rexmit_rto_prepare(pcb) != ERR_OK)
+		return;
+	if (!cut(pcb))
+		return;
 	pcb->rtime = 0;
+	tcp_output(pcb);
 }

@@ -20,3 +20,5 @@
 #define TCP_WND melin_receive_window(pcb)
 
 #include "core/tcp.c"
+
+struct melin_tcp_counters melin_tcp_counters;

@@ -164,6 +164,8 @@ struct netif *melin_route4(const ip4_addr_t *source, const ip4_addr_t *destinati
 	struct stack *stack = melin_instance;
 	ip_addr_t address;
 
+	if (stack->swallowing)
+		return &stack->silent_netif;
 	ip_addr_copy_from_ip4(address, *destination);
 	if (network_is_local(stack, &address))
 		return &stack->loop_netif;
@@ -176,6 +178,8 @@ struct netif *melin_route6(const ip6_addr_t *source, const ip6_addr_t *destinati
 	ip_addr_t address;
 
 	(void)source;
+	if (stack->swallowing)
+		return &stack->silent_netif;
 	ip_addr_copy_from_ip6(address, *destination);
 	if (network_is_local(stack, &address))
 		return &stack->loop_netif;

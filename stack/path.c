@@ -8,12 +8,12 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "lwip/ip.h"
 #include "lwip/priv/tcp_priv.h"
 
 #include "stack/clock.h"
 #include "stack/index.h"
 #include "stack/instance.h"
-#include "stack/network.h"
 #include "stack/random.h"
 #include "stack/socket.h"
 
@@ -21,11 +21,8 @@
 #define KNOWN_NS (600ull * 1000000000)
 /* Linux's net.ipv4.route.min_pmtu: below it packets go without "don't fragment" instead. */
 #define IP4_MTU_MIN 552
-/* What Linux says of its loopback device. */
-#define LOCAL_MTU 65536
-
-#define HEADERS4 40 /* of IPv4 and TCP without options */
-#define HEADERS6 60
+#define HEADERS4    40 /* of IPv4 and TCP without options */
+#define HEADERS6    60
 
 /* In sets, so that two destinations with one hash do not push each other out. */
 #define SETS 128
@@ -39,6 +36,8 @@ struct path {
 };
 static struct path paths[SETS][WAYS];
 static unsigned known;
+
+u16_t melin_fragment_bits;
 
 /* lwip-tcp-out.c */
 void melin_lwip_fit(struct tcp_pcb *pcb);
@@ -68,14 +67,19 @@ static struct path *find(const ip_addr_t *remote)
 	return NULL;
 }
 
-uint32_t path_mtu(const struct stack *stack, const ip_addr_t *remote)
+/* What the interface that leads there takes; 0: none does. */
+static uint32_t link_mtu(const ip_addr_t *local, const ip_addr_t *remote)
 {
-	const struct path *path;
+	const struct netif *netif = ip_route(local, remote);
 
-	if (network_is_local(stack, remote))
-		return LOCAL_MTU;
-	path = find(remote);
-	return path ? path->mtu : stack->info.mtu;
+	return netif ? netif->mtu : 0;
+}
+
+uint32_t path_mtu(const ip_addr_t *local, const ip_addr_t *remote)
+{
+	const struct path *path = find(remote);
+
+	return path ? path->mtu : link_mtu(local, remote);
 }
 
 static void learn(const ip_addr_t *remote, uint16_t mtu, bool may_fragment)
@@ -129,13 +133,13 @@ static uint16_t segment_for(uint32_t mtu, const ip_addr_t *remote)
 {
 	uint32_t headers = IP_IS_V6(remote) ? HEADERS6 : HEADERS4;
 
-	return (uint16_t)LWIP_MIN(mtu - headers, 0xffff);
+	return (uint16_t)(mtu > headers ? LWIP_MIN(mtu - headers, 0xffff) : 0xffff);
 }
 
 /* The largest segment that the ends have agreed on and that the path takes. */
 static void set_segment(struct stack_socket *socket, struct tcp_pcb *pcb)
 {
-	uint16_t most = segment_for(path_mtu(socket->stack, &pcb->remote_ip), &pcb->remote_ip);
+	uint16_t most = segment_for(path_mtu(&pcb->local_ip, &pcb->remote_ip), &pcb->remote_ip);
 
 	pcb->mss =
 		follows(socket) ? LWIP_MIN(socket->agreed_segment, most) : socket->agreed_segment;
@@ -154,25 +158,22 @@ void path_too_big(struct stack *stack, struct tcp_pcb *pcb, uint32_t mtu)
 	bool may_fragment = false;
 	uint16_t most;
 
-	if (network_is_local(stack, &pcb->remote_ip))
-		return;
 	if (!IP_IS_V6_VAL(pcb->remote_ip) && mtu < IP4_MTU_MIN) {
 		mtu = IP4_MTU_MIN;
 		may_fragment = true;
 	}
-	if (mtu < path_mtu(stack, &pcb->remote_ip))
+	if (mtu < path_mtu(&pcb->local_ip, &pcb->remote_ip))
 		learn(&pcb->remote_ip, (uint16_t)mtu, may_fragment);
 	if (!follows(socket))
 		return;
 	if (socket)
 		socket->may_fragment = path_may_fragment(socket);
-	most = segment_for(path_mtu(stack, &pcb->remote_ip), &pcb->remote_ip);
+	most = segment_for(path_mtu(&pcb->local_ip, &pcb->remote_ip), &pcb->remote_ip);
 	if (pcb->state < ESTABLISHED)
 		return;
 	pcb->mss = LWIP_MIN(pcb->mss, most);
 	stack->link->operations->flush(stack->link); /* what it still holds cannot be sent again */
 	melin_lwip_fit(pcb);
-	tcp_output(pcb);
 }
 
 static void try_larger(struct tcp_pcb *pcb, void *context)
@@ -184,11 +185,10 @@ static void try_larger(struct tcp_pcb *pcb, void *context)
 		set_segment(socket, pcb);
 }
 
-void path_expire(struct stack *stack, uint64_t now)
+void path_expire(uint64_t now)
 {
 	bool any = false;
 
-	(void)stack;
 	if (!known)
 		return;
 	for (unsigned i = 0; i < SETS * WAYS; i++) {

@@ -15,8 +15,8 @@ struct stack;
 struct stack_socket;
 struct tcp_pcb;
 
-/* The largest IP packet to there, in bytes: the device's MTU or less. */
-uint32_t path_mtu(const struct stack *stack, const ip_addr_t *remote);
+/* The largest IP packet that gets from here to there, in bytes: the device's MTU or less. */
+uint32_t path_mtu(const ip_addr_t *local, const ip_addr_t *remote);
 
 /*
  * A router has dropped a segment of pcb's because the next link carries no more than mtu bytes:
@@ -32,6 +32,6 @@ void path_begin(struct stack_socket *socket);
 bool path_may_fragment(const struct stack_socket *socket);
 
 /* Once a second: old knowledge ends, and connections try larger segments again. */
-void path_expire(struct stack *stack, uint64_t now);
+void path_expire(uint64_t now);
 
 #endif

@@ -103,6 +103,20 @@ void melin_initial_sequence_simulate(bool on, uint32_t sequence)
 	simulated_sequence = sequence;
 }
 
+static bool sequence_set;
+static uint32_t set_sequence;
+
+void melin_initial_sequence_set(uint32_t sequence)
+{
+	sequence_set = true;
+	set_sequence = sequence;
+}
+
+void melin_initial_sequence_unset(void)
+{
+	sequence_set = false;
+}
+
 /*
  * RFC 6528: a clock plus a keyed hash of the four-tuple. The clock ticks every 64 ns as Linux's
  * does, so that a new connection between the same ends starts above the old one's numbers.
@@ -116,6 +130,8 @@ u32_t melin_initial_sequence(const ip_addr_t *local, u16_t local_port, const ip_
 		uint32_t family;
 	} ends;
 
+	if (sequence_set)
+		return set_sequence;
 	if (sequence_simulated)
 		return simulated_sequence;
 	memset(&ends, 0, sizeof(ends));

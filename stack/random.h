@@ -36,4 +36,8 @@ void melin_initial_sequence_simulate(bool on, uint32_t sequence);
 /* SipHash-2-4 of data under the process's key. */
 uint64_t melin_random_siphash(const void *data, size_t size);
 
+/* The next connections begin with this number: one that has been given to the peer already. */
+void melin_initial_sequence_set(uint32_t sequence);
+void melin_initial_sequence_unset(void);
+
 #endif

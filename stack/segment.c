@@ -196,7 +196,9 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 	struct stack_socket *socket;
 	bool good = true;
 
-	if (pcb->state == LISTEN || pcb->state == TIME_WAIT)
+	if (pcb->state == LISTEN)
+		return listen_segment(pcb, header, payload) ? ERR_VAL : ERR_OK;
+	if (pcb->state == TIME_WAIT)
 		return ERR_OK;
 	socket = socket_of(pcb);
 	if (pcb->state == SYN_RCVD)
@@ -230,8 +232,6 @@ static void keep_acceptable(struct tcp_hdr *header, const struct tcp_pcb *pcb, u
 	if (TCPH_FLAGS(header) == TCP_ACK && TCP_SEQ_GT(seq, end))
 		header->seqno = lwip_htonl(end);
 }
-
-u16_t melin_fragment_bits;
 
 u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const struct tcp_pcb *pcb,
 			  u32_t *options)

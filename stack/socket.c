@@ -352,8 +352,10 @@ void socket_established(struct stack_socket *socket)
 	socket->state = SOCKET_CONNECTED;
 	socket->retry_since = 0;
 	socket->soft_error = 0;
-	socket->handshake_us = (uint32_t)((melin_clock_ns() - socket->connect_since) / 1000 + 1);
-	if (pcb->sv > RTO_AFTER_HANDSHAKE) {
+	if (socket->connect_since)
+		socket->handshake_us =
+			(uint32_t)((melin_clock_ns() - socket->connect_since) / 1000 + 1);
+	if (socket->connect_since && pcb->sv > RTO_AFTER_HANDSHAKE) {
 		pcb->sa = 0;
 		pcb->sv = RTO_AFTER_HANDSHAKE;
 		pcb->rto = RTO_AFTER_HANDSHAKE;

@@ -104,7 +104,7 @@ struct stack_socket {
 	uint32_t no_room_ack;
 	uint64_t retry_since;	/* when retransmission began; 0: not */
 	uint8_t doubted_at;	/* the retransmission at which the next hop was asked for anew */
-	uint64_t connect_since; /* when connect() was called */
+	uint64_t connect_since; /* when connect() was called or a SYN came; 0: not known */
 	struct recovery recovery;
 	uint32_t window_limit;	/* what the acknowledgement under way may raise cwnd to */
 	unsigned out_of_order;	/* segments that lwIP holds back: segment.c */
@@ -130,6 +130,8 @@ struct stack_socket {
 
 	/* listen.c: of a listener */
 	unsigned backlog, queued, embryos;
+	uint64_t overflow;   /* when a SYN was last answered by a cookie; ns, 0: never */
+	bool overflow_noted; /* in the log */
 	struct stack_socket *queue_head, *queue_tail;	/* established, oldest first */
 	struct stack_socket *embryo_head, *embryo_tail; /* in SYN_RCVD, oldest first */
 	/* of a child */
@@ -198,6 +200,11 @@ int socket_accept(struct stack_socket *listener, struct stack_socket **socket,
 void listen_stop(struct stack_socket *listener);
 /* A child's connection has died before accept(). Returns whether the socket is gone. */
 bool listen_forget_child(struct stack_socket *child);
+/*
+ * A segment of nobody's for a listener. Returns whether it has been dealt with; otherwise lwIP does:
+ * a SYN makes an embryo, an ACK is answered by a reset.
+ */
+bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pbuf *payload);
 /* A connection that a peer has begun ends without a word; nothing if it is established. */
 void listen_drop_embryo(struct stack_socket *child);
 /* Whether a segment that would establish child must be ignored: the queue is full. */

@@ -14,6 +14,8 @@ struct sysctl melin_sysctl = {
 	.syn_retries = 6,
 	.syn_linear = 0,
 	.retries = 15,
+	.syncookies = 1,
+	.max_syn_backlog = 1024,
 	.fin_timeout = 60,
 	.notsent_lowat = UINT32_MAX,
 };
@@ -32,6 +34,8 @@ static const struct {
 	{ "/proc/sys/net/ipv4/tcp_syn_retries", &melin_sysctl.syn_retries, 1 },
 	{ "/proc/sys/net/ipv4/tcp_syn_linear_timeouts", &melin_sysctl.syn_linear, 0 },
 	{ "/proc/sys/net/ipv4/tcp_retries2", &melin_sysctl.retries, 1 },
+	{ "/proc/sys/net/ipv4/tcp_syncookies", &melin_sysctl.syncookies, 0 },
+	{ "/proc/sys/net/ipv4/tcp_max_syn_backlog", &melin_sysctl.max_syn_backlog, 1 },
 	{ "/proc/sys/net/ipv4/tcp_fin_timeout", &melin_sysctl.fin_timeout, 1 },
 	{ "/proc/sys/net/ipv4/tcp_notsent_lowat", &melin_sysctl.notsent_lowat, 1 },
 };

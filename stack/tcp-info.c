@@ -77,7 +77,7 @@ static void from_pcb(const struct stack_socket *socket, struct tcp_info *info)
 	info->tcpi_snd_mss = pcb->mss;
 	info->tcpi_rcv_mss = pcb->mss;
 	info->tcpi_advmss = pcb->mss;
-	info->tcpi_pmtu = path_mtu(socket->stack, &pcb->remote_ip);
+	info->tcpi_pmtu = path_mtu(&pcb->local_ip, &pcb->remote_ip);
 	info->tcpi_unacked = (pcb->snd_nxt - pcb->lastack + pcb->mss - 1u) / pcb->mss;
 	/* lwIP's clock is too coarse for a local network: then the handshake's round trip. */
 	info->tcpi_rtt =

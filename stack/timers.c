@@ -110,7 +110,7 @@ static void second_tick(struct stack *stack, uint64_t now)
 		nd6_tmr();
 		for (unsigned i = 0; i < SECOND / (MLD6_TMR_INTERVAL * MS); i++)
 			mld6_tmr();
-		path_expire(stack, now);
+		path_expire(now);
 	}
 	if (tcp_tw_pcbs) {
 		tcp_active_pcbs = NULL;

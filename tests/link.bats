@@ -215,3 +215,28 @@ cable() {
 	kernel_still near
 	[[ -n $plain ]] || grep -qi 'queue' "$BATS_TEST_TMPDIR/error.out"
 }
+
+@test "2,000 clients at once while the server is busy: none is reset" {
+	start_melin server near "$python" "$programs/busy_server.py" 7000 4096 0.3
+	printed server ready
+	[ "$(on far "$python" "$programs/crowd.py" "$near_stack" 7000 2000 0)" = "2000 hello" ]
+	stop server
+	took server taken_accept -ge 2001
+}
+
+@test "a flood of SYNs beside honest clients 20 ms away: none is lost" {
+	cable delay=10
+	on near sysctl -qw net.ipv4.tcp_max_syn_backlog=500
+	start_melin server near "$python" "$programs/busy_server.py" 7000 100 0
+	printed server ready
+	answers far "$near_stack" 7000
+	mac=$(on near cat /sys/class/net/veth0/address)
+	start flood far "$python" "$programs/syn_flood.py" veth0 "$mac" "$near_stack" 7000 9000
+	printed flood ready
+	[[ -n $plain ]] || wait_until 20 grep -q "SYNs are answered by cookies" \
+		"$BATS_TEST_TMPDIR/server.melin"
+	run on far "$python" "$programs/crowd.py" "$near_stack" 7000 40 0.02
+	[ "$output" = "40 hello" ] || fail "$output"
+	stop flood
+	stop server
+}

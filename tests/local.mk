@@ -40,6 +40,8 @@ END_TO_END_TESTS = \
 test_programs = \
 	tests/programs/bind_twice.py \
 	tests/programs/both_wait.py \
+	tests/programs/busy_server.py \
+	tests/programs/crowd.py \
 	tests/programs/descriptors.py \
 	tests/programs/echo_clients.py \
 	tests/programs/echo_server.py \
@@ -55,6 +57,7 @@ test_programs = \
 	tests/programs/python_tests.py \
 	tests/programs/refused.py \
 	tests/programs/say_server.py \
+	tests/programs/syn_flood.py \
 	tests/programs/who.py \
 	tests/programs/xdp_hold.py
 

@@ -7,6 +7,7 @@ stack_test_wire = $(stack_test_common) tests/unit/stack/peer.h tests/unit/stack/
 
 stack_unit_tests = \
 	tests/unit/test_stack_acknowledge \
+	tests/unit/test_stack_cookie \
 	tests/unit/test_stack_icmp \
 	tests/unit/test_stack_index \
 	tests/unit/test_stack_loop \
@@ -21,6 +22,11 @@ tests_unit_test_stack_acknowledge_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_acknowledge_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_acknowledge_SOURCES = tests/unit/stack/test_acknowledge.c $(stack_test_wire)
 tests_unit_test_stack_acknowledge_LDADD = stack/libstack.la
+
+tests_unit_test_stack_cookie_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_cookie_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_cookie_SOURCES = tests/unit/stack/test_cookie.c $(stack_test_wire)
+tests_unit_test_stack_cookie_LDADD = stack/libstack.la
 
 tests_unit_test_stack_icmp_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_icmp_CFLAGS = $(WARNING_CFLAGS)

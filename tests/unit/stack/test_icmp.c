@@ -10,17 +10,6 @@
 
 #define PORT 7000
 
-static uint16_t sum(const uint8_t *bytes, size_t size, uint32_t start)
-{
-	uint32_t total = start;
-
-	for (size_t i = 0; i < size; i++)
-		total += i % 2 ? bytes[i] : (uint32_t)bytes[i] << 8;
-	while (total >> 16)
-		total = (total & 0xffff) + (total >> 16);
-	return (uint16_t)~total;
-}
-
 /* An ICMP error of the family, from a router, about the packet. */
 static void complain(bool v6, uint8_t type, uint8_t code, uint32_t word, const uint8_t *packet,
 		     bool good)
@@ -60,43 +49,11 @@ static void complain(bool v6, uint8_t type, uint8_t code, uint32_t word, const u
 	icmp[6] = (uint8_t)(word >> 8);
 	icmp[7] = (uint8_t)word;
 	memcpy(icmp + 8, packet, quoted);
-	check = (uint16_t)(sum(icmp, size, pseudo) + !good);
+	check = (uint16_t)(wire_checksum(icmp, size, pseudo) + !good);
 	icmp[2] = (uint8_t)(check >> 8);
 	icmp[3] = (uint8_t)check;
 	wire_put(frame, (size_t)(icmp - frame) + size);
 	ops->poll(stack);
-}
-
-/* The peer's hardware address, without being asked for it. */
-static void introduce(void)
-{
-	uint8_t frame[86] = { 0 };
-	uint8_t *ip = frame + 14, *icmp = ip + 40;
-	static const uint8_t option[] = { 1, 1, 2, 0, 0, 0, 0, 2 };
-	uint32_t pseudo = 32 + 58;
-	uint16_t check;
-
-	memcpy(frame, WIRE_OWN_MAC, 6);
-	memcpy(frame + 6, WIRE_PEER_MAC, 6);
-	frame[12] = 0x86;
-	frame[13] = 0xdd;
-	ip[0] = 0x60;
-	ip[5] = 32;
-	ip[6] = 58;
-	ip[7] = 255;
-	inet_pton(AF_INET6, WIRE_PEER6, ip + 8);
-	inet_pton(AF_INET6, WIRE_OWN6, ip + 24);
-	for (int i = 0; i < 32; i += 2)
-		pseudo += (uint32_t)ip[8 + i] << 8 | ip[9 + i];
-	icmp[0] = 135;
-	inet_pton(AF_INET6, WIRE_OWN6, icmp + 8);
-	memcpy(icmp + 24, option, sizeof(option));
-	check = sum(icmp, 32, pseudo);
-	icmp[2] = (uint8_t)(check >> 8);
-	icmp[3] = (uint8_t)check;
-	wire_put(frame, sizeof(frame));
-	ops->poll(stack);
-	wire_clear();
 }
 
 /* Begins to connect; *syn is what the stack has sent. */

@@ -272,3 +272,14 @@ bool wire_get_segment(struct segment *segment)
 	}
 	return false;
 }
+
+uint16_t wire_checksum(const uint8_t *bytes, size_t size, uint32_t start)
+{
+	uint32_t total = start;
+
+	for (size_t i = 0; i < size; i++)
+		total += i % 2 ? bytes[i] : (uint32_t)bytes[i] << 8;
+	while (total >> 16)
+		total = (total & 0xffff) + (total >> 16);
+	return (uint16_t)~total;
+}

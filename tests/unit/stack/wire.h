@@ -55,4 +55,7 @@ bool wire_get_segment(struct segment *segment);
 /* Forgets what it has sent. */
 void wire_clear(void);
 
+/* The Internet checksum in host order; start: the pseudo-header's words, or 0. */
+uint16_t wire_checksum(const uint8_t *bytes, size_t size, uint32_t start);
+
 #endif
