@@ -215,9 +215,11 @@ static const struct variable variables[] = {
 
 #define VARIABLES (sizeof(variables) / sizeof(variables[0]))
 
-/* Reports the user's mistake in the variable that name (without PREFIX) is, and ends. */
-__attribute__((noreturn, format(printf, 2, 3))) static void fail(const char *name,
-								 const char *format, ...)
+/* What follows from a mistake, said at the end of its line. */
+static const char *consequence;
+
+/* Reports the user's mistake in the variable that name (without PREFIX) is. Always false. */
+__attribute__((format(printf, 2, 3))) static bool mistake(const char *name, const char *format, ...)
 {
 	char why[WHY_SIZE];
 	va_list arguments;
@@ -225,8 +227,8 @@ __attribute__((noreturn, format(printf, 2, 3))) static void fail(const char *nam
 	va_start(arguments, format);
 	vsnprintf(why, sizeof(why), format, arguments);
 	va_end(arguments);
-	log_write(STACK_LOG_ERROR, PREFIX "%s: %s", name, why);
-	_exit(CONFIG_EXIT_STATUS);
+	log_write(STACK_LOG_ERROR, PREFIX "%s: %s%s", name, why, consequence);
+	return false;
 }
 
 /* Edits (insert, delete, replace one character) from a to b, which are shorter than the row. */
@@ -255,7 +257,7 @@ static size_t distance(const char *a, const char *b, size_t b_length)
 	return row[b_length];
 }
 
-__attribute__((noreturn)) static void fail_unknown(const struct span *name)
+static bool mistake_unknown(const struct span *name)
 {
 	const struct variable *nearest = NULL;
 	size_t least = 4; /* more edits than three: no likeness */
@@ -271,15 +273,14 @@ __attribute__((noreturn)) static void fail_unknown(const struct span *name)
 		}
 	}
 	if (nearest)
-		fail(text, "unknown variable; did you mean " PREFIX "%s?", nearest->name);
-	fail(text, "unknown variable; libmelin(7) lists them");
+		return mistake(text, "unknown variable; did you mean " PREFIX "%s?", nearest->name);
+	return mistake(text, "unknown variable; libmelin(7) lists them");
 }
 
-/* Looks for names of ours; an unknown one ends the process. Whether there is any. */
-static bool scan_environment(void)
+/* Looks for names of ours, and opens the log if there are any. False: one of them is unknown. */
+static bool scan_environment(bool *any)
 {
-	bool any = false;
-
+	*any = false;
 	for (char **entry = environ; entry && *entry; entry++) {
 		struct span rest, name;
 		size_t i = 0;
@@ -288,18 +289,18 @@ static bool scan_environment(void)
 			continue;
 		rest = span_of(*entry + strlen(PREFIX));
 		name = span_cut(&rest, '=');
-		if (!any)
+		if (!*any)
 			log_open(STACK_LOG_WARN, NULL);
-		any = true;
+		*any = true;
 		while (i < VARIABLES && !span_is(&name, variables[i].name))
 			i++;
 		if (i == VARIABLES)
-			fail_unknown(&name);
+			return mistake_unknown(&name);
 	}
-	return any;
+	return true;
 }
 
-static void read_variable(const struct variable *variable)
+static bool read_variable(const struct variable *variable)
 {
 	char name[sizeof(PREFIX) + 32];
 	char why[WHY_SIZE];
@@ -312,49 +313,68 @@ static void read_variable(const struct variable *variable)
 	/* Set to nothing is not set: that is how shells switch a variable off for one command. */
 	if (!text.length) {
 		if (!variable->default_text)
-			return;
+			return true;
 		text = span_of(variable->default_text);
 	}
 	if (variable->parse(variable, text, why, sizeof(why)))
-		fail(variable->name, "%s", why);
+		return mistake(variable->name, "%s", why);
+	return true;
 }
 
 /* What the values must fulfil together. */
-static void check_together(void)
+static bool check_together(void)
 {
 	const struct stack_config *stack = &config.stack;
 	char why[WHY_SIZE];
 
 	if (config_check_gateways(stack, why, sizeof(why)))
-		fail("GATEWAY", "%s", why);
+		return mistake("GATEWAY", "%s", why);
 	for (unsigned i = 0; i < stack->address_count; i++) {
 		if (stack->addresses[i].family == AF_INET6 && stack->mtu &&
 		    stack->mtu < MTU_MIN_IPV6)
-			fail("MTU", "%u is too small for IPv6, which needs %d", stack->mtu,
-			     MTU_MIN_IPV6);
+			return mistake("MTU", "%u is too small for IPv6, which needs %d",
+				       stack->mtu, MTU_MIN_IPV6);
 	}
 	if (!config_active())
-		return;
+		return true;
 	if (!stack->device)
-		fail("DEV", "not set, but " PREFIX "FLOWS is; name an interface, a PCI address, "
-			    "a DPDK vdev or \"loop\"");
+		return mistake("DEV",
+			       "not set, but " PREFIX "FLOWS is; name an interface, a PCI address, "
+			       "a DPDK vdev or \"loop\"");
 	if (!stack->address_count && strcmp(stack->device, "loop") != 0)
-		fail("ADDR",
-		     "not set, but " PREFIX "DEV=%.80s needs the stack's own address, "
-		     "such as 198.18.0.10/24",
-		     stack->device);
+		return mistake("ADDR",
+			       "not set, but " PREFIX "DEV=%.80s needs the stack's own address, "
+			       "such as 198.18.0.10/24",
+			       stack->device);
+	return true;
 }
 
-void config_load(void)
+static bool read_all(void)
 {
+	for (size_t i = 0; i < VARIABLES; i++) {
+		if (!read_variable(&variables[i]))
+			return false;
+	}
+	return check_together();
+}
+
+bool config_load(const char *mistakes_consequence)
+{
+	bool any;
 	int error;
 
+	consequence = mistakes_consequence;
 	/* A set-user-ID program must not be steered by its caller. */
-	if (getauxval(AT_SECURE) || !scan_environment())
-		return;
-	for (size_t i = 0; i < VARIABLES; i++)
-		read_variable(&variables[i]);
-	check_together();
+	if (getauxval(AT_SECURE))
+		return true;
+	if (!scan_environment(&any))
+		return false;
+	if (!any)
+		return true;
+	if (!read_all()) {
+		rules_free(&config.flows); /* the library does nothing */
+		return false;
+	}
 	/* Last, so that every mistake above is seen on standard error. */
 	error = log_open(config.log_level, config.log_file);
 	/* No mistake: a child may have fewer rights than its parent, or another root directory. */
@@ -362,6 +382,7 @@ void config_load(void)
 		log_write(STACK_LOG_WARN,
 			  PREFIX "LOG: cannot open \"%.80s\": %s; warnings go to standard error",
 			  config.log_file, strerror(-error));
+	return true;
 }
 
 const struct config *config_get(void)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The MELIN_ environment variables: read once when the library is loaded, checked, and from then
- * on constant. A mistake in them is the user's: it is reported by name on standard error and the
- * process ends with status 2 before the program runs. Not for what the machine lacks: that is
- * found out when a stack starts.
+ * on constant. A mistake in them is the user's: it is reported by name on standard error. Not for
+ * what the machine lacks: that is found out when a stack starts.
  */
 #ifndef MELIN_CONFIG_H
 #define MELIN_CONFIG_H
@@ -15,7 +14,7 @@
 #include "stack/stack.h"
 
 #define CONFIG_SPIN_MAX	   UINT_MAX /* MELIN_SPIN_US=max: a waiting call never sleeps */
-#define CONFIG_EXIT_STATUS 2
+#define CONFIG_EXIT_STATUS 2 /* of a program that does not run, for a mistake in them */
 
 /* Strings are copies: programs overwrite their environment (setproctitle). */
 struct config {
@@ -32,8 +31,10 @@ struct config {
  * Reads and checks the variables and opens the log. Called once, by the library's constructor. In a
  * program without any MELIN_ variable it looks through the environment and does nothing else; in
  * a set-user-ID program not even that, and the library stays inactive.
+ * False: a variable is wrong. That is said in one line, which ends with what follows from it
+ * (mistakes_consequence, which stays the caller's), and there are no rules then.
  */
-void config_load(void);
+bool config_load(const char *mistakes_consequence);
 
 /* All zero before config_load() and in a program without any MELIN_ variable. */
 const struct config *config_get(void);

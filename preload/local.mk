@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # libmelin.so, what is preloaded: needs libc alone.
 lib_LTLIBRARIES += libmelin.la
-libmelin_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(HARDENING_CPPFLAGS)
+libmelin_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(HARDENING_CPPFLAGS) \
+	-DMELIN_LOADER='"$(LOADER)"'
 # Thread variables of a preloaded library are there from the start: no call to find them.
 libmelin_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden \
 	-ftls-model=initial-exec
 # -Bsymbolic: a program that exports a function named like one of ours must not take ours over.
-libmelin_la_LDFLAGS = -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs $(HARDENING_LDFLAGS)
+libmelin_la_LDFLAGS = -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs -Wl,-e,melin_main \
+	$(HARDENING_LDFLAGS)
 libmelin_la_SOURCES = \
 	common/device_name.c common/device_name.h \
 	preload/address.c preload/address.h \
@@ -27,6 +29,7 @@ libmelin_la_SOURCES = \
 	preload/main.c \
 	preload/memory.c preload/memory.h \
 	preload/options.c preload/options.h \
+	preload/origin.c preload/origin.h \
 	preload/pending.c preload/pending.h \
 	preload/poll.c preload/poll.h preload/result.h \
 	preload/rules.c preload/rules.h \
@@ -36,6 +39,7 @@ libmelin_la_SOURCES = \
 	preload/symbols.c preload/symbols.h \
 	preload/thread.c preload/thread.h \
 	preload/transfer.c \
+	preload/version.c \
 	preload/spin.c preload/spin.h \
 	preload/wait.c preload/wait.h \
 	preload/span.c preload/span.h \

@@ -4,6 +4,7 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "config.h"
@@ -11,6 +12,7 @@
 #include "forks.h"
 #include "instance.h"
 #include "log.h"
+#include "origin.h"
 #include "pending.h"
 #include "signals.h"
 #include "stream.h"
@@ -81,8 +83,12 @@ static void register_ends(void)
 
 __attribute__((constructor)) static void begin(void)
 {
+	bool meant = origin_is_environment();
+
 	libc_resolve();
-	config_load();
+	/* Loaded into every program, it must not end every program for a typing error. */
+	if (!config_load(meant ? "" : "; melin does nothing in this program") && meant)
+		_exit(CONFIG_EXIT_STATUS);
 	if (!config_active())
 		return;
 	clock_resolve();

@@ -201,3 +201,36 @@ refused() {
 	[ -z "$output" ]
 	run -0 melin "${good[@]}" grep -c libmelin /proc/self/maps
 }
+
+# In /etc/ld.so.preload the library is in every program of the machine.
+@test "loaded by ld.so.preload: a mistake is a warning, and the program runs" {
+	[[ $EUID -eq 0 ]] || skip "needs root to give a process an /etc of its own"
+	etc=$BATS_TEST_TMPDIR/etc
+	cp -a /etc "$etc"
+	echo "$library" >"$etc/ld.so.preload"
+	everywhere() {
+		unshare --mount bash -c 'mount --bind "$0" /etc && exec env -i PATH="$PATH" "$@"' \
+			"$etc" "$@"
+	}
+	# Without a variable nothing is said.
+	run --separate-stderr everywhere echo hello
+	[[ $status -eq 0 && $output == hello && -z $stderr ]]
+	run --separate-stderr everywhere MELIN_FLOWS=any:*:1 MELIN_DEV=veth0 MELIN_ADDR=198.18.0.10 \
+		bash -c 'echo hello; exit 7'
+	echo "$stderr"
+	[[ $status -eq 7 && $output == hello ]]
+	[[ $stderr == 'melin: MELIN_ADDR: entry 1, "198.18.0.10": no prefix length (198.18.0.10/24, '*'); melin does nothing in this program [bash '*']' ]]
+	# An LD_PRELOAD that names another library does not mean this one.
+	run --separate-stderr everywhere LD_PRELOAD=libm.so.6 MELIN_FLOW=x echo hello
+	[[ $status -eq 0 && $output == hello && $stderr == *'MELIN_FLOWS?; melin does nothing'* ]]
+	# One that does, does.
+	for named in "$library" "libm.so.6:$library" "libm.so.6 libmelin.so"; do
+		run --separate-stderr everywhere LD_LIBRARY_PATH="${library%/*}" LD_PRELOAD="$named" \
+			MELIN_FLOW=x echo hello
+		[[ $status -eq 2 && -z $output ]]
+	done
+	# And without a mistake it works.
+	run -0 --separate-stderr everywhere MELIN_FLOWS='any:127.0.0.0/8:*' MELIN_DEV=loop \
+		MELIN_LOG=debug bash -c 'exec 3<>/dev/tcp/127.0.0.1/9' || true
+	[[ $stderr == *'connect to 127.0.0.1 port 9: selected'* ]]
+}

@@ -4,6 +4,7 @@
 # What is installed: which files, how they were compiled, and that nothing is left of them when they
 # are uninstalled. Not for what they do.
 
+bats_require_minimum_version 1.5.0
 build=${TESTS_BUILD:-$PWD}
 source=${TESTS_SOURCE:-$BATS_TEST_DIRNAME/..}
 objects=("$build/.libs/libmelin.so" "$build/.libs/melin-stack.so")
@@ -73,4 +74,15 @@ variable() {
 	make_quiet uninstall prefix="$prefix"
 	[[ -z $(find "$prefix" -name '*melin*') ]]
 	[[ -d $prefix/lib/other && -d $prefix/share/doc/other ]]
+}
+
+@test "libmelin.so can be run: its version and a line of help" {
+	version=$(sed -n 's/^AC_INIT(\[melin\], \[\(.*\)\], .*/\1/p' "$source/configure.ac" | cut -d] -f1)
+	run -0 "${objects[0]}"
+	[[ ${lines[0]} == "melin $version: "* ]]
+	[[ ${lines[1]} == 'usage: LD_PRELOAD='* && ${#lines[@]} -eq 2 ]]
+	# Whatever the environment says, and as a library all the same.
+	[[ $(env MELIN_XYZZY=1 "${objects[0]}") == "$output" ]]
+	[[ $(LD_PRELOAD=${objects[0]} echo hello) == hello ]]
+	! "${objects[0]}" >/dev/full
 }

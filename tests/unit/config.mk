@@ -24,12 +24,12 @@ tests_unit_test_address_LDADD = tests/unit/libconfig.la
 
 tests_unit_test_config_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_config_CFLAGS = $(WARNING_CFLAGS)
-tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/tap.h
+tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/signature.h tests/unit/tap.h
 tests_unit_test_config_LDADD = tests/unit/libconfig.la
 
 tests_unit_test_log_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_log_CFLAGS = $(WARNING_CFLAGS)
-tests_unit_test_log_SOURCES = tests/unit/test_log.c tests/unit/tap.h
+tests_unit_test_log_SOURCES = tests/unit/test_log.c tests/unit/signature.h tests/unit/tap.h
 tests_unit_test_log_LDADD = tests/unit/libconfig.la
 
 tests_unit_test_rules_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)

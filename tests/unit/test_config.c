@@ -16,6 +16,7 @@
 #include "preload/address.h"
 #include "preload/log.h"
 
+#include "signature.h"
 #include "tap.h"
 
 #define VARIABLES_MAX 8
@@ -46,7 +47,8 @@ static struct outcome load(const char *const *variables, bool (*check)(const str
 		clearenv();
 		for (size_t i = 0; i < VARIABLES_MAX && variables[i]; i++)
 			putenv(strdup(variables[i]));
-		config_load();
+		if (!config_load(""))
+			_exit(check && check(config_get()) ? 78 : CONFIG_EXIT_STATUS);
 		_exit(!check || check(config_get()) ? 0 : 77);
 	}
 	close(pipe_ends[1]);
@@ -55,6 +57,7 @@ static struct outcome load(const char *const *variables, bool (*check)(const str
 	outcome.text[used] = '\0';
 	close(pipe_ends[0]);
 	waitpid(child, &outcome.status, 0);
+	take_signatures(outcome.text, child);
 	return outcome;
 }
 
@@ -240,6 +243,17 @@ static bool inactive(const struct config *config)
 	return !config_active() && !config->flows.count && log_descriptor() < 0;
 }
 
+/* After a mistake that does not end the program there are no rules, whatever came before it. */
+static void test_lenient(void)
+{
+	const char *const variables[VARIABLES_MAX] = { FLOWS, DEV, ADDR, "MELIN_MTU=1" };
+	const struct outcome outcome = load(variables, inactive);
+
+	if (!tap_ok(WIFEXITED(outcome.status) && WEXITSTATUS(outcome.status) == 78,
+		    "a mistake leaves no rules"))
+		show(variables, &outcome);
+}
+
 static bool silent(const struct config *config)
 {
 	return inactive(config) && !log_enabled(STACK_LOG_ERROR);
@@ -414,8 +428,7 @@ static int run_secure(void)
 {
 	if (getuid() == geteuid())
 		return 3;
-	config_load();
-	return config_active() ? 1 : 0;
+	return !config_load("") || config_active() ? 1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -424,6 +437,7 @@ int main(int argc, char **argv)
 		return run_secure();
 	test_secure();
 	test_bad();
+	test_lenient();
 	test_good();
 	test_log_file();
 	return tap_done();

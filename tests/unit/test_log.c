@@ -19,19 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "signature.h"
 #include "tap.h"
-
-/* Lines end with " [PROGRAM PID]": taken off, if they do so. */
-static void take_signatures(char *text, pid_t process)
-{
-	char signature[64];
-	char *found;
-	int length = snprintf(signature, sizeof(signature), " [%s %d]\n",
-			      program_invocation_short_name, (int)process);
-
-	while ((found = strstr(text, signature)))
-		memmove(found, found + length - 1, strlen(found + length - 1) + 1);
-}
 
 /* Runs body in a child whose standard error is a pipe; what came out of it, and its status. */
 static int run(void (*body)(void), char *text, size_t size)

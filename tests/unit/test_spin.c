@@ -86,7 +86,7 @@ static void in_child(const char *limit, bool (*check)(void), const char *name)
 		setenv("MELIN_DEV", "loop", 1);
 		setenv("MELIN_FLOWS", "any:*:*", 1);
 		setenv("MELIN_SPIN_US", limit, 1);
-		config_load();
+		config_load("");
 		_exit(check() ? 0 : 1);
 	}
 	waitpid(child, &status, 0);
