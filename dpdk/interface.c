@@ -241,8 +241,9 @@ static int remove_stale_program(struct xdp *xdp, char *why, size_t why_size)
 	return -EBUSY;
 }
 
-int xdp_claim(struct xdp *xdp, const char *name, bool by_packets, const struct stack_config *config,
-	      char *why, size_t why_size)
+/* What can be known before the interface is claimed. */
+static int look_at_interface(struct xdp *xdp, const char *name, bool by_packets,
+			     const struct stack_config *config, char *why, size_t why_size)
 {
 	int error;
 
@@ -254,6 +255,22 @@ int xdp_claim(struct xdp *xdp, const char *name, bool by_packets, const struct s
 		error = check_capabilities(name, by_packets, why, why_size);
 	if (error == 0)
 		error = check_addresses(config, why, why_size);
+	return error;
+}
+
+int xdp_check(const char *name, bool by_packets, const struct stack_config *config, char *why,
+	      size_t why_size)
+{
+	struct xdp xdp;
+
+	return look_at_interface(&xdp, name, by_packets, config, why, why_size);
+}
+
+int xdp_claim(struct xdp *xdp, const char *name, bool by_packets, const struct stack_config *config,
+	      char *why, size_t why_size)
+{
+	int error = look_at_interface(xdp, name, by_packets, config, why, why_size);
+
 	if (error == 0)
 		error = take_lock(xdp, why, why_size);
 	if (error == 0)

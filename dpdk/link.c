@@ -42,6 +42,16 @@ static int claim_device(struct device_link *link, char *why, size_t why_size)
 	return link->backend->claim ? link->backend->claim(link, why, why_size) : 0;
 }
 
+int link_check(const struct stack_config *config, char *why, size_t why_size)
+{
+	struct device device;
+	int error = device_parse(config->device, &device, why, why_size);
+
+	if (error || (device.kind != DEVICE_INTERFACE && device.kind != DEVICE_PACKET))
+		return error;
+	return xdp_check(device.name, device.kind == DEVICE_PACKET, config, why, why_size);
+}
+
 static int start_dpdk(struct device_link *link, char *why, size_t why_size)
 {
 	const struct backend *backend = link->backend;

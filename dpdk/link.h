@@ -99,6 +99,13 @@ struct link {
 };
 
 /*
+ * Whether link_open() could succeed, as far as that is seen without claiming the device: 0, or a
+ * negative errno value and one line in why. Of what is no Linux interface only the name is looked
+ * at. Any thread.
+ */
+int link_check(const struct stack_config *config, char *why, size_t why_size);
+
+/*
  * Opens the device that config->stack->device names. Returns 0, or a negative errno value and
  * one line in why (what is missing, DPDK's error code and text, what would mend it); nothing is
  * left behind then: no thread, no XDP program, no descriptor, no hugepage.

@@ -33,6 +33,9 @@ struct xdp {
  */
 int xdp_claim(struct xdp *xdp, const char *name, bool by_packets, const struct stack_config *config,
 	      char *why, size_t why_size);
+/* What of this can be told without taking it. Any thread. */
+int xdp_check(const char *name, bool by_packets, const struct stack_config *config, char *why,
+	      size_t why_size);
 void xdp_release(struct xdp *xdp);
 
 /*

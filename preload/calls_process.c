@@ -12,7 +12,6 @@
 #include "config.h"
 #include "forks.h"
 #include "instance.h"
-#include "pending.h"
 #include "symbols.h"
 
 /*
@@ -127,34 +126,6 @@ INTERPOSED int daemon(int keep_directory, int keep_streams)
 	if (null > STDERR_FILENO)
 		close(null);
 	return 0;
-}
-
-/*
- * A server that listens as root and then gives its privileges up (an nginx worker) would not be
- * allowed to open the device at its first use any more: it is opened while it still may.
- */
-static void before_losing_privileges(uid_t effective)
-{
-	if (config_active() && effective != 0 && effective != (uid_t)-1 && geteuid() == 0)
-		pending_before_losing_rights();
-}
-
-INTERPOSED int setuid(uid_t user)
-{
-	before_losing_privileges(user);
-	return libc()->setuid(user);
-}
-
-INTERPOSED int setreuid(uid_t real, uid_t effective)
-{
-	before_losing_privileges(effective);
-	return libc()->setreuid(real, effective);
-}
-
-INTERPOSED int setresuid(uid_t real, uid_t effective, uid_t saved)
-{
-	before_losing_privileges(effective);
-	return libc()->setresuid(real, effective, saved);
 }
 
 INTERPOSED_ALIAS(vfork, __vfork);

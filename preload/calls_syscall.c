@@ -6,13 +6,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 
 #include "config.h"
 #include "forks.h"
 #include "memory.h"
+#include "rights.h"
 #include "symbols.h"
 #include "thread.h"
 
@@ -249,6 +252,54 @@ static void serve_end(long number, const struct arguments *arguments)
 		_exit(INT(a));
 }
 
+/* What follows is libc's to do: of these calls more threads than this one are concerned there. */
+static void note_rights(long number, const struct arguments *arguments)
+{
+	switch (number) {
+	case SYS_setuid:
+		rights_before_user((uid_t)arguments->a);
+		break;
+	case SYS_setreuid:
+	case SYS_setresuid:
+		rights_before_user((uid_t)arguments->b);
+		break;
+	case SYS_capset:
+		rights_before_capabilities(POINTER(a), POINTER(b));
+		break;
+	case SYS_chroot:
+	case SYS_pivot_root:
+#ifdef SYS_landlock_restrict_self
+	case SYS_landlock_restrict_self:
+#endif
+		rights_before_moving();
+		break;
+	case SYS_unshare:
+		rights_before_unshare(INT(a));
+		break;
+	case SYS_setns:
+		rights_before_setns(INT(b));
+		break;
+	default:
+		break;
+	}
+}
+
+/* Filters for system calls: seccomp(2) has no function in libc. */
+static bool serve_seccomp(long number, const struct arguments *arguments, long *result)
+{
+	if (number == SYS_prctl) {
+		*result = prctl(INT(a), arguments->b, arguments->c, arguments->d, arguments->e);
+		return true;
+	}
+	if (number != SYS_seccomp || arguments->a > SECCOMP_SET_MODE_FILTER)
+		return false;
+	rights_before_seccomp();
+	*result = libc()->syscall(number, arguments->a, arguments->b, arguments->c);
+	if (*result == 0)
+		rights_after_seccomp();
+	return true;
+}
+
 INTERPOSED long syscall(long number, ...)
 {
 	struct arguments arguments;
@@ -263,14 +314,16 @@ INTERPOSED long syscall(long number, ...)
 	arguments.e = va_arg(list, long);
 	arguments.f = va_arg(list, long);
 	va_end(list);
-	if (config_active())
+	if (config_active()) {
 		serve_end(number, &arguments);
+		note_rights(number, &arguments);
+	}
 	if (config_active() &&
 	    (serve_transfer(number, &arguments, &result) ||
 	     serve_socket(number, &arguments, &result) ||
 	     serve_descriptor(number, &arguments, &result) ||
 	     serve_wait(number, &arguments, &result) || refuse_ring(number, &result) ||
-	     serve_fork(number, &arguments, &result)))
+	     serve_fork(number, &arguments, &result) || serve_seccomp(number, &arguments, &result)))
 		return result;
 	return libc()->syscall(number, arguments.a, arguments.b, arguments.c, arguments.d,
 			       arguments.e, arguments.f);

@@ -178,8 +178,7 @@ static bool is_pending(struct object *target)
 {
 	struct socket *socket = (struct socket *)target;
 
-	return target->kind == OBJECT_SOCKET && atomic_load(&socket->state) == SOCKET_PENDING &&
-	       !socket->failed;
+	return target->kind == OBJECT_SOCKET && atomic_load(&socket->state) == SOCKET_PENDING;
 }
 
 /* The form that an item for this target has. */
@@ -194,8 +193,6 @@ static enum item_form form_of(struct object *target)
 		return ITEM_STACK;
 	case SOCKET_LISTENER:
 		return socket->dual ? ITEM_MIXED : ITEM_STACK;
-	case SOCKET_PENDING:
-		return socket->failed ? ITEM_STACK : ITEM_KERNEL;
 	default:
 		return ITEM_KERNEL;
 	}

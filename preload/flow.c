@@ -494,6 +494,12 @@ static int listen_selected(struct socket *socket, int descriptor, int backlog)
 {
 	int result;
 
+	if (config_get()->required && !instance_can_listen()) {
+		instance_tell_unanswered();
+		flow_counted(FLOW_LEFT_STACK);
+		undo(socket);
+		return -ENETDOWN;
+	}
 	if (libc()->listen(descriptor, backlog) < 0) {
 		result = -errno;
 		undo(socket);
@@ -562,4 +568,49 @@ bool flow_listen(int descriptor, int backlog, int *result)
 	}
 	socket_put(socket);
 	return done;
+}
+
+/* ---- sockets that may become the stack's ---- */
+
+static bool rules_take_connections(void)
+{
+	const struct rule_list *list = &config_get()->flows;
+
+	for (size_t i = 0; i < list->count; i++)
+		if ((list->rules[i].verb & RULE_CONNECT) && !list->rules[i].not )
+			return true;
+	return false;
+}
+
+static bool may_become_stacks(struct socket *socket, int descriptor)
+{
+	struct sockaddr_storage local;
+	socklen_t length = sizeof(local);
+	struct ip_address address;
+	uint16_t port;
+	bool dual;
+
+	if (atomic_load(&socket->state) != SOCKET_UNDECIDED || socket->kernel_only ||
+	    libc()->getsockname(descriptor, (struct sockaddr *)&local, &length) < 0 ||
+	    address_from_sockaddr((struct sockaddr *)&local, length, &address, &port) < 0)
+		return false;
+	if (port == 0)
+		return rules_take_connections();
+	return listener_selected(&address, port, read_v6only(descriptor, socket->domain), &dual);
+}
+
+bool flow_any_undecided(void)
+{
+	const int highest = descriptor_highest();
+	bool any = false;
+
+	for (int descriptor = 0; descriptor <= highest && !any; descriptor++) {
+		struct socket *socket = socket_get_any(descriptor);
+
+		if (!socket)
+			continue;
+		any = may_become_stacks(socket, descriptor);
+		socket_put(socket);
+	}
+	return any;
 }

@@ -27,4 +27,10 @@ bool flow_bind(int descriptor, const struct sockaddr *local, socklen_t length, i
  */
 int flow_start_listener(struct socket *socket, const struct instance *instance);
 
+/*
+ * Whether there is a socket that rules may give to the stack when it listens or connects: one that
+ * is bound to where a rule takes listeners, or not bound while a rule takes connections.
+ */
+bool flow_any_undecided(void);
+
 #endif

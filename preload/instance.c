@@ -5,19 +5,19 @@
  */
 #include "instance.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "address.h"
 #include "clock.h"
 #include "config.h"
 #include "descriptors.h"
 #include "log.h"
+#include "module.h"
 #include "pending.h"
 #include "socket.h"
 #include "signals.h"
@@ -29,10 +29,11 @@ _Atomic(const struct instance *) instance_current;
 
 static struct instance instance;
 
-/* Protects the start: instance, start_failed_at, start_error. Outermost of all locks. */
+/* Protects the start: instance, start_failed_at, start_error, forbidden. Outermost of all locks. */
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t start_failed_at; /* nanoseconds, 0: not failed */
 static int start_error;
+static const char *forbidden; /* why no start may be tried any more, or NULL */
 
 /*
  * A start is under way: what it waits for must not ask for another. Set and cleared by the thread
@@ -99,49 +100,6 @@ static void log_from_stack(enum stack_log_level level, const char *message)
 	log_write(level, "%s", message);
 }
 
-/* Installed: melin/melin-stack.so beside libmelin.so. In the build tree: beside it. */
-static const struct stack_operations *load_module(char *directory, size_t size, char *why,
-						  size_t why_size)
-{
-	static const char *const places[] = { "/melin", "" };
-	const struct stack_operations *operations;
-	char path[PATH_MAX];
-	Dl_info info;
-	void *module = NULL;
-	char *slash;
-
-	if (!dladdr((void *)load_module, &info) || !info.dli_fname ||
-	    !(slash = strrchr(info.dli_fname, '/'))) {
-		snprintf(why, why_size, "cannot tell where libmelin.so lies");
-		return NULL;
-	}
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && !module; i++) {
-		snprintf(directory, size, "%.*s%s", (int)(slash - info.dli_fname), info.dli_fname,
-			 places[i]);
-		if (snprintf(path, sizeof(path), "%s/melin-stack.so", directory) >=
-			    (int)sizeof(path) ||
-		    access(path, F_OK) < 0)
-			continue;
-		module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-		if (!module) {
-			snprintf(why, why_size, "cannot load %s: %s", path, dlerror());
-			return NULL;
-		}
-	}
-	if (!module) {
-		snprintf(why, why_size, "no melin-stack.so beside %s: is melin installed whole?",
-			 info.dli_fname);
-		return NULL;
-	}
-	operations = dlsym(module, "melin_stack_operations");
-	if (!operations || operations->abi != STACK_ABI ||
-	    operations->size != sizeof(*operations)) {
-		snprintf(why, why_size, "%s is of another version than %s", path, info.dli_fname);
-		return NULL;
-	}
-	return operations;
-}
-
 /* What a start gives back. */
 struct attempt {
 	int error;
@@ -164,18 +122,118 @@ static void start(void *argument)
 		.log_level = config_get()->log_level,
 		.clock = clock_of_libc,
 	};
-	static char directory[PATH_MAX]; /* start_lock; of the first try */
 
-	if (!instance.operations)
-		instance.operations = load_module(directory, sizeof(directory), attempt->why,
-						  sizeof(attempt->why));
+	instance.operations = module_load(attempt->why, sizeof(attempt->why));
 	if (!instance.operations) {
 		attempt->error = -ELIBACC;
 		return;
 	}
-	config.module_directory = directory;
+	config.module_directory = module_directory();
 	attempt->error = instance.operations->open(&config, &callbacks, &instance.stack,
 						   attempt->why, sizeof(attempt->why));
+}
+
+/* As start(), without the device. */
+static void check(void *argument)
+{
+	struct attempt *attempt = argument;
+	const struct stack_operations *operations = module_load(attempt->why, sizeof(attempt->why));
+
+	attempt->error = -ELIBACC;
+	if (operations)
+		attempt->error =
+			operations->check(&config_get()->stack, attempt->why, sizeof(attempt->why));
+}
+
+/* The stack's addresses as text, "198.18.0.10, fd00::10". */
+static const char *own_addresses(char *text, size_t size)
+{
+	const struct stack_config *stack = &config_get()->stack;
+	char address[ADDRESS_TEXT_SIZE];
+	size_t length = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < stack->address_count && length < size; i++)
+		length += (size_t)snprintf(text + length, size - length, "%s%s", i ? ", " : "",
+					   address_format(&stack->addresses[i], address));
+	return text;
+}
+
+/* Whether a line has said so; whose listeners these are does not matter to whoever reads it. */
+static _Atomic bool unanswered_told;
+
+/* What follows from the failure of a start, for the line that tells of it. */
+static const char *consequence(int error, bool listeners, char *text, size_t size)
+{
+	const bool required = config_get()->required;
+	char addresses[STACK_ADDRESSES_MAX * ADDRESS_TEXT_SIZE];
+
+	if (!listeners || !config_get()->stack.address_count)
+		return required ? "selected flows fail" : "its flows go to the kernel";
+	atomic_store(&unanswered_told, true);
+	own_addresses(addresses, sizeof(addresses));
+	snprintf(text, size, "%snobody answers at %s%s; %s", error == -EBUSY ? "meanwhile " : "",
+		 addresses, error == -EBUSY ? " for this process" : "",
+		 required ? "other selected flows fail" : "other flows go to the kernel");
+	return text;
+}
+
+void instance_tell_unanswered(void)
+{
+	char addresses[STACK_ADDRESSES_MAX * ADDRESS_TEXT_SIZE];
+
+	if (!config_get()->stack.address_count || atomic_exchange(&unanswered_told, true))
+		return;
+	log_write(STACK_LOG_WARN, "%s: without a stack, nobody answers at %s for this process",
+		  config_get()->stack.device, own_addresses(addresses, sizeof(addresses)));
+}
+
+/* Each reason once; listeners: some are waiting for the stack. With start_lock. */
+static void note_failure(int error, bool listeners, const char *why)
+{
+	char text[STACK_ADDRESSES_MAX * ADDRESS_TEXT_SIZE + 100];
+
+	if (!start_failed_at || error != start_error)
+		log_write(STACK_LOG_WARN, "%s: %s; %s", config_get()->stack.device, why,
+			  consequence(error, listeners, text, sizeof(text)));
+	start_failed_at = clock_monotonic();
+	start_error = error;
+	atomic_store(&busy, error == -EBUSY);
+}
+
+/* With start_lock: a reason that does not go away by itself has been found. */
+static bool failed_for_good(void)
+{
+	return start_failed_at && start_error != -EBUSY;
+}
+
+bool instance_can_listen(void)
+{
+	struct attempt attempt = { 0 };
+	bool can;
+
+	if (instance_running())
+		return true;
+	if (instance_is_parents() || instance_has_ended())
+		return false;
+	guarded_lock(&start_lock);
+	if (!failed_for_good()) {
+		thread_run(check, &attempt);
+		if (attempt.error && attempt.error != -EBUSY)
+			note_failure(attempt.error, true, attempt.why);
+	}
+	can = !failed_for_good();
+	guarded_unlock(&start_lock);
+	return can;
+}
+
+void instance_forbid(const char *why)
+{
+	if (instance_running())
+		return;
+	guarded_lock(&start_lock);
+	forbidden = why;
+	guarded_unlock(&start_lock);
 }
 
 const struct instance *instance_start(void)
@@ -190,9 +248,10 @@ const struct instance *instance_start(void)
 	if (instance_is_parents() || instance_has_ended())
 		return NULL;
 	guarded_lock(&start_lock);
-	if (instance_running() ||
-	    (start_failed_at &&
-	     (start_error != -EBUSY || clock_monotonic() - start_failed_at < RETRY_BUSY_NS))) {
+	if (!instance_running() && !failed_for_good() && forbidden)
+		note_failure(-EPERM, pending_any(), forbidden);
+	if (instance_running() || failed_for_good() ||
+	    (start_failed_at && clock_monotonic() - start_failed_at < RETRY_BUSY_NS)) {
 		guarded_unlock(&start_lock);
 		return instance_running();
 	}
@@ -209,18 +268,12 @@ const struct instance *instance_start(void)
 	error = attempt.error;
 	descriptor_watch_end();
 	atomic_store(&starting, false); /* before pending_start() */
-	atomic_store(&busy, error == -EBUSY);
 	if (error == 0) {
 		start_failed_at = 0;
+		atomic_store(&busy, false);
 		atomic_store_explicit(&instance_current, &instance, memory_order_release);
 	} else {
-		if (!start_failed_at || error != start_error)
-			log_write(STACK_LOG_WARN, "%s: %s; %s", config_get()->stack.device,
-				  attempt.why,
-				  config_get()->required ? "selected flows fail"
-							 : "its flows go to the kernel");
-		start_failed_at = clock_monotonic();
-		start_error = error;
+		note_failure(error, pending_any(), attempt.why);
 	}
 	guarded_unlock(&start_lock);
 	if (error == 0)

@@ -42,6 +42,19 @@ bool instance_is_starting(void);
 /* The last start failed because another process has the device: a later one may do better. */
 bool instance_is_busy(void);
 
+/*
+ * Whether a start for a listener may succeed, as far as that is seen without the device: false has
+ * been logged once and is for good. Any thread, without a lock of melin's; takes as long as loading
+ * the module.
+ */
+bool instance_can_listen(void);
+
+/* From now on no start is tried: why, for the log, is constant. */
+void instance_forbid(const char *why);
+
+/* A listener on the stack's addresses has none: says once in a process that nobody answers. */
+void instance_tell_unanswered(void);
+
 /* The library is loaded; a child of fork() begins (instance_forked() does it). */
 void instance_process_begins(void);
 

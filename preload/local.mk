@@ -13,7 +13,8 @@ libmelin_la_SOURCES = \
 	common/device_name.c common/device_name.h \
 	preload/address.c preload/address.h \
 	preload/calls_descriptor.c preload/calls_signal.c preload/calls_socket.c \
-	preload/calls_process.c preload/calls_splice.c preload/calls_stream.c \
+	preload/calls_process.c preload/calls_rights.c preload/calls_splice.c \
+	preload/calls_stream.c \
 	preload/calls_syscall.c preload/calls_thread.c preload/calls_transfer.c preload/calls_wait.c \
 	preload/clock.h \
 	preload/config.c preload/config.h \
@@ -28,10 +29,12 @@ libmelin_la_SOURCES = \
 	preload/log_syslog.c preload/log_syslog.h \
 	preload/main.c \
 	preload/memory.c preload/memory.h \
+	preload/module.c preload/module.h \
 	preload/options.c preload/options.h \
 	preload/origin.c preload/origin.h \
 	preload/pending.c preload/pending.h \
 	preload/poll.c preload/poll.h preload/result.h \
+	preload/rights.c preload/rights.h \
 	preload/rules.c preload/rules.h \
 	preload/signals.c preload/signals.h \
 	preload/socket.c preload/socket.h \

@@ -77,18 +77,17 @@ static struct socket *take_pending(void)
 /* A listener that the stack was to serve and cannot. */
 static void give_up_listener(struct socket *socket, enum flow_count why)
 {
+	instance_tell_unanswered();
 	if (!atomic_exchange(&socket->awaits, false))
 		flow_counted(why);
 	else if (socket->dual && !atomic_load(&socket->nonblocking))
 		socket_make_twin_blocking(socket);
-	if (config_get()->required) {
-		socket->failed = true;
-		epoll_taken_by_stack(socket); /* its items report the error */
-		return;
-	}
-	if (socket->dual && atomic_load(&socket->forked)) {
+	if (config_get()->required)
+		atomic_store(&socket->failed, true); /* accept(2) says so, once */
+	if (config_get()->required || (socket->dual && atomic_load(&socket->forked))) {
 		/* The process that has the stack makes the twin, which is its too, non-blocking. */
-		socket_make_twin_nonblocking(socket);
+		if (socket->dual)
+			socket_make_twin_nonblocking(socket);
 		atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
 		epoll_taken_by_stack(socket);
 		return;
@@ -119,14 +118,12 @@ void pending_start(void)
 
 /* ---- listeners that wait for another process to let go of the device ---- */
 
-/* How often it is looked for, and how long a process waits that cannot look later. */
-#define AWAIT_US	 250000
-#define AWAIT_RIGHTS_US	 50000
-#define AWAIT_RIGHTS_MAX 20
+/* How often it is looked for. */
+#define AWAIT_US 250000
 
 static _Atomic bool awaiting; /* there is a thread for it */
 
-static bool any_pending(void)
+bool pending_any(void)
 {
 	bool any;
 
@@ -199,7 +196,8 @@ void pending_first_use_all(void)
 		pending_start();
 		return;
 	}
-	if (instance_is_busy() && !config_get()->required) {
+	if (instance_is_busy()) {
+		instance_tell_unanswered();
 		keep_pending();
 		return;
 	}
@@ -212,29 +210,22 @@ void pending_first_use_all(void)
 bool pending_is_unused(const struct socket *socket)
 {
 	return atomic_load_explicit(&socket->shared, memory_order_relaxed) ||
-	       (atomic_load(&socket->state) == SOCKET_PENDING && !socket->failed);
+	       atomic_load(&socket->state) == SOCKET_PENDING;
 }
 
 void pending_first_use(struct socket *socket)
 {
 	atomic_store(&socket->shared, false);
-	if (atomic_load(&socket->state) == SOCKET_PENDING && !socket->failed)
+	if (atomic_load(&socket->state) == SOCKET_PENDING)
 		pending_first_use_all();
 }
 
-void pending_before_losing_rights(void)
+void pending_use_here(void)
 {
 	guarded_lock(&pending_lock);
 	for (struct socket *socket = pending; socket; socket = socket->next_pending)
 		atomic_store(&socket->shared, false);
 	guarded_unlock(&pending_lock);
-	/* A server that is told to start anew (nginx -s reload) begins before its old self ends. */
-	for (int i = 0; any_pending() && i < AWAIT_RIGHTS_MAX; i++) {
-		pending_first_use_all();
-		if (!instance_is_busy())
-			break;
-		usleep(AWAIT_RIGHTS_US);
-	}
 }
 
 /* ---- fork ---- */

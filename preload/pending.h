@@ -34,6 +34,9 @@ struct socket;
 void pending_add(struct socket *socket);
 void pending_forget(struct socket *socket);
 
+/* Whether any waits. */
+bool pending_any(void);
+
 /* The program uses its listeners: the stack starts, and that takes long. */
 void pending_first_use_all(void);
 /* Whether pending_first_use() has something to do. Takes no lock: any may be held. */
@@ -58,8 +61,8 @@ static inline void pending_before_blocking(void)
 		pending_first_use_all();
 }
 
-/* All are used now, before the process loses its right to start a stack; may wait a while. */
-void pending_before_losing_rights(void);
+/* Those that are shared with another process are this one's to use from now on. */
+void pending_use_here(void);
 
 /* The instance has started: the listeners of this process that were waiting start too. */
 void pending_start(void);

@@ -127,7 +127,7 @@ uint32_t socket_readiness(const struct socket *socket)
 {
 	const struct instance *instance = socket_instance(socket);
 
-	if (socket->failed)
+	if (atomic_load_explicit(&socket->failed, memory_order_relaxed))
 		return EPOLLIN | EPOLLERR;
 	return instance ? instance->operations->readiness(socket->handle) : 0;
 }

@@ -53,7 +53,7 @@ struct socket {
 	_Atomic uint64_t receive_timeout, send_timeout; /* ns; 0: none */
 	_Atomic bool awaits;	     /* PENDING: until another process lets go of the device */
 	_Atomic int owner;	     /* F_SETOWN's: who gets SIGURG; 0: nobody */
-	bool failed;		     /* MELIN_REQUIRED, and the stack cannot serve this listener */
+	_Atomic bool failed;	     /* MELIN_REQUIRED: the next accept() says that nobody comes */
 	unsigned accept_turn;	     /* dual listener: whose turn it is; races are harmless */
 	struct socket *next_pending; /* pending_lock in pending.c */
 };

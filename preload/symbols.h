@@ -98,6 +98,12 @@ typedef void (*signal_handler)(int);
 	SYMBOL(void, _exit, (int))                                                                 \
 	SYMBOL(void, _Exit, (int))                                                                 \
 	SYMBOL(int, daemon, (int, int))                                                            \
+	SYMBOL(int, prctl, (int, ...))                                                             \
+	SYMBOL(int, capset, (void *, const void *))                                                \
+	SYMBOL(int, chroot, (const char *))                                                        \
+	SYMBOL(int, unshare, (int))                                                                \
+	SYMBOL(int, setns, (int, int))                                                             \
+	SYMBOL(int, seteuid, (uid_t))                                                              \
 	SYMBOL(int, setuid, (uid_t))                                                               \
 	SYMBOL(int, setreuid, (uid_t, uid_t))                                                      \
 	SYMBOL(int, setresuid, (uid_t, uid_t, uid_t))                                              \

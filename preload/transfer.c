@@ -257,7 +257,7 @@ int socket_accept(struct socket *listener, int descriptor, struct sockaddr *peer
 	if (result < 0)
 		return result;
 	for (;;) {
-		if (listener->failed)
+		if (atomic_load(&listener->failed) && atomic_exchange(&listener->failed, false))
 			return -ENETDOWN;
 		result = accept_once(listener, descriptor, peer, length, flags);
 		if (result != -EAGAIN || atomic_load(&listener->nonblocking))

@@ -295,6 +295,15 @@ static int check(const struct stack_config *config, char *why, size_t why_size)
 	return 0;
 }
 
+int instance_check(const struct stack_config *config, char *why, size_t why_size)
+{
+	int status = check(config, why, why_size);
+
+	if (status || !strcmp(config->device, "loop"))
+		return status;
+	return link_check(config, why, why_size);
+}
+
 static int open_link(struct stack *stack, const struct stack_config *config, char *why,
 		     size_t why_size)
 {

@@ -13,6 +13,7 @@ __attribute__((visibility("default"))) const struct stack_operations melin_stack
 	.abi = STACK_ABI,
 	.size = sizeof(struct stack_operations),
 	.open = instance_open,
+	.check = instance_check,
 	.close = instance_close,
 	.abandon = instance_abandon,
 	.poll = instance_poll,

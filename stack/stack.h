@@ -126,6 +126,13 @@ struct stack_operations {
 		    struct stack **stack, char *why, size_t why_size);
 
 	/*
+	 * Whether open() could succeed, as far as that is seen without taking the device or starting
+	 * DPDK: 0, or a negative errno value and one line in why, as open() would. Any thread; takes
+	 * a millisecond.
+	 */
+	int (*check)(const struct stack_config *config, char *why, size_t why_size);
+
+	/*
 	 * Ends an instance at process exit: closes every socket as Linux does when a process ends
 	 * (FIN, or RST for one with unread data), polls until what was sent is acknowledged or
 	 * linger_ms are over, fills in the last counters, then stops the port, closes it and

@@ -151,6 +151,41 @@ teardown() {
 	grep -q 'nosuch0' "$error"
 }
 
+@test "MELIN_REQUIRED=1: listen() says that there will be no stack, and one line why" {
+	[[ -z $plain ]] || skip "plain run"
+	for address in "$near_stack" 0.0.0.0; do
+		[ "$(melin near MELIN_LOG=warn MELIN_DEV=nosuch0 MELIN_REQUIRED=1 "$python" \
+			"$programs/unserved.py" "$address" 7000 poll 2>"$error")" = "listen ENETDOWN" ]
+		[ "$(grep -c . "$error")" -eq 1 ] || fail "not one line: $(<"$error")"
+		grep -q 'nosuch0' "$error"
+	done
+}
+
+@test "MELIN_REQUIRED=1: a listener whose stack cannot start fails once, and is quiet" {
+	[[ -z $plain ]] || skip "plain run"
+	for address in "$near_stack" 0.0.0.0; do
+		for way in accept poll select epoll edge; do
+			# EAL finds out later than listen() can
+			run -0 --separate-stderr melin near MELIN_LOG=warn MELIN_REQUIRED=1 \
+				MELIN_EAL=--no-such-argument "$python" \
+				"$programs/unserved.py" "$address" 7000 "$way"
+			[[ $output =~ ^"accept ENETDOWN 1 of "[12]$ ]] || fail "$way: $output"
+			[ "$(grep -c . <<<"$stderr")" -eq 1 ] || fail "not one line: $stderr"
+		done
+	done
+}
+
+@test "a listener without a stack: the line says that nobody answers at its address" {
+	[[ -z $plain ]] || skip "plain run"
+	for required in 0 1; do
+		melin near MELIN_LOG=warn MELIN_EAL=--no-such-argument MELIN_REQUIRED=$required \
+			"$python" "$programs/unserved.py" 0.0.0.0 7000 poll 2>"$error"
+		[ "$(grep -c . "$error")" -eq 1 ] || fail "not one line: $(<"$error")"
+		grep -qF "nobody answers at $near_stack, $near_stack6" "$error" ||
+			fail "$(<"$error")"
+	done
+}
+
 @test "exit statuses are the program's own" {
 	for wanted in 0 1 2 42 255; do
 		status=0

@@ -16,6 +16,7 @@ END_TO_END_TESTS = \
 	tests/coexist.bats \
 	tests/kernel.bats \
 	tests/ends.bats \
+	tests/rights.bats \
 	tests/routing.bats \
 	tests/http.bats \
 	tests/redis.bats \
@@ -45,6 +46,7 @@ test_programs = \
 	tests/programs/descriptors.py \
 	tests/programs/echo_clients.py \
 	tests/programs/echo_server.py \
+	tests/programs/filtered.py \
 	tests/programs/http_client.js \
 	tests/programs/http_clients.py \
 	tests/programs/http_put.py \
@@ -58,6 +60,7 @@ test_programs = \
 	tests/programs/refused.py \
 	tests/programs/say_server.py \
 	tests/programs/syn_flood.py \
+	tests/programs/unserved.py \
 	tests/programs/who.py \
 	tests/programs/xdp_hold.py
 
@@ -65,6 +68,9 @@ test_programs = \
 ONLY_FOR_TESTS += tests/programs/cable
 tests_programs_cable_CPPFLAGS = -D_GNU_SOURCE
 tests_programs_cable_CFLAGS = $(WARNING_CFLAGS)
+ONLY_FOR_TESTS += tests/programs/giving_up
+tests_programs_giving_up_CPPFLAGS = -D_GNU_SOURCE
+tests_programs_giving_up_CFLAGS = $(WARNING_CFLAGS)
 ONLY_FOR_TESTS += tests/programs/connecting
 tests_programs_connecting_CPPFLAGS = -D_GNU_SOURCE
 tests_programs_connecting_CFLAGS = $(WARNING_CFLAGS)

@@ -1,0 +1,74 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Programs that give up what a start of the stack needs (root, capabilities, the root folder, the
+# network) after they have made a socket, and before they use it.
+
+bats_require_minimum_version 1.5.0
+
+load lib/common
+
+ways='chroot raw-chroot setuid raw-setuid seteuid setreuid setresuid raw-setresuid capset raw-capset'
+ways+=' all unshare seccomp'
+
+# What the program's one client gets: greeting ADDRESS PORT
+greeting() {
+	on far timeout 5 nc -d "$1" "$2" 2>/dev/null
+}
+
+# serves listening|bound WAY
+serves() {
+	start_melin server near "$build/tests/programs/giving_up" "$1" 7000 "$2"
+	printed server '^ready'
+	[ "$(greeting "$near_stack" 7000)" = hello ] || fail "$1, $2: no greeting"
+	finished server 10
+	took server taken_accept -eq 1
+	rm -f "$BATS_TEST_TMPDIR/server.melin"
+}
+
+teardown() {
+	rmdir /tmp/melin-jail.?????? 2>/dev/null || true
+	common_teardown
+}
+
+@test "a server that gives up its rights after listen()" {
+	for way in $ways; do
+		[[ -z $plain || $way != unshare ]] || continue
+		serves listening "$way"
+	done
+}
+
+@test "a server that gives up its rights between bind() and listen()" {
+	for way in all seteuid raw-capset; do
+		serves bound "$way"
+	done
+}
+
+@test "a client that gives up its rights between socket() and connect()" {
+	for way in all setuid capset; do
+		start peer far socat -U "TCP-LISTEN:7001,reuseaddr" SYSTEM:'echo hello'
+		listens far 7001
+		[ "$(melin near "$build/tests/programs/giving_up" client 7001 "$way" "$far_kernel" |
+			tail -n 1)" = hello ] || fail "$way: no answer"
+		end peer
+	done
+	took client taken_connect -eq 3
+}
+
+@test "who gives up root without a socket pays nothing" {
+	[[ -z $plain ]] || skip "plain run"
+	[ "$(melin near "$python" -c 'import os
+os.chroot("/"), os.setuid(65534)
+print("melin-stack" in open("/proc/self/maps").read())')" = False ]
+	[ ! -s "$BATS_TEST_TMPDIR/client.melin" ] || fail "$(<"$BATS_TEST_TMPDIR/client.melin")"
+}
+
+@test "no stack after a filter for system calls: the flow is the kernel's, and a line says why" {
+	[[ -z $plain ]] || skip "plain run"
+	start web far nginx -c "$(nginx_configuration 80)" -p "$BATS_TEST_TMPDIR"
+	listens far 80
+	[ "$(melin near MELIN_LOG=warn "$python" "$programs/filtered.py" \
+		"http://$far_kernel/hello" 2>"$BATS_TEST_TMPDIR/error.out")" = "hello from nginx" ]
+	grep -q seccomp "$BATS_TEST_TMPDIR/error.out"
+	[ "$(grep -c . "$BATS_TEST_TMPDIR/error.out")" -eq 1 ]
+}
