@@ -174,6 +174,9 @@ static int connect_locked(struct stack_socket *socket, const struct sockaddr *lo
 	case PHASE_UNCONNECTED:
 		if (socket->state != SOCKET_CLOSED)
 			return -EISCONN; /* listening */
+		/* Linux's answer to a connect() that waits when another thread dissolves it. */
+		if (!remote)
+			return -EPIPE;
 		return begin(socket, local, remote);
 	default:
 		return -EINVAL;

@@ -221,7 +221,8 @@ struct stack_operations {
 	 * Starts a connection. local: NULL, or where the program bound; port 0 or wildcard address:
 	 * chosen here. Always -EINPROGRESS on a good start. -EALREADY, -EISCONN, 0 once for the
 	 * first call after success as Linux does, the connection's error after a failure,
-	 * -EADDRINUSE, -EADDRNOTAVAIL, -ENETUNREACH.
+	 * -EADDRINUSE, -EADDRNOTAVAIL, -ENETUNREACH. remote NULL only asks what has come of the
+	 * attempt: -EPIPE if another thread has ended it by shutdown() or AF_UNSPEC.
 	 */
 	int (*connect)(struct stack_socket *socket, const struct sockaddr *local,
 		       const struct sockaddr *remote);

@@ -366,6 +366,28 @@ static void test_timewait(void)
 	wire_clear();
 }
 
+/* A thread waits in connect(), another one ends the attempt, the first asks what has come of it. */
+static void test_attempt_ended(void)
+{
+	static const struct sockaddr unspecified = { .sa_family = AF_UNSPEC };
+	struct test_socket socket;
+
+	for (int way = 0; way < 2; way++) {
+		create(&socket, AF_INET);
+		tap_ok(ops->connect(socket.handle, NULL, address4(WIRE_PEER, 80)) == -EINPROGRESS &&
+			       ops->connect(socket.handle, NULL, NULL) == -EALREADY,
+		       "connecting");
+		if (way == 0)
+			ops->connect(socket.handle, NULL, &unspecified);
+		else
+			ops->shutdown(socket.handle, SHUT_RDWR);
+		tap_ok(ops->connect(socket.handle, NULL, NULL) == -EPIPE, "%s has ended it",
+		       way == 0 ? "AF_UNSPEC" : "shutdown()");
+		drop(&socket);
+		wire_clear();
+	}
+}
+
 static void run_tests(void)
 {
 	open_wire();
@@ -380,6 +402,7 @@ static void run_tests(void)
 	test_full_queue();
 	test_sequence_numbers();
 	test_timewait();
+	test_attempt_ended();
 	tap_ok(complaints == 0, "lwIP never complained");
 	ops->close(stack, 0, &(struct stack_counters){ 0 });
 }
