@@ -9,6 +9,7 @@ END_TO_END_TESTS = \
 	tests/install.bats \
 	tests/symbols.bats \
 	tests/structure.bats \
+	tests/gdb.bats \
 	tests/errors.bats \
 	tests/fallback.bats \
 	tests/rules.bats \
