@@ -384,7 +384,7 @@ void melin_index_wake_keepalive(unsigned slice)
 static bool is_idle(const struct tcp_pcb *pcb)
 {
 	const tcpflags_t busy = TF_ACK_DELAY | TF_ACK_NOW | TF_INFR | TF_CLOSEPEND | TF_FIN |
-				TF_RXCLOSED | TF_NAGLEMEMERR | TF_NAGLEMEMERR | TF_RTO;
+				TF_RXCLOSED | TF_NAGLEMEMERR | TF_RTO;
 
 	if (pcb->state != ESTABLISHED && pcb->state != CLOSE_WAIT)
 		return false;
