@@ -27,10 +27,12 @@ void forks_before(void)
 	stream_before_fork();
 	guarded_lock(&wait_lock);
 	descriptor_before_fork();
+	signals_before_fork();
 }
 
 void forks_after_in_parent(void)
 {
+	signals_after_fork();
 	descriptor_after_fork();
 	guarded_unlock(&wait_lock);
 	stream_after_fork();

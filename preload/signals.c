@@ -26,7 +26,10 @@ struct program_action {
 
 static struct program_action actions[_NSIG];
 
-/* Protects changes of actions[]. All signals are blocked while it is held. */
+/*
+ * Protects changes of actions[]. All signals are blocked while it is held, but around a fork, where
+ * they are deferred. Innermost, with the kernel's sigaction(2) alone inside.
+ */
 static pthread_mutex_t action_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Faults happen at an instruction; their handlers need that very context, at once. */
@@ -171,6 +174,17 @@ static int change(int number, const struct sigaction *action, struct sigaction *
 			*old = program->copies[next & 1];
 	}
 	return 0;
+}
+
+/* The handler takes no lock, so it may run meanwhile; the program's handlers are deferred. */
+void signals_before_fork(void)
+{
+	guarded_lock(&action_lock);
+}
+
+void signals_after_fork(void)
+{
+	guarded_unlock(&action_lock);
 }
 
 int signals_action(int number, const struct sigaction *action, struct sigaction *old)

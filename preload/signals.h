@@ -60,6 +60,10 @@ static inline void guarded_unlock(pthread_mutex_t *mutex)
 	signals_release();
 }
 
+/* Around fork(): no other thread is in the middle of a change. In the child, too. */
+void signals_before_fork(void);
+void signals_after_fork(void);
+
 /* sigaction(2) for the program: 0 or -errno. */
 int signals_action(int number, const struct sigaction *action, struct sigaction *old);
 

@@ -476,6 +476,40 @@ static void case_signals_while_forking(void)
 	close_pair(pair);
 }
 
+static void change_actions(int unused)
+{
+	struct sigaction action = { .sa_handler = tell_where, .sa_flags = SA_RESTART };
+
+	(void)unused;
+	while (forks_go_on)
+		sigaction(SIGUSR2, &action, NULL);
+}
+
+/* Another thread is in sigaction(2) at the fork, and the child calls it, too. */
+static void case_actions_while_forking(void)
+{
+	struct pair pair = open_pair();
+	pthread_t thread;
+
+	forks_go_on = true;
+	thread = later(0, change_actions, 0);
+	for (int i = 0; i < 300; i++) {
+		pid_t child = fork();
+
+		must("fork", child);
+		if (child == 0) {
+			signal(SIGUSR1, SIG_IGN);
+			_exit(0);
+		}
+		must("waitpid", waitpid(child, NULL, 0));
+	}
+	forks_go_on = false;
+	join(thread);
+	signal(SIGUSR2, SIG_DFL);
+	ping("the connection", pair.us, pair.them);
+	close_pair(pair);
+}
+
 static void case_parent_lives_on(void)
 {
 	struct pair pair = open_pair();
@@ -727,6 +761,7 @@ int main(int argc, char **argv)
 		{ "fork while busy", case_fork_while_busy, 0 },
 		{ "other forks", case_other_forks, 0 },
 		{ "signals while forking", case_signals_while_forking, 0 },
+		{ "actions while forking", case_actions_while_forking, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
