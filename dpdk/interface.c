@@ -109,6 +109,7 @@ static void query_channels(struct xdp *xdp, int socket, struct ifreq *ifr)
 	ifr->ifr_data = (char *)&driver;
 	/* What sits on no bus has no hardware. */
 	xdp->is_virtual = query(socket, SIOCETHTOOL, ifr) == 0 && driver.bus_info[0] == '\0';
+	ifr->ifr_data = NULL;
 }
 
 static int query_interface(struct xdp *xdp, char *why, size_t why_size)

@@ -135,7 +135,7 @@ bool address_in_prefix(const struct ip_address *address, const struct ip_address
 
 	if (address->family != prefix->family || prefix->prefix > address_bits(prefix))
 		return false;
-	if (memcmp(address->bytes, prefix->bytes, whole))
+	if (memcmp(address->bytes, prefix->bytes, whole) != 0)
 		return false;
 	if (!rest)
 		return true;

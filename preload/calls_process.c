@@ -115,7 +115,7 @@ INTERPOSED int daemon(int keep_directory, int keep_streams)
 	if (setsid() < 0)
 		return -1;
 	if (!keep_directory)
-		null = chdir("/"); /* daemon(3) does not look at that either */
+		(void)!chdir("/"); /* daemon(3) does not look at the result either */
 	if (keep_streams)
 		return 0;
 	null = open("/dev/null", O_RDWR);

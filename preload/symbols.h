@@ -113,6 +113,7 @@ typedef void (*signal_handler)(int);
 	SYMBOL(int, siginterrupt, (int, int))
 
 /* Called by fortified programs; libc's headers declare them only while fortifying. */
+/* NOLINTBEGIN(bugprone-reserved-identifier): they are libc's names. */
 ssize_t __read_chk(int, void *, size_t, size_t);
 ssize_t __recv_chk(int, void *, size_t, size_t, int);
 ssize_t __recvfrom_chk(int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *);
@@ -120,6 +121,7 @@ int __poll_chk(struct pollfd *, nfds_t, int, size_t);
 int __dprintf_chk(int, int, const char *, ...);
 int __vdprintf_chk(int, int, const char *, va_list);
 int __ppoll_chk(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *, size_t);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 #define LIBC_SYMBOL_MEMBER(type, name, parameters) type(*name) parameters;
 

@@ -6,8 +6,7 @@
  *
  * libc ends a process when the last of its threads ends (pthread_exit(3)) and counts every thread
  * that pthread_create(3) has made. Those of melin's are taken off that count, so that the process
- * coroutines may have as little as a few KB left. Not for what the stack's and DPDK's threads do.
- * its turn, as DPDK does.
+ * ends with the last thread of the program's.
  */
 #ifndef MELIN_THREAD_H
 #define MELIN_THREAD_H

@@ -9,7 +9,7 @@ load lib/common
 setup_file() {
 	# both take seconds to make: once for all tests
 	export PGDATA=$BATS_FILE_TMPDIR/postgres BATS_FILE_MYSQL=$BATS_FILE_TMPDIR/mariadb
-	pgbin=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1)
+	pgbin=$(printf '%s\n' /usr/lib/postgresql/*/bin | tail -n 1)
 	export pgbin
 	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
 	install -d -o postgres -m 700 "$PGDATA"

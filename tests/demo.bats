@@ -27,6 +27,7 @@ start_demo() {
 # No namespace, no process, no file of the demo with this process number is left.
 nothing_left() {
 	[ "$(ip netns list | grep -c "melin-demo-$1-")" -eq 0 ]
+	# shellcheck disable=SC2009 # pgrep would count zombies, too
 	[ "$(ps -o stat= -g "$1" | grep -cv '^Z')" -eq 0 ]
 	[ -z "$(ls "$BATS_TEST_TMPDIR/tmp")" ]
 }

@@ -208,7 +208,7 @@ signal.pause()'
 	[ "$size" -gt 3000 ]
 	[ "$(on near cat /sys/class/net/veth0/mtu)" -eq "$size" ]
 	ip -n "$(host far)" link set dev veth0 mtu "$size"
-	on far ping -q -c 3 -i 0.1 -w 5 -M do -s $((size - 28)) "$near_stack"
+	on far ping -q -c 3 -i 0.1 -w 5 -M 'do' -s $((size - 28)) "$near_stack"
 }
 
 @test "an interface: frames that nobody frees do not stop the others" {

@@ -37,8 +37,8 @@ families+='|syscall|_exit|_Exit|sigaction|signal|siginterrupt)(_chk)?$'
 @test "every variant that installed programs import is exported" {
 	local missing
 	imported=$(find /usr/bin /usr/sbin /usr/lib -maxdepth 3 -type f \
-		\( -perm -u+x -o -name '*.so*' \) -size +4k 2>/dev/null |
-		xargs -r nm -D --undefined-only 2>/dev/null |
+		\( -perm -u+x -o -name '*.so*' \) -size +4k -print0 2>/dev/null |
+		xargs -0 -r nm -D --undefined-only 2>/dev/null |
 		awk '$1 == "U" { sub(/@.*/, "", $2); print $2 }' | sort -u | grep -E "$families")
 	[[ $(wc -l <<<"$imported") -gt 40 ]]
 	missing=$(comm -23 <(echo "$imported") <(exported))

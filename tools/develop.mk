@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Targets for those who change melin (CONTRIBUTING.md): the style, the static checks, and builds of
 # their own kind. Not for tests (tests/local.mk) and not for users.
-EXTRA_DIST += tests/columns
+EXTRA_DIST += .clang-tidy .shellcheckrc tests/columns tools/cppcheck.suppressions tools/lint
 
 # The project's own files, by patterns. Of a clone only what git knows is looked at, so that neither
 # lwIP's tree nor a build in a folder below is.
@@ -27,6 +27,12 @@ check-format:
 	@$(srcdir)/tests/columns
 need_clang_format = if test "$(CLANG_FORMAT)" = no; then \
 	echo "$@: clang-format is missing: install it and configure again" >&2; exit 1; fi
+
+#: lint              clang-tidy, cppcheck, shellcheck; LINT=shell: only that
+LINT = tidy cppcheck shell
+lint:
+	@CPPFLAGS='$(DEFS) -D_GNU_SOURCE -Istack -I$(LWIP_SRC)/src/include $(DPDK_CFLAGS)' \
+		LWIP_SRC='$(LWIP_SRC)' $(SHELL) $(srcdir)/tools/lint $(LINT)
 
 # A build of its own in folder with-KIND, configured as this one is and with --enable-KIND besides.
 # To be called with the shell variable kind set.
@@ -70,4 +76,4 @@ clean-local:
 distclean-local:
 	-rm -rf with-debug with-sanitizers with-coverage
 
-.PHONY: help format check-format debug check-sanitizers coverage
+.PHONY: help format check-format lint debug check-sanitizers coverage

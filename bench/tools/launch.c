@@ -19,7 +19,7 @@ int main(int count, char **words)
 	struct samples samples = { 0 };
 	uint64_t start, end;
 	size_t variables = 1;
-	int first = 1, status;
+	int first = 1, status = 0;
 
 	while (first + 1 < count && strcmp(words[first], "--env") == 0 && variables < 31) {
 		environment[variables++] = words[first + 1];

@@ -97,6 +97,7 @@ kill_group() {
 gone() {
 	local pid=${1#-} left
 	if [[ $1 == -* ]]; then
+		# shellcheck disable=SC2009 # pgrep would count zombies, too
 		left=$(ps -o stat= -g "$pid" 2>/dev/null | grep -cv '^Z')
 		[ "$left" -eq 0 ]
 	else
@@ -376,7 +377,7 @@ took() {
 		fail "$1: $value (wanted $2 $3 $4)"
 		return
 	}
-	[ "$value" "$3" "$4" ] || fail "$1: $2 is $value, wanted $3 $4"
+	test "$value" "$3" "$4" || fail "$1: $2 is $value, wanted $3 $4"
 }
 
 # Whether a started program has loaded the stack: maps say so.
