@@ -14,7 +14,7 @@
 #include "stack/stack.h"
 
 #define CONFIG_SPIN_MAX	   UINT_MAX /* MELIN_SPIN_US=max: a waiting call never sleeps */
-#define CONFIG_EXIT_STATUS 2 /* of a program that does not run, for a mistake in them */
+#define CONFIG_EXIT_STATUS 2	    /* of a program that does not run, for a mistake in them */
 
 /* Strings are copies: programs overwrite their environment (setproctitle). */
 struct config {

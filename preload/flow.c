@@ -360,7 +360,9 @@ bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t lengt
 
 /* ---- bind ---- */
 
-/* bind() to an address that the kernel does not have. The program's own IP_FREEBIND stays as it is. */
+/*
+ * bind() to an address that the kernel does not have. The program's own IP_FREEBIND stays as it is.
+ */
 static int bind_free(int descriptor, int domain, const struct sockaddr *local, socklen_t length)
 {
 	int level = domain == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What libmelin.so says when it is run as a program, as the C library does: which version it is, and
- * how it is used. Not for anything in a process that it is preloaded into.
+ * What libmelin.so says when it is run as a program, as the C library does: which version it is,
+ * and how it is used. Not for anything in a process that it is preloaded into.
  */
 #include <unistd.h>
 

@@ -201,8 +201,8 @@ void listen_stop(struct stack_socket *listener);
 /* A child's connection has died before accept(). Returns whether the socket is gone. */
 bool listen_forget_child(struct stack_socket *child);
 /*
- * A segment of nobody's for a listener. Returns whether it has been dealt with; otherwise lwIP does:
- * a SYN makes an embryo, an ACK is answered by a reset.
+ * A segment of nobody's for a listener. Returns whether it has been dealt with; otherwise lwIP
+ * does: a SYN makes an embryo, an ACK is answered by a reset.
  */
 bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pbuf *payload);
 /* A connection that a peer has begun ends without a word; nothing if it is established. */

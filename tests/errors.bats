@@ -215,8 +215,8 @@ refused() {
 	# Without a variable nothing is said.
 	run --separate-stderr everywhere echo hello
 	[[ $status -eq 0 && $output == hello && -z $stderr ]]
-	run --separate-stderr everywhere MELIN_FLOWS=any:*:1 MELIN_DEV=veth0 MELIN_ADDR=198.18.0.10 \
-		bash -c 'echo hello; exit 7'
+	run --separate-stderr everywhere MELIN_FLOWS=any:*:1 MELIN_DEV=veth0 \
+		MELIN_ADDR=198.18.0.10 bash -c 'echo hello; exit 7'
 	echo "$stderr"
 	[[ $status -eq 7 && $output == hello ]]
 	[[ $stderr == 'melin: MELIN_ADDR: entry 1, "198.18.0.10": no prefix length (198.18.0.10/24, '*'); melin does nothing in this program [bash '*']' ]]
@@ -225,8 +225,8 @@ refused() {
 	[[ $status -eq 0 && $output == hello && $stderr == *'MELIN_FLOWS?; melin does nothing'* ]]
 	# One that does, does.
 	for named in "$library" "libm.so.6:$library" "libm.so.6 libmelin.so"; do
-		run --separate-stderr everywhere LD_LIBRARY_PATH="${library%/*}" LD_PRELOAD="$named" \
-			MELIN_FLOW=x echo hello
+		run --separate-stderr everywhere LD_LIBRARY_PATH="${library%/*}" \
+			LD_PRELOAD="$named" MELIN_FLOW=x echo hello
 		[[ $status -eq 2 && -z $output ]]
 	done
 	# And without a mistake it works.

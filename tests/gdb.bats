@@ -51,7 +51,8 @@ has() {
 	has "$shown" '^device veth0, driver net_af_xdp, MTU 1500, descriptor to sleep on [0-9]+$'
 	has "$shown" 'counters: rx_frames [1-9]'
 
-	shown=$(show server "melin socket $listener" "melin socket $connection" "melin epoll $epoll")
+	shown=$(show server "melin socket $listener" "melin socket $connection" \
+		"melin epoll $epoll")
 	has "$shown" 'backlog [0-9]+, accept queue 0, embryos 0'
 	has "$shown" 'sending: next [0-9]+, acknowledged [0-9]+ \(0 in flight\), window [1-9]'
 	has "$shown" 'receiving: next [0-9]+, window [1-9]'

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Flows that are the kernel's although a rule selects them: sockets that it has connected or accepted
-# already, and the host's own addresses.
+# Flows that are the kernel's although a rule selects them: sockets that it has connected or
+# accepted already, and the host's own addresses.
 
 bats_require_minimum_version 1.5.0
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# crowd.py ADDRESS PORT COUNT GAP: connects once, and then COUNT times without waiting for an answer,
-# GAP seconds between two; prints what became of these, as in "1998 hello, 2 ECONNRESET". Each must be
-# greeted within 20 seconds.
+# crowd.py ADDRESS PORT COUNT GAP: connects once, and then COUNT times without waiting for an
+# answer, GAP seconds between two; prints what became of these, as in "1998 hello, 2 ECONNRESET".
+# Each must be greeted within 20 seconds.
 import collections
 import errno
 import resource

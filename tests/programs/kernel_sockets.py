@@ -3,7 +3,8 @@
 #
 # Sockets that are the kernel's, whatever a rule says of the addresses used on them.
 #
-# kernel_sockets.py again PEER PORT   a server; calls connect(), bind() and listen() again on what it
+# kernel_sockets.py again PEER PORT   a server; calls connect(), bind() and listen() again on what
+# it
 #                                     accepted over 127.0.0.1, on what it connected, and on what
 #                                     another process left it, with an address of the peer's
 # kernel_sockets.py own PORT ADDRESS...  greets itself: a server of the kernel's at each of this

@@ -284,7 +284,7 @@ class Link(MelinCommand):
         if not int(stack["link"]):
             print("device loop: no link")
             return
-        link = stack["link"].dereference()
+        link = cast(stack["link"], "struct device_link").dereference()
         info = link["info"]
         print(f"device {link['device']['name'].string()}, driver {link['driver'].string()}, "
               f"MTU {int(info['mtu'])}, descriptor to sleep on {int(info['wait_descriptor'])}")
