@@ -103,6 +103,14 @@ static const struct link_operations operations = {
 	.counters = memory_counters,
 };
 
+int link_check(const struct stack_config *config, char *why, size_t why_size)
+{
+	(void)config;
+	(void)why;
+	(void)why_size;
+	return 0;
+}
+
 int link_open(const struct link_config *config, struct link **link, struct link_info *info,
 	      char *why, size_t why_size)
 {
