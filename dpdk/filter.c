@@ -26,11 +26,17 @@
 #define SOLICITATION	 135
 #define SOLICITED	 62
 #define MULTICAST_BYTE	 0xff
+#define VLAN_ID_MASK	 0x0fff
 
 struct test {
 	uint16_t size; /* BPF_W, BPF_H, BPF_B */
 	uint32_t offset, value;
 };
+
+static void add(struct filter *filter, struct sock_filter instruction)
+{
+	filter->code[filter->count++] = instruction;
+}
 
 /* If all are true the frame is the stack's; else the program goes on behind them. */
 static void add_tests(struct filter *filter, const struct test *tests, unsigned count,
@@ -85,12 +91,15 @@ void filter_build(struct filter *filter, const struct stack_config *config, uint
 	unsigned i;
 
 	filter->count = 0;
-	/* A tag is beside the frame when this is asked. */
-	filter->code[filter->count++] = (struct sock_filter)BPF_STMT(
-		BPF_LD | BPF_ABS | BPF_B, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT));
-	filter->code[filter->count++] =
-		(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
-	filter->code[filter->count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, others);
+	/* A tag is beside the frame when this is asked; one of VLAN 0 says a priority alone. */
+	add(filter, (struct sock_filter)BPF_STMT(BPF_LD | BPF_ABS | BPF_B,
+						 (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT)));
+	add(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, 0));
+	add(filter, (struct sock_filter)BPF_STMT(BPF_LD | BPF_ABS | BPF_H,
+						 (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG)));
+	add(filter, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, VLAN_ID_MASK));
+	add(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0));
+	add(filter, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, others));
 	for (i = 0; i < config->address_count; i++) {
 		const struct ip_address *address = &config->addresses[i];
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Which frames of an interface are the stack's, as a classic BPF program: those to its addresses,
- * and the ARP and neighbour solicitations that ask for them; no tagged ones. What xdp/melin_xdp.c
+ * and the ARP and neighbour solicitations that ask for them; none of a VLAN. What xdp/melin_xdp.c
  * is for AF_XDP. And the same at the interface's ingress, where the kernel is told to drop them.
  */
 #ifndef MELIN_FILTER_H
@@ -12,8 +12,8 @@
 
 #include "stack/stack.h"
 
-/* For each address of IPv6 28 instructions, of IPv4 ten; and four for all. */
-#define FILTER_MAX (4 + STACK_ADDRESSES_MAX * 28)
+/* For each address of IPv6 28 instructions, of IPv4 ten; and seven for all. */
+#define FILTER_MAX (7 + STACK_ADDRESSES_MAX * 28)
 
 struct filter {
 	unsigned short count;

@@ -123,6 +123,7 @@ static int begin(struct stack_socket *socket, const struct sockaddr *local,
 	pcb->local_port = socket->local_port;
 	socket->error = 0;
 	socket->soft_error = 0;
+	socket->crossed = false;
 	socket->connect_since = melin_clock_ns();
 	socket->state = SOCKET_SYN_SENT;
 	socket_attach(socket, pcb);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ICMP and ICMPv6 errors about the stack's own segments (lwip-hooks.h), as Linux's tcp_v4_err() and
- * tcp_v6_err(): an attempt to connect ends with the error; an established connection only remembers
- * it, unless the program has asked for more (IP_RECVERR); and the path's MTU is followed. lwIP
- * knows none of it. What is not about a segment in flight is ignored (RFC 5927 section 4): who
+ * ICMP and ICMPv6 errors about the stack's own segments (lwip-hooks.h), as Linux's tcp_v4_err()
+ * and tcp_v6_err(): an attempt to connect ends with the error; an established connection only
+ * remembers it, unless the program has asked for more (IP_RECVERR); and the path's MTU is followed.
+ * lwIP knows none of it. What is not about a segment in flight is ignored (RFC 5927 section 4): who
  * cannot see a connection cannot hurt it. Redirects and source quench are ignored too. Not for echo
- * or neighbour
- * discovery: those are lwIP's.
+ * or neighbour discovery: those are lwIP's.
  */
 #include <errno.h>
 #include <string.h>

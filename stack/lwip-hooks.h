@@ -27,9 +27,7 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 			  u32_t *options);
 #define LWIP_HOOK_TCP_OUT_ADD_TCPOPTS melin_segment_sent
 
-/*
- * stack/icmp-error.c: lwIP ignores errors, but for "packet too big", which it believes of anybody
- */
+/* stack/icmp-error.c: lwIP ignores errors, but for "packet too big", which anybody may forge */
 int melin_icmp_error(struct pbuf *packet);
 int melin_icmp_error6(struct pbuf *packet);
 #define LWIP_HOOK_IP4_INPUT(p, netif)                                                              \

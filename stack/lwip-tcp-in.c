@@ -14,4 +14,25 @@
 #undef TCP_WND
 #define TCP_WND melin_receive_window(pcb)
 
+/* Each reset that is sent from here answers the segment that is being received. */
+void melin_reset_answers(int acknowledges); /* segment.c */
+#define tcp_rst(...)	   (melin_reset_answers(flags & TCP_ACK), tcp_rst(__VA_ARGS__))
+#define tcp_rst_netif(...) (melin_reset_answers(flags & TCP_ACK), tcp_rst_netif(__VA_ARGS__))
+
 #include "core/tcp_in.c"
+
+/* For two ends that call each other at once, of which lwIP knows nothing: segment.c. */
+void melin_lwip_read_options(struct tcp_pcb *pcb)
+{
+	tcp_parseopt(pcb);
+}
+
+/* The ACK that is being received becomes the SYN-ACK that was lost before it. */
+void melin_lwip_become_synack(void)
+{
+	flags |= TCP_SYN;
+	seqno--;
+	TCPH_SET_FLAG(tcphdr, TCP_SYN);
+	tcphdr->seqno = seqno;
+	tcplen++;
+}

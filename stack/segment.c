@@ -13,6 +13,7 @@
 #include "stack/instance.h"
 #include "stack/lwip-hooks.h"
 #include "stack/output.h"
+#include "stack/recovery.h"
 #include "stack/socket.h"
 
 /*
@@ -55,6 +56,33 @@ static bool acceptable_ack(const struct tcp_pcb *pcb, u32_t ack)
 	return TCP_SEQ_GEQ(ack, oldest) && TCP_SEQ_LEQ(ack, pcb->snd_nxt);
 }
 
+/* RFC 9293 3.10.7.1: what a reset carries when it answers a segment; melin_segment_sent(). */
+enum reset_form {
+	RESET_OF_OUR_OWN,
+	RESET_FOR_ACK,	   /* <SEQ=SEG.ACK><CTL=RST> */
+	RESET_WITHOUT_ACK, /* <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK> */
+};
+static enum reset_form next_reset;
+
+/* lwip-tcp-in.c */
+void melin_reset_answers(int acknowledges);
+void melin_reset_answers(int acknowledges)
+{
+	next_reset = acknowledges ? RESET_FOR_ACK : RESET_WITHOUT_ACK;
+}
+
+static void shape_reset(struct tcp_hdr *header)
+{
+	if (next_reset == RESET_FOR_ACK) {
+		TCPH_UNSET_FLAG(header, TCP_ACK);
+		header->ackno = 0;
+	} else if (next_reset == RESET_WITHOUT_ACK) {
+		header->seqno = 0;
+	}
+	header->wnd = 0; /* as Linux */
+	next_reset = RESET_OF_OUR_OWN;
+}
+
 static unsigned count(const struct tcp_seg *segment)
 {
 	unsigned segments = 0;
@@ -95,6 +123,17 @@ static bool refuses_data(const struct stack_socket *socket, const struct tcp_pcb
 	       TCP_SEQ_GT(header->seqno + size, pcb->rcv_nxt);
 }
 
+/*
+ * lwIP believes a window that shrinks only if something else has changed too; RFC 9293 3.10.7.4,
+ * and Linux for one that closes, do without.
+ */
+static void note_closed_window(struct tcp_pcb *pcb, const struct tcp_hdr *header)
+{
+	if (header->wnd == 0 && pcb->snd_wnd && header->seqno == pcb->snd_wl1 &&
+	    header->ackno == pcb->snd_wl2)
+		pcb->snd_wl1--;
+}
+
 static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
 			 const struct tcp_hdr *header, const struct pbuf *payload, u8_t flags)
 {
@@ -114,6 +153,7 @@ static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
 			       EPOLLIN | EPOLLHUP); /* reported, and reset, after the burst */
 		return false;
 	}
+	note_closed_window(pcb, header);
 	if (size && header->seqno != pcb->rcv_nxt) {
 		/* lwIP queues it untrimmed; once the gap is filled it would run over the window. */
 		if (TCP_SEQ_GT(header->seqno + size, pcb->rcv_nxt + pcb->rcv_wnd))
@@ -133,6 +173,48 @@ static bool half_open(struct stack_socket *child, const struct pbuf *payload, u8
 		return false;
 	if ((flags & TCP_ACK) && !(flags & TCP_RST) && child && listen_is_full(child))
 		return false;
+	return true;
+}
+
+/* lwip-tcp-in.c */
+void melin_lwip_read_options(struct tcp_pcb *pcb);
+void melin_lwip_become_synack(void);
+
+/* Says SYN once more, and that the peer's has come. */
+static void answer_crossing(struct tcp_pcb *pcb)
+{
+	struct tcp_seg *syn = pcb->unacked ? pcb->unacked : pcb->unsent;
+	s16_t waited = pcb->rtime;
+
+	if (!syn)
+		return;
+	TCPH_SET_FLAG(syn->tcphdr, TCP_ACK);
+	if (syn == pcb->unacked)
+		melin_lwip_retransmit(pcb, syn);
+	pcb->rtime = waited; /* who sends SYNs does not make connect() last longer */
+}
+
+/*
+ * A SYN in answer to a SYN: both ends call at once, RFC 9293 3.5. lwIP is left in its state
+ * SYN_SENT, in which the peer's SYN-ACK is what it waits for. Should only the ACK behind that
+ * arrive, it is taken for both. Returns whether lwIP is to see the segment.
+ */
+static bool calling(struct stack_socket *socket, struct tcp_pcb *pcb, const struct tcp_hdr *header,
+		    u8_t flags)
+{
+	if (!socket)
+		return true;
+	if ((flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN) {
+		socket->crossed = true;
+		pcb->rcv_nxt = header->seqno + 1;
+		pcb->rcv_ann_right_edge = pcb->rcv_nxt;
+		melin_lwip_read_options(pcb);
+		answer_crossing(pcb);
+		return false;
+	}
+	if (socket->crossed && (flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK &&
+	    header->seqno == pcb->rcv_nxt && header->ackno == pcb->lastack + 1)
+		melin_lwip_become_synack();
 	return true;
 }
 
@@ -203,7 +285,9 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 	socket = socket_of(pcb);
 	if (pcb->state == SYN_RCVD)
 		good = half_open(socket, payload, flags);
-	else if (pcb->state != SYN_SENT)
+	else if (pcb->state == SYN_SENT)
+		good = calling(socket, pcb, header, flags);
+	else
 		good = synchronised(socket, pcb, header, payload, flags);
 	if (!good)
 		return ERR_VAL;
@@ -242,6 +326,8 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 	bool again;
 
 	melin_fragment_bits = PP_HTONS(IP_DF);
+	if (flags & TCP_RST)
+		shape_reset(header);
 	if (!pcb || pcb->state == LISTEN)
 		return options;
 	if (socket_of(pcb) && socket_of(pcb)->may_fragment)

@@ -104,6 +104,7 @@ struct stack_socket {
 	uint32_t no_room_ack;
 	uint64_t retry_since;	/* when retransmission began; 0: not */
 	uint8_t doubted_at;	/* the retransmission at which the next hop was asked for anew */
+	bool crossed;		/* the peer's SYN has come before its answer to ours */
 	uint64_t connect_since; /* when connect() was called or a SYN came; 0: not known */
 	struct recovery recovery;
 	uint32_t window_limit;	/* what the acknowledgement under way may raise cwnd to */
@@ -201,7 +202,7 @@ void listen_stop(struct stack_socket *listener);
 /* A child's connection has died before accept(). Returns whether the socket is gone. */
 bool listen_forget_child(struct stack_socket *child);
 /*
- * A segment of nobody's for a listener. Returns whether it has been dealt with; otherwise lwIP
+ * A segment of no connection for a listener. Returns whether it has been dealt with; otherwise lwIP
  * does: a SYN makes an embryo, an ACK is answered by a reset.
  */
 bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pbuf *payload);

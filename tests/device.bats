@@ -196,6 +196,19 @@ signal.pause()'
 	no_xdp
 }
 
+@test "a priority tag: VLAN 0 is no VLAN, on each kind of device" {
+	on far ethtool -K veth0 txvlan off >/dev/null
+	link near
+	[ "$(on far "$python" "$frames" veth0 vlan 0 "$near_stack")" = "answer 0" ]
+	[ "$(on far "$python" "$frames" veth0 vlan 7 "$near_stack")" = "no answer" ]
+	stop near
+	DEVICE=packet:veth0
+	link near
+	[ "$(on far "$python" "$frames" veth0 vlan 0 "$near_stack")" = "answer 0" ]
+	[ "$(on far "$python" "$frames" veth0 vlan 7 "$near_stack")" = "no answer" ]
+	stop near
+}
+
 @test "an interface: wishes beyond the device are clamped and said" {
 	link near queues=3 rxd=100 txd=77 mtu=9000 mbufs=100
 	output=$(output_of near)

@@ -240,3 +240,19 @@ cable() {
 	stop flood
 	stop server
 }
+
+@test "two ends that call each other at the same time" {
+	cable delay=100
+	# Both know the other's hardware address, so that only the SYNs are under way.
+	on far ping -q -c 1 -W 5 "$near_kernel" >/dev/null
+	when=$(($(date +%s) + 3))
+	start far far "$python" "$programs/call.py" "$far_kernel" 7001 "$near_stack" 7000 \
+		"$when.0" hello
+	start_melin near near "$python" "$programs/call.py" "$near_stack" 7000 "$far_kernel" 7001 \
+		"$when.05" well
+	finished far 20
+	finished near 20
+	[ "$(output_of far)" = well ]
+	[ "$(output_of near)" = hello ]
+	took near taken_connect -eq 1
+}

@@ -43,6 +43,7 @@ test_programs = \
 	tests/programs/bind_twice.py \
 	tests/programs/both_wait.py \
 	tests/programs/busy_server.py \
+	tests/programs/call.py \
 	tests/programs/crowd.py \
 	tests/programs/descriptors.py \
 	tests/programs/echo_clients.py \

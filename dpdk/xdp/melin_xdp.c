@@ -111,7 +111,8 @@ int melin_xdp(struct xdp_md *context)
 		return XDP_PASS;
 	type = *(const __u16 *)(frame + ETH_HLEN - 2);
 
-	if (settings->vlan) {
+	/* A tag of VLAN 0 says a priority and no VLAN: it may be there without one. */
+	if (settings->vlan || type == bpf_htons(ETH_P_8021Q)) {
 		if (type != bpf_htons(ETH_P_8021Q) || payload + VLAN_TAG_LENGTH > end)
 			return XDP_PASS;
 		if ((bpf_ntohs(*(const __u16 *)payload) & VLAN_ID_MASK) != settings->vlan)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # syn_flood.py INTERFACE MAC ADDRESS PORT COUNT: sends so many SYNs from addresses of nobody,
-# 198.18.0.64 and on, to a hardware and an IP address; some thousand a second, until SIGTERM. Prints
-# "ready" before it begins.
+# 198.18.0.64 and on, to a hardware and an IP address; some thousand a second, until SIGTERM.
+# Prints "ready" before it begins.
 import random
 import signal
 import socket

@@ -388,6 +388,97 @@ static void test_attempt_ended(void)
 	}
 }
 
+static void test_resets(void)
+{
+	struct segment answer;
+	struct peer peer = { .port = 4800, .stack_port = 99, .seq = 700, .ack = 900 };
+	struct test_socket listener;
+
+	say(&peer, ACK, "abc", 3);
+	tap_ok(wire_get_segment(&answer) && answer.flags == RST && answer.seq == 900 &&
+		       answer.ack == 0,
+	       "a reset for a segment with ACK takes its number and has no ACK");
+	peer.seq = 700;
+	peer.ack = 123;
+	say(&peer, SYN, NULL, 0);
+	tap_ok(wire_get_segment(&answer) && answer.flags == (RST | ACK) && answer.seq == 0 &&
+		       answer.ack == 701,
+	       "one for a segment without acknowledges it");
+	create(&listener, AF_INET);
+	ops->listen(listener.handle, address4(WIRE_OWN, 80), 16);
+	peer = (struct peer){ .port = 4801, .stack_port = 80, .seq = 700, .ack = 900 };
+	say(&peer, ACK, NULL, 0);
+	tap_ok(wire_get_segment(&answer) && answer.flags == RST && answer.seq == 900,
+	       "a listener's too");
+	drop(&listener);
+	wire_clear();
+}
+
+static void test_closed_window(void)
+{
+	static char data[5000];
+	struct test_socket socket;
+	struct segment segment;
+	struct peer peer;
+
+	be_called(&peer, &socket, 90);
+	put(&socket, data, 1000, 0);
+	wire_get_segment(&segment);
+	peer.ack += 1000;
+	say(&peer, ACK, NULL, 0);
+	wire_put_segment(&(struct segment){ .from = 90,
+					    .to = peer.stack_port,
+					    .seq = peer.seq,
+					    .ack = peer.ack,
+					    .flags = ACK,
+					    .shut = true });
+	ops->poll(stack);
+	put(&socket, data, sizeof(data), 0);
+	tap_ok(!wire_get_segment(&segment), "a window that closes and nothing else is believed");
+	say(&peer, ACK, NULL, 0);
+	tap_ok(wire_get_segment(&segment) && segment.size > 0, "and one that opens");
+	drop(&socket);
+	wire_clear();
+}
+
+/* Both ends call; the peer's answer to the stack's SYN arrives, or only what follows it. */
+static void test_crossing(bool lost)
+{
+	struct test_socket socket;
+	struct segment syn, answer;
+	struct peer peer;
+	char got[8] = "";
+
+	create(&socket, AF_INET);
+	ops->connect(socket.handle, NULL, address4(WIRE_PEER, 91));
+	ops->poll(stack);
+	wire_get_segment(&syn);
+	peer = (struct peer){ .port = 91, .stack_port = syn.from, .seq = first_sequence };
+	say(&peer, SYN, NULL, 0);
+	tap_ok(wire_get_segment(&answer) && answer.flags == (SYN | ACK) && answer.seq == syn.seq &&
+		       answer.ack == peer.seq,
+	       "a SYN in answer to a SYN is acknowledged");
+	peer.ack = syn.seq + 1;
+	if (lost) {
+		say(&peer, ACK, NULL, 0);
+	} else {
+		peer.seq--;
+		say(&peer, SYN | ACK, NULL, 0);
+	}
+	tap_ok(ready(&socket) == (EPOLLOUT | EPOLLWRNORM), "and both are connected%s",
+	       lost ? ", though an answer was lost" : "");
+	wire_clear();
+	put(&socket, "to", 2, 0);
+	tap_ok(wire_get_segment(&answer) && answer.seq == syn.seq + 1 && answer.size == 2 &&
+		       answer.ack == peer.seq,
+	       "what is sent is in order");
+	peer.ack += 2;
+	say(&peer, ACK, "fro", 3);
+	tap_ok(get(&socket, got, sizeof(got), 0) == 3, "and what is received");
+	drop(&socket);
+	wire_clear();
+}
+
 static void run_tests(void)
 {
 	open_wire();
@@ -403,6 +494,10 @@ static void run_tests(void)
 	test_sequence_numbers();
 	test_timewait();
 	test_attempt_ended();
+	test_resets();
+	test_closed_window();
+	test_crossing(false);
+	test_crossing(true);
 	tap_ok(complaints == 0, "lwIP never complained");
 	ops->close(stack, 0, &(struct stack_counters){ 0 });
 }
