@@ -3,6 +3,7 @@
  * Interposed: making, naming, connecting and configuring sockets. Thin: what they mean is in
  * flow.c, pending.c, socket.c, transfer.c and options.c.
  */
+#include "advice.h"
 #include "config.h"
 #include "flow.h"
 #include "options.h"
@@ -35,6 +36,8 @@ INTERPOSED int listen(int descriptor, int backlog)
 
 	if (config_active() && flow_listen(descriptor, backlog, &result))
 		return (int)as_libc(result);
+	if (config_without_rules)
+		advice_without_rules(descriptor);
 	return libc()->listen(descriptor, backlog);
 }
 
@@ -44,6 +47,8 @@ INTERPOSED int connect(int descriptor, const struct sockaddr *remote, socklen_t 
 
 	if (config_active() && flow_connect(descriptor, remote, length, &result))
 		return (int)as_libc(result);
+	if (config_without_rules)
+		advice_without_rules(descriptor);
 	return libc()->connect(descriptor, remote, length);
 }
 

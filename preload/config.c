@@ -30,6 +30,8 @@
 
 static struct config config;
 
+const char *config_without_rules;
+
 struct variable {
 	const char *name; /* without PREFIX */
 	/* Turns text into the field; 0, or a negative errno value and the mistake in why. */
@@ -280,6 +282,8 @@ static bool mistake_unknown(const struct span *name)
 /* Looks for names of ours, and opens the log if there are any. False: one of them is unknown. */
 static bool scan_environment(bool *any)
 {
+	bool flows = false;
+
 	*any = false;
 	for (char **entry = environ; entry && *entry; entry++) {
 		struct span rest, name;
@@ -296,6 +300,8 @@ static bool scan_environment(bool *any)
 			i++;
 		if (i == VARIABLES)
 			return mistake_unknown(&name);
+		flows = flows || variables[i].field == &config.flows;
+		config_without_rules = flows ? NULL : variables[i].name;
 	}
 	return true;
 }
@@ -372,6 +378,7 @@ bool config_load(const char *mistakes_consequence)
 	if (!any)
 		return true;
 	if (!read_all()) {
+		config_without_rules = NULL;
 		rules_free(&config.flows); /* the library does nothing */
 		return false;
 	}

@@ -42,4 +42,10 @@ const struct config *config_get(void);
 /* Whether there are flow rules at all. If not, every call is libc's. */
 bool config_active(void);
 
+/*
+ * The name, without MELIN_, of one of the variables that are set while MELIN_FLOWS is not, not even
+ * to nothing; NULL otherwise. Constant after config_load().
+ */
+extern const char *config_without_rules;
+
 #endif

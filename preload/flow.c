@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 
 #include "address.h"
+#include "advice.h"
 #include "clock.h"
 #include "config.h"
 #include "epoll.h"
@@ -255,7 +256,7 @@ static bool connect_decided(struct socket *socket, enum socket_state state,
 
 /* Selected by a rule. False: libc has to carry it after all. */
 static bool connect_selected(struct socket *socket, int descriptor, const struct sockaddr *remote,
-			     const struct ip_address *address, int *result)
+			     const struct ip_address *address, uint16_t port, int *result)
 {
 	const struct instance *instance = socket->kernel_only ? NULL : instance_start();
 	struct sockaddr_storage name;
@@ -280,7 +281,11 @@ static bool connect_selected(struct socket *socket, int descriptor, const struct
 			*result = reason;
 			return true;
 		}
-		log_flow("connect to", address, 0,
+		if (reason == -EADDRNOTAVAIL)
+			advice_left(ADVICE_LOCAL, RULE_CONNECT, address, port);
+		else if (reason == -ENETUNREACH || reason == -EAFNOSUPPORT)
+			advice_left(ADVICE_ROUTE, RULE_CONNECT, address, port);
+		log_flow("connect to", address, port,
 			 reason < 0 ? "the stack has no way there, left to libc"
 				    : "a listener of two processes, left to libc");
 	}
@@ -348,10 +353,14 @@ bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t lengt
 	} else if (is_in_use(descriptor, false)) {
 		leave(socket, descriptor, FLOW_LEFT_RULE); /* libc says EISCONN or what it is */
 	} else if (selected) {
+		advice_check_rules(RULE_CONNECT);
 		log_flow("connect to", &address, port, "selected");
-		done = connect_selected(socket, descriptor, remote, &address, result);
+		done = connect_selected(socket, descriptor, remote, &address, port, result);
 	} else {
+		advice_check_rules(RULE_CONNECT);
 		log_flow("connect to", &address, port, "not selected");
+		advice_left(advice_why_not(RULE_CONNECT, &address, port), RULE_CONNECT, &address,
+			    port);
 		leave(socket, descriptor, FLOW_LEFT_RULE);
 	}
 	socket_put(socket);
@@ -545,6 +554,7 @@ bool flow_listen(int descriptor, int backlog, int *result)
 		socket_put(socket);
 		return false;
 	}
+	advice_check_rules(RULE_LISTEN);
 	/* An unbound socket gets its port from the kernel's listen(). */
 	if (libc()->getsockname(descriptor, (struct sockaddr *)&local, &length) == 0 &&
 	    address_from_sockaddr((struct sockaddr *)&local, length, &address, &port) == 0 &&
@@ -566,6 +576,8 @@ bool flow_listen(int descriptor, int backlog, int *result)
 		done = true;
 	} else {
 		log_flow("listen on", &address, port, "not selected");
+		advice_left(advice_why_not(RULE_LISTEN, &address, port), RULE_LISTEN, &address,
+			    port);
 		leave(socket, descriptor, FLOW_LEFT_RULE);
 	}
 	socket_put(socket);

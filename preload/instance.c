@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "address.h"
+#include "advice.h"
 #include "clock.h"
 #include "config.h"
 #include "descriptors.h"
@@ -276,8 +277,10 @@ const struct instance *instance_start(void)
 		note_failure(error, pending_any(), attempt.why);
 	}
 	guarded_unlock(&start_lock);
-	if (error == 0)
+	if (error == 0) {
+		advice_started();
 		pending_start();
+	}
 	return instance_running();
 }
 
@@ -331,6 +334,9 @@ void instance_stop(void)
 		flows += flow_counts[i];
 	if (flows && log_enabled(STACK_LOG_INFO))
 		write_summary(&counters);
+	advice_end(flow_counts[FLOW_TAKEN_CONNECT] + flow_counts[FLOW_TAKEN_LISTEN] +
+			   flow_counts[FLOW_TAKEN_ACCEPT],
+		   flow_counts[FLOW_LEFT_STACK], pending_was_any());
 }
 
 void instance_before_fork(void)
@@ -350,6 +356,7 @@ void instance_forked(void)
 	instance_process_begins();
 	for (unsigned i = 0; i < FLOW_COUNTS; i++)
 		flow_counts[i] = 0;
+	advice_forked();
 	if (!running)
 		return;
 	atomic_store(&parents, true);

@@ -12,6 +12,7 @@ libmelin_la_LDFLAGS = -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs -Wl,-e,m
 libmelin_la_SOURCES = \
 	common/device_name.c common/device_name.h \
 	preload/address.c preload/address.h \
+	preload/advice.c preload/advice.h \
 	preload/calls_descriptor.c preload/calls_signal.c preload/calls_socket.c \
 	preload/calls_process.c preload/calls_rights.c preload/calls_splice.c \
 	preload/calls_stream.c \

@@ -15,4 +15,11 @@
  */
 bool origin_is_environment(void);
 
+/*
+ * Whether the parent of this process has the library as well: then this is a helper of a program
+ * under melin, and not what somebody has started with it. A parent that may not be looked at counts
+ * as one that has. Any thread; errno stays.
+ */
+bool origin_is_parents(void);
+
 #endif

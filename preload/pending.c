@@ -25,6 +25,8 @@ static struct socket *pending;
 
 _Atomic bool pending_unused;
 
+static _Atomic bool was_any; /* since the process was started: a fork does not change it */
+
 /* Held while pending listeners are started. Before pending_lock and the stack's own lock. */
 static pthread_mutex_t listeners_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -37,6 +39,12 @@ void pending_add(struct socket *socket)
 	pending = socket;
 	atomic_store(&pending_unused, true);
 	guarded_unlock(&pending_lock);
+	atomic_store_explicit(&was_any, true, memory_order_relaxed);
+}
+
+bool pending_was_any(void)
+{
+	return atomic_load_explicit(&was_any, memory_order_relaxed);
 }
 
 void pending_forget(struct socket *socket)

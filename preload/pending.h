@@ -37,6 +37,9 @@ void pending_forget(struct socket *socket);
 /* Whether any waits. */
 bool pending_any(void);
 
+/* Whether there ever was such a listener, in this process or before the fork that made it. */
+bool pending_was_any(void);
+
 /* The program uses its listeners: the stack starts, and that takes long. */
 void pending_first_use_all(void);
 /* Whether pending_first_use() has something to do. Takes no lock: any may be held. */

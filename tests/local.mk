@@ -11,6 +11,7 @@ END_TO_END_TESTS = \
 	tests/structure.bats \
 	tests/gdb.bats \
 	tests/errors.bats \
+	tests/advice.bats \
 	tests/fallback.bats \
 	tests/rules.bats \
 	tests/loop.bats \
@@ -61,6 +62,7 @@ test_programs = \
 	tests/programs/python_tests.py \
 	tests/programs/refused.py \
 	tests/programs/say_server.py \
+	tests/programs/tcp_flows.py \
 	tests/programs/syn_flood.py \
 	tests/programs/unserved.py \
 	tests/programs/who.py \
