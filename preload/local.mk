@@ -15,8 +15,8 @@ libmelin_la_SOURCES = \
 	preload/advice.c preload/advice.h \
 	preload/calls_descriptor.c preload/calls_signal.c preload/calls_socket.c \
 	preload/calls_process.c preload/calls_rights.c preload/calls_splice.c \
-	preload/calls_stream.c \
-	preload/calls_syscall.c preload/calls_thread.c preload/calls_transfer.c preload/calls_wait.c \
+	preload/calls_stream.c preload/calls_syscall.c preload/calls_thread.c \
+	preload/calls_transfer.c preload/calls_wait.c \
 	preload/clock.h \
 	preload/config.c preload/config.h \
 	preload/config_address.c preload/config_address.h \

@@ -72,7 +72,9 @@ void rights_before_capabilities(const void *header, const void *data)
 	struct __user_cap_data_struct now[2] = { 0 };
 	const struct __user_cap_data_struct *next = data;
 
-	/* Sets of the first version are half as long: such a program loses all in the other half. */
+	/*
+	 * Sets of the first version are half as long: such a program loses all in the other half.
+	 */
 	if (!config_active() || !memory_readable(header, sizeof(version)) ||
 	    !memory_readable(data, sizeof(*next)) ||
 	    kernel_call(SYS_capget, (long)&version, (long)now, 0, 0) < 0)

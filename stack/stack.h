@@ -126,9 +126,9 @@ struct stack_operations {
 		    struct stack **stack, char *why, size_t why_size);
 
 	/*
-	 * Whether open() could succeed, as far as that is seen without taking the device or starting
-	 * DPDK: 0, or a negative errno value and one line in why, as open() would. Any thread; takes
-	 * a millisecond.
+	 * Whether open() could succeed, as far as that is seen without taking the device or
+	 * starting DPDK: 0, or a negative errno value and one line in why, as open() would. Any
+	 * thread; takes a millisecond.
 	 */
 	int (*check)(const struct stack_config *config, char *why, size_t why_size);
 

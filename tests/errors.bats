@@ -219,7 +219,8 @@ refused() {
 		MELIN_ADDR=198.18.0.10 bash -c 'echo hello; exit 7'
 	echo "$stderr"
 	[[ $status -eq 7 && $output == hello ]]
-	[[ $stderr == 'melin: MELIN_ADDR: entry 1, "198.18.0.10": no prefix length (198.18.0.10/24, '*'); melin does nothing in this program [bash '*']' ]]
+	[[ $stderr == 'melin: MELIN_ADDR: entry 1, "198.18.0.10": no prefix length '*\
+'); melin does nothing in this program [bash '*']' ]]
 	# An LD_PRELOAD that names another library does not mean this one.
 	run --separate-stderr everywhere LD_PRELOAD=libm.so.6 MELIN_FLOW=x echo hello
 	[[ $status -eq 0 && $output == hello && $stderr == *'MELIN_FLOWS?; melin does nothing'* ]]

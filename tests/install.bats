@@ -59,7 +59,8 @@ variable() {
 	make_quiet install DESTDIR="$stage"
 	installed=$(find "$stage" -type f -printf '%f\n' | LC_ALL=C sort | paste -sd' ')
 	echo "$installed"
-	[[ $installed == 'LICENSE LICENSE.lwIP NEWS README.md libmelin.7 libmelin.so melin-stack.so '* ]]
+	[[ $installed == \
+		'LICENSE LICENSE.lwIP NEWS README.md libmelin.7 libmelin.so melin-stack.so '* ]]
 	[[ $installed != *.la* ]]
 	cmp "$(find "$stage" -name LICENSE.lwIP)" "$(variable LWIP_SRC)/COPYING"
 	cmp "$(find "$stage" -name LICENSE)" "$source/LICENSE"
@@ -87,7 +88,7 @@ variable() {
 	[[ ${lines[1]} == 'usage: LD_PRELOAD='* && ${#lines[@]} -eq 2 ]]
 	# Whatever the environment says, and as a library all the same.
 	[[ $(env MELIN_XYZZY=1 "${objects[0]}") == "$output" ]]
-	[[ $(LD_PRELOAD=${objects[0]} echo hello) == hello ]]
+	[[ $(LD_PRELOAD=${objects[0]} /bin/echo hello) == hello ]]
 	if "${objects[0]}" >/dev/full; then
 		false
 	fi

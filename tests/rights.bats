@@ -8,8 +8,8 @@ bats_require_minimum_version 1.5.0
 
 load lib/common
 
-ways='chroot raw-chroot setuid raw-setuid seteuid setreuid setresuid raw-setresuid capset raw-capset'
-ways+=' all unshare seccomp'
+ways='chroot raw-chroot setuid raw-setuid seteuid setreuid setresuid raw-setresuid'
+ways+=' capset raw-capset all unshare seccomp'
 
 # What the program's one client gets: greeting ADDRESS PORT
 greeting() {

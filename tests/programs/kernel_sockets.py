@@ -36,7 +36,8 @@ def whole(here, there):
 
 
 def try_again(kind, s, other, peer):
-    print(kind, "connect", name(s.connect_ex(peer)), name(s.connect_ex(other.getsockname())), end=" ")
+    print(kind, "connect", name(s.connect_ex(peer)), name(s.connect_ex(other.getsockname())),
+          end=" ")
     print("bind", call(s.bind, ("0.0.0.0", 0)), "listen", call(s.listen), end=" ")
     print("whole" if whole(s, other) else "broken", flush=True)
     s.close()
@@ -45,7 +46,8 @@ def try_again(kind, s, other, peer):
 
 def inherited(descriptor, peer):
     """In the executed program nobody has seen where the descriptor came from."""
-    program = "import os, socket, sys; s = socket.socket(fileno=int(sys.argv[1])); print(s.connect_ex((sys.argv[2], int(sys.argv[3]))))"
+    program = ("import os, socket, sys; s = socket.socket(fileno=int(sys.argv[1])); "
+               "print(s.connect_ex((sys.argv[2], int(sys.argv[3]))))")
     answer = subprocess.run([sys.executable, "-c", program, str(descriptor), *map(str, peer)],
                             pass_fds=[descriptor], capture_output=True, text=True)
     return name(int(answer.stdout))
@@ -65,7 +67,8 @@ def again(host, port):
     client.setblocking(False)
     client.connect_ex(here)
     server = listener.accept()[0]
-    print("not blocking", name(client.connect_ex(here)), name(client.connect_ex(here)), name(client.connect_ex(peer)))
+    print("not blocking", name(client.connect_ex(here)), name(client.connect_ex(here)),
+          name(client.connect_ex(peer)))
     # dissolved, a socket is as new, and the rule holds again
     print("dissolved", dissolve(client), name(socket.socket.connect_ex(client, peer)))
     pair = socket.socketpair()
@@ -85,10 +88,12 @@ def own(port, addresses):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         # a server that a rule leaves to the kernel: in a child without libmelin
         environment = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
-        program = ("import socket, sys; s = socket.create_server(('%s', %d), family=socket.AF_INET6 if ':' in '%s' else "
+        program = ("import socket, sys; s = socket.create_server(('%s', %d), "
+                   "family=socket.AF_INET6 if ':' in '%s' else "
                    "socket.AF_INET); print(flush=True); c = s.accept()[0]; c.sendall(b'hello'); c.recv(1)"
                    % (address.replace("::ffff:", ""), port, address.replace("::ffff:", "")))
-        server = subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE)
+        server = subprocess.Popen([sys.executable, "-c", program], env=environment,
+                                  stdout=subprocess.PIPE)
         server.stdout.readline()
         with socket.socket(family) as s:
             s.settimeout(5)
