@@ -47,7 +47,8 @@
 #define ARGUMENT_LENGTH	  (CPU_SETSIZE * 5) /* a list of all processors */
 
 static struct {
-	pthread_mutex_t mutex; /* protects the rest; held while DPDK starts and ends */
+	/* Protects the rest; held while DPDK starts and ends. The owner's comes after it. */
+	pthread_mutex_t mutex;
 	unsigned users;
 	bool spent; /* rte_eal_init() was called: it cannot be called again */
 	struct owner *owner;

@@ -10,7 +10,10 @@
 
 #include "imports.h"
 
-/* Taken with the stack's lock held, or by DPDK's interrupt thread alone. */
+/*
+ * Protects net_memif's rings. Taken with the stack's lock held, or by DPDK's interrupt thread,
+ * which holds none then; list_mutex comes after it.
+ */
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
 
 /* What DPDK was told to call instead of one of the driver's functions. */

@@ -38,7 +38,11 @@
 
 struct owner {
 	pthread_t thread;
-	/* The mutex protects the three below; changed is signalled with each change of them. */
+	/*
+	 * The mutex protects the three below; changed is signalled with each change of them. The
+	 * thread holds it while it works: of melin's locks work may take the journal's and
+	 * guard.c's.
+	 */
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	void (*work)(void *argument);

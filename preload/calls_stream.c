@@ -21,7 +21,10 @@
 /* glibc's _IO_UNBUFFERED, in FILE's _flags: its functions can set that but not tell it. */
 #define UNBUFFERED 0x0002
 
-/* Protects streams, streams_opened and standard. Nothing that sleeps is called while it is held. */
+/*
+ * Protects streams, streams_opened and standard. Nothing that sleeps is called while it is held,
+ * and no other lock of melin's is taken but those that a fork takes after it (forks_before()).
+ */
 static pthread_mutex_t streams_lock = PTHREAD_MUTEX_INITIALIZER;
 
 struct stream {

@@ -67,6 +67,41 @@ variables() {
 	done
 }
 
+@test "docs/LOCKING.md has every lock, with its file" {
+	locks=$(cd "$source" && grep \
+		-rnE '^\s*(static )?pthread_(mutex|rwlock|spinlock)_t \w+( =.*)?;' \
+		--include='*.[ch]' common preload stack dpdk | sed -E 's/:.*_t (\w+).*/ \1/')
+	[ "$(wc -l <<<"$locks")" -ge 12 ]
+	while read -r file lock; do
+		grep -qE "^\| [0-9]+ \| \`([a-z]+(->|\.))?$lock\` \| $file " \
+			"$source/docs/LOCKING.md" || {
+			echo "$lock of $file is missing"
+			false
+		}
+	done <<<"$locks"
+	[ "$(grep -cE '^\| [0-9]+ \|' "$source/docs/LOCKING.md")" \
+		-eq $(($(wc -l <<<"$locks") + 1)) ]
+}
+
+@test "docs/ and CONTRIBUTING.md name files and functions that exist" {
+	cd "$source"
+	for page in docs/*.md CONTRIBUTING.md; do
+		names=$(grep -oE '[a-z][a-z_/-]*\.(c|h|mk|bats)\b' "$page" | sort -u)
+		for name in $names; do
+			[ -n "$(find . -path "*/$name" -o -name "$name" | head -n 1)" ] || {
+				echo "$page: there is no $name"
+				false
+			}
+		done
+		for name in $(grep -oE '\`?[a-z]+_[a-z_]+\(\)' "$page" | tr -d '`()' | sort -u); do
+			grep -rqE "\b$name\(" --include='*.[ch]' common preload stack dpdk || {
+				echo "$page: there is no $name()"
+				false
+			}
+		done
+	done
+}
+
 @test "the manual pages are well-formed" {
 	command -v groff >/dev/null || skip "groff is not installed"
 	for each in "$source"/man/*.[1-8]; do
