@@ -66,13 +66,6 @@ const struct instance *socket_instance(const struct socket *socket)
 	return running && socket->handle && socket->instance == running ? running : NULL;
 }
 
-bool socket_candidate(int domain, int type, int protocol)
-{
-	return (domain == AF_INET || domain == AF_INET6) &&
-	       (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM &&
-	       (protocol == 0 || protocol == IPPROTO_TCP);
-}
-
 struct socket *socket_allocate(int domain)
 {
 	struct socket *socket = object_allocate(OBJECT_SOCKET, sizeof(*socket));

@@ -9,6 +9,7 @@
 #ifndef MELIN_SOCKET_H
 #define MELIN_SOCKET_H
 
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -90,7 +91,12 @@ void socket_make_twin_blocking(struct socket *socket);
 void socket_passed(int descriptor);
 
 /* Whether socket(2) with these arguments makes a socket whose flow might be the stack's. */
-bool socket_candidate(int domain, int type, int protocol);
+static inline bool socket_candidate(int domain, int type, int protocol)
+{
+	return (domain == AF_INET || domain == AF_INET6) &&
+	       (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM &&
+	       (protocol == 0 || protocol == IPPROTO_TCP);
+}
 
 /* The program made such a socket: remember it until its flow is decided. */
 void socket_created(int descriptor, int domain);
