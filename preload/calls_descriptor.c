@@ -6,9 +6,12 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 
+#include "ancillary.h"
 #include "config.h"
 #include "epoll.h"
 #include "memory.h"
@@ -216,19 +219,14 @@ INTERPOSED int fcntl64(int descriptor, int command, ...)
 	return control_descriptor(descriptor, command, argument);
 }
 
-/* As Linux's tcp_inq(): what one recv() could give. */
-static size_t readable_at_once(struct socket *socket, const struct instance *instance)
+/* Bytes that were never sent: what SIOCOUTQ counts and is not on its way. */
+static int never_sent(struct socket *socket, const struct instance *instance)
 {
-	size_t readable = instance->operations->readable(socket->handle);
-	size_t mark = instance->operations->urgent(socket->handle);
-	int in_line = 0;
-	socklen_t length = sizeof(in_line);
+	struct tcp_info info = { 0 };
+	socklen_t length = sizeof(info);
 
-	if (mark >= readable)
-		return readable;
-	instance->operations->get_option(socket->handle, SOL_SOCKET, SO_OOBINLINE, &in_line,
-					 &length);
-	return in_line ? readable : mark;
+	instance->operations->get_option(socket->handle, IPPROTO_TCP, TCP_INFO, &info, &length);
+	return (int)info.tcpi_notsent_bytes;
 }
 
 /* 0 or -errno; -ENOTTY: the twin knows. */
@@ -252,7 +250,7 @@ static int control_socket(struct socket *socket, int descriptor, unsigned long r
 			return -ENOTTY;
 		if (!memory_writable(value, sizeof(*value)))
 			return -EFAULT;
-		*value = (int)readable_at_once(socket, instance);
+		*value = (int)ancillary_readable(socket);
 		return 0;
 	case SIOCOUTQ:
 		if (!connection || !instance)
@@ -260,6 +258,13 @@ static int control_socket(struct socket *socket, int descriptor, unsigned long r
 		if (!memory_writable(value, sizeof(*value)))
 			return -EFAULT;
 		*value = (int)instance->operations->unsent(socket->handle);
+		return 0;
+	case SIOCOUTQNSD:
+		if (!connection || !instance)
+			return -ENOTTY;
+		if (!memory_writable(value, sizeof(*value)))
+			return -EFAULT;
+		*value = never_sent(socket, instance);
 		return 0;
 	case SIOCATMARK:
 		if (!memory_writable(value, sizeof(*value)))

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "ancillary.h"
 #include "clock.h"
 #include "config.h"
 #include "memory.h"
@@ -151,8 +152,11 @@ static ssize_t receive_message(struct socket *socket, struct msghdr *message, in
 		result = socket_receive(socket, message->msg_iov, message->msg_iovlen, flags);
 	if (result >= 0) {
 		message->msg_namelen = 0;
-		message->msg_controllen = 0;
 		message->msg_flags = flags & MSG_OOB && result > 0 ? MSG_OOB : 0;
+		if (flags & MSG_OOB)
+			message->msg_controllen = 0;
+		else
+			ancillary_put(socket, message);
 	}
 	return result;
 }

@@ -258,13 +258,16 @@ static bool connect_decided(struct socket *socket, enum socket_state state,
 static bool connect_selected(struct socket *socket, int descriptor, const struct sockaddr *remote,
 			     const struct ip_address *address, uint16_t port, int *result)
 {
-	const struct instance *instance = socket->kernel_only ? NULL : instance_start();
+	const struct option *option = options_kernel_only(socket, descriptor, OPTION_CONNECT);
+	const struct instance *instance = option ? NULL : instance_start();
 	struct sockaddr_storage name;
 	struct ip_address local_address;
 	const struct sockaddr *local;
-	enum flow_count why = FLOW_LEFT_STACK;
+	enum flow_count why = option ? FLOW_LEFT_OPTION : FLOW_LEFT_STACK;
 	int reason = 0;
 
+	if (option)
+		log_flow("connect to", address, 0, option->name);
 	if (instance) {
 		why = FLOW_LEFT_ROUTE;
 		pending_start(); /* the other end may be one of them */
@@ -369,9 +372,7 @@ bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t lengt
 
 /* ---- bind ---- */
 
-/*
- * bind() to an address that the kernel does not have. The program's own IP_FREEBIND stays as it is.
- */
+/* bind() to an address that the kernel does not have. The program's own IP_FREEBIND stays. */
 static int bind_free(int descriptor, int domain, const struct sockaddr *local, socklen_t length)
 {
 	int level = domain == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
@@ -497,14 +498,33 @@ static bool listen_again(struct socket *socket, int descriptor, int backlog, int
 	return true;
 }
 
+/* An option that only the kernel serves makes the listener the kernel's: 1, or the refusal. */
+static int listen_in_kernel(struct socket *socket, int descriptor, const struct option *option)
+{
+	if (config_get()->required) {
+		undo(socket);
+		flow_counted(FLOW_LEFT_OPTION);
+		return -ENETDOWN;
+	}
+	log_write(STACK_LOG_WARN,
+		  "listen: %s is set, which only the kernel has; nobody answers at the stack's "
+		  "addresses",
+		  option->name);
+	leave(socket, descriptor, FLOW_LEFT_OPTION);
+	return 1;
+}
+
 /*
  * The twin always listens too. On an address that the kernel does not have nobody reaches it there,
  * but the kernel's rules say who may listen beside whom, and its answers are a listener's.
  */
 static int listen_selected(struct socket *socket, int descriptor, int backlog)
 {
+	const struct option *option = options_kernel_only(socket, descriptor, OPTION_LISTEN);
 	int result;
 
+	if (option)
+		return listen_in_kernel(socket, descriptor, option);
 	if (config_get()->required && !instance_can_listen()) {
 		instance_tell_unanswered();
 		flow_counted(FLOW_LEFT_STACK);
@@ -573,7 +593,7 @@ bool flow_listen(int descriptor, int backlog, int *result)
 			      &socket->dual)) {
 		log_flow("listen on", &address, port, socket->dual ? "selected, dual" : "selected");
 		*result = listen_selected(socket, descriptor, backlog);
-		done = true;
+		done = *result <= 0;
 	} else {
 		log_flow("listen on", &address, port, "not selected");
 		advice_left(advice_why_not(RULE_LISTEN, &address, port), RULE_LISTEN, &address,
@@ -604,9 +624,11 @@ static bool may_become_stacks(struct socket *socket, int descriptor)
 	uint16_t port;
 	bool dual;
 
-	if (atomic_load(&socket->state) != SOCKET_UNDECIDED || socket->kernel_only ||
+	if (atomic_load(&socket->state) != SOCKET_UNDECIDED ||
 	    libc()->getsockname(descriptor, (struct sockaddr *)&local, &length) < 0 ||
 	    address_from_sockaddr((struct sockaddr *)&local, length, &address, &port) < 0)
+		return false;
+	if (options_kernel_only(socket, descriptor, port == 0 ? OPTION_CONNECT : OPTION_LISTEN))
 		return false;
 	if (port == 0)
 		return rules_take_connections();

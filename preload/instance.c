@@ -288,16 +288,17 @@ static void write_summary(const struct stack_counters *counters)
 {
 	log_write(STACK_LOG_INFO,
 		  "summary: taken_connect=%lu taken_listen=%lu taken_accept=%lu left_rule=%lu "
-		  "left_stack=%lu left_route=%lu rx_frames=%llu tx_frames=%llu rx_bytes=%llu "
+		  "left_stack=%lu left_route=%lu left_option=%lu rx_frames=%llu tx_frames=%llu "
+		  "rx_bytes=%llu "
 		  "tx_bytes=%llu rx_segments=%llu tx_segments=%llu rx_payload=%llu tx_payload=%llu "
 		  "retransmissions=%llu rx_drops=%llu tx_drops=%llu rx_bad_checksum=%llu "
 		  "loop_segments=%llu polls=%llu sleeps=%llu",
 		  flow_counts[FLOW_TAKEN_CONNECT], flow_counts[FLOW_TAKEN_LISTEN],
 		  flow_counts[FLOW_TAKEN_ACCEPT], flow_counts[FLOW_LEFT_RULE],
 		  flow_counts[FLOW_LEFT_STACK], flow_counts[FLOW_LEFT_ROUTE],
-		  (unsigned long long)counters->rx_frames, (unsigned long long)counters->tx_frames,
-		  (unsigned long long)counters->rx_bytes, (unsigned long long)counters->tx_bytes,
-		  (unsigned long long)counters->rx_segments,
+		  flow_counts[FLOW_LEFT_OPTION], (unsigned long long)counters->rx_frames,
+		  (unsigned long long)counters->tx_frames, (unsigned long long)counters->rx_bytes,
+		  (unsigned long long)counters->tx_bytes, (unsigned long long)counters->rx_segments,
 		  (unsigned long long)counters->tx_segments,
 		  (unsigned long long)counters->rx_payload,
 		  (unsigned long long)counters->tx_payload,

@@ -80,9 +80,10 @@ enum flow_count {
 	FLOW_TAKEN_CONNECT,
 	FLOW_TAKEN_LISTEN,
 	FLOW_TAKEN_ACCEPT,
-	FLOW_LEFT_RULE,	 /* no rule takes it, or a rule with ! */
-	FLOW_LEFT_STACK, /* the stack could not start */
-	FLOW_LEFT_ROUTE, /* no address of its family, no route, not the stack's address */
+	FLOW_LEFT_RULE,	  /* no rule takes it, or a rule with ! */
+	FLOW_LEFT_STACK,  /* the stack could not start */
+	FLOW_LEFT_OPTION, /* a socket option that only the kernel has was set */
+	FLOW_LEFT_ROUTE,  /* no address of its family, no route, not the stack's address */
 	FLOW_COUNTS,
 };
 void flow_counted(enum flow_count which);

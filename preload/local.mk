@@ -13,6 +13,7 @@ libmelin_la_SOURCES = \
 	common/device_name.c common/device_name.h \
 	preload/address.c preload/address.h \
 	preload/advice.c preload/advice.h \
+	preload/ancillary.c preload/ancillary.h \
 	preload/calls_descriptor.c preload/calls_signal.c preload/calls_socket.c \
 	preload/calls_process.c preload/calls_rights.c preload/calls_splice.c \
 	preload/calls_stream.c preload/calls_syscall.c preload/calls_thread.c \
@@ -47,4 +48,5 @@ libmelin_la_SOURCES = \
 	preload/spin.c preload/spin.h \
 	preload/wait.c preload/wait.h \
 	preload/span.c preload/span.h \
+	stack/option-table.c stack/option-table.h \
 	stack/address.h stack/stack.h

@@ -1,107 +1,185 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Socket options between the twin and the stack. Not for what an option does: that is the
- * stack's business, or the waiting calls' for time-outs.
+ * Socket options between the twin and the stack: options.h. Not for what an option does: that is
+ * the stack's business, or the waiting and receiving calls'; nor for which option is whose:
+ * stack/option-table.c.
  */
 #include "options.h"
 
 #include <errno.h>
+#include <linux/net_tstamp.h>
+#include <linux/tcp.h>
+#include <net/if.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/epoll.h>
 #include <sys/time.h>
 
+#include "ancillary.h"
+#include "common/device_name.h"
+#include "config.h"
 #include "log.h"
 #include "memory.h"
+#include "pending.h"
 #include "socket.h"
+#include "stack/option-table.h"
 #include "symbols.h"
 
-enum option_form {
-	OPTION_PLAIN,	/* read from the twin, given to the stack */
-	OPTION_DOUBLED, /* the kernel reports twice what was set */
-	OPTION_TIMEOUT, /* preload's own: how long a blocking call waits */
-	OPTION_TWIN,	/* the twin's alone; here because accept() inherits it */
+/* Longer values (keys, programs, lists) are never looked into. */
+#define VALUE_SIZE 64
+
+union value {
+	int number;
+	struct linger linger;
+	char bytes[VALUE_SIZE];
 };
+
+/* Any of the times at which a segment leaves: they would come by the queue of errors. */
+#define SEND_TIMES                                                                                 \
+	(SOF_TIMESTAMPING_TX_HARDWARE | SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_SCHED | \
+	 SOF_TIMESTAMPING_TX_ACK)
+
+/* ---- which were set ---- */
+
+static const struct option *row(size_t index)
+{
+	return &melin_option_table[0][0] + index;
+}
+
+static void remember(struct socket *socket, const struct option *option)
+{
+	size_t index = (size_t)(option - row(0));
+
+	socket->options_set[index / 64] |= 1ull << index % 64;
+}
+
+/* The next row that was set, from index on, or OPTION_ROWS. */
+static size_t next_set(const struct socket *socket, size_t index)
+{
+	while (index < OPTION_ROWS) {
+		uint64_t rest = socket->options_set[index / 64] >> index % 64;
+
+		if (rest)
+			return index + (size_t)__builtin_ctzll(rest);
+		index = (index / 64 + 1) * 64;
+	}
+	return OPTION_ROWS;
+}
 
 /*
- * What a flow takes along, if the program set it while the twin was still the socket. Reading
- * it back from the twin needs no memory of values and gets the kernel's own checks and clamps.
+ * Of a socket that others have made: what the twin tells although nobody has set it, and would
+ * bind the stack to the kernel's own choice; or what is gone once it is read.
  */
-static const struct option {
-	int level, name;
-	enum option_form form;
-} taken_along[] = {
-	{ SOL_SOCKET, SO_KEEPALIVE, OPTION_PLAIN },
-	{ SOL_SOCKET, SO_LINGER, OPTION_PLAIN },
-	{ SOL_SOCKET, SO_RCVBUF, OPTION_DOUBLED },
-	{ SOL_SOCKET, SO_SNDBUF, OPTION_DOUBLED },
-	{ SOL_SOCKET, SO_RCVLOWAT, OPTION_PLAIN },
-	{ SOL_SOCKET, SO_REUSEADDR, OPTION_PLAIN },
-	{ SOL_SOCKET, SO_REUSEPORT, OPTION_PLAIN },
-	{ SOL_SOCKET, SO_RCVTIMEO, OPTION_TIMEOUT },
-	{ SOL_SOCKET, SO_SNDTIMEO, OPTION_TIMEOUT },
-	{ IPPROTO_TCP, TCP_NODELAY, OPTION_PLAIN },
-	{ IPPROTO_TCP, TCP_CORK, OPTION_PLAIN },
-	{ IPPROTO_TCP, TCP_QUICKACK, OPTION_PLAIN },
-	{ IPPROTO_TCP, TCP_MAXSEG, OPTION_PLAIN },
-	{ IPPROTO_TCP, TCP_KEEPIDLE, OPTION_PLAIN },
-	{ IPPROTO_TCP, TCP_KEEPINTVL, OPTION_PLAIN },
-	{ IPPROTO_TCP, TCP_KEEPCNT, OPTION_PLAIN },
-	{ IPPROTO_TCP, TCP_USER_TIMEOUT, OPTION_PLAIN },
-	{ IPPROTO_IP, IP_TOS, OPTION_PLAIN },
-	{ IPPROTO_IP, IP_TTL, OPTION_PLAIN },
-	{ IPPROTO_IPV6, IPV6_TCLASS, OPTION_PLAIN },
-	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, OPTION_PLAIN },
-	{ IPPROTO_IP, IP_RECVERR, OPTION_PLAIN },
-	{ IPPROTO_IP, IP_MTU_DISCOVER, OPTION_PLAIN },
-	{ IPPROTO_IPV6, IPV6_RECVERR, OPTION_PLAIN },
-	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER, OPTION_PLAIN },
-	{ SOL_SOCKET, SO_OOBINLINE, OPTION_PLAIN },
-	{ SOL_SOCKET, SO_MARK, OPTION_TWIN },
-	{ IPPROTO_TCP, TCP_LINGER2, OPTION_TWIN },
-	{ IPPROTO_TCP, TCP_SYNCNT, OPTION_PLAIN },
-	{ IPPROTO_TCP, TCP_WINDOW_CLAMP, OPTION_TWIN },
-	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, OPTION_TWIN },
-};
-#define OPTIONS (sizeof(taken_along) / sizeof(taken_along[0]))
-_Static_assert(OPTIONS <= 64, "options_set has a bit for each");
-
-static const struct option *find(int level, int name)
+static bool is_kernels_choice(int level, int name)
 {
-	for (size_t i = 0; i < OPTIONS; i++)
-		if (taken_along[i].level == level && taken_along[i].name == name)
-			return &taken_along[i];
-	return NULL;
-}
-
-/* Who sets it waits for completions on the error queue, which only the kernel has. */
-static bool is_kernel_only(int level, int name)
-{
-	return level == SOL_SOCKET && name == SO_ZEROCOPY;
-}
-
-void options_remember(struct socket *socket, int level, int name)
-{
-	const struct option *option = find(level, name);
-
-	if (option)
-		socket->options_set |= 1ull << (option - taken_along);
-	if (is_kernel_only(level, name))
-		socket->kernel_only = true;
+	if (level == SOL_SOCKET)
+		return name == SO_ERROR || name == SO_SNDBUF || name == SO_RCVBUF ||
+		       name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE;
+	return level == IPPROTO_TCP && (name == TCP_MAXSEG || name == TCP_WINDOW_CLAMP ||
+					name == TCP_QUICKACK || name == TCP_INFO);
 }
 
 void options_assume(struct socket *socket)
 {
-	for (size_t i = 0; i < OPTIONS; i++)
-		if (taken_along[i].form != OPTION_DOUBLED && taken_along[i].form != OPTION_TWIN &&
-		    taken_along[i].name != TCP_MAXSEG && taken_along[i].name != TCP_SYNCNT)
-			socket->options_set |= 1ull << i;
+	for (size_t i = 0; i < OPTION_ROWS; i++) {
+		const struct option *option = row(i);
+		int level, name;
+
+		option_numbers(option, &level, &name);
+		if (option->service == OPTION_STACK || option->service == OPTION_PRELOAD ||
+		    (option->service == OPTION_KERNEL && option->form != OPTION_ONCE_SET &&
+		     option->form != OPTION_ALGORITHM))
+			if (!is_kernels_choice(level, name))
+				remember(socket, option);
+	}
 }
 
-static _Atomic uint64_t *timeout_field(struct socket *socket, int name)
+/* ---- what only the kernel serves ---- */
+
+static bool is_stacks_interface(const char *name)
 {
-	return name == SO_RCVTIMEO ? &socket->receive_timeout : &socket->send_timeout;
+	struct device_name device;
+
+	return device_name_parse(config_get()->stack.device, &device) &&
+	       (device.kind == DEVICE_INTERFACE || device.kind == DEVICE_PACKET) &&
+	       !strncmp(device.name, name, IFNAMSIZ);
+}
+
+/* SO_BINDTODEVICE has a name, SO_BINDTOIFINDEX an index. No interface: any. */
+static bool is_other_interface(int name, const union value *value, socklen_t length)
+{
+	char interface[IFNAMSIZ] = "";
+
+	if (name == SO_BINDTODEVICE)
+		memcpy(interface, value->bytes, length < IFNAMSIZ - 1 ? length : IFNAMSIZ - 1);
+	else if (value->number && !if_indextoname((unsigned)value->number, interface))
+		return false; /* the twin says ENODEV */
+	return interface[0] && !is_stacks_interface(interface);
+}
+
+/* Whether a value of an option asks for what the stack has not. */
+static bool asks_kernel(const struct option *option, int name, const void *given, socklen_t length)
+{
+	union value value = { .bytes = { 0 } };
+
+	memcpy(value.bytes, given, length < VALUE_SIZE - 1 ? length : VALUE_SIZE - 1);
+	switch ((enum option_form)option->form) {
+	case OPTION_NUMBER:
+		return length >= sizeof(int) && value.number != option->off;
+	case OPTION_ONCE_SET:
+		return true;
+	case OPTION_BYTES:
+		return length > 0;
+	case OPTION_DEVICE:
+		return is_other_interface(name, &value, length);
+	case OPTION_ALGORITHM:
+		return length > 0 && strcmp(value.bytes, "reno");
+	case OPTION_SEND_TIMES:
+		return length >= sizeof(int) && (value.number & SEND_TIMES);
+	}
+	return false;
+}
+
+/* The same of what the twin has. */
+static bool twin_asks_kernel(const struct option *option, int twin)
+{
+	union value value = { .bytes = { 0 } };
+	socklen_t length = sizeof(value);
+	int level, name, result;
+
+	if (option->form == OPTION_ONCE_SET)
+		return true;
+	option_numbers(option, &level, &name);
+	if (level == SOL_SOCKET && name == SO_ATTACH_BPF)
+		name = SO_GET_FILTER; /* the kernel tells of both there */
+	result = libc()->getsockopt(twin, level, name, &value, &length);
+	/* There is a filter, but it cannot be read, or is longer. */
+	if (result < 0)
+		return level == SOL_SOCKET && option->form == OPTION_BYTES;
+	return asks_kernel(option, name, &value, length);
+}
+
+const struct option *options_kernel_only(const struct socket *socket, int twin, unsigned flow)
+{
+	for (size_t i = next_set(socket, 0); i < OPTION_ROWS; i = next_set(socket, i + 1))
+		if ((row(i)->flows & flow) && twin_asks_kernel(row(i), twin))
+			return row(i);
+	return NULL;
+}
+
+/* ---- to the stack and to the calls ---- */
+
+static bool is_receive_timeout(int name)
+{
+	return name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW;
+}
+
+static bool is_timeout(int level, int name)
+{
+	return level == SOL_SOCKET &&
+	       (is_receive_timeout(name) || name == SO_SNDTIMEO_OLD || name == SO_SNDTIMEO_NEW);
 }
 
 /* The kernel has checked the value; read it back from there. */
@@ -109,89 +187,172 @@ static void adopt_timeout(struct socket *socket, int twin, int name)
 {
 	struct timeval value = { 0 };
 	socklen_t length = sizeof(value);
+	bool receive = is_receive_timeout(name);
 
-	if (libc()->getsockopt(twin, SOL_SOCKET, name, &value, &length) == 0)
-		atomic_store(timeout_field(socket, name), (uint64_t)value.tv_sec * 1000000000u +
-								  (uint64_t)value.tv_usec * 1000u);
+	if (libc()->getsockopt(twin, SOL_SOCKET, receive ? SO_RCVTIMEO : SO_SNDTIMEO, &value,
+			       &length) == 0)
+		atomic_store(receive ? &socket->receive_timeout : &socket->send_timeout,
+			     (uint64_t)value.tv_sec * 1000000000u +
+				     (uint64_t)value.tv_usec * 1000u);
+}
+
+/* What the calls of preload have to know. */
+static void adopt_here(struct socket *socket, int twin, int level, int name)
+{
+	if (is_timeout(level, name))
+		adopt_timeout(socket, twin, name);
+	else
+		ancillary_adopt(socket, twin);
+}
+
+static bool is_doubled(int level, int name)
+{
+	return level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_RCVBUF ||
+				       name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE);
+}
+
+/* Where the kernel tells the value that was set by name. */
+static int told_by(int level, int name)
+{
+	if (level == SOL_SOCKET && name == SO_SNDBUFFORCE)
+		return SO_SNDBUF;
+	if (level == SOL_SOCKET && name == SO_RCVBUFFORCE)
+		return SO_RCVBUF;
+	return name;
 }
 
 /* The value as the kernel has taken it, checked and clamped. */
-static void give_to_stack(struct socket *socket, int twin, const struct option *option)
+static void give_to_stack(struct socket *socket, int twin, int level, int name)
 {
-	union {
-		int number;
-		struct linger linger;
-	} value = { 0 };
+	union value value = { .bytes = { 0 } };
 	socklen_t length = sizeof(value);
 
-	if (libc()->getsockopt(twin, option->level, option->name, &value, &length) < 0)
+	if (libc()->getsockopt(twin, level, told_by(level, name), &value, &length) < 0)
 		return;
-	if (option->form == OPTION_DOUBLED)
+	if (is_doubled(level, name))
 		value.number /= 2;
-	socket->instance->operations->set_option(socket->handle, option->level, option->name,
-						 &value, length);
+	socket->instance->operations->set_option(socket->handle, level, name, &value, length);
 }
 
 void options_adopt(struct socket *socket, int twin)
 {
-	for (size_t i = 0; i < OPTIONS; i++) {
-		const struct option *option = &taken_along[i];
+	for (size_t i = next_set(socket, 0); i < OPTION_ROWS; i = next_set(socket, i + 1)) {
+		int level, name;
 
-		if (!(socket->options_set & (1ull << i)))
-			continue;
-		if (option->form == OPTION_TIMEOUT)
-			adopt_timeout(socket, twin, option->name);
-		else if (option->form != OPTION_TWIN)
-			give_to_stack(socket, twin, option);
+		option_numbers(row(i), &level, &name);
+		if (row(i)->service == OPTION_PRELOAD)
+			adopt_here(socket, twin, level, name);
+		else if (row(i)->service == OPTION_STACK)
+			give_to_stack(socket, twin, level, name);
 	}
+}
+
+/* Linux's sk_clone() begins anew with these; that of TCP_FASTOPEN is the listener's queue. */
+static bool is_inherited(int level, int name)
+{
+	if (level == IPPROTO_TCP)
+		return name != TCP_FASTOPEN;
+	return level != SOL_SOCKET ||
+	       (name != SO_PRIORITY && name != SO_RESERVE_MEM && name != SO_INCOMING_CPU);
 }
 
 void options_inherit(const struct socket *listener, int listener_twin, struct socket *socket,
 		     int twin)
 {
-	for (size_t i = 0; i < OPTIONS; i++) {
-		const struct option *option = &taken_along[i];
-		char value[sizeof(struct timeval)];
+	for (size_t i = next_set(listener, 0); i < OPTION_ROWS; i = next_set(listener, i + 1)) {
+		char value[VALUE_SIZE];
 		socklen_t length = sizeof(value);
+		int level, name;
 
 		/* What the stack knows it inherits itself. */
-		if (!(listener->options_set & (1ull << i)) ||
-		    (option->form != OPTION_TIMEOUT && option->form != OPTION_TWIN))
+		if (row(i)->service == OPTION_STACK || row(i)->form == OPTION_ONCE_SET)
 			continue;
-		if (libc()->getsockopt(listener_twin, option->level, option->name, value,
-				       &length) == 0)
-			libc()->setsockopt(twin, option->level, option->name, value, length);
-		socket->options_set |= 1ull << i;
+		option_numbers(row(i), &level, &name);
+		if (!is_inherited(level, name))
+			continue;
+		if (libc()->getsockopt(listener_twin, level, name, value, &length) == 0)
+			libc()->setsockopt(twin, level, name, value, length);
+		remember(socket, row(i));
+		if (row(i)->service == OPTION_PRELOAD)
+			adopt_here(socket, twin, level, name);
 	}
 }
 
-/* The options of IP fit a byte, and the kernel fills only that if there is no room for more. */
-static void shorten(int level, socklen_t asked, socklen_t *length)
+/* ---- getsockopt ---- */
+
+/* As Linux's sock_getsockopt(): not cut, but refused, if there is too little room. */
+static int get_peer_name(struct socket *socket, void *value, const socklen_t *length)
 {
-	if (level == IPPROTO_IP && asked > 0 && asked < sizeof(int))
-		*length = 1;
+	struct sockaddr_storage name;
+	socklen_t size = socket->domain == AF_INET ? sizeof(struct sockaddr_in)
+						   : sizeof(struct sockaddr_in6);
+
+	if (socket->instance->operations->name(socket->handle, true, &name) < 0)
+		return -ENOTCONN;
+	if (size < *length)
+		return -EINVAL;
+	memcpy(value, &name, *length);
+	return 0;
+}
+
+/* As Linux's tcp_zerocopy_receive() when nothing lies on whole pages: so much is to be copied. */
+static int get_zero_copy(struct socket *socket, void *value, socklen_t *length)
+{
+	struct tcp_zerocopy_receive *receive = value;
+	uint32_t there = (uint32_t)ancillary_readable(socket);
+
+	if (*length < offsetof(struct tcp_zerocopy_receive, length) + sizeof(receive->length))
+		return -EINVAL;
+	if (!there && (socket_readiness(socket) & EPOLLRDHUP))
+		return -EIO;
+	if (*length > sizeof(*receive))
+		*length = sizeof(*receive);
+	memset((char *)value + offsetof(struct tcp_zerocopy_receive, length), 0,
+	       *length - offsetof(struct tcp_zerocopy_receive, length));
+	if (*length >=
+	    offsetof(struct tcp_zerocopy_receive, recv_skip_hint) + sizeof(receive->recv_skip_hint))
+		receive->recv_skip_hint = there;
+	if (*length >= offsetof(struct tcp_zerocopy_receive, inq) + sizeof(receive->inq))
+		receive->inq = there;
+	return 0;
+}
+
+/* -ENOPROTOOPT: ask the twin. */
+static int get_from_here(struct socket *socket, int level, int name, void *value, socklen_t *length)
+{
+	if (atomic_load(&socket->state) != SOCKET_CONNECTION)
+		return -ENOPROTOOPT;
+	if (level == SOL_SOCKET && name == SO_PEERNAME)
+		return get_peer_name(socket, value, length);
+	if (level == IPPROTO_TCP && name == TCP_ZEROCOPY_RECEIVE)
+		return get_zero_copy(socket, value, length);
+	return -ENOPROTOOPT;
 }
 
 int options_get(struct socket *socket, int twin, int level, int name, void *value,
 		socklen_t *length)
 {
 	int result = -ENOPROTOOPT;
-	socklen_t asked;
 
-	if (!memory_writable(length, sizeof(*length)) ||
-	    ((int)*length > 0 && !memory_writable(value, *length)))
+	if (!memory_writable(length, sizeof(*length)))
 		return -EFAULT;
-	asked = *length;
-	/* The kernel has an opinion on each level about a negative length. */
-	if (socket_instance(socket) && (int)asked >= 0)
-		result = socket->instance->operations->get_option(socket->handle, level, name,
-								  value, length);
-	if (result == 0)
-		shorten(level, asked, length);
+	/* The kernel has an opinion on each level about a negative length; IPv6 calls it large. */
+	if ((int)*length < 0 && level == IPPROTO_IPV6)
+		*length = sizeof(int);
+	if ((int)*length > 0 && !memory_writable(value, *length))
+		return -EFAULT;
+	if (socket_instance(socket) && (int)*length >= 0) {
+		result = get_from_here(socket, level, name, value, length);
+		if (result == -ENOPROTOOPT)
+			result = socket->instance->operations->get_option(socket->handle, level,
+									  name, value, length);
+	}
 	if (result != -ENOPROTOOPT)
 		return result;
 	return libc()->getsockopt(twin, level, name, value, length) < 0 ? -errno : 0;
 }
+
+/* ---- setsockopt ---- */
 
 /* An option that only the kernel knows changes nothing for a flow that it does not carry. */
 static void log_unknown_once(int level, int name)
@@ -216,49 +377,71 @@ static bool needs_no_check(int level, int name, socklen_t length)
 	       (name == TCP_NODELAY || name == TCP_CORK || name == TCP_QUICKACK);
 }
 
-/*
- * The kernel checks and clamps, with its own limits and errors; the stack gets what came of it. The
- * kernel half of a dual listener gives its connections the same.
- */
-static int set_decided(struct socket *socket, int twin, int level, int name, const void *value,
-		       socklen_t length)
+/* The flows that the socket's option would be for, once it is decided; 0: it is not yet. */
+static unsigned decided_flow(const struct socket *socket)
 {
-	const struct option *option = find(level, name);
-	int result = 0;
+	switch (atomic_load(&socket->state)) {
+	case SOCKET_PENDING:
+	case SOCKET_LISTENER:
+		return OPTION_LISTEN;
+	case SOCKET_CONNECTION:
+		return OPTION_CONNECT;
+	default:
+		return 0;
+	}
+}
 
-	if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY)
-		return -EINVAL; /* too late: the twin may not know */
-	if (is_kernel_only(level, name))
-		return -EOPNOTSUPP;
-	if (!socket->dual && needs_no_check(level, name, length))
-		return socket->instance->operations->set_option(socket->handle, level, name, value,
-								length);
+/* Too late for what only the kernel serves: errno; 0: it is not so, or does not matter. */
+static int refused(struct socket *socket, const struct option *option, int name, const void *value,
+		   socklen_t length)
+{
+	unsigned flow = decided_flow(socket);
+
+	if (!flow || !option->refusal)
+		return 0;
+	if (!option->flows)
+		return flow == OPTION_CONNECT ? option->refusal : 0;
+	if (!(option->flows & flow) || (int)length < 0 || !asks_kernel(option, name, value, length))
+		return 0;
+	/* A listener that nobody has used yet is in no stack. */
+	if (flow == OPTION_LISTEN && pending_leave(socket, option->name))
+		return 0;
+	return option->refusal;
+}
+
+/* The kernel half of a dual listener gives its connections the same. */
+static int set_checked(struct socket *socket, int twin, const struct option *option, int level,
+		       int name, const void *value, socklen_t length)
+{
 	if (libc()->setsockopt(twin, level, name, value, length) < 0)
 		return -errno;
-	options_remember(socket, level, name);
-	if (!option)
-		result = socket->instance->operations->set_option(socket->handle, level, name,
-								  value, length);
-	else if (option->form == OPTION_PLAIN || option->form == OPTION_DOUBLED)
-		give_to_stack(socket, twin, option);
-	if (result == -ENOPROTOOPT)
-		log_unknown_once(level, name);
+	if (!option) {
+		if (socket_instance(socket))
+			log_unknown_once(level, name);
+		return 0;
+	}
+	remember(socket, option);
+	if (option->service == OPTION_PRELOAD)
+		adopt_here(socket, twin, level, name);
+	else if (option->service == OPTION_STACK && socket_instance(socket))
+		give_to_stack(socket, twin, level, name);
 	return 0;
 }
 
 int options_set(struct socket *socket, int twin, int level, int name, const void *value,
 		socklen_t length)
 {
-	const struct option *option = find(level, name);
+	const struct option *option;
+	int error;
 
 	if ((int)length > 0 && !memory_readable(value, length))
 		return -EFAULT;
-	if (socket_instance(socket) && !(option && option->form == OPTION_TIMEOUT))
-		return set_decided(socket, twin, level, name, value, length);
-	if (libc()->setsockopt(twin, level, name, value, length) < 0)
-		return -errno;
-	options_remember(socket, level, name);
-	if (option && option->form == OPTION_TIMEOUT)
-		adopt_timeout(socket, twin, name);
-	return 0;
+	if (needs_no_check(level, name, length) && !socket->dual && socket_instance(socket))
+		return socket->instance->operations->set_option(socket->handle, level, name, value,
+								length);
+	option = option_find(level, name);
+	error = option ? refused(socket, option, name, value, length) : 0;
+	if (error)
+		return -error;
+	return set_checked(socket, twin, option, level, name, value, length);
 }

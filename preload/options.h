@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Socket options: which of them a flow takes along from its twin when it is decided, and who
- * answers getsockopt(2) and setsockopt(2) afterwards.
+ * Socket options between the program, the twin and the stack: which of them a flow takes along from
+ * its twin when it is decided, which make it the kernel's, and who answers getsockopt(2) and
+ * setsockopt(2) afterwards. What each option needs is in stack/option-table.h.
  */
 #ifndef MELIN_OPTIONS_H
 #define MELIN_OPTIONS_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
+struct option;
 struct socket;
 
-/* The program set an option before the flow was decided (the twin has it). */
-void options_remember(struct socket *socket, int level, int name);
-
-/* Nobody saw which options were set (an inherited socket): take along all but the sizes. */
+/* Nobody saw which options were set (an inherited socket): all that the twin can tell are taken. */
 void options_assume(struct socket *socket);
+
+/*
+ * An option of the undecided socket that only the kernel serves, for such a flow (OPTION_CONNECT or
+ * OPTION_LISTEN); NULL if there is none.
+ */
+const struct option *options_kernel_only(const struct socket *socket, int twin, unsigned flow);
 
 /* Gives the stack's socket what the twin was given. */
 void options_adopt(struct socket *socket, int twin);
@@ -23,7 +29,10 @@ void options_adopt(struct socket *socket, int twin);
 void options_inherit(const struct socket *listener, int listener_twin, struct socket *socket,
 		     int twin);
 
-/* 0 or -errno. */
+/*
+ * getsockopt(2) and setsockopt(2): 0 or -errno. Any thread may call them while it holds no lock.
+ * The errors are Linux's; that of an option which only the kernel serves is in the table.
+ */
 int options_get(struct socket *socket, int twin, int level, int name, void *value,
 		socklen_t *length);
 int options_set(struct socket *socket, int twin, int level, int name, const void *value,

@@ -47,18 +47,25 @@ bool pending_was_any(void)
 	return atomic_load_explicit(&was_any, memory_order_relaxed);
 }
 
-void pending_forget(struct socket *socket)
+/* False: it is not in the list. */
+static bool unlink_pending(struct socket *socket)
 {
 	struct socket **link;
+	bool found;
 
 	guarded_lock(&pending_lock);
-	for (link = &pending; *link; link = &(*link)->next_pending) {
-		if (*link == socket) {
-			*link = socket->next_pending;
-			break;
-		}
-	}
+	for (link = &pending; *link && *link != socket;)
+		link = &(*link)->next_pending;
+	found = *link;
+	if (found)
+		*link = socket->next_pending;
 	guarded_unlock(&pending_lock);
+	return found;
+}
+
+void pending_forget(struct socket *socket)
+{
+	unlink_pending(socket);
 }
 
 /* The first of the pending listeners not shared, off the list and with a reference; or NULL. */
@@ -102,6 +109,18 @@ static void give_up_listener(struct socket *socket, enum flow_count why)
 	}
 	atomic_store(&socket->state, SOCKET_KERNEL);
 	epoll_left_to_kernel(socket);
+}
+
+bool pending_leave(struct socket *socket, const char *option)
+{
+	if (config_get()->required || !unlink_pending(socket))
+		return false;
+	log_write(STACK_LOG_WARN,
+		  "listen: %s is set, which only the kernel has; nobody answers at the stack's "
+		  "addresses",
+		  option);
+	give_up_listener(socket, FLOW_LEFT_OPTION);
+	return true;
 }
 
 void pending_start(void)

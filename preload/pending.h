@@ -40,6 +40,12 @@ bool pending_any(void);
 /* Whether there ever was such a listener, in this process or before the fork that made it. */
 bool pending_was_any(void);
 
+/*
+ * A listener that nobody has used is the kernel's after all, since it was given the named option,
+ * which only the kernel serves. False: it is in the stack already, or MELIN_REQUIRED forbids it.
+ */
+bool pending_leave(struct socket *socket, const char *option);
+
 /* The program uses its listeners: the stack starts, and that takes long. */
 void pending_first_use_all(void);
 /* Whether pending_first_use() has something to do. Takes no lock: any may be held. */

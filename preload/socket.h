@@ -17,6 +17,7 @@
 
 #include "descriptors.h"
 #include "instance.h"
+#include "stack/option-table.h"
 #include "wait.h"
 
 enum socket_state {
@@ -48,8 +49,15 @@ struct socket {
 	_Atomic bool passed; /* through a Unix socket, here or from there: both ends serve it */
 	_Atomic uint64_t acceptor; /* passed: who asks the blocking twin; see transfer.c */
 	int descriptor; /* PENDING, LISTENER: a descriptor of the twin, updated on close and dup */
-	uint64_t options_set; /* one bit a row of the table in options.c */
-	bool kernel_only;     /* UNDECIDED: has an option that no stack can serve */
+	uint64_t options_set[(OPTION_ROWS + 63) / 64]; /* by the program: a bit for each row */
+	/*
+	 * What recvmsg() says beside the data, ancillary.c's: the numbers of the control messages
+	 * that tell when it came, 0 for none, and whether there is one for TCP_INQ.
+	 */
+	struct {
+		uint8_t stamp, times;
+		bool readable;
+	} ancillary;
 	_Atomic bool nonblocking;
 	_Atomic uint64_t receive_timeout, send_timeout; /* ns; 0: none */
 	_Atomic bool awaits;	     /* PENDING: until another process lets go of the device */

@@ -12,6 +12,7 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "stack/random.h"
+#include "stack/socket.h"
 
 /*
  * Pages that no bucket of is used are never touched, so the size costs nothing; chains stay short
@@ -393,6 +394,8 @@ static bool is_idle(const struct tcp_pcb *pcb)
 	if (pcb->persist_backoff || (pcb->flags & busy) || pcb->keep_cnt_sent)
 		return false;
 	if (keepalive_is_near(pcb))
+		return false;
+	if (socket_of(pcb) && socket_of(pcb)->deferred)
 		return false;
 	return (u32_t)(tcp_ticks - pcb->tmr) >= 2;
 }

@@ -73,9 +73,15 @@ static void bury(struct stack_socket *child)
 	child->stack->dead = child;
 }
 
+/* accept() has not been told of it yet. */
+static bool is_embryo(const struct stack_socket *child)
+{
+	return child->listener && (child->state == SOCKET_SYN_RECEIVED || child->deferred);
+}
+
 bool listen_forget_child(struct stack_socket *child)
 {
-	if (child->state != SOCKET_SYN_RECEIVED)
+	if (!is_embryo(child))
 		return false; /* waits in the queue and will tell accept()'s caller what happened */
 	embryo_remove(child);
 	bury(child);
@@ -86,7 +92,7 @@ void listen_drop_embryo(struct stack_socket *child)
 {
 	struct tcp_pcb *pcb = child->pcb;
 
-	if (!child->listener || child->state != SOCKET_SYN_RECEIVED)
+	if (!is_embryo(child))
 		return;
 	socket_detach(child);
 	embryo_remove(child);
@@ -173,6 +179,19 @@ bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pb
 
 static const struct tcp_ext_arg_callbacks listener_callbacks = { .passive_open = passive_open };
 
+/* From the embryos to those that accept() takes. */
+static void queue_child(struct stack_socket *child)
+{
+	struct stack_socket *listener = child->listener;
+
+	embryo_remove(child);
+	child_add(&listener->queue_head, &listener->queue_tail, child);
+	listener->queued++;
+	listener->stack->counters.accepts++;
+	socket_changed(child, 0);
+	socket_changed(listener, EPOLLIN | EPOLLRDNORM);
+}
+
 /* The handshake is done. */
 static err_t established(void *arg, struct tcp_pcb *pcb, err_t error)
 {
@@ -182,16 +201,26 @@ static err_t established(void *arg, struct tcp_pcb *pcb, err_t error)
 	if (error != ERR_OK || !child || !child->listener)
 		return ERR_VAL;
 	listener = child->listener;
-	embryo_remove(child);
 	socket_established(child);
 	/* lwIP would look for it among all connections when the listener is closed. */
 	pcb->listener = NULL;
-	child_add(&listener->queue_head, &listener->queue_tail, child);
-	listener->queued++;
-	listener->stack->counters.accepts++;
-	socket_changed(child, 0);
-	socket_changed(listener, EPOLLIN | EPOLLRDNORM);
+	child->deferred = listener->options.defer_accept > 0;
+	if (!child->deferred)
+		queue_child(child);
 	return ERR_OK;
+}
+
+void listen_data_came(struct stack_socket *child)
+{
+	child->deferred = false;
+	queue_child(child);
+}
+
+/* Linux hands it over, without data, once the last of so many SYN-ACKs has been answered. */
+void listen_check_deferred(struct stack_socket *child, uint64_t now)
+{
+	if (now - child->connect_since >= child->options.defer_accept * 1000000000ull)
+		listen_data_came(child);
 }
 
 static void listen_address(const struct stack_socket *socket, ip_addr_t *address)

@@ -29,6 +29,7 @@ __attribute__((visibility("default"))) const struct stack_operations melin_stack
 	.accept = socket_accept,
 	.connect = socket_connect,
 	.receive = socket_receive,
+	.received_at = socket_received_at,
 	.send = socket_send,
 	.shutdown = socket_shutdown,
 	.release = socket_release,

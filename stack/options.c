@@ -13,6 +13,7 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "stack/instance.h"
+#include "stack/option-table.h"
 #include "stack/path.h"
 #include "stack/socket.h"
 #include "stack/sysctl.h"
@@ -29,6 +30,15 @@
 #define MSS_MIN		       88
 #define MSS_MAX		       32767
 #define ECN_BITS	       3
+/* Linux's, of the number that SO_BUF_LOCK takes */
+#define SOCK_SNDBUF_LOCK 1
+#define SOCK_RCVBUF_LOCK 2
+/* Linux's TCP_FIN_TIMEOUT_MAX, in seconds */
+#define LINGER2_MAX 120
+
+#ifndef IP_PROTOCOL
+#define IP_PROTOCOL 52 /* Linux 6.4's headers */
+#endif
 
 void options_default(struct stack_socket *socket)
 {
@@ -42,6 +52,9 @@ void options_default(struct stack_socket *socket)
 		.ttl = -1,
 		.traffic_class = -1,
 		.hops = -1,
+		.fin_timeout = (int)melin_sysctl.fin_timeout,
+		.window_clamp = UINT32_MAX,
+		.unsent_low_water = melin_sysctl.notsent_lowat,
 		.mtu_discover = IP_PMTUDISC_WANT,
 		.mtu_discover6 = IPV6_PMTUDISC_WANT,
 	};
@@ -105,25 +118,35 @@ void options_grow_receive_buffer(struct stack_socket *socket, uint32_t size)
 	}
 }
 
-static void set_receive_buffer(struct stack_socket *socket, int value)
+/* forced: beyond what the system allows, by CAP_NET_ADMIN, which the kernel has looked at. */
+static void set_receive_buffer(struct stack_socket *socket, int value, bool forced)
 {
-	uint32_t wanted =
-		(uint32_t)value < melin_sysctl.rmem_max ? (uint32_t)value : melin_sysctl.rmem_max;
+	uint32_t most = forced ? INT_MAX / 2 : melin_sysctl.rmem_max;
+	uint32_t wanted = LWIP_MIN((uint32_t)value, most);
 	uint32_t size = wanted * 2 > RECEIVE_BUFFER_MIN ? wanted * 2 : RECEIVE_BUFFER_MIN;
 
 	socket->options.receive_buffer_set = true;
 	options_grow_receive_buffer(socket, size);
 }
 
-static void set_send_buffer(struct stack_socket *socket, int value)
+static void set_send_buffer(struct stack_socket *socket, int value, bool forced)
 {
-	uint32_t wanted =
-		(uint32_t)value < melin_sysctl.wmem_max ? (uint32_t)value : melin_sysctl.wmem_max;
+	uint32_t most = forced ? INT_MAX / 2 : melin_sysctl.wmem_max;
+	uint32_t wanted = LWIP_MIN((uint32_t)value, most);
 	uint32_t size = wanted * 2 > SEND_BUFFER_MIN ? wanted * 2 : SEND_BUFFER_MIN;
 
 	socket->options.send_buffer = size;
 	socket->options.send_buffer_set = true;
 	send_set_credit(socket, size);
+}
+
+/* SO_BUF_LOCK of socket(7): a size that is locked is not tuned. */
+static void set_buffer_locks(struct socket_options *options, uint32_t credit, int locks)
+{
+	if ((locks & SOCK_SNDBUF_LOCK) && !options->send_buffer_set)
+		options->send_buffer = credit;
+	options->send_buffer_set = locks & SOCK_SNDBUF_LOCK;
+	options->receive_buffer_set = locks & SOCK_RCVBUF_LOCK;
 }
 
 /* As tcp_set_rcvlowat(): not more than what the buffer can hold. */
@@ -155,10 +178,20 @@ static int set_socket_level(struct stack_socket *socket, int name, int value)
 		options->reuse_port = value != 0;
 		break;
 	case SO_RCVBUF:
-		set_receive_buffer(socket, value);
+	case SO_RCVBUFFORCE:
+		set_receive_buffer(socket, value, name == SO_RCVBUFFORCE);
 		break;
 	case SO_SNDBUF:
-		set_send_buffer(socket, value);
+	case SO_SNDBUFFORCE:
+		set_send_buffer(socket, value, name == SO_SNDBUFFORCE);
+		break;
+	case SO_BUF_LOCK:
+		set_buffer_locks(options, socket->send_credit, value);
+		break;
+	case SO_TIMESTAMP_OLD:
+		if (value && !options->times)
+			receive_queue_stamp(socket);
+		options->times = value != 0;
 		break;
 	case SO_RCVLOWAT:
 		options->receive_low_water = low_water(options, value);
@@ -189,6 +222,16 @@ static int set_maximum_segment(struct stack_socket *socket, int value)
 		return -EINVAL;
 	socket->options.maximum_segment = (uint16_t)value;
 	return 0;
+}
+
+/* What was announced is not taken back: a connection's window may only stop to grow. */
+static void set_window_clamp(struct stack_socket *socket, int value)
+{
+	uint32_t clamp = value > 0 ? (uint32_t)value : UINT32_MAX;
+
+	if (socket->pcb && socket->state == SOCKET_CONNECTED)
+		clamp = LWIP_MAX(clamp, TCP_WND_MAX(socket->pcb));
+	socket->options.window_clamp = clamp;
 }
 
 static int set_tcp_level(struct stack_socket *socket, int name, int value)
@@ -229,9 +272,30 @@ static int set_tcp_level(struct stack_socket *socket, int name, int value)
 			return -EINVAL;
 		options->syn_retries = (uint8_t)value;
 		return 0;
+	case TCP_LINGER2:
+		options->fin_timeout = value > LINGER2_MAX ? LINGER2_MAX : value;
+		return 0;
+	case TCP_DEFER_ACCEPT:
+		options->defer_accept = value > 0 ? (uint32_t)value : 0;
+		return 0;
+	case TCP_WINDOW_CLAMP:
+		set_window_clamp(socket, value);
+		return 0;
+	case TCP_NOTSENT_LOWAT:
+		options->unsent_low_water_set = value;
+		options->unsent_low_water = value ? (uint32_t)value : melin_sysctl.notsent_lowat;
+		return 0;
 	default:
 		return -ENOPROTOOPT;
 	}
+}
+
+static int set_byte(uint8_t *option, int value)
+{
+	if (value < 0 || value > UINT8_MAX)
+		return -EINVAL;
+	*option = (uint8_t)value;
+	return 0;
 }
 
 /* The values of ip(7) and ipv6(7) are the same; the last one is newer than the manual pages. */
@@ -256,6 +320,8 @@ static int set_ip_level(struct stack_socket *socket, int name, int value)
 			return -EINVAL;
 		options->ttl = value;
 		return 0;
+	case IP_MINTTL:
+		return set_byte(&options->least_ttl, value);
 	case IP_RECVERR:
 		options->receive_errors = value != 0;
 		return 0;
@@ -270,6 +336,8 @@ static int set_ip6_level(struct stack_socket *socket, int name, int value)
 {
 	struct socket_options *options = &socket->options;
 
+	if (name == IPV6_MINHOPCOUNT)
+		return set_byte(&options->least_hops, value);
 	if (name == IPV6_RECVERR) {
 		options->receive_errors6 = value != 0;
 		return 0;
@@ -312,32 +380,14 @@ static int set_congestion(const void *value, socklen_t length)
 	return strcmp(name, "reno") ? -ENOENT : 0;
 }
 
-/* What is not in here is the twin's to answer, wrong lengths included. */
+/* What the stack does not know is the twin's to answer, wrong lengths included. */
 static bool is_known(int level, int name)
 {
-	static const struct {
-		int level, name;
-	} known[] = {
-		{ SOL_SOCKET, SO_LINGER },	{ SOL_SOCKET, SO_KEEPALIVE },
-		{ SOL_SOCKET, SO_OOBINLINE },	{ SOL_SOCKET, SO_REUSEADDR },
-		{ SOL_SOCKET, SO_REUSEPORT },	{ SOL_SOCKET, SO_RCVBUF },
-		{ SOL_SOCKET, SO_SNDBUF },	{ SOL_SOCKET, SO_RCVLOWAT },
-		{ SOL_SOCKET, SO_ERROR },	{ SOL_SOCKET, SO_ACCEPTCONN },
-		{ IPPROTO_TCP, TCP_NODELAY },	{ IPPROTO_TCP, TCP_CORK },
-		{ IPPROTO_TCP, TCP_QUICKACK },	{ IPPROTO_TCP, TCP_MAXSEG },
-		{ IPPROTO_TCP, TCP_KEEPIDLE },	{ IPPROTO_TCP, TCP_KEEPINTVL },
-		{ IPPROTO_TCP, TCP_KEEPCNT },	{ IPPROTO_TCP, TCP_USER_TIMEOUT },
-		{ IPPROTO_TCP, TCP_SYNCNT },	{ IPPROTO_TCP, TCP_CONGESTION },
-		{ IPPROTO_IP, IP_TOS },		{ IPPROTO_IP, IP_TTL },
-		{ IPPROTO_IPV6, IPV6_TCLASS },	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS },
-		{ IPPROTO_IP, IP_RECVERR },	{ IPPROTO_IP, IP_MTU_DISCOVER },
-		{ IPPROTO_IPV6, IPV6_RECVERR }, { IPPROTO_IPV6, IPV6_MTU_DISCOVER },
-	};
+	const struct option *option = option_find(level, name);
 
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (known[i].level == level && known[i].name == name)
-			return true;
-	return false;
+	if (level == SOL_SOCKET && name == SO_TIMESTAMP_OLD)
+		return true; /* any of its kin: libmelin.so knows which */
+	return option && (option->service == OPTION_STACK || option->form == OPTION_ALGORITHM);
 }
 
 static int set_locked(struct stack_socket *socket, int level, int name, const void *value,
@@ -427,6 +477,10 @@ static int get_socket_level(struct stack_socket *socket, int name, int *value)
 	case SO_RCVLOWAT:
 		*value = options->receive_low_water;
 		break;
+	case SO_BUF_LOCK:
+		*value = (options->send_buffer_set ? SOCK_SNDBUF_LOCK : 0) |
+			 (options->receive_buffer_set ? SOCK_RCVBUF_LOCK : 0);
+		break;
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -472,6 +526,12 @@ static int get_tcp_level(const struct stack_socket *socket, int name, int *value
 	case TCP_USER_TIMEOUT:
 		*value = (int)options->user_timeout;
 		break;
+	case TCP_LINGER2:
+		*value = options->fin_timeout;
+		break;
+	case TCP_NOTSENT_LOWAT:
+		*value = options->unsent_low_water_set;
+		break;
 	case TCP_SYNCNT:
 		*value =
 			options->syn_retries ? options->syn_retries : (int)melin_sysctl.syn_retries;
@@ -503,6 +563,12 @@ static int get_ip_levels(const struct stack_socket *socket, int level, int name,
 		*value = options->traffic_class < 0 ? 0 : options->traffic_class;
 	else if (level == IPPROTO_IPV6 && name == IPV6_UNICAST_HOPS)
 		*value = options->hops < 0 ? TCP_TTL : options->hops;
+	else if (level == IPPROTO_IP && name == IP_PROTOCOL)
+		*value = socket->local_port; /* so does Linux, on sockets that are not raw */
+	else if (level == IPPROTO_IP && name == IP_MINTTL)
+		*value = options->least_ttl;
+	else if (level == IPPROTO_IPV6 && name == IPV6_MINHOPCOUNT)
+		*value = options->least_hops;
 	else if (level == IPPROTO_IP && name == IP_RECVERR)
 		*value = options->receive_errors;
 	else if (level == IPPROTO_IPV6 && name == IPV6_RECVERR)
@@ -528,6 +594,21 @@ static int copy_out(void *value, socklen_t *length, const void *from, socklen_t 
 	return 0;
 }
 
+/* As IPV6_MTU in RFC 3542's form, whose address Linux leaves empty. */
+static int get_path_mtu(const struct stack_socket *socket, void *value, socklen_t *length)
+{
+	struct ip6_mtuinfo info = { 0 };
+	int mtu, status;
+
+	if (*length < sizeof(info))
+		return -EINVAL;
+	status = get_mtu(socket, &mtu);
+	if (status)
+		return status;
+	info.ip6m_mtu = (uint32_t)mtu;
+	return copy_out(value, length, &info, sizeof(info));
+}
+
 static int get_locked(struct stack_socket *socket, int level, int name, void *value,
 		      socklen_t *length)
 {
@@ -547,6 +628,10 @@ static int get_locked(struct stack_socket *socket, int level, int name, void *va
 		return copy_out(value, length, "reno\0\0\0\0\0\0\0\0\0\0\0", 16);
 	if (level == IPPROTO_TCP && name == TCP_INFO)
 		return info_get(socket, value, length);
+	if (level == IPPROTO_TCP && name == TCP_CC_INFO)
+		return copy_out(value, length, "", 0); /* reno has nothing to say */
+	if (level == IPPROTO_IPV6 && name == IPV6_PATHMTU)
+		return get_path_mtu(socket, value, length);
 	if (level == SOL_SOCKET)
 		status = get_socket_level(socket, name, &number);
 	else if (level == IPPROTO_TCP)

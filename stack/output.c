@@ -158,6 +158,8 @@ err_t tcp_output(struct tcp_pcb *pcb)
 	}
 	socket->unsent_tail = pcb->unsent ? tail : NULL;
 	recovery_after_output(socket, pcb);
+	if (socket->options.unsent_low_water != UINT32_MAX)
+		socket_changed(socket, 0);
 	return error;
 }
 

@@ -60,6 +60,7 @@ static bool append_copy(struct receive_queue *queue, const struct pbuf *data)
 			return false;
 	}
 	if (part) {
+		queue->tail->sent_us = data->sent_us;
 		memcpy((uint8_t *)queue->tail->payload + queue->tail->len, from, part);
 		queue->tail->len += part;
 		queue->tail_room -= part;
@@ -67,11 +68,24 @@ static bool append_copy(struct receive_queue *queue, const struct pbuf *data)
 	}
 	if (block) {
 		left -= part;
+		block->sent_us = data->sent_us;
 		memcpy(block->payload, from + part, left);
 		block->len = left;
 		append(queue, block, (uint16_t)(BLOCK - left));
 	}
 	return true;
+}
+
+/* What sending uses for the time of sending, receiving uses for that of coming. */
+static uint32_t now_us(void)
+{
+	return (uint32_t)(melin_clock_ns() / 1000);
+}
+
+void receive_queue_stamp(struct stack_socket *socket)
+{
+	for (struct pbuf *buffer = socket->received.head; buffer; buffer = buffer->next)
+		buffer->sent_us = now_us();
 }
 
 void receive_queue_add(struct stack_socket *socket, struct pbuf *data)
@@ -86,6 +100,8 @@ void receive_queue_add(struct stack_socket *socket, struct pbuf *data)
 		next = data->next;
 		data->next = NULL;
 		data->tot_len = data->len;
+		if (socket->options.times)
+			data->sent_us = now_us();
 		if (data->len && !(compact && data->len <= BLOCK && append_copy(queue, data))) {
 			append(queue, data, 0);
 			continue;
@@ -164,6 +180,7 @@ static size_t take(struct receive_queue *queue, const struct iovec *iov, size_t 
 			       (const uint8_t *)buffer->payload + offset, part);
 			iov_offset += part;
 		}
+		queue->came_us = buffer->sent_us;
 		done += part;
 		offset += part;
 		if (offset < buffer->len)
@@ -334,5 +351,24 @@ ssize_t socket_receive(struct stack_socket *socket, const struct iovec *iov, siz
 	if (flags & MSG_OOB)
 		socket_changed(socket, 0);
 	instance_leave(socket->stack);
+	return status;
+}
+
+/* 32 bits of microseconds: data that lies unread for more than 71 minutes seems younger. */
+int socket_received_at(struct stack_socket *socket, struct timespec *time)
+{
+	int status = instance_enter(socket->stack);
+	uint64_t now, age;
+
+	if (status)
+		return status;
+	age = (uint32_t)(now_us() - socket->received.came_us) * 1000ull;
+	if (!socket->options.times)
+		status = -ENODATA;
+	instance_unlock(socket->stack);
+	clock_gettime(CLOCK_REALTIME, time);
+	now = (uint64_t)time->tv_sec * 1000000000 + (uint64_t)time->tv_nsec - age;
+	time->tv_sec = (time_t)(now / 1000000000);
+	time->tv_nsec = (long)(now % 1000000000);
 	return status;
 }

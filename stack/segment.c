@@ -272,17 +272,28 @@ static void judge_bare(struct stack_socket *socket, struct tcp_pcb *pcb,
 	socket->no_answer = !(pcb->flags & TF_ACK_NOW);
 }
 
+/* ip(7), IP_MINTTL; RFC 5082: who is not next door cannot send a packet of the highest TTL. */
+static bool comes_from_afar(const struct socket_options *options)
+{
+	if (ip_current_is_v6())
+		return IP6H_HOPLIM(ip6_current_header()) < options->least_hops;
+	return IPH_TTL(ip4_current_header()) < options->least_ttl;
+}
+
 err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct pbuf *payload)
 {
 	u8_t flags = TCPH_FLAGS(header);
 	struct stack_socket *socket;
 	bool good = true;
 
-	if (pcb->state == LISTEN)
-		return listen_segment(pcb, header, payload) ? ERR_VAL : ERR_OK;
 	if (pcb->state == TIME_WAIT)
 		return ERR_OK;
 	socket = socket_of(pcb);
+	if (socket && (socket->options.least_ttl | socket->options.least_hops) &&
+	    comes_from_afar(&socket->options))
+		return ERR_VAL;
+	if (pcb->state == LISTEN)
+		return listen_segment(pcb, header, payload) ? ERR_VAL : ERR_OK;
 	if (pcb->state == SYN_RCVD)
 		good = half_open(socket, payload, flags);
 	else if (pcb->state == SYN_SENT)
@@ -317,6 +328,18 @@ static void keep_acceptable(struct tcp_hdr *header, const struct tcp_pcb *pcb, u
 		header->seqno = lwip_htonl(end);
 }
 
+/* TCP_MAXSEG: a SYN announces no more. lwIP puts that option first. */
+static void announce_segment(struct tcp_hdr *header, uint16_t most)
+{
+	uint8_t *option = (uint8_t *)(header + 1);
+
+	if (TCPH_HDRLEN_BYTES(header) < TCP_HLEN + 4 || option[0] != LWIP_TCP_OPT_MSS ||
+	    (option[2] << 8 | option[3]) <= most)
+		return;
+	option[2] = (uint8_t)(most >> 8);
+	option[3] = (uint8_t)most;
+}
+
 u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const struct tcp_pcb *pcb,
 			  u32_t *options)
 {
@@ -343,6 +366,8 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 	if (size == 0)
 		keep_acceptable(header, pcb, seq);
 	if (socket_of(pcb)) {
+		if ((flags & TCP_SYN) && socket_of(pcb)->options.maximum_segment)
+			announce_segment(header, socket_of(pcb)->options.maximum_segment);
 		output_note_segment(socket_of(pcb), pcb, seq, size, again);
 		urgent_stamp(socket_of(pcb), pcb, header, seq);
 	}

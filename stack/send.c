@@ -42,14 +42,24 @@ static bool too_many_buffers(const struct stack_socket *socket)
 	return socket->pcb->snd_queuelen > LWIP_MAX(most, BUFFERS_MIN);
 }
 
-/* Linux's __sk_stream_is_writeable(): a third must be free. */
+/* TCP_NOTSENT_LOWAT: how much may be added to what waits to be sent for the first time. */
+static uint32_t unsent_room(const struct stack_socket *socket)
+{
+	uint32_t most = socket->options.unsent_low_water;
+	uint32_t unsent = socket->pcb->snd_lbb - socket->pcb->snd_nxt;
+
+	return unsent < most ? most - unsent : 0;
+}
+
+/* Linux's __sk_stream_is_writeable(): a third must be free, and half of TCP_NOTSENT_LOWAT. */
 bool send_has_room(const struct stack_socket *socket)
 {
 	size_t queued = send_queued(socket);
 
 	if (!socket->pcb || socket->state != SOCKET_CONNECTED)
 		return true;
-	return queued + queued / 2 <= socket->send_credit && !too_many_buffers(socket);
+	return queued + queued / 2 <= socket->send_credit && !too_many_buffers(socket) &&
+	       unsent_room(socket) > socket->options.unsent_low_water / 2;
 }
 
 static size_t room(const struct stack_socket *socket)
@@ -58,7 +68,7 @@ static size_t room(const struct stack_socket *socket)
 
 	if (queued >= socket->send_credit || too_many_buffers(socket))
 		return 0;
-	return socket->send_credit - queued;
+	return LWIP_MIN(socket->send_credit - queued, unsent_room(socket));
 }
 
 /* The first data: RFC 6928's window, if nothing has happened to it since the handshake. */

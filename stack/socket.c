@@ -232,12 +232,14 @@ static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *data, err_t e
 		receive_queue_add(socket, data);
 		urgent_moved(socket);
 		socket_changed(socket, INPUT | EPOLLPRI);
-		return ERR_OK;
+	} else {
+		acknowledge_fin(socket);
+		socket->fin_received = true;
+		socket->shutdown |= SHUT_RECEIVE;
+		socket_changed(socket, INPUT | EPOLLRDHUP | EPOLLHUP);
 	}
-	acknowledge_fin(socket);
-	socket->fin_received = true;
-	socket->shutdown |= SHUT_RECEIVE;
-	socket_changed(socket, INPUT | EPOLLRDHUP | EPOLLHUP);
+	if (socket->deferred)
+		listen_data_came(socket);
 	return ERR_OK;
 }
 
@@ -375,7 +377,9 @@ uint32_t melin_receive_window(const struct tcp_pcb *pcb);
 uint32_t melin_receive_window(const struct tcp_pcb *pcb)
 {
 	const struct stack_socket *socket = socket_of(pcb);
-	uint32_t window = socket ? socket->options.receive_buffer / 2 : TCP_WND;
+	uint32_t window =
+		socket ? LWIP_MIN(socket->options.receive_buffer / 2, socket->options.window_clamp)
+		       : TCP_WND;
 
 	if (!(pcb->flags & TF_WND_SCALE) && window > 0xffff)
 		window = 0xffff;
@@ -458,6 +462,9 @@ static void close_connection(struct stack_socket *socket)
 		return;
 	}
 	return_credit(pcb);
+	/* lwIP has no use for it any more, and asks for it in FIN_WAIT_2: lwip-changes.h. */
+	ip_reset_option(pcb, SOF_KEEPALIVE);
+	pcb->keep_idle = (u32_t)LWIP_MAX(socket->options.fin_timeout, 0) * 1000;
 	tcp_close(pcb);
 }
 

@@ -41,6 +41,7 @@ struct receive_queue {
 	struct pbuf *head, *tail;
 	size_t bytes;	    /* unread */
 	unsigned buffers;   /* pbufs in the list */
+	uint32_t came_us;   /* when the byte came that was taken out last; see receive_stamp() */
 	uint16_t offset;    /* bytes of head that are read already */
 	uint16_t tail_room; /* bytes that still fit behind tail's, which is a block of ours */
 };
@@ -62,6 +63,13 @@ struct socket_options {
 	int ttl, traffic_class, hops;	      /* -1: the default */
 	bool receive_errors, receive_errors6; /* IP_RECVERR, IPV6_RECVERR */
 	uint8_t mtu_discover, mtu_discover6;  /* IP_PMTUDISC_*, IPV6_PMTUDISC_* */
+	uint8_t least_ttl, least_hops;	      /* IP_MINTTL, IPV6_MINHOPCOUNT; 0: any will do */
+	bool times;		   /* SO_TIMESTAMP and its kin: when data came is noted */
+	int fin_timeout;	   /* TCP_LINGER2, seconds; negative: none */
+	uint32_t defer_accept;	   /* TCP_DEFER_ACCEPT, seconds; 0: not */
+	uint32_t window_clamp;	   /* TCP_WINDOW_CLAMP, bytes */
+	int unsent_low_water_set;  /* TCP_NOTSENT_LOWAT, bytes; 0: not */
+	uint32_t unsent_low_water; /* that, or the system's */
 };
 
 struct stack_socket {
@@ -137,6 +145,7 @@ struct stack_socket {
 	struct stack_socket *embryo_head, *embryo_tail; /* in SYN_RCVD, oldest first */
 	/* of a child */
 	struct stack_socket *listener;
+	bool deferred; /* established, but accept() gets it only with data: TCP_DEFER_ACCEPT */
 	struct stack_socket *next_child, *previous_child;
 
 	/*
@@ -208,6 +217,10 @@ bool listen_forget_child(struct stack_socket *child);
 bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pbuf *payload);
 /* A connection that a peer has begun ends without a word; nothing if it is established. */
 void listen_drop_embryo(struct stack_socket *child);
+/* TCP_DEFER_ACCEPT: data has come for a connection that waited for it. */
+void listen_data_came(struct stack_socket *child);
+/* The same, because it has waited long enough; now is the clock's time. */
+void listen_check_deferred(struct stack_socket *child, uint64_t now);
 /* Whether a segment that would establish child must be ignored: the queue is full. */
 bool listen_is_full(const struct stack_socket *child);
 
@@ -215,6 +228,9 @@ bool listen_is_full(const struct stack_socket *child);
 ssize_t socket_receive(struct stack_socket *socket, const struct iovec *iov, size_t count,
 		       int flags);
 void receive_queue_add(struct stack_socket *socket, struct pbuf *data);
+/* SO_TIMESTAMP: notes that what is in the queue has come now; later data is noted as it comes. */
+void receive_queue_stamp(struct stack_socket *socket);
+int socket_received_at(struct stack_socket *socket, struct timespec *time);
 void receive_queue_clear(struct receive_queue *queue);
 /* The unread byte at that distance, which must be there. */
 uint8_t receive_queue_byte(const struct receive_queue *queue, size_t distance);

@@ -28,7 +28,7 @@
 #include "address.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
-#define STACK_ABI 9
+#define STACK_ABI 10
 
 #define STACK_ADDRESSES_MAX 8 /* MELIN_ADDR entries; more is the user's mistake */
 
@@ -236,6 +236,11 @@ struct stack_operations {
 	ssize_t (*receive)(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			   int flags);
 	/*
+	 * When the data came whose last byte receive() has just given, by CLOCK_REALTIME, to the
+	 * microsecond. -ENODATA unless SO_TIMESTAMP is set.
+	 */
+	int (*received_at)(struct stack_socket *socket, struct timespec *time);
+	/*
 	 * flags: MSG_MORE, MSG_OOB. Takes as much as there is room for and returns that count;
 	 * -EAGAIN if none. -EPIPE after shutdown or a reset (the signal is preload's), -ENOTCONN.
 	 */
@@ -265,12 +270,8 @@ struct stack_operations {
 
 	/*
 	 * As getsockopt(2) and setsockopt(2). -ENOPROTOOPT for an option that the stack does not
-	 * know: preload then asks the twin. Known: SO_ERROR, SO_ACCEPTCONN, SO_KEEPALIVE,
-	 * SO_OOBINLINE, SO_LINGER, SO_RCVBUF, SO_SNDBUF (Linux's doubling), SO_RCVLOWAT,
-	 * SO_REUSEADDR, SO_REUSEPORT, TCP_NODELAY, TCP_CORK, TCP_QUICKACK, TCP_MAXSEG,
-	 * TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_INFO, TCP_CONGESTION,
-	 * IP_TOS, IP_TTL, IPV6_TCLASS, IPV6_UNICAST_HOPS, IP_RECVERR, IPV6_RECVERR,
-	 * IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, IP_MTU, IPV6_MTU.
+	 * know, or of which it does not keep the value: preload then asks the twin. Known are the
+	 * OPTION_STACK rows of option-table.h, and SO_TIMESTAMP for whether receive() takes times.
 	 */
 	int (*get_option)(struct stack_socket *socket, int level, int name, void *value,
 			  socklen_t *length);

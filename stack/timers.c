@@ -62,6 +62,8 @@ static void visit_active(struct stack *stack, uint64_t now)
 			output_check_held(socket, now);
 		if (socket->recovery.sacked)
 			recovery_check(socket);
+		if (socket->deferred)
+			listen_check_deferred(socket, now);
 		if (socket->blocked) {
 			socket->blocked = false;
 			tcp_clear_flags(pcb, TF_NAGLEMEMERR);

@@ -26,6 +26,10 @@ same() {
 	same accept
 }
 
+@test "differential, loop: ancillary" {
+	same ancillary
+}
+
 @test "differential, loop: bind" {
 	same bind
 }

@@ -26,6 +26,10 @@ same() {
 	same accept
 }
 
+@test "differential, veth: ancillary" {
+	same ancillary
+}
+
 @test "differential, veth: bind" {
 	same bind
 }

@@ -3,6 +3,7 @@
 # tests/differential/compare, which the three BATS files call.
 DIFFERENTIAL_FAMILIES = \
 	tests/differential/accept \
+	tests/differential/ancillary \
 	tests/differential/bind \
 	tests/differential/blocking \
 	tests/differential/close \
@@ -48,6 +49,8 @@ tests_differential_goodbye_la_LDFLAGS = -module -avoid-version -shared -rpath $(
 STEP_LIBS = tests/differential/libstep.la -lpthread
 tests_differential_accept_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_accept_LDADD = $(STEP_LIBS)
+tests_differential_ancillary_CFLAGS = $(WARNING_CFLAGS)
+tests_differential_ancillary_LDADD = $(STEP_LIBS)
 tests_differential_bind_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_bind_LDADD = $(STEP_LIBS)
 tests_differential_blocking_CFLAGS = $(WARNING_CFLAGS)

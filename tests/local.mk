@@ -17,6 +17,7 @@ END_TO_END_TESTS = \
 	tests/loop.bats \
 	tests/coexist.bats \
 	tests/kernel.bats \
+	tests/options.bats \
 	tests/ends.bats \
 	tests/rights.bats \
 	tests/routing.bats \
@@ -57,6 +58,7 @@ test_programs = \
 	tests/programs/http_server.js \
 	tests/programs/inherited.py \
 	tests/programs/kernel_sockets.py \
+	tests/programs/option_flows.py \
 	tests/programs/loop.py \
 	tests/programs/memcached_clients.py \
 	tests/programs/python_tests.py \

@@ -14,7 +14,15 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { DEFAULT_VARIES = 1, VALUE_VARIES = 2, READ_ONLY = 4, ONLY_4 = 8, ONLY_6 = 16 };
+enum {
+	DEFAULT_VARIES = 1,
+	VALUE_VARIES = 2,
+	READ_ONLY = 4,
+	ONLY_4 = 8,
+	ONLY_6 = 16,
+	/* The kernel's alone: refused once the flow is decided, which is a limit that we state. */
+	ONLY_KERNEL = 32,
+};
 
 static const struct option {
 	const char *text;
@@ -23,6 +31,14 @@ static const struct option {
 	int values[6];
 	unsigned count;
 } options[] = {
+	/* First: other options make the kernel forget the route. */
+	{ "IP_MTU",
+	  IPPROTO_IP,
+	  14,
+	  ONLY_4 | VALUE_VARIES | DEFAULT_VARIES | READ_ONLY,
+	  { 1400 },
+	  1 },
+	{ "IPV6_MTU", IPPROTO_IPV6, 24, ONLY_6 | VALUE_VARIES | DEFAULT_VARIES, { 1400, 1, 0 }, 3 },
 	{ "SO_TYPE", SOL_SOCKET, SO_TYPE, READ_ONLY, { 1 }, 1 },
 	{ "SO_PROTOCOL", SOL_SOCKET, SO_PROTOCOL, READ_ONLY, { 1 }, 1 },
 	{ "SO_DOMAIN", SOL_SOCKET, SO_DOMAIN, READ_ONLY, { 1 }, 1 },
@@ -77,6 +93,141 @@ static const struct option {
 	  3 },
 	{ "IPV6_TCLASS", IPPROTO_IPV6, IPV6_TCLASS, ONLY_6, { 0x10, 255, 256, -1, -2 }, 5 },
 	{ "IPV6_UNICAST_HOPS", IPPROTO_IPV6, IPV6_UNICAST_HOPS, ONLY_6, { 9, 255, 256, -1 }, 4 },
+	{ "SO_DEBUG", SOL_SOCKET, 1, 0, { 1, 0 }, 2 },
+	{ "SO_NO_CHECK", SOL_SOCKET, 11, 0, { 1, 0 }, 2 },
+	{ "SO_BSDCOMPAT", SOL_SOCKET, 14, 0, { 1, 0 }, 2 },
+	{ "SO_PASSCRED", SOL_SOCKET, 16, 0, { 1, 0 }, 2 },
+	{ "SO_PASSSEC", SOL_SOCKET, 34, 0, { 1, 0 }, 2 },
+	{ "SO_TIMESTAMPNS_OLD", SOL_SOCKET, 35, 0, { 1, 0 }, 2 },
+	{ "SO_TIMESTAMP_NEW", SOL_SOCKET, 63, 0, { 1, 0 }, 2 },
+	{ "SO_TIMESTAMPNS_NEW", SOL_SOCKET, 64, 0, { 1, 0 }, 2 },
+	{ "SO_TIMESTAMPING_OLD", SOL_SOCKET, 37, 0, { 24, 0 }, 2 },
+	{ "SO_TIMESTAMPING_NEW", SOL_SOCKET, 65, 0, { 24, 0 }, 2 },
+	{ "SO_RXQ_OVFL", SOL_SOCKET, 40, 0, { 1, 0 }, 2 },
+	{ "SO_WIFI_STATUS", SOL_SOCKET, 41, 0, { 1, 0 }, 2 },
+	{ "SO_NOFCS", SOL_SOCKET, 43, 0, { 1, 0 }, 2 },
+	{ "SO_SELECT_ERR_QUEUE", SOL_SOCKET, 45, 0, { 1, 0 }, 2 },
+	{ "SO_BUSY_POLL", SOL_SOCKET, 46, 0, { 0 }, 1 },
+	{ "SO_PREFER_BUSY_POLL", SOL_SOCKET, 69, 0, { 1, 0 }, 2 },
+	{ "SO_BUSY_POLL_BUDGET", SOL_SOCKET, 70, 0, { 8 }, 1 },
+	{ "SO_BUF_LOCK", SOL_SOCKET, 72, 0, { 1, 3, 4, 0 }, 4 },
+	{ "SO_RESERVE_MEM", SOL_SOCKET, 73, 0, { 0 }, 1 },
+	{ "SO_TXREHASH", SOL_SOCKET, 74, 0, { 0, 1, -1, 2 }, 4 },
+	{ "SO_RCVMARK", SOL_SOCKET, 75, 0, { 1, 0 }, 2 },
+	{ "SO_PASSPIDFD", SOL_SOCKET, 76, 0, { 1, 0 }, 2 },
+	{ "SO_RCVPRIORITY", SOL_SOCKET, 82, 0, { 1, 0 }, 2 },
+	{ "SO_PASSRIGHTS", SOL_SOCKET, 83, 0, { 1, 0 }, 2 },
+	{ "SO_INQ", SOL_SOCKET, 84, 0, { 1, 0 }, 2 },
+	{ "SO_DETACH_FILTER", SOL_SOCKET, 27, 0, { 0 }, 1 },
+	{ "SO_DETACH_REUSEPORT_BPF", SOL_SOCKET, 68, 0, { 0 }, 1 },
+	{ "SO_TXTIME", SOL_SOCKET, 61, 0, { 0 }, 1 },
+	{ "SO_PEERNAME", SOL_SOCKET, 28, READ_ONLY | DEFAULT_VARIES | VALUE_VARIES, { 0 }, 1 },
+	{ "SO_PEERSEC", SOL_SOCKET, 31, READ_ONLY | DEFAULT_VARIES | VALUE_VARIES, { 0 }, 1 },
+	{ "SO_PEERCRED", SOL_SOCKET, 17, READ_ONLY | DEFAULT_VARIES | VALUE_VARIES, { 0 }, 1 },
+	{ "SO_BPF_EXTENSIONS",
+	  SOL_SOCKET,
+	  48,
+	  READ_ONLY | DEFAULT_VARIES | VALUE_VARIES,
+	  { 0 },
+	  1 },
+	{ "SO_PEERGROUPS", SOL_SOCKET, 59, READ_ONLY | DEFAULT_VARIES | VALUE_VARIES, { 0 }, 1 },
+	{ "SO_PEERPIDFD", SOL_SOCKET, 77, READ_ONLY | DEFAULT_VARIES | VALUE_VARIES, { 0 }, 1 },
+	{ "SO_GET_FILTER", SOL_SOCKET, 26, READ_ONLY | ONLY_KERNEL, { 0 }, 1 },
+	{ "SO_MEMINFO", SOL_SOCKET, 55, READ_ONLY | DEFAULT_VARIES | VALUE_VARIES, { 0 }, 1 },
+	{ "SO_INCOMING_NAPI_ID",
+	  SOL_SOCKET,
+	  56,
+	  READ_ONLY | DEFAULT_VARIES | VALUE_VARIES,
+	  { 0 },
+	  1 },
+	{ "SO_COOKIE", SOL_SOCKET, 57, READ_ONLY | DEFAULT_VARIES | VALUE_VARIES, { 0 }, 1 },
+	{ "SO_NETNS_COOKIE", SOL_SOCKET, 71, READ_ONLY | DEFAULT_VARIES | VALUE_VARIES, { 0 }, 1 },
+	{ "SO_PEEK_OFF", SOL_SOCKET, 42, ONLY_KERNEL, { 5, -1 }, 2 },
+	{ "SO_MAX_PACING_RATE", SOL_SOCKET, 47, ONLY_KERNEL, { 100000, -1 }, 2 },
+	{ "SO_ZEROCOPY", SOL_SOCKET, 60, ONLY_KERNEL, { 1, 0 }, 2 },
+	{ "TCP_COOKIE_TRANSACTIONS", IPPROTO_TCP, 15, 0, { 1 }, 1 },
+	{ "TCP_THIN_DUPACK", IPPROTO_TCP, 17, 0, { 1, 0, 2 }, 3 },
+	{ "TCP_REPAIR_QUEUE", IPPROTO_TCP, 20, 0, { 1 }, 1 },
+	{ "TCP_REPAIR_OPTIONS", IPPROTO_TCP, 22, 0, { 1 }, 1 },
+	{ "TCP_FASTOPEN", IPPROTO_TCP, 23, 0, { 5 }, 1 },
+	{ "TCP_CC_INFO", IPPROTO_TCP, 26, DEFAULT_VARIES | VALUE_VARIES | ONLY_KERNEL, { 1 }, 1 },
+	{ "TCP_SAVED_SYN", IPPROTO_TCP, 28, 0, { 1 }, 1 },
+	{ "TCP_REPAIR_WINDOW", IPPROTO_TCP, 29, 0, { 1 }, 1 },
+	{ "TCP_FASTOPEN_CONNECT", IPPROTO_TCP, 30, 0, { 2 }, 1 },
+	{ "TCP_FASTOPEN_NO_COOKIE", IPPROTO_TCP, 34, 0, { 1, 0, 2 }, 3 },
+	{ "TCP_INQ", IPPROTO_TCP, 36, 0, { 1, 0, 2 }, 3 },
+	{ "TCP_IS_MPTCP", IPPROTO_TCP, 43, 0, { 1 }, 1 },
+	{ "TCP_SAVE_SYN", IPPROTO_TCP, 27, ONLY_KERNEL, { 1, 2, 0 }, 3 },
+	{ "TCP_TX_DELAY", IPPROTO_TCP, 37, ONLY_KERNEL, { 1000, 0 }, 2 },
+	{ "TCP_RTO_MAX_MS", IPPROTO_TCP, 44, ONLY_KERNEL, { 5000, 120000, 1 }, 3 },
+	{ "TCP_RTO_MIN_US", IPPROTO_TCP, 45, ONLY_KERNEL, { 100000, 200000 }, 2 },
+	{ "TCP_DELACK_MAX_US", IPPROTO_TCP, 46, 0, { 100000 }, 1 },
+	{ "IP_HDRINCL", IPPROTO_IP, 3, ONLY_4, { 1 }, 1 },
+	{ "IP_ROUTER_ALERT", IPPROTO_IP, 5, ONLY_4, { 1 }, 1 },
+	{ "IP_RECVOPTS", IPPROTO_IP, 6, ONLY_4, { 1, 0 }, 2 },
+	{ "IP_RETOPTS", IPPROTO_IP, 7, ONLY_4, { 1, 0 }, 2 },
+	{ "IP_PKTINFO", IPPROTO_IP, 8, ONLY_4, { 1, 0 }, 2 },
+	{ "IP_MTU_DISCOVER", IPPROTO_IP, 10, ONLY_4, { 0, 1, 2, 3, 4, 5 }, 6 },
+	{ "IP_RECVERR", IPPROTO_IP, 11, ONLY_4, { 1, 0 }, 2 },
+	{ "IP_RECVTOS", IPPROTO_IP, 13, ONLY_4, { 1, 0 }, 2 },
+	{ "IP_FREEBIND", IPPROTO_IP, 15, ONLY_4, { 1, 0 }, 2 },
+	{ "IP_PASSSEC", IPPROTO_IP, 18, ONLY_4, { 1, 0 }, 2 },
+	{ "IP_TRANSPARENT", IPPROTO_IP, 19, ONLY_4, { 1, 0 }, 2 },
+	{ "IP_RECVORIGDSTADDR", IPPROTO_IP, 20, ONLY_4, { 1, 0 }, 2 },
+	{ "IP_MINTTL", IPPROTO_IP, 21, ONLY_4, { 5, 255, 256, -1, 0 }, 5 },
+	{ "IP_NODEFRAG", IPPROTO_IP, 22, ONLY_4, { 1 }, 1 },
+	{ "IP_CHECKSUM", IPPROTO_IP, 23, ONLY_4, { 1, 0 }, 2 },
+	{ "IP_BIND_ADDRESS_NO_PORT", IPPROTO_IP, 24, ONLY_4, { 1, 0 }, 2 },
+	{ "IP_RECVFRAGSIZE", IPPROTO_IP, 25, ONLY_4, { 1, 0 }, 2 },
+	{ "IP_RECVERR_RFC4884", IPPROTO_IP, 26, ONLY_4, { 1, 0 }, 2 },
+	{ "IP_MULTICAST_TTL", IPPROTO_IP, 33, ONLY_4, { 1 }, 1 },
+	{ "IP_MULTICAST_LOOP", IPPROTO_IP, 34, ONLY_4, { 1, 0 }, 2 },
+	{ "IP_MULTICAST_ALL", IPPROTO_IP, 49, ONLY_4, { 0, 1 }, 2 },
+	{ "IP_UNICAST_IF", IPPROTO_IP, 50, ONLY_4, { 0 }, 1 },
+	{ "IP_LOCAL_PORT_RANGE", IPPROTO_IP, 51, ONLY_4, { 0 }, 1 },
+	{ "IP_PROTOCOL", IPPROTO_IP, 52, ONLY_4 | DEFAULT_VARIES | VALUE_VARIES, { 6 }, 1 },
+	{ "SO_ORIGINAL_DST", IPPROTO_IP, 80, ONLY_4, { 0 }, 1 },
+	{ "IPV6_2292PKTINFO", IPPROTO_IPV6, 2, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_2292HOPOPTS", IPPROTO_IPV6, 3, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_2292DSTOPTS", IPPROTO_IPV6, 4, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_2292RTHDR", IPPROTO_IPV6, 5, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_CHECKSUM", IPPROTO_IPV6, 7, ONLY_6, { 2 }, 1 },
+	{ "IPV6_2292HOPLIMIT", IPPROTO_IPV6, 8, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_NEXTHOP", IPPROTO_IPV6, 9, ONLY_6, { 1 }, 1 },
+	{ "IPV6_AUTHHDR", IPPROTO_IPV6, 10, ONLY_6, { 1 }, 1 },
+	{ "IPV6_FLOWINFO", IPPROTO_IPV6, 11, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_MULTICAST_HOPS",
+	  IPPROTO_IPV6,
+	  18,
+	  ONLY_6 | DEFAULT_VARIES | VALUE_VARIES,
+	  { 1 },
+	  1 },
+	{ "IPV6_MULTICAST_LOOP", IPPROTO_IPV6, 19, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_ROUTER_ALERT", IPPROTO_IPV6, 22, ONLY_6, { 1 }, 1 },
+	{ "IPV6_MTU_DISCOVER", IPPROTO_IPV6, 23, ONLY_6, { 0, 1, 2, 3, 6, 5 }, 6 },
+	{ "IPV6_RECVERR", IPPROTO_IPV6, 25, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_MULTICAST_ALL", IPPROTO_IPV6, 29, ONLY_6, { 0, 1 }, 2 },
+	{ "IPV6_ROUTER_ALERT_ISOLATE", IPPROTO_IPV6, 30, ONLY_6, { 1 }, 1 },
+	{ "IPV6_RECVERR_RFC4884", IPPROTO_IPV6, 31, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_HDRINCL", IPPROTO_IPV6, 36, ONLY_6, { 1 }, 1 },
+	{ "IPV6_RECVPKTINFO", IPPROTO_IPV6, 49, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_RECVHOPLIMIT", IPPROTO_IPV6, 51, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_HOPLIMIT", IPPROTO_IPV6, 52, ONLY_6, { 1 }, 1 },
+	{ "IPV6_RECVHOPOPTS", IPPROTO_IPV6, 53, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_RECVRTHDR", IPPROTO_IPV6, 56, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_RECVDSTOPTS", IPPROTO_IPV6, 58, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_RECVPATHMTU", IPPROTO_IPV6, 60, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_DONTFRAG", IPPROTO_IPV6, 62, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_RECVTCLASS", IPPROTO_IPV6, 66, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_AUTOFLOWLABEL", IPPROTO_IPV6, 70, ONLY_6, { 0, 1 }, 2 },
+	{ "IPV6_ADDR_PREFERENCES", IPPROTO_IPV6, 72, ONLY_6, { 2 }, 1 },
+	{ "IPV6_MINHOPCOUNT", IPPROTO_IPV6, 73, ONLY_6, { 5, 255, 256, -1, 0 }, 5 },
+	{ "IPV6_RECVORIGDSTADDR", IPPROTO_IPV6, 74, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_TRANSPARENT", IPPROTO_IPV6, 75, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_UNICAST_IF", IPPROTO_IPV6, 76, ONLY_6, { 0 }, 1 },
+	{ "IPV6_RECVFRAGSIZE", IPPROTO_IPV6, 77, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_FREEBIND", IPPROTO_IPV6, 78, ONLY_6, { 1, 0 }, 2 },
+	{ "IPV6_FLOWINFO_SEND", IPPROTO_IPV6, 33, ONLY_6 | ONLY_KERNEL, { 1, 0 }, 2 },
 	{ "unknown of SOL_SOCKET", SOL_SOCKET, 9999, 0, { 1 }, 1 },
 	{ "unknown of TCP", IPPROTO_TCP, 9999, 0, { 1 }, 1 },
 	{ "unknown of IP", IPPROTO_IP, 9999, ONLY_4, { 1 }, 1 },
@@ -86,8 +237,10 @@ static const struct option {
 
 #define COUNT (sizeof(options) / sizeof(options[0]))
 
-static bool applies(const struct option *option)
+static bool applies(const struct option *option, bool decided)
 {
+	if (decided && (option->flags & ONLY_KERNEL))
+		return false;
 	if (option->flags & ONLY_4)
 		return family() == AF_INET;
 	if (option->flags & ONLY_6)
@@ -109,12 +262,12 @@ static void get(const char *name, int fd, const struct option *option, bool vari
 		note("%s: length %u, %d", name, length, value);
 }
 
-static void go_through(int fd)
+static void go_through(int fd, bool decided)
 {
 	for (size_t i = 0; i < COUNT; i++) {
 		const struct option *option = &options[i];
 
-		if (!applies(option))
+		if (!applies(option, decided))
 			continue;
 		note("%s", option->text);
 		get("default", fd, option, option->flags & DEFAULT_VARIES);
@@ -135,7 +288,7 @@ static void case_fresh(void)
 {
 	int fd = open_socket(0);
 
-	go_through(fd);
+	go_through(fd, false);
 	close(fd);
 }
 
@@ -143,7 +296,7 @@ static void case_connected(void)
 {
 	struct pair pair = open_pair();
 
-	go_through(pair.us);
+	go_through(pair.us, true);
 	step("it still works", send(pair.us, "x", 1, MSG_NOSIGNAL));
 	note("drained %zu", drain(pair.them, 1));
 	close_pair(pair);
@@ -153,8 +306,37 @@ static void case_listening(void)
 {
 	int fd = our_listener(5);
 
-	go_through(fd);
+	go_through(fd, true);
 	close(fd);
+}
+
+/* What accept(2) hands down: each option with the first of its values, one listener for each. */
+static void case_inherited(void)
+{
+	for (size_t i = 0; i < COUNT; i++) {
+		const struct option *option = &options[i];
+		int listener, us, them;
+		struct address address;
+
+		if (!applies(option, true) || (option->flags & READ_ONLY))
+			continue;
+		listener = our_listener(1);
+		if (setsockopt(listener, option->level, option->name, &option->values[0],
+			       sizeof(int)) < 0) {
+			close(listener);
+			continue;
+		}
+		address = name_of(listener);
+		first_use(listener);
+		them = them_connect(&address);
+		send_all(them, "x", 1); /* TCP_DEFER_ACCEPT waits for it */
+		us = accept_one(listener);
+		note("%s %d", option->text, option->values[0]);
+		get("accepted", us, option, option->flags & VALUE_VARIES);
+		close(us);
+		close(them);
+		close(listener);
+	}
 }
 
 static void case_lengths(void)
@@ -173,7 +355,7 @@ static void case_lengths(void)
 			size_t used = 0;
 			static const socklen_t lengths[] = { 0, 1, 2, 3, 5, 16, (socklen_t)-1 };
 
-			if (!applies(option))
+			if (!applies(option, which == 1))
 				continue;
 			for (size_t j = 0; j < sizeof(lengths) / sizeof(lengths[0]); j++) {
 				socklen_t length = lengths[j];
@@ -188,7 +370,8 @@ static void case_lengths(void)
 			note("get %s:%s", option->text, line);
 			used = 0;
 			memset(bytes, 0, sizeof(bytes));
-			bytes[0] = 1;
+			/* Times of sending are the kernel's only. */
+			bytes[0] = !strncmp(option->text, "SO_TIMESTAMPING", 15) ? 8 : 1;
 			for (size_t j = 0; j < sizeof(lengths) / sizeof(lengths[0]); j++) {
 				int result = setsockopt(fd, option->level, option->name, bytes,
 							lengths[j]);
@@ -416,11 +599,17 @@ static void case_cork(void)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		{ "fresh", case_fresh, 0 },	    { "connected", case_connected, 0 },
-		{ "listening", case_listening, 0 }, { "lengths", case_lengths, 0 },
-		{ "pointers", case_pointers, 0 },   { "linger", case_linger, 0 },
-		{ "times", case_times, 0 },	    { "congestion", case_congestion, 0 },
-		{ "info", case_info, 0 },	    { "before the flow", case_before_the_flow, 0 },
+		{ "fresh", case_fresh, 0 },
+		{ "connected", case_connected, 0 },
+		{ "listening", case_listening, 0 },
+		{ "inherited", case_inherited, 60 },
+		{ "lengths", case_lengths, 0 },
+		{ "pointers", case_pointers, 0 },
+		{ "linger", case_linger, 0 },
+		{ "times", case_times, 0 },
+		{ "congestion", case_congestion, 0 },
+		{ "info", case_info, 0 },
+		{ "before the flow", case_before_the_flow, 0 },
 		{ "cork", case_cork, 0 },
 	};
 

@@ -3,12 +3,11 @@
 #
 # Sockets that are the kernel's, whatever a rule says of the addresses used on them.
 #
-# kernel_sockets.py again PEER PORT   a server; calls connect(), bind() and listen() again on what
-# it
-#                                     accepted over 127.0.0.1, on what it connected, and on what
-#                                     another process left it, with an address of the peer's
-# kernel_sockets.py own PORT ADDRESS...  greets itself: a server of the kernel's at each of this
-#                                     host's own addresses, and a client of each
+# kernel_sockets.py again PEER PORT   calls connect(), bind() and listen() again on what it accepted
+#                                     over 127.0.0.1, on what it connected, and on what an executed
+#                                     program was left, with an address of the peer's
+# kernel_sockets.py own PORT ADDRESS...  a server of the kernel's at each of this host's own
+#                                     addresses, and a client of each
 import errno
 import os
 import socket
@@ -36,20 +35,35 @@ def whole(here, there):
 
 
 def try_again(kind, s, other, peer):
-    print(kind, "connect", name(s.connect_ex(peer)), name(s.connect_ex(other.getsockname())),
-          end=" ")
+    errors = name(s.connect_ex(peer)), name(s.connect_ex(other.getsockname()))
+    print(kind, "connect", *errors, end=" ")
     print("bind", call(s.bind, ("0.0.0.0", 0)), "listen", call(s.listen), end=" ")
     print("whole" if whole(s, other) else "broken", flush=True)
     s.close()
     other.close()
 
 
+EXECUTED = """import socket, sys
+s = socket.socket(fileno=int(sys.argv[1]))
+print(s.connect_ex((sys.argv[2], int(sys.argv[3]))))"""
+
+SERVER = """import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+listener = socket.create_server((sys.argv[1], int(sys.argv[2])), family=family)
+print(flush=True)
+connection = listener.accept()[0]
+connection.sendall(b"hello")
+connection.recv(1)"""
+
+
 def inherited(descriptor, peer):
     """In the executed program nobody has seen where the descriptor came from."""
-    program = ("import os, socket, sys; s = socket.socket(fileno=int(sys.argv[1])); "
-               "print(s.connect_ex((sys.argv[2], int(sys.argv[3]))))")
-    answer = subprocess.run([sys.executable, "-c", program, str(descriptor), *map(str, peer)],
-                            pass_fds=[descriptor], capture_output=True, text=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", EXECUTED, str(descriptor), *map(str, peer)],
+        pass_fds=[descriptor],
+        capture_output=True,
+        text=True,
+    )
     return name(int(answer.stdout))
 
 
@@ -67,10 +81,10 @@ def again(host, port):
     client.setblocking(False)
     client.connect_ex(here)
     server = listener.accept()[0]
-    print("not blocking", name(client.connect_ex(here)), name(client.connect_ex(here)),
-          name(client.connect_ex(peer)))
+    errors = [name(client.connect_ex(to)) for to in (here, here, peer)]
+    print("not blocking", *errors)
     # dissolved, a socket is as new, and the rule holds again
-    print("dissolved", dissolve(client), name(socket.socket.connect_ex(client, peer)))
+    print("dissolved", dissolve(client), name(client.connect_ex(peer)))
     pair = socket.socketpair()
     print("pair", name(pair[0].connect_ex("/nowhere")), "whole" if whole(*pair) else "broken")
 
@@ -88,12 +102,11 @@ def own(port, addresses):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         # a server that a rule leaves to the kernel: in a child without libmelin
         environment = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
-        program = ("import socket, sys; s = socket.create_server(('%s', %d), "
-                   "family=socket.AF_INET6 if ':' in '%s' else "
-                   "socket.AF_INET); print(flush=True); c = s.accept()[0]; c.sendall(b'hello'); c.recv(1)"
-                   % (address.replace("::ffff:", ""), port, address.replace("::ffff:", "")))
-        server = subprocess.Popen([sys.executable, "-c", program], env=environment,
-                                  stdout=subprocess.PIPE)
+        server = subprocess.Popen(
+            [sys.executable, "-c", SERVER, address.replace("::ffff:", ""), str(port)],
+            env=environment,
+            stdout=subprocess.PIPE,
+        )
         server.stdout.readline()
         with socket.socket(family) as s:
             s.settimeout(5)

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What recvmsg(2) says beside the data of a connection: when it came (SO_TIMESTAMP and its kin,
+ * socket(7)), and how much more there is (TCP_INQ). Not for descriptors, which only Unix sockets
+ * carry, nor for the data (transfer.c).
+ */
+#ifndef MELIN_ANCILLARY_H
+#define MELIN_ANCILLARY_H
+
+#include <stddef.h>
+#include <sys/socket.h>
+
+struct socket;
+
+/* One of those options was set on the twin: reads there which are on now. */
+void ancillary_adopt(struct socket *socket, int twin);
+
+/* What one recv() could give: bytes up to urgent data. As Linux's tcp_inq(). */
+size_t ancillary_readable(const struct socket *socket);
+
+/*
+ * Fills in msg_control, msg_controllen and MSG_CTRUNC after data, or the end, was received. The
+ * message is the caller's, and its buffer of control messages the program's, good to write.
+ */
+void ancillary_put(struct socket *socket, struct msghdr *message);
+
+#endif
