@@ -22,6 +22,7 @@
 #include "stack/loop.h"
 #include "stack/lwip-changes.h"
 #include "stack/network.h"
+#include "stack/pressure.h"
 #include "stack/random.h"
 #include "stack/socket.h"
 #include "stack/sysctl.h"
@@ -365,6 +366,7 @@ int instance_open(const struct stack_config *config, const struct stack_callback
 	melin_clock_update();
 	start_lwip();
 	sysctl_read();
+	pressure_start(0);
 	loop_start(stack);
 	timers_start(stack);
 	status = network_start(stack, config, why, why_size);

@@ -124,6 +124,7 @@ static err_t passive_open(u8_t id, struct tcp_pcb_listen *listening, struct tcp_
 	child->connect_since = melin_clock_ns();
 	listener->embryos++;
 	socket_attach(child, pcb);
+	receive_clamp_window(child);
 	pcb->rcv_wnd = LWIP_MIN(pcb->rcv_wnd, TCP_WND_MAX(pcb));
 	pcb->rcv_ann_wnd = pcb->rcv_wnd;
 	return ERR_OK;

@@ -55,6 +55,7 @@ stack_libstack_la_SOURCES = \
 	stack/output.c \
 	stack/path.c \
 	stack/ports.c \
+	stack/pressure.c \
 	stack/random.c \
 	stack/receive.c \
 	stack/recovery.c \
@@ -95,6 +96,7 @@ noinst_HEADERS += \
 	stack/output.h \
 	stack/path.h \
 	stack/ports.h \
+	stack/pressure.h \
 	stack/random.h \
 	stack/recovery.h \
 	stack/retry.h \

@@ -20,12 +20,20 @@
 #define LWIP_ERRNO_STDINCLUDE 1
 
 /* ---- memory: as many connections as there is memory, no fixed pools ---- */
+/* stack/memory.c keeps full segments and counts. 2.1.3 has other names for the same. */
+#if __has_include("lwip/acd.h")
+#define MEM_CUSTOM_ALLOCATOR 1
+#else
 #define MEM_LIBC_MALLOC 1
-#define mem_clib_malloc melin_memory_allocate /* keeps full segments */
-#define mem_clib_calloc melin_memory_allocate_zeroed
-#define mem_clib_free	melin_memory_free
-#define MEMP_MEM_MALLOC 1 /* pools count in 16 bits: 65,536 connections would wrap to none */
-#define MEM_ALIGNMENT	8
+#endif
+#define MEM_CUSTOM_MALLOC melin_memory_allocate
+#define MEM_CUSTOM_CALLOC melin_memory_allocate_zeroed
+#define MEM_CUSTOM_FREE	  melin_memory_free
+#define mem_clib_malloc	  MEM_CUSTOM_MALLOC
+#define mem_clib_calloc	  MEM_CUSTOM_CALLOC
+#define mem_clib_free	  MEM_CUSTOM_FREE
+#define MEMP_MEM_MALLOC	  1 /* pools count in 16 bits: 65,536 connections would wrap to none */
+#define MEM_ALIGNMENT	  8
 
 /* ---- packet buffers ---- */
 #define LWIP_SUPPORT_CUSTOM_PBUF 1	  /* received frames stay in the device's buffers */

@@ -19,7 +19,8 @@
 /* In front of each piece; as large as malloc()'s alignment. */
 union header {
 	struct {
-		uint32_t size; /* in granules; 0: not of a size that is kept */
+		uint32_t size;	/* in granules; 0: not of a size that is kept */
+		uint32_t bytes; /* at most 4 GB: lwIP's pieces have 16 bits of length */
 	};
 	union header *next; /* while it is kept */
 	_Alignas(max_align_t) char aligned[1];
@@ -27,6 +28,15 @@ union header {
 
 static union header *kept[SIZES];
 static size_t kept_bytes;
+size_t melin_memory_used;
+
+static void *hand_out(union header *header, size_t granules, size_t size)
+{
+	header->size = (uint32_t)granules;
+	header->bytes = (uint32_t)size;
+	melin_memory_used += header->bytes;
+	return header + 1;
+}
 
 void *melin_memory_allocate(size_t size)
 {
@@ -40,17 +50,13 @@ void *melin_memory_allocate(size_t size)
 		if (header) {
 			kept[granules] = header->next;
 			kept_bytes -= size;
-			header->size = (uint32_t)granules;
-			return header + 1;
+			return hand_out(header, granules, size);
 		}
 	}
 	if (size > SIZE_MAX - sizeof(*header))
 		return NULL;
 	header = malloc(sizeof(*header) + size);
-	if (!header)
-		return NULL;
-	header->size = (uint32_t)granules;
-	return header + 1;
+	return header ? hand_out(header, granules, size) : NULL;
 }
 
 void *melin_memory_allocate_zeroed(size_t count, size_t size)
@@ -62,7 +68,7 @@ void *melin_memory_allocate_zeroed(size_t count, size_t size)
 	    __builtin_add_overflow(bytes, sizeof(*header), &bytes))
 		return NULL;
 	header = calloc(1, bytes);
-	return header ? header + 1 : NULL;
+	return header ? hand_out(header, 0, bytes - sizeof(*header)) : NULL;
 }
 
 void melin_memory_free(void *memory)
@@ -73,6 +79,7 @@ void melin_memory_free(void *memory)
 	if (!memory)
 		return;
 	header = (union header *)memory - 1;
+	melin_memory_used -= header->bytes;
 	granules = header->size;
 	bytes = granules * GRANULE;
 	if (granules == 0 || kept_bytes + bytes > KEEP_BYTES) {

@@ -14,4 +14,7 @@ void *melin_memory_allocate(size_t size);
 void *melin_memory_allocate_zeroed(size_t count, size_t size);
 void melin_memory_free(void *memory);
 
+/* Bytes that have been allocated and not been freed; what is kept is not among them. */
+extern size_t melin_memory_used;
+
 #endif

@@ -12,6 +12,7 @@
 #include "stack/clock.h"
 #include "stack/instance.h"
 #include "stack/loop.h"
+#include "stack/pressure.h"
 #include "stack/socket.h"
 
 /*
@@ -22,8 +23,9 @@
 #define KEEP_BYTES   (64u * 1024)
 #define KEEP_BUFFERS 64
 /* And so many over all sockets: a fraction of any device's pool. */
-#define KEEP_ALL 512
-#define BLOCK	 16384
+#define KEEP_ALL    512
+#define BLOCK	    16384
+#define BLOCK_LEAST 2048
 
 /* Device buffers in all queues; under the instance's lock as all else here. */
 static unsigned device_buffers;
@@ -53,9 +55,12 @@ static bool append_copy(struct receive_queue *queue, const struct pbuf *data)
 	uint16_t left = data->len;
 	uint16_t part = LWIP_MIN(left, queue->tail_room);
 	struct pbuf *block = NULL;
+	uint16_t size = 0;
 
 	if (part < left) {
-		block = pbuf_alloc(PBUF_RAW, BLOCK, PBUF_RAM);
+		/* A connection that has a few bytes to be read shall not take a whole block. */
+		size = pressure_now() == PRESSURE_NONE ? BLOCK : LWIP_MAX(left, BLOCK_LEAST);
+		block = pbuf_alloc(PBUF_RAW, size, PBUF_RAM);
 		if (!block)
 			return false;
 	}
@@ -71,7 +76,7 @@ static bool append_copy(struct receive_queue *queue, const struct pbuf *data)
 		block->sent_us = data->sent_us;
 		memcpy(block->payload, from + part, left);
 		block->len = left;
-		append(queue, block, (uint16_t)(BLOCK - left));
+		append(queue, block, (uint16_t)(size - left));
 	}
 	return true;
 }
@@ -217,7 +222,8 @@ static void grow(struct stack_socket *socket, size_t size)
 	uint64_t now = melin_clock_ns();
 	uint64_t time = socket->handshake_us * 1000ull * GROW_ROUND_TRIPS;
 
-	if (socket->options.receive_buffer_set || *buffer >= GROWN_BYTES)
+	if (socket->options.receive_buffer_set || *buffer >= GROWN_BYTES ||
+	    pressure_now() >= PRESSURE_HIGH)
 		return;
 	if (now - socket->read_start > LWIP_MAX(time, GROW_LEAST_NS)) {
 		socket->read_start = now;
@@ -231,6 +237,35 @@ static void grow(struct stack_socket *socket, size_t size)
 	socket->read_since = 0;
 }
 
+/* As small as a window gets under memory pressure. */
+#define WINDOW_LEAST (16u * 1024)
+
+void receive_clamp_window(struct stack_socket *socket)
+{
+	socket->pressure_window = pressure_now() >= PRESSURE_HIGH ? WINDOW_LEAST : 0;
+}
+
+/*
+ * As Linux's tcp_clamp_window(): what has been announced is not taken back, but what is read makes
+ * the window smaller instead of being announced anew. Returns what is to be announced.
+ */
+static size_t clamp_window(struct stack_socket *socket, size_t size)
+{
+	uint32_t before = TCP_WND_MAX(socket->pcb), after;
+
+	if (pressure_now() < PRESSURE_HIGH) {
+		if (!socket->pressure_window)
+			return size;
+		socket->pressure_window = 0;
+		return size + TCP_WND_MAX(socket->pcb) - before;
+	}
+	if (before <= WINDOW_LEAST)
+		return size;
+	after = before - WINDOW_LEAST > size ? before - (uint32_t)size : WINDOW_LEAST;
+	socket->pressure_window = after;
+	return size - (before - after);
+}
+
 /* Tells the peer of the room, in the pieces that lwIP takes. */
 static void return_credit(struct stack_socket *socket, size_t size)
 {
@@ -239,6 +274,7 @@ static void return_credit(struct stack_socket *socket, size_t size)
 	if (!pcb || socket->fin_received)
 		return;
 	grow(socket, size);
+	size = clamp_window(socket, size);
 	while (size) {
 		u16_t part = (u16_t)LWIP_MIN(size, 0xffff);
 

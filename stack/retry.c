@@ -14,6 +14,7 @@
 #include "stack/clock.h"
 #include "stack/instance.h"
 #include "stack/network.h"
+#include "stack/pressure.h"
 #include "stack/socket.h"
 #include "stack/sysctl.h"
 
@@ -73,8 +74,8 @@ static unsigned probe_limit(struct tcp_pcb *pcb, struct stack_socket *socket)
 {
 	uint64_t silent;
 
-	if (!socket)
-		return ORPHAN_PROBES;
+	if (!socket) /* as Linux's tcp_out_of_resources() */
+		return pressure_now() == PRESSURE_LIMIT ? GIVE_UP : ORPHAN_PROBES;
 	if (user_timeout_ns(socket))
 		return without_room_ns(pcb, socket) > user_timeout_ns(socket) ? GIVE_UP : GO_ON;
 	if (pcb->persist_probe == 0)

@@ -13,6 +13,7 @@
 #include "stack/instance.h"
 #include "stack/lwip-hooks.h"
 #include "stack/output.h"
+#include "stack/pressure.h"
 #include "stack/recovery.h"
 #include "stack/socket.h"
 
@@ -107,7 +108,7 @@ static bool may_queue(struct stack_socket *socket, const struct tcp_pcb *pcb)
 		socket->out_of_order = count(pcb->ooseq);
 		out_of_order += socket->out_of_order;
 	}
-	if (out_of_order >= OUT_OF_ORDER_MAX)
+	if (out_of_order >= OUT_OF_ORDER_MAX || pressure_now() == PRESSURE_LIMIT)
 		return false;
 	socket->out_of_order++;
 	out_of_order++;
@@ -154,6 +155,10 @@ static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
 		return false;
 	}
 	note_closed_window(pcb, header);
+	/* As Linux's tcp_try_rmem_schedule(): the peer sends it again when some has been read. */
+	if (payload->tot_len && pressure_now() == PRESSURE_LIMIT && socket &&
+	    socket->received.bytes > PRESSURE_GUARANTEED)
+		return false;
 	if (size && header->seqno != pcb->rcv_nxt) {
 		/* lwIP queues it untrimmed; once the gap is filled it would run over the window. */
 		if (TCP_SEQ_GT(header->seqno + size, pcb->rcv_nxt + pcb->rcv_wnd))

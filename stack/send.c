@@ -11,6 +11,7 @@
 #include "stack/clock.h"
 #include "stack/instance.h"
 #include "stack/loop.h"
+#include "stack/pressure.h"
 #include "stack/socket.h"
 
 /* Autotuning stops here, as Linux's tcp_wmem does. */
@@ -18,6 +19,9 @@
 /* Each queued segment is a buffer of a full one's size: so many bytes of credit may be one. */
 #define CREDIT_PER_BUFFER 256
 #define BUFFERS_MIN	  64
+/* With little memory left: Linux's initial buffer at least, a local network's need at most. */
+#define CREDIT_LEAST (16u * 1024)
+#define CREDIT_HIGH  (64u * 1024)
 
 void send_set_credit(struct stack_socket *socket, uint32_t credit)
 {
@@ -35,11 +39,42 @@ size_t send_queued(const struct stack_socket *socket)
 	return queued && (pcb->flags & TF_FIN) ? queued - 1 : queued;
 }
 
-static bool too_many_buffers(const struct stack_socket *socket)
+/*
+ * As Linux's sk_stream_moderate_sndbuf() and __sk_mem_schedule(), and what its tcp_sndbuf_expand()
+ * never gives: a peer whose window is closed shall not hold a whole buffer. What has been queued
+ * already stays.
+ */
+static uint32_t credit_under_pressure(const struct stack_socket *socket, enum pressure pressure)
 {
-	uint32_t most = socket->send_credit / CREDIT_PER_BUFFER;
+	const struct tcp_pcb *pcb = socket->pcb;
+	uint32_t useful = 2 * LWIP_MIN(LWIP_MIN(pcb->cwnd, pcb->snd_wnd), CREDIT_MAX);
+	uint32_t credit;
 
-	return socket->pcb->snd_queuelen > LWIP_MAX(most, BUFFERS_MIN);
+	if (pressure == PRESSURE_LIMIT)
+		return LWIP_MIN(socket->send_credit, PRESSURE_GUARANTEED);
+	if (pressure == PRESSURE_LOW && socket->options.send_buffer_set)
+		return socket->send_credit;
+	if (pressure == PRESSURE_HIGH)
+		useful = LWIP_MIN(useful, CREDIT_HIGH);
+	credit = LWIP_MAX(useful, CREDIT_LEAST);
+	return LWIP_MIN(socket->send_credit, credit);
+}
+
+static uint32_t credit_of(const struct stack_socket *socket)
+{
+	enum pressure pressure = pressure_now();
+
+	return pressure == PRESSURE_NONE ? socket->send_credit
+					 : credit_under_pressure(socket, pressure);
+}
+
+static bool too_many_buffers(const struct stack_socket *socket, uint32_t credit)
+{
+	const struct tcp_pcb *pcb = socket->pcb;
+
+	if (credit <= PRESSURE_GUARANTEED)
+		return pcb->snd_queuelen > credit / pcb->mss + 1;
+	return pcb->snd_queuelen > LWIP_MAX(credit / CREDIT_PER_BUFFER, BUFFERS_MIN);
 }
 
 /* TCP_NOTSENT_LOWAT: how much may be added to what waits to be sent for the first time. */
@@ -55,20 +90,23 @@ static uint32_t unsent_room(const struct stack_socket *socket)
 bool send_has_room(const struct stack_socket *socket)
 {
 	size_t queued = send_queued(socket);
+	uint32_t credit;
 
 	if (!socket->pcb || socket->state != SOCKET_CONNECTED)
 		return true;
-	return queued + queued / 2 <= socket->send_credit && !too_many_buffers(socket) &&
+	credit = credit_of(socket);
+	return queued + queued / 2 <= credit && !too_many_buffers(socket, credit) &&
 	       unsent_room(socket) > socket->options.unsent_low_water / 2;
 }
 
 static size_t room(const struct stack_socket *socket)
 {
 	size_t queued = send_queued(socket);
+	uint32_t credit = credit_of(socket);
 
-	if (queued >= socket->send_credit || too_many_buffers(socket))
+	if (queued >= credit || too_many_buffers(socket, credit))
 		return 0;
-	return LWIP_MIN(socket->send_credit - queued, unsent_room(socket));
+	return LWIP_MIN(credit - queued, unsent_room(socket));
 }
 
 /* The first data: RFC 6928's window, if nothing has happened to it since the handshake. */

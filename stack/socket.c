@@ -16,6 +16,7 @@
 #include "stack/instance.h"
 #include "stack/network.h"
 #include "stack/path.h"
+#include "stack/pressure.h"
 #include "stack/segment.h"
 
 #define SHUT_RECEIVE 1
@@ -381,6 +382,8 @@ uint32_t melin_receive_window(const struct tcp_pcb *pcb)
 		socket ? LWIP_MIN(socket->options.receive_buffer / 2, socket->options.window_clamp)
 		       : TCP_WND;
 
+	if (socket && socket->pressure_window)
+		window = LWIP_MIN(window, socket->pressure_window);
 	if (!(pcb->flags & TF_WND_SCALE) && window > 0xffff)
 		window = 0xffff;
 	return window < TCP_WND ? window : TCP_WND;
@@ -453,6 +456,9 @@ static void close_connection(struct stack_socket *socket)
 	bool unread = socket->received.bytes > 0;
 	bool abort = unread || (socket->options.linger && socket->options.linger_seconds == 0);
 
+	/* As Linux's tcp_check_oom(): nobody will read or write, and it may last for minutes. */
+	if (pressure_now() == PRESSURE_LIMIT && send_queued(socket) > PRESSURE_GUARANTEED)
+		abort = true;
 	socket_detach(socket);
 	if (pcb->state == TIME_WAIT) /* both sides have closed already; it goes by itself */
 		return;
@@ -483,6 +489,7 @@ void socket_disconnect(struct stack_socket *socket)
 	socket->shutdown = 0;
 	socket->fin_received = false;
 	socket->window_opened = false;
+	socket->pressure_window = 0;
 	memset(&socket->recovery, 0, sizeof(socket->recovery));
 	memset(&socket->urgent, 0, sizeof(socket->urgent));
 	acknowledge_reset(socket);

@@ -93,8 +93,9 @@ struct stack_socket {
 
 	struct receive_queue received;
 	struct urgent urgent;
-	uint32_t read_since; /* bytes that the program has read since read_start */
-	uint64_t read_start; /* ns; receive.c's autotuning */
+	uint32_t pressure_window; /* under memory pressure: the window's most; 0: none */
+	uint32_t read_since;	  /* bytes that the program has read since read_start */
+	uint64_t read_start;	  /* ns; receive.c's autotuning */
 	struct socket_options options;
 
 	/* send.c and output.c */
@@ -234,6 +235,8 @@ int socket_received_at(struct stack_socket *socket, struct timespec *time);
 void receive_queue_clear(struct receive_queue *queue);
 /* The unread byte at that distance, which must be there. */
 uint8_t receive_queue_byte(const struct receive_queue *queue, size_t distance);
+/* Before a connection is established: the window that there is memory for. */
+void receive_clamp_window(struct stack_socket *socket);
 /* Takes the next byte out as if it had been read. */
 void receive_drop_one(struct stack_socket *socket);
 

@@ -12,6 +12,7 @@ stack_unit_tests = \
 	tests/unit/test_stack_index \
 	tests/unit/test_stack_loop \
 	tests/unit/test_stack_memory \
+	tests/unit/test_stack_pressure \
 	tests/unit/test_stack_threads \
 	tests/unit/test_stack_timers \
 	tests/unit/test_stack_wire
@@ -54,6 +55,11 @@ tests_unit_test_stack_index_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_index_SOURCES = tests/unit/stack/test_index.c tests/unit/stack/link_none.c \
 	$(stack_test_common)
 tests_unit_test_stack_index_LDADD = stack/libstack.la
+
+tests_unit_test_stack_pressure_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_pressure_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_pressure_SOURCES = tests/unit/stack/test_pressure.c $(stack_test_wire)
+tests_unit_test_stack_pressure_LDADD = stack/libstack.la
 
 tests_unit_test_stack_threads_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_threads_CFLAGS = $(WARNING_CFLAGS)
