@@ -12,7 +12,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -27,14 +26,11 @@
 /* Numbers for DPDK: a start opens below 40, and there are more with more queues. */
 #define RANGE KERNEL_DPDK_NUMBERS
 
-/* Numbers stay below this even if the limit is higher: the kernel's table is an array. */
-#define BASE_MAX (KERNEL_HIDE_LIMIT - RANGE)
-
 /* Reserved behind the last one in use, for what DPDK opens and closes in passing. */
 #define SPARE 24
 
-/* Of a small limit the program may need every number. */
-#define LIMIT_MIN 512
+/* Of a small limit that could not be raised the program may need every number. */
+#define LIMIT_MIN KERNEL_HIDDEN_NUMBERS
 
 struct owner {
 	pthread_t thread;
@@ -82,12 +78,11 @@ static bool is_open(int descriptor)
 /* The first of RANGE unused numbers close to the limit, or 0. */
 static int choose_base(void)
 {
-	struct rlimit limit;
-	int base, i;
+	const int end = kernel_hidden_end(), base = end - RANGE;
+	int i;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < LIMIT_MIN)
+	if (end < LIMIT_MIN)
 		return 0;
-	base = limit.rlim_cur < BASE_MAX + RANGE ? (int)limit.rlim_cur - RANGE : BASE_MAX;
 	for (i = 0; i < RANGE; i++) {
 		if (is_open(base + i))
 			return 0;
@@ -367,14 +362,10 @@ int owner_share(struct owner *owner, bool (*wanted)(int descriptor))
 
 void owner_visit(struct owner *owner, void (*visit)(int descriptor, void *context), void *context)
 {
-	struct rlimit limit;
 	int first = owner->base, end = first + RANGE, i;
 
-	if (!owner->own_table) {
-		end = BASE_MAX;
-		if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < BASE_MAX)
-			end = (int)limit.rlim_cur;
-	}
+	if (!owner->own_table)
+		end = kernel_hidden_end();
 	for (i = first; i < end; i++) {
 		if (is_open(i))
 			visit(i, context);

@@ -9,6 +9,7 @@
 #include <linux/seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 
@@ -145,6 +146,18 @@ static bool serve_descriptor(long number, const struct arguments *arguments, lon
 	case SYS_ioctl:
 		*result = ioctl(INT(a), (unsigned long)arguments->b, arguments->c);
 		return true;
+	case SYS_prlimit64:
+		*result = prlimit(INT(a), (enum __rlimit_resource)arguments->b, POINTER(c),
+				  POINTER(d));
+		return true;
+#ifdef SYS_setrlimit
+	case SYS_setrlimit:
+		*result = setrlimit((enum __rlimit_resource)arguments->a, POINTER(b));
+		return true;
+	case SYS_getrlimit:
+		*result = getrlimit((enum __rlimit_resource)arguments->a, POINTER(b));
+		return true;
+#endif
 	default:
 		return false;
 	}

@@ -9,10 +9,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/resource.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "descriptor_room.h"
 #include "epoll.h"
 #include "socket.h"
 #include "signals.h"
@@ -196,44 +197,30 @@ bool descriptor_private(int descriptor)
 		       &private_object;
 }
 
-/*
- * Low numbers belong to the program: shells and servers count on getting the lowest free one.
- * The upper half of what the soft limit allows is left alone by nearly all of them.
- */
 int descriptor_hide(int descriptor)
 {
-	struct rlimit limit = { .rlim_cur = 1024 };
-	int high;
+	const int high = kernel_hide(descriptor);
 
-	getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur > DESCRIPTOR_LIMIT)
-		limit.rlim_cur = DESCRIPTOR_LIMIT;
-	high = libc()->fcntl(descriptor, F_DUPFD_CLOEXEC, (long)(limit.rlim_cur / 2));
-	if (high < 0)
-		high = descriptor; /* no room up there: the low one has to do */
-	else
-		libc()->close(descriptor);
 	descriptor_protect(high);
 	return high;
 }
 
+int descriptor_own_eventfd(unsigned value)
+{
+	int descriptor;
+
+	descriptor_room_begin();
+	descriptor = eventfd(value, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (descriptor >= 0)
+		descriptor = descriptor_hide(descriptor);
+	descriptor_room_end();
+	return descriptor;
+}
+
 /* Numbers above this are never chosen. Used by the thread that starts or stops the instance. */
-#define WATCHED (DESCRIPTOR_LIMIT < KERNEL_HIDE_LIMIT ? DESCRIPTOR_LIMIT : KERNEL_HIDE_LIMIT)
+#define WATCHED KERNEL_HIDE_LIMIT
 static bool watched_open[WATCHED];
 static bool watched_ours[WATCHED];
-
-static int watched_limit(void)
-{
-	struct rlimit limit = { .rlim_cur = WATCHED };
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	return (int)(limit.rlim_cur < WATCHED ? limit.rlim_cur : WATCHED);
-}
-
-static int first_hidden(void)
-{
-	return watched_limit() / 2;
-}
 
 static bool is_open(int descriptor)
 {
@@ -260,7 +247,7 @@ static bool may_be_programs(int descriptor)
 	socklen_t length = sizeof(int);
 	int domain = AF_UNSPEC;
 
-	if (descriptor >= watched_limit() - KERNEL_DPDK_NUMBERS ||
+	if (descriptor >= kernel_hidden_end() - KERNEL_DPDK_NUMBERS ||
 	    kernel_call(SYS_fstat, descriptor, (long)&status, 0, 0) < 0)
 		return false;
 	if (S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode))
@@ -275,13 +262,14 @@ static bool may_be_programs(int descriptor)
 
 void descriptor_watch_begin(void)
 {
-	for (int descriptor = first_hidden(); descriptor < WATCHED; descriptor++)
+	for (int descriptor = kernel_hidden_begin(); descriptor < kernel_hidden_end(); descriptor++)
 		watched_open[descriptor] = is_open(descriptor);
 }
 
 void descriptor_watch_end(void)
 {
-	for (int descriptor = first_hidden(); descriptor < WATCHED; descriptor++) {
+	for (int descriptor = kernel_hidden_begin(); descriptor < kernel_hidden_end();
+	     descriptor++) {
 		if (watched_open[descriptor] || descriptor_known(descriptor) ||
 		    !is_open(descriptor) || may_be_programs(descriptor))
 			continue;
@@ -311,10 +299,12 @@ void descriptor_close_private(void)
 
 void descriptor_before_fork(void)
 {
+	descriptor_room_before_fork();
 	guarded_lock(&free_lock);
 }
 
 void descriptor_after_fork(void)
 {
+	descriptor_room_after_fork();
 	guarded_unlock(&free_lock);
 }

@@ -82,8 +82,14 @@ void descriptor_protect(int descriptor);
 void descriptor_unprotect(int descriptor);
 bool descriptor_private(int descriptor);
 
-/* Moves a descriptor that melin opened to a high number, marked as melin's own; -1 on failure. */
+/*
+ * Moves a descriptor that melin opened to one of melin's numbers (stack/kernel.h), marked as its own;
+ * -1 on failure. Between descriptor_room_begin() and _end().
+ */
 int descriptor_hide(int descriptor);
+
+/* A non-blocking eventfd(2) of melin's own, or -1. Any thread, and handlers. */
+int descriptor_own_eventfd(unsigned value);
 
 /*
  * The stack and DPDK open descriptors too, all of high numbers (stack/kernel.h): what appears up

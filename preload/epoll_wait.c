@@ -4,7 +4,6 @@
  * waiting for either. Not for registering: epoll.c.
  */
 #include <errno.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -231,10 +230,9 @@ int epoll_kick_descriptor(void)
 	if (descriptor >= 0 && descriptor_private(descriptor))
 		return descriptor;
 	none = descriptor;
-	descriptor = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	descriptor = descriptor_own_eventfd(1);
 	if (descriptor < 0)
 		return -1;
-	descriptor = descriptor_hide(descriptor);
 	if (atomic_compare_exchange_strong(&kick, &none, descriptor))
 		return descriptor;
 	descriptor_unprotect(descriptor);

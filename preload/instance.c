@@ -16,6 +16,7 @@
 #include "advice.h"
 #include "clock.h"
 #include "config.h"
+#include "descriptor_room.h"
 #include "descriptors.h"
 #include "log.h"
 #include "module.h"
@@ -264,10 +265,12 @@ const struct instance *instance_start(void)
 	 * would wait for start_lock and this thread for it.
 	 */
 	atomic_store(&starting, true);
+	descriptor_room_begin();
 	descriptor_watch_begin();
 	thread_run(start, &attempt);
 	error = attempt.error;
 	descriptor_watch_end();
+	descriptor_room_end();
 	atomic_store(&starting, false); /* before pending_start() */
 	if (error == 0) {
 		start_failed_at = 0;
@@ -329,8 +332,10 @@ void instance_stop(void)
 	}
 	thread_process_ends();
 	descriptor_unprotect_watched(); /* DPDK closes them by libc's names */
+	descriptor_room_begin();
 	if (running)
 		running->operations->close(running->stack, config_get()->linger_ms, &counters);
+	descriptor_room_end();
 	for (unsigned i = 0; i < FLOW_COUNTS; i++)
 		flows += flow_counts[i];
 	if (flows && log_enabled(STACK_LOG_INFO))

@@ -10,17 +10,20 @@ libmelin_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden \
 libmelin_la_LDFLAGS = -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs -Wl,-e,melin_main \
 	$(HARDENING_LDFLAGS)
 libmelin_la_SOURCES = \
+	common/descriptor_limit.c common/descriptor_limit.h \
 	common/device_name.c common/device_name.h \
 	preload/address.c preload/address.h \
 	preload/advice.c preload/advice.h \
 	preload/ancillary.c preload/ancillary.h \
-	preload/calls_descriptor.c preload/calls_signal.c preload/calls_socket.c \
+	preload/calls_descriptor.c preload/calls_limit.c \
+	preload/calls_signal.c preload/calls_socket.c \
 	preload/calls_process.c preload/calls_rights.c preload/calls_splice.c \
 	preload/calls_stream.c preload/calls_syscall.c preload/calls_thread.c \
 	preload/calls_transfer.c preload/calls_wait.c \
 	preload/clock.h \
 	preload/config.c preload/config.h \
 	preload/config_address.c preload/config_address.h \
+	preload/descriptor_room.c preload/descriptor_room.h \
 	preload/descriptors.c preload/descriptors.h \
 	preload/epoll.c preload/epoll.h preload/epoll_item.h preload/epoll_wait.c \
 	preload/flow.c preload/flow.h preload/forks.h \

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/descriptor_limit.h"
 #include "stack/kernel.h"
 
 /* 0, or why this file is none to append to. */
@@ -30,6 +31,8 @@ int log_file_open(const char *path)
 	const long flags =
 		O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK;
 	int file = (int)kernel_call(SYS_openat, AT_FDCWD, (long)path, flags, 0644);
+	struct rlimit program;
+	bool raised;
 	int error;
 
 	if (file < 0)
@@ -39,5 +42,9 @@ int log_file_open(const char *path)
 		kernel_call(SYS_close, file, 0, 0, 0);
 		return error;
 	}
-	return kernel_hide(file);
+	raised = descriptor_limit_raise(&program);
+	file = kernel_hide(file);
+	if (raised)
+		descriptor_limit_restore(&program);
+	return file;
 }

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "config.h"
+#include "descriptor_room.h"
 #include "descriptors.h"
 #include "forks.h"
 #include "instance.h"
@@ -47,6 +48,7 @@ void forks_after_in_child(void)
 	wait_forked();
 	forks_after_in_parent();
 	pending_forked();
+	descriptor_room_forked();
 	descriptor_unprotect(log_descriptor());
 	descriptor_close_private();
 	descriptor_protect(log_descriptor());

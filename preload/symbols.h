@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -104,6 +105,14 @@ typedef void (*signal_handler)(int);
 	SYMBOL(int, unshare, (int))                                                                \
 	SYMBOL(int, setns, (int, int))                                                             \
 	SYMBOL(int, seteuid, (uid_t))                                                              \
+	SYMBOL(int, getrlimit, (__rlimit_resource_t, struct rlimit *))                             \
+	SYMBOL(int, getrlimit64, (__rlimit_resource_t, struct rlimit64 *))                         \
+	SYMBOL(int, setrlimit, (__rlimit_resource_t, const struct rlimit *))                       \
+	SYMBOL(int, setrlimit64, (__rlimit_resource_t, const struct rlimit64 *))                   \
+	SYMBOL(int, prlimit,                                                                       \
+	       (pid_t, enum __rlimit_resource, const struct rlimit *, struct rlimit *))            \
+	SYMBOL(int, prlimit64,                                                                     \
+	       (pid_t, enum __rlimit_resource, const struct rlimit64 *, struct rlimit64 *))        \
 	SYMBOL(int, setuid, (uid_t))                                                               \
 	SYMBOL(int, setreuid, (uid_t, uid_t))                                                      \
 	SYMBOL(int, setresuid, (uid_t, uid_t, uid_t))                                              \

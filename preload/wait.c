@@ -10,7 +10,6 @@
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -102,10 +101,9 @@ static int waiter_eventfd(void)
 {
 	if (thread_eventfd > 0 && descriptor_private(thread_eventfd))
 		return thread_eventfd;
-	thread_eventfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	thread_eventfd = descriptor_own_eventfd(0);
 	if (thread_eventfd < 0)
 		return -1;
-	thread_eventfd = descriptor_hide(thread_eventfd);
 	pthread_once(&thread_once, make_thread_key);
 	pthread_setspecific(thread_key, &thread_key); /* any value but NULL: thread_ended() runs */
 	return thread_eventfd;

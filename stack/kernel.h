@@ -60,26 +60,45 @@ static inline long kernel_call(long number, long a, long b, long c, long d)
 	return kernel_call5(number, a, b, c, d, 0);
 }
 
-/* Above this, half of the limit would only make the kernel's table of descriptors large. */
-#define KERNEL_HIDE_LIMIT 4096
+/*
+ * Descriptors of melin's own have the last so many numbers below the limit of open descriptors, which
+ * libmelin.so raises by as much meanwhile if it may (common/descriptor_limit.h): the program counts
+ * on the low ones, which it gets in order, and may want all of them.
+ */
+#define KERNEL_HIDDEN_NUMBERS 320
 
-/* The last so many numbers below that, or below a lower limit, are for DPDK (dpdk/owner.c). */
+/* And none above this: the kernel's table is an array, copied with each fork. */
+#define KERNEL_HIDE_LIMIT (16384 + KERNEL_HIDDEN_NUMBERS)
+
+/* The last of them are for DPDK (dpdk/owner.c). */
 #define KERNEL_DPDK_NUMBERS 256
 
-/*
- * Gives a descriptor of melin's own a number in the upper half of what the soft limit allows: a
- * program counts on the low ones, which it gets in order. Keeps the number if there is no room.
- */
+/* Behind the last of melin's own numbers, and the first of them. */
+static inline int kernel_hidden_end(void)
+{
+	struct rlimit limit = { 1024, 1024 };
+
+	/* The kernel's own, which libc's function may not say: libmelin.so's is in front of it. */
+	kernel_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit);
+	return limit.rlim_cur < KERNEL_HIDE_LIMIT ? (int)limit.rlim_cur : KERNEL_HIDE_LIMIT;
+}
+
+/* Of a small limit that is not raised only the upper half. */
+static inline int kernel_hidden_begin(void)
+{
+	const int end = kernel_hidden_end();
+
+	return end > 2 * KERNEL_HIDDEN_NUMBERS ? end - KERNEL_HIDDEN_NUMBERS : end / 2;
+}
+
+/* Gives a descriptor of melin's own such a number. Keeps the number if there is no room. */
 static inline int kernel_hide(int descriptor)
 {
-	struct rlimit limit;
 	long high;
 
-	if (descriptor < 0 || getrlimit(RLIMIT_NOFILE, &limit))
+	if (descriptor < 0)
 		return descriptor;
-	if (limit.rlim_cur > KERNEL_HIDE_LIMIT)
-		limit.rlim_cur = KERNEL_HIDE_LIMIT;
-	high = kernel_call(SYS_fcntl, descriptor, F_DUPFD_CLOEXEC, (long)(limit.rlim_cur / 2), 0);
+	high = kernel_call(SYS_fcntl, descriptor, F_DUPFD_CLOEXEC, kernel_hidden_begin(), 0);
 	if (high < 0)
 		return descriptor;
 	kernel_call(SYS_close, descriptor, 0, 0, 0);

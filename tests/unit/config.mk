@@ -4,7 +4,8 @@ EXTRA_LTLIBRARIES += tests/unit/libconfig.la
 tests_unit_libconfig_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_libconfig_la_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_libconfig_la_SOURCES = \
-	common/device_name.c preload/address.c preload/config.c preload/config_address.c \
+	common/descriptor_limit.c common/device_name.c preload/address.c \
+	preload/config.c preload/config_address.c \
 	preload/log.c preload/log_file.c \
 	preload/log_syslog.c preload/rules.c preload/span.c preload/spin.c
 

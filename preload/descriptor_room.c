@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See descriptor_room.h. */
+#include "descriptor_room.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "common/descriptor_limit.h"
+#include "memory.h"
+#include "signals.h"
+#include "stack/kernel.h"
+
+/* Protects the rest, and the limit itself. Nothing that sleeps is called while it is held. */
+static pthread_mutex_t room_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned users;
+static bool raised;
+static struct rlimit program; /* while it is raised */
+
+/* The program has lowered its hard limit to this; the kernel's is higher. */
+static bool lowered;
+static rlim_t hard;
+
+void descriptor_room_begin(void)
+{
+	guarded_lock(&room_lock);
+	if (users++ == 0)
+		raised = descriptor_limit_raise(&program);
+	guarded_unlock(&room_lock);
+}
+
+void descriptor_room_end(void)
+{
+	guarded_lock(&room_lock);
+	if (--users == 0 && raised)
+		descriptor_limit_restore(&program);
+	guarded_unlock(&room_lock);
+}
+
+/* ---- the program's limit ---- */
+
+static int kernel_limit(const struct rlimit *wanted, struct rlimit *before)
+{
+	return (int)kernel_call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)wanted, (long)before);
+}
+
+/*
+ * What the kernel's hard limit becomes when the program wants its own, which it sees as seen, to be
+ * wanted. The kernel decides whether it may be raised: what it is asked for is higher then too.
+ */
+static rlim_t kernels_hard(rlim_t wanted, rlim_t seen, rlim_t kernels)
+{
+	if (wanted == seen)
+		return kernels;
+	if (wanted > KERNEL_HIDE_LIMIT - KERNEL_HIDDEN_NUMBERS || (wanted > seen && !lowered))
+		return wanted;
+	if (wanted > seen || wanted + KERNEL_HIDDEN_NUMBERS < kernels)
+		return wanted + KERNEL_HIDDEN_NUMBERS;
+	return kernels;
+}
+
+/* With the lock, and while the limit is not raised. */
+static int change(const struct rlimit *wanted, struct rlimit *before)
+{
+	struct rlimit kernels, limit;
+	rlim_t seen;
+	int error = kernel_limit(NULL, &kernels);
+
+	if (error < 0)
+		return error;
+	seen = lowered ? hard : kernels.rlim_max;
+	*before = (struct rlimit){ kernels.rlim_cur, seen };
+	if (!wanted)
+		return 0;
+	if (wanted->rlim_cur > wanted->rlim_max)
+		return -EINVAL;
+	limit.rlim_cur = wanted->rlim_cur;
+	limit.rlim_max = kernels_hard(wanted->rlim_max, seen, kernels.rlim_max);
+	error = kernel_limit(&limit, NULL);
+	if (error < 0)
+		return error;
+	lowered = limit.rlim_max > wanted->rlim_max;
+	hard = wanted->rlim_max;
+	return 0;
+}
+
+int descriptor_room_limit(const struct rlimit *wanted, struct rlimit *before)
+{
+	struct rlimit copy, old;
+	int error;
+
+	if ((wanted && !memory_readable(wanted, sizeof(*wanted))) ||
+	    (before && !memory_writable(before, sizeof(*before))))
+		return -EFAULT;
+	if (wanted)
+		copy = *wanted; /* before may be the same memory */
+	guarded_lock(&room_lock);
+	if (users > 0 && raised)
+		descriptor_limit_restore(&program);
+	error = change(wanted ? &copy : NULL, &old);
+	if (users > 0 && raised)
+		raised = descriptor_limit_raise(&program);
+	guarded_unlock(&room_lock);
+	if (error == 0 && before)
+		*before = old;
+	return error;
+}
+
+/* ---- fork ---- */
+
+/* A start in another thread is waited for before (instance_before_fork()): the rest is short. */
+void descriptor_room_before_fork(void)
+{
+	guarded_lock(&room_lock);
+	if (users > 0 && raised)
+		descriptor_limit_restore(&program);
+}
+
+void descriptor_room_after_fork(void)
+{
+	struct rlimit unchanged;
+
+	if (users > 0 && raised)
+		descriptor_limit_raise(&unchanged);
+	guarded_unlock(&room_lock);
+}
+
+void descriptor_room_forked(void)
+{
+	struct rlimit limit;
+
+	if (users > 0 && raised)
+		descriptor_limit_restore(&program);
+	users = 0;
+	if (!lowered || kernel_limit(NULL, &limit) < 0)
+		return;
+	limit.rlim_max = hard;
+	kernel_limit(&limit, NULL);
+	lowered = false;
+}
