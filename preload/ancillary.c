@@ -50,7 +50,7 @@ static int times_kind(int twin, bool stamped)
 
 void ancillary_adopt(struct socket *socket, int twin)
 {
-	int stamp = 0, on;
+	int stamp = 0;
 
 	for (size_t i = 0; i < sizeof(stamps) / sizeof(stamps[0]) && !stamp; i++)
 		if (read_number(twin, SOL_SOCKET, stamps[i]))
@@ -58,11 +58,11 @@ void ancillary_adopt(struct socket *socket, int twin)
 	socket->ancillary.stamp = (uint8_t)stamp;
 	socket->ancillary.times = (uint8_t)times_kind(twin, stamp);
 	socket->ancillary.readable = read_number(twin, IPPROTO_TCP, TCP_INQ) != 0;
-	on = socket->ancillary.stamp || socket->ancillary.times;
-	/* The stack notes when data comes only where somebody asks. */
-	if (socket_instance(socket))
-		socket->instance->operations->set_option(socket->handle, SOL_SOCKET,
-							 SO_TIMESTAMP_OLD, &on, sizeof(on));
+}
+
+bool ancillary_needs_times(const struct socket *socket)
+{
+	return socket->ancillary.stamp || socket->ancillary.times;
 }
 
 size_t ancillary_readable(const struct socket *socket)
@@ -132,14 +132,14 @@ static void put_readable(struct socket *socket, struct msghdr *message, size_t *
 {
 	int readable = (int)socket->instance->operations->readable(socket->handle);
 
-	if (!readable && (socket_readiness(socket) & EPOLLRDHUP))
+	if (!readable && (socket->instance->operations->readiness(socket->handle) & EPOLLRDHUP))
 		readable = 1;
 	put(message, used, IPPROTO_TCP, TCP_CM_INQ, &readable, sizeof(readable));
 }
 
 void ancillary_put(struct socket *socket, struct msghdr *message)
 {
-	bool any = socket->ancillary.stamp || socket->ancillary.times;
+	bool any = ancillary_needs_times(socket);
 	size_t used = 0;
 
 	if ((any || socket->ancillary.readable) && message->msg_control &&

@@ -7,6 +7,7 @@
 #ifndef MELIN_ANCILLARY_H
 #define MELIN_ANCILLARY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
@@ -14,6 +15,9 @@ struct socket;
 
 /* One of those options was set on the twin: reads there which are on now. */
 void ancillary_adopt(struct socket *socket, int twin);
+
+/* Whether the stack has to note when data comes. */
+bool ancillary_needs_times(const struct socket *socket);
 
 /* What one recv() could give: bytes up to urgent data. As Linux's tcp_inq(). */
 size_t ancillary_readable(const struct socket *socket);

@@ -51,5 +51,5 @@ libmelin_la_SOURCES = \
 	preload/spin.c preload/spin.h \
 	preload/wait.c preload/wait.h \
 	preload/span.c preload/span.h \
-	stack/option-table.c stack/option-table.h \
+	common/option_table.c common/option_table.h \
 	stack/address.h stack/stack.h

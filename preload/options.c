@@ -2,7 +2,7 @@
 /*
  * Socket options between the twin and the stack: options.h. Not for what an option does: that is
  * the stack's business, or the waiting and receiving calls'; nor for which option is whose:
- * stack/option-table.c.
+ * common/option_table.c.
  */
 #include "options.h"
 
@@ -24,7 +24,7 @@
 #include "memory.h"
 #include "pending.h"
 #include "socket.h"
-#include "stack/option-table.h"
+#include "common/option_table.h"
 #include "symbols.h"
 
 /* Longer values (keys, programs, lists) are never looked into. */
@@ -199,10 +199,17 @@ static void adopt_timeout(struct socket *socket, int twin, int name)
 /* What the calls of preload have to know. */
 static void adopt_here(struct socket *socket, int twin, int level, int name)
 {
-	if (is_timeout(level, name))
+	int on;
+
+	if (is_timeout(level, name)) {
 		adopt_timeout(socket, twin, name);
-	else
-		ancillary_adopt(socket, twin);
+		return;
+	}
+	ancillary_adopt(socket, twin);
+	on = ancillary_needs_times(socket);
+	if (socket_instance(socket))
+		socket->instance->operations->set_option(socket->handle, SOL_SOCKET,
+							 SO_TIMESTAMP_OLD, &on, sizeof(on));
 }
 
 static bool is_doubled(int level, int name)

@@ -2,7 +2,7 @@
 /*
  * Socket options between the program, the twin and the stack: which of them a flow takes along from
  * its twin when it is decided, which make it the kernel's, and who answers getsockopt(2) and
- * setsockopt(2) afterwards. What each option needs is in stack/option-table.h.
+ * setsockopt(2) afterwards. What each option needs is in common/option_table.h.
  */
 #ifndef MELIN_OPTIONS_H
 #define MELIN_OPTIONS_H

@@ -17,7 +17,7 @@
 
 #include "descriptors.h"
 #include "instance.h"
-#include "stack/option-table.h"
+#include "common/option_table.h"
 #include "wait.h"
 
 enum socket_state {

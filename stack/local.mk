@@ -50,7 +50,7 @@ stack_libstack_la_SOURCES = \
 	stack/memory.c \
 	stack/network.c \
 	stack/operations.c \
-	stack/option-table.c \
+	common/option_table.c \
 	stack/options.c \
 	stack/output.c \
 	stack/path.c \
@@ -91,7 +91,7 @@ noinst_HEADERS += \
 	stack/lwip-hooks.h \
 	stack/lwipopts.h \
 	stack/memory.h \
-	stack/option-table.h \
+	common/option_table.h \
 	stack/network.h \
 	stack/output.h \
 	stack/path.h \

@@ -13,7 +13,7 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "stack/instance.h"
-#include "stack/option-table.h"
+#include "common/option_table.h"
 #include "stack/path.h"
 #include "stack/socket.h"
 #include "stack/sysctl.h"

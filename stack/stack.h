@@ -271,7 +271,7 @@ struct stack_operations {
 	/*
 	 * As getsockopt(2) and setsockopt(2). -ENOPROTOOPT for an option that the stack does not
 	 * know, or of which it does not keep the value: preload then asks the twin. Known are the
-	 * OPTION_STACK rows of option-table.h, and SO_TIMESTAMP for whether receive() takes times.
+	 * OPTION_STACK rows of option_table.h, and SO_TIMESTAMP for whether receive() takes times.
 	 */
 	int (*get_option)(struct stack_socket *socket, int level, int name, void *value,
 			  socklen_t *length);

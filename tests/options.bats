@@ -49,7 +49,7 @@ IPV6_(RECVORIGDSTADDR|(JOIN|LEAVE)_GROUP|RX(HOP|DST)OPTS)'
 	C
 	{
 		echo '#include <stdio.h>'
-		echo '#include "stack/option-table.h"'
+		echo '#include "common/option_table.h"'
 		echo 'struct name { const char *text; int level, number; };'
 		echo 'extern const struct name glibc[], linux_[];'
 		echo 'static int check(const struct name *name) { int bad = 0;'
@@ -85,7 +85,7 @@ IPV6_(RECVORIGDSTADDR|(JOIN|LEAVE)_GROUP|RX(HOP|DST)OPTS)'
 	done
 	source=${TESTS_SOURCE:-$BATS_TEST_DIRNAME/..}
 	"${CC:-cc}" -w -D_GNU_SOURCE -I"$source" -o walk main.c glibc.c linux.c \
-		"$source/stack/option-table.c"
+		"$source/common/option_table.c"
 	run ./walk
 	echo "$output"
 	[ "$status" -eq 0 ]

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The table of socket options: option-table.h. Numbers are Linux's on x86-64 and aarch64; newer
+ * The table of socket options: option_table.h. Numbers are Linux's on x86-64 and aarch64; newer
  * ones are not in every system's headers, so all are written out (tests/options.bats compares
  * them with the headers). Where a program asks for something that the stack has not, one of three
  * things is right: it makes no difference (TWIN), the kernel carries the flow, or an honest error.
  */
-#include "stack/option-table.h"
+#include "common/option_table.h"
 
 #include <errno.h>
 #include <netinet/in.h>
