@@ -12,9 +12,10 @@
 #include <sys/resource.h>
 
 /*
- * Raises the limit by KERNEL_HIDDEN_NUMBERS, as far as the hard limit or CAP_SYS_RESOURCE allow, and
- * stores the program's in *program. False: it stays as it is, since there are no rights, or since
- * the kernel's table would become large. Any thread, but one at a time: the limit is the process's.
+ * Raises the limit by KERNEL_HIDDEN_NUMBERS, as far as the hard limit or CAP_SYS_RESOURCE allow,
+ * and stores the program's in *program. False: it stays as it is, since there are no rights, or
+ * since the kernel's table would become large. Any thread, but one at a time: the limit is the
+ * process's.
  */
 bool descriptor_limit_raise(struct rlimit *program);
 void descriptor_limit_restore(const struct rlimit *program);

@@ -30,7 +30,7 @@
 #define SPARE 24
 
 /* Of a small limit that could not be raised the program may need every number. */
-#define LIMIT_MIN KERNEL_HIDDEN_NUMBERS
+#define LIMIT_MIN 512
 
 struct owner {
 	pthread_t thread;
@@ -75,19 +75,25 @@ static bool is_open(int descriptor)
 	return raw(SYS_fcntl, descriptor, F_GETFD, 0) >= 0;
 }
 
-/* The first of RANGE unused numbers close to the limit, or 0. */
+static bool is_unused(int base)
+{
+	for (int i = 0; i < RANGE; i++) {
+		if (is_open(base + i))
+			return false;
+	}
+	return true;
+}
+
+/* The first of RANGE unused numbers among melin's, as close to the end as possible, or 0. */
 static int choose_base(void)
 {
-	const int end = kernel_hidden_end(), base = end - RANGE;
-	int i;
+	const int end = kernel_hidden_end(), begin = kernel_hidden_begin();
 
-	if (end < LIMIT_MIN)
-		return 0;
-	for (i = 0; i < RANGE; i++) {
-		if (is_open(base + i))
-			return 0;
+	for (int base = end - RANGE; end >= LIMIT_MIN && base >= begin; base--) {
+		if (is_unused(base))
+			return base;
 	}
-	return base;
+	return 0;
 }
 
 /*

@@ -24,10 +24,8 @@ INTERPOSED int close(int descriptor)
 {
 	if (__builtin_expect(!descriptor_known(descriptor), 1))
 		return libc()->close(descriptor);
-	if (descriptor_private(descriptor)) {
-		errno = EBADF; /* melin's own: for the program there is no such descriptor */
-		return -1;
-	}
+	if (descriptor_private(descriptor))
+		return libc()->close(descriptor_of_program(descriptor));
 	/* First the table: once the kernel has it back, the number can be anybody's. */
 	descriptor_remove(descriptor);
 	return libc()->close(descriptor);
@@ -86,11 +84,7 @@ static int duplicated(int descriptor, int duplicate)
 
 INTERPOSED int dup(int descriptor)
 {
-	if (descriptor_private(descriptor)) {
-		errno = EBADF;
-		return -1;
-	}
-	return duplicated(descriptor, libc()->dup(descriptor));
+	return duplicated(descriptor, libc()->dup(descriptor_of_program(descriptor)));
 }
 
 static int dup_over(int descriptor, int target, int flags, bool is_dup3)
@@ -164,10 +158,7 @@ static int control_descriptor(int descriptor, int command, long argument)
 	struct socket *socket;
 	int result;
 
-	if (descriptor_private(descriptor)) {
-		errno = EBADF;
-		return -1;
-	}
+	descriptor = descriptor_of_program(descriptor);
 	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
 		return duplicated(descriptor, libc()->fcntl(descriptor, command, argument));
 	if (command == F_SETOWN || command == F_SETOWN_EX) {
@@ -297,7 +288,7 @@ INTERPOSED int ioctl(int descriptor, unsigned long request, ...)
 	argument = only_argument(arguments);
 	va_end(arguments);
 	if (request == FIOSETOWN || request == SIOCSPGRP) {
-		result = libc()->ioctl(descriptor, request, argument);
+		result = libc()->ioctl(descriptor_of_program(descriptor), request, argument);
 		if (result >= 0)
 			note_owner(descriptor);
 		if (socket)
@@ -305,7 +296,7 @@ INTERPOSED int ioctl(int descriptor, unsigned long request, ...)
 		return result;
 	}
 	if (!socket)
-		return libc()->ioctl(descriptor, request, argument);
+		return libc()->ioctl(descriptor_of_program(descriptor), request, argument);
 	result = control_socket(socket, descriptor, request, (int *)argument);
 	socket_put(socket);
 	if (result == -ENOTTY)

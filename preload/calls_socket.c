@@ -27,7 +27,7 @@ INTERPOSED int bind(int descriptor, const struct sockaddr *local, socklen_t leng
 
 	if (descriptor_known(descriptor) && flow_bind(descriptor, local, length, &result))
 		return (int)as_libc(result);
-	return libc()->bind(descriptor, local, length);
+	return libc()->bind(descriptor_of_program(descriptor), local, length);
 }
 
 INTERPOSED int listen(int descriptor, int backlog)
@@ -38,7 +38,7 @@ INTERPOSED int listen(int descriptor, int backlog)
 		return (int)as_libc(result);
 	if (config_without_rules)
 		advice_without_rules(descriptor);
-	return libc()->listen(descriptor, backlog);
+	return libc()->listen(descriptor_of_program(descriptor), backlog);
 }
 
 INTERPOSED int connect(int descriptor, const struct sockaddr *remote, socklen_t length)
@@ -49,7 +49,7 @@ INTERPOSED int connect(int descriptor, const struct sockaddr *remote, socklen_t 
 		return (int)as_libc(result);
 	if (config_without_rules)
 		advice_without_rules(descriptor);
-	return libc()->connect(descriptor, remote, length);
+	return libc()->connect(descriptor_of_program(descriptor), remote, length);
 }
 
 static int accept_flags(struct socket *socket, int descriptor, struct sockaddr *peer,
@@ -60,7 +60,7 @@ static int accept_flags(struct socket *socket, int descriptor, struct sockaddr *
 	if (pending_is_unused(socket))
 		pending_first_use(socket);
 	if (atomic_load(&socket->state) == SOCKET_KERNEL)
-		result = libc()->accept4(descriptor, peer, length, flags);
+		result = libc()->accept4(descriptor_of_program(descriptor), peer, length, flags);
 	else
 		result = (int)as_libc(socket_accept(socket, descriptor, peer, length, flags));
 	socket_put(socket);
@@ -72,7 +72,7 @@ INTERPOSED int accept(int descriptor, struct sockaddr *peer, socklen_t *length)
 	struct socket *socket = socket_get(descriptor);
 
 	if (!socket)
-		return libc()->accept(descriptor, peer, length);
+		return libc()->accept(descriptor_of_program(descriptor), peer, length);
 	return accept_flags(socket, descriptor, peer, length, 0);
 }
 
@@ -81,7 +81,7 @@ INTERPOSED int accept4(int descriptor, struct sockaddr *peer, socklen_t *length,
 	struct socket *socket = socket_get(descriptor);
 
 	if (!socket)
-		return libc()->accept4(descriptor, peer, length, flags);
+		return libc()->accept4(descriptor_of_program(descriptor), peer, length, flags);
 	return accept_flags(socket, descriptor, peer, length, flags);
 }
 
@@ -91,7 +91,7 @@ INTERPOSED int shutdown(int descriptor, int how)
 	int result;
 
 	if (!socket)
-		return libc()->shutdown(descriptor, how);
+		return libc()->shutdown(descriptor_of_program(descriptor), how);
 	result = (int)as_libc(socket_shutdown(socket, descriptor, how));
 	socket_put(socket);
 	return result;
@@ -103,7 +103,7 @@ INTERPOSED int getsockname(int descriptor, struct sockaddr *name, socklen_t *len
 	int result;
 
 	if (!socket)
-		return libc()->getsockname(descriptor, name, length);
+		return libc()->getsockname(descriptor_of_program(descriptor), name, length);
 	result = (int)as_libc(socket_name(socket, descriptor, false, name, length));
 	socket_put(socket);
 	return result;
@@ -115,7 +115,7 @@ INTERPOSED int getpeername(int descriptor, struct sockaddr *name, socklen_t *len
 	int result;
 
 	if (!socket)
-		return libc()->getpeername(descriptor, name, length);
+		return libc()->getpeername(descriptor_of_program(descriptor), name, length);
 	result = (int)as_libc(socket_name(socket, descriptor, true, name, length));
 	socket_put(socket);
 	return result;
@@ -127,7 +127,8 @@ INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, sock
 	int result;
 
 	if (!socket)
-		return libc()->getsockopt(descriptor, level, name, value, length);
+		return libc()->getsockopt(descriptor_of_program(descriptor), level, name, value,
+					  length);
 	result = (int)as_libc(options_get(socket, descriptor, level, name, value, length));
 	socket_put(socket);
 	return result;
@@ -139,7 +140,8 @@ INTERPOSED int setsockopt(int descriptor, int level, int name, const void *value
 	int result;
 
 	if (!socket)
-		return libc()->setsockopt(descriptor, level, name, value, length);
+		return libc()->setsockopt(descriptor_of_program(descriptor), level, name, value,
+					  length);
 	result = (int)as_libc(options_set(socket, descriptor, level, name, value, length));
 	socket_put(socket);
 	return result;

@@ -73,7 +73,8 @@ INTERPOSED ssize_t sendfile64(int descriptor, int file, off64_t *offset, size_t 
 	ssize_t result;
 
 	if (!socket)
-		return libc()->sendfile64(descriptor, file, offset, size);
+		return libc()->sendfile64(descriptor_of_program(descriptor),
+					  descriptor_of_program(file), offset, size);
 	result = !offset || memory_writable(offset, sizeof(*offset))
 			 ? send_file(socket, file, offset, size)
 			 : -EFAULT;
@@ -86,7 +87,8 @@ _Static_assert(sizeof(off_t) == sizeof(off64_t), "one sendfile serves both names
 INTERPOSED ssize_t sendfile(int descriptor, int file, off_t *offset, size_t size)
 {
 	if (!descriptor_known(descriptor))
-		return libc()->sendfile(descriptor, file, offset, size);
+		return libc()->sendfile(descriptor_of_program(descriptor),
+					descriptor_of_program(file), offset, size);
 	return sendfile64(descriptor, file, (off64_t *)offset, size);
 }
 
@@ -180,7 +182,8 @@ INTERPOSED ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offs
 	ssize_t result;
 
 	if (!from && !to)
-		return libc()->splice(in, in_offset, out, out_offset, size, flags);
+		return libc()->splice(descriptor_of_program(in), in_offset,
+				      descriptor_of_program(out), out_offset, size, flags);
 	if ((from && in_offset) || (to && out_offset))
 		result = -EINVAL; /* a socket has no places */
 	else if (in_offset || out_offset)

@@ -230,7 +230,7 @@ static bool may_be_stack(int descriptor)
 INTERPOSED FILE *fdopen(int descriptor, const char *mode)
 {
 	if (!may_be_stack(descriptor))
-		return libc()->fdopen(descriptor, mode);
+		return libc()->fdopen(descriptor_of_program(descriptor), mode);
 	if (!valid_mode(mode)) {
 		errno = EINVAL;
 		return NULL;
@@ -244,7 +244,7 @@ INTERPOSED int vdprintf(int descriptor, const char *format, va_list arguments)
 	int length, done = 0, result;
 
 	if (!descriptor_known(descriptor))
-		return libc()->vdprintf(descriptor, format, arguments);
+		return libc()->vdprintf(descriptor_of_program(descriptor), format, arguments);
 	length = vasprintf(&text, format, arguments);
 	if (length < 0)
 		return length;
@@ -277,7 +277,8 @@ INTERPOSED int dprintf(int descriptor, const char *format, ...)
 INTERPOSED int __vdprintf_chk(int descriptor, int flag, const char *format, va_list arguments)
 {
 	if (!descriptor_known(descriptor))
-		return libc()->__vdprintf_chk(descriptor, flag, format, arguments);
+		return libc()->__vdprintf_chk(descriptor_of_program(descriptor), flag, format,
+					      arguments);
 	return vdprintf(descriptor, format, arguments);
 }
 

@@ -63,6 +63,11 @@ void thread_own_end(void)
 	own_depth--;
 }
 
+bool thread_is_own(void)
+{
+	return own_depth > 0;
+}
+
 void thread_process_ends(void)
 {
 	count(MANY_THREADS);

@@ -43,7 +43,7 @@ INTERPOSED ssize_t read(int descriptor, void *buffer, size_t size)
 	struct socket *socket = socket_get(descriptor);
 
 	if (!socket)
-		return libc()->read(descriptor, buffer, size);
+		return libc()->read(descriptor_of_program(descriptor), buffer, size);
 	if (size == 0) { /* as the kernel: no error is looked for, none is taken */
 		socket_put(socket);
 		return 0;
@@ -54,7 +54,7 @@ INTERPOSED ssize_t read(int descriptor, void *buffer, size_t size)
 INTERPOSED ssize_t __read_chk(int descriptor, void *buffer, size_t size, size_t room)
 {
 	if (size > room || !descriptor_known(descriptor))
-		return libc()->__read_chk(descriptor, buffer, size, room);
+		return libc()->__read_chk(descriptor_of_program(descriptor), buffer, size, room);
 	return read(descriptor, buffer, size);
 }
 
@@ -64,7 +64,7 @@ INTERPOSED ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
 
 	if (!socket) {
 		pending_before_blocking();
-		return libc()->recv(descriptor, buffer, size, flags);
+		return libc()->recv(descriptor_of_program(descriptor), buffer, size, flags);
 	}
 	return receive(socket, buffer, size, flags);
 }
@@ -72,7 +72,8 @@ INTERPOSED ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
 INTERPOSED ssize_t __recv_chk(int descriptor, void *buffer, size_t size, size_t room, int flags)
 {
 	if (size > room || !descriptor_known(descriptor))
-		return libc()->__recv_chk(descriptor, buffer, size, room, flags);
+		return libc()->__recv_chk(descriptor_of_program(descriptor), buffer, size, room,
+					  flags);
 	return recv(descriptor, buffer, size, flags);
 }
 
@@ -84,7 +85,8 @@ INTERPOSED ssize_t recvfrom(int descriptor, void *buffer, size_t size, int flags
 
 	if (!socket) {
 		pending_before_blocking();
-		return libc()->recvfrom(descriptor, buffer, size, flags, peer, length);
+		return libc()->recvfrom(descriptor_of_program(descriptor), buffer, size, flags,
+					peer, length);
 	}
 	result = receive(socket, buffer, size, flags);
 	if (result >= 0 && peer && no_address(length) < 0)
@@ -96,7 +98,8 @@ INTERPOSED ssize_t __recvfrom_chk(int descriptor, void *buffer, size_t size, siz
 				  struct sockaddr *peer, socklen_t *length)
 {
 	if (size > room || !descriptor_known(descriptor))
-		return libc()->__recvfrom_chk(descriptor, buffer, size, room, flags, peer, length);
+		return libc()->__recvfrom_chk(descriptor_of_program(descriptor), buffer, size, room,
+					      flags, peer, length);
 	return recvfrom(descriptor, buffer, size, flags, peer, length);
 }
 
@@ -131,7 +134,7 @@ INTERPOSED ssize_t readv(int descriptor, const struct iovec *iov, int count)
 	ssize_t result;
 
 	if (!socket)
-		return libc()->readv(descriptor, iov, count);
+		return libc()->readv(descriptor_of_program(descriptor), iov, count);
 	result = count < 0 ? -EINVAL : check_iovec(iov, (size_t)count);
 	if (result == 0 && !empty(iov, (size_t)count))
 		result = socket_receive(socket, iov, (size_t)count, 0);
@@ -168,7 +171,7 @@ INTERPOSED ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
 
 	if (!socket) {
 		pending_before_blocking();
-		return libc()->recvmsg(descriptor, message, flags);
+		return libc()->recvmsg(descriptor_of_program(descriptor), message, flags);
 	}
 	result = receive_message(socket, message, flags);
 	socket_put(socket);
@@ -193,7 +196,8 @@ INTERPOSED int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned count
 	if (!socket || !valid_time(timeout)) {
 		if (socket)
 			socket_put(socket);
-		return libc()->recvmmsg(descriptor, messages, count, flags, timeout);
+		return libc()->recvmmsg(descriptor_of_program(descriptor), messages, count, flags,
+					timeout);
 	}
 	deadline = clock_deadline_timespec(timeout);
 	for (done = 0; done < count; done++) {
@@ -228,7 +232,7 @@ INTERPOSED ssize_t write(int descriptor, const void *buffer, size_t size)
 	struct socket *socket = socket_get(descriptor);
 
 	if (!socket)
-		return libc()->write(descriptor, buffer, size);
+		return libc()->write(descriptor_of_program(descriptor), buffer, size);
 	return transmit(socket, buffer, size, 0);
 }
 
@@ -237,7 +241,7 @@ INTERPOSED ssize_t send(int descriptor, const void *buffer, size_t size, int fla
 	struct socket *socket = socket_get(descriptor);
 
 	if (!socket)
-		return libc()->send(descriptor, buffer, size, flags);
+		return libc()->send(descriptor_of_program(descriptor), buffer, size, flags);
 	return transmit(socket, buffer, size, flags);
 }
 
@@ -248,7 +252,8 @@ INTERPOSED ssize_t sendto(int descriptor, const void *buffer, size_t size, int f
 	struct socket *socket = socket_get(descriptor);
 
 	if (!socket)
-		return libc()->sendto(descriptor, buffer, size, flags, peer, length);
+		return libc()->sendto(descriptor_of_program(descriptor), buffer, size, flags, peer,
+				      length);
 	return transmit(socket, buffer, size, flags);
 }
 
@@ -258,7 +263,7 @@ INTERPOSED ssize_t writev(int descriptor, const struct iovec *iov, int count)
 	ssize_t result;
 
 	if (!socket)
-		return libc()->writev(descriptor, iov, count);
+		return libc()->writev(descriptor_of_program(descriptor), iov, count);
 	result = count < 0 ? -EINVAL : check_iovec(iov, (size_t)count);
 	if (result == 0 && !empty(iov, (size_t)count))
 		result = socket_send(socket, iov, (size_t)count, 0);
@@ -280,8 +285,8 @@ static ssize_t send_message(struct socket *socket, const struct msghdr *message,
 	return result;
 }
 
-/* unix(7): descriptors that travel along. */
-static void note_passed(const struct msghdr *message)
+/* unix(7): descriptors that travel along. False: one of them is melin's own. */
+static bool note_passed(const struct msghdr *message)
 {
 	struct msghdr copy;
 	struct cmsghdr *header;
@@ -290,7 +295,7 @@ static void note_passed(const struct msghdr *message)
 	if (!config_active() || !memory_readable(message, sizeof(*message)) ||
 	    message->msg_controllen < sizeof(*header) ||
 	    !memory_readable(message->msg_control, message->msg_controllen))
-		return;
+		return true;
 	copy = *message;
 	end = (const char *)copy.msg_control + copy.msg_controllen;
 	for (header = CMSG_FIRSTHDR(&copy); header; header = CMSG_NXTHDR(&copy, header)) {
@@ -299,12 +304,16 @@ static void note_passed(const struct msghdr *message)
 		/* Nothing travels with such a message: it is EINVAL to the kernel. */
 		if (header->cmsg_len < CMSG_LEN(0) ||
 		    header->cmsg_len > (size_t)(end - (const char *)header))
-			return;
+			return true;
 		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
 			continue;
-		for (size_t i = 0; i < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++)
+		for (size_t i = 0; i < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+			if (descriptor_of_program(descriptors[i]) != descriptors[i])
+				return false;
 			socket_passed(descriptors[i]);
+		}
 	}
+	return true;
 }
 
 INTERPOSED ssize_t sendmsg(int descriptor, const struct msghdr *message, int flags)
@@ -313,8 +322,9 @@ INTERPOSED ssize_t sendmsg(int descriptor, const struct msghdr *message, int fla
 	ssize_t result;
 
 	if (!socket) {
-		note_passed(message);
-		return libc()->sendmsg(descriptor, message, flags);
+		if (!note_passed(message))
+			return as_libc(-EBADF);
+		return libc()->sendmsg(descriptor_of_program(descriptor), message, flags);
 	}
 	result = send_message(socket, message, flags);
 	socket_put(socket);
@@ -329,9 +339,14 @@ INTERPOSED int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned count
 
 	if (!socket) {
 		for (unsigned i = 0; i < count && memory_readable(&messages[i], sizeof(*messages));
-		     i++)
-			note_passed(&messages[i].msg_hdr);
-		return libc()->sendmmsg(descriptor, messages, count, flags);
+		     i++) {
+			if (note_passed(&messages[i].msg_hdr))
+				continue;
+			if (i == 0)
+				return (int)as_libc(-EBADF);
+			count = i; /* the error is the next call's */
+		}
+		return libc()->sendmmsg(descriptor_of_program(descriptor), messages, count, flags);
 	}
 	for (done = 0; done < count; done++) {
 		result = send_message(socket, &messages[done].msg_hdr, flags);
@@ -361,7 +376,7 @@ INTERPOSED ssize_t preadv2(int descriptor, const struct iovec *iov, int count, o
 	ssize_t result;
 
 	if (!socket)
-		return libc()->preadv2(descriptor, iov, count, place, flags);
+		return libc()->preadv2(descriptor_of_program(descriptor), iov, count, place, flags);
 	result = check_place(iov, count, place, flags);
 	if (result == 0 && !empty(iov, (size_t)count))
 		result = socket_receive(socket, iov, (size_t)count,
@@ -377,7 +392,8 @@ INTERPOSED ssize_t pwritev2(int descriptor, const struct iovec *iov, int count, 
 	ssize_t result;
 
 	if (!socket)
-		return libc()->pwritev2(descriptor, iov, count, place, flags);
+		return libc()->pwritev2(descriptor_of_program(descriptor), iov, count, place,
+					flags);
 	result = check_place(iov, count, place, flags);
 	if (result == 0 && !empty(iov, (size_t)count))
 		result = socket_send(socket, iov, (size_t)count,

@@ -142,7 +142,8 @@ INTERPOSED int epoll_ctl(int descriptor, int operation, int target, struct epoll
 	if (descriptor_known(descriptor) &&
 	    epoll_control(descriptor, operation, target, event, &result))
 		return (int)as_libc(result);
-	return libc()->epoll_ctl(descriptor, operation, target, event);
+	return libc()->epoll_ctl(descriptor_of_program(descriptor), operation,
+				 descriptor_of_program(target), event);
 }
 
 INTERPOSED int epoll_pwait(int descriptor, struct epoll_event *events, int max, int timeout,
@@ -154,7 +155,8 @@ INTERPOSED int epoll_pwait(int descriptor, struct epoll_event *events, int max, 
 	if (timeout)
 		pending_before_blocking();
 	if (!epoll)
-		return libc()->epoll_pwait(descriptor, events, max, timeout, mask);
+		return libc()->epoll_pwait(descriptor_of_program(descriptor), events, max, timeout,
+					   mask);
 	result = epoll_wait_on(epoll, descriptor, events, max, clock_deadline_ms(timeout), mask);
 	epoll_put(epoll);
 	return (int)as_libc(result);
@@ -170,7 +172,7 @@ INTERPOSED int epoll_wait(int descriptor, struct epoll_event *events, int max, i
 	    ((timeout == 0 || __libc_single_threaded) && epoll_is_kernels(descriptor))) {
 		if (timeout)
 			pending_before_blocking();
-		return libc()->epoll_wait(descriptor, events, max, timeout);
+		return libc()->epoll_wait(descriptor_of_program(descriptor), events, max, timeout);
 	}
 	return epoll_pwait(descriptor, events, max, timeout, NULL);
 }
@@ -184,7 +186,8 @@ INTERPOSED int epoll_pwait2(int descriptor, struct epoll_event *events, int max,
 	if (may_block(timeout))
 		pending_before_blocking();
 	if (!epoll)
-		return libc()->epoll_pwait2(descriptor, events, max, timeout, mask);
+		return libc()->epoll_pwait2(descriptor_of_program(descriptor), events, max, timeout,
+					    mask);
 	result = epoll_wait_on(epoll, descriptor, events, max, clock_deadline_timespec(timeout),
 			       mask);
 	epoll_put(epoll);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdbool.h>
 
 #include "common/descriptor_limit.h"
 #include "memory.h"
@@ -35,6 +34,11 @@ void descriptor_room_end(void)
 	if (--users == 0 && raised)
 		descriptor_limit_restore(&program);
 	guarded_unlock(&room_lock);
+}
+
+bool descriptor_room_is_raised(void)
+{
+	return raised;
 }
 
 /* ---- the program's limit ---- */

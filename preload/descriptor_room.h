@@ -9,15 +9,18 @@
 #ifndef MELIN_DESCRIPTOR_ROOM_H
 #define MELIN_DESCRIPTOR_ROOM_H
 
+#include <stdbool.h>
 #include <sys/resource.h>
 
 /* Around the opening, on any thread and in handlers; they may overlap. errno is kept. */
 void descriptor_room_begin(void);
 void descriptor_room_end(void);
+/* In between: melin's numbers are all above the program's limit. */
+bool descriptor_room_is_raised(void);
 
 /*
- * prlimit(2) for the program's own RLIMIT_NOFILE; either may be NULL. 0, or -EFAULT, -EINVAL, -EPERM
- * as the kernel.
+ * prlimit(2) for the program's own RLIMIT_NOFILE; either may be NULL. 0, or -EFAULT, -EINVAL,
+ * -EPERM as the kernel.
  */
 int descriptor_room_limit(const struct rlimit *wanted, struct rlimit *before);
 

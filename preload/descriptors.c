@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -18,6 +19,7 @@
 #include "socket.h"
 #include "signals.h"
 #include "symbols.h"
+#include "thread.h"
 #include "stack/kernel.h"
 
 _Atomic(struct object *) descriptor_table[DESCRIPTOR_LIMIT];
@@ -134,7 +136,8 @@ int descriptor_highest(void)
 
 void descriptor_install(int descriptor, struct object *object)
 {
-	if ((unsigned)descriptor >= DESCRIPTOR_LIMIT)
+	/* What DPDK and libbpf open for themselves may even be in a table of their own. */
+	if ((unsigned)descriptor >= DESCRIPTOR_LIMIT || thread_is_own())
 		return;
 	note_highest(descriptor);
 	atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
@@ -197,6 +200,13 @@ bool descriptor_private(int descriptor)
 		       &private_object;
 }
 
+int descriptor_not_melins(int descriptor)
+{
+	if (descriptor_private(descriptor) && !signals_thread.depth && !thread_is_own())
+		return INT_MAX; /* no limit allows for that many */
+	return descriptor;
+}
+
 int descriptor_hide(int descriptor)
 {
 	const int high = kernel_hide(descriptor);
@@ -238,8 +248,8 @@ static bool is_own_unix_socket(int descriptor)
 }
 
 /*
- * Another thread of the program may have opened it during the start: of the numbers below DPDK's
- * melin takes none for files, pipes and sockets of these families.
+ * Another thread of the program may have opened it during the start, unless the number is above its
+ * limit: of those below DPDK's melin takes none for files, pipes and sockets of these families.
  */
 static bool may_be_programs(int descriptor)
 {
@@ -247,7 +257,8 @@ static bool may_be_programs(int descriptor)
 	socklen_t length = sizeof(int);
 	int domain = AF_UNSPEC;
 
-	if (descriptor >= kernel_hidden_end() - KERNEL_DPDK_NUMBERS ||
+	if (descriptor_room_is_raised() ||
+	    descriptor >= kernel_hidden_end() - KERNEL_DPDK_NUMBERS ||
 	    kernel_call(SYS_fstat, descriptor, (long)&status, 0, 0) < 0)
 		return false;
 	if (S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode))

@@ -17,7 +17,7 @@
 enum object_kind {
 	OBJECT_SOCKET,
 	OBJECT_EPOLL,
-	OBJECT_PRIVATE, /* melin's own descriptor: the program's close() gets EBADF */
+	OBJECT_PRIVATE, /* melin's own descriptor, which the program does not have */
 };
 
 /*
@@ -83,8 +83,21 @@ void descriptor_unprotect(int descriptor);
 bool descriptor_private(int descriptor);
 
 /*
- * Moves a descriptor that melin opened to one of melin's numbers (stack/kernel.h), marked as its own;
- * -1 on failure. Between descriptor_room_begin() and _end().
+ * The number to give libc for one that the program has named: for a descriptor of melin's own one
+ * that nobody has, so that the kernel refuses it as if melin's were not there (EBADF, POLLNVAL).
+ * Calls of melin's own, and of DPDK and libbpf below it, get what they name: they come with
+ * signals held (signals.h) or on threads of melin's own (thread.h).
+ */
+int descriptor_not_melins(int descriptor);
+static inline int descriptor_of_program(int descriptor)
+{
+	return __builtin_expect(descriptor_known(descriptor), 0) ? descriptor_not_melins(descriptor)
+								 : descriptor;
+}
+
+/*
+ * Moves a descriptor that melin opened to one of melin's numbers (stack/kernel.h), marked as its
+ * own; -1 on failure. Between descriptor_room_begin() and _end().
  */
 int descriptor_hide(int descriptor);
 

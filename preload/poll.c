@@ -36,6 +36,7 @@ struct poll_waiting {
 	uint64_t kernel_looked;
 	struct poll_entry *entries;
 	size_t entry_count;
+	bool names_melins; /* the set names a descriptor that the program does not have */
 	int ready_count;
 	int error;
 	void *memory; /* what entries and kernel lie in if the set is large, or NULL */
@@ -166,6 +167,8 @@ static void fill(struct poll_waiting *this)
 		bool mixed;
 
 		this->kernel[i] = this->set[i];
+		this->kernel[i].fd = descriptor_of_program(this->set[i].fd);
+		this->names_melins |= this->kernel[i].fd != this->set[i].fd;
 		this->kernel_used++;
 		if (this->set[i].fd < 0) {
 			this->kernel_used--;
@@ -253,7 +256,7 @@ bool poll_mixed(struct pollfd *set, nfds_t count, uint64_t deadline, const sigse
 		this.kernel = (struct pollfd *)(this.entries + count);
 	}
 	fill(&this);
-	done = this.entry_count > 0;
+	done = this.entry_count > 0 || this.names_melins;
 	if (done)
 		*result = wait_on_set(&this);
 	give_back(&this);

@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -75,6 +76,17 @@ typedef void (*signal_handler)(int);
 	SYMBOL(int, fcntl, (int, int, ...))                                                        \
 	SYMBOL(int, fcntl64, (int, int, ...))                                                      \
 	SYMBOL(int, ioctl, (int, unsigned long, ...))                                              \
+	SYMBOL(int, fstat, (int, struct stat *))                                                   \
+	SYMBOL(int, fstat64, (int, struct stat64 *))                                               \
+	SYMBOL(off_t, lseek, (int, off_t, int))                                                    \
+	SYMBOL(off64_t, lseek64, (int, off64_t, int))                                              \
+	SYMBOL(int, fsync, (int))                                                                  \
+	SYMBOL(int, fdatasync, (int))                                                              \
+	SYMBOL(int, ftruncate, (int, off_t))                                                       \
+	SYMBOL(int, ftruncate64, (int, off64_t))                                                   \
+	SYMBOL(int, flock, (int, int))                                                             \
+	SYMBOL(int, fchmod, (int, mode_t))                                                         \
+	SYMBOL(int, fchown, (int, uid_t, gid_t))                                                   \
 	SYMBOL(int, poll, (struct pollfd *, nfds_t, int))                                          \
 	SYMBOL(int, ppoll, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *))   \
 	SYMBOL(int, __poll_chk, (struct pollfd *, nfds_t, int, size_t))                            \

@@ -6,7 +6,8 @@
  *
  * libc ends a process when the last of its threads ends (pthread_exit(3)) and counts every thread
  * that pthread_create(3) has made. Those of melin's are taken off that count, so that the process
- * ends with the last thread of the program's.
+ * ends when the program's last thread does. What an own thread creates is own in its turn, as the
+ * threads that DPDK makes.
  */
 #ifndef MELIN_THREAD_H
 #define MELIN_THREAD_H
@@ -38,5 +39,7 @@ bool thread_is_last(void);
 /* What the calling thread creates between the two is melin's own. They nest. */
 void thread_own_begin(void);
 void thread_own_end(void);
+/* Whether the calling thread is melin's own, or between the two. */
+bool thread_is_own(void);
 
 #endif

@@ -61,14 +61,14 @@ static inline long kernel_call(long number, long a, long b, long c, long d)
 }
 
 /*
- * Descriptors of melin's own have the last so many numbers below the limit of open descriptors, which
- * libmelin.so raises by as much meanwhile if it may (common/descriptor_limit.h): the program counts
- * on the low ones, which it gets in order, and may want all of them.
+ * Descriptors of melin's own have the last so many numbers below the limit of open descriptors,
+ * which libmelin.so raises by as much meanwhile if it may (common/descriptor_limit.h): the program
+ * counts on the low ones, which it gets in order, and may want all of them.
  */
-#define KERNEL_HIDDEN_NUMBERS 320
+#define KERNEL_HIDDEN_NUMBERS 640
 
 /* And none above this: the kernel's table is an array, copied with each fork. */
-#define KERNEL_HIDE_LIMIT (16384 + KERNEL_HIDDEN_NUMBERS)
+#define KERNEL_HIDE_LIMIT (4096 + KERNEL_HIDDEN_NUMBERS)
 
 /* The last of them are for DPDK (dpdk/owner.c). */
 #define KERNEL_DPDK_NUMBERS 256
@@ -88,7 +88,7 @@ static inline int kernel_hidden_begin(void)
 {
 	const int end = kernel_hidden_end();
 
-	return end > 2 * KERNEL_HIDDEN_NUMBERS ? end - KERNEL_HIDDEN_NUMBERS : end / 2;
+	return end > KERNEL_HIDDEN_NUMBERS ? end - KERNEL_HIDDEN_NUMBERS : end / 2;
 }
 
 /* Gives a descriptor of melin's own such a number. Keeps the number if there is no room. */

@@ -80,7 +80,7 @@ no_xdp() {
 	link near
 	pid=$(pid_of near)
 	targets=$(find "/proc/$pid/fd" -type l -printf '%f %l\n')
-	[ "$(grep -cE '^3[0-9]{3} ' <<<"$targets")" -ge 3 ] ||
+	[ "$(grep -cE '^4[0-9]{3} ' <<<"$targets")" -ge 3 ] ||
 		fail "no descriptors with high numbers: $targets"
 	if grep -E '^[0-9]{1,2} .*(bpf|memfd|timerfd|btf)' <<<"$targets"; then
 		fail "descriptors of DPDK's"

@@ -38,6 +38,7 @@ END_TO_END_TESTS = \
 	tests/ipv6.bats \
 	tests/memif.bats \
 	tests/link.bats \
+	tests/descriptors.bats \
 	tests/device.bats \
 	tests/hugepages.bats
 
@@ -59,6 +60,7 @@ test_programs = \
 	tests/programs/inherited.py \
 	tests/programs/kernel_sockets.py \
 	tests/programs/option_flows.py \
+	tests/programs/limits.py \
 	tests/programs/loop.py \
 	tests/programs/memcached_clients.py \
 	tests/programs/python_tests.py \

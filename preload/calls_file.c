@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Interposed: calls on files, for one reason: on a descriptor of melin's own they say EBADF. The
+ * stack's sockets are the kernel's twins to them. Not for calls that a socket serves.
+ */
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "descriptors.h"
+#include "symbols.h"
+
+#define ON_FILE(type, name, parameters, ...)                                                       \
+	INTERPOSED type name parameters                                                            \
+	{                                                                                          \
+		return libc()->name(descriptor_of_program(descriptor), ##__VA_ARGS__);             \
+	}
+
+ON_FILE(int, fstat, (int descriptor, struct stat *status), status)
+ON_FILE(int, fstat64, (int descriptor, struct stat64 *status), status)
+ON_FILE(off_t, lseek, (int descriptor, off_t offset, int whence), offset, whence)
+ON_FILE(off64_t, lseek64, (int descriptor, off64_t offset, int whence), offset, whence)
+ON_FILE(int, fsync, (int descriptor))
+ON_FILE(int, fdatasync, (int descriptor))
+ON_FILE(int, ftruncate, (int descriptor, off_t length), length)
+ON_FILE(int, ftruncate64, (int descriptor, off64_t length), length)
+ON_FILE(int, flock, (int descriptor, int operation), operation)
+ON_FILE(int, fchmod, (int descriptor, mode_t mode), mode)
+ON_FILE(int, fchown, (int descriptor, uid_t user, gid_t group), user, group)
