@@ -4,14 +4,15 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 
 #include "common/descriptor_limit.h"
 #include "memory.h"
-#include "signals.h"
 #include "stack/kernel.h"
 
-/* Protects the rest, and the limit itself. Nothing that sleeps is called while it is held. */
+/* Protects the rest, and the limit itself. Innermost; all signals are blocked while it is held. */
 static pthread_mutex_t room_lock = PTHREAD_MUTEX_INITIALIZER;
+static sigset_t blocked_before; /* of the thread that has the lock */
 static unsigned users;
 static bool raised;
 static struct rlimit program; /* while it is raised */
@@ -20,20 +21,38 @@ static struct rlimit program; /* while it is raised */
 static bool lowered;
 static rlim_t hard;
 
+static void lock(void)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_mutex_lock(&room_lock);
+	blocked_before = before;
+}
+
+static void unlock(void)
+{
+	const sigset_t before = blocked_before;
+
+	pthread_mutex_unlock(&room_lock);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 void descriptor_room_begin(void)
 {
-	guarded_lock(&room_lock);
+	lock();
 	if (users++ == 0)
 		raised = descriptor_limit_raise(&program);
-	guarded_unlock(&room_lock);
+	unlock();
 }
 
 void descriptor_room_end(void)
 {
-	guarded_lock(&room_lock);
+	lock();
 	if (--users == 0 && raised)
 		descriptor_limit_restore(&program);
-	guarded_unlock(&room_lock);
+	unlock();
 }
 
 bool descriptor_room_is_raised(void)
@@ -98,13 +117,13 @@ int descriptor_room_limit(const struct rlimit *wanted, struct rlimit *before)
 		return -EFAULT;
 	if (wanted)
 		copy = *wanted; /* before may be the same memory */
-	guarded_lock(&room_lock);
+	lock();
 	if (users > 0 && raised)
 		descriptor_limit_restore(&program);
 	error = change(wanted ? &copy : NULL, &old);
 	if (users > 0 && raised)
 		raised = descriptor_limit_raise(&program);
-	guarded_unlock(&room_lock);
+	unlock();
 	if (error == 0 && before)
 		*before = old;
 	return error;
@@ -115,7 +134,7 @@ int descriptor_room_limit(const struct rlimit *wanted, struct rlimit *before)
 /* A start in another thread is waited for before (instance_before_fork()): the rest is short. */
 void descriptor_room_before_fork(void)
 {
-	guarded_lock(&room_lock);
+	lock();
 	if (users > 0 && raised)
 		descriptor_limit_restore(&program);
 }
@@ -126,7 +145,7 @@ void descriptor_room_after_fork(void)
 
 	if (users > 0 && raised)
 		descriptor_limit_raise(&unchanged);
-	guarded_unlock(&room_lock);
+	unlock();
 }
 
 void descriptor_room_forked(void)

@@ -310,8 +310,8 @@ void descriptor_close_private(void)
 
 void descriptor_before_fork(void)
 {
-	descriptor_room_before_fork();
 	guarded_lock(&free_lock);
+	descriptor_room_before_fork();
 }
 
 void descriptor_after_fork(void)

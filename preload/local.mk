@@ -14,12 +14,8 @@ libmelin_la_SOURCES = \
 	common/device_name.c common/device_name.h \
 	preload/address.c preload/address.h \
 	preload/advice.c preload/advice.h \
-<<<<<<< HEAD
 	preload/ancillary.c preload/ancillary.h \
-	preload/calls_descriptor.c preload/calls_limit.c \
-=======
 	preload/calls_descriptor.c preload/calls_file.c preload/calls_limit.c \
->>>>>>> e29f99e (preload: melin's own descriptors are closed to the program)
 	preload/calls_signal.c preload/calls_socket.c \
 	preload/calls_process.c preload/calls_rights.c preload/calls_splice.c \
 	preload/calls_stream.c preload/calls_syscall.c preload/calls_thread.c \
