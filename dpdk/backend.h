@@ -43,6 +43,8 @@ struct backend {
 	int (*open_sockets)(struct device_link *link, char *why, size_t why_size);
 	void (*close_sockets)(struct device_link *link);
 	void (*abandon_sockets)(struct device_link *link);
+	/* Takes away what would outlive the process, which a signal is about to end. Or NULL. */
+	void (*leave)(struct device_link *link);
 
 	/* Which of DPDK's descriptors the program's table needs: see owner_share(). */
 	bool (*needs_descriptor)(int descriptor);

@@ -156,6 +156,14 @@ static void close_link(struct link *this)
 	free(link);
 }
 
+static void leave_link(struct link *this)
+{
+	struct device_link *link = (struct device_link *)this;
+
+	if (link->backend->leave)
+		link->backend->leave(link);
+}
+
 static void abandon_link(struct link *this)
 {
 	struct device_link *link = (struct device_link *)this;
@@ -201,6 +209,7 @@ static void count(struct link *this, struct link_counters *counters)
 
 static const struct link_operations operations = {
 	.close = close_link,
+	.leave = leave_link,
 	.abandon = abandon_link,
 	.receive = receive,
 	.transmit = transmit,

@@ -63,6 +63,12 @@ struct link_operations {
 	void (*close)(struct link *link);
 
 	/*
+	 * The process is about to be ended by a signal: takes away from the machine what would
+	 * outlive it, and nothing else. No memory is allocated or freed. NULL: there is nothing.
+	 */
+	void (*leave)(struct link *link);
+
+	/*
 	 * In the child of fork(): lets go of this process's copies of the descriptors without
 	 * touching the device or the memory that is shared with the parent. No other operation may
 	 * follow.

@@ -224,6 +224,11 @@ static void close_sockets(struct device_link *link)
 	link->packet = NULL;
 }
 
+static void leave(struct device_link *link)
+{
+	filter_ingress_remove(link->xdp.ifindex);
+}
+
 /* The parent's filter and buffers stay. */
 static void abandon_sockets(struct device_link *link)
 {
@@ -466,6 +471,7 @@ const struct backend backend_packet = {
 	.open_sockets = open_sockets,
 	.close_sockets = close_sockets,
 	.abandon_sockets = abandon_sockets,
+	.leave = leave,
 	.needs_descriptor = wait_may_be_used, /* it has none that handles frames */
 	.wait_descriptor = wait_descriptor,
 	.receive = receive,

@@ -276,6 +276,7 @@ const struct instance *instance_start(void)
 		start_failed_at = 0;
 		atomic_store(&busy, false);
 		atomic_store_explicit(&instance_current, &instance, memory_order_release);
+		signals_stand_in();
 	} else {
 		note_failure(error, pending_any(), attempt.why);
 	}
@@ -313,36 +314,61 @@ static void write_summary(const struct stack_counters *counters)
 }
 
 /*
- * The instance stays the running one: the stack lets the calls of other threads wait for the end
- * of the process, and what a call finds out without it is as it was.
+ * True for the one thread that ends the process. The instance stays the running one: the stack lets
+ * the calls of other threads wait for the end of the process, and what a call finds out without it
+ * is as it was.
  */
-void instance_stop(void)
+static bool begin_end(void)
 {
-	const struct instance *running = instance_running();
-	struct stack_counters counters = { 0 };
-	unsigned long flows = 0;
 	uintptr_t nobody = 0;
 
 	/* A child that shares this memory (CLONE_VM) ends: its parent's flows go on. */
 	if (kernel_call(SYS_getpid, 0, 0, 0, 0) != process)
+		return false;
+	if (atomic_compare_exchange_strong(&ender, &nobody, (uintptr_t)pthread_self()))
+		return true;
+	wait_for_the_end();
+	return false;
+}
+
+static void sum_up(const struct stack_counters *counters)
+{
+	unsigned long flows = 0;
+
+	for (unsigned i = 0; i < FLOW_COUNTS; i++)
+		flows += flow_counts[i];
+	if (flows && log_enabled(STACK_LOG_INFO))
+		write_summary(counters);
+}
+
+void instance_stop(void)
+{
+	const struct instance *running = instance_running();
+	struct stack_counters counters = { 0 };
+
+	if (!begin_end())
 		return;
-	if (!atomic_compare_exchange_strong(&ender, &nobody, (uintptr_t)pthread_self())) {
-		wait_for_the_end();
-		return;
-	}
 	thread_process_ends();
 	descriptor_unprotect_watched(); /* DPDK closes them by libc's names */
 	descriptor_room_begin();
 	if (running)
 		running->operations->close(running->stack, config_get()->linger_ms, &counters);
 	descriptor_room_end();
-	for (unsigned i = 0; i < FLOW_COUNTS; i++)
-		flows += flow_counts[i];
-	if (flows && log_enabled(STACK_LOG_INFO))
-		write_summary(&counters);
+	sum_up(&counters);
 	advice_end(flow_counts[FLOW_TAKEN_CONNECT] + flow_counts[FLOW_TAKEN_LISTEN] +
 			   flow_counts[FLOW_TAKEN_ACCEPT],
 		   flow_counts[FLOW_LEFT_STACK], pending_was_any());
+}
+
+void instance_stop_by_signal(void)
+{
+	const struct instance *running = instance_running();
+	struct stack_counters counters = { 0 };
+
+	if (!running || !begin_end())
+		return;
+	running->operations->farewell(running->stack, config_get()->linger_ms, &counters);
+	sum_up(&counters);
 }
 
 void instance_before_fork(void)

@@ -12,6 +12,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "instance.h"
 #include "stack/kernel.h"
 #include "symbols.h"
 #include "wait.h"
@@ -39,6 +40,16 @@ static bool is_fault(int number)
 	       number == SIGTRAP || number == SIGABRT || number == SIGSYS;
 }
 
+/* signal(7): those whose default action ends the process; SIGKILL is nobody's to handle. */
+static bool is_deadly(int number)
+{
+	return number != SIGKILL && number != SIGSTOP && number != SIGTSTP && number != SIGTTIN &&
+	       number != SIGTTOU && number != SIGCONT && number != SIGCHLD && number != SIGURG &&
+	       number != SIGWINCH;
+}
+
+static bool standing_in; /* signals_stand_in() was called; action_lock */
+
 static const struct sigaction *current_action(int number)
 {
 	struct program_action *action = &actions[number];
@@ -48,10 +59,44 @@ static const struct sigaction *current_action(int number)
 
 static void handler(int number, siginfo_t *info, void *context);
 
+/* The process ends as if nobody had stood in. */
+static void end_by(int number, siginfo_t *info)
+{
+	static const struct sigaction standard = { .sa_handler = SIG_DFL };
+	const long process = kernel_call(SYS_getpid, 0, 0, 0, 0);
+	const long thread = kernel_call(SYS_gettid, 0, 0, 0, 0);
+
+	instance_stop_by_signal();
+	libc()->sigaction(number, &standard, NULL);
+	if (kernel_call(SYS_rt_tgsigqueueinfo, process, thread, number, (long)info) < 0)
+		kernel_call(SYS_tgkill, process, thread, number, 0);
+}
+
+/*
+ * A fault may come while a lock of melin's is held: then there is no farewell. The instruction is
+ * tried again, so that a core dump shows it.
+ */
+static void fault(int number, siginfo_t *info, void *context)
+{
+	static const struct sigaction standard = { .sa_handler = SIG_DFL };
+
+	(void)context;
+	if (signals_thread.depth == 0)
+		instance_stop_by_signal();
+	libc()->sigaction(number, &standard, NULL);
+	if (info->si_code <= 0 || number == SIGTRAP || number == SIGSYS)
+		kernel_call(SYS_tgkill, kernel_call(SYS_getpid, 0, 0, 0, 0),
+			    kernel_call(SYS_gettid, 0, 0, 0, 0), number, 0);
+}
+
 static void call(int number, siginfo_t *info, void *context)
 {
 	struct sigaction action = *current_action(number);
 
+	if (action.sa_handler == SIG_DFL) {
+		end_by(number, info);
+		return;
+	}
 	signals_thread.handled++;
 	if (!(action.sa_flags & SA_RESTART))
 		signals_thread.interrupting++;
@@ -145,15 +190,28 @@ static bool has_handler(const struct sigaction *action)
 	return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
 }
 
+/* It may come anywhere, and a second one, of whoever has no patience, ends the process at once. */
+static struct sigaction stand_in_action(void (*function)(int, siginfo_t *, void *))
+{
+	return (struct sigaction){ .sa_sigaction = function,
+				   .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER };
+}
+
 static int change(int number, const struct sigaction *action, struct sigaction *old)
 {
 	struct program_action *program = &actions[number];
 	struct sigaction ours, before;
 	unsigned next = program->current + 1;
+	bool stand_in = standing_in && action && action->sa_handler == SIG_DFL && is_deadly(number);
 
-	if (action && has_handler(action) && !is_fault(number)) {
+	if (stand_in && is_fault(number)) {
+		next--;
+		ours = stand_in_action(fault);
+		if (libc()->sigaction(number, &ours, &before) < 0)
+			return -errno;
+	} else if (action && (has_handler(action) || stand_in) && !is_fault(number)) {
 		program->copies[next & 1] = *action;
-		ours = *action;
+		ours = stand_in ? stand_in_action(handler) : *action;
 		ours.sa_sigaction = handler;
 		ours.sa_flags |= SA_SIGINFO;
 		/* The copy first: the handler may run as soon as the kernel knows it. */
@@ -172,6 +230,8 @@ static int change(int number, const struct sigaction *action, struct sigaction *
 		*old = before;
 		if ((before.sa_flags & SA_SIGINFO) && before.sa_sigaction == handler)
 			*old = program->copies[next & 1];
+		if ((before.sa_flags & SA_SIGINFO) && before.sa_sigaction == fault)
+			*old = (struct sigaction){ .sa_handler = SIG_DFL };
 	}
 	return 0;
 }
@@ -204,4 +264,23 @@ int signals_action(int number, const struct sigaction *action, struct sigaction 
 	pthread_mutex_unlock(&action_lock);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return result;
+}
+
+void signals_stand_in(void)
+{
+	struct sigaction before;
+	sigset_t all, mask;
+
+	if (kernel_call(SYS_getpid, 0, 0, 0, 0) == 1)
+		return;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &mask);
+	pthread_mutex_lock(&action_lock);
+	standing_in = true;
+	for (int number = 1; number < _NSIG; number++)
+		if (is_deadly(number) && libc()->sigaction(number, NULL, &before) == 0 &&
+		    before.sa_handler == SIG_DFL)
+			change(number, &before, NULL);
+	pthread_mutex_unlock(&action_lock);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }

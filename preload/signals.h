@@ -64,6 +64,14 @@ static inline void guarded_unlock(pthread_mutex_t *mutex)
 void signals_before_fork(void);
 void signals_after_fork(void);
 
+/*
+ * From now on the process has peers that are to hear of its end: handlers of melin's stand in for
+ * the default actions that end a process, say farewell and let the signal end it. The program
+ * and its children see default actions. Not so in the first process of a pid namespace, which these
+ * signals do not end.
+ */
+void signals_stand_in(void);
+
 /* sigaction(2) for the program: 0 or -errno. */
 int signals_action(int number, const struct sigaction *action, struct sigaction *old);
 

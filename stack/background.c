@@ -67,6 +67,15 @@
 #define PATIENT_POLLING_NS (2 * MS)
 #define PATIENT_LOOK_NS	   (500ull * 1000)
 
+enum farewell {
+	FAREWELL_NONE,
+	FAREWELL_WANTED,
+	FAREWELL_SAID,
+};
+
+/* Beyond MELIN_LINGER_MS: for who has the lock, and for the thread to be scheduled. */
+#define FAREWELL_MORE_MS 200
+
 enum watcher {
 	WATCHER_NONE,
 	WATCHER_LOOKS_AFTER, /* a sleeping thread of the program, by time: another one polls */
@@ -306,6 +315,11 @@ static void *run(void *argument)
 			watch(stack);
 		}
 	}
+	if (atomic_load(&background->farewell) == FAREWELL_WANTED) {
+		instance_say_farewell(stack, background->linger_ms, &background->last_counters);
+		atomic_store(&background->farewell, FAREWELL_SAID);
+		kernel_call(SYS_futex, (long)&background->farewell, FUTEX_WAKE_PRIVATE, 1, 0);
+	}
 	return NULL;
 }
 
@@ -430,4 +444,25 @@ void background_abandon(struct stack *stack)
 	if (stack->background.running)
 		close(stack->background.kick);
 	stack->background.running = false;
+}
+
+void background_farewell(struct stack *stack, unsigned linger_ms, struct stack_counters *counters)
+{
+	struct background *background = &stack->background;
+	uint64_t end = melin_clock_now() + (linger_ms + FAREWELL_MORE_MS) * MS, now;
+
+	background->linger_ms = linger_ms;
+	atomic_store(&background->farewell, FAREWELL_WANTED);
+	atomic_store(&background->stop, true);
+	background_wake(stack);
+	while (atomic_load(&background->farewell) == FAREWELL_WANTED &&
+	       (now = melin_clock_now()) < end) {
+		struct timespec left = { .tv_sec = (time_t)((end - now) / 1000000000u),
+					 .tv_nsec = (long)((end - now) % 1000000000u) };
+
+		kernel_call(SYS_futex, (long)&background->farewell, FUTEX_WAIT_PRIVATE,
+			    FAREWELL_WANTED, (long)&left);
+	}
+	if (atomic_load(&background->farewell) == FAREWELL_SAID)
+		*counters = background->last_counters;
 }

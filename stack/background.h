@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "stack/stack.h"
+
 struct stack;
 
 struct background {
@@ -19,6 +21,10 @@ struct background {
 	int kick;     /* eventfd that ends its sleep */
 
 	_Atomic bool stop;
+	/* What the thread does when it has stopped: enum farewell in background.c. A futex. */
+	_Atomic uint32_t farewell;
+	unsigned linger_ms;		     /* and for how long; set before farewell */
+	struct stack_counters last_counters; /* and what came of it; valid when that is done */
 	_Atomic uint64_t last_poll;  /* CLOCK_MONOTONIC ns of the last poll by a program's thread */
 	_Atomic uintptr_t poller;    /* which thread that was */
 	_Atomic uint64_t other_poll; /* and when another thread last polled before it */
@@ -37,6 +43,8 @@ int background_start(struct stack *stack);
 void background_stop(struct stack *stack);
 /* In the child of fork(): the thread is not there. */
 void background_abandon(struct stack *stack);
+/* stack.h */
+void background_farewell(struct stack *stack, unsigned linger_ms, struct stack_counters *counters);
 /* A thread of the program has polled. */
 void background_note_poll(struct stack *stack, uint64_t now);
 /*

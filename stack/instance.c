@@ -437,18 +437,33 @@ static void linger(struct stack *stack, unsigned linger_ms)
 	}
 }
 
-/* The lock is never let go of again: other threads wait in their calls until the process ends. */
-void instance_close(struct stack *stack, unsigned linger_ms, struct stack_counters *counters)
+/* With the lock, which is never let go of again: other threads wait in their calls for the end. */
+static void end_connections(struct stack *stack, unsigned linger_ms,
+			    struct stack_counters *counters)
 {
-	background_stop(stack);
-	if (instance_enter(stack))
-		return; /* exit() from a handler that interrupted the stack: nothing can be done */
 	stack->callbacks.event = NULL;
 	close_sockets(stack);
 	linger(stack, linger_ms);
 	melin_index_for_each(abort_connection, NULL);
 	settle(stack);
 	read_counters(stack, counters);
+}
+
+void instance_say_farewell(struct stack *stack, unsigned linger_ms, struct stack_counters *counters)
+{
+	if (instance_enter(stack))
+		return;
+	end_connections(stack, linger_ms, counters);
+	if (stack->link && stack->link->operations->leave)
+		stack->link->operations->leave(stack->link);
+}
+
+void instance_close(struct stack *stack, unsigned linger_ms, struct stack_counters *counters)
+{
+	background_stop(stack);
+	if (instance_enter(stack))
+		return; /* exit() from a handler that interrupted the stack: nothing can be done */
+	end_connections(stack, linger_ms, counters);
 	loop_stop(stack);
 	remove_interfaces(stack);
 	if (stack->link)

@@ -87,6 +87,10 @@ unsigned instance_receive(struct stack *stack);
 void instance_log(struct stack *stack, enum stack_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* On the background thread, which it leaves with the lock held: what farewell() promises. */
+void instance_say_farewell(struct stack *stack, unsigned linger_ms,
+			   struct stack_counters *counters);
+
 /* The table's functions on the instance */
 int instance_open(const struct stack_config *config, const struct stack_callbacks *callbacks,
 		  struct stack **stack, char *why, size_t why_size);

@@ -15,6 +15,7 @@ __attribute__((visibility("default"))) const struct stack_operations melin_stack
 	.open = instance_open,
 	.check = instance_check,
 	.close = instance_close,
+	.farewell = background_farewell,
 	.abandon = instance_abandon,
 	.poll = instance_poll,
 	.catch_up = instance_catch_up,

@@ -142,6 +142,14 @@ struct stack_operations {
 	void (*close)(struct stack *stack, unsigned linger_ms, struct stack_counters *counters);
 
 	/*
+	 * Before the process ends by a signal: as close(), up to the counters; what is left is the
+	 * kernel's to take away. To be called from a handler, whatever that has interrupted but a
+	 * call on the stack: a thread of the stack's does the work, which may want libc's locks, and
+	 * the caller waits for it no longer than linger_ms and a little.
+	 */
+	void (*farewell)(struct stack *stack, unsigned linger_ms, struct stack_counters *counters);
+
+	/*
 	 * In the child of fork(): the instance belongs to the parent. Forgets it without touching
 	 * the device, shared rings, peers or the parent's files; closes this process's copies of
 	 * its descriptors. Every later call on it or its sockets is a mistake of the caller.

@@ -30,3 +30,49 @@ load lib/common
 	done
 	took client taken_connect -eq 4
 }
+
+# The peer of a program that waits hears of its end at once: ended_by SIGNAL STATUS WAY [NAME=VALUE]
+ended_by() {
+	local status=0
+	start peer far timeout 20 nc -l -d "$far_kernel" 7000
+	listens far 7000
+	start_melin waiting near env "${@:4}" "$python" "$programs/waiting.py" "$far_kernel" 7000 \
+		"$3"
+	printed waiting '^ready'
+	printed peer '^hello'
+	stop waiting "$1" || status=$?
+	[ "$status" -eq "$2" ] || fail "$1, $3: status $status"
+	finished peer 5 || fail "$1, $3: the peer has heard nothing"
+}
+
+@test "a program that waits is ended by a signal: its status says so, its peer hears of it" {
+	for way in recv poll epoll threads sleep; do
+		ended_by TERM 143 "$way"
+	done
+	ended_by HUP 129 recv
+	ended_by USR1 138 poll
+	ended_by ABRT 134 epoll
+	ended_by TERM 143 recv MELIN_SPIN_US=max
+	took waiting taken_connect -eq 9
+}
+
+@test "a peer that is gone does not keep a program from its end by a signal" {
+	start peer far timeout 20 nc -l -d "$far_kernel" 7000
+	listens far 7000
+	start_melin waiting near "$python" -c 'import socket, sys, time
+s = socket.create_connection((sys.argv[1], 7000))
+print("ready", flush=True)
+sys.stdin = open("/dev/null")
+time.sleep(1)
+s.sendall(b"nobody takes this")
+print("sent", flush=True)
+time.sleep(1000)' "$far_kernel"
+	printed waiting '^ready'
+	on far ip link set dev veth0 down
+	printed waiting '^sent'
+	before=$EPOCHSECONDS
+	status=0
+	stop waiting TERM || status=$?
+	[ "$status" -eq 143 ]
+	[ $((EPOCHSECONDS - before)) -le 6 ]
+}

@@ -69,6 +69,7 @@ test_programs = \
 	tests/programs/tcp_flows.py \
 	tests/programs/syn_flood.py \
 	tests/programs/unserved.py \
+	tests/programs/waiting.py \
 	tests/programs/who.py \
 	tests/programs/xdp_hold.py
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <threads.h>
@@ -260,6 +261,46 @@ static void end_otherwise(char *end, int fd)
 		_exit(24);
 }
 
+/* A store there is a fault. */
+static int *volatile nowhere;
+
+static void end_by_signal(const char *end)
+{
+	static const struct {
+		const char *name;
+		int number;
+	} signals[] = { { "terminate", SIGTERM }, { "interrupt", SIGINT }, { "pipe", SIGPIPE },
+			{ "quit", SIGQUIT },	  { "user", SIGUSR1 },	   { "segment", SIGSEGV },
+			{ "cpu", SIGXCPU },	  { "kill", SIGKILL } };
+	const struct rlimit none = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &none);
+	if (strcmp(end, "abort") == 0)
+		abort();
+	if (strcmp(end, "real-time") == 0)
+		raise(SIGRTMIN + 3);
+	if (strcmp(end, "fault") == 0)
+		*nowhere = 1;
+	if (strcmp(end, "alarm") == 0) {
+		alarm(1);
+		for (;;)
+			pause();
+	}
+	if (strcmp(end, "default again") == 0) {
+		struct sigaction action = { .sa_handler = SIG_DFL }, old;
+
+		signal(SIGTERM, leave_in_handler);
+		sigaction(SIGTERM, &action, &old);
+		sigaction(SIGTERM, NULL, &old);
+		if (old.sa_handler == SIG_DFL)
+			kill(getpid(), SIGTERM);
+		pause();
+	}
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (strcmp(end, signals[i].name) == 0)
+			raise(signals[i].number);
+}
+
 static int child_main(char *end, const char *what, uint16_t port)
 {
 	struct address address;
@@ -296,12 +337,7 @@ static int child_main(char *end, const char *what, uint16_t port)
 		close(fd);
 		exit(9);
 	}
-	if (strcmp(end, "abort") == 0)
-		abort();
-	if (strcmp(end, "terminate") == 0)
-		raise(SIGTERM);
-	if (strcmp(end, "kill") == 0)
-		raise(SIGKILL);
+	end_by_signal(end);
 	return 10;
 }
 
@@ -419,11 +455,31 @@ static void case_goodbye(void)
 	watch("library", "much", true);
 }
 
-/* What was sent before a violent end is the kernel's to deliver, but nobody's over a stack. */
-static void case_violent(void)
+static void case_signal(void)
 {
-	watch("abort", "little", false);
-	watch("terminate", "little", false);
+	watch("terminate", "little", true);
+	watch("terminate", "much", true);
+	watch("interrupt", "much", true);
+	watch("pipe", "much", true);
+	watch("quit", "much", true);
+	watch("user", "much", true);
+	watch("cpu", "much", true);
+	watch("real-time", "much", true);
+	watch("alarm", "much", true);
+	watch("default again", "much", true);
+}
+
+static void case_fault(void)
+{
+	watch("abort", "little", true);
+	watch("abort", "much", true);
+	watch("fault", "much", true);
+	watch("segment", "much", true);
+}
+
+/* What was sent is the kernel's to deliver, but nobody's over a stack. */
+static void case_kill(void)
+{
 	watch("kill", "little", false);
 }
 
@@ -436,7 +492,9 @@ int main(int argc, char **argv)
 		{ "close", case_close, 0 },
 		{ "streams", case_streams, 0 },
 		{ "threads", case_threads, 0 },
-		{ "violent", case_violent, 0 },
+		{ "signal", case_signal, 0 },
+		{ "fault", case_fault, 0 },
+		{ "kill", case_kill, 0 },
 		{ "last thread", case_last_thread, 0 },
 		{ "other ends", case_other_ends, 0 },
 		{ "goodbye", case_goodbye, 0 },
