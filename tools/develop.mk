@@ -63,11 +63,12 @@ coverage:
 	@failed=; for tests in $(COVERAGE_TESTS); do \
 		$(MAKE) $(AM_MAKEFLAGS) -s -C with-coverage check T="$$tests" || failed=yes; done; \
 		test -z "$$failed" || echo "coverage: tests failed; what they ran is counted" >&2
-	@cd with-coverage && gcovr --root '$(abs_srcdir)' --object-directory . \
-		--filter '$(abs_srcdir)/preload/' --filter '$(abs_srcdir)/stack/' \
-		--filter '$(abs_srcdir)/dpdk/' --gcov-ignore-parse-errors \
-		--html-details coverage.html --print-summary
+	@root=`cd '$(srcdir)' && pwd -P`; cd with-coverage && \
+		gcovr --root "$$root" --object-directory . --filter "$$root/common/" \
+		--filter "$$root/preload/" --filter "$$root/stack/" --filter "$$root/dpdk/" \
+		--gcov-ignore-parse-errors --html-details coverage.html --print-summary
 	@echo "coverage: with-coverage/coverage.html"
+# The unit tests, and what needs neither a device nor another host.
 COVERAGE_TESTS = test_ loop.bats
 
 clean-local:
