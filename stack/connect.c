@@ -23,6 +23,7 @@ static err_t connected(void *arg, struct tcp_pcb *pcb, err_t error)
 	if (!socket)
 		return ERR_OK;
 	socket_established(socket);
+	socket->called = true;
 	pcb->rttest = 0; /* the first sample would hold the time until the first data */
 	if (pcb->cwnd < initial)
 		pcb->cwnd = initial;

@@ -105,6 +105,7 @@ noinst_HEADERS += \
 	stack/stack.h \
 	stack/syn-cookie.h \
 	stack/sysctl.h \
+	stack/tcp-info.h \
 	stack/timers.h \
 	stack/urgent.h
 

@@ -25,6 +25,7 @@ void output_note_segment(struct stack_socket *socket, const struct tcp_pcb *pcb,
 	uint64_t now = melin_clock_ns();
 
 	socket->segments_out++;
+	info_note_sent(socket, pcb, sequence, size, again);
 	acknowledge_sent(socket);
 	if (size)
 		socket->last_sent = now / 1000000;

@@ -111,6 +111,7 @@ static bool may_queue(struct stack_socket *socket, const struct tcp_pcb *pcb)
 	if (out_of_order >= OUT_OF_ORDER_MAX || pressure_now() == PRESSURE_LIMIT)
 		return false;
 	socket->out_of_order++;
+	socket->info.out_of_order++;
 	out_of_order++;
 	return true;
 }
@@ -309,6 +310,7 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 		return ERR_VAL;
 	if (socket) {
 		note_received(socket, pcb, header, flags);
+		info_note_received(socket, pcb, payload->tot_len);
 		socket->no_answer = false;
 		if (pcb->state >= ESTABLISHED && payload->tot_len == 0 &&
 		    !(flags & (TCP_SYN | TCP_FIN | TCP_RST)))

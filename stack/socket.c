@@ -249,6 +249,7 @@ static err_t sent(void *arg, struct tcp_pcb *pcb, u16_t size)
 	struct stack_socket *socket = arg;
 
 	socket->bytes_acked += size;
+	info_note_acknowledged(socket, pcb);
 	urgent_acknowledged(socket, pcb);
 	if (pcb->cwnd > socket->window_limit)
 		pcb->cwnd = socket->window_limit;
@@ -353,6 +354,7 @@ void socket_established(struct stack_socket *socket)
 	struct tcp_pcb *pcb = socket->pcb;
 
 	socket->state = SOCKET_CONNECTED;
+	socket->info.established = melin_clock_ns() / 1000000;
 	socket->retry_since = 0;
 	socket->soft_error = 0;
 	if (socket->connect_since)
@@ -492,6 +494,12 @@ void socket_disconnect(struct stack_socket *socket)
 	socket->pressure_window = 0;
 	memset(&socket->recovery, 0, sizeof(socket->recovery));
 	memset(&socket->urgent, 0, sizeof(socket->urgent));
+	memset(&socket->info, 0, sizeof(socket->info));
+	socket->called = false;
+	socket->segments_in = socket->segments_out = socket->retransmitted = 0;
+	socket->bytes_received = socket->bytes_acked = 0;
+	socket->last_sent = socket->last_received = 0;
+	socket->handshake_us = 0;
 	acknowledge_reset(socket);
 	socket->small_sent = false;
 	socket->retry_since = 0;

@@ -17,6 +17,7 @@
 #include "stack/index.h"
 #include "stack/recovery.h"
 #include "stack/stack.h"
+#include "stack/tcp-info.h"
 #include "stack/urgent.h"
 
 /* What Linux calls sk->sk_state, as far as sockets can tell the difference. */
@@ -136,6 +137,8 @@ struct stack_socket {
 	struct stack_socket *next_owing, **owing_link; /* of stack->owing */
 
 	uint32_t segments_in, segments_out;
+	bool called; /* connect() has made the connection */
+	struct info_counts info;
 	uint32_t handshake_us; /* the first round trip, until lwIP's coarse clock has one */
 
 	/* listen.c: of a listener */
@@ -270,8 +273,5 @@ int socket_get_option(struct stack_socket *socket, int level, int name, void *va
 		      socklen_t *length);
 int socket_set_option(struct stack_socket *socket, int level, int name, const void *value,
 		      socklen_t length);
-
-/* ---- tcp-info.c ---- */
-int info_get(struct stack_socket *socket, void *value, socklen_t *length);
 
 #endif

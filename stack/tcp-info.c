@@ -4,13 +4,80 @@
  * measures stay 0.
  */
 #include <linux/tcp.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "lwip/priv/tcp_priv.h"
 
+#include "stack/tcp-info.h"
+
 #include "stack/clock.h"
 #include "stack/path.h"
 #include "stack/socket.h"
+
+/* What Linux 6.18 tells behind the end of the structure that the headers of 6.1 know. */
+struct info {
+	struct tcp_info known;
+	uint32_t rcv_wnd;
+	uint32_t rehash;
+	uint16_t total_rto, total_rto_recoveries;
+	uint32_t total_rto_time;
+	uint32_t accurate_ecn[8]; /* nothing of it is negotiated */
+};
+#define INFO_KNOWN (offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof(uint32_t))
+
+/* Linux's TCP_INFINITE_SSTHRESH, TCP_FASTRETRANS_THRESH and TCP_INIT_CWND */
+#define SSTHRESH_INFINITE 0x7fffffff
+#define REORDERING	  3
+#define INITIAL_WINDOW	  10
+
+void info_note_received(struct stack_socket *socket, const struct tcp_pcb *pcb, uint32_t size)
+{
+	if (size)
+		socket->info.data_in += (size + pcb->mss - 1) / pcb->mss;
+}
+
+void info_note_sent(struct stack_socket *socket, const struct tcp_pcb *pcb, uint32_t sequence,
+		    uint32_t size, bool again)
+{
+	struct info_counts *info = &socket->info;
+
+	if (!size)
+		return;
+	info->data_out++;
+	info->bytes_out += size;
+	if (again) {
+		info->bytes_again += size;
+	} else if (sequence == pcb->lastack) {
+		info->flight_since = info->rate_since = melin_clock_ns();
+		info->rate_acked = socket->bytes_acked;
+	}
+}
+
+/*
+ * As Linux's tcp_rate_gen(), more simply: what was acknowledged within a round trip, or until all
+ * was, by the time that it took.
+ */
+void info_note_acknowledged(struct stack_socket *socket, const struct tcp_pcb *pcb)
+{
+	struct info_counts *info = &socket->info;
+	uint64_t now = melin_clock_ns(), time;
+	bool all = pcb->lastack == pcb->snd_nxt;
+
+	if (!info->rate_since)
+		return;
+	time = now - info->rate_since;
+	if (time && (all || time >= (uint64_t)socket->recovery.rtt_us * 1000)) {
+		info->rate = (socket->bytes_acked - info->rate_acked) * 1000000000 / time;
+		info->rate_limited = all;
+		info->rate_since = now;
+		info->rate_acked = socket->bytes_acked;
+	}
+	if (!all)
+		return;
+	info->busy += now - info->flight_since;
+	info->flight_since = info->rate_since = 0;
+}
 
 /* Linux's include/net/tcp_states.h */
 enum linux_tcp_state {
@@ -51,6 +118,23 @@ static uint32_t since(uint64_t ms)
 	return (uint32_t)(melin_clock_ns() / 1000000 - ms);
 }
 
+/* Segments with something to acknowledge that were sent and are not acknowledged yet. */
+static uint32_t unacknowledged(const struct tcp_pcb *pcb)
+{
+	const struct tcp_seg *segment;
+	uint32_t segments = 0;
+
+	for (segment = pcb->unacked; segment; segment = segment->next)
+		segments++;
+	/* After a time-out lwIP has put them back. */
+	for (segment = pcb->unsent; segment; segment = segment->next) {
+		if (TCP_SEQ_GEQ(lwip_ntohl(segment->tcphdr->seqno), pcb->snd_nxt))
+			break;
+		segments++;
+	}
+	return segments;
+}
+
 static void from_pcb(const struct stack_socket *socket, struct tcp_info *info)
 {
 	const struct tcp_pcb *pcb = socket->pcb;
@@ -66,9 +150,10 @@ static void from_pcb(const struct stack_socket *socket, struct tcp_info *info)
 	info->tcpi_ca_state = pcb->flags & TF_RTO ? TCP_CA_Loss : TCP_CA_Open;
 	if (socket->recovery.active)
 		info->tcpi_ca_state = TCP_CA_Recovery;
-	info->tcpi_sacked = socket->recovery.sacked / pcb->mss;
-	info->tcpi_lost = socket->recovery.lost;
-	info->tcpi_min_rtt = socket->recovery.least_rtt_us;
+	info->tcpi_unacked = unacknowledged(pcb);
+	info->tcpi_sacked = (socket->recovery.sacked + pcb->mss - 1u) / pcb->mss;
+	info->tcpi_lost = pcb->flags & TF_RTO ? info->tcpi_unacked : socket->recovery.lost;
+	info->tcpi_retrans = pcb->nrtx && pcb->unacked;
 	info->tcpi_retransmits = pcb->nrtx;
 	info->tcpi_probes = pcb->persist_probe ? pcb->persist_probe : pcb->keep_cnt_sent;
 	info->tcpi_backoff = pcb->nrtx;
@@ -78,41 +163,95 @@ static void from_pcb(const struct stack_socket *socket, struct tcp_info *info)
 	info->tcpi_rcv_mss = pcb->mss;
 	info->tcpi_advmss = pcb->mss;
 	info->tcpi_pmtu = path_mtu(&pcb->local_ip, &pcb->remote_ip);
-	info->tcpi_unacked = (pcb->snd_nxt - pcb->lastack + pcb->mss - 1u) / pcb->mss;
-	/* lwIP's clock is too coarse for a local network: then the handshake's round trip. */
-	info->tcpi_rtt =
-		socket->recovery.rtt_us ? socket->recovery.rtt_us : (uint32_t)pcb->sa * tick_us / 8;
-	info->tcpi_rttvar = socket->recovery.rtt_us ? socket->recovery.rtt_deviation_us
-						    : (uint32_t)pcb->sv * tick_us / 4;
 	info->tcpi_snd_cwnd = LWIP_MAX(pcb->cwnd / pcb->mss, 1);
-	info->tcpi_snd_ssthresh = pcb->ssthresh / pcb->mss;
+	info->tcpi_snd_ssthresh =
+		pcb->ssthresh == SSTHRESH_INFINITE ? SSTHRESH_INFINITE : pcb->ssthresh / pcb->mss;
 	info->tcpi_rcv_ssthresh = pcb->rcv_ann_wnd;
 	info->tcpi_rcv_space = pcb->rcv_wnd;
 	info->tcpi_notsent_bytes = pcb->snd_lbb - pcb->snd_nxt;
 	info->tcpi_snd_wnd = pcb->snd_wnd;
+	info->tcpi_rtt = (uint32_t)pcb->sa * tick_us / 8;
+	info->tcpi_rttvar = (uint32_t)pcb->sv * tick_us / 4;
+}
+
+/* lwIP's clock is too coarse for a local network: then the handshake's round trip. */
+static void from_recovery(const struct stack_socket *socket, struct tcp_info *info)
+{
+	const struct recovery *recovery = &socket->recovery;
+
+	info->tcpi_min_rtt = recovery->least_rtt_us ? recovery->least_rtt_us : socket->handshake_us;
+	if (recovery->rtt_us) {
+		info->tcpi_rtt = recovery->rtt_us;
+		info->tcpi_rttvar = recovery->rtt_deviation_us;
+	} else if (!info->tcpi_rtt && socket->handshake_us) {
+		info->tcpi_rtt = socket->handshake_us;
+		info->tcpi_rttvar = LWIP_MAX(socket->handshake_us / 2, 1);
+	}
+}
+
+/* Bytes and segments as Linux counts them: a FIN is a byte, and so is the SYN of who called. */
+static void from_counts(const struct stack_socket *socket, struct tcp_info *info)
+{
+	const struct info_counts *counts = &socket->info;
+	const struct tcp_pcb *pcb = socket->pcb;
+	bool ended = pcb && (pcb->state == FIN_WAIT_2 || pcb->state == TIME_WAIT);
+	uint64_t busy = counts->busy;
+
+	if (counts->flight_since)
+		busy += melin_clock_ns() - counts->flight_since;
+	info->tcpi_bytes_acked = socket->bytes_acked + socket->called + ended;
+	info->tcpi_bytes_received = socket->bytes_received + socket->fin_received;
+	info->tcpi_bytes_sent = counts->bytes_out;
+	info->tcpi_bytes_retrans = counts->bytes_again;
+	info->tcpi_segs_in = socket->segments_in;
+	info->tcpi_segs_out = socket->segments_out;
+	info->tcpi_data_segs_in = counts->data_in;
+	info->tcpi_data_segs_out = counts->data_out;
+	info->tcpi_total_retrans = socket->retransmitted;
+	info->tcpi_rcv_ooopack = counts->out_of_order;
+	info->tcpi_delivery_rate = counts->rate;
+	info->tcpi_delivery_rate_app_limited = counts->rate_limited;
+	info->tcpi_busy_time = busy / 1000;
+	/* The SYN, the FIN, and what was sent once and is not on its way any more. */
+	info->tcpi_delivered =
+		1 + counts->data_out - LWIP_MIN(socket->retransmitted, counts->data_out);
+	info->tcpi_delivered -= LWIP_MIN(info->tcpi_unacked, info->tcpi_delivered - 1);
+	info->tcpi_delivered += info->tcpi_sacked + ended;
+}
+
+static void from_times(const struct stack_socket *socket, struct tcp_info *info)
+{
+	uint64_t established = socket->info.established;
+
+	info->tcpi_last_data_sent = since(LWIP_MAX(socket->last_sent, established));
+	info->tcpi_last_data_recv = since(LWIP_MAX(socket->last_data, established));
+	info->tcpi_last_ack_recv = since(LWIP_MAX(socket->last_received, established));
 }
 
 int info_get(struct stack_socket *socket, void *value, socklen_t *length)
 {
-	struct tcp_info info;
-	socklen_t size = sizeof(info);
+	struct info info;
+	socklen_t size = INFO_KNOWN + sizeof(info) - offsetof(struct info, rcv_wnd);
 
 	memset(&info, 0, sizeof(info));
-	info.tcpi_state = linux_state(socket);
+	info.known.tcpi_state = linux_state(socket);
+	info.known.tcpi_snd_cwnd = INITIAL_WINDOW;
+	info.known.tcpi_reordering = REORDERING;
+	info.known.tcpi_pacing_rate = info.known.tcpi_max_pacing_rate = UINT64_MAX; /* none */
 	if (socket->state == SOCKET_LISTENING) {
-		info.tcpi_unacked = socket->queued;
-		info.tcpi_sacked = socket->backlog;
-	} else if (socket->pcb) {
-		from_pcb(socket, &info);
+		info.known.tcpi_unacked = socket->queued;
+		info.known.tcpi_sacked = socket->backlog;
+	} else {
+		if (socket->pcb) {
+			from_pcb(socket, &info.known);
+			info.rcv_wnd = socket->pcb->rcv_ann_wnd;
+		}
+		from_recovery(socket, &info.known);
+		from_counts(socket, &info.known);
+		from_times(socket, &info.known);
 	}
-	info.tcpi_last_data_sent = since(socket->last_sent);
-	info.tcpi_last_data_recv = since(socket->last_received);
-	info.tcpi_last_ack_recv = since(socket->last_received);
-	info.tcpi_total_retrans = socket->retransmitted;
-	info.tcpi_bytes_acked = socket->bytes_acked;
-	info.tcpi_bytes_received = socket->bytes_received;
-	info.tcpi_segs_in = socket->segments_in;
-	info.tcpi_segs_out = socket->segments_out;
+	/* Newer headers know the tail as well. */
+	memmove((char *)&info + INFO_KNOWN, &info.rcv_wnd, size - INFO_KNOWN);
 	if (*length < size)
 		size = *length;
 	memcpy(value, &info, size);

@@ -7,7 +7,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -499,7 +499,7 @@ static void show_info(const char *name, int fd)
 	note("length %s, state %u, unacked %u, retransmits %u",
 	     length == sizeof(info) ? "all" : "less", info.tcpi_state, info.tcpi_unacked,
 	     info.tcpi_retransmits);
-	if (info.tcpi_state == TCP_ESTABLISHED)
+	if (info.tcpi_state == 1) /* established */
 		note("mss %d %d, cwnd %d, rtt %d, rto %d, pmtu %d", info.tcpi_snd_mss > 0,
 		     info.tcpi_rcv_mss > 0, info.tcpi_snd_cwnd > 0, info.tcpi_rtt > 0,
 		     info.tcpi_rto > 0, info.tcpi_pmtu > 0);
@@ -537,6 +537,80 @@ static void case_info(void)
 	close_pair(pair);
 	close(fd);
 	close(listener);
+}
+
+static void show_counts(const char *name, int fd)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof(info);
+
+	memset(&info, 0, sizeof(info));
+	must("TCP_INFO", getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length));
+	note("%s: acknowledged %llu, received %llu, sent %llu, again %llu, not yet %u", name,
+	     (unsigned long long)info.tcpi_bytes_acked,
+	     (unsigned long long)info.tcpi_bytes_received, (unsigned long long)info.tcpi_bytes_sent,
+	     (unsigned long long)info.tcpi_bytes_retrans, info.tcpi_notsent_bytes);
+	note("segments with data %u in, %u out, delivered %u, unacked %u, lost %u, retrans %u %u",
+	     info.tcpi_data_segs_in, info.tcpi_data_segs_out, info.tcpi_delivered,
+	     info.tcpi_unacked, info.tcpi_lost, info.tcpi_retrans, info.tcpi_total_retrans);
+	note("segments: as many in as with data %d, out %d",
+	     info.tcpi_segs_in >= info.tcpi_data_segs_in,
+	     info.tcpi_segs_out >= info.tcpi_data_segs_out);
+	note("rtt %d, variance %d, least %d, rate %d, window %d, reordering %u, limit %llx",
+	     info.tcpi_rtt > 0, info.tcpi_rttvar > 0,
+	     info.tcpi_min_rtt > 0 && info.tcpi_min_rtt <= info.tcpi_rtt + info.tcpi_rttvar * 8,
+	     info.tcpi_delivery_rate > 0, info.tcpi_snd_wnd > 0, info.tcpi_reordering,
+	     (unsigned long long)info.tcpi_max_pacing_rate);
+	note("since data was sent %s, came %s, an acknowledgement %s",
+	     info.tcpi_last_data_sent < 10000 ? "not long" : "long",
+	     info.tcpi_last_data_recv < 10000 ? "not long" : "long",
+	     info.tcpi_last_ack_recv < 10000 ? "not long" : "long");
+}
+
+static void ping_pong(struct pair pair, unsigned rounds)
+{
+	for (unsigned i = 0; i < rounds; i++) {
+		send_all(pair.us, "hello, world", 12);
+		drain(pair.them, 12);
+		send_all(pair.them, "hello", 5);
+		drain(pair.us, 5);
+	}
+	settle();
+}
+
+/* With Nagle's algorithm off on both sides each of the small writes is a segment. */
+static void case_counts(void)
+{
+	static const socklen_t lengths[] = { 0, 1, 8, 100, 104, 192, 232, 1000 };
+	struct pair pair = open_pair();
+	char room[1000];
+	int on = 1;
+
+	must("NODELAY", setsockopt(pair.us, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
+	must("NODELAY", setsockopt(pair.them, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
+	settle();
+	show_counts("fresh", pair.us);
+	ping_pong(pair, 3);
+	show_counts("3 rounds", pair.us);
+	ping_pong(pair, 2);
+	show_counts("5 rounds", pair.us);
+	shutdown(pair.them, SHUT_WR);
+	await(pair.us, POLLRDHUP);
+	show_counts("they end", pair.us);
+	send_all(pair.us, "more", 4);
+	drain(pair.them, 4);
+	shutdown(pair.us, SHUT_WR);
+	await(pair.them, POLLRDHUP);
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		socklen_t length = lengths[i];
+
+		step("TCP_INFO", getsockopt(pair.us, IPPROTO_TCP, TCP_INFO, room, &length));
+		if (lengths[i] <= 232)
+			note("room for %u: %u", lengths[i], length);
+		else /* newer kernels know more */
+			note("room for %u: %s", lengths[i], length >= 232 ? "enough" : "too few");
+	}
+	close_pair(pair);
 }
 
 static void case_before_the_flow(void)
@@ -609,6 +683,7 @@ int main(int argc, char **argv)
 		{ "times", case_times, 0 },
 		{ "congestion", case_congestion, 0 },
 		{ "info", case_info, 0 },
+		{ "counts", case_counts, 0 },
 		{ "before the flow", case_before_the_flow, 0 },
 		{ "cork", case_cork, 0 },
 	};

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What TCP_INFO tells and nothing else needs: counts and times of a connection. tcp(7), and Linux's
+ * tcp_get_info(). The instance's lock is held for all of it.
+ */
+#ifndef MELIN_TCP_INFO_H
+#define MELIN_TCP_INFO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct stack_socket;
+struct tcp_pcb;
+
+struct info_counts {
+	uint32_t data_in, data_out; /* segments with data */
+	uint32_t out_of_order;	    /* segments that came before an earlier one */
+	uint64_t bytes_out, bytes_again;
+	uint64_t established; /* ms of the clock */
+	/* The rate of delivery: bytes acknowledged since then. Times in ns, 0: nothing is on its way. */
+	uint64_t flight_since, rate_since;
+	uint64_t rate_acked, rate; /* bytes, bytes a second */
+	uint64_t busy;		   /* ns with something on its way, without the present flight */
+	bool rate_limited;	   /* by the program, which had no more to send */
+};
+
+/* A segment with size bytes of data has come. */
+void info_note_received(struct stack_socket *socket, const struct tcp_pcb *pcb, uint32_t size);
+/* A segment leaves: its first number, its bytes of data, and whether it was sent before. */
+void info_note_sent(struct stack_socket *socket, const struct tcp_pcb *pcb, uint32_t sequence,
+		    uint32_t size, bool again);
+/* The peer has acknowledged more; socket->bytes_acked says how much in all. */
+void info_note_acknowledged(struct stack_socket *socket, const struct tcp_pcb *pcb);
+
+/* getsockopt(2): fills in as much of Linux 6.18's struct tcp_info as there is room for. 0. */
+int info_get(struct stack_socket *socket, void *value, socklen_t *length);
+
+#endif
