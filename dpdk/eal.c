@@ -27,6 +27,7 @@
 #include <rte_log.h>
 #include <rte_memory.h>
 
+#include "confinement.h"
 #include "journal.h"
 #include "quiet.h"
 #include "stack/kernel.h"
@@ -357,6 +358,9 @@ static int run_start(const struct eal_need *need, struct arguments *arguments, c
 	char text[300];
 	int error;
 
+	error = confinement_check_files(why, why_size);
+	if (error)
+		return error;
 	if (!have_descriptors()) {
 		snprintf(why, why_size,
 			 "DPDK does not start: it may open fewer than %d descriptors; raise their "

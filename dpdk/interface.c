@@ -22,6 +22,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "confinement.h"
 #include "filter.h"
 #include "interface_claim.h"
 #include "journal.h"
@@ -251,9 +252,13 @@ static int look_at_interface(struct xdp *xdp, const char *name, bool by_packets,
 	memset(xdp, 0, sizeof(*xdp));
 	xdp->lock = xdp->probes[0] = xdp->probes[1] = -1;
 	snprintf(xdp->name, sizeof(xdp->name), "%s", name);
-	error = query_interface(xdp, why, why_size);
+	error = confinement_check_sockets(name, by_packets, why, why_size);
+	if (error == 0)
+		error = query_interface(xdp, why, why_size);
 	if (error == 0)
 		error = check_capabilities(name, by_packets, why, why_size);
+	if (error == 0 && !by_packets)
+		error = confinement_check_bpf(name, why, why_size);
 	if (error == 0)
 		error = check_addresses(config, why, why_size);
 	return error;

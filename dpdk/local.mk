@@ -10,6 +10,7 @@ dpdk_liblink_la_SOURCES = \
 	common/device_name.c \
 	common/device_name.h \
 	dpdk/checksum.c \
+	dpdk/confinement.c \
 	dpdk/device.c \
 	dpdk/eal.c \
 	dpdk/filter.c \
@@ -46,6 +47,7 @@ noinst_HEADERS += \
 	dpdk/backend.h \
 	dpdk/buffer.h \
 	dpdk/checksum.h \
+	dpdk/confinement.h \
 	dpdk/device.h \
 	dpdk/eal.h \
 	dpdk/filter.h \

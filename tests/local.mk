@@ -12,6 +12,7 @@ END_TO_END_TESTS = \
 	tests/gdb.bats \
 	tests/errors.bats \
 	tests/advice.bats \
+	tests/confinement.bats \
 	tests/fallback.bats \
 	tests/rules.bats \
 	tests/loop.bats \
@@ -65,6 +66,7 @@ test_programs = \
 	tests/programs/memcached_clients.py \
 	tests/programs/python_tests.py \
 	tests/programs/refused.py \
+	tests/programs/refuse_families.py \
 	tests/programs/say_server.py \
 	tests/programs/tcp_flows.py \
 	tests/programs/syn_flood.py \
