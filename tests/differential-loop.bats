@@ -82,6 +82,10 @@ same() {
 	same poll
 }
 
+@test "differential, loop: promise" {
+	same promise
+}
+
 @test "differential, loop: receive" {
 	same receive
 }

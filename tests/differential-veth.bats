@@ -82,6 +82,10 @@ same() {
 	same poll
 }
 
+@test "differential, veth: promise" {
+	same promise
+}
+
 @test "differential, veth: receive" {
 	same receive
 }

@@ -17,6 +17,7 @@ DIFFERENTIAL_FAMILIES = \
 	tests/differential/ioctl \
 	tests/differential/options \
 	tests/differential/poll \
+	tests/differential/promise \
 	tests/differential/receive \
 	tests/differential/send \
 	tests/differential/shutdown \
@@ -77,6 +78,8 @@ tests_differential_options_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_options_LDADD = $(STEP_LIBS)
 tests_differential_poll_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_poll_LDADD = $(STEP_LIBS)
+tests_differential_promise_CFLAGS = $(WARNING_CFLAGS)
+tests_differential_promise_LDADD = $(STEP_LIBS)
 tests_differential_receive_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_receive_LDADD = $(STEP_LIBS)
 tests_differential_send_CFLAGS = $(WARNING_CFLAGS)
