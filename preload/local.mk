@@ -15,6 +15,8 @@ libmelin_la_SOURCES = \
 	preload/address.c preload/address.h \
 	preload/advice.c preload/advice.h \
 	preload/ancillary.c preload/ancillary.h \
+	preload/asynchronous.c preload/asynchronous.h \
+	preload/calls_aio.c \
 	preload/calls_descriptor.c preload/calls_file.c preload/calls_limit.c \
 	preload/calls_signal.c preload/calls_socket.c \
 	preload/calls_process.c preload/calls_rights.c preload/calls_splice.c \

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "asynchronous.h"
 #include "clock.h"
 #include "config.h"
 #include "descriptor_room.h"
@@ -27,6 +28,7 @@ void forks_before(void)
 	pending_before_fork();
 	stream_before_fork();
 	guarded_lock(&wait_lock);
+	asynchronous_before_fork();
 	descriptor_before_fork();
 	signals_before_fork();
 }
@@ -35,6 +37,7 @@ void forks_after_in_parent(void)
 {
 	signals_after_fork();
 	descriptor_after_fork();
+	asynchronous_after_fork();
 	guarded_unlock(&wait_lock);
 	stream_after_fork();
 	pending_after_fork();
@@ -47,6 +50,7 @@ void forks_after_in_child(void)
 	signals_hold();
 	wait_forked();
 	forks_after_in_parent();
+	asynchronous_forked();
 	pending_forked();
 	descriptor_room_forked();
 	descriptor_unprotect(log_descriptor());

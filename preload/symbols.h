@@ -7,6 +7,7 @@
 #ifndef MELIN_SYMBOLS_H
 #define MELIN_SYMBOLS_H
 
+#include <aio.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -87,6 +88,16 @@ typedef void (*signal_handler)(int);
 	SYMBOL(int, flock, (int, int))                                                             \
 	SYMBOL(int, fchmod, (int, mode_t))                                                         \
 	SYMBOL(int, fchown, (int, uid_t, gid_t))                                                   \
+	SYMBOL(int, aio_read, (struct aiocb *))                                                    \
+	SYMBOL(int, aio_write, (struct aiocb *))                                                   \
+	SYMBOL(int, aio_cancel, (int, struct aiocb *))                                             \
+	SYMBOL(int, aio_suspend, (const struct aiocb *const[], int, const struct timespec *))      \
+	SYMBOL(int, lio_listio, (int, struct aiocb *const[], int, struct sigevent *))              \
+	SYMBOL(int, aio_read64, (struct aiocb64 *))                                                \
+	SYMBOL(int, aio_write64, (struct aiocb64 *))                                               \
+	SYMBOL(int, aio_cancel64, (int, struct aiocb64 *))                                         \
+	SYMBOL(int, aio_suspend64, (const struct aiocb64 *const[], int, const struct timespec *))  \
+	SYMBOL(int, lio_listio64, (int, struct aiocb64 *const[], int, struct sigevent *))          \
 	SYMBOL(int, poll, (struct pollfd *, nfds_t, int))                                          \
 	SYMBOL(int, ppoll, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *))   \
 	SYMBOL(int, __poll_chk, (struct pollfd *, nfds_t, int, size_t))                            \

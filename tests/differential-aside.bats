@@ -25,6 +25,10 @@ same() {
 	same accept
 }
 
+@test "differential, aside: asynchronous" {
+	same asynchronous
+}
+
 @test "differential, aside: bind" {
 	same bind
 }

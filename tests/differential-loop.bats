@@ -30,6 +30,10 @@ same() {
 	same ancillary
 }
 
+@test "differential, loop: asynchronous" {
+	same asynchronous
+}
+
 @test "differential, loop: bind" {
 	same bind
 }

@@ -30,6 +30,10 @@ same() {
 	same ancillary
 }
 
+@test "differential, veth: asynchronous" {
+	same asynchronous
+}
+
 @test "differential, veth: bind" {
 	same bind
 }

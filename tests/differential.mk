@@ -4,6 +4,7 @@
 DIFFERENTIAL_FAMILIES = \
 	tests/differential/accept \
 	tests/differential/ancillary \
+	tests/differential/asynchronous \
 	tests/differential/bind \
 	tests/differential/blocking \
 	tests/differential/close \
@@ -52,6 +53,8 @@ tests_differential_accept_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_accept_LDADD = $(STEP_LIBS)
 tests_differential_ancillary_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_ancillary_LDADD = $(STEP_LIBS)
+tests_differential_asynchronous_CFLAGS = $(WARNING_CFLAGS)
+tests_differential_asynchronous_LDADD = $(STEP_LIBS)
 tests_differential_bind_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_bind_LDADD = $(STEP_LIBS)
 tests_differential_blocking_CFLAGS = $(WARNING_CFLAGS)
