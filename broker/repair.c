@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See repair.h. */
+#include "repair.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+
+#include "stack/kernel.h"
+
+#ifndef TCP_IS_MPTCP /* Linux 6.2 */
+#define TCP_IS_MPTCP 43
+#endif
+
+/* TCP option kinds, as struct tcp_repair_opt wants them: RFC 9293 3.1, RFC 7323, RFC 2018. */
+#define OPTION_SEGMENT	  2
+#define OPTION_SCALE	  3
+#define OPTION_SACK	  4
+#define OPTION_TIMESTAMPS 8
+
+#define STATE_ESTABLISHED 1 /* TCP_ESTABLISHED of include/net/tcp_states.h */
+
+/* ---- system calls by instruction ---- */
+
+static int set(int descriptor, int level, int name, const void *value, size_t size)
+{
+	return (int)kernel_call5(SYS_setsockopt, descriptor, level, name, (long)value, (long)size);
+}
+
+static int set_int(int descriptor, int name, int value)
+{
+	return set(descriptor, IPPROTO_TCP, name, &value, sizeof(value));
+}
+
+static int get(int descriptor, int level, int name, void *value, socklen_t *size)
+{
+	return (int)kernel_call5(SYS_getsockopt, descriptor, level, name, (long)value, (long)size);
+}
+
+static int get_int(int descriptor, int level, int name, void *value)
+{
+	socklen_t size = sizeof(int);
+
+	return get(descriptor, level, name, value, &size);
+}
+
+/* ---- reading ---- */
+
+enum repair_refusal repair_refusal_of(int error)
+{
+	switch (error) {
+	case 0:
+		return REPAIR_FIT;
+	case -EPERM:
+		return REPAIR_RIGHTS;
+	case -ENOTCONN:
+		return REPAIR_STATE;
+	case -EAGAIN:
+		return REPAIR_BUSY;
+	case -EBUSY:
+		return REPAIR_ULP;
+	case -EEXIST:
+		return REPAIR_FILTER;
+	default:
+		return REPAIR_FAILED;
+	}
+}
+
+/* Nothing is acknowledged or refused any more: no segment reaches the socket. */
+static int silence(int descriptor)
+{
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	const struct sock_fprog program = { .len = 1, .filter = &nothing };
+
+	return set(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
+static int unsilence(int descriptor)
+{
+	int unused = 0;
+
+	return set(descriptor, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
+}
+
+static int read_names(int descriptor, struct connection_state *state)
+{
+	socklen_t size = sizeof(state->local);
+	int error =
+		(int)kernel_call(SYS_getsockname, descriptor, (long)&state->local, (long)&size, 0);
+
+	size = sizeof(state->remote);
+	return error
+		       ?: (int)kernel_call(SYS_getpeername, descriptor, (long)&state->remote,
+					   (long)&size, 0);
+}
+
+static int read_info(int descriptor, struct connection_state *state)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+	int error = get(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size);
+
+	if (error)
+		return error;
+	if (info.tcpi_state != STATE_ESTABLISHED)
+		return -ENOTCONN;
+	state->scaled = info.tcpi_options & TCPI_OPT_WSCALE;
+	state->sack = info.tcpi_options & TCPI_OPT_SACK;
+	state->timestamps = info.tcpi_options & TCPI_OPT_TIMESTAMPS;
+	state->send_scale = info.tcpi_snd_wscale;
+	state->receive_scale = info.tcpi_rcv_wscale;
+	state->segment = (uint16_t)info.tcpi_snd_mss;
+	state->congestion_window = info.tcpi_snd_cwnd * info.tcpi_snd_mss;
+	/* "Infinite" at first. */
+	state->slow_start_threshold = info.tcpi_snd_ssthresh < UINT32_MAX / info.tcpi_snd_mss
+					      ? info.tcpi_snd_ssthresh * info.tcpi_snd_mss
+					      : UINT32_MAX;
+	state->rtt_us = info.tcpi_rtt;
+	state->rtt_deviation_us = info.tcpi_rttvar;
+	state->least_rtt_us = info.tcpi_min_rtt == UINT32_MAX ? 0 : info.tcpi_min_rtt;
+	return 0;
+}
+
+/* What shows without rights and without a change to the socket. */
+static int check(int descriptor, struct connection_state *state)
+{
+	char upper[16];
+	socklen_t size = sizeof(upper), filter = 0;
+	int is_multipath = 0, error = read_info(descriptor, state);
+
+	if (error)
+		return error;
+	if (get(descriptor, IPPROTO_TCP, TCP_ULP, upper, &size) == 0 && size > 0)
+		return -EBUSY;
+	if (get_int(descriptor, IPPROTO_TCP, TCP_IS_MPTCP, &is_multipath) == 0 && is_multipath)
+		return -EBUSY;
+	/* Instructions of the filter; one that is attached as eBPF answers with an error. */
+	if (get(descriptor, SOL_SOCKET, SO_GET_FILTER, NULL, &filter) < 0 || filter > 0)
+		return -EEXIST;
+	return 0;
+}
+
+static int read_window(int descriptor, struct connection_state *state)
+{
+	struct tcp_repair_window window;
+	socklen_t size = sizeof(window);
+	int error = get(descriptor, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, &size);
+
+	state->send_wl1 = window.snd_wl1;
+	state->send_window = window.snd_wnd;
+	state->send_window_max = window.max_window;
+	state->receive_window = window.rcv_wnd;
+	state->receive_window_start = window.rcv_wup;
+	return error;
+}
+
+/* In repair a queue can only be peeked at. */
+static ssize_t peek(int descriptor, void *to, size_t size)
+{
+	struct iovec part = { .iov_base = to, .iov_len = size };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+	ssize_t got =
+		kernel_call(SYS_recvmsg, descriptor, (long)&message, MSG_PEEK | MSG_DONTWAIT, 0);
+
+	return got == -EAGAIN ? 0 : got;
+}
+
+/* *number is that behind the last byte of the queue. */
+static int read_queue(int descriptor, int queue, unsigned long size_request, uint32_t *number,
+		      uint8_t **data, size_t *size)
+{
+	int waiting = 0;
+	int error = set_int(descriptor, TCP_REPAIR_QUEUE, queue);
+	ssize_t got;
+
+	error = error ?: get_int(descriptor, IPPROTO_TCP, TCP_QUEUE_SEQ, number);
+	error = error
+			?: (int)kernel_call(SYS_ioctl, descriptor, (long)size_request,
+					    (long)&waiting, 0);
+	if (error || !waiting)
+		return error;
+	*data = malloc((size_t)waiting);
+	if (!*data)
+		return -ENOMEM;
+	got = peek(descriptor, *data, (size_t)waiting);
+	if (got != waiting)
+		return got < 0 ? (int)got : -EAGAIN;
+	*size = (size_t)waiting;
+	return 0;
+}
+
+static int read_all(int descriptor, struct connection_state *state)
+{
+	uint32_t send_end = 0;
+	int segment = 0, error;
+
+	error = read_names(descriptor, state);
+	error = error ?: read_info(descriptor, state);
+	error = error
+			?: read_queue(descriptor, TCP_SEND_QUEUE, SIOCOUTQ, &send_end,
+				      &state->send_data, &state->send_size);
+	error = error
+			?: read_queue(descriptor, TCP_RECV_QUEUE, SIOCINQ, &state->receive_next,
+				      &state->receive_data, &state->receive_size);
+	error = error ?: read_window(descriptor, state);
+	error = error ?: get_int(descriptor, IPPROTO_TCP, TCP_MAXSEG, &segment);
+	error = error ?: get_int(descriptor, IPPROTO_TCP, TCP_TIMESTAMP, &state->timestamp);
+	state->send_unacknowledged = send_end - (uint32_t)state->send_size;
+	state->largest_segment = (uint16_t)segment;
+	return error;
+}
+
+/* Its timers would send again what is not acknowledged, whatever else happens. */
+static int refuse_unacknowledged(int descriptor)
+{
+	int unacknowledged = 0;
+	int error = (int)kernel_call(SYS_ioctl, descriptor, SIOCOUTQ, (long)&unacknowledged, 0);
+
+	return error ? error : unacknowledged ? -EAGAIN : 0;
+}
+
+int repair_take(int descriptor, struct connection_state *state)
+{
+	int reuse = 0, error;
+
+	memset(state, 0, sizeof(*state));
+	error = check(descriptor, state) ?: refuse_unacknowledged(descriptor);
+	error = error ?: get_int(descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse);
+	if (error)
+		return error;
+	error = set_int(descriptor, TCP_REPAIR, TCP_REPAIR_ON);
+	if (error)
+		return error;
+	error = silence(descriptor);
+	/* Nothing moves any more: what has been written meanwhile shows now. */
+	if (error == 0)
+		error = refuse_unacknowledged(descriptor) ?: read_all(descriptor, state);
+	state->reuse_address = reuse;
+	if (error == 0)
+		return 0;
+	repair_cancel(descriptor, state);
+	connection_state_clear(state);
+	return error;
+}
+
+/* The end of repair takes SO_REUSEADDR away. */
+int repair_cancel(int descriptor, const struct connection_state *state)
+{
+	int error = set_int(descriptor, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP), on = 1;
+
+	if (state->reuse_address)
+		error = error ?: set(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	unsilence(descriptor);
+	return error;
+}
+
+/* ---- putting back ---- */
+
+static socklen_t size_of(const struct sockaddr_storage *name)
+{
+	return name->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+					   : sizeof(struct sockaddr_in);
+}
+
+static int connect_to(int descriptor, const void *name, socklen_t size)
+{
+	return (int)kernel_call(SYS_connect, descriptor, (long)name, (long)size, 0);
+}
+
+/*
+ * In repair nothing is sent for it. What was in the queues is gone with it. An accepted socket
+ * loses its port, but only the first time; afterwards the kernel says EINVAL to bind().
+ */
+static int disconnect(int descriptor, const struct connection_state *state)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	int error = connect_to(descriptor, &nobody, sizeof(nobody));
+
+	error = error ?: set_int(descriptor, TCP_REPAIR, TCP_REPAIR_ON);
+	if (error)
+		return error;
+	error = (int)kernel_call(SYS_bind, descriptor, (long)&state->local,
+				 (long)size_of(&state->local), 0);
+	return error == -EINVAL ? 0 : error;
+}
+
+static int set_number(int descriptor, int queue, uint32_t number)
+{
+	return set_int(descriptor, TCP_REPAIR_QUEUE, queue)
+		       ?: set_int(descriptor, TCP_QUEUE_SEQ, (int)number);
+}
+
+static int write_options(int descriptor, const struct connection_state *state)
+{
+	struct tcp_repair_opt options[4];
+	unsigned count = 0;
+
+	options[count++] = (struct tcp_repair_opt){ .opt_code = OPTION_SEGMENT,
+						    .opt_val = state->largest_segment };
+	if (state->scaled)
+		options[count++] =
+			(struct tcp_repair_opt){ .opt_code = OPTION_SCALE,
+						 .opt_val = state->send_scale |
+							    (uint32_t)state->receive_scale << 16 };
+	if (state->sack)
+		options[count++] = (struct tcp_repair_opt){ .opt_code = OPTION_SACK };
+	if (state->timestamps)
+		options[count++] = (struct tcp_repair_opt){ .opt_code = OPTION_TIMESTAMPS };
+	return set(descriptor, IPPROTO_TCP, TCP_REPAIR_OPTIONS, options,
+		   count * sizeof(options[0]));
+}
+
+/*
+ * In repair what is written into the receive queue has been received, and what is written into the
+ * send queue has been sent. The kernel takes as much at a time as a buffer of its own holds.
+ */
+static int write_queue(int descriptor, int queue, const uint8_t *data, size_t size)
+{
+	int error = set_int(descriptor, TCP_REPAIR_QUEUE, queue);
+
+	while (error == 0 && size > 0) {
+		struct iovec part = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
+		struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+		ssize_t done = kernel_call(SYS_sendmsg, descriptor, (long)&message,
+					   MSG_NOSIGNAL | MSG_DONTWAIT, 0);
+
+		if (done <= 0)
+			return done < 0 ? (int)done : -ENOBUFS;
+		data += done;
+		size -= (size_t)done;
+	}
+	return error;
+}
+
+/* The kernel refuses a window before the receive queue is filled. */
+static int write_window(int descriptor, const struct connection_state *state)
+{
+	const struct tcp_repair_window window = {
+		.snd_wl1 = state->send_wl1,
+		.snd_wnd = state->send_window,
+		.max_window = state->send_window_max,
+		.rcv_wnd = state->receive_window,
+		.rcv_wup = state->receive_window_start,
+	};
+
+	return set(descriptor, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, sizeof(window));
+}
+
+static int write_all(int descriptor, const struct connection_state *state)
+{
+	int error = disconnect(descriptor, state);
+
+	error = error ?: set_number(descriptor, TCP_SEND_QUEUE, state->send_unacknowledged);
+	error = error
+			?: set_number(descriptor, TCP_RECV_QUEUE,
+				      state->receive_next - (uint32_t)state->receive_size);
+	error = error ?: connect_to(descriptor, &state->remote, size_of(&state->remote));
+	error = error ?: write_options(descriptor, state);
+	if (state->timestamps)
+		error = error ?: set_int(descriptor, TCP_TIMESTAMP, (int)state->timestamp);
+	error = error
+			?: write_queue(descriptor, TCP_RECV_QUEUE, state->receive_data,
+				       state->receive_size);
+	error = error
+			?: write_queue(descriptor, TCP_SEND_QUEUE, state->send_data,
+				       state->send_size);
+	return error ?: write_window(descriptor, state);
+}
+
+int repair_give(int descriptor, const struct connection_state *state)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	int error = write_all(descriptor, state);
+
+	if (error)
+		connect_to(descriptor, &nobody, sizeof(nobody));
+	return error ?: repair_cancel(descriptor, state);
+}

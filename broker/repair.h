@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The kernel's side of a borrowed connection: reads the state of an established socket, keeps that
+ * socket silent while somebody else carries the connection, and puts the connection back. By
+ * TCP_REPAIR (net/ipv4/tcp.c; Documentation has no page for it, CRIU is its other user), which
+ * needs CAP_NET_ADMIN in the network namespace's user namespace at each call: the process itself
+ * or one that it passes the descriptor to. Not for frames, nor for when to borrow.
+ *
+ * All calls may be made from any thread; two calls on one socket must not overlap. None is a
+ * cancellation point, and none touches errno: they make system calls by instruction.
+ */
+#ifndef MELIN_REPAIR_H
+#define MELIN_REPAIR_H
+
+#include "common/connection_state.h"
+
+/*
+ * Why the kernel keeps a connection: what a borrower would have to do as well and cannot. The
+ * negative errno value of repair_take() says the same to those who do not count.
+ */
+enum repair_refusal {
+	REPAIR_FIT,
+	REPAIR_RIGHTS, /* -EPERM: no CAP_NET_ADMIN */
+	REPAIR_STATE,  /* -ENOTCONN: not (or no longer) established */
+	REPAIR_BUSY,   /* -EAGAIN: sent data is not acknowledged yet; later it may be fit */
+	REPAIR_ULP,    /* -EBUSY: TLS or another protocol in the kernel, or MPTCP */
+	REPAIR_FILTER, /* -EEXIST: the program's own socket filter */
+	REPAIR_FAILED, /* any other errno value */
+};
+
+enum repair_refusal repair_refusal_of(int error);
+
+/*
+ * Silences the established socket and reads its state. The caller must see the connection's frames
+ * already, so that none is missed between the two. 0; or a negative errno value, and the socket is
+ * as it was. On success *state's data is the caller's (connection_state_clear()).
+ */
+int repair_take(int descriptor, struct connection_state *state);
+
+/*
+ * Makes the socket that repair_take() silenced the connection again, in the state given, and lets
+ * it speak. The caller keeps the connection's frames from the kernel until this returns: a segment
+ * that came while there is no socket would be answered by a RST. The socket sends nothing by
+ * itself. 0, or a negative errno value: the socket is closed then (as by connect(2) with
+ * AF_UNSPEC), and the connection is lost to the kernel.
+ */
+int repair_give(int descriptor, const struct connection_state *state);
+
+/*
+ * Lets a silenced socket speak again although nothing has changed: repair_take() was for nothing.
+ */
+int repair_cancel(int descriptor, const struct connection_state *state);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An established TCP connection as it passes between the kernel and a stack: all that one must know
+ * to go on where the other has stopped. Plain C types: libmelin.so, melin-stack.so and a process
+ * that has the rights for either may all make one. Not for connections that have seen a FIN.
+ *
+ * Sequence numbers are in host order and are those on the wire; the names are RFC 9293's (3.3.1).
+ */
+#ifndef MELIN_CONNECTION_STATE_H
+#define MELIN_CONNECTION_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct connection_state {
+	/* In the socket's domain: IPv4-mapped addresses in an AF_INET6 socket. */
+	struct sockaddr_storage local, remote;
+
+	uint32_t send_unacknowledged; /* SND.UNA: the first byte of send_data */
+	uint32_t receive_next;	      /* RCV.NXT: the byte behind the last of receive_data */
+
+	/* What the kernel calls struct tcp_repair_window: bytes, scales applied. */
+	uint32_t send_wl1, send_window, send_window_max;
+	uint32_t receive_window;       /* as last announced, from the next number on */
+	uint32_t receive_window_start; /* RCV.NXT at that time */
+
+	bool scaled; /* the two below were agreed on: RFC 7323 2.2 */
+	uint8_t send_scale, receive_scale;
+	bool sack;
+	bool timestamps;
+	uint32_t timestamp;	   /* what a segment that left now would bear, in milliseconds */
+	uint32_t timestamp_recent; /* the peer's, to be echoed; 0: not known */
+	uint16_t largest_segment;  /* what the peer has announced, options not taken off */
+	uint16_t segment;	   /* bytes of data in a full segment, options taken off */
+
+	bool reuse_address; /* SO_REUSEADDR of the kernel's socket, which repair changes */
+
+	/* Of the path; 0: not known. Bytes and microseconds. */
+	uint32_t congestion_window, slow_start_threshold;
+	uint32_t rtt_us, rtt_deviation_us, least_rtt_us;
+
+	/*
+	 * Written and not acknowledged, sent or not; received and not read. They belong to whoever
+	 * has the state; connection_state_clear() frees them.
+	 */
+	uint8_t *send_data, *receive_data;
+	size_t send_size, receive_size;
+};
+
+void connection_state_clear(struct connection_state *state);
+
+#endif

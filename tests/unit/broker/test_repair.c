@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Taking connections from the kernel and giving them back (broker/repair.h), both ends in this
+ * process, on the loopback interface of a network namespace of its own. Without a stack: what comes
+ * while a connection is taken is lost, and sent again when it is back.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "broker/repair.h"
+#include "tests/unit/tap.h"
+
+#define PORT 7000
+
+static const char *family_name;
+static int peer, own, listener;
+
+/* ---- the ground ---- */
+
+static bool loopback_up(void)
+{
+	struct {
+		char name[16];
+		short flags;
+		char rest[22];
+	} request = { .name = "lo", .flags = 1 /* IFF_UP */ };
+	int control = socket(AF_INET, SOCK_DGRAM, 0);
+	bool up = ioctl(control, 0x8914 /* SIOCSIFFLAGS */, &request) == 0;
+
+	close(control);
+	return up;
+}
+
+static socklen_t name_of(const char *text, struct sockaddr_storage *name)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)name;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)name;
+
+	memset(name, 0, sizeof(*name));
+	if (inet_pton(AF_INET, text, &in->sin_addr) == 1) {
+		in->sin_family = AF_INET;
+		in->sin_port = htons(PORT);
+		return sizeof(*in);
+	}
+	inet_pton(AF_INET6, text, &in6->sin6_addr);
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = htons(PORT);
+	return sizeof(*in6);
+}
+
+/* A connection; own is the accepted end, or the connected one. */
+static bool connect_ends(const char *text, bool own_accepts)
+{
+	struct sockaddr_storage name;
+	socklen_t size = name_of(text, &name);
+	int on = 1, accepted, connected;
+
+	family_name = text;
+	listener = socket(name.ss_family, SOCK_STREAM, 0);
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	connected = socket(name.ss_family, SOCK_STREAM, 0);
+	if (bind(listener, (struct sockaddr *)&name, size) < 0 || listen(listener, 5) < 0 ||
+	    connect(connected, (struct sockaddr *)&name, size) < 0)
+		return false;
+	accepted = accept(listener, NULL, NULL);
+	own = own_accepts ? accepted : connected;
+	peer = own_accepts ? connected : accepted;
+	return accepted >= 0;
+}
+
+static void close_ends(void)
+{
+	struct linger at_once = { .l_onoff = 1 };
+
+	setsockopt(peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(peer);
+	close(own);
+	close(listener);
+}
+
+static bool says(int from, int to, const char *text)
+{
+	char got[64] = "";
+	struct pollfd ready = { .fd = to, .events = POLLIN };
+	size_t size = strlen(text), done = 0;
+
+	if (send(from, text, size, MSG_NOSIGNAL) != (ssize_t)size)
+		return false;
+	while (done < size && poll(&ready, 1, 5000) == 1) {
+		ssize_t part = recv(to, got + done, sizeof(got) - 1 - done, 0);
+
+		if (part <= 0)
+			return false;
+		done += (size_t)part;
+	}
+	return strcmp(got, text) == 0;
+}
+
+static int unacknowledged(int descriptor)
+{
+	int bytes = -1;
+
+	ioctl(descriptor, SIOCOUTQ, &bytes);
+	return bytes;
+}
+
+static bool settles(int descriptor)
+{
+	for (int i = 0; i < 1000 && unacknowledged(descriptor); i++)
+		usleep(1000);
+	return unacknowledged(descriptor) == 0;
+}
+
+static unsigned resets_sent(void)
+{
+	static char text[8192];
+	unsigned long value = 0;
+	FILE *file = fopen("/proc/thread-self/net/snmp", "r");
+	unsigned lines = 0;
+
+	while (file && fgets(text, sizeof(text), file)) {
+		char *save, *word;
+		unsigned column = 0;
+
+		if (strncmp(text, "Tcp:", 4) || lines++ == 0)
+			continue;
+		for (word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
+			if (column++ == 14) /* OutRsts */
+				value = strtoul(word, NULL, 10);
+	}
+	if (file)
+		fclose(file);
+	return (unsigned)value;
+}
+
+/* ---- the checks ---- */
+
+static void take_and_give(const char *text, bool own_accepts)
+{
+	struct connection_state state;
+	bool both;
+
+	if (!tap_ok(connect_ends(text, own_accepts), "%s: a connection", text))
+		return;
+	both = says(peer, own, "before") && says(own, peer, "before") && settles(own);
+	tap_ok(both && repair_take(own, &state) == 0, "%s: taken when %s", text,
+	       own_accepts ? "accepted" : "connected");
+	tap_ok(state.timestamps && state.scaled && state.sack && state.segment > 500 &&
+		       state.largest_segment >= state.segment,
+	       "the options are known");
+	send(peer, "meanwhile", 9, 0);
+	usleep(20000);
+	tap_ok(unacknowledged(peer) == 9, "the kernel acknowledges nothing meanwhile");
+	tap_ok(repair_give(own, &state) == 0, "given back");
+	connection_state_clear(&state);
+	tap_ok(says(own, peer, "after"), "the peer hears of it again");
+	tap_ok(says(peer, own, "") && settles(peer), "and what was sent meanwhile is sent again");
+	{
+		char got[16] = "";
+
+		tap_ok(recv(own, got, sizeof(got), MSG_DONTWAIT) == 9 && !strcmp(got, "meanwhile"),
+		       "and received, once");
+	}
+	shutdown(peer, SHUT_WR);
+	{
+		char nothing;
+
+		tap_ok(recv(own, &nothing, 1, 0) == 0, "and the end");
+	}
+	close_ends();
+}
+
+static void keep_unread(void)
+{
+	struct connection_state state;
+	char got[64] = "";
+	int reuse = 0;
+	socklen_t size = sizeof(reuse);
+
+	connect_ends("127.0.0.1", true);
+	send(peer, "hello ", 6, 0);
+	usleep(10000);
+	recv(own, got, 2, 0);
+	tap_ok(repair_take(own, &state) == 0 && state.receive_size == 4 &&
+		       !memcmp(state.receive_data, "llo ", 4),
+	       "what is unread is in the state");
+	tap_ok(repair_give(own, &state) == 0 && says(peer, own, "") && recv(own, got, 64, 0) == 4 &&
+		       !memcmp(got, "llo ", 4),
+	       "and is read after it was given back");
+	connection_state_clear(&state);
+	getsockopt(own, SOL_SOCKET, SO_REUSEADDR, &reuse, &size);
+	tap_ok(reuse == 1, "SO_REUSEADDR is what it was");
+	tap_ok(repair_take(own, &state) == 0 && repair_cancel(own, &state) == 0 &&
+		       says(own, peer, "x") && says(peer, own, "y"),
+	       "taken for nothing: it goes on");
+	getsockopt(own, SOL_SOCKET, SO_REUSEADDR, &reuse, &size);
+	tap_ok(reuse == 1, "with the same SO_REUSEADDR");
+	connection_state_clear(&state);
+	close_ends();
+}
+
+/* As a stack would: it has received some, and written some that is not acknowledged. */
+static void change_state(void)
+{
+	struct connection_state state;
+	char got[64] = "";
+
+	connect_ends("127.0.0.1", true);
+	says(peer, own, "x");
+	repair_take(own, &state);
+	state.send_data = malloc(5);
+	memcpy(state.send_data, "answe", 5);
+	state.send_size = 5;
+	tap_ok(repair_give(own, &state) == 0 && unacknowledged(own) == 5,
+	       "what is not acknowledged goes into the send queue");
+	tap_ok(says(own, peer, "") && recv(peer, got, sizeof(got), 0) == 5 &&
+		       !memcmp(got, "answe", 5) && settles(own),
+	       "and is sent by the kernel");
+	connection_state_clear(&state);
+	close_ends();
+}
+
+static void refuse(void)
+{
+	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
+	struct sock_fprog program = { .len = 1, .filter = &all };
+	struct connection_state state;
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	connect_ends("127.0.0.1", true);
+	setsockopt(own, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+	tap_ok(repair_refusal_of(repair_take(own, &state)) == REPAIR_FILTER,
+	       "a filter of the program's own: refused");
+	setsockopt(own, SOL_SOCKET, SO_DETACH_FILTER, &program, sizeof(int));
+	/* The peer's receive buffer is small: what is sent stays. */
+	send(own, "held", 4, MSG_MORE);
+	tap_ok(repair_refusal_of(repair_take(own, &state)) == REPAIR_BUSY,
+	       "written and not acknowledged: refused");
+	tap_ok(says(own, peer, "") && says(peer, own, "whole"), "and whole");
+	tap_ok(repair_refusal_of(repair_take(listener, &state)) != REPAIR_FIT,
+	       "a listener: refused");
+	shutdown(peer, SHUT_WR);
+	usleep(10000);
+	tap_ok(repair_refusal_of(repair_take(own, &state)) == REPAIR_STATE, "after a FIN: refused");
+	connect(own, &nobody, sizeof(nobody));
+	tap_ok(repair_refusal_of(repair_take(own, &state)) == REPAIR_STATE,
+	       "not connected: refused");
+	close_ends();
+}
+
+/* Both ends talk while one of them is taken and given back again and again. */
+static void many_changes(void)
+{
+	unsigned resets = resets_sent(), failed = 0, lost = 0;
+
+	connect_ends("127.0.0.1", true);
+	for (unsigned i = 0; i < 200; i++) {
+		struct connection_state state;
+		char text[16];
+
+		snprintf(text, sizeof(text), "%u", i);
+		lost += !says(peer, own, text) || !says(own, peer, text);
+		if (!settles(own) || repair_take(own, &state) < 0) {
+			failed++;
+			continue;
+		}
+		failed += repair_give(own, &state) < 0;
+		connection_state_clear(&state);
+	}
+	tap_ok(failed == 0, "200 times taken and given back: %u failed", failed);
+	tap_ok(lost == 0, "%u of 400 messages lost or changed", lost);
+	tap_ok(resets_sent() == resets, "no RST was sent");
+	close_ends();
+}
+
+int main(void)
+{
+	if (unshare(CLONE_NEWNET) < 0 || !loopback_up()) {
+		printf("1..0 # SKIP needs the right to make a network namespace\n");
+		return 0;
+	}
+	take_and_give("127.0.0.1", true);
+	take_and_give("127.0.0.1", false);
+	take_and_give("::1", true);
+	take_and_give("::1", false);
+	take_and_give("::ffff:127.0.0.1", true);
+	take_and_give("::ffff:127.0.0.1", false);
+	keep_unread();
+	change_state();
+	refuse();
+	many_changes();
+	return tap_done();
+}
