@@ -24,11 +24,12 @@ struct tcp_seg;
 
 /* Who uses which of the LWIP_TCP_PCB_NUM_EXT_ARGS pointers in each PCB */
 enum pcb_extra {
-	EXTRA_INDEX,	/* the PCB itself; the callbacks say which list it is in */
-	EXTRA_PREVIOUS, /* its predecessor in that list */
-	EXTRA_CHAIN,	/* its successor in its hash bucket */
-	EXTRA_TAIL,	/* the last segment of ->unacked, or NULL: not known */
-	EXTRA_SOCKET,	/* its struct stack_socket, or NULL: released */
+	EXTRA_INDEX,	  /* the PCB itself; the callbacks say which list it is in */
+	EXTRA_PREVIOUS,	  /* its predecessor in that list */
+	EXTRA_CHAIN,	  /* its successor in its hash bucket */
+	EXTRA_TAIL,	  /* the last segment of ->unacked, or NULL: not known */
+	EXTRA_SOCKET,	  /* its struct stack_socket, or NULL: released */
+	EXTRA_TIMESTAMPS, /* its struct timestamps, or NULL: it has none */
 };
 
 /* Behind TCP_REG and TCP_RMV */

@@ -34,7 +34,9 @@ stack_liblwip_la_CFLAGS = -w $(HARDENING_CFLAGS) -fvisibility=hidden -fno-strict
 # The whole of stack/, for melin-stack.so and for the unit tests, which bring links of their own.
 noinst_LTLIBRARIES += stack/libstack.la
 stack_libstack_la_SOURCES = \
+	common/connection_state.c \
 	stack/acknowledge.c \
+	stack/adopt.c \
 	stack/background.c \
 	stack/call-stack.c \
 	stack/checksum.c \
@@ -67,6 +69,7 @@ stack_libstack_la_SOURCES = \
 	stack/sysctl.c \
 	stack/tcp-info.c \
 	stack/timers.c \
+	stack/timestamps.c \
 	stack/urgent.c
 stack_libstack_la_CPPFLAGS = -D_GNU_SOURCE -include $(srcdir)/stack/lwip-changes.h \
 	$(LWIP_CPPFLAGS) $(HARDENING_CPPFLAGS)

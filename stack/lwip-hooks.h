@@ -26,6 +26,8 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const struct tcp_pcb *pcb,
 			  u32_t *options);
 #define LWIP_HOOK_TCP_OUT_ADD_TCPOPTS melin_segment_sent
+u8_t melin_option_length(const struct tcp_pcb *pcb, u8_t others);
+#define LWIP_HOOK_TCP_OUT_TCPOPT_LENGTH melin_option_length
 
 /* stack/icmp-error.c: lwIP ignores errors, but for "packet too big", which anybody may forge */
 int melin_icmp_error(struct pbuf *packet);

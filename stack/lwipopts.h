@@ -117,7 +117,7 @@
 #define TCP_OVERSIZE	      TCP_MSS /* small writes fill up the last segment */
 #define LWIP_TCP_SACK_OUT     1	      /* peers recover their losses with it */
 #define LWIP_TCP_MAX_SACK_NUM 4
-#define LWIP_TCP_TIMESTAMPS   0 /* lwIP uses them neither for RTT nor against old segments */
+#define LWIP_TCP_TIMESTAMPS   0 /* lwIP neither judges by them nor lets a clock go on */
 #define TCP_QUEUE_OOSEQ	      1
 #define TCP_OOSEQ_MAX_PBUFS   512 /* the queue is a list: 0.5 ms a segment if it has no bound */
 #define TCP_OOSEQ_MAX_BYTES   RECEIVE_WINDOW_MAX
@@ -131,7 +131,7 @@
  * instead of 1.5 s. What else it shortens is set right in lwip-changes.h.
  */
 #define TCP_TMR_INTERVAL	  10
-#define LWIP_TCP_PCB_NUM_EXT_ARGS 5 /* stack/index.h says for what */
+#define LWIP_TCP_PCB_NUM_EXT_ARGS 6 /* stack/index.h says for what */
 
 /* ---- checks ---- */
 unsigned short melin_checksum(const void *data, int length);

@@ -33,6 +33,8 @@ __attribute__((visibility("default"))) const struct stack_operations melin_stack
 	.received_at = socket_received_at,
 	.send = socket_send,
 	.shutdown = socket_shutdown,
+	.adopt = socket_adopt,
+	.give = socket_give,
 	.release = socket_release,
 	.readiness = socket_readiness,
 	.readable = socket_readable,

@@ -16,6 +16,7 @@
 #include "common/option_table.h"
 #include "stack/path.h"
 #include "stack/socket.h"
+#include "stack/timestamps.h"
 #include "stack/sysctl.h"
 
 /* Linux's SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF on 64-bit machines */
@@ -492,7 +493,7 @@ static int maximum_segment(const struct stack_socket *socket)
 	const int without_connection = 536;
 
 	if (socket->pcb && socket->state != SOCKET_LISTENING)
-		return socket->pcb->mss;
+		return timestamps_full_segment(socket->pcb);
 	return socket->options.maximum_segment ? socket->options.maximum_segment
 					       : without_connection;
 }

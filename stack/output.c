@@ -12,6 +12,7 @@
 #include "stack/clock.h"
 #include "stack/recovery.h"
 #include "stack/socket.h"
+#include "stack/timestamps.h"
 
 /* lwip-tcp-out.c */
 err_t melin_lwip_tcp_output(struct tcp_pcb *pcb);
@@ -33,7 +34,7 @@ void output_note_segment(struct stack_socket *socket, const struct tcp_pcb *pcb,
 		socket->retransmitted++;
 		if (!socket->retry_since)
 			socket->retry_since = now;
-	} else if (size && size < pcb->mss) {
+	} else if (size && size < timestamps_full_segment(pcb)) {
 		socket->small_sent = true;
 		socket->small_end = sequence + size;
 	}
@@ -86,9 +87,10 @@ static bool must_hold(const struct stack_socket *socket, const struct tcp_pcb *p
 		      const struct tcp_seg *tail)
 {
 	uint32_t window = LWIP_MIN(pcb->snd_wnd, pcb->cwnd);
-	uint32_t full = LWIP_MIN(pcb->mss, pcb->snd_wnd_max / 2);
+	uint32_t most = timestamps_full_segment(pcb);
+	uint32_t full = LWIP_MIN(most, pcb->snd_wnd_max / 2);
 
-	if (tail->len == 0 || tail->len >= (full ? full : pcb->mss))
+	if (tail->len == 0 || tail->len >= (full ? full : most))
 		return false;
 	if (TCPH_FLAGS(tail->tcphdr) & (TCP_FIN | TCP_SYN))
 		return false;

@@ -139,6 +139,17 @@ void receive_queue_clear(struct receive_queue *queue)
 	queue->bytes = 0;
 }
 
+void receive_queue_copy(const struct receive_queue *queue, uint8_t *to)
+{
+	uint16_t offset = queue->offset;
+
+	for (const struct pbuf *each = queue->head; each; each = each->next) {
+		memcpy(to, (const uint8_t *)each->payload + offset, each->len - offset);
+		to += each->len - offset;
+		offset = 0;
+	}
+}
+
 /* Where the unread byte at that distance lies: in the buffer returned, at *offset. */
 static const struct pbuf *seek(const struct receive_queue *queue, size_t distance, size_t *offset)
 {

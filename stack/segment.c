@@ -16,6 +16,7 @@
 #include "stack/pressure.h"
 #include "stack/recovery.h"
 #include "stack/socket.h"
+#include "stack/timestamps.h"
 
 /*
  * lwIP's out-of-order queue is a list for each connection, with a bound for each; this one is for
@@ -308,6 +309,10 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 		good = synchronised(socket, pcb, header, payload, flags);
 	if (!good)
 		return ERR_VAL;
+	if (pcb->state >= ESTABLISHED && !timestamps_accept(pcb, header)) {
+		challenge(pcb);
+		return ERR_VAL;
+	}
 	if (socket) {
 		note_received(socket, pcb, header, flags);
 		info_note_received(socket, pcb, payload->tot_len);
@@ -378,5 +383,10 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 		output_note_segment(socket_of(pcb), pcb, seq, size, again);
 		urgent_stamp(socket_of(pcb), pcb, header, seq);
 	}
-	return options;
+	return timestamps_write(pcb, options);
+}
+
+u8_t melin_option_length(const struct tcp_pcb *pcb, u8_t others)
+{
+	return (u8_t)(others + (timestamps_are_used(pcb) ? TIMESTAMPS_LENGTH : 0));
 }

@@ -169,6 +169,7 @@ struct stack_socket {
 /* ---- socket.c: life, readiness, names ---- */
 struct stack_socket *socket_new(struct stack *stack, int domain);
 void socket_free(struct stack_socket *socket);
+void socket_free(struct stack_socket *socket);
 /* Recomputes readiness and notes events for the callback. */
 void socket_changed(struct stack_socket *socket, uint32_t events);
 /* Calls back for all noted events. */
@@ -232,6 +233,8 @@ bool listen_is_full(const struct stack_socket *child);
 ssize_t socket_receive(struct stack_socket *socket, const struct iovec *iov, size_t count,
 		       int flags);
 void receive_queue_add(struct stack_socket *socket, struct pbuf *data);
+/* All that is unread, which stays. */
+void receive_queue_copy(const struct receive_queue *queue, uint8_t *to);
 /* SO_TIMESTAMP: notes that what is in the queue has come now; later data is noted as it comes. */
 void receive_queue_stamp(struct stack_socket *socket);
 int socket_received_at(struct stack_socket *socket, struct timespec *time);
@@ -273,5 +276,10 @@ int socket_get_option(struct stack_socket *socket, int level, int name, void *va
 		      socklen_t *length);
 int socket_set_option(struct stack_socket *socket, int level, int name, const void *value,
 		      socklen_t length);
+
+/* ---- adopt.c ---- */
+int socket_adopt(struct stack *stack, int domain, bool v6only, void *user,
+		 const struct connection_state *state, struct stack_socket **result);
+int socket_give(struct stack_socket *socket, struct connection_state *state);
 
 #endif

@@ -28,7 +28,7 @@
 #include "address.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
-#define STACK_ABI 10
+#define STACK_ABI 11
 
 #define STACK_ADDRESSES_MAX 8 /* MELIN_ADDR entries; more is the user's mistake */
 
@@ -107,6 +107,7 @@ struct stack_counters {
 	uint64_t polls, sleeps;
 };
 
+struct connection_state; /* common/connection_state.h */
 struct stack;
 struct stack_socket;
 
@@ -144,8 +145,8 @@ struct stack_operations {
 	/*
 	 * Before the process ends by a signal: as close(), up to the counters; what is left is the
 	 * kernel's to take away. To be called from a handler, whatever that has interrupted but a
-	 * call on the stack: a thread of the stack's does the work, which may want libc's locks, and
-	 * the caller waits for it no longer than linger_ms and a little.
+	 * call on the stack: a thread of the stack's does the work, which may want libc's locks,
+	 * and the caller waits for it no longer than linger_ms and a little.
 	 */
 	void (*farewell)(struct stack *stack, unsigned linger_ms, struct stack_counters *counters);
 
@@ -255,6 +256,21 @@ struct stack_operations {
 	ssize_t (*send)(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			int flags);
 	int (*shutdown)(struct stack_socket *socket, int how); /* SHUT_*; -ENOTCONN */
+
+	/*
+	 * Makes a socket of a connection that the kernel has made, established; preload sees its
+	 * frames come here and the kernel be silent before it calls. state's data is copied. 0;
+	 * -EEXIST: a connection has these ends here; -ENOMEM; -EAFNOSUPPORT.
+	 */
+	int (*adopt)(struct stack *stack, int domain, bool v6only, void *user,
+		     const struct connection_state *state, struct stack_socket **socket);
+	/*
+	 * The other way: stops for this connection, and tells all that the kernel has to know to go
+	 * on with it. The socket is closed then, without a word to the peer or an event, and only
+	 * release() may follow. state's data is the caller's. -ENOTCONN: it is not established, or
+	 * a FIN has been sent or received, and the connection stays; -ENOMEM, too.
+	 */
+	int (*give)(struct stack_socket *socket, struct connection_state *state);
 
 	/*
 	 * The program's last descriptor is closed: close(2). The handle is gone on return, event()

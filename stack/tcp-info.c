@@ -14,6 +14,7 @@
 #include "stack/clock.h"
 #include "stack/path.h"
 #include "stack/socket.h"
+#include "stack/timestamps.h"
 
 /* What Linux 6.18 tells behind the end of the structure that the headers of 6.1 know. */
 struct info {
@@ -34,7 +35,8 @@ struct info {
 void info_note_received(struct stack_socket *socket, const struct tcp_pcb *pcb, uint32_t size)
 {
 	if (size)
-		socket->info.data_in += (size + pcb->mss - 1) / pcb->mss;
+		socket->info.data_in +=
+			(size + timestamps_full_segment(pcb) - 1u) / timestamps_full_segment(pcb);
 }
 
 void info_note_sent(struct stack_socket *socket, const struct tcp_pcb *pcb, uint32_t sequence,
@@ -139,7 +141,10 @@ static void from_pcb(const struct stack_socket *socket, struct tcp_info *info)
 {
 	const struct tcp_pcb *pcb = socket->pcb;
 	const uint32_t tick_us = TCP_SLOW_INTERVAL * 1000;
+	const uint32_t segment = timestamps_full_segment(pcb);
 
+	if (timestamps_are_used(pcb))
+		info->tcpi_options |= TCPI_OPT_TIMESTAMPS;
 	if (pcb->flags & TF_WND_SCALE) {
 		info->tcpi_options |= TCPI_OPT_WSCALE;
 		info->tcpi_snd_wscale = pcb->snd_scale & 15;
@@ -151,7 +156,7 @@ static void from_pcb(const struct stack_socket *socket, struct tcp_info *info)
 	if (socket->recovery.active)
 		info->tcpi_ca_state = TCP_CA_Recovery;
 	info->tcpi_unacked = unacknowledged(pcb);
-	info->tcpi_sacked = (socket->recovery.sacked + pcb->mss - 1u) / pcb->mss;
+	info->tcpi_sacked = (socket->recovery.sacked + segment - 1u) / segment;
 	info->tcpi_lost = pcb->flags & TF_RTO ? info->tcpi_unacked : socket->recovery.lost;
 	info->tcpi_retrans = pcb->nrtx && pcb->unacked;
 	info->tcpi_retransmits = pcb->nrtx;
@@ -159,13 +164,13 @@ static void from_pcb(const struct stack_socket *socket, struct tcp_info *info)
 	info->tcpi_backoff = pcb->nrtx;
 	info->tcpi_rto = (uint32_t)pcb->rto * tick_us;
 	info->tcpi_ato = TCP_FAST_INTERVAL * 1000;
-	info->tcpi_snd_mss = pcb->mss;
-	info->tcpi_rcv_mss = pcb->mss;
-	info->tcpi_advmss = pcb->mss;
+	info->tcpi_snd_mss = segment;
+	info->tcpi_rcv_mss = segment;
+	info->tcpi_advmss = segment;
 	info->tcpi_pmtu = path_mtu(&pcb->local_ip, &pcb->remote_ip);
-	info->tcpi_snd_cwnd = LWIP_MAX(pcb->cwnd / pcb->mss, 1);
+	info->tcpi_snd_cwnd = LWIP_MAX(pcb->cwnd / segment, 1);
 	info->tcpi_snd_ssthresh =
-		pcb->ssthresh == SSTHRESH_INFINITE ? SSTHRESH_INFINITE : pcb->ssthresh / pcb->mss;
+		pcb->ssthresh == SSTHRESH_INFINITE ? SSTHRESH_INFINITE : pcb->ssthresh / segment;
 	info->tcpi_rcv_ssthresh = pcb->rcv_ann_wnd;
 	info->tcpi_rcv_space = pcb->rcv_wnd;
 	info->tcpi_notsent_bytes = pcb->snd_lbb - pcb->snd_nxt;

@@ -18,7 +18,10 @@ struct info_counts {
 	uint32_t out_of_order;	    /* segments that came before an earlier one */
 	uint64_t bytes_out, bytes_again;
 	uint64_t established; /* ms of the clock */
-	/* The rate of delivery: bytes acknowledged since then. Times in ns, 0: nothing is on its way. */
+	/*
+	 * The rate of delivery: bytes acknowledged since then. Times in ns, 0: nothing is on its
+	 * way.
+	 */
 	uint64_t flight_since, rate_since;
 	uint64_t rate_acked, rate; /* bytes, bytes a second */
 	uint64_t busy;		   /* ns with something on its way, without the present flight */

@@ -7,6 +7,7 @@ stack_test_wire = $(stack_test_common) tests/unit/stack/peer.h tests/unit/stack/
 
 stack_unit_tests = \
 	tests/unit/test_stack_acknowledge \
+	tests/unit/test_stack_adopt \
 	tests/unit/test_stack_cookie \
 	tests/unit/test_stack_icmp \
 	tests/unit/test_stack_index \
@@ -18,6 +19,11 @@ stack_unit_tests = \
 	tests/unit/test_stack_wire
 ONLY_FOR_TESTS += $(stack_unit_tests)
 UNIT_TESTS += $(stack_unit_tests)
+
+tests_unit_test_stack_adopt_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_adopt_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_adopt_SOURCES = tests/unit/stack/test_adopt.c $(stack_test_wire)
+tests_unit_test_stack_adopt_LDADD = stack/libstack.la
 
 tests_unit_test_stack_acknowledge_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_acknowledge_CFLAGS = $(WARNING_CFLAGS)

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Connections that come from the kernel and go back to it (stack.h's adopt() and give()), with a
+ * peer that the test plays: its segments bear timestamps, as the kernel's do.
+ */
+#include "common/connection_state.h"
+#include "tests/unit/stack/peer.h"
+
+#define PORT	  6379
+#define PEER_PORT 40000
+#define SEGMENT	  1448 /* an MTU of 1500 less the headers and the timestamps */
+
+#define KERNELS_CLOCK 0xfffffff0u /* comes round within the test */
+#define PEERS_CLOCK   0x7ffffff0u
+
+static struct peer peer;
+static uint32_t peers_clock;
+static struct segment seen;
+
+/* Each with another port of the peer's: those before may not be over yet. */
+static struct connection_state kernels(void)
+{
+	static uint16_t port = PEER_PORT;
+	struct connection_state state = {
+		.send_unacknowledged = first_sequence + 77,
+		.receive_next = first_sequence,
+		.send_wl1 = first_sequence - 10,
+		.send_window = 100000,
+		.send_window_max = 120000,
+		.receive_window = 65536,
+		.receive_window_start = first_sequence - 4,
+		.scaled = true,
+		.send_scale = 7,
+		.receive_scale = 10,
+		.sack = true,
+		.timestamps = true,
+		.timestamp = KERNELS_CLOCK,
+		.largest_segment = 1460,
+		.segment = SEGMENT,
+		.congestion_window = 10 * SEGMENT,
+	};
+
+	memcpy(&state.local, address4(WIRE_OWN, PORT), sizeof(struct sockaddr_in));
+	memcpy(&state.remote, address4(WIRE_PEER, port++), sizeof(struct sockaddr_in));
+	return state;
+}
+
+static int adopt(struct test_socket *socket, const struct connection_state *state)
+{
+	memset(socket, 0, sizeof(*socket));
+	peer = (struct peer){ .port = ntohs(((const struct sockaddr_in *)&state->remote)->sin_port),
+			      .stack_port = PORT,
+			      .seq = state->receive_next,
+			      .ack = state->send_unacknowledged };
+	return ops->adopt(stack, AF_INET, false, socket, state, &socket->handle);
+}
+
+/* A segment of the peer's with its clock in it. */
+static void say_stamped(uint32_t sequence, const void *data, size_t size, uint32_t clock)
+{
+	uint8_t options[12] = { 1, 1, 8, 10 };
+	struct segment segment = { .from = peer.port,
+				   .to = PORT,
+				   .seq = sequence,
+				   .ack = peer.ack,
+				   .flags = ACK,
+				   .window = 1000,
+				   .options = options,
+				   .option_size = sizeof(options),
+				   .data = data,
+				   .size = size };
+
+	for (int i = 0; i < 4; i++)
+		options[4 + i] = (uint8_t)(clock >> (24 - 8 * i));
+	wire_put_segment(&segment);
+	ops->poll(stack);
+}
+
+static void tell(const char *text)
+{
+	say_stamped(peer.seq, text, strlen(text), ++peers_clock);
+	peer.seq += (uint32_t)strlen(text);
+}
+
+/* Of the segment seen last. */
+static uint32_t stamp(unsigned at)
+{
+	const uint8_t *option = seen.options;
+
+	return (uint32_t)option[at] << 24 | (uint32_t)option[at + 1] << 16 |
+	       (uint32_t)option[at + 2] << 8 | option[at + 3];
+}
+
+static bool is_stamped(void)
+{
+	static const uint8_t begin[] = { 1, 1, 8, 10 };
+
+	return seen.option_size == 12 && !memcmp(seen.options, begin, sizeof(begin));
+}
+
+static bool reads(struct test_socket *socket, const char *text)
+{
+	char got[64] = "";
+
+	return get(socket, got, sizeof(got) - 1, 0) == (ssize_t)strlen(text) && !strcmp(got, text);
+}
+
+/* ---- the checks ---- */
+
+static void goes_on(void)
+{
+	struct connection_state state = kernels();
+	struct test_socket socket, second;
+	struct sockaddr_storage name;
+	struct sockaddr_in *in = (struct sockaddr_in *)&name;
+	uint8_t unread[] = "left";
+
+	peers_clock = PEERS_CLOCK;
+	state.receive_data = unread;
+	state.receive_size = 4;
+	tap_ok(adopt(&socket, &state) == 0, "adopted");
+	tap_ok(ready(&socket) == (EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM),
+	       "readable and writable");
+	tap_ok(!wire_get_segment(&seen), "nothing is sent for it");
+	tap_ok(ops->name(socket.handle, true, &name) == 0 && in->sin_port == htons(PEER_PORT),
+	       "it knows its peer");
+	tap_ok(ops->adopt(stack, AF_INET, false, &second, &state, &second.handle) == -EEXIST,
+	       "a second one with these ends: refused");
+	tap_ok(reads(&socket, "left"), "what the kernel had received is read");
+
+	wire_clear();
+	put(&socket, "answer", 6, 0);
+	ops->poll(stack); /* the answer to ARP */
+	tap_ok(wire_get_segment(&seen) && seen.seq == peer.ack && seen.ack == peer.seq &&
+		       seen.size == 6,
+	       "sends from where the kernel stopped");
+	tap_ok(is_stamped() && stamp(4) - KERNELS_CLOCK < 1000 && stamp(8) == 0,
+	       "by the kernel's clock, with nothing to echo yet");
+	tap_ok(seen.window >= 63 && seen.window < 6 * 1024, "the window is scaled by 10: %u",
+	       seen.window);
+	peer.ack += 6;
+	tell("next");
+	tap_ok(reads(&socket, "next"), "receives");
+	put(&socket, "more", 4, 0);
+	tap_ok(wire_get_segment(&seen) && is_stamped() && stamp(8) == peers_clock,
+	       "and echoes the peer's clock");
+	peer.ack += 4;
+	pass_ms(200);
+	wire_clear();
+
+	say_stamped(peer.seq, "old", 3, peers_clock - 1);
+	tap_ok(get(&socket, unread, 4, 0) == -EAGAIN && wire_get_segment(&seen) &&
+		       seen.ack == peer.seq && seen.size == 0 && is_stamped(),
+	       "an older clock: not taken, acknowledged");
+	say_stamped(peer.seq - 4, "next", 4, peers_clock + 1);
+	pass_ms(50);
+	tap_ok(get(&socket, unread, 4, 0) == -EAGAIN && wire_get_segment(&seen) &&
+		       seen.ack == peer.seq,
+	       "what the kernel or we had before: acknowledged again");
+	ops->release(socket.handle);
+	pass_ms(10);
+	tap_ok(wire_get_segment(&seen) && (seen.flags & FIN) && is_stamped(),
+	       "and the FIN of a released one has the clock too");
+	say_stamped(peer.seq, NULL, 0, ++peers_clock);
+	wire_clear();
+}
+
+static void fills_segments(void)
+{
+	struct connection_state state = kernels();
+	static char data[4 * SEGMENT];
+	struct test_socket socket;
+	unsigned full = 0, others = 0;
+
+	adopt(&socket, &state);
+	wire_clear();
+	put(&socket, data, sizeof(data), 0);
+	while (wire_get_segment(&seen)) {
+		full += seen.size == SEGMENT && is_stamped();
+		others += seen.size != SEGMENT;
+	}
+	tap_ok(full == 4 && others == 0, "four full segments of %d bytes", SEGMENT);
+	tap_ok(option(&socket, IPPROTO_TCP, 2 /* TCP_MAXSEG */) == SEGMENT, "TCP_MAXSEG");
+	ops->give(socket.handle, &state);
+	tap_ok(state.send_size == sizeof(data), "all of it goes back");
+	connection_state_clear(&state);
+	ops->release(socket.handle);
+}
+
+static void goes_back(void)
+{
+	struct connection_state state = kernels(), again;
+	struct test_socket socket;
+
+	adopt(&socket, &state);
+	tell("unread");
+	put(&socket, "unacknowledged", 14, 0);
+	wire_clear();
+	take_events(&socket);
+	tap_ok(ops->give(socket.handle, &again) == 0, "given back");
+	tap_ok(take_events(&socket) == 0 && !wire_get_segment(&seen), "without a word");
+	tap_ok(again.send_unacknowledged == state.send_unacknowledged &&
+		       again.receive_next == state.receive_next + 6 &&
+		       again.send_window == 1000 << 7 && again.send_window_max == 1000 << 7,
+	       "with its numbers and windows");
+	tap_ok(again.receive_window_start + again.receive_window -
+			       (state.receive_window_start + state.receive_window) <
+		       UINT32_MAX / 2,
+	       "its receive window has not shrunk");
+	tap_ok(again.scaled && again.send_scale == 7 && again.receive_scale == 10 && again.sack &&
+		       again.segment == SEGMENT && again.largest_segment >= SEGMENT,
+	       "with its options");
+	tap_ok(again.timestamps && again.timestamp - KERNELS_CLOCK < 1000 &&
+		       again.timestamp_recent == peers_clock,
+	       "with both clocks");
+	tap_ok(again.receive_size == 6 && !memcmp(again.receive_data, "unread", 6),
+	       "with what was not read");
+	tap_ok(again.send_size == 14 && !memcmp(again.send_data, "unacknowledged", 14),
+	       "with what was not acknowledged");
+	ops->release(socket.handle);
+	tap_ok(!wire_get_segment(&seen), "and nothing is sent when it is released");
+
+	tap_ok(adopt(&socket, &again) == 0 && wire_get_segment(&seen) && seen.size == 14,
+	       "adopted anew, that goes out again");
+	tap_ok(reads(&socket, "unread"), "and the rest is read");
+	connection_state_clear(&again);
+	ops->shutdown(socket.handle, SHUT_WR);
+	tap_ok(ops->give(socket.handle, &again) == -ENOTCONN, "after a FIN it stays");
+	peer.ack += 15;
+	say_stamped(peer.seq, NULL, 0, ++peers_clock);
+	tap_ok(ready(&socket) & EPOLLOUT, "and goes on");
+	ops->release(socket.handle);
+}
+
+static void tests(void)
+{
+	open_wire();
+	goes_on();
+	fills_segments();
+	goes_back();
+	tap_ok(complaints == 0, "lwIP never complained");
+}
+
+int main(void)
+{
+	return run_at_each_start(tests);
+}
