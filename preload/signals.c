@@ -15,7 +15,6 @@
 #include "instance.h"
 #include "stack/kernel.h"
 #include "symbols.h"
-#include "wait.h"
 
 __thread struct signals_thread signals_thread;
 
@@ -101,7 +100,7 @@ static void call(int number, siginfo_t *info, void *context)
 	if (!(action.sa_flags & SA_RESTART))
 		signals_thread.interrupting++;
 	if (signals_thread.waiter)
-		waiter_interrupt(signals_thread.waiter);
+		signals_thread.wake(signals_thread.waiter);
 	if (action.sa_flags & SA_SIGINFO)
 		action.sa_sigaction(number, info, context);
 	else if (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN)

@@ -26,6 +26,7 @@ struct signals_thread {
 	volatile unsigned handled;	/* handlers that have run */
 	volatile unsigned interrupting; /* of these, without SA_RESTART */
 	struct waiter *volatile waiter; /* about to sleep or asleep: a handler wakes it */
+	void (*volatile wake)(struct waiter *waiter); /* with this, which takes no lock */
 };
 
 /* libmelin.so is there from the start of the process: its thread variables need no call. */

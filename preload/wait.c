@@ -121,11 +121,6 @@ void waiter_wake(struct waiter *waiter)
 		libc()->syscall(SYS_futex, &waiter->woken, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-void waiter_interrupt(struct waiter *waiter)
-{
-	waiter_wake(waiter); /* takes no lock */
-}
-
 static void sleepers_add(struct waiter *waiter)
 {
 	waiter->next = sleepers;
@@ -323,6 +318,7 @@ static int sleep_once(struct wait *wait, const struct instance *instance, unsign
 	wait->enroll(wait, &sleep.waiter);
 	guarded_unlock(&wait_lock);
 	/* From here on a handler that runs keeps the thread from sleeping, or wakes it. */
+	signals_thread.wake = waiter_wake;
 	signals_thread.waiter = &sleep.waiter;
 	sleep_cancellable(&sleep, handled);
 	end_sleep(&sleep);

@@ -51,9 +51,8 @@ struct waiter {
 	struct waiter *next, **link;
 };
 
-void waiter_wake(struct waiter *waiter); /* wait_lock held */
-/* From a signal handler of the waiter's own thread: it sleeps no more. */
-void waiter_interrupt(struct waiter *waiter);
+/* Ends its sleep. wait_lock held, or from a signal handler of the waiter's own thread. */
+void waiter_wake(struct waiter *waiter);
 
 /* What a thread waits for; embedded in what the callbacks need besides. */
 struct wait {

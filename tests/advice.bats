@@ -23,7 +23,8 @@ bare() {
 with() {
 	local rules=$1
 	shift
-	bare "MELIN_DEV=${TESTS_DEVICE:-veth0}" "MELIN_ADDR=$near_stack/24" "MELIN_FLOWS=$rules" "$@"
+	bare "MELIN_DEV=${TESTS_DEVICE:-veth0}" "MELIN_ADDR=$near_stack/24" "MELIN_FLOWS=$rules" \
+		"$@"
 }
 
 flows=("$python" "$programs/tcp_flows.py")
@@ -58,19 +59,19 @@ socket.socket(type=socket.SOCK_DGRAM).connect(("198.18.0.2", 9))'
 	local rules="listen:198.18.0.9:80,listen:$near_kernel:81,any:*:5000,listen:127.0.0.1:1"
 	with "$rules,!listen:1.1.1.1:*" \
 		MELIN_REQUIRED=0 "${flows[@]}" listen:127.0.0.1:5000 listen:0.0.0.0:6000
-	said "melin: MELIN_FLOWS: rule 1, \"listen:198.18.0.9:80\", takes nothing: it is neither the \
-stack's address (MELIN_ADDR) nor the host's" \
-		"melin: MELIN_FLOWS: rule 2, \"listen:$near_kernel:81\", takes nothing: it is the host's own \
-address, and the stack listens on MELIN_ADDR's alone" \
+	said "melin: MELIN_FLOWS: rule 1, \"listen:198.18.0.9:80\", takes nothing: it is neither \
+the stack's address (MELIN_ADDR) nor the host's" \
+		"melin: MELIN_FLOWS: rule 2, \"listen:$near_kernel:81\", takes nothing: it is the \
+host's own address, and the stack listens on MELIN_ADDR's alone" \
 		"melin: nothing was taken: listen on 0.0.0.0 port 6000: no rule of MELIN_FLOWS is for it"
 	rules="connect:10.9.9.9:80,connect:$far_kernel:9,connect:[fd00::2]:80-90,any:10.1.1.1:*"
 	with "$rules,any:$near_stack:*" \
 		"${flows[@]}" "connect:$far_kernel:9" "connect:$far_kernel:9"
 	said "melin: MELIN_FLOWS: rule 1, \"connect:10.9.9.9:80\", takes nothing: $no_way" \
-		"melin: MELIN_FLOWS: rule 3, \"connect:[fd00::2]:80-90\", takes nothing: MELIN_ADDR has no \
-address of that family" \
-		"melin: MELIN_FLOWS: rule 4, \"any:10.1.1.1:*\", takes nothing: it is none of MELIN_ADDR's, \
-and the stack has no way there"
+		"melin: MELIN_FLOWS: rule 3, \"connect:[fd00::2]:80-90\", takes nothing: \
+MELIN_ADDR has no address of that family" \
+		"melin: MELIN_FLOWS: rule 4, \"any:10.1.1.1:*\", takes nothing: it is none of \
+MELIN_ADDR's, and the stack has no way there"
 	# With a way there it is a rule like others, and one network may be one of many hosts'.
 	with 'connect:10.9.9.9:80' MELIN_GATEWAY="$far_kernel" "${flows[@]}" "connect:10.9.9.9:80"
 	said
@@ -81,17 +82,17 @@ and the stack has no way there"
 
 @test "nothing was taken: the first flow and why" {
 	with 'any:*:80' "${flows[@]}" "connect:$far_kernel:9" "connect:$far_kernel:10"
-	said "melin: nothing was taken: connect to $far_kernel port 9: no rule of MELIN_FLOWS is for \
-it (and 1 more)"
+	said "melin: nothing was taken: connect to $far_kernel port 9: no rule of MELIN_FLOWS is \
+for it (and 1 more)"
 	with 'any:*:*' "${flows[@]}" "connect:127.0.0.1:9"
-	said "melin: nothing was taken: connect to 127.0.0.1 port 9: loopback stays with the kernel \
-unless a rule names it"
+	said "melin: nothing was taken: connect to 127.0.0.1 port 9: loopback stays with the \
+kernel unless a rule names it"
 	with 'any:*:*' "${flows[@]}" "listen:$near_kernel:5000"
 	said "melin: nothing was taken: listen on $near_kernel port 5000: it is the host's own \
 address, and the stack listens on MELIN_ADDR's alone"
 	with 'any:*:*' "${flows[@]}" "connect:$near_kernel:9"
-	said "melin: nothing was taken: connect to $near_kernel port 9: one end of it is an address of \
-the host's own"
+	said "melin: nothing was taken: connect to $near_kernel port 9: one end of it is an \
+address of the host's own"
 }
 
 @test "nothing was taken: not said by who took something, or nothing by intent, or is a helper" {
@@ -106,7 +107,8 @@ the host's own"
 	with 'any:*:*' "${flows[@]}" listen:0.0.0.0:5000
 	said
 	# All of them are told who asks.
-	with 'any:*:80' MELIN_LOG=info bash -c '"$@"; exit' bash "${flows[@]}" "connect:$far_kernel:9"
+	with 'any:*:80' MELIN_LOG=info bash -c '"$@"; exit' bash "${flows[@]}" \
+		"connect:$far_kernel:9"
 	grep -q 'nothing was taken: connect to' "$error"
 	with 'any:*:*' MELIN_LOG=info "${flows[@]}" listen:0.0.0.0:5000
 	grep -q 'nothing was taken: this process has not used its listeners' "$error"
@@ -125,13 +127,13 @@ os.wait()'
 
 @test "the first flow that is left for want of a route" {
 	with 'any:*:*' "${flows[@]}" connect:10.1.2.3:9 connect:10.1.2.4:9
-	said "melin: connect to 10.1.2.3 port 9: the stack has no route: it is in none of MELIN_ADDR's \
-networks, and there is no MELIN_GATEWAY; such flows go to the kernel"
+	said "melin: connect to 10.1.2.3 port 9: the stack has no route: it is in none of \
+MELIN_ADDR's networks, and there is no MELIN_GATEWAY; such flows go to the kernel"
 	with 'any:*:*' MELIN_REQUIRED=1 "${flows[@]}" connect:10.1.2.3:9
 	grep -q '; such flows fail \[' "$error"
 	with 'any:*:*' "${flows[@]}" "connect:$far_kernel6:9"
-	said "melin: connect to $far_kernel6 port 9: the stack has no route: MELIN_ADDR has no IPv6 \
-address; such flows go to the kernel"
+	said "melin: connect to $far_kernel6 port 9: the stack has no route: MELIN_ADDR has no \
+IPv6 address; such flows go to the kernel"
 	with 'any:*:*' MELIN_DEV=loop "${flows[@]}" "connect:$far_kernel:9"
 	said "melin: connect to $far_kernel port 9: the stack has no route: MELIN_DEV=loop leads \
 nowhere else; such flows go to the kernel"
@@ -142,9 +144,11 @@ nowhere else; such flows go to the kernel"
 length of the network's prefix"
 	with 'any:*:*' MELIN_ADDR="$near_stack/32" "${flows[@]}" "connect:$far_kernel:9"
 	grep -q "^melin: MELIN_ADDR: $near_stack/32 $alone" "$error"
-	with 'any:*:*' MELIN_ADDR="$near_stack/24,$near_stack6/128" "${flows[@]}" "connect:$far_kernel:9"
+	with 'any:*:*' MELIN_ADDR="$near_stack/24,$near_stack6/128" "${flows[@]}" \
+		"connect:$far_kernel:9"
 	said "melin: MELIN_ADDR: $near_stack6/128 $alone"
-	with 'any:*:*' MELIN_ADDR="$near_stack/24,198.18.0.11/32" "${flows[@]}" "connect:$far_kernel:9"
+	with 'any:*:*' MELIN_ADDR="$near_stack/24,198.18.0.11/32" "${flows[@]}" \
+		"connect:$far_kernel:9"
 	said
 }
 

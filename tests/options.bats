@@ -56,6 +56,7 @@ IPV6_(RECVORIGDSTADDR|(JOIN|LEAVE)_GROUP|RX(HOP|DST)OPTS)'
 		echo '	for (; name->text; name++) {'
 		echo '		const struct option *option ='
 		echo '			option_find(name->level, name->number);'
+		# shellcheck disable=SC2028 # for the C compiler
 		echo '		printf("%s: %d is %s\n", name->text, name->number,'
 		echo '		       option ? option->name : "missing");'
 		echo '		bad += !option; } return bad; }'
