@@ -238,6 +238,8 @@ void instance_forbid(const char *why)
 	guarded_unlock(&start_lock);
 }
 
+static void stop_by_signal(void);
+
 const struct instance *instance_start(void)
 {
 	struct attempt attempt = { 0 };
@@ -276,7 +278,7 @@ const struct instance *instance_start(void)
 		start_failed_at = 0;
 		atomic_store(&busy, false);
 		atomic_store_explicit(&instance_current, &instance, memory_order_release);
-		signals_stand_in();
+		signals_stand_in(stop_by_signal);
 	} else {
 		note_failure(error, pending_any(), attempt.why);
 	}
@@ -360,7 +362,8 @@ void instance_stop(void)
 		   flow_counts[FLOW_LEFT_STACK], pending_was_any());
 }
 
-void instance_stop_by_signal(void)
+/* The same in a handler, before the process ends by its signal. */
+static void stop_by_signal(void)
 {
 	const struct instance *running = instance_running();
 	struct stack_counters counters = { 0 };

@@ -64,11 +64,6 @@ void instance_process_begins(void);
  * calling one gets errors. In a child that shares its parent's memory it does nothing.
  */
 void instance_stop(void);
-/*
- * The same in a handler, before the process ends by its signal. The thread holds no lock of
- * melin's; it may have been interrupted anywhere else.
- */
-void instance_stop_by_signal(void);
 /* That was called: there is no stack any more, and no flow may go another way. */
 bool instance_has_ended(void);
 

@@ -12,7 +12,6 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "instance.h"
 #include "stack/kernel.h"
 #include "symbols.h"
 
@@ -47,7 +46,8 @@ static bool is_deadly(int number)
 	       number != SIGWINCH;
 }
 
-static bool standing_in; /* signals_stand_in() was called; action_lock */
+static bool standing_in;       /* signals_stand_in() was called; action_lock */
+static void (*farewell)(void); /* before a signal ends the process; set once, before it can */
 
 static const struct sigaction *current_action(int number)
 {
@@ -65,7 +65,7 @@ static void end_by(int number, siginfo_t *info)
 	const long process = kernel_call(SYS_getpid, 0, 0, 0, 0);
 	const long thread = kernel_call(SYS_gettid, 0, 0, 0, 0);
 
-	instance_stop_by_signal();
+	farewell();
 	libc()->sigaction(number, &standard, NULL);
 	if (kernel_call(SYS_rt_tgsigqueueinfo, process, thread, number, (long)info) < 0)
 		kernel_call(SYS_tgkill, process, thread, number, 0);
@@ -81,7 +81,7 @@ static void fault(int number, siginfo_t *info, void *context)
 
 	(void)context;
 	if (signals_thread.depth == 0)
-		instance_stop_by_signal();
+		farewell();
 	libc()->sigaction(number, &standard, NULL);
 	if (info->si_code <= 0 || number == SIGTRAP || number == SIGSYS)
 		kernel_call(SYS_tgkill, kernel_call(SYS_getpid, 0, 0, 0, 0),
@@ -265,7 +265,7 @@ int signals_action(int number, const struct sigaction *action, struct sigaction 
 	return result;
 }
 
-void signals_stand_in(void)
+void signals_stand_in(void (*function)(void))
 {
 	struct sigaction before;
 	sigset_t all, mask;
@@ -275,6 +275,7 @@ void signals_stand_in(void)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &mask);
 	pthread_mutex_lock(&action_lock);
+	farewell = function;
 	standing_in = true;
 	for (int number = 1; number < _NSIG; number++)
 		if (is_deadly(number) && libc()->sigaction(number, NULL, &before) == 0 &&

@@ -67,11 +67,12 @@ void signals_after_fork(void);
 
 /*
  * From now on the process has peers that are to hear of its end: handlers of melin's stand in for
- * the default actions that end a process, say farewell and let the signal end it. The program
+ * the default actions that end a process, call farewell() and let the signal end it. The program
  * and its children see default actions. Not so in the first process of a pid namespace, which these
- * signals do not end.
+ * signals do not end. farewell() is called in a handler whose thread holds no lock of melin's; it
+ * may have been interrupted anywhere else.
  */
-void signals_stand_in(void);
+void signals_stand_in(void (*farewell)(void));
 
 /* sigaction(2) for the program: 0 or -errno. */
 int signals_action(int number, const struct sigaction *action, struct sigaction *old);

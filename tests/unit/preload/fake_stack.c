@@ -289,6 +289,7 @@ VISIBLE const struct stack_operations melin_stack_operations = {
 	.open = open_stack,
 	.check = check,
 	.close = close_stack,
+	.farewell = close_stack,
 	.abandon = abandon,
 	.poll = poll_device,
 	.catch_up = catch_up,
