@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <rte_alarm.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_interrupts.h>
@@ -415,6 +416,26 @@ int eal_start(const struct eal_need *need, struct owner **owner, char *why, size
 	}
 	pthread_mutex_unlock(&eal.mutex);
 	return error;
+}
+
+static void give_up_alarm(void *unused)
+{
+	(void)unused;
+	kernel_give_up_capabilities();
+}
+
+/* An alarm is what DPDK's interrupt thread can be reached by. */
+static void give_up_work(void *unused)
+{
+	(void)unused;
+	if (rte_eal_alarm_set(1, give_up_alarm, NULL) < 0)
+		journal_add(STACK_LOG_WARN, "DPDK's interrupt thread keeps its capabilities");
+	kernel_give_up_capabilities();
+}
+
+void eal_give_up_rights(void)
+{
+	owner_run(eal.owner, give_up_work, NULL);
 }
 
 /* A file without a name: DPDK's memory. Its pages stay as long as it is open. */

@@ -30,6 +30,9 @@ void eal_stop(void);
  */
 void eal_keep_memory(void);
 
+/* DPDK's threads have no capabilities from now on, or from very soon. On a program thread. */
+void eal_give_up_rights(void);
+
 /* In a forked child: nothing of DPDK is here any more, and never will be. */
 void eal_abandon(void);
 

@@ -242,6 +242,8 @@ int link_open(const struct link_config *config, struct link **result, struct lin
 	link->config = *config;
 	link->stack = *config->stack;
 	error = open_link(link, why, why_size);
+	if (error == 0 && link->stack.gives_up_rights)
+		eal_give_up_rights();
 	if (error == 0)
 		report(link);
 	journal_print(config);

@@ -14,6 +14,7 @@
 
 #include "address.h"
 #include "advice.h"
+#include "capabilities.h"
 #include "clock.h"
 #include "config.h"
 #include "descriptor_room.h"
@@ -131,6 +132,7 @@ static void start(void *argument)
 		return;
 	}
 	config.module_directory = module_directory();
+	config.gives_up_rights = capabilities_exceed_programs();
 	attempt->error = instance.operations->open(&config, &callbacks, &instance.stack,
 						   attempt->why, sizeof(attempt->why));
 }
@@ -249,7 +251,8 @@ const struct instance *instance_start(void)
 		return instance_running();
 	if (instance_has_ended())
 		wait_for_the_end();
-	if (instance_is_parents() || instance_has_ended())
+	if (instance_is_parents() || instance_has_ended() ||
+	    (instance_is_busy() && pending_is_awaited_elsewhere()))
 		return NULL;
 	guarded_lock(&start_lock);
 	if (!instance_running() && !failed_for_good() && forbidden)

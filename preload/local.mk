@@ -22,6 +22,7 @@ libmelin_la_SOURCES = \
 	preload/calls_process.c preload/calls_rights.c preload/calls_splice.c \
 	preload/calls_stream.c preload/calls_syscall.c preload/calls_thread.c \
 	preload/calls_transfer.c preload/calls_wait.c \
+	preload/capabilities.c preload/capabilities.h \
 	preload/clock.h \
 	preload/config.c preload/config.h \
 	preload/config_address.c preload/config_address.h \

@@ -8,15 +8,18 @@
 #include "pending.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "capabilities.h"
 #include "config.h"
 #include "epoll.h"
 #include "flow.h"
 #include "log.h"
 #include "socket.h"
 #include "signals.h"
+#include "stack/kernel.h"
 #include "thread.h"
 
 /* Protects the list of PENDING listeners. Nothing that sleeps is called while it is held. */
@@ -149,6 +152,12 @@ void pending_start(void)
 #define AWAIT_US 250000
 
 static _Atomic bool awaiting; /* there is a thread for it */
+static __thread bool is_awaiter __attribute__((tls_model("initial-exec")));
+
+bool pending_is_awaited_elsewhere(void)
+{
+	return atomic_load(&awaiting) && !is_awaiter;
+}
 
 bool pending_any(void)
 {
@@ -173,22 +182,38 @@ static bool any_awaiting(void)
 	return socket != NULL;
 }
 
-static void *await_device(void *unused)
+static void *await_device(void *begun)
 {
-	(void)unused;
+	const struct timespec pause = { .tv_nsec = AWAIT_US * 1000l };
+
+	is_awaiter = true;
+	capabilities_keep();
+	sem_post(begun);
 	do {
-		while (usleep(AWAIT_US), any_awaiting())
+		while (kernel_call(SYS_nanosleep, (long)&pause, 0, 0, 0), any_awaiting()) {
+			capabilities_use();
 			pending_first_use_all();
+		}
 		atomic_store(&awaiting, false);
 		/* One that came after the last look relied on this thread, unless it comes now. */
 	} while (any_awaiting() && !atomic_exchange(&awaiting, true));
 	return NULL;
 }
 
+/* Returns when the thread is independent of what the caller gives up next. */
 static void start_awaiting(void)
 {
-	if (!atomic_exchange(&awaiting, true) && thread_start(NULL, await_device, NULL) < 0)
+	sem_t begun;
+
+	if (atomic_exchange(&awaiting, true))
+		return;
+	sem_init(&begun, 0, 0);
+	if (thread_start(NULL, await_device, &begun) < 0)
 		atomic_store(&awaiting, false);
+	else
+		while (sem_wait(&begun) < 0)
+			; /* a handler has run */
+	sem_destroy(&begun);
 }
 
 /* Meanwhile the kernel halves serve. */

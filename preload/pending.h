@@ -37,6 +37,12 @@ void pending_forget(struct socket *socket);
 /* Whether any waits. */
 bool pending_any(void);
 
+/*
+ * A thread of melin's waits for the device, and the caller is another one: starting is left to it,
+ * which may have rights that nobody else has any more.
+ */
+bool pending_is_awaited_elsewhere(void);
+
 /* Whether there ever was such a listener, in this process or before the fork that made it. */
 bool pending_was_any(void);
 

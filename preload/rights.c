@@ -2,46 +2,35 @@
 /* See rights.h. */
 #include "rights.h"
 
-#include <linux/capability.h>
 #include <sched.h>
 #include <unistd.h>
 
+#include "capabilities.h"
 #include "config.h"
 #include "flow.h"
 #include "instance.h"
-#include "memory.h"
 #include "pending.h"
 #include "stack/kernel.h"
-
-/* Linux 5.8; older headers do not have it. */
-#ifndef CAP_BPF
-#define CAP_BPF 39
-#endif
 
 /* How long a process waits for a device that another one lets go of soon, and in what steps. */
 #define WAIT_STEPS 20
 #define WAIT_STEP  50000 /* microseconds */
 
-/* What a device may need (REQUIREMENTS in libmelin(7)). */
-static const unsigned needed[] = { CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_SYS_ADMIN,
-				   CAP_BPF };
-
 /*
- * Once they are lost a stack that another process keeps from starting cannot start any more. A
- * server that is told to start anew (nginx -s reload) begins before its old self ends.
+ * For a listener there is a thread that waits for another process's device and keeps what that
+ * takes. For a socket that may become a flow it is now or never: the process waits for a while.
  */
 static void start_now(void)
 {
 	const struct timespec step = { .tv_nsec = WAIT_STEP * 1000l };
 
 	pending_use_here();
-	for (int i = 0; i < WAIT_STEPS && !instance_running(); i++) {
-		if (pending_any())
-			pending_first_use_all();
-		else if (flow_any_undecided())
-			instance_start();
-		else
-			return;
+	if (pending_any()) {
+		pending_first_use_all();
+		return;
+	}
+	for (int i = 0; i < WAIT_STEPS && !instance_running() && flow_any_undecided(); i++) {
+		instance_start();
 		if (!instance_is_busy())
 			return;
 		kernel_call(SYS_nanosleep, (long)&step, 0, 0, 0);
@@ -61,31 +50,10 @@ void rights_before_user(uid_t effective)
 		before_losing();
 }
 
-static bool has(const struct __user_cap_data_struct *sets, unsigned capability)
-{
-	return sets[capability / 32].effective & (1u << capability % 32);
-}
-
 void rights_before_capabilities(const void *header, const void *data)
 {
-	struct __user_cap_header_struct version = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct now[2] = { 0 };
-	const struct __user_cap_data_struct *next = data;
-
-	/*
-	 * Sets of the first version are half as long: such a program loses all in the other half.
-	 */
-	if (!config_active() || !memory_readable(header, sizeof(version)) ||
-	    !memory_readable(data, sizeof(*next)) ||
-	    kernel_call(SYS_capget, (long)&version, (long)now, 0, 0) < 0)
-		return;
-	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		if (has(now, needed[i]) &&
-		    !(memory_readable(next, sizeof(now)) && has(next, needed[i]))) {
-			before_losing();
-			return;
-		}
-	}
+	if (config_active() && capabilities_shrink(header, data))
+		before_losing();
 }
 
 void rights_before_moving(void)

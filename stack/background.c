@@ -299,6 +299,8 @@ static void *run(void *argument)
 	struct stack *stack = argument;
 	struct background *background = &stack->background;
 
+	if (background->without_rights)
+		kernel_give_up_capabilities();
 	while (!atomic_load(&background->stop)) {
 		uint64_t now = melin_clock_now();
 
@@ -396,7 +398,7 @@ void background_watch_end(struct stack *stack, bool looked_after)
 	unpark(background);
 }
 
-int background_start(struct stack *stack)
+int background_start(struct stack *stack, bool without_rights)
 {
 	struct background *background = &stack->background;
 	pthread_attr_t attributes;
@@ -406,6 +408,7 @@ int background_start(struct stack *stack)
 	background->kick = kernel_hide(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	if (background->kick < 0)
 		return -errno;
+	background->without_rights = without_rights;
 	background->running = true; /* before the thread looks */
 	/* Listeners that have waited for the start come first: who polls now would refuse peers. */
 	atomic_store(&background->last_poll, melin_clock_now());

@@ -18,7 +18,8 @@ struct stack;
 struct background {
 	pthread_t thread;
 	bool running; /* the thread exists */
-	int kick;     /* eventfd that ends its sleep */
+	bool without_rights;
+	int kick; /* eventfd that ends its sleep */
 
 	_Atomic bool stop;
 	/* What the thread does when it has stopped: enum farewell in background.c. A futex. */
@@ -39,7 +40,8 @@ struct background {
 	bool going_to_sleep; /* the lock's holder will be that sleeper when it lets go */
 };
 
-int background_start(struct stack *stack);
+/* without_rights: the thread gives up all capabilities. */
+int background_start(struct stack *stack, bool without_rights);
 void background_stop(struct stack *stack);
 /* In the child of fork(): the thread is not there. */
 void background_abandon(struct stack *stack);

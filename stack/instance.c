@@ -374,7 +374,7 @@ int instance_open(const struct stack_config *config, const struct stack_callback
 		/* The first frames go before there is another thread: the lock is not held here. */
 		if (stack->link)
 			stack->link->operations->flush(stack->link);
-		status = background_start(stack);
+		status = background_start(stack, config->gives_up_rights);
 		if (status)
 			snprintf(why, why_size, "no thread: %s", strerror(-status));
 	}

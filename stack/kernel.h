@@ -9,6 +9,7 @@
 #define MELIN_KERNEL_H
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -103,6 +104,15 @@ static inline int kernel_hide(int descriptor)
 		return descriptor;
 	kernel_call(SYS_close, descriptor, 0, 0, 0);
 	return (int)high;
+}
+
+/* The calling thread has no capabilities from now on. */
+static inline void kernel_give_up_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { 0 };
+
+	kernel_call(SYS_capset, (long)&header, (long)none, 0, 0);
 }
 
 #endif

@@ -48,13 +48,18 @@ struct stack_config {
 	struct ip_address gateway4; /* family 0: none */
 	struct ip_address gateway6;
 	/* 0 in each of these: not set, the device's or a computed value is used */
-	unsigned mtu;		      /* bytes of the IP packet */
-	unsigned vlan;		      /* 802.1Q id, 1..4094 */
-	unsigned queues;	      /* receive and transmit queue pairs */
-	unsigned rxd;		      /* receive descriptors a queue */
-	unsigned txd;		      /* transmit descriptors a queue */
-	unsigned mbufs;		      /* packet buffers in the pool */
-	const char *eal;	      /* further EAL arguments, shell-like words, or NULL */
+	unsigned mtu;	 /* bytes of the IP packet */
+	unsigned vlan;	 /* 802.1Q id, 1..4094 */
+	unsigned queues; /* receive and transmit queue pairs */
+	unsigned rxd;	 /* receive descriptors a queue */
+	unsigned txd;	 /* transmit descriptors a queue */
+	unsigned mbufs;	 /* packet buffers in the pool */
+	const char *eal; /* further EAL arguments, shell-like words, or NULL */
+	/*
+	 * The caller has capabilities that the program has given up: threads that the stack starts
+	 * have none when the device is open.
+	 */
+	bool gives_up_rights;
 	const char *module_directory; /* where melin-stack.so and its XDP program lie */
 };
 

@@ -55,6 +55,44 @@ teardown() {
 	took client taken_connect -eq 3
 }
 
+# What any thread of a started program may still do, but its first one.
+capabilities() {
+	grep -h '^CapPrm' /proc/"$(pid_of "$1")"/task/*/status | sort -u
+}
+
+@test "a server without rights takes the device when another process lets go of it" {
+	[[ -z $plain ]] || skip "plain run"
+	for way in setuid all seteuid capset chroot; do
+		start_melin first near redis-server --bind "$near_stack" --protected-mode no \
+			--save ''
+		answers far "$near_stack" 6379
+		start_melin server near "$build/tests/programs/giving_up" listening 7000 "$way"
+		printed server '^ready'
+		not [ "$(greeting "$near_stack" 7000)" = hello ]
+		end first KILL
+		wait_until 10 eval '[ "$(greeting "$near_stack" 7000)" = hello ]' ||
+			fail "$way: not taken over"
+		finished server 10
+		took server taken_accept -eq 1
+		[ "$(grep -c "nobody answers" "$BATS_TEST_TMPDIR/server.melin")" -eq 1 ]
+		rm "$BATS_TEST_TMPDIR/server.melin"
+	done
+}
+
+@test "after that no thread has more rights than the program" {
+	[[ -z $plain ]] || skip "plain run"
+	start_melin first near redis-server --bind "$near_stack" --protected-mode no --save ''
+	answers far "$near_stack" 6379
+	start_melin server near "$build/tests/programs/giving_up" listening 7000 all
+	printed server '^ready'
+	end first KILL
+	wait_until 10 module_loaded server
+	wait_until 10 grep -q 'device veth0:' "$BATS_TEST_TMPDIR/server.melin"
+	wait_until 5 eval '[ "$(capabilities server)" = "CapPrm:	0000000000000000" ]' ||
+		fail "$(capabilities server)"
+	[ "$(greeting "$near_stack" 7000)" = hello ]
+}
+
 @test "who gives up root without a socket pays nothing" {
 	[[ -z $plain ]] || skip "plain run"
 	[ "$(melin near "$python" -c 'import os

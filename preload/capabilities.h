@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A thread's capabilities (capabilities(7)), as far as a start of the stack takes some. Not for when
+ * it starts (rights.h).
+ */
+#ifndef MELIN_CAPABILITIES_H
+#define MELIN_CAPABILITIES_H
+
+#include <stdbool.h>
+
+/*
+ * Whether capset(2) with these arguments, which need not be valid, would take some of them from the
+ * calling thread.
+ */
+bool capabilities_shrink(const void *header, const void *data);
+
+/*
+ * For the thread that waits for another process's device, and is to take it whatever the program
+ * gives up meanwhile. The first is called on it once, at its beginning: other root folders and
+ * users of the program do not concern it from then on. The second before each try: it has what
+ * a device needs, and if the program has no root left, nothing else.
+ */
+void capabilities_keep(void);
+void capabilities_use(void);
+/* Whether the calling thread has more than the program's first one. */
+bool capabilities_exceed_programs(void);
+
+#endif
