@@ -34,13 +34,13 @@
 #define NO_ROOM_GAP_NS (1000ull * 1000000)
 
 /* As Linux's tcp_model_timeout(): doubled until RTO_MAX, then linear. */
-static uint64_t retries_ns(void)
+static uint64_t retries_ns(uint32_t retries, uint64_t rto_ms)
 {
-	uint64_t rto = RTO_MIN_MS, total = rto;
+	uint64_t total = rto_ms;
 
-	for (uint32_t i = 0; i < melin_sysctl.retries; i++) {
-		rto = LWIP_MIN(rto * 2, RTO_MAX_MS);
-		total += rto;
+	for (uint32_t i = 0; i < retries; i++) {
+		rto_ms = LWIP_MIN(rto_ms * 2, RTO_MAX_MS);
+		total += rto_ms;
 	}
 	return total * 1000000;
 }
@@ -81,7 +81,7 @@ static unsigned probe_limit(struct tcp_pcb *pcb, struct stack_socket *socket)
 	if (pcb->persist_probe == 0)
 		return GO_ON;
 	silent = (uint64_t)(u32_t)(tcp_ticks - pcb->tmr) * TCP_SLOW_INTERVAL * 1000000;
-	return silent > retries_ns() ? GIVE_UP : GO_ON;
+	return silent > retries_ns(melin_sysctl.retries, RTO_MIN_MS) ? GIVE_UP : GO_ON;
 }
 
 /* As Linux after tcp_retries1: the next hop may have moved to other hardware (a fail-over). */
@@ -110,10 +110,15 @@ unsigned melin_retry_limit(struct tcp_pcb *pcb)
 	doubt_next_hop(pcb, socket);
 	if (!socket->retry_since)
 		return GO_ON;
-	limit = user_timeout_ns(socket) ? user_timeout_ns(socket) : retries_ns();
+	limit = user_timeout_ns(socket) ? user_timeout_ns(socket)
+					: retries_ns(melin_sysctl.retries, RTO_MIN_MS);
 	return melin_clock_ns() - socket->retry_since > limit ? GIVE_UP : GO_ON;
 }
 
+/*
+ * Linux's tcp_retransmit_timer() and tcp_write_timeout(): before the back-off begins some SYNs are a
+ * second apart. They come on top of the number of retries, but not of the time that it stands for.
+ */
 unsigned melin_syn_retry_limit(struct tcp_pcb *pcb)
 {
 	const struct stack_socket *socket = socket_of(pcb);
@@ -122,17 +127,18 @@ unsigned melin_syn_retry_limit(struct tcp_pcb *pcb)
 	unsigned retries = socket && socket->options.syn_retries ? socket->options.syn_retries
 								 : melin_sysctl.syn_retries;
 	unsigned doublings = pcb->nrtx > linear ? pcb->nrtx - linear : 0;
+	uint64_t time = socket ? melin_clock_ns() - socket->connect_since : 0;
+	uint64_t user = socket ? user_timeout_ns(socket) : 0;
 
-	/*
-	 * Linux's tcp_retransmit_timer(): as many again a second apart before the back-off begins.
-	 */
-	retries = LWIP_MIN(retries + linear, UINT8_MAX); /* nrtx has 8 bits */
 	pcb->rto = (s16_t)LWIP_MIN(second << LWIP_MIN(doublings, SYN_DOUBLINGS_MAX),
 				   RTO_MAX_MS / TCP_SLOW_INTERVAL);
-	if (pcb->nrtx >= retries && pcb->rtime + 1 >= pcb->rto)
+	if (user && time > user)
 		return GIVE_UP;
-	if (socket && user_timeout_ns(socket) &&
-	    melin_clock_ns() - socket->connect_since > user_timeout_ns(socket))
+	if (pcb->rtime + 1 < pcb->rto)
+		return GO_ON;
+	if (pcb->nrtx >= LWIP_MIN(retries + linear, UINT8_MAX)) /* nrtx has 8 bits */
 		return GIVE_UP;
-	return GO_ON;
+	/* A tick less: what began between two of them is not to wait for another SYN. */
+	return !user && time + TCP_SLOW_INTERVAL * 1000000ull >= retries_ns(retries, 1000) ? GIVE_UP
+											   : GO_ON;
 }

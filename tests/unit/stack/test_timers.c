@@ -83,6 +83,16 @@ static void test_connect_timeout(void)
 	tap_ok(near(total, 9000, 200), "given up after %u ms", total);
 	tap_ok(option(&client, SOL_SOCKET, SO_ERROR) == ETIMEDOUT, "with ETIMEDOUT");
 	drop(&client);
+
+	/* One retry stands for three seconds, however many SYNs go in them. */
+	melin_sysctl.syn_linear = 4;
+	create(&client, AF_INET);
+	set(&client, IPPROTO_TCP, TCP_SYNCNT, 1);
+	ops->connect(client.handle, NULL, address4(WIRE_PEER, 1000));
+	total = wait_error(&client, 200000);
+	tap_ok(near(total, 3000, 200), "TCP_SYNCNT of 1: given up after %u ms", total);
+	drop(&client);
+	wire_clear();
 }
 
 static void test_unreachable(void)
