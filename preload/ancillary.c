@@ -2,10 +2,12 @@
 /* Control messages of connections: ancillary.h. */
 #include "ancillary.h"
 
+#include <errno.h>
 #include <linux/errqueue.h>
 #include <linux/net_tstamp.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/time.h>
@@ -150,4 +152,57 @@ void ancillary_put(struct socket *socket, struct msghdr *message)
 	if (socket->ancillary.readable)
 		put_readable(socket, message, &used);
 	message->msg_controllen = used;
+}
+
+static int check_number(const struct cmsghdr *header, int *number)
+{
+	if (header->cmsg_len != CMSG_LEN(sizeof(*number)))
+		return -EINVAL;
+	memcpy(number, CMSG_DATA(header), sizeof(*number));
+	return 0;
+}
+
+static int check_one(const struct cmsghdr *header)
+{
+	int number = 0, result;
+
+	switch (header->cmsg_type) {
+	case SO_MARK:
+	case SO_PRIORITY:
+		return check_number(header, &number);
+	case SO_TIMESTAMPING_OLD:
+	case SO_TIMESTAMPING_NEW:
+		result = check_number(header, &number);
+		if (result || !number)
+			return result;
+		return number & ~ANCILLARY_SEND_TIMES ? -EINVAL : -EOPNOTSUPP;
+	case SCM_TXTIME:
+		return header->cmsg_len == CMSG_LEN(sizeof(uint64_t)) ? 0 : -EINVAL;
+	case SCM_RIGHTS:
+	case SCM_CREDENTIALS:
+		return 0; /* Unix sockets': the kernel does not look at them */
+	default:
+		return -EINVAL;
+	}
+}
+
+int ancillary_check(const struct msghdr *message)
+{
+	const char *end = (const char *)message->msg_control + message->msg_controllen;
+	struct cmsghdr *header;
+	int result = 0;
+
+	if (!message->msg_controllen)
+		return 0;
+	if (!memory_readable(message->msg_control, message->msg_controllen))
+		return -EFAULT;
+	for (header = CMSG_FIRSTHDR(message); header && result == 0;
+	     header = CMSG_NXTHDR((struct msghdr *)(uintptr_t)message, header)) {
+		if (header->cmsg_len < sizeof(*header) ||
+		    header->cmsg_len > (size_t)(end - (const char *)header))
+			return -EINVAL;
+		if (header->cmsg_level == SOL_SOCKET)
+			result = check_one(header);
+	}
+	return result;
 }

@@ -281,6 +281,8 @@ static ssize_t send_message(struct socket *socket, const struct msghdr *message,
 		return -EMSGSIZE;
 	result = check_iovec(message->msg_iov, message->msg_iovlen);
 	if (result == 0)
+		result = ancillary_check(message);
+	if (result == 0)
 		result = socket_send(socket, message->msg_iov, message->msg_iovlen, flags);
 	return result;
 }

@@ -7,7 +7,6 @@
 #include "options.h"
 
 #include <errno.h>
-#include <linux/net_tstamp.h>
 #include <linux/tcp.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -35,11 +34,6 @@ union value {
 	struct linger linger;
 	char bytes[VALUE_SIZE];
 };
-
-/* Any of the times at which a segment leaves: they would come by the queue of errors. */
-#define SEND_TIMES                                                                                 \
-	(SOF_TIMESTAMPING_TX_HARDWARE | SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_SCHED | \
-	 SOF_TIMESTAMPING_TX_ACK)
 
 /* ---- which were set ---- */
 
@@ -137,7 +131,7 @@ static bool asks_kernel(const struct option *option, int name, const void *given
 	case OPTION_ALGORITHM:
 		return length > 0 && strcmp(value.bytes, "reno");
 	case OPTION_SEND_TIMES:
-		return length >= sizeof(int) && (value.number & SEND_TIMES);
+		return length >= sizeof(int) && (value.number & ANCILLARY_SEND_TIMES);
 	}
 	return false;
 }

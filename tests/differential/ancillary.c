@@ -6,6 +6,7 @@
 #include "step.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/net_tstamp.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -236,6 +237,52 @@ static void case_many_messages(void)
 	close_pair(pair);
 }
 
+static void give(int fd, const char *name, int level, int type, size_t size, const void *data,
+		 size_t length)
+{
+	char byte = 'x';
+	struct iovec iov = { &byte, 1 };
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(16)];
+	} control = { .room = { 0 } };
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = CMSG_SPACE(size) };
+
+	control.header.cmsg_level = level;
+	control.header.cmsg_type = type;
+	control.header.cmsg_len = length ? length : CMSG_LEN(size);
+	if (data)
+		memcpy(CMSG_DATA(&control.header), data, size);
+	step(name, sendmsg(fd, &message, MSG_NOSIGNAL));
+}
+
+static void case_sending(void)
+{
+	struct pair pair = open_pair();
+	int number = 5, none = 0, odd = SOF_TIMESTAMPING_RX_SOFTWARE, fd = open("/dev/null", 0);
+	struct msghdr bad = { .msg_control = bad_pointer(), .msg_controllen = 32 };
+
+	give(pair.us, "priority", SOL_SOCKET, SO_PRIORITY, 4, &number, 0);
+	give(pair.us, "mark", SOL_SOCKET, SO_MARK, 4, &number, 0);
+	give(pair.us, "mark, short", SOL_SOCKET, SO_MARK, 2, &number, 0);
+	give(pair.us, "no times", SOL_SOCKET, SO_TIMESTAMPING_OLD, 4, &none, 0);
+	give(pair.us, "other times", SOL_SOCKET, SO_TIMESTAMPING_OLD, 4, &odd, 0);
+	give(pair.us, "times, long", SOL_SOCKET, SO_TIMESTAMPING_OLD, 8, NULL, 0);
+	give(pair.us, "descriptors", SOL_SOCKET, SCM_RIGHTS, 4, &fd, 0);
+	give(pair.us, "credentials", SOL_SOCKET, SCM_CREDENTIALS, 12, NULL, 0);
+	give(pair.us, "unknown", SOL_SOCKET, 77, 4, &number, 0);
+	give(pair.us, "of TCP", IPPROTO_TCP, 77, 4, &number, 0);
+	give(pair.us, "of IP", IPPROTO_IP, IP_TTL, 4, &number, 0);
+	give(pair.us, "longer than the buffer", SOL_SOCKET, SO_PRIORITY, 4, &number, 100);
+	give(pair.us, "shorter than its header", SOL_SOCKET, SO_PRIORITY, 4, &number, 3);
+	step("bad pointer", sendmsg(pair.us, &bad, 0));
+	close(fd);
+	close_pair(pair);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -246,6 +293,7 @@ int main(int argc, char **argv)
 		{ "before the flow", case_before_the_flow, 0 },
 		{ "inherited", case_inherited, 0 },
 		{ "many messages", case_many_messages, 0 },
+		{ "sending", case_sending, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
