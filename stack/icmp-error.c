@@ -127,6 +127,17 @@ static struct tcp_pcb *find(const ip_addr_t *from, const ip_addr_t *to, const ui
 	return TCP_SEQ_BETWEEN(sequence, pcb->lastack, pcb->snd_nxt) ? pcb : NULL;
 }
 
+/* As Linux: with IP_MINTTL, RFC 5082, the quoted packet must not have come from too far either. */
+static bool is_near(const struct tcp_pcb *pcb, unsigned hops)
+{
+	const struct stack_socket *socket = socket_of(pcb);
+
+	if (!socket)
+		return true;
+	return hops >= (unsigned)(IP_IS_V6_VAL(pcb->remote_ip) ? socket->options.least_hops
+							       : socket->options.least_ttl);
+}
+
 static bool wants_errors(const struct stack_socket *socket)
 {
 	return IP_IS_V6_VAL(socket->remote) ? socket->options.receive_errors6
@@ -179,7 +190,7 @@ static void quoted4(struct stack *stack, const uint8_t *ip, unsigned size,
 	memset(&to, 0, sizeof(to));
 	ip_addr_set_ip4_u32_val(to, word);
 	pcb = find(&from, &to, ip + header);
-	if (pcb)
+	if (pcb && is_near(pcb, ip[8]))
 		apply(stack, pcb, verdict);
 }
 
@@ -201,7 +212,7 @@ static void quoted6(struct stack *stack, const uint8_t *ip, const struct verdict
 	address6(stack, ip + 8, &from);
 	address6(stack, ip + 24, &to);
 	pcb = find(&from, &to, ip + IP6_HEADER);
-	if (pcb)
+	if (pcb && is_near(pcb, ip[7]))
 		apply(stack, pcb, verdict);
 }
 

@@ -73,15 +73,14 @@ static void bury(struct stack_socket *child)
 	child->stack->dead = child;
 }
 
-/* accept() has not been told of it yet. */
-static bool is_embryo(const struct stack_socket *child)
+bool listen_is_embryo(const struct stack_socket *child)
 {
 	return child->listener && (child->state == SOCKET_SYN_RECEIVED || child->deferred);
 }
 
 bool listen_forget_child(struct stack_socket *child)
 {
-	if (!is_embryo(child))
+	if (!listen_is_embryo(child))
 		return false; /* waits in the queue and will tell accept()'s caller what happened */
 	embryo_remove(child);
 	bury(child);
@@ -92,7 +91,7 @@ void listen_drop_embryo(struct stack_socket *child)
 {
 	struct tcp_pcb *pcb = child->pcb;
 
-	if (!is_embryo(child))
+	if (!listen_is_embryo(child))
 		return;
 	socket_detach(child);
 	embryo_remove(child);
@@ -151,6 +150,12 @@ static void note_overflow(struct stack_socket *listener)
 		melin_sysctl.syncookies ? "answered by cookies" : "dropped");
 }
 
+/* Cookies are looked for only when some can be under way. */
+static bool cookies_are_out(const struct stack_socket *listener)
+{
+	return listener->overflow && melin_clock_ns() - listener->overflow <= SYN_COOKIE_AGE_MAX_NS;
+}
+
 bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pbuf *payload)
 {
 	struct stack_socket *listener = socket_of(listening);
@@ -168,13 +173,29 @@ bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pb
 			syn_cookie_answer(listener, header);
 		return true;
 	}
-	/* Cookies are looked for only when some can be under way. */
-	if ((flags & ~TCP_FIN) != TCP_ACK || !listener->overflow ||
-	    melin_clock_ns() - listener->overflow > SYN_COOKIE_AGE_MAX_NS ||
-	    !syn_cookie_is_good(header))
+	if ((flags & ~TCP_FIN) != TCP_ACK || !cookies_are_out(listener))
 		return false;
+	/*
+	 * Data without a good cookie may be an honest client's, too: the segments before it were
+	 * lost, and come again if it is not reset.
+	 */
+	if (!syn_cookie_is_good(header))
+		return payload->tot_len > 0 || (flags & TCP_FIN);
 	if (!queue_is_full(listener))
 		syn_cookie_redeem(listener->stack, header, payload);
+	return true;
+}
+
+bool listen_take_cookie(struct stack_socket *child, struct tcp_hdr *header, struct pbuf *payload)
+{
+	struct stack_socket *listener = child->listener;
+
+	if (!listener || !cookies_are_out(listener) || !syn_cookie_is_good(header))
+		return false;
+	if (queue_is_full(listener))
+		return true;
+	listen_drop_embryo(child);
+	syn_cookie_redeem(listener->stack, header, payload);
 	return true;
 }
 

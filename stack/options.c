@@ -56,7 +56,7 @@ void options_default(struct stack_socket *socket)
 		.fin_timeout = (int)melin_sysctl.fin_timeout,
 		.window_clamp = UINT32_MAX,
 		.unsent_low_water = melin_sysctl.notsent_lowat,
-		.mtu_discover = IP_PMTUDISC_WANT,
+		.mtu_discover = melin_sysctl.no_pmtu_disc ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT,
 		.mtu_discover6 = IPV6_PMTUDISC_WANT,
 	};
 	socket->send_credit = SEND_BUFFER_DEFAULT;

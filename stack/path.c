@@ -16,13 +16,10 @@
 #include "stack/instance.h"
 #include "stack/random.h"
 #include "stack/socket.h"
+#include "stack/sysctl.h"
 
-/* Linux's net.ipv4.route.mtu_expires; RFC 1191 6.3 and RFC 8201 section 4 want ten minutes too. */
-#define KNOWN_NS (600ull * 1000000000)
-/* Linux's net.ipv4.route.min_pmtu: below it packets go without "don't fragment" instead. */
-#define IP4_MTU_MIN 552
-#define HEADERS4    40 /* of IPv4 and TCP without options */
-#define HEADERS6    60
+#define HEADERS4 40 /* of IPv4 and TCP without options */
+#define HEADERS6 60
 
 /* In sets, so that two destinations with one hash do not push each other out. */
 #define SETS 128
@@ -82,6 +79,13 @@ uint32_t path_mtu(const ip_addr_t *local, const ip_addr_t *remote)
 	return path ? path->mtu : link_mtu(local, remote);
 }
 
+/* Ten minutes, unless the system says otherwise: RFC 1191 6.3, RFC 8201 section 4. */
+static uint64_t known_ns(const ip_addr_t *remote)
+{
+	return 1000000000ull *
+	       (IP_IS_V6(remote) ? melin_sysctl.mtu_expires6 : melin_sysctl.mtu_expires);
+}
+
 static void learn(const ip_addr_t *remote, uint16_t mtu, bool may_fragment)
 {
 	struct path *path = find(remote);
@@ -98,7 +102,7 @@ static void learn(const ip_addr_t *remote, uint16_t mtu, bool may_fragment)
 	ip_addr_copy(path->remote, *remote);
 	path->mtu = mtu;
 	path->may_fragment = may_fragment;
-	path->expires = melin_clock_ns() + KNOWN_NS;
+	path->expires = melin_clock_ns() + known_ns(remote);
 }
 
 /* ip(7), ipv6(7): with these the program does without what routers say. */
@@ -158,8 +162,8 @@ void path_too_big(struct stack *stack, struct tcp_pcb *pcb, uint32_t mtu)
 	bool may_fragment = false;
 	uint16_t most;
 
-	if (!IP_IS_V6_VAL(pcb->remote_ip) && mtu < IP4_MTU_MIN) {
-		mtu = IP4_MTU_MIN;
+	if (!IP_IS_V6_VAL(pcb->remote_ip) && mtu < melin_sysctl.min_pmtu) {
+		mtu = melin_sysctl.min_pmtu;
 		may_fragment = true;
 	}
 	if (mtu < path_mtu(&pcb->local_ip, &pcb->remote_ip))

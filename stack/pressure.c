@@ -4,6 +4,10 @@
 
 #include <unistd.h>
 
+#include "lwip/tcp.h"
+
+#include "stack/index-counts.h"
+
 /*
  * A sixteenth of the machine's memory is where Linux's kernel sees pressure for all TCP of the
  * machine. This is one process of it, so there is a constant above: it holds the full buffers of
@@ -35,4 +39,26 @@ void pressure_start(size_t limit)
 		.high = limit / 4 * 3, /* as tcp_mem's second and third are to each other */
 		.limit = limit,
 	};
+}
+
+/* lwIP has its connections from the same place. */
+static size_t used_by_data(void)
+{
+	const struct index_counts *counts = &melin_index_counts;
+	size_t connections = (size_t)counts->active + counts->parked + counts->timewait;
+	size_t theirs = connections * sizeof(struct tcp_pcb);
+
+	return melin_memory_used > theirs ? melin_memory_used - theirs : 0;
+}
+
+enum pressure pressure_beyond_low(void)
+{
+	const struct pressure_limits *limits = &melin_pressure_limits;
+	size_t used = used_by_data();
+
+	if (used < limits->low)
+		return PRESSURE_NONE;
+	if (used < limits->high)
+		return PRESSURE_LOW;
+	return used < limits->limit ? PRESSURE_HIGH : PRESSURE_LIMIT;
 }

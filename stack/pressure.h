@@ -3,9 +3,10 @@
  * How much memory all connections together have, and what follows: the stack's tcp_mem (tcp(7)).
  * Not for a single connection's buffers: send.c and receive.c ask here.
  *
- * The bound is on what lwIP and the receive queues have from malloc(): segments to be sent, copies
- * of received data, connections. Received frames that still lie in the device's buffers are few,
- * see receive.c and segment.c. The instance's lock is held for all of it.
+ * The bound is on what lwIP and the receive queues have from malloc() for data: segments to be
+ * sent and copies of what was received. Received frames that still lie in the device's buffers are
+ * few, see receive.c and segment.c; connections without data count nothing. The instance's lock is
+ * held for all of it.
  */
 #ifndef MELIN_PRESSURE_H
 #define MELIN_PRESSURE_H
@@ -34,15 +35,13 @@ extern struct pressure_limits melin_pressure_limits;
  */
 void pressure_start(size_t limit);
 
+/* When there is more than the least; out of line because it is rare. */
+enum pressure pressure_beyond_low(void);
+
 static inline enum pressure pressure_now(void)
 {
-	const struct pressure_limits *limits = &melin_pressure_limits;
-
-	if (melin_memory_used < limits->low)
-		return PRESSURE_NONE;
-	if (melin_memory_used < limits->high)
-		return PRESSURE_LOW;
-	return melin_memory_used < limits->limit ? PRESSURE_HIGH : PRESSURE_LIMIT;
+	return melin_memory_used < melin_pressure_limits.low ? PRESSURE_NONE
+							     : pressure_beyond_low();
 }
 
 #endif

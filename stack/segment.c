@@ -174,13 +174,16 @@ static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
 /*
  * The half-open state: data with a SYN confuses 2.1.3, and a full accept queue leaves it as it is.
  */
-static bool half_open(struct stack_socket *child, const struct pbuf *payload, u8_t flags)
+static bool half_open(struct stack_socket *child, const struct tcp_pcb *pcb, struct tcp_hdr *header,
+		      struct pbuf *payload, u8_t flags)
 {
 	if ((flags & TCP_SYN) && payload->tot_len)
 		return false;
-	if ((flags & TCP_ACK) && !(flags & TCP_RST) && child && listen_is_full(child))
-		return false;
-	return true;
+	if (!child || (flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_ACK)
+		return true;
+	if (header->ackno != pcb->lastack + 1)
+		return !listen_take_cookie(child, header, payload);
+	return !listen_is_full(child);
 }
 
 /* lwip-tcp-in.c */
@@ -302,7 +305,7 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 	if (pcb->state == LISTEN)
 		return listen_segment(pcb, header, payload) ? ERR_VAL : ERR_OK;
 	if (pcb->state == SYN_RCVD)
-		good = half_open(socket, payload, flags);
+		good = half_open(socket, pcb, header, payload, flags);
 	else if (pcb->state == SYN_SENT)
 		good = calling(socket, pcb, header, flags);
 	else

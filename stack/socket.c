@@ -267,7 +267,7 @@ static void failed(void *arg, err_t error)
 	enum socket_state state = socket->state;
 	bool close_wait = socket->fin_received && !(socket->shutdown & SHUT_SEND);
 
-	if (socket->released) /* an embryo; nobody knows of it */
+	if (socket->released || listen_is_embryo(socket)) /* nobody knows of it */
 		return;
 	if (error == ERR_RST) {
 		if (state == SOCKET_SYN_SENT)

@@ -213,6 +213,8 @@ int socket_accept(struct stack_socket *listener, struct stack_socket **socket,
 		  struct sockaddr_storage *peer);
 /* Ends listening: children that nobody has accepted are reset. */
 void listen_stop(struct stack_socket *listener);
+/* Whether accept() knows nothing of it yet: it may end without a word. */
+bool listen_is_embryo(const struct stack_socket *child);
 /* A child's connection has died before accept(). Returns whether the socket is gone. */
 bool listen_forget_child(struct stack_socket *child);
 /*
@@ -220,6 +222,12 @@ bool listen_forget_child(struct stack_socket *child);
  * does: a SYN makes an embryo, an ACK is answered by a reset.
  */
 bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pbuf *payload);
+/*
+ * A segment with a wrong acknowledgement for a half-open connection: its SYN may have been answered
+ * by a cookie before it came a second time. Returns whether it has been dealt with; child and its
+ * PCB may be gone then.
+ */
+bool listen_take_cookie(struct stack_socket *child, struct tcp_hdr *header, struct pbuf *payload);
 /* A connection that a peer has begun ends without a word; nothing if it is established. */
 void listen_drop_embryo(struct stack_socket *child);
 /* TCP_DEFER_ACCEPT: data has come for a connection that waited for it. */

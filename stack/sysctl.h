@@ -15,7 +15,10 @@ struct sysctl {
 	uint32_t syn_retries; /* of connect(), after the linear ones */
 	uint32_t syn_linear;  /* so many SYNs are sent again one second after the last; Linux 6.5 */
 	uint32_t retries;     /* tcp_retries2: of an established connection */
-	uint32_t syncookies;  /* 0: never, 1: when too many connections are half-open, 2: always */
+	uint32_t no_pmtu_disc;		    /* not 0: IP_MTU_DISCOVER is IP_PMTUDISC_DONT */
+	uint32_t min_pmtu;		    /* below it IPv4 packets may be fragmented instead */
+	uint32_t mtu_expires, mtu_expires6; /* seconds */
+	uint32_t syncookies; /* 0: never, 1: when too many connections are half-open, 2: always */
 	uint32_t max_syn_backlog; /* half-open connections a listener has room for, at least */
 	uint32_t fin_timeout;	  /* seconds in FIN_WAIT_2 that nobody holds any more */
 	uint32_t notsent_lowat;	  /* bytes: TCP_NOTSENT_LOWAT where the program has set none */

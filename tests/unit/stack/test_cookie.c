@@ -154,6 +154,38 @@ static void test_options(bool v6)
 	wire_clear();
 }
 
+/* The SYN comes again when there is room: the answers to both are good. */
+static void test_twice(void)
+{
+	struct test_socket server;
+	struct segment answer;
+	struct peer cookie, embryo;
+	char got[8] = "";
+
+	ask(&cookie, 9400, false, syn_options, sizeof(syn_options), &answer);
+	wire_put_segment(&(struct segment){
+		.from = 10000, .to = 80, .seq = first_sequence + 1, .flags = RST });
+	ops->poll(stack); /* one of the flood ends */
+	ask(&embryo, 9400, false, syn_options, sizeof(syn_options), &answer);
+	tap_ok(cookie.ack != embryo.ack, "the second SYN has another answer");
+	confirm(&cookie, false, "early");
+	tap_ok(accept_one(&listener, &server) && get(&server, got, sizeof(got), 0) == 5,
+	       "the client that took the first one gets in");
+	tap_ok(melin_index_check() == 0, "the index is whole: %d", melin_index_check());
+	drop(&server);
+	wire_clear();
+	flood();
+	ask(&cookie, 9401, false, syn_options, sizeof(syn_options), &answer);
+	cookie.seq += 5;
+	confirm(&cookie, false, "later");
+	tap_ok(!wire_get_segment(&answer), "data of which the beginning was lost is not reset");
+	cookie.seq -= 5;
+	confirm(&cookie, false, "first");
+	tap_ok(accept_one(&listener, &server), "so that it can come again");
+	drop(&server);
+	flood();
+}
+
 static void test_forged(void)
 {
 	struct test_socket server;
@@ -184,6 +216,42 @@ static void test_forged(void)
 	confirm(&peer, false, "");
 	tap_ok(is_reset(&peer), "but not for two");
 	wire_clear();
+}
+
+/* What has ended, by a reset or after a minute, takes no room. */
+static void test_ended(void)
+{
+	struct test_socket other;
+	struct segment answer;
+	unsigned before;
+
+	drop(&listener); /* and its half-open ones */
+	create(&listener, AF_INET6);
+	ops->listen(listener.handle, address6("::", 80), 50);
+	before = melin_index_counts.active;
+	flood();
+	for (unsigned i = 0; i < ROOM / 2; i++) {
+		wire_put_segment(&(struct segment){ .from = (uint16_t)(10000 + i),
+						    .to = 80,
+						    .seq = first_sequence + 1,
+						    .flags = RST });
+		ops->poll(stack);
+	}
+	tap_ok(melin_index_counts.active - before == ROOM / 2, "half of them are reset");
+	ask(&(struct peer){ 0 }, 9500, false, syn_options, sizeof(syn_options), &answer);
+	tap_ok(melin_index_counts.active - before == ROOM / 2 + 1, "there is room for others");
+	pass_ms(70000);
+	wire_clear();
+	tap_ok(melin_index_counts.active - before == 0, "after a minute all are gone");
+	flood();
+	tap_ok(melin_index_counts.active - before == ROOM, "and there is room for as many again");
+	create(&other, AF_INET); /* nothing is left that would be in the way of a new one */
+	drop(&listener);
+	tap_ok(melin_index_counts.active - before == 0, "which end with the listener");
+	drop(&other);
+	create(&listener, AF_INET6);
+	ops->listen(listener.handle, address6("::", 80), 50);
+	introduce();
 }
 
 static void test_full_queue(void)
@@ -236,7 +304,9 @@ static void run_tests(void)
 	test_room();
 	test_options(false);
 	test_options(true);
+	test_twice();
 	test_forged();
+	test_ended();
 	test_full_queue();
 	drop(&listener);
 	tap_ok(complaints == 0, "lwIP never complained");
