@@ -20,7 +20,8 @@ const server = http.createServer((request, response) => {
 });
 process.on('SIGTERM', () => process.exit(0));
 server.listen({ port: Number(port), host: self ? '127.0.0.1' : '0.0.0.0', backlog: 511 }, () => {
-	if (self)
-		const client = require('./http_client.js');
-		client.run('127.0.0.1', port, file).then(() => process.exit(0));
+	if (!self)
+		return;
+	const client = require('./http_client.js');
+	client.run('127.0.0.1', port, file).then(() => process.exit(0));
 });
