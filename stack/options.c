@@ -68,6 +68,18 @@ void options_inherit(struct stack_socket *child, const struct stack_socket *list
 	child->send_credit = listener->send_credit;
 }
 
+/* tcp(7): TCP_USER_TIMEOUT instead of the number of probes says when keepalive gives up. */
+static uint32_t keepalive_probes(const struct socket_options *options)
+{
+	uint64_t interval = options->keep_interval * 1000ull, idle = options->keep_idle * 1000ull;
+
+	if (!options->user_timeout)
+		return options->keep_count;
+	if (options->user_timeout <= idle)
+		return 1;
+	return (uint32_t)((options->user_timeout - idle + interval - 1) / interval);
+}
+
 void options_apply(struct stack_socket *socket)
 {
 	const struct socket_options *options = &socket->options;
@@ -89,7 +101,7 @@ void options_apply(struct stack_socket *socket)
 		ip_reset_option(pcb, SOF_KEEPALIVE);
 	pcb->keep_idle = options->keep_idle * 1000;
 	pcb->keep_intvl = options->keep_interval * 1000;
-	pcb->keep_cnt = options->keep_count;
+	pcb->keep_cnt = keepalive_probes(options);
 	melin_index_unpark(pcb); /* what it knows of a keepalive is from before */
 }
 

@@ -232,6 +232,15 @@ static void test_keepalive(void)
 	tap_ok(near(ms, 4000, 300), "given up after %u ms more", ms);
 	tap_ok(option(&client, SOL_SOCKET, SO_ERROR) == ETIMEDOUT, "with ETIMEDOUT");
 	drop(&client);
+
+	be_called(&peer, &client, 1004);
+	set(&client, IPPROTO_TCP, TCP_KEEPIDLE, 5);
+	set(&client, IPPROTO_TCP, TCP_KEEPINTVL, 2);
+	set(&client, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set(&client, IPPROTO_TCP, TCP_USER_TIMEOUT, 8000);
+	ms = wait_error(&client, 60000);
+	tap_ok(near(ms, 9000, 300), "TCP_USER_TIMEOUT of 8 s: given up after %u ms", ms);
+	drop(&client);
 	wire_clear();
 }
 
