@@ -12,7 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 #ifndef TCP_IS_MPTCP /* Linux 6.2 */
 #define TCP_IS_MPTCP 43

@@ -31,7 +31,7 @@
 #include "confinement.h"
 #include "journal.h"
 #include "quiet.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 #include "words.h"
 
 #define MEGABYTE ((size_t)1 << 20)

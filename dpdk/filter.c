@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "stack/bytes.h"
+#include "common/network_order.h"
 
 /* ---- the program ---- */
 

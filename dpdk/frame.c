@@ -9,7 +9,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-#include "stack/bytes.h"
+#include "common/network_order.h"
 
 #define TYPE_OFFSET	    12
 #define ARP_FRAME_LENGTH    42 /* Ethernet and IPv4; lwIP reads that much without looking */

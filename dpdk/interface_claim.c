@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 #define EXPERIMENTAL_PROTOCOL 0x88b5
 

@@ -17,8 +17,8 @@
 
 #include "checksum.h"
 #include "frame.h"
-#include "stack/bytes.h"
-#include "stack/kernel.h"
+#include "common/network_order.h"
+#include "common/system_call.h"
 
 /* What an interface takes at once, with all headers (dev->gso_max_size of most). */
 #define BYTES_MAX 65535

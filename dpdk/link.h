@@ -26,7 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "stack/address.h"
+#include "common/ip_address.h"
 #include "stack/stack.h"
 
 struct link;

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "journal.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 #ifndef CLOSE_RANGE_UNSHARE
 #define CLOSE_RANGE_UNSHARE (1U << 1)

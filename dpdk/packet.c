@@ -27,7 +27,7 @@
 #include "large.h"
 #include "limits.h"
 #include "pool.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 /* An IP packet of 65,535 bytes and the Ethernet header; longer ones ("BIG TCP") are cut. */
 #define FRAME_MAX 65552

@@ -14,7 +14,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 #ifndef AF_XDP
 #define AF_XDP 44

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "stack/address.h"
+#include "common/ip_address.h"
 
 /* The longest address with "/128" and the terminating zero: INET6_ADDRSTRLEN + 4. */
 #define ADDRESS_TEXT_SIZE 50

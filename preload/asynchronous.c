@@ -16,7 +16,7 @@
 
 #include "clock.h"
 #include "signals.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 #include "symbols.h"
 #include "thread.h"
 

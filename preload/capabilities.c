@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "memory.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 /* Linux 5.8; older headers do not have it. */
 #ifndef CAP_BPF

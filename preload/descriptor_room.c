@@ -8,7 +8,7 @@
 
 #include "common/descriptor_limit.h"
 #include "memory.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 /* Protects the rest, and the limit itself. Innermost; all signals are blocked while it is held. */
 static pthread_mutex_t room_lock = PTHREAD_MUTEX_INITIALIZER;

@@ -20,7 +20,7 @@
 #include "signals.h"
 #include "symbols.h"
 #include "thread.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 _Atomic(struct object *) descriptor_table[DESCRIPTOR_LIMIT];
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 struct question {
 	struct nlmsghdr header;

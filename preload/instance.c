@@ -24,7 +24,7 @@
 #include "pending.h"
 #include "socket.h"
 #include "signals.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 #include "symbols.h"
 #include "thread.h"
 

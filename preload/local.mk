@@ -32,7 +32,7 @@ libmelin_la_SOURCES = \
 	preload/flow.c preload/flow.h preload/forks.h \
 	preload/host.c preload/host.h \
 	preload/instance.c preload/instance.h \
-	stack/kernel.h \
+	common/system_call.h \
 	preload/log.c preload/log.h preload/log_file.c preload/log_file.h \
 	preload/log_syslog.c preload/log_syslog.h \
 	preload/main.c \
@@ -55,4 +55,4 @@ libmelin_la_SOURCES = \
 	preload/wait.c preload/wait.h \
 	preload/span.c preload/span.h \
 	common/option_table.c common/option_table.h \
-	stack/address.h stack/stack.h
+	common/ip_address.h stack/stack.h

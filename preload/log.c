@@ -21,7 +21,7 @@
 
 #include "preload/log_file.h"
 #include "preload/log_syslog.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 /*
  * A line longer than this is cut. It lies on the stack of whoever has something to say, which may

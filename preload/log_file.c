@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "common/descriptor_limit.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 /* 0, or why this file is none to append to. */
 static int check(int file)

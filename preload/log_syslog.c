@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <syslog.h>
 
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 /* "<15>", the longest name and number, "[", "]: ". */
 #define HEAD_SIZE 64

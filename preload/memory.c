@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 #ifndef MADV_POPULATE_READ /* Linux 5.14, newer than some libc's headers */
 #define MADV_POPULATE_READ  22

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 static const char *base_name(const char *path, size_t length)
 {

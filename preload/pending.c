@@ -19,7 +19,7 @@
 #include "log.h"
 #include "socket.h"
 #include "signals.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 #include "thread.h"
 
 /* Protects the list of PENDING listeners. Nothing that sleeps is called while it is held. */

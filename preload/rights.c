@@ -10,7 +10,7 @@
 #include "flow.h"
 #include "instance.h"
 #include "pending.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 /* How long a process waits for a device that another one lets go of soon, and in what steps. */
 #define WAIT_STEPS 20

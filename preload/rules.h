@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "stack/address.h"
+#include "common/ip_address.h"
 
 /* Bits, so that RULE_ANY matches both. */
 enum rule_verb {

@@ -12,7 +12,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "stack/kernel.h"
+#include "common/system_call.h"
 #include "symbols.h"
 
 __thread struct signals_thread signals_thread;

@@ -5,7 +5,7 @@
  */
 #include <unistd.h>
 
-#include "stack/kernel.h"
+#include "common/system_call.h"
 
 /*
  * The kernel runs a file that names a dynamic loader, which then loads the libraries that it needs.

@@ -18,7 +18,7 @@
 #include "instance.h"
 #include "signals.h"
 #include "spin.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 #include "symbols.h"
 
 pthread_mutex_t wait_lock = PTHREAD_MUTEX_INITIALIZER;

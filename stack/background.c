@@ -22,7 +22,7 @@
 #include "stack/clock.h"
 #include "stack/index.h"
 #include "stack/instance.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 #include "stack/timers.h"
 
 #define MS 1000000ull

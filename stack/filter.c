@@ -13,7 +13,7 @@
 #include "lwip/pbuf.h"
 #include "lwip/prot/ethernet.h"
 
-#include "stack/bytes.h"
+#include "common/network_order.h"
 #include "stack/instance.h"
 #include "stack/network.h"
 

@@ -12,7 +12,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/bytes.h"
+#include "common/network_order.h"
 #include "stack/index.h"
 #include "stack/instance.h"
 #include "stack/lwip-hooks.h"

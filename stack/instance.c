@@ -18,7 +18,7 @@
 #include "stack/acknowledge.h"
 #include "stack/clock.h"
 #include "stack/index.h"
-#include "stack/kernel.h"
+#include "common/system_call.h"
 #include "stack/loop.h"
 #include "stack/lwip-changes.h"
 #include "stack/network.h"

@@ -78,10 +78,10 @@ stack_libstack_la_LIBADD = stack/liblwip.la
 
 noinst_HEADERS += \
 	stack/acknowledge.h \
-	stack/address.h \
+	common/ip_address.h \
 	stack/arch/cc.h \
 	stack/background.h \
-	stack/bytes.h \
+	common/network_order.h \
 	stack/call-stack.h \
 	stack/clock.h \
 	stack/filter.h \

@@ -8,7 +8,7 @@
  */
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/bytes.h"
+#include "common/network_order.h"
 #include "stack/clock.h"
 #include "stack/recovery.h"
 #include "stack/socket.h"

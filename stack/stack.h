@@ -25,7 +25,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
-#include "address.h"
+#include "common/ip_address.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
 #define STACK_ABI 11

@@ -18,7 +18,7 @@
 #include "lwip/ip.h"
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/bytes.h"
+#include "common/network_order.h"
 #include "stack/clock.h"
 #include "stack/index.h"
 #include "stack/instance.h"

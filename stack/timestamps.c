@@ -6,7 +6,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/bytes.h"
+#include "common/network_order.h"
 #include "stack/clock.h"
 #include "stack/index.h"
 

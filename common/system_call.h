@@ -5,8 +5,8 @@
  * own for one of the program's. errno is not touched. Not for
  * calls that may be cancellation points.
  */
-#ifndef MELIN_KERNEL_H
-#define MELIN_KERNEL_H
+#ifndef MELIN_SYSTEM_CALL_H
+#define MELIN_SYSTEM_CALL_H
 
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -53,7 +53,7 @@ static inline long kernel_call5(long number, long a, long b, long c, long d, lon
 }
 
 #else
-#error "stack/kernel.h: how are system calls made on this machine?"
+#error "common/system_call.h: how are system calls made on this machine?"
 #endif
 
 static inline long kernel_call(long number, long a, long b, long c, long d)

@@ -3,8 +3,8 @@
  * Fields in network byte order, wherever they lie: shared by stack/ and dpdk/, so nothing of lwIP
  * or DPDK is here.
  */
-#ifndef MELIN_BYTES_H
-#define MELIN_BYTES_H
+#ifndef MELIN_NETWORK_ORDER_H
+#define MELIN_NETWORK_ORDER_H
 
 #include <stdint.h>
 

@@ -4,8 +4,8 @@
  * Plain C, so that it can cross both seams. Not for socket addresses with ports: those are
  * struct sockaddr, as everywhere in Linux.
  */
-#ifndef MELIN_ADDRESS_H
-#define MELIN_ADDRESS_H
+#ifndef MELIN_IP_ADDRESS_H
+#define MELIN_IP_ADDRESS_H
 
 #include <netinet/in.h>
 #include <stdint.h>
