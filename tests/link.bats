@@ -256,3 +256,13 @@ cable() {
 	[ "$(output_of near)" = hello ]
 	took near taken_connect -eq 1
 }
+
+@test "1,000 clients that do not read cost little, and who reads gets all" {
+	start_melin server near "$python" "$programs/unread.py" serve 7000 1000
+	printed server ready
+	run on far "$python" "$programs/unread.py" ask "$near_stack" 7000 1000
+	[ "${output//$'\n'/ }" = "300000 300000 300000" ] || fail "$output"
+	grown=$(sed -n 's/^grown by //p' "$BATS_TEST_TMPDIR/server.out")
+	[[ -n $plain || $grown -lt 128 ]] || fail "it has grown by $grown MB"
+	end server
+}

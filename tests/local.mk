@@ -70,6 +70,7 @@ test_programs = \
 	tests/programs/say_server.py \
 	tests/programs/tcp_flows.py \
 	tests/programs/syn_flood.py \
+	tests/programs/unread.py \
 	tests/programs/unserved.py \
 	tests/programs/waiting.py \
 	tests/programs/who.py \
