@@ -110,6 +110,7 @@ noinst_HEADERS += \
 	stack/sysctl.h \
 	stack/tcp-info.h \
 	stack/timers.h \
+	stack/timestamps.h \
 	stack/urgent.h
 
 # Opened by libmelin.so; exports melin_stack_operations and nothing else.

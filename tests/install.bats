@@ -93,3 +93,13 @@ variable() {
 		false
 	fi
 }
+
+@test "a release has every file that git knows" {
+	git -C "$source" rev-parse --git-dir >/dev/null 2>&1 || skip "this is no clone"
+	make -s -C "$build" distdir distdir="$BATS_TEST_TMPDIR/release"
+	missing=$(git -C "$source" ls-files | grep -vxF .gitignore | LC_ALL=C sort |
+		LC_ALL=C comm -23 - <(cd "$BATS_TEST_TMPDIR/release" &&
+			find . -type f -printf '%P\n' | LC_ALL=C sort))
+	echo "missing: $missing"
+	[ -z "$missing" ]
+}
