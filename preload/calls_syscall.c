@@ -297,6 +297,20 @@ static void note_rights(long number, const struct arguments *arguments)
 	}
 }
 
+static bool serve_exec(long number, const struct arguments *arguments, long *result)
+{
+	switch (number) {
+	case SYS_execve:
+		*result = execve(POINTER(a), POINTER(b), POINTER(c));
+		return true;
+	case SYS_execveat:
+		*result = execveat(INT(a), POINTER(b), POINTER(c), POINTER(d), INT(e));
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Filters for system calls: seccomp(2) has no function in libc. */
 static bool serve_seccomp(long number, const struct arguments *arguments, long *result)
 {
@@ -336,7 +350,8 @@ INTERPOSED long syscall(long number, ...)
 	     serve_socket(number, &arguments, &result) ||
 	     serve_descriptor(number, &arguments, &result) ||
 	     serve_wait(number, &arguments, &result) || refuse_ring(number, &result) ||
-	     serve_fork(number, &arguments, &result) || serve_seccomp(number, &arguments, &result)))
+	     serve_fork(number, &arguments, &result) || serve_exec(number, &arguments, &result) ||
+	     serve_seccomp(number, &arguments, &result)))
 		return result;
 	return libc()->syscall(number, arguments.a, arguments.b, arguments.c, arguments.d,
 			       arguments.e, arguments.f);

@@ -86,6 +86,11 @@ void instance_process_begins(void)
 	atomic_store(&ender, 0);
 }
 
+bool instance_is_own(void)
+{
+	return instance_running() && kernel_call(SYS_getpid, 0, 0, 0, 0) == process;
+}
+
 bool instance_has_ended(void)
 {
 	return atomic_load(&ender) != 0;

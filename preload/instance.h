@@ -64,6 +64,9 @@ void instance_process_begins(void);
  * calling one gets errors. In a child that shares its parent's memory it does nothing.
  */
 void instance_stop(void);
+/* A stack runs, and in this process: not in a child that shares its parent's memory. */
+bool instance_is_own(void);
+
 /* That was called: there is no stack any more, and no flow may go another way. */
 bool instance_has_ended(void);
 

@@ -17,7 +17,7 @@ libmelin_la_SOURCES = \
 	preload/ancillary.c preload/ancillary.h \
 	preload/asynchronous.c preload/asynchronous.h \
 	preload/calls_aio.c \
-	preload/calls_descriptor.c preload/calls_file.c preload/calls_limit.c \
+	preload/calls_descriptor.c preload/calls_exec.c preload/calls_file.c preload/calls_limit.c \
 	preload/calls_signal.c preload/calls_socket.c \
 	preload/calls_process.c preload/calls_rights.c preload/calls_splice.c \
 	preload/calls_stream.c preload/calls_syscall.c preload/calls_thread.c \

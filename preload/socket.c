@@ -213,6 +213,36 @@ void socket_descriptor_closed(struct socket *socket, int descriptor)
 		socket->descriptor = descriptor_find(&socket->object);
 }
 
+/* Calls work() for each connection of this process, with a reference to it. */
+static void for_each_connection(void (*work)(struct socket *socket, uint64_t deadline),
+				uint64_t deadline)
+{
+	const int highest = descriptor_highest();
+
+	for (int descriptor = 0; descriptor <= highest; descriptor++) {
+		struct socket *socket = socket_get_any(descriptor);
+
+		if (!socket)
+			continue;
+		if (atomic_load(&socket->state) == SOCKET_CONNECTION && socket_instance(socket))
+			work(socket, deadline);
+		socket_put(socket);
+	}
+}
+
+static void finish(struct socket *socket, uint64_t deadline)
+{
+	(void)deadline;
+	socket->instance->operations->shutdown(socket->handle, SHUT_WR);
+}
+
+/* First all of them, then the time that it takes. */
+void socket_finish_all(uint64_t deadline)
+{
+	for_each_connection(finish, 0);
+	for_each_connection(socket_wait_sent, deadline);
+}
+
 /* close(2) with SO_LINGER on: waits until the peer has everything, or the time is over. */
 static void linger(struct socket *socket, const struct instance *instance)
 {

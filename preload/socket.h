@@ -131,6 +131,12 @@ int socket_wait(struct socket *socket, uint32_t events, uint64_t deadline);
 /* Waits until the peer has acknowledged all that was sent. */
 void socket_wait_sent(struct socket *socket, uint64_t deadline);
 
+/*
+ * Ends all connections of this process: each sends its FIN behind what was sent, which is waited
+ * for. They can still receive.
+ */
+void socket_finish_all(uint64_t deadline);
+
 /* EPOLL* bits of the stack's half; lock-free. A dual listener's twin is not asked. */
 uint32_t socket_readiness(const struct socket *socket);
 

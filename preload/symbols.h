@@ -121,6 +121,15 @@ typedef void (*signal_handler)(int);
 	SYMBOL(long, syscall, (long, ...))                                                         \
 	SYMBOL(void, _exit, (int))                                                                 \
 	SYMBOL(void, _Exit, (int))                                                                 \
+	SYMBOL(int, execve, (const char *, char *const *, char *const *))                          \
+	SYMBOL(int, execv, (const char *, char *const *))                                          \
+	SYMBOL(int, execvp, (const char *, char *const *))                                         \
+	SYMBOL(int, execvpe, (const char *, char *const *, char *const *))                         \
+	SYMBOL(int, fexecve, (int, char *const *, char *const *))                                  \
+	SYMBOL(int, execveat, (int, const char *, char *const *, char *const *, int))              \
+	SYMBOL(int, execl, (const char *, const char *, ...))                                      \
+	SYMBOL(int, execlp, (const char *, const char *, ...))                                     \
+	SYMBOL(int, execle, (const char *, const char *, ...))                                     \
 	SYMBOL(int, daemon, (int, int))                                                            \
 	SYMBOL(int, prctl, (int, ...))                                                             \
 	SYMBOL(int, capset, (void *, const void *))                                                \

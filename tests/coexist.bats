@@ -202,3 +202,20 @@ says() {
 		[ "$(on far curl -sS "http://$near_kernel/hello")" = "hello from nginx" ]
 	done
 }
+
+@test "MELIN_REQUIRED=1: a second server is quiet until the device is free" {
+	[[ -z $plain ]] || skip "plain run"
+	start_redis
+	for way in accept poll select epoll edge; do
+		[ "$(melin near MELIN_REQUIRED=1 "$python" "$programs/unserved.py" 0.0.0.0 7000 \
+			"$way" | tail -n 1 | grep -vE "of [2-9]|of [0-9][0-9]")" != "" ] ||
+			fail "$way: not quiet"
+	done
+	start_melin second near env MELIN_REQUIRED=1 "$python" "$programs/say_server.py" 7000 poll
+	listens near 7000
+	wait_until 10 says "$near_kernel" poll || fail "the kernel half does not serve"
+	end server KILL
+	wait_until 10 says "$near_stack" poll || fail "the stack's half does not serve"
+	end second
+	took second taken_listen -eq 1
+}

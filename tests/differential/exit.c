@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -215,6 +216,29 @@ static void end_in_thread(char *how)
 		pause();
 }
 
+/* Becomes another program, after a call that cannot do that and changes nothing. */
+static void end_by_exec(const char *how)
+{
+	char *const words[] = { (char[]){ "true" }, NULL };
+	char *const no_words[] = { NULL };
+
+	execl("/nowhere/true", "true", NULL);
+	send_all(goodbye_descriptor, "still here", 10);
+	if (strcmp(how, "execve") == 0)
+		execve("/bin/true", words, no_words);
+	if (strcmp(how, "execlp") == 0)
+		execlp("true", "true", "word", NULL);
+	if (strcmp(how, "execle") == 0)
+		execle("/bin/true", "true", NULL, no_words);
+	if (strcmp(how, "execvp") == 0)
+		execvp("true", words);
+	if (strcmp(how, "raw execve") == 0)
+		syscall(SYS_execve, "/bin/true", words, no_words);
+	if (strcmp(how, "fexecve") == 0)
+		fexecve(open("/bin/true", O_PATH | O_CLOEXEC), words, no_words);
+	broken("%s: %s", how, errno_name(errno));
+}
+
 /* A library that has been loaded at run time says goodbye when it is finalised. */
 static void (*load_library(void))(int)
 {
@@ -239,6 +263,10 @@ static void end_otherwise(char *end, int fd)
 	goodbye_descriptor = fd;
 	if (strncmp(end, "last", 4) == 0)
 		end_by_last_thread(end, fd);
+	if (strstr(end, "exec")) {
+		must("fcntl", fcntl(fd, F_SETFD, FD_CLOEXEC));
+		end_by_exec(end);
+	}
 	if (strncmp(end, "thread ", 7) == 0)
 		end_in_thread(end);
 	if (strcmp(end, "quick") == 0) {
@@ -455,6 +483,17 @@ static void case_goodbye(void)
 	watch("library", "much", true);
 }
 
+static void case_exec(void)
+{
+	watch("execve", "little", true);
+	watch("execve", "much", true);
+	watch("execlp", "little", true);
+	watch("execle", "little", true);
+	watch("execvp", "much", true);
+	watch("raw execve", "much", true);
+	watch("fexecve", "little", true);
+}
+
 static void case_signal(void)
 {
 	watch("terminate", "little", true);
@@ -493,6 +532,7 @@ int main(int argc, char **argv)
 		{ "streams", case_streams, 0 },
 		{ "threads", case_threads, 0 },
 		{ "signal", case_signal, 0 },
+		{ "exec", case_exec, 0 },
 		{ "fault", case_fault, 0 },
 		{ "kill", case_kill, 0 },
 		{ "last thread", case_last_thread, 0 },
