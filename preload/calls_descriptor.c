@@ -16,31 +16,45 @@
 #include "epoll.h"
 #include "memory.h"
 #include "result.h"
+#include "signals.h"
 #include "socket.h"
+#include "common/system_call.h"
 #include "stream.h"
 #include "symbols.h"
+
+/* No handler comes in between: one that does not return would leave half a descriptor behind. */
+static long close_known(int descriptor)
+{
+	long result;
+
+	signals_hold();
+	/* First the table: once the kernel has it back, the number can be anybody's. */
+	descriptor_remove(descriptor);
+	result = kernel_call(SYS_close, descriptor, 0, 0, 0);
+	signals_release();
+	return result;
+}
 
 INTERPOSED int close(int descriptor)
 {
 	if (__builtin_expect(!descriptor_known(descriptor), 1))
 		return libc()->close(descriptor);
-	if (descriptor_private(descriptor))
-		return libc()->close(descriptor_of_program(descriptor));
-	/* First the table: once the kernel has it back, the number can be anybody's. */
-	descriptor_remove(descriptor);
-	return libc()->close(descriptor);
+	if (descriptor_private(descriptor)) {
+		errno = EBADF; /* melin's own: for the program there is no such descriptor */
+		return -1;
+	}
+	pthread_testcancel(); /* a cancellation point, before anything is closed */
+	return (int)as_libc(close_known(descriptor));
 }
 
 /*
  * Closes a range around melin's own descriptors. With CLOSE_RANGE_CLOEXEC nothing is closed now;
  * melin's own are close-on-exec anyway.
  */
-INTERPOSED int close_range(unsigned first, unsigned last, int flags)
+static int close_others(unsigned first, unsigned last, int flags)
 {
 	unsigned from = first, highest;
 
-	if (!config_active() || first > last || (flags & (int)CLOSE_RANGE_CLOEXEC))
-		return libc()->close_range(first, last, flags);
 	highest = (unsigned)descriptor_highest();
 	for (unsigned each = first; each <= last && each <= highest; each++) {
 		if (!descriptor_known((int)each))
@@ -54,6 +68,18 @@ INTERPOSED int close_range(unsigned first, unsigned last, int flags)
 		from = each + 1;
 	}
 	return from <= last ? libc()->close_range(from, last, flags) : 0;
+}
+
+INTERPOSED int close_range(unsigned first, unsigned last, int flags)
+{
+	int result;
+
+	if (!config_active() || first > last || (flags & (int)CLOSE_RANGE_CLOEXEC))
+		return libc()->close_range(first, last, flags);
+	signals_hold();
+	result = close_others(first, last, flags);
+	signals_release();
+	return result;
 }
 
 INTERPOSED void closefrom(int first)
@@ -87,25 +113,36 @@ INTERPOSED int dup(int descriptor)
 	return duplicated(descriptor, libc()->dup(descriptor_of_program(descriptor)));
 }
 
-static int dup_over(int descriptor, int target, int flags, bool is_dup3)
+static int dup_known(int descriptor, int target, int flags, bool is_dup3)
 {
-	if (descriptor_private(descriptor) || descriptor_private(target)) {
-		errno = EBADF;
-		return -1;
-	}
-	if (descriptor == target || (!descriptor_known(descriptor) && !descriptor_known(target)))
-		return is_dup3 ? libc()->dup3(descriptor, target, flags)
-			       : libc()->dup2(descriptor, target);
 	/* Only if the duplication is going to succeed may the target be forgotten. */
-	if (libc()->fcntl(descriptor, F_GETFD, 0L) < 0)
+	if (libc()->fcntl(descriptor_of_program(descriptor), F_GETFD, 0L) < 0)
 		return -1;
 	if (flags & ~O_CLOEXEC) {
 		errno = EINVAL;
 		return -1;
 	}
 	descriptor_remove(target);
-	return duplicated(descriptor, is_dup3 ? libc()->dup3(descriptor, target, flags)
-					      : libc()->dup2(descriptor, target));
+	return duplicated(descriptor,
+			  is_dup3 ? libc()->dup3(descriptor_of_program(descriptor), target, flags)
+				  : libc()->dup2(descriptor_of_program(descriptor), target));
+}
+
+static int dup_over(int descriptor, int target, int flags, bool is_dup3)
+{
+	int result;
+
+	if (descriptor_private(descriptor) || descriptor_private(target)) {
+		errno = EBADF;
+		return -1;
+	}
+	if (descriptor == target || (!descriptor_known(descriptor) && !descriptor_known(target)))
+		return is_dup3 ? libc()->dup3(descriptor_of_program(descriptor), target, flags)
+			       : libc()->dup2(descriptor_of_program(descriptor), target);
+	signals_hold();
+	result = dup_known(descriptor, target, flags, is_dup3);
+	signals_release();
+	return result;
 }
 
 INTERPOSED int dup2(int descriptor, int target)
@@ -125,7 +162,8 @@ INTERPOSED int dup3(int descriptor, int target, int flags)
 static int set_flags(struct socket *socket, int descriptor, long flags)
 {
 	bool forced = socket_has_kernel_half(socket) && !atomic_load(&socket->passed);
-	int result = libc()->fcntl(descriptor, F_SETFL, forced ? flags | O_NONBLOCK : flags);
+	int result = libc()->fcntl(descriptor_of_program(descriptor), F_SETFL,
+				   forced ? flags | O_NONBLOCK : flags);
 
 	if (result >= 0)
 		atomic_store(&socket->nonblocking, (flags & O_NONBLOCK) != 0);
@@ -134,7 +172,7 @@ static int set_flags(struct socket *socket, int descriptor, long flags)
 
 static int get_flags(struct socket *socket, int descriptor)
 {
-	int flags = libc()->fcntl(descriptor, F_GETFL, 0L);
+	int flags = libc()->fcntl(descriptor_of_program(descriptor), F_GETFL, 0L);
 
 	if (flags < 0)
 		return flags;
@@ -149,7 +187,8 @@ static void note_owner(int descriptor)
 	if (!socket)
 		return;
 	/* A process group is negative, which fcntl() hands on as it is. */
-	atomic_store(&socket->owner, libc()->fcntl(descriptor, F_GETOWN, 0L));
+	atomic_store(&socket->owner,
+		     libc()->fcntl(descriptor_of_program(descriptor), F_GETOWN, 0L));
 	socket_put(socket);
 }
 
@@ -160,18 +199,19 @@ static int control_descriptor(int descriptor, int command, long argument)
 
 	descriptor = descriptor_of_program(descriptor);
 	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
-		return duplicated(descriptor, libc()->fcntl(descriptor, command, argument));
+		return duplicated(descriptor, libc()->fcntl(descriptor_of_program(descriptor),
+							    command, argument));
 	if (command == F_SETOWN || command == F_SETOWN_EX) {
-		result = libc()->fcntl(descriptor, command, argument);
+		result = libc()->fcntl(descriptor_of_program(descriptor), command, argument);
 		if (result >= 0)
 			note_owner(descriptor);
 		return result;
 	}
 	if (command != F_SETFL && command != F_GETFL)
-		return libc()->fcntl(descriptor, command, argument);
+		return libc()->fcntl(descriptor_of_program(descriptor), command, argument);
 	socket = socket_get(descriptor);
 	if (!socket)
-		return libc()->fcntl(descriptor, command, argument);
+		return libc()->fcntl(descriptor_of_program(descriptor), command, argument);
 	result = command == F_SETFL ? set_flags(socket, descriptor, argument)
 				    : get_flags(socket, descriptor);
 	socket_put(socket);
@@ -193,7 +233,7 @@ INTERPOSED int fcntl(int descriptor, int command, ...)
 	argument = only_argument(arguments);
 	va_end(arguments);
 	if (!descriptor_known(descriptor))
-		return libc()->fcntl(descriptor, command, argument);
+		return libc()->fcntl(descriptor_of_program(descriptor), command, argument);
 	return control_descriptor(descriptor, command, argument);
 }
 
@@ -206,7 +246,7 @@ INTERPOSED int fcntl64(int descriptor, int command, ...)
 	argument = only_argument(arguments);
 	va_end(arguments);
 	if (!descriptor_known(descriptor))
-		return libc()->fcntl64(descriptor, command, argument);
+		return libc()->fcntl64(descriptor_of_program(descriptor), command, argument);
 	return control_descriptor(descriptor, command, argument);
 }
 
@@ -300,7 +340,7 @@ INTERPOSED int ioctl(int descriptor, unsigned long request, ...)
 	result = control_socket(socket, descriptor, request, (int *)argument);
 	socket_put(socket);
 	if (result == -ENOTTY)
-		return libc()->ioctl(descriptor, request, argument);
+		return libc()->ioctl(descriptor_of_program(descriptor), request, argument);
 	return (int)as_libc(result);
 }
 

@@ -69,4 +69,34 @@ INTERPOSED int siginterrupt(int number, int interrupts)
 	return sigaction(number, &action, NULL);
 }
 
+/* System V's: the signal is blocked while its handler runs, and SIG_HOLD blocks it for good. */
+INTERPOSED signal_handler sigset(int number, signal_handler handler)
+{
+	struct sigaction action = { .sa_handler = handler }, old;
+	sigset_t set, before;
+
+	if (!config_active())
+		return libc()->sigset(number, handler);
+	sigemptyset(&set);
+	if (handler == SIG_ERR || sigaddset(&set, number) < 0) {
+		errno = EINVAL;
+		return SIG_ERR;
+	}
+	if (sigaction(number, handler == SIG_HOLD ? NULL : &action, &old) < 0 ||
+	    sigprocmask(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &set, &before) < 0)
+		return SIG_ERR;
+	return sigismember(&before, number) == 1 ? SIG_HOLD : old.sa_handler;
+}
+
+/* A thread that may be cancelled at any instruction must not be in the middle of melin's. */
+INTERPOSED int pthread_setcanceltype(int type, int *old)
+{
+	if (!config_active())
+		return libc()->pthread_setcanceltype(type, old);
+	return signals_cancel_type(type, old);
+}
+
 INTERPOSED_ALIAS(sigaction, __sigaction);
+INTERPOSED_ALIAS(signal, bsd_signal);
+INTERPOSED_ALIAS(signal, ssignal);
+INTERPOSED_ALIAS(__sysv_signal, sysv_signal);

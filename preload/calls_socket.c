@@ -46,9 +46,8 @@ INTERPOSED int connect(int descriptor, const struct sockaddr *remote, socklen_t 
 	int result;
 
 	if (config_active() && flow_connect(descriptor, remote, length, &result))
-		return (int)as_libc(result);
-	if (config_without_rules)
-		advice_without_rules(descriptor);
+		return result == -ERESTART ? connect(descriptor, remote, length)
+					   : (int)as_libc(result);
 	return libc()->connect(descriptor_of_program(descriptor), remote, length);
 }
 
@@ -59,12 +58,14 @@ static int accept_flags(struct socket *socket, int descriptor, struct sockaddr *
 
 	if (pending_is_unused(socket))
 		pending_first_use(socket);
-	if (atomic_load(&socket->state) == SOCKET_KERNEL)
-		result = libc()->accept4(descriptor_of_program(descriptor), peer, length, flags);
-	else
-		result = (int)as_libc(socket_accept(socket, descriptor, peer, length, flags));
-	socket_put(socket);
-	return result;
+	if (atomic_load(&socket->state) == SOCKET_KERNEL) {
+		socket_put(socket);
+		return libc()->accept4(descriptor_of_program(descriptor), peer, length, flags);
+	}
+	result = socket_accept(socket, peer, length, flags);
+	result = (int)socket_leave(socket, result);
+	return result == -ERESTART ? accept4(descriptor, peer, length, flags)
+				   : (int)as_libc(result);
 }
 
 INTERPOSED int accept(int descriptor, struct sockaddr *peer, socklen_t *length)

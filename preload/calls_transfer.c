@@ -15,32 +15,34 @@
 #include "result.h"
 #include "socket.h"
 #include "symbols.h"
+#include "timeout.h"
+#include "vector.h"
 
 /* ---- receiving ---- */
 
 static ssize_t receive(struct socket *socket, void *buffer, size_t size, int flags)
 {
 	struct iovec iov = { .iov_base = buffer, .iov_len = size };
-	ssize_t result = socket_receive(socket, &iov, 1, flags);
 
-	socket_put(socket);
-	return as_libc(result);
+	return socket_leave(socket, socket_receive(socket, &iov, 1, flags));
 }
 
-/* A connected TCP socket reports no address. */
-static ssize_t no_address(socklen_t *length)
+/* A connected TCP socket reports no address: 0, or as move_addr_to_user() says it. */
+static int no_address(socklen_t *length)
 {
-	if (!memory_writable(length, sizeof(*length))) {
-		errno = EFAULT;
-		return -1;
-	}
-	*length = 0;
-	return 0;
+	socklen_t room, none = 0;
+
+	if (!memory_copy_in(&room, length, sizeof(room)))
+		return -EFAULT;
+	if ((int)room < 0)
+		return -EINVAL;
+	return memory_copy_out(length, &none, sizeof(none)) ? 0 : -EFAULT;
 }
 
 INTERPOSED ssize_t read(int descriptor, void *buffer, size_t size)
 {
 	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
 
 	if (!socket)
 		return libc()->read(descriptor_of_program(descriptor), buffer, size);
@@ -48,7 +50,8 @@ INTERPOSED ssize_t read(int descriptor, void *buffer, size_t size)
 		socket_put(socket);
 		return 0;
 	}
-	return receive(socket, buffer, size, 0);
+	result = receive(socket, buffer, size, 0);
+	return result == -ERESTART ? read(descriptor, buffer, size) : as_libc(result);
 }
 
 INTERPOSED ssize_t __read_chk(int descriptor, void *buffer, size_t size, size_t room)
@@ -61,12 +64,14 @@ INTERPOSED ssize_t __read_chk(int descriptor, void *buffer, size_t size, size_t 
 INTERPOSED ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
 {
 	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
 
 	if (!socket) {
 		pending_before_blocking();
 		return libc()->recv(descriptor_of_program(descriptor), buffer, size, flags);
 	}
-	return receive(socket, buffer, size, flags);
+	result = receive(socket, buffer, size, flags);
+	return result == -ERESTART ? recv(descriptor, buffer, size, flags) : as_libc(result);
 }
 
 INTERPOSED ssize_t __recv_chk(int descriptor, void *buffer, size_t size, size_t room, int flags)
@@ -89,9 +94,15 @@ INTERPOSED ssize_t recvfrom(int descriptor, void *buffer, size_t size, int flags
 					peer, length);
 	}
 	result = receive(socket, buffer, size, flags);
-	if (result >= 0 && peer && no_address(length) < 0)
-		return -1; /* as in the kernel, the data is gone */
-	return result;
+	if (result == -ERESTART)
+		return recvfrom(descriptor, buffer, size, flags, peer, length);
+	if (result >= 0 && peer) {
+		int status = no_address(length);
+
+		if (status < 0)
+			result = status; /* as in the kernel, the data is gone */
+	}
+	return as_libc(result);
 }
 
 INTERPOSED ssize_t __recvfrom_chk(int descriptor, void *buffer, size_t size, size_t room, int flags,
@@ -103,29 +114,17 @@ INTERPOSED ssize_t __recvfrom_chk(int descriptor, void *buffer, size_t size, siz
 	return recvfrom(descriptor, buffer, size, flags, peer, length);
 }
 
-/* EINVAL or EFAULT as the kernel's import of an iovec says it, or 0. */
-static int check_iovec(const struct iovec *iov, size_t count)
+static ssize_t receive_vector(struct socket *socket, const struct iovec *iov, int count, int flags)
 {
-	size_t bytes = 0;
+	struct vector vector;
+	ssize_t result = count < 0 ? -EINVAL : vector_begin(&vector, iov, (size_t)count);
 
-	if (count > IOV_MAX)
-		return -EINVAL;
-	if (!memory_readable(iov, count * sizeof(*iov)))
-		return -EFAULT;
-	for (size_t i = 0; i < count; i++) {
-		if ((ssize_t)iov[i].iov_len < 0 || (ssize_t)(bytes + iov[i].iov_len) < 0)
-			return -EINVAL;
-		bytes += iov[i].iov_len;
-	}
-	return 0;
-}
-
-static bool empty(const struct iovec *iov, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (iov[i].iov_len)
-			return false;
-	return true;
+	if (result < 0)
+		return socket_leave(socket, result);
+	if (vector.bytes)
+		result = socket_receive(socket, vector.iov, vector.count, flags);
+	vector_end(&vector);
+	return socket_leave(socket, result);
 }
 
 INTERPOSED ssize_t readv(int descriptor, const struct iovec *iov, int count)
@@ -135,33 +134,54 @@ INTERPOSED ssize_t readv(int descriptor, const struct iovec *iov, int count)
 
 	if (!socket)
 		return libc()->readv(descriptor_of_program(descriptor), iov, count);
-	result = count < 0 ? -EINVAL : check_iovec(iov, (size_t)count);
-	if (result == 0 && !empty(iov, (size_t)count))
-		result = socket_receive(socket, iov, (size_t)count, 0);
-	socket_put(socket);
-	return as_libc(result);
+	result = receive_vector(socket, iov, count, 0);
+	return result == -ERESTART ? readv(descriptor, iov, count) : as_libc(result);
+}
+
+/* What recvmsg(2) and sendmsg(2) are told; as the kernel's copy_msghdr_from_user(). */
+static int import_message(struct msghdr *copy, const struct msghdr *message)
+{
+	if (!memory_copy_in(copy, message, sizeof(*copy)))
+		return -EFAULT;
+	if ((int)copy->msg_namelen < 0)
+		return -EINVAL;
+	return copy->msg_iovlen > IOV_MAX ? -EMSGSIZE : 0;
+}
+
+/* What comes back beside the data; copy is what the program has asked with. 0, -EFAULT. */
+static int report_message(struct msghdr *message, const struct msghdr *copy)
+{
+	if (!memory_writable(message, sizeof(*message)))
+		return -EFAULT;
+	if (copy->msg_name)
+		message->msg_namelen = 0;
+	message->msg_controllen = copy->msg_controllen;
+	message->msg_flags = copy->msg_flags;
+	return 0;
 }
 
 static ssize_t receive_message(struct socket *socket, struct msghdr *message, int flags)
 {
-	ssize_t result;
+	struct msghdr copy;
+	struct vector vector;
+	ssize_t result = import_message(&copy, message);
+	int status;
 
-	if (!memory_writable(message, sizeof(*message)))
-		return -EFAULT;
-	if (message->msg_iovlen > IOV_MAX)
-		return -EMSGSIZE;
-	result = check_iovec(message->msg_iov, message->msg_iovlen);
 	if (result == 0)
-		result = socket_receive(socket, message->msg_iov, message->msg_iovlen, flags);
-	if (result >= 0) {
-		message->msg_namelen = 0;
-		message->msg_flags = flags & MSG_OOB && result > 0 ? MSG_OOB : 0;
-		if (flags & MSG_OOB)
-			message->msg_controllen = 0;
-		else
-			ancillary_put(socket, message);
-	}
-	return result;
+		result = vector_begin(&vector, copy.msg_iov, copy.msg_iovlen);
+	if (result < 0)
+		return result;
+	result = socket_receive(socket, vector.iov, vector.count, flags);
+	vector_end(&vector);
+	if (result < 0)
+		return result;
+	copy.msg_flags = flags & MSG_OOB && result > 0 ? MSG_OOB : 0;
+	if (flags & MSG_OOB)
+		copy.msg_controllen = 0;
+	else
+		ancillary_put(socket, &copy);
+	status = report_message(message, &copy);
+	return status < 0 ? status : result;
 }
 
 INTERPOSED ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
@@ -173,47 +193,60 @@ INTERPOSED ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
 		pending_before_blocking();
 		return libc()->recvmsg(descriptor_of_program(descriptor), message, flags);
 	}
-	result = receive_message(socket, message, flags);
-	socket_put(socket);
-	return as_libc(result);
-}
-
-static bool valid_time(const struct timespec *timeout)
-{
-	return !timeout || (memory_readable(timeout, sizeof(*timeout)) && timeout->tv_sec >= 0 &&
-			    timeout->tv_nsec >= 0 && timeout->tv_nsec < 1000000000);
+	result = socket_leave(socket, receive_message(socket, message, flags));
+	return result == -ERESTART ? recvmsg(descriptor, message, flags) : as_libc(result);
 }
 
 /* The time-out is looked at after each message, as recvmmsg(2) describes under BUGS. */
-INTERPOSED int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags,
-			struct timespec *timeout)
+static int receive_messages(struct socket *socket, struct mmsghdr *messages, unsigned count,
+			    int flags, uint64_t deadline)
 {
-	struct socket *socket = socket_get(descriptor);
 	ssize_t result = 0;
-	uint64_t deadline;
 	unsigned done;
 
-	if (!socket || !valid_time(timeout)) {
-		if (socket)
-			socket_put(socket);
-		return libc()->recvmmsg(descriptor_of_program(descriptor), messages, count, flags,
-					timeout);
-	}
-	deadline = clock_deadline_timespec(timeout);
 	for (done = 0; done < count; done++) {
+		unsigned length;
+
 		result = receive_message(socket, &messages[done].msg_hdr, flags & ~MSG_WAITFORONE);
 		if (result < 0)
 			break;
-		messages[done].msg_len = (unsigned)result;
+		length = (unsigned)result;
+		if (!memory_copy_out(&messages[done].msg_len, &length, sizeof(length))) {
+			result = -EFAULT;
+			break;
+		}
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
-		if (timeout && clock_monotonic() >= deadline) {
+		if (deadline != CLOCK_NEVER && clock_monotonic() >= deadline) {
 			done++;
 			break;
 		}
 	}
-	socket_put(socket);
-	return done ? (int)done : (int)as_libc(result);
+	return done ? (int)done : (int)result;
+}
+
+INTERPOSED int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags,
+			struct timespec *timeout)
+{
+	struct socket *socket = socket_get(descriptor);
+	uint64_t deadline = CLOCK_NEVER;
+	struct timespec left;
+	int result;
+
+	if (!socket)
+		return libc()->recvmmsg(descriptor_of_program(descriptor), messages, count, flags,
+					timeout);
+	result = timeout_deadline(timeout, &deadline);
+	if (result == 0)
+		result = receive_messages(socket, messages, count, flags, deadline);
+	if (result > 0 && timeout) {
+		left = timeout_left(deadline);
+		if (!memory_copy_out(timeout, &left, sizeof(left)))
+			result = -EFAULT;
+	}
+	result = (int)socket_leave(socket, result);
+	return result == -ERESTART ? recvmmsg(descriptor, messages, count, flags, timeout)
+				   : (int)as_libc(result);
 }
 
 /* ---- sending ---- */
@@ -221,28 +254,30 @@ INTERPOSED int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned count
 static ssize_t transmit(struct socket *socket, const void *buffer, size_t size, int flags)
 {
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)buffer, .iov_len = size };
-	ssize_t result = socket_send(socket, &iov, 1, flags);
 
-	socket_put(socket);
-	return as_libc(result);
+	return socket_leave(socket, socket_send(socket, &iov, 1, flags));
 }
 
 INTERPOSED ssize_t write(int descriptor, const void *buffer, size_t size)
 {
 	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
 
 	if (!socket)
 		return libc()->write(descriptor_of_program(descriptor), buffer, size);
-	return transmit(socket, buffer, size, 0);
+	result = transmit(socket, buffer, size, 0);
+	return result == -ERESTART ? write(descriptor, buffer, size) : as_libc(result);
 }
 
 INTERPOSED ssize_t send(int descriptor, const void *buffer, size_t size, int flags)
 {
 	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
 
 	if (!socket)
 		return libc()->send(descriptor_of_program(descriptor), buffer, size, flags);
-	return transmit(socket, buffer, size, flags);
+	result = transmit(socket, buffer, size, flags);
+	return result == -ERESTART ? send(descriptor, buffer, size, flags) : as_libc(result);
 }
 
 /* The address is ignored on a connected TCP socket. */
@@ -250,11 +285,27 @@ INTERPOSED ssize_t sendto(int descriptor, const void *buffer, size_t size, int f
 			  const struct sockaddr *peer, socklen_t length)
 {
 	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
 
 	if (!socket)
 		return libc()->sendto(descriptor_of_program(descriptor), buffer, size, flags, peer,
 				      length);
-	return transmit(socket, buffer, size, flags);
+	result = transmit(socket, buffer, size, flags);
+	return result == -ERESTART ? sendto(descriptor, buffer, size, flags, peer, length)
+				   : as_libc(result);
+}
+
+static ssize_t send_vector(struct socket *socket, const struct iovec *iov, int count, int flags)
+{
+	struct vector vector;
+	ssize_t result = count < 0 ? -EINVAL : vector_begin(&vector, iov, (size_t)count);
+
+	if (result < 0)
+		return socket_leave(socket, result);
+	if (vector.bytes)
+		result = socket_send(socket, vector.iov, vector.count, flags);
+	vector_end(&vector);
+	return socket_leave(socket, result);
 }
 
 INTERPOSED ssize_t writev(int descriptor, const struct iovec *iov, int count)
@@ -264,26 +315,24 @@ INTERPOSED ssize_t writev(int descriptor, const struct iovec *iov, int count)
 
 	if (!socket)
 		return libc()->writev(descriptor_of_program(descriptor), iov, count);
-	result = count < 0 ? -EINVAL : check_iovec(iov, (size_t)count);
-	if (result == 0 && !empty(iov, (size_t)count))
-		result = socket_send(socket, iov, (size_t)count, 0);
-	socket_put(socket);
-	return as_libc(result);
+	result = send_vector(socket, iov, count, 0);
+	return result == -ERESTART ? writev(descriptor, iov, count) : as_libc(result);
 }
 
 static ssize_t send_message(struct socket *socket, const struct msghdr *message, int flags)
 {
-	ssize_t result;
+	struct msghdr copy;
+	struct vector vector;
+	ssize_t result = import_message(&copy, message);
 
-	if (!memory_readable(message, sizeof(*message)))
-		return -EFAULT;
-	if (message->msg_iovlen > IOV_MAX)
-		return -EMSGSIZE;
-	result = check_iovec(message->msg_iov, message->msg_iovlen);
 	if (result == 0)
-		result = ancillary_check(message);
+		result = vector_begin(&vector, copy.msg_iov, copy.msg_iovlen);
+	if (result < 0)
+		return result;
+	result = ancillary_check(&copy);
 	if (result == 0)
-		result = socket_send(socket, message->msg_iov, message->msg_iovlen, flags);
+		result = socket_send(socket, vector.iov, vector.count, flags);
+	vector_end(&vector);
 	return result;
 }
 
@@ -328,16 +377,34 @@ INTERPOSED ssize_t sendmsg(int descriptor, const struct msghdr *message, int fla
 			return as_libc(-EBADF);
 		return libc()->sendmsg(descriptor_of_program(descriptor), message, flags);
 	}
-	result = send_message(socket, message, flags);
-	socket_put(socket);
-	return as_libc(result);
+	result = socket_leave(socket, send_message(socket, message, flags));
+	return result == -ERESTART ? sendmsg(descriptor, message, flags) : as_libc(result);
+}
+
+static int send_messages(struct socket *socket, struct mmsghdr *messages, unsigned count, int flags)
+{
+	ssize_t result = 0;
+	unsigned done;
+
+	for (done = 0; done < count; done++) {
+		unsigned length;
+
+		result = send_message(socket, &messages[done].msg_hdr, flags);
+		if (result < 0)
+			break;
+		length = (unsigned)result;
+		if (!memory_copy_out(&messages[done].msg_len, &length, sizeof(length))) {
+			result = -EFAULT;
+			break;
+		}
+	}
+	return done ? (int)done : (int)result;
 }
 
 INTERPOSED int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags)
 {
 	struct socket *socket = socket_get(descriptor);
-	ssize_t result = 0;
-	unsigned done;
+	int result;
 
 	if (!socket) {
 		for (unsigned i = 0; i < count && memory_readable(&messages[i], sizeof(*messages));
@@ -350,25 +417,20 @@ INTERPOSED int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned count
 		}
 		return libc()->sendmmsg(descriptor_of_program(descriptor), messages, count, flags);
 	}
-	for (done = 0; done < count; done++) {
-		result = send_message(socket, &messages[done].msg_hdr, flags);
-		if (result < 0)
-			break;
-		messages[done].msg_len = (unsigned)result;
-	}
-	socket_put(socket);
-	return done ? (int)done : (int)as_libc(result);
+	result = (int)socket_leave(socket, send_messages(socket, messages, count, flags));
+	return result == -ERESTART ? sendmmsg(descriptor, messages, count, flags)
+				   : (int)as_libc(result);
 }
 
 /* ---- vectors with a place and flags: at place -1 they are readv() and writev() ---- */
 
-static int check_place(const struct iovec *iov, int count, off_t place, int flags)
+static int check_place(off_t place, int flags)
 {
 	if (flags & ~(RWF_NOWAIT | RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
 		return -EOPNOTSUPP;
 	if (place != -1)
 		return -ESPIPE;
-	return count < 0 ? -EINVAL : check_iovec(iov, (size_t)count);
+	return 0;
 }
 
 INTERPOSED ssize_t preadv2(int descriptor, const struct iovec *iov, int count, off_t place,
@@ -379,12 +441,12 @@ INTERPOSED ssize_t preadv2(int descriptor, const struct iovec *iov, int count, o
 
 	if (!socket)
 		return libc()->preadv2(descriptor_of_program(descriptor), iov, count, place, flags);
-	result = check_place(iov, count, place, flags);
-	if (result == 0 && !empty(iov, (size_t)count))
-		result = socket_receive(socket, iov, (size_t)count,
-					flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
-	socket_put(socket);
-	return as_libc(result);
+	result = check_place(place, flags);
+	result = result < 0 ? socket_leave(socket, result)
+			    : receive_vector(socket, iov, count,
+					     flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
+	return result == -ERESTART ? preadv2(descriptor, iov, count, place, flags)
+				   : as_libc(result);
 }
 
 INTERPOSED ssize_t pwritev2(int descriptor, const struct iovec *iov, int count, off_t place,
@@ -396,12 +458,12 @@ INTERPOSED ssize_t pwritev2(int descriptor, const struct iovec *iov, int count, 
 	if (!socket)
 		return libc()->pwritev2(descriptor_of_program(descriptor), iov, count, place,
 					flags);
-	result = check_place(iov, count, place, flags);
-	if (result == 0 && !empty(iov, (size_t)count))
-		result = socket_send(socket, iov, (size_t)count,
-				     flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
-	socket_put(socket);
-	return as_libc(result);
+	result = check_place(place, flags);
+	result = result < 0
+			 ? socket_leave(socket, result)
+			 : send_vector(socket, iov, count, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
+	return result == -ERESTART ? pwritev2(descriptor, iov, count, place, flags)
+				   : as_libc(result);
 }
 
 INTERPOSED_ALIAS(preadv2, preadv64v2);

@@ -11,17 +11,28 @@
 #include "pending.h"
 #include "poll.h"
 #include "result.h"
+#include "signals.h"
 #include "symbols.h"
+#include "timeout.h"
 
-static bool valid(const struct timespec *timeout)
-{
-	return !timeout ||
-	       (timeout->tv_sec >= 0 && timeout->tv_nsec >= 0 && timeout->tv_nsec < 1000000000);
-}
+/*
+ * The program's time-out and mask, read in the kernel's order. result is as_libc()'s if one of them
+ * is bad, whatever the call is about: libc's own functions would read the memory without asking.
+ */
+struct limits {
+	uint64_t deadline;
+	const sigset_t *mask;
+	sigset_t mask_copy;
+	int result;
+};
 
-static bool may_block(const struct timespec *timeout)
+static void read_limits(struct limits *limits, const struct timespec *timeout, const sigset_t *mask)
 {
-	return !timeout || timeout->tv_sec || timeout->tv_nsec;
+	limits->result = timeout_deadline(timeout, &limits->deadline);
+	if (limits->result == 0)
+		limits->result = timeout_mask(mask, &limits->mask_copy, &limits->mask);
+	if (limits->result == 0 && limits->deadline)
+		pending_before_blocking();
 }
 
 /* ---- poll ---- */
@@ -48,12 +59,16 @@ INTERPOSED int __poll_chk(struct pollfd *set, nfds_t count, int timeout, size_t 
 INTERPOSED int ppoll(struct pollfd *set, nfds_t count, const struct timespec *timeout,
 		     const sigset_t *mask)
 {
+	struct limits limits;
 	int result;
 
-	if (may_block(timeout))
-		pending_before_blocking();
-	if (config_active() && valid(timeout) && poll_concerns(set, count) &&
-	    poll_mixed(set, count, clock_deadline_timespec(timeout), mask, &result))
+	if (!config_active())
+		return libc()->ppoll(set, count, timeout, mask);
+	read_limits(&limits, timeout, mask);
+	if (limits.result < 0)
+		return (int)as_libc(limits.result);
+	if (poll_concerns(set, count) &&
+	    poll_mixed(set, count, limits.deadline, limits.mask, &result))
 		return (int)as_libc(result);
 	return libc()->ppoll(set, count, timeout, mask);
 }
@@ -68,50 +83,48 @@ INTERPOSED int __ppoll_chk(struct pollfd *set, nfds_t count, const struct timesp
 
 /* ---- select ---- */
 
-/* Linux's select(2) writes back how much of the time-out is left. */
-static void write_back(struct timeval *timeout, uint64_t deadline)
+/* Linux's select(2) writes back how much of the time-out is left, if it can. */
+static void write_back_left(struct timeval *timeout, uint64_t deadline)
 {
-	uint64_t now = clock_monotonic();
+	const struct timespec left = timeout_left(deadline);
+	const struct timeval value = { .tv_sec = left.tv_sec, .tv_usec = left.tv_nsec / 1000 };
 
-	if (!timeout || deadline == CLOCK_NEVER)
-		return;
-	deadline = deadline > now ? (deadline - now) / 1000 : 0;
-	timeout->tv_sec = (time_t)(deadline / 1000000);
-	timeout->tv_usec = (suseconds_t)(deadline % 1000000);
+	if (timeout && deadline != CLOCK_NEVER)
+		memory_copy_out(timeout, &value, sizeof(value));
 }
 
 INTERPOSED int select(int count, fd_set *readable, fd_set *writable, fd_set *exceptional,
 		      struct timeval *timeout)
 {
-	uint64_t deadline = CLOCK_NEVER;
+	uint64_t deadline;
 	int result;
 
-	if (!timeout || timeout->tv_sec || timeout->tv_usec)
-		pending_before_blocking();
-	if (!config_active() || (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0)))
+	if (!config_active())
 		return libc()->select(count, readable, writable, exceptional, timeout);
-	if (timeout) {
-		struct timespec exact = { .tv_sec = timeout->tv_sec + timeout->tv_usec / 1000000,
-					  .tv_nsec = timeout->tv_usec % 1000000 * 1000 };
-
-		deadline = clock_deadline_timespec(&exact);
-	}
+	result = timeout_deadline_select(timeout, &deadline);
+	if (result < 0)
+		return (int)as_libc(result);
+	if (deadline)
+		pending_before_blocking();
 	if (!select_mixed(count, readable, writable, exceptional, deadline, NULL, &result))
 		return libc()->select(count, readable, writable, exceptional, timeout);
-	write_back(timeout, deadline);
+	write_back_left(timeout, deadline);
 	return (int)as_libc(result);
 }
 
 INTERPOSED int pselect(int count, fd_set *readable, fd_set *writable, fd_set *exceptional,
 		       const struct timespec *timeout, const sigset_t *mask)
 {
+	struct limits limits;
 	int result;
 
-	if (may_block(timeout))
-		pending_before_blocking();
-	if (config_active() && valid(timeout) &&
-	    select_mixed(count, readable, writable, exceptional, clock_deadline_timespec(timeout),
-			 mask, &result))
+	if (!config_active())
+		return libc()->pselect(count, readable, writable, exceptional, timeout, mask);
+	read_limits(&limits, timeout, mask);
+	if (limits.result < 0)
+		return (int)as_libc(limits.result);
+	if (select_mixed(count, readable, writable, exceptional, limits.deadline, limits.mask,
+			 &result))
 		return (int)as_libc(result);
 	return libc()->pselect(count, readable, writable, exceptional, timeout, mask);
 }
@@ -146,20 +159,47 @@ INTERPOSED int epoll_ctl(int descriptor, int operation, int target, struct epoll
 				 descriptor_of_program(target), event);
 }
 
-INTERPOSED int epoll_pwait(int descriptor, struct epoll_event *events, int max, int timeout,
-			   const sigset_t *mask)
+/* False: no instance that melin knows. Handlers run at the end, under the mask. */
+static bool wait_on_instance(int descriptor, struct epoll_event *events, int max, uint64_t deadline,
+			     const sigset_t *mask, int *result)
 {
-	struct epoll *epoll = epoll_get(descriptor);
+	struct epoll *epoll;
+
+	signals_hold();
+	epoll = epoll_get(descriptor);
+	if (epoll) {
+		*result = epoll_wait_on(epoll, events, max, deadline, mask);
+		epoll_put(epoll);
+	}
+	signals_release_under(epoll ? mask : NULL);
+	return epoll != NULL;
+}
+
+static int wait_milliseconds(int descriptor, struct epoll_event *events, int max, int timeout,
+			     const sigset_t *mask)
+{
 	int result;
 
 	if (timeout)
 		pending_before_blocking();
-	if (!epoll)
+	if (wait_on_instance(descriptor, events, max, clock_deadline_ms(timeout), mask, &result))
+		return (int)as_libc(result);
+	return libc()->epoll_pwait(descriptor_of_program(descriptor), events, max, timeout, mask);
+}
+
+INTERPOSED int epoll_pwait(int descriptor, struct epoll_event *events, int max, int timeout,
+			   const sigset_t *mask)
+{
+	sigset_t copy;
+	int result;
+
+	if (!config_active())
 		return libc()->epoll_pwait(descriptor_of_program(descriptor), events, max, timeout,
 					   mask);
-	result = epoll_wait_on(epoll, descriptor, events, max, clock_deadline_ms(timeout), mask);
-	epoll_put(epoll);
-	return (int)as_libc(result);
+	result = timeout_mask(mask, &copy, &mask);
+	if (result < 0)
+		return (int)as_libc(result);
+	return wait_milliseconds(descriptor, events, max, timeout, mask);
 }
 
 INTERPOSED int epoll_wait(int descriptor, struct epoll_event *events, int max, int timeout)
@@ -174,24 +214,24 @@ INTERPOSED int epoll_wait(int descriptor, struct epoll_event *events, int max, i
 			pending_before_blocking();
 		return libc()->epoll_wait(descriptor_of_program(descriptor), events, max, timeout);
 	}
-	return epoll_pwait(descriptor, events, max, timeout, NULL);
+	return wait_milliseconds(descriptor, events, max, timeout, NULL);
 }
 
 INTERPOSED int epoll_pwait2(int descriptor, struct epoll_event *events, int max,
 			    const struct timespec *timeout, const sigset_t *mask)
 {
-	struct epoll *epoll = valid(timeout) ? epoll_get(descriptor) : NULL;
+	struct limits limits;
 	int result;
 
-	if (may_block(timeout))
-		pending_before_blocking();
-	if (!epoll)
+	if (!config_active())
 		return libc()->epoll_pwait2(descriptor_of_program(descriptor), events, max, timeout,
 					    mask);
-	result = epoll_wait_on(epoll, descriptor, events, max, clock_deadline_timespec(timeout),
-			       mask);
-	epoll_put(epoll);
-	return (int)as_libc(result);
+	read_limits(&limits, timeout, mask);
+	if (limits.result < 0)
+		return (int)as_libc(limits.result);
+	if (wait_on_instance(descriptor, events, max, limits.deadline, limits.mask, &result))
+		return (int)as_libc(result);
+	return libc()->epoll_pwait2(descriptor_of_program(descriptor), events, max, timeout, mask);
 }
 
 INTERPOSED_ALIAS(poll, __poll);

@@ -38,15 +38,18 @@ void *object_allocate(enum object_kind kind, size_t size)
 {
 	struct object *object;
 
-	guarded_lock(&free_lock);
+	signals_hold(); /* for the reference */
+	pthread_mutex_lock(&free_lock);
 	object = free_list[kind];
 	if (object)
 		free_list[kind] = object->next_free;
-	guarded_unlock(&free_lock);
+	pthread_mutex_unlock(&free_lock);
 	if (!object) {
 		object = calloc(1, size);
-		if (!object)
+		if (!object) {
+			signals_release();
 			return NULL;
+		}
 	} else {
 		/* All but the count, which a late reader may be looking at. */
 		memset((char *)object + sizeof(object->references), 0,
@@ -65,6 +68,19 @@ static void object_free(struct object *object)
 	guarded_unlock(&free_lock);
 }
 
+/* Drops a reference; the signals held for it are the caller's affair. */
+static void drop(struct object *object)
+{
+	if (atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) != 1)
+		return;
+	if (object->kind == OBJECT_SOCKET)
+		socket_destroy((struct socket *)object);
+	else
+		epoll_destroy((struct epoll *)object);
+	object_free(object);
+}
+
+/* With signals held. */
 static struct object *slot_get(_Atomic(struct object *) *slot)
 {
 	for (;;) {
@@ -84,15 +100,27 @@ static struct object *slot_get(_Atomic(struct object *) *slot)
 			continue; /* dying: the slot has changed or is about to */
 		if (atomic_load_explicit(slot, memory_order_acquire) == object)
 			return object;
-		object_put(object); /* it was closed meanwhile, or is another one by now */
+		drop(object); /* it was closed meanwhile, or is another one by now */
 	}
 }
 
 struct object *descriptor_get(int descriptor)
 {
+	struct object *object;
+
 	if (!descriptor_known(descriptor))
 		return NULL;
-	return slot_get(&descriptor_table[descriptor]);
+	signals_hold();
+	object = slot_get(&descriptor_table[descriptor]);
+	if (!object || object == &private_object)
+		signals_release();
+	return object;
+}
+
+void object_get(struct object *object)
+{
+	signals_hold();
+	atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
 }
 
 struct object *descriptor_get_kind(int descriptor, enum object_kind kind)
@@ -111,13 +139,8 @@ void object_put(struct object *object)
 {
 	if (object == &private_object)
 		return;
-	if (atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) != 1)
-		return;
-	if (object->kind == OBJECT_SOCKET)
-		socket_destroy((struct socket *)object);
-	else
-		epoll_destroy((struct epoll *)object);
-	object_free(object);
+	drop(object);
+	signals_release();
 }
 
 static void note_highest(int descriptor)
@@ -155,6 +178,7 @@ void descriptor_remove(int descriptor)
 		atomic_exchange_explicit(&descriptor_table[descriptor], NULL, memory_order_acq_rel);
 	if (!object || object == &private_object)
 		return;
+	signals_hold();
 	if (object->kind == OBJECT_SOCKET)
 		socket_descriptor_closed((struct socket *)object, descriptor);
 	else
@@ -165,7 +189,7 @@ void descriptor_remove(int descriptor)
 		else
 			epoll_closed((struct epoll *)object);
 	}
-	object_put(object);
+	object_put(object); /* the table's, and the signals */
 }
 
 int descriptor_find(const struct object *object)
@@ -200,9 +224,9 @@ bool descriptor_private(int descriptor)
 		       &private_object;
 }
 
-int descriptor_not_melins(int descriptor)
+int descriptor_not_melins(int descriptor, int held)
 {
-	if (descriptor_private(descriptor) && !signals_thread.depth && !thread_is_own())
+	if (descriptor_private(descriptor) && signals_thread.depth == held && !thread_is_own())
 		return INT_MAX; /* no limit allows for that many */
 	return descriptor;
 }

@@ -51,6 +51,12 @@ static inline bool descriptor_known(int descriptor)
 	       atomic_load_explicit(&descriptor_table[descriptor], memory_order_relaxed) != NULL;
 }
 
+/*
+ * A reference outside of the table is a running call's. Signals are held for each (signals.h), so
+ * that no handler leaves a call with one: whoever gets a reference here gives it back in this
+ * thread, before it returns to the program.
+ */
+
 /* A zeroed object of size bytes with one reference (the caller's), or NULL (ENOMEM). */
 void *object_allocate(enum object_kind kind, size_t size);
 
@@ -59,7 +65,10 @@ struct object *descriptor_get(int descriptor);
 /* The same, NULL unless it is of that kind. */
 struct object *descriptor_get_kind(int descriptor, enum object_kind kind);
 
-/* Drops a reference; the last one destroys the object. */
+/* One more of an object that has one. */
+void object_get(struct object *object);
+
+/* Drops a reference; the last one destroys the object. Handlers that have waited may run. */
 void object_put(struct object *object);
 
 /* Puts the object into a free slot; the table takes a reference of its own. */
@@ -86,13 +95,15 @@ bool descriptor_private(int descriptor);
  * The number to give libc for one that the program has named: for a descriptor of melin's own one
  * that nobody has, so that the kernel refuses it as if melin's were not there (EBADF, POLLNVAL).
  * Calls of melin's own, and of DPDK and libbpf below it, get what they name: they come with
- * signals held (signals.h) or on threads of melin's own (thread.h).
+ * signals held (signals.h) or on threads of melin's own (thread.h). held: how often the program's
+ * own call holds them already.
  */
-int descriptor_not_melins(int descriptor);
+int descriptor_not_melins(int descriptor, int held);
 static inline int descriptor_of_program(int descriptor)
 {
-	return __builtin_expect(descriptor_known(descriptor), 0) ? descriptor_not_melins(descriptor)
-								 : descriptor;
+	return __builtin_expect(descriptor_known(descriptor), 0)
+		       ? descriptor_not_melins(descriptor, 0)
+		       : descriptor;
 }
 
 /*

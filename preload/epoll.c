@@ -16,6 +16,7 @@
 #include "pending.h"
 #include "socket.h"
 #include "signals.h"
+#include "common/system_call.h"
 #include "symbols.h"
 
 /* What epoll reports whether asked for or not. */
@@ -481,6 +482,7 @@ void epoll_created(int descriptor)
 		return; /* stack sockets will be refused in it: EPERM from the kernel */
 	epoll->descriptor = descriptor;
 	epoll->kick = -1;
+	epoll->kept = -1;
 	/* Random: it must never equal what a program keeps there, which is never looked at. */
 	if (getrandom(&epoll->tag, sizeof(epoll->tag), 0) != sizeof(epoll->tag))
 		epoll->tag = (uint64_t)(uintptr_t)epoll * 0x9e3779b97f4a7c15u;
@@ -500,15 +502,38 @@ bool epoll_readable(struct epoll *epoll)
 	return readable;
 }
 
+/*
+ * The kernel keeps the file as long as a call runs on it; melin's waits come back to it by a
+ * number, which the program may have for something else at once.
+ */
+static void keep_open(struct epoll *epoll, int descriptor)
+{
+	int duplicate = libc()->dup(descriptor);
+
+	if (duplicate < 0)
+		return; /* those who wait get EBADF */
+	epoll->kept = descriptor_hide(duplicate);
+	atomic_store(&epoll->descriptor, epoll->kept);
+	wait_notify(&epoll->source, EPOLLIN); /* who is about to sleep on the number looks again */
+}
+
 void epoll_descriptor_closed(struct epoll *epoll, int descriptor)
 {
-	if (epoll->descriptor == descriptor && atomic_load(&epoll->object.descriptors) > 1)
-		epoll->descriptor = descriptor_find(&epoll->object);
+	if (atomic_load(&epoll->descriptor) != descriptor)
+		return;
+	if (atomic_load(&epoll->object.descriptors) > 1)
+		atomic_store(&epoll->descriptor, descriptor_find(&epoll->object));
+	else if (atomic_load(&epoll->object.references) > 1) /* more than the table's */
+		keep_open(epoll, descriptor);
 }
 
 void epoll_closed(struct epoll *epoll)
 {
 	epoll_forget(&epoll->source); /* the outer epolls' items */
+}
+
+void epoll_destroy(struct epoll *epoll)
+{
 	guarded_lock(&wait_lock);
 	/* NOLINTBEGIN(clang-analyzer-unix.Malloc): what is freed is taken off the list first. */
 	while (epoll->items)
@@ -517,9 +542,8 @@ void epoll_closed(struct epoll *epoll)
 		discard(epoll->mixed);
 	/* NOLINTEND(clang-analyzer-unix.Malloc) */
 	guarded_unlock(&wait_lock);
-}
-
-void epoll_destroy(struct epoll *epoll)
-{
-	(void)epoll; /* closing has emptied it */
+	if (epoll->kept < 0)
+		return;
+	descriptor_unprotect(epoll->kept);
+	kernel_call(SYS_close, epoll->kept, 0, 0, 0);
 }

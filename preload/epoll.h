@@ -26,7 +26,9 @@ struct epoll {
 	/* Those that may be ready, oldest first; wait_lock, read without it as a hint. */
 	struct epoll_item *_Atomic ready;
 	struct epoll_item *ready_last;
-	int descriptor;		   /* one of the program's numbers for it */
+	/* One of the program's numbers for it, or kept. */
+	_Atomic int descriptor;
+	int kept; /* melin's own duplicate, when the program has closed it during a wait; or -1 */
 	_Atomic unsigned served;   /* stack and mixed items, and listeners before their first use */
 	_Atomic unsigned pending;  /* of these the last kind */
 	_Atomic bool kernel_items; /* the kernel epoll has or had descriptors in it */
@@ -50,10 +52,10 @@ bool epoll_control(int descriptor, int operation, int target, struct epoll_event
 
 /*
  * epoll_wait(2) and relatives on an epoll of the program's that is known here. Times out as
- * struct wait says. A count or -errno.
+ * struct wait says. A count or -errno; -EINTR as wait_for() says it.
  */
-int epoll_wait_on(struct epoll *epoll, int descriptor, struct epoll_event *events, int max,
-		  uint64_t deadline, const sigset_t *mask);
+int epoll_wait_on(struct epoll *epoll, struct epoll_event *events, int max, uint64_t deadline,
+		  const sigset_t *mask);
 
 /*
  * Whether the descriptor is an epoll instance in which there is nothing of the stack's, as of now.

@@ -4,26 +4,29 @@
  * waiting for either. Not for registering: epoll.c.
  */
 #include <errno.h>
+#include <limits.h>
 #include <unistd.h>
 
+#include "cancellation.h"
 #include "clock.h"
 #include "epoll.h"
 #include "epoll_item.h"
+#include "interruptible.h"
 #include "memory.h"
 #include "socket.h"
 #include "signals.h"
 #include "symbols.h"
+#include "timeout.h"
 
 struct epoll_waiting {
 	struct wait wait;
 	struct watch watch;
 	struct waiter *waiter;
 	struct epoll *epoll;
-	int descriptor;
 	struct epoll_event *events;
 	int max, count;
-	int error; /* of the kernel's epoll_wait: -errno */
-	struct pollfd kernel;
+	int error; /* -errno, if nothing is reported */
+	struct pollfd kernel[1 + WAIT_MORE_DESCRIPTORS];
 };
 
 /* ---- collecting ---- */
@@ -52,15 +55,22 @@ static void collect_ready(struct epoll_waiting *this)
 	guarded_lock(&wait_lock);
 	last = epoll->ready ? epoll->ready_last : NULL;
 	while (epoll->ready && this->count < this->max) {
+		struct epoll_event *event;
 		uint32_t ready;
 
 		item = epoll->ready;
+		ready = epoll_item_readiness(item);
+		event = &this->events[this->count];
+		if (ready && !memory_writable(event, sizeof(*event))) {
+			this->error = -EFAULT; /* the event stays */
+			break;
+		}
 		atomic_store(&epoll->ready, item->next_ready);
 		item->queued = false;
-		ready = epoll_item_readiness(item);
 		if (ready) {
-			this->events[this->count].events = ready;
-			this->events[this->count++].data.u64 = item->data;
+			event->events = ready;
+			event->data.u64 = item->data;
+			this->count++;
 			item->kernel_ready = false;
 			if (item->events & EPOLLONESHOT)
 				oneshot_fired(item);
@@ -82,7 +92,7 @@ static void kernel_half_fired(struct epoll *epoll)
 	for (item = epoll->mixed; item; item = item->next) {
 		struct pollfd half = { .fd = item->descriptor, .events = POLLIN };
 
-		if (!item->disabled && libc()->poll(&half, 1, 0) > 0 && (half.revents & POLLIN)) {
+		if (!item->disabled && wait_look(&half, 1) > 0 && (half.revents & POLLIN)) {
 			item->kernel_ready = true;
 			epoll_item_queue(item);
 		}
@@ -124,19 +134,25 @@ static bool kernel_due(const struct epoll_waiting *this)
 
 static void collect_kernel(struct epoll_waiting *this)
 {
-	int count;
+	struct epoll *epoll = this->epoll;
+	struct epoll_event *events = this->events + this->count;
+	int descriptor, count;
 
 	if (this->count >= this->max || this->error || !kernel_due(this))
 		return;
-	atomic_store_explicit(&this->epoll->kernel_looked, this->wait.now, memory_order_relaxed);
-	count = libc()->epoll_wait(this->descriptor, this->events + this->count,
-				   this->max - this->count, 0);
+	atomic_store_explicit(&epoll->kernel_looked, this->wait.now, memory_order_relaxed);
+	/* If the program closes it meanwhile, melin keeps another: epoll_descriptor_closed(). */
+	do {
+		descriptor = atomic_load(&epoll->descriptor);
+		count = (int)kernel_call5(SYS_epoll_pwait, descriptor, (long)events,
+					  this->max - this->count, 0, 0);
+	} while (descriptor != atomic_load(&epoll->descriptor));
 	if (count < 0)
-		this->error = errno == EINTR ? 0 : -errno;
+		this->error = count == -EINTR ? 0 : count;
 	if (count <= 0)
 		return;
-	if (filter_tag(this->epoll, this->events + this->count, &count))
-		kernel_half_fired(this->epoll);
+	if (filter_tag(epoll, events, &count))
+		kernel_half_fired(epoll);
 	this->count += count;
 }
 
@@ -150,6 +166,7 @@ static bool epoll_ready(struct wait *wait)
 
 	if (this->count || this->error)
 		return true;
+	this->kernel[0].fd = atomic_load(&this->epoll->descriptor);
 	/* Whoever is first could fill a small array every time: take turns. */
 	if (this->epoll->turn++ & 1) {
 		collect_kernel(this);
@@ -192,8 +209,8 @@ static void epoll_cancelled(struct wait *wait)
 	epoll_put(((struct epoll_waiting *)wait)->epoll);
 }
 
-static int wait_mixed(struct epoll *epoll, int descriptor, struct epoll_event *events, int max,
-		      uint64_t deadline, const sigset_t *mask)
+static int wait_mixed(struct epoll *epoll, struct epoll_event *events, int max, uint64_t deadline,
+		      const sigset_t *mask)
 {
 	struct epoll_waiting this = {
 		.wait = { .ready = epoll_ready,
@@ -204,15 +221,14 @@ static int wait_mixed(struct epoll *epoll, int descriptor, struct epoll_event *e
 			  .mask = mask },
 		.watch = { .notify = epoll_notified },
 		.epoll = epoll,
-		.descriptor = descriptor,
 		.events = events,
 		.max = max,
-		.kernel = { .fd = descriptor, .events = POLLIN },
+		.kernel = { { .events = POLLIN } },
 	};
 	int result;
 
 	/* Also if nothing of the kernel's is in it: another thread may add some meanwhile. */
-	this.wait.kernel = &this.kernel;
+	this.wait.kernel = this.kernel;
 	this.wait.kernel_count = 1;
 	result = wait_for(&this.wait);
 	if (this.count)
@@ -253,62 +269,71 @@ static void came_out(struct epoll *epoll)
 	guarded_unlock(&wait_lock);
 }
 
-static int wait_in_kernel(int descriptor, struct epoll_event *events, int max, uint64_t deadline,
-			  const sigset_t *mask)
+static void counted_wait_cancelled(void *argument)
 {
-	struct timespec timeout = { 0 };
-	uint64_t now;
+	struct epoll *epoll = argument;
 
-	if (deadline != 0 && deadline != CLOCK_NEVER) {
-		now = clock_monotonic();
-		deadline = deadline > now ? deadline - now : 0;
-		timeout.tv_sec = (time_t)(deadline / 1000000000u);
-		timeout.tv_nsec = (long)(deadline % 1000000000u);
-		if (libc()->epoll_pwait2) {
-			int result = libc()->epoll_pwait2(descriptor, events, max, &timeout, mask);
+	came_out(epoll);
+	epoll_put(epoll);
+}
 
-			if (result >= 0 || errno != ENOSYS)
-				return result < 0 ? -errno : result;
-		}
-		deadline = (deadline + 999999) / 1000000; /* milliseconds, never too early */
-		if (deadline > INT32_MAX)
-			deadline = INT32_MAX;
-	}
-	int milliseconds = deadline == CLOCK_NEVER ? -1 : (int)deadline;
-	int result = libc()->epoll_pwait(descriptor, events, max, milliseconds, mask);
+/* The kernel's own wait. A count or -errno. */
+static int wait_in_kernel(struct epoll *epoll, struct epoll_event *events, int max,
+			  uint64_t deadline, const sigset_t *mask)
+{
+	struct timespec left = timeout_left(deadline);
+	struct system_call call = { SYS_epoll_pwait2,
+				    atomic_load(&epoll->descriptor),
+				    (long)events,
+				    max,
+				    deadline == CLOCK_NEVER ? 0 : (long)&left,
+				    (long)mask,
+				    sizeof(uint64_t) };
+	int result = (int)cancellation_call(&call, false, counted_wait_cancelled, epoll);
+	uint64_t milliseconds;
 
-	return result < 0 ? -errno : result;
+	if (result != -ENOSYS)
+		return result;
+	/* Linux before 5.11: milliseconds, never too early. */
+	milliseconds =
+		((uint64_t)left.tv_sec * 1000000000u + (uint64_t)left.tv_nsec + 999999) / 1000000;
+	call.number = SYS_epoll_pwait;
+	call.d = deadline == CLOCK_NEVER    ? -1
+		 : milliseconds > INT32_MAX ? INT32_MAX
+					    : (long)milliseconds;
+	return (int)cancellation_call(&call, false, counted_wait_cancelled, epoll);
 }
 
 /* Waits in libc. Returns 0 also when stack sockets have come in: look at served again. */
-static int wait_counted(struct epoll *epoll, int descriptor, struct epoll_event *events, int max,
-			uint64_t deadline, const sigset_t *mask)
+static int wait_counted(struct epoll *epoll, struct epoll_event *events, int max, uint64_t deadline,
+			const sigset_t *mask)
 {
 	int result = 0;
 
 	/* Counted first, then looked at: served_more() does it the other way round. */
 	atomic_fetch_add(&epoll->kernel_waiters, 1);
 	if (atomic_load(&epoll->served) == 0)
-		result = wait_in_kernel(descriptor, events, max, deadline, mask);
+		result = wait_in_kernel(epoll, events, max, deadline, mask);
 	came_out(epoll);
 	return result;
 }
 
-int epoll_wait_on(struct epoll *epoll, int descriptor, struct epoll_event *events, int max,
-		  uint64_t deadline, const sigset_t *mask)
+/* Linux's EP_MAX_EVENTS. */
+#define EVENTS_MAX (INT_MAX / (int)sizeof(struct epoll_event))
+
+int epoll_wait_on(struct epoll *epoll, struct epoll_event *events, int max, uint64_t deadline,
+		  const sigset_t *mask)
 {
-	if (max <= 0)
+	if (max <= 0 || max > EVENTS_MAX)
 		return -EINVAL;
-	if (!memory_writable(events, sizeof(*events)))
-		return -EFAULT;
 	for (;;) {
 		int result;
 
 		if (atomic_load(&epoll->pending))
 			epoll_use_listeners(epoll);
 		if (atomic_load(&epoll->served))
-			return wait_mixed(epoll, descriptor, events, max, deadline, mask);
-		result = wait_counted(epoll, descriptor, events, max, deadline, mask);
+			return wait_mixed(epoll, events, max, deadline, mask);
+		result = wait_counted(epoll, events, max, deadline, mask);
 		if (result < 0)
 			return result;
 		if (result > 0 && !filter_tag(epoll, events, &result))

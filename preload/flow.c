@@ -366,7 +366,10 @@ bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t lengt
 			    port);
 		leave(socket, descriptor, FLOW_LEFT_RULE);
 	}
-	socket_put(socket);
+	if (done)
+		*result = (int)socket_leave(socket, *result);
+	else
+		socket_put(socket);
 	return done;
 }
 

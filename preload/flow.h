@@ -15,6 +15,7 @@
 struct instance;
 struct socket;
 
+/* *result is -ERESTART, too: the call is to begin anew (socket_leave()). */
 bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t length, int *result);
 bool flow_listen(int descriptor, int backlog, int *result);
 /* Only an address of the stack's own, which the kernel does not have, is done here. */

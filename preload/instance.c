@@ -20,6 +20,7 @@
 #include "descriptor_room.h"
 #include "descriptors.h"
 #include "log.h"
+#include "memory.h"
 #include "module.h"
 #include "pending.h"
 #include "socket.h"
@@ -126,6 +127,8 @@ static void start(void *argument)
 		.event = socket_event,
 		.lock_enter = signals_hold,
 		.lock_leave = signals_release,
+		.readable = memory_readable_bytes,
+		.writable = memory_writable_bytes,
 		.log = log_from_stack,
 		.log_level = config_get()->log_level,
 		.clock = clock_of_libc,

@@ -22,8 +22,9 @@ libmelin_la_SOURCES = \
 	preload/calls_process.c preload/calls_rights.c preload/calls_splice.c \
 	preload/calls_stream.c preload/calls_syscall.c preload/calls_thread.c \
 	preload/calls_transfer.c preload/calls_wait.c \
+	preload/cancellation.c preload/cancellation.h \
 	preload/capabilities.c preload/capabilities.h \
-	preload/clock.h \
+	preload/clock.h preload/context.h \
 	preload/config.c preload/config.h \
 	preload/config_address.c preload/config_address.h \
 	preload/descriptor_room.c preload/descriptor_room.h \
@@ -33,6 +34,7 @@ libmelin_la_SOURCES = \
 	preload/host.c preload/host.h \
 	preload/instance.c preload/instance.h \
 	common/system_call.h \
+	preload/interruptible.c preload/interruptible.h \
 	preload/log.c preload/log.h preload/log_file.c preload/log_file.h \
 	preload/log_syslog.c preload/log_syslog.h \
 	preload/main.c \
@@ -44,6 +46,7 @@ libmelin_la_SOURCES = \
 	preload/poll.c preload/poll.h preload/result.h \
 	preload/rights.c preload/rights.h \
 	preload/rules.c preload/rules.h \
+	preload/scratch.c preload/scratch.h \
 	preload/signals.c preload/signals.h \
 	preload/socket.c preload/socket.h \
 	preload/stream.h \
@@ -52,6 +55,8 @@ libmelin_la_SOURCES = \
 	preload/transfer.c \
 	preload/version.c \
 	preload/spin.c preload/spin.h \
+	preload/timeout.h \
+	preload/vector.c preload/vector.h \
 	preload/wait.c preload/wait.h \
 	preload/span.c preload/span.h \
 	common/option_table.c common/option_table.h \

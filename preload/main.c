@@ -100,6 +100,7 @@ __attribute__((constructor)) static void begin(void)
 	if (!config_active())
 		return;
 	clock_resolve();
+	signals_begin();
 	instance_process_begins();
 	register_ends();
 	descriptor_protect(log_descriptor());

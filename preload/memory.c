@@ -1,117 +1,125 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Asks the kernel about pages, and remembers. See memory.h.
- */
+/* See memory.h. */
 #include "memory.h"
 
-#include <errno.h>
-#include <stdatomic.h>
 #include <stdint.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include <string.h>
 
-#include "common/system_call.h"
+#include "context.h"
 
-#ifndef MADV_POPULATE_READ /* Linux 5.14, newer than some libc's headers */
-#define MADV_POPULATE_READ  22
-#define MADV_POPULATE_WRITE 23
+/* The smallest page of the machines we know; in a larger one several bytes are touched. */
+#define PAGE 4096
+
+/*
+ * melin_memory_load(address) and melin_memory_store(address): 1, or 0 when the access faults. The
+ * handler lets what faults between the first two marks go on at the third.
+ */
+int melin_memory_load(uintptr_t address);
+int melin_memory_store(uintptr_t address);
+extern const char melin_memory_looks[], melin_memory_looks_end[], melin_memory_bad[];
+
+#define HIDDEN(name) ".hidden " #name "\n.globl " #name "\n"
+
+__asm__(".text\n" HIDDEN(melin_memory_load) HIDDEN(melin_memory_store) HIDDEN(melin_memory_looks)
+		HIDDEN(melin_memory_looks_end) HIDDEN(melin_memory_bad));
+
+#if defined(__x86_64__)
+
+__asm__(".type melin_memory_load, @function\n"
+	".type melin_memory_store, @function\n"
+	".cfi_startproc\n"
+	"melin_memory_looks:\n"
+	"melin_memory_load:\n"
+	"	endbr64\n"
+	"	movb (%rdi), %al\n"
+	"	movl $1, %eax\n"
+	"	ret\n"
+	"melin_memory_store:\n"
+	"	endbr64\n"
+	"	movb (%rdi), %al\n"
+	"	movb %al, (%rdi)\n"
+	"	movl $1, %eax\n"
+	"	ret\n"
+	"melin_memory_looks_end:\n"
+	"melin_memory_bad:\n"
+	"	xorl %eax, %eax\n"
+	"	ret\n"
+	".cfi_endproc\n");
+
+#elif defined(__aarch64__)
+
+__asm__(".type melin_memory_load, %function\n"
+	".type melin_memory_store, %function\n"
+	".cfi_startproc\n"
+	"melin_memory_looks:\n"
+	"melin_memory_load:\n"
+	"	hint #34\n" /* bti c */
+	"	ldrb w1, [x0]\n"
+	"	mov w0, #1\n"
+	"	ret\n"
+	"melin_memory_store:\n"
+	"	hint #34\n"
+	"	ldrb w1, [x0]\n"
+	"	strb w1, [x0]\n"
+	"	mov w0, #1\n"
+	"	ret\n"
+	"melin_memory_looks_end:\n"
+	"melin_memory_bad:\n"
+	"	mov w0, #0\n"
+	"	ret\n"
+	".cfi_endproc\n");
+
+#else
+#error "preload/memory.c: how is memory looked at on this machine?"
 #endif
 
-/* The smallest page of the machines we know; a larger one is asked about once for each 4 KB. */
-#define PAGE_SHIFT 12
-
-/*
- * Direct-mapped by page number, for all threads: as thread variables they would take their place
- * from the smallest thread stacks. Room for the buffers of some thousand connections; untouched
- * parts of it take no memory.
- */
-#define REMEMBERED 4096
-/* A longer range is asked about as a whole: the question is lost in the cost of copying. */
-#define LONG_RANGE_PAGES 64
-
-/*
- * Page number + 1; that page was good. Threads and handlers write here without order (relaxed):
- * each entry is right by itself, and pairs with nothing.
- */
-typedef _Atomic uintptr_t remembered_page;
-static remembered_page readable_pages[REMEMBERED];
-static remembered_page writable_pages[REMEMBERED];
-
-static bool is_remembered(remembered_page *pages, uintptr_t page)
+bool memory_fault(void *context)
 {
-	return atomic_load_explicit(&pages[page % REMEMBERED], memory_order_relaxed) == page + 1;
-}
+	const uintptr_t at = context_instruction(context);
 
-/* Before Linux 5.14 there is no such question: then all is taken to be good. */
-static bool kernel_answers(void)
-{
-	static _Atomic int answer; /* 0: not tried, 1: yes, -1: no; the same whoever tries */
-	int known = atomic_load_explicit(&answer, memory_order_relaxed);
-
-	if (!known) {
-		uintptr_t here = (uintptr_t)&known & -(uintptr_t)sysconf(_SC_PAGESIZE);
-
-		known = kernel_call(SYS_madvise, (long)here, 1, MADV_POPULATE_WRITE, 0) ? -1 : 1;
-		atomic_store_explicit(&answer, known, memory_order_relaxed);
-	}
-	return known > 0;
-}
-
-/* Populating makes present what is about to be used anyway, and fails where use would. */
-static bool ask(uintptr_t first, uintptr_t pages, int advice)
-{
-	uintptr_t start = (first << PAGE_SHIFT) & -(uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t end = (first + pages) << PAGE_SHIFT;
-	long result;
-
-	do {
-		result = kernel_call(SYS_madvise, (long)start, (long)(end - start), advice, 0);
-	} while (result == -EINTR);
-	return result == 0 || result == -EAGAIN || !kernel_answers();
-}
-
-static bool good(uintptr_t start, size_t length, remembered_page *remembered, int advice)
-{
-	uintptr_t first = start >> PAGE_SHIFT, last = (start + length - 1) >> PAGE_SHIFT;
-
-	if (length == 0)
-		return true;
-	if (last < first)
-		return false; /* it wraps around */
-	if (last - first >= LONG_RANGE_PAGES)
-		return ask(first, last - first + 1, advice);
-	/* One question for those from the first that is not known to the last that is not. */
-	while (first <= last && is_remembered(remembered, first))
-		first++;
-	while (first <= last && is_remembered(remembered, last))
-		last--;
-	if (first > last)
-		return true;
-	if (!ask(first, last - first + 1, advice))
+	if (at < (uintptr_t)melin_memory_looks || at >= (uintptr_t)melin_memory_looks_end)
 		return false;
-	for (uintptr_t page = first; page <= last; page++)
-		atomic_store_explicit(&remembered[page % REMEMBERED], page + 1,
-				      memory_order_relaxed);
+	context_go_on_at(context, (uintptr_t)melin_memory_bad);
 	return true;
+}
+
+/* How many bytes from the start are good. A range that wraps around ends where addresses do. */
+static inline size_t good(uintptr_t start, size_t length, int (*look)(uintptr_t))
+{
+	size_t done = 0;
+
+	while (done < length && start + done >= start && look(start + done))
+		done += PAGE - (start + done) % PAGE;
+	return done < length ? done : length;
+}
+
+size_t memory_readable_bytes(const void *start, size_t length)
+{
+	return good((uintptr_t)start, length, melin_memory_load);
+}
+
+size_t memory_writable_bytes(void *start, size_t length)
+{
+	return good((uintptr_t)start, length, melin_memory_store);
 }
 
 bool memory_readable(const void *start, size_t length)
 {
-	return good((uintptr_t)start, length, readable_pages, MADV_POPULATE_READ);
+	return memory_readable_bytes(start, length) == length;
 }
 
 bool memory_writable(void *start, size_t length)
 {
-	return good((uintptr_t)start, length, writable_pages, MADV_POPULATE_WRITE);
+	return memory_writable_bytes(start, length) == length;
 }
 
-static bool good_vector(const struct iovec *iov, size_t count, size_t bytes,
-			remembered_page *remembered, int advice)
+static inline bool good_vector(const struct iovec *iov, size_t count, size_t bytes,
+			       int (*look)(uintptr_t))
 {
 	for (size_t i = 0; i < count && bytes > 0; i++) {
 		size_t part = iov[i].iov_len < bytes ? iov[i].iov_len : bytes;
 
-		if (!good((uintptr_t)iov[i].iov_base, part, remembered, advice))
+		if (good((uintptr_t)iov[i].iov_base, part, look) < part)
 			return false;
 		bytes -= part;
 	}
@@ -120,10 +128,26 @@ static bool good_vector(const struct iovec *iov, size_t count, size_t bytes,
 
 bool memory_readable_vector(const struct iovec *iov, size_t count, size_t bytes)
 {
-	return good_vector(iov, count, bytes, readable_pages, MADV_POPULATE_READ);
+	return good_vector(iov, count, bytes, melin_memory_load);
 }
 
 bool memory_writable_vector(const struct iovec *iov, size_t count, size_t bytes)
 {
-	return good_vector(iov, count, bytes, writable_pages, MADV_POPULATE_WRITE);
+	return good_vector(iov, count, bytes, melin_memory_store);
+}
+
+bool memory_copy_in(void *to, const void *from, size_t length)
+{
+	if (!memory_readable(from, length))
+		return false;
+	memcpy(to, from, length);
+	return true;
+}
+
+bool memory_copy_out(void *to, const void *from, size_t length)
+{
+	if (!memory_writable(to, length))
+		return false;
+	memcpy(to, from, length);
+	return true;
 }

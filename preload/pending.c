@@ -83,7 +83,7 @@ static struct socket *take_pending(void)
 	atomic_store(&pending_unused, false);
 	if (socket) {
 		/* Alive: a closing thread takes it off the list before it lets go. */
-		atomic_fetch_add(&socket->object.references, 1);
+		object_get(&socket->object);
 		*link = socket->next_pending;
 	}
 	guarded_unlock(&pending_lock);

@@ -5,14 +5,14 @@
 #include "poll.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "epoll.h"
 #include "memory.h"
 #include "pending.h"
+#include "scratch.h"
+#include "signals.h"
 #include "socket.h"
 #include "symbols.h"
 #include "wait.h"
@@ -29,17 +29,18 @@ struct poll_entry {
 struct poll_waiting {
 	struct wait wait;
 	struct waiter *waiter;
-	struct pollfd *set;    /* the program's */
-	struct pollfd *kernel; /* the same; what is the stack's alone has descriptor -1 */
+	struct pollfd *kernel; /* the program's set; what is the stack's alone has descriptor -1 */
 	nfds_t count;
 	nfds_t kernel_used; /* entries of kernel that are not -1 */
 	uint64_t kernel_looked;
+	bool looked; /* at the kernel's part, once */
 	struct poll_entry *entries;
 	size_t entry_count;
 	bool names_melins; /* the set names a descriptor that the program does not have */
 	int ready_count;
 	int error;
-	void *memory; /* what entries and kernel lie in if the set is large, or NULL */
+	void *memory; /* scratch that entries and kernel lie in if the set is large, or NULL */
+	void *select_memory; /* scratch that is given back when the thread is cancelled, or NULL */
 };
 
 /* ---- readiness ---- */
@@ -55,6 +56,35 @@ static short entry_revents(const struct poll_entry *entry)
 	return (short)(ready & (entry->events | POLLERR | POLLHUP));
 }
 
+/*
+ * In the kernel a call keeps the files that it began with. What another thread has closed meanwhile
+ * never becomes ready.
+ */
+static void forget_closed(struct poll_waiting *this)
+{
+	for (nfds_t i = 0; i < this->count; i++) {
+		if (!(this->kernel[i].revents & POLLNVAL))
+			continue;
+		this->kernel[i] = (struct pollfd){ .fd = -1 };
+		this->kernel_used--;
+	}
+}
+
+/* False: the kernel refuses the set. */
+static bool look_at_kernel(struct poll_waiting *this)
+{
+	long result = wait_look(this->kernel, this->count);
+
+	if (result < 0 && result != -EINTR) {
+		this->error = (int)result;
+		return false;
+	}
+	if (result > 0 && this->looked)
+		forget_closed(this);
+	this->looked = true;
+	return true;
+}
+
 static bool poll_ready(struct wait *wait)
 {
 	struct poll_waiting *this = (struct poll_waiting *)wait;
@@ -64,10 +94,8 @@ static bool poll_ready(struct wait *wait)
 		this->kernel[i].revents = 0;
 	if (this->kernel_used && wait_kernel_due(wait, this->kernel_looked)) {
 		this->kernel_looked = wait->now;
-		if (libc()->poll(this->kernel, this->count, 0) < 0 && errno != EINTR) {
-			this->error = -errno;
+		if (!look_at_kernel(this))
 			return true;
-		}
 	}
 	for (size_t i = 0; i < this->entry_count; i++)
 		this->kernel[this->entries[i].index].revents |= entry_revents(&this->entries[i]);
@@ -111,12 +139,15 @@ static void give_back(struct poll_waiting *this)
 {
 	for (size_t i = 0; i < this->entry_count; i++)
 		object_put(this->entries[i].object);
-	free(this->memory);
+	scratch_put(this->memory);
 }
 
 static void poll_cancelled(struct wait *wait)
 {
-	give_back((struct poll_waiting *)wait);
+	struct poll_waiting *this = (struct poll_waiting *)wait;
+
+	scratch_put(this->select_memory);
+	give_back(this);
 }
 
 /* ---- making the set ---- */
@@ -166,22 +197,23 @@ static void fill(struct poll_waiting *this)
 		struct poll_entry *entry = &this->entries[this->entry_count];
 		bool mixed;
 
-		this->kernel[i] = this->set[i];
-		this->kernel[i].fd = descriptor_of_program(this->set[i].fd);
-		this->names_melins |= this->kernel[i].fd != this->set[i].fd;
+		const int descriptor = this->kernel[i].fd;
+
+		this->kernel[i].fd = descriptor_not_melins(descriptor, 1);
+		this->names_melins |= this->kernel[i].fd != descriptor;
 		this->kernel_used++;
-		if (this->set[i].fd < 0) {
+		if (descriptor < 0) {
 			this->kernel_used--;
 			continue;
 		}
-		entry->object = stack_half(this->set[i].fd, &mixed);
+		entry->object = stack_half(descriptor, &mixed);
 		if (!entry->object)
 			continue;
 		entry->watch.notify = poll_notified;
 		entry->watch.link = NULL;
 		entry->waiting = this;
 		entry->index = i;
-		entry->events = (uint32_t)(unsigned short)this->set[i].events;
+		entry->events = (uint32_t)(unsigned short)this->kernel[i].events;
 		this->entry_count++;
 		if (mixed) {
 			this->kernel[i].events &= POLLIN | POLLRDNORM;
@@ -203,20 +235,16 @@ static int wait_on_set(struct poll_waiting *this)
 	result = wait_for(&this->wait);
 	if (this->error)
 		return this->error;
-	if (result < 0)
-		return result;
-	for (nfds_t i = 0; i < this->count; i++)
-		this->set[i].revents = this->kernel[i].revents;
-	return this->ready_count;
+	return result < 0 ? result : this->ready_count;
 }
 
 /* Sets up to this size are below any limit of open descriptors that is in use. */
 #define MANY 256
 
-bool poll_concerns(struct pollfd *set, nfds_t count)
+bool poll_concerns(const struct pollfd *set, nfds_t count)
 {
 	if ((count > MANY && count > (nfds_t)sysconf(_SC_OPEN_MAX)) ||
-	    !memory_writable(set, count * sizeof(*set)))
+	    !memory_readable(set, count * sizeof(*set)))
 		return false;
 	for (nfds_t i = 0; i < count; i++)
 		if (descriptor_known(set[i].fd))
@@ -227,39 +255,76 @@ bool poll_concerns(struct pollfd *set, nfds_t count)
 /* Sets up to this size are kept on the caller's stack. */
 #define FEW 16
 
-bool poll_mixed(struct pollfd *set, nfds_t count, uint64_t deadline, const sigset_t *mask,
-		int *result)
+/* The set is in this->kernel, with room behind it; revents come to be there. */
+static bool wait_mixed_set(struct poll_waiting *this, int *result)
 {
-	struct poll_entry few_entries[FEW];
-	struct pollfd few[FEW];
-	struct poll_waiting this = {
+	fill(this);
+	if (!this->entry_count && !this->names_melins)
+		return false;
+	*result = wait_on_set(this);
+	return true;
+}
+
+/* Room for the set and what is known of it. False: no memory. */
+static bool make_room(struct poll_waiting *this, struct poll_entry *few_entries,
+		      struct pollfd *few_descriptors)
+{
+	const size_t room = this->count + WAIT_MORE_DESCRIPTORS;
+
+	this->entries = few_entries;
+	this->kernel = few_descriptors;
+	if (this->count <= FEW)
+		return true;
+	this->memory =
+		scratch_get(this->count * sizeof(struct poll_entry) + room * sizeof(struct pollfd));
+	if (!this->memory)
+		return false;
+	this->entries = this->memory;
+	this->kernel = (struct pollfd *)(this->entries + this->count);
+	return true;
+}
+
+static bool write_back(const struct poll_waiting *this, struct pollfd *set)
+{
+	if (!memory_writable(set, this->count * sizeof(*set)))
+		return false;
+	for (nfds_t i = 0; i < this->count; i++)
+		set[i].revents = this->kernel[i].revents;
+	return true;
+}
+
+static struct poll_waiting new_waiting(nfds_t count, uint64_t deadline, const sigset_t *mask)
+{
+	return (struct poll_waiting){
 		.wait = { .ready = poll_ready,
 			  .enroll = poll_enroll,
 			  .withdraw = poll_withdraw,
 			  .cancelled = poll_cancelled,
 			  .deadline = deadline,
 			  .mask = mask },
-		.set = set,
-		.kernel = few,
 		.count = count,
-		.entries = few_entries,
 	};
-	bool done;
+}
 
-	if (count > FEW) {
-		this.memory = malloc(count * (sizeof(struct poll_entry) + sizeof(struct pollfd)));
-		if (!this.memory) {
-			*result = -ENOMEM;
-			return true;
-		}
-		this.entries = this.memory;
-		this.kernel = (struct pollfd *)(this.entries + count);
+bool poll_mixed(struct pollfd *set, nfds_t count, uint64_t deadline, const sigset_t *mask,
+		int *result)
+{
+	struct poll_entry few_entries[FEW];
+	struct pollfd few[FEW + WAIT_MORE_DESCRIPTORS];
+	struct poll_waiting this = new_waiting(count, deadline, mask);
+	bool done = true;
+
+	signals_hold();
+	*result = -ENOMEM;
+	if (make_room(&this, few_entries, few)) {
+		*result = -EFAULT;
+		if (memory_copy_in(this.kernel, set, count * sizeof(*set)))
+			done = wait_mixed_set(&this, result);
+		if (done && *result >= 0 && !write_back(&this, set))
+			*result = -EFAULT;
 	}
-	fill(&this);
-	done = this.entry_count > 0 || this.names_melins;
-	if (done)
-		*result = wait_on_set(&this);
 	give_back(&this);
+	signals_release_under(mask);
 	return done;
 }
 
@@ -270,85 +335,148 @@ bool poll_mixed(struct pollfd *set, nfds_t count, uint64_t deadline, const sigse
 #define SELECT_WRITE	 (POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR)
 #define SELECT_EXCEPTION POLLPRI
 
-/* Programs make sets larger than FD_SETSIZE; the macros would object to that. */
-static bool bit(const fd_set *set, int descriptor)
+/* The sets of one call, copied: what is asked for, and then what is so. */
+struct select_sets {
+	long *words[3]; /* NULL: the program gave none */
+	size_t count;	/* of the words of each */
+	void *memory;	/* scratch, or NULL */
+};
+
+#define SELECT_WORDS(count) (((size_t)(count) + NFDBITS - 1) / NFDBITS)
+/* For FD_SETSIZE descriptors they lie on the caller's stack. */
+#define SELECT_FEW SELECT_WORDS(FD_SETSIZE)
+
+static bool has(const struct select_sets *sets, int which, int descriptor)
 {
-	return set && (set->fds_bits[descriptor / NFDBITS] >> (descriptor % NFDBITS)) & 1;
+	return sets->words[which] &&
+	       (sets->words[which][descriptor / NFDBITS] >> (descriptor % NFDBITS)) & 1;
 }
 
-static void clear_bit(fd_set *set, int descriptor)
+static bool any(const struct select_sets *sets, int descriptor)
 {
-	set->fds_bits[descriptor / NFDBITS] &= ~(1l << (descriptor % NFDBITS));
+	return has(sets, 0, descriptor) || has(sets, 1, descriptor) || has(sets, 2, descriptor);
 }
 
-static int keep_bit(fd_set *set, int descriptor, bool keep)
+/* 0, -EFAULT, -ENOMEM; the caller gives memory back in any case. */
+static int select_sets_begin(struct select_sets *sets, int count, fd_set *const program[3],
+			     long few[3 * SELECT_FEW])
 {
-	if (!bit(set, descriptor))
-		return 0;
-	if (!keep)
-		clear_bit(set, descriptor);
-	return keep;
-}
+	long *words = few;
 
-static bool any_known_bit(int count, const fd_set *a, const fd_set *b, const fd_set *c)
-{
-	for (int i = 0; i < count; i++)
-		if (descriptor_known(i) && (bit(a, i) || bit(b, i) || bit(c, i)))
-			return true;
-	return false;
-}
-
-static nfds_t set_from_bits(struct pollfd *set, int count, const fd_set *readable,
-			    const fd_set *writable, const fd_set *exceptional)
-{
-	nfds_t used = 0;
-
-	for (int i = 0; i < count; i++) {
-		short events = (short)((bit(readable, i) ? POLLIN | POLLRDNORM : 0) |
-				       (bit(writable, i) ? POLLOUT | POLLWRNORM : 0) |
-				       (bit(exceptional, i) ? POLLPRI : 0));
-
-		if (events)
-			set[used++] = (struct pollfd){ .fd = i, .events = events };
+	sets->count = SELECT_WORDS(count);
+	sets->memory = NULL;
+	if (sets->count > SELECT_FEW)
+		words = sets->memory = scratch_get(3 * sets->count * sizeof(*words));
+	if (!words)
+		return -ENOMEM;
+	for (int i = 0; i < 3; i++, words += sets->count) {
+		sets->words[i] = program[i] ? words : NULL;
+		if (program[i] && !memory_copy_in(words, program[i], sets->count * sizeof(*words)))
+			return -EFAULT;
 	}
-	return used;
+	return 0;
 }
 
-static int bits_from_set(const struct pollfd *set, nfds_t used, fd_set *readable, fd_set *writable,
-			 fd_set *exceptional)
+static int select_sets_report(const struct select_sets *sets, fd_set *const program[3], int bits)
 {
+	for (int i = 0; i < 3; i++)
+		if (program[i] && !memory_copy_out(program[i], sets->words[i],
+						   sets->count * sizeof(*sets->words[i])))
+			return -EFAULT;
+	return bits;
+}
+
+static bool select_concerns(const struct select_sets *sets, int count, nfds_t *used)
+{
+	bool known = false;
+
+	*used = 0;
+	for (int i = 0; i < count; i++) {
+		if (!any(sets, i))
+			continue;
+		++*used;
+		known |= descriptor_known(i);
+	}
+	return known;
+}
+
+static void set_from_bits(struct pollfd *set, int count, const struct select_sets *sets)
+{
+	for (int i = 0; i < count; i++) {
+		if (any(sets, i))
+			*set++ = (struct pollfd){
+				.fd = i,
+				.events = (short)((has(sets, 0, i) ? POLLIN | POLLRDNORM : 0) |
+						  (has(sets, 1, i) ? POLLOUT | POLLWRNORM : 0) |
+						  (has(sets, 2, i) ? POLLPRI : 0)),
+			};
+	}
+}
+
+/* In the order of set_from_bits(): entries of the stack's have lost their number. */
+static int bits_from_set(const struct pollfd *set, nfds_t used, int count, struct select_sets *sets)
+{
+	static const short means[3] = { SELECT_READ, SELECT_WRITE, SELECT_EXCEPTION };
 	int bits = 0;
 
 	for (nfds_t i = 0; i < used; i++)
 		if (set[i].revents & POLLNVAL)
 			return -EBADF;
-	for (nfds_t i = 0; i < used; i++) {
-		bits += keep_bit(readable, set[i].fd, set[i].revents & SELECT_READ);
-		bits += keep_bit(writable, set[i].fd, set[i].revents & SELECT_WRITE);
-		bits += keep_bit(exceptional, set[i].fd, set[i].revents & SELECT_EXCEPTION);
+	for (int i = 0; i < count; i++) {
+		if (!any(sets, i))
+			continue;
+		for (int which = 0; which < 3; which++) {
+			if (!has(sets, which, i))
+				continue;
+			if (set->revents & means[which])
+				bits++;
+			else
+				sets->words[which][i / NFDBITS] &= ~(1l << (i % NFDBITS));
+		}
+		set++;
 	}
 	return bits;
+}
+
+static bool select_in(struct select_sets *sets, int count, struct poll_waiting *this, int *result)
+{
+	struct poll_entry few_entries[FEW];
+	struct pollfd few[FEW + WAIT_MORE_DESCRIPTORS];
+	bool done = true;
+
+	if (!select_concerns(sets, count, &this->count))
+		return false;
+	*result = -ENOMEM;
+	if (make_room(this, few_entries, few)) {
+		set_from_bits(this->kernel, count, sets);
+		done = wait_mixed_set(this, result);
+		/* On a time-out too: then no bit stays. */
+		if (done && *result >= 0)
+			*result = bits_from_set(this->kernel, this->count, count, sets);
+	}
+	give_back(this);
+	return done;
 }
 
 bool select_mixed(int count, fd_set *readable, fd_set *writable, fd_set *exceptional,
 		  uint64_t deadline, const sigset_t *mask, int *result)
 {
-	struct pollfd *set;
-	nfds_t used;
-	bool done;
+	fd_set *const program[3] = { readable, writable, exceptional };
+	long few[3 * SELECT_FEW];
+	struct select_sets sets;
+	struct poll_waiting this = new_waiting(0, deadline, mask);
+	bool done = true;
 
-	if (count <= 0 || !any_known_bit(count, readable, writable, exceptional))
+	if (count <= 0)
 		return false;
-	set = calloc((size_t)count, sizeof(*set));
-	if (!set) {
-		*result = -ENOMEM;
-		return true;
-	}
-	used = set_from_bits(set, count, readable, writable, exceptional);
-	done = poll_mixed(set, used, deadline, mask, result);
-	/* On a time-out too: then no bit stays. */
+	signals_hold();
+	*result = select_sets_begin(&sets, count, program, few);
+	this.select_memory = sets.memory;
+	if (*result == 0)
+		done = select_in(&sets, count, &this, result);
 	if (done && *result >= 0)
-		*result = bits_from_set(set, used, readable, writable, exceptional);
-	free(set);
+		*result = select_sets_report(&sets, program, *result);
+	scratch_put(sets.memory);
+	signals_release_under(mask);
 	return done;
 }

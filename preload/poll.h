@@ -13,9 +13,12 @@
 #include <sys/select.h>
 
 /* Whether melin knows any of the descriptors. False too for a set that libc refuses. */
-bool poll_concerns(struct pollfd *set, nfds_t count);
+bool poll_concerns(const struct pollfd *set, nfds_t count);
 
-/* For a set that poll_concerns(). *result: how many entries have revents, or -errno. */
+/*
+ * For a set that poll_concerns(). *result: how many entries have revents, or -errno. Handlers run
+ * at the end, under the mask. deadline as struct wait's; mask is the caller's copy, or NULL.
+ */
 bool poll_mixed(struct pollfd *set, nfds_t count, uint64_t deadline, const sigset_t *mask,
 		int *result);
 

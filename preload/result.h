@@ -12,7 +12,7 @@ static inline ssize_t as_libc(ssize_t result)
 {
 	if (result >= 0)
 		return result;
-	errno = (int)-result;
+	errno = result == -ERESTART ? EINTR : (int)-result; /* whoever could has begun anew */
 	return -1;
 }
 

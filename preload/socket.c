@@ -137,33 +137,20 @@ void socket_event(void *user, uint32_t events)
 		wait_notify(&socket->source, events);
 }
 
-int socket_check_name(struct sockaddr *name, socklen_t *length)
-{
-	if (!memory_writable(length, sizeof(*length)))
-		return -EFAULT;
-	if ((int)*length < 0)
-		return -EINVAL;
-	return memory_writable(name, *length < sizeof(struct sockaddr_in6)
-					     ? *length
-					     : sizeof(struct sockaddr_in6))
-		       ? 0
-		       : -EFAULT;
-}
-
-/* Copies a name out as Linux does: cut to the caller's room, the full length reported. */
+/* As Linux's move_addr_to_user(): cut to the caller's room, the full length reported. */
 int socket_copy_name(const struct sockaddr_storage *from, struct sockaddr *name, socklen_t *length)
 {
-	socklen_t full = from->ss_family == AF_INET ? sizeof(struct sockaddr_in)
-						    : sizeof(struct sockaddr_in6);
+	const socklen_t full = from->ss_family == AF_INET ? sizeof(struct sockaddr_in)
+							  : sizeof(struct sockaddr_in6);
+	socklen_t room;
 
-	if (!name)
-		return 0;
-	if (!length)
+	if (!memory_copy_in(&room, length, sizeof(room)))
 		return -EFAULT;
-	if ((int)*length < 0)
+	if ((int)room < 0)
 		return -EINVAL;
-	memcpy(name, from, *length < full ? *length : full);
-	*length = full;
+	if (!memory_copy_out(name, from, room < full ? room : full) ||
+	    !memory_copy_out(length, &full, sizeof(full)))
+		return -EFAULT;
 	return 0;
 }
 
@@ -179,9 +166,6 @@ int socket_name(struct socket *socket, int descriptor, bool peer, struct sockadd
 			      : libc()->getsockname(descriptor, name, length);
 		return result < 0 ? -errno : 0;
 	}
-	result = socket_check_name(name, length);
-	if (result < 0)
-		return result;
 	result = socket->instance->operations->name(socket->handle, peer, &storage);
 	return result < 0 ? result : socket_copy_name(&storage, name, length);
 }
@@ -204,13 +188,25 @@ int socket_shutdown(struct socket *socket, int descriptor, int how)
 }
 
 /*
- * The number by which melin knows the twin of a listener is closed; another of its duplicates
- * has to serve.
+ * The number by which melin knows the twin of a listener is closed: another of its duplicates has
+ * to serve. After the last one a call that is running goes on as in the kernel, with one of melin's
+ * own.
  */
 void socket_descriptor_closed(struct socket *socket, int descriptor)
 {
-	if (socket->descriptor == descriptor && atomic_load(&socket->object.descriptors) > 1)
-		socket->descriptor = descriptor_find(&socket->object);
+	int duplicate;
+
+	if (atomic_load(&socket->descriptor) != descriptor)
+		return;
+	if (atomic_load(&socket->object.descriptors) > 1) {
+		atomic_store(&socket->descriptor, descriptor_find(&socket->object));
+	} else if (socket_has_kernel_half(socket) && atomic_load(&socket->object.references) > 1) {
+		duplicate = libc()->dup(descriptor);
+		if (duplicate < 0)
+			return; /* the call gets EBADF */
+		socket->kept = true;
+		atomic_store(&socket->descriptor, descriptor_hide(duplicate));
+	}
 }
 
 /* Calls work() for each connection of this process, with a reference to it. */
@@ -278,4 +274,8 @@ void socket_destroy(struct socket *socket)
 	if (instance)
 		instance->operations->release(socket->handle);
 	socket->handle = NULL;
+	if (!socket->kept)
+		return;
+	descriptor_unprotect(socket->descriptor);
+	kernel_call(SYS_close, socket->descriptor, 0, 0, 0);
 }

@@ -18,6 +18,7 @@
 #include "descriptors.h"
 #include "instance.h"
 #include "common/option_table.h"
+#include "signals.h"
 #include "wait.h"
 
 enum socket_state {
@@ -48,7 +49,8 @@ struct socket {
 	_Atomic bool forked;
 	_Atomic bool passed; /* through a Unix socket, here or from there: both ends serve it */
 	_Atomic uint64_t acceptor; /* passed: who asks the blocking twin; see transfer.c */
-	int descriptor; /* PENDING, LISTENER: a descriptor of the twin, updated on close and dup */
+	_Atomic int descriptor; /* PENDING, LISTENER: one of the twin, updated on close and dup */
+	bool kept;		/* that is melin's own, until the calls on a closed listener end */
 	uint64_t options_set[(OPTION_ROWS + 63) / 64]; /* by the program: a bit for each row */
 	/*
 	 * What recvmsg() says beside the data, ancillary.c's: the numbers of the control messages
@@ -74,6 +76,18 @@ struct socket *socket_get_any(int descriptor);
 static inline void socket_put(struct socket *socket)
 {
 	object_put(&socket->object);
+}
+
+/*
+ * The end of a call that had result, and its only reference: handlers that have waited run. Returns
+ * the result, or -ERESTART if the call is to begin anew, from the descriptor on.
+ */
+static inline ssize_t socket_leave(struct socket *socket, ssize_t result)
+{
+	const unsigned interrupting = signals_thread.interrupting;
+
+	socket_put(socket);
+	return signals_outcome(result, interrupting);
 }
 
 /* Whether its twin is the kernel half of a listener, which melin asks without blocking. */
@@ -113,21 +127,23 @@ void socket_created(int descriptor, int domain);
 struct socket *socket_allocate(int domain);
 
 /* Blocking as the socket and flags say. 0 or count, -errno. SIGPIPE is raised by send. */
-int socket_accept(struct socket *socket, int descriptor, struct sockaddr *peer, socklen_t *length,
-		  int flags);
+int socket_accept(struct socket *socket, struct sockaddr *peer, socklen_t *length, int flags);
 ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t count, int flags);
 ssize_t socket_send(struct socket *socket, const struct iovec *iov, size_t count, int flags);
 int socket_shutdown(struct socket *socket, int descriptor, int how);
 int socket_name(struct socket *socket, int descriptor, bool peer, struct sockaddr *name,
 		socklen_t *length);
 
-/* The caller's room for a name: 0, -EFAULT, -EINVAL. */
-int socket_check_name(struct sockaddr *name, socklen_t *length);
-/* 0, -EFAULT, -EINVAL. name may be NULL: then nothing is asked. */
+/* Copies a name out: 0, -EFAULT, -EINVAL. */
 int socket_copy_name(const struct sockaddr_storage *from, struct sockaddr *name, socklen_t *length);
 
-/* Waits until any of the events is there. 1, 0 (deadline), -EINTR. */
+/*
+ * Waits until any of the events is there. 1, 0 (deadline), or what wait_for() says of signals. A
+ * cancellation point, which gives the caller's reference back.
+ */
 int socket_wait(struct socket *socket, uint32_t events, uint64_t deadline);
+/* The same without end; no signal ends it either. */
+void socket_wait_deaf(struct socket *socket, uint32_t events);
 /* Waits until the peer has acknowledged all that was sent. */
 void socket_wait_sent(struct socket *socket, uint64_t deadline);
 

@@ -151,7 +151,9 @@ typedef void (*signal_handler)(int);
 	SYMBOL(int, sigaction, (int, const struct sigaction *, struct sigaction *))                \
 	SYMBOL(signal_handler, signal, (int, signal_handler))                                      \
 	SYMBOL(signal_handler, __sysv_signal, (int, signal_handler))                               \
-	SYMBOL(int, siginterrupt, (int, int))
+	SYMBOL(int, siginterrupt, (int, int))                                                      \
+	SYMBOL(signal_handler, sigset, (int, signal_handler))                                      \
+	SYMBOL(int, pthread_setcanceltype, (int, int *))
 
 /* Called by fortified programs; libc's headers declare them only while fortifying. */
 /* NOLINTBEGIN(bugprone-reserved-identifier): they are libc's names. */

@@ -16,6 +16,7 @@
 #include "memory.h"
 #include "options.h"
 #include "socket.h"
+#include "common/system_call.h"
 #include "symbols.h"
 
 /* ---- waiting on one socket ---- */
@@ -26,9 +27,9 @@ struct socket_wait {
 	struct waiter *waiter;
 	struct socket *socket;
 	uint32_t events;
-	bool sent;	    /* wait until everything is acknowledged instead of for events */
-	size_t readable;    /* wait until more than this is there; 0: for events */
-	struct pollfd twin; /* a dual listener's kernel half */
+	bool sent;	 /* wait until everything is acknowledged instead of for events */
+	size_t readable; /* wait until more than this is there; 0: for events */
+	struct pollfd twin[1 + WAIT_MORE_DESCRIPTORS]; /* a dual listener's kernel half */
 };
 
 static bool socket_ready(struct wait *wait)
@@ -44,7 +45,8 @@ static bool socket_ready(struct wait *wait)
 		return false;
 	if (socket_readiness(this->socket) & this->events)
 		return true;
-	return this->wait.kernel_count && libc()->poll(&this->twin, 1, 0) > 0;
+	this->twin[0].fd = atomic_load(&this->socket->descriptor);
+	return this->wait.kernel_count && wait_look(this->twin, 1) > 0;
 }
 
 static void socket_notified(struct watch *watch, uint32_t events)
@@ -77,7 +79,7 @@ static void socket_cancelled(struct wait *wait)
 
 /* signal(7): a call with a time-out is never restarted, others are. */
 static int wait_on_socket(struct socket *socket, uint32_t events, bool sent, size_t readable,
-			  uint64_t deadline)
+			  bool deaf, uint64_t deadline)
 {
 	struct socket_wait this = {
 		.wait = { .ready = socket_ready,
@@ -85,17 +87,18 @@ static int wait_on_socket(struct socket *socket, uint32_t events, bool sent, siz
 			  .withdraw = socket_withdraw,
 			  .cancelled = sent ? NULL : socket_cancelled,
 			  .deadline = deadline,
-			  .restarts = deadline == CLOCK_NEVER },
+			  .restarts = deadline == CLOCK_NEVER,
+			  .deaf = deaf },
 		.watch = { .notify = socket_notified },
 		.socket = socket,
 		.events = events,
 		.sent = sent,
 		.readable = readable,
-		.twin = { .fd = socket->descriptor, .events = POLLIN },
+		.twin = { { .fd = atomic_load(&socket->descriptor), .events = POLLIN } },
 	};
 
 	if (socket_has_kernel_half(socket)) {
-		this.wait.kernel = &this.twin;
+		this.wait.kernel = this.twin;
 		this.wait.kernel_count = 1;
 	}
 	return wait_for(&this.wait);
@@ -103,19 +106,24 @@ static int wait_on_socket(struct socket *socket, uint32_t events, bool sent, siz
 
 int socket_wait(struct socket *socket, uint32_t events, uint64_t deadline)
 {
-	return wait_on_socket(socket, events, false, 0, deadline);
+	return wait_on_socket(socket, events, false, 0, false, deadline);
+}
+
+void socket_wait_deaf(struct socket *socket, uint32_t events)
+{
+	wait_on_socket(socket, events, false, 0, true, CLOCK_NEVER);
 }
 
 void socket_wait_sent(struct socket *socket, uint64_t deadline)
 {
-	wait_on_socket(socket, 0, true, 0, deadline);
+	wait_on_socket(socket, 0, true, 0, false, deadline);
 }
 
 /* Waits until more than have bytes are readable, or no more will come. */
 static int socket_wait_readable(struct socket *socket, size_t have, uint64_t deadline)
 {
 	return wait_on_socket(socket, EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP, false, have,
-			      deadline);
+			      false, deadline);
 }
 
 static uint64_t receive_deadline(struct socket *socket)
@@ -151,7 +159,7 @@ static int accept_from_stack(struct socket *listener, const struct instance *ins
 	if (result < 0) {
 		if (socket)
 			socket_put(socket);
-		libc()->close(descriptor);
+		kernel_call(SYS_close, descriptor, 0, 0, 0);
 		return result;
 	}
 	socket->instance = instance;
@@ -165,15 +173,19 @@ static int accept_from_stack(struct socket *listener, const struct instance *ins
 	descriptor_install(descriptor, &socket->object);
 	socket_put(socket);
 	flow_counted(FLOW_TAKEN_ACCEPT);
-	socket_copy_name(&name, peer, length);
+	result = peer ? socket_copy_name(&name, peer, length) : 0;
+	if (result < 0) { /* as in Linux, the connection is lost */
+		descriptor_remove(descriptor);
+		kernel_call(SYS_close, descriptor, 0, 0, 0);
+		return result;
+	}
 	return descriptor;
 }
 
 /*
  * One thread at a time asks a twin that blocks: another that saw the same connection would sleep in
- * the kernel, where the stack's half cannot wake it. Not a mutex, since a handler that interrupts
- * the owner may accept, too, or never return to it; and in a child of fork() the owner may not
- * exist.
+ * the kernel, where the stack's half cannot wake it. Not a mutex, since in a child of fork() the
+ * owner may not exist.
  */
 static bool begin_blocking_accept(struct socket *listener)
 {
@@ -186,65 +198,58 @@ static bool begin_blocking_accept(struct socket *listener)
 	return atomic_compare_exchange_strong(&listener->acceptor, &owner, self);
 }
 
-static void end_blocking_accept(void *listener)
+/* No cancellation point: the caller holds what the thread would keep. */
+static int ask_twin(int descriptor, struct sockaddr *peer, socklen_t *length, int flags)
 {
-	atomic_store(&((struct socket *)listener)->acceptor, 0);
+	return (int)kernel_call(SYS_accept4, descriptor, (long)peer, (long)length, flags);
 }
 
 static int accept_if_there(int descriptor, struct sockaddr *peer, socklen_t *length, int flags)
 {
 	struct pollfd twin = { .fd = descriptor, .events = POLLIN };
-	int result = -EAGAIN;
 
-	if (libc()->poll(&twin, 1, 0) > 0) {
-		result = libc()->accept4(descriptor, peer, length, flags);
-		if (result < 0)
-			result = -errno;
-	}
-	return result;
+	if (wait_look(&twin, 1) <= 0)
+		return -EAGAIN;
+	return ask_twin(descriptor, peer, length, flags);
 }
 
-static int accept_from_kernel(struct socket *listener, int descriptor, struct sockaddr *peer,
-			      socklen_t *length, int flags)
+static int accept_from_kernel(struct socket *listener, struct sockaddr *peer, socklen_t *length,
+			      int flags)
 {
+	const int descriptor = atomic_load(&listener->descriptor);
 	int result;
 
 	if (!listener->dual)
 		return -EAGAIN;
-	if (!atomic_load(&listener->passed)) {
-		result = libc()->accept4(descriptor, peer, length, flags);
-		return result < 0 ? -errno : result;
-	}
+	if (!atomic_load(&listener->passed))
+		return ask_twin(descriptor, peer, length, flags);
 	/* Such a twin may block: see make_twin_nonblocking(). */
 	if (atomic_load(&listener->nonblocking))
 		return accept_if_there(descriptor, peer, length, flags);
 	if (!begin_blocking_accept(listener))
 		return -EAGAIN;
-	pthread_cleanup_push(end_blocking_accept, listener);
 	result = accept_if_there(descriptor, peer, length, flags);
-	pthread_cleanup_pop(1);
+	atomic_store(&listener->acceptor, 0);
 	return result;
 }
 
 /* Both halves get their turn first: a flood on one does not starve the other. */
-static int accept_once(struct socket *listener, int descriptor, struct sockaddr *peer,
-		       socklen_t *length, int flags)
+static int accept_once(struct socket *listener, struct sockaddr *peer, socklen_t *length, int flags)
 {
 	const struct instance *instance = socket_instance(listener);
 	bool kernel_first = !instance || (++listener->accept_turn & 7) == 0;
 	int result = -EAGAIN;
 
 	if (kernel_first)
-		result = accept_from_kernel(listener, descriptor, peer, length, flags);
+		result = accept_from_kernel(listener, peer, length, flags);
 	if (result == -EAGAIN && instance)
 		result = accept_from_stack(listener, instance, peer, length, flags);
 	if (result == -EAGAIN && !kernel_first)
-		result = accept_from_kernel(listener, descriptor, peer, length, flags);
+		result = accept_from_kernel(listener, peer, length, flags);
 	return result;
 }
 
-int socket_accept(struct socket *listener, int descriptor, struct sockaddr *peer, socklen_t *length,
-		  int flags)
+int socket_accept(struct socket *listener, struct sockaddr *peer, socklen_t *length, int flags)
 {
 	uint64_t deadline = 0;
 	int result;
@@ -253,13 +258,10 @@ int socket_accept(struct socket *listener, int descriptor, struct sockaddr *peer
 		return -EINVAL;
 	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return -EINVAL;
-	result = peer ? socket_check_name(peer, length) : 0;
-	if (result < 0)
-		return result;
 	for (;;) {
 		if (atomic_load(&listener->failed) && atomic_exchange(&listener->failed, false))
 			return -ENETDOWN;
-		result = accept_once(listener, descriptor, peer, length, flags);
+		result = accept_once(listener, peer, length, flags);
 		if (result != -EAGAIN || atomic_load(&listener->nonblocking))
 			return result;
 		if (!deadline)
@@ -309,18 +311,6 @@ static void cursor_advance(struct cursor *cursor, size_t bytes)
 		cursor->iov++;
 		cursor->count--;
 	}
-}
-
-/* What is there already would go to a bad pointer. Whatever may come only meets the first byte. */
-static bool leads_nowhere(const struct socket *socket, const struct iovec *iov, size_t count,
-			  int flags)
-{
-	size_t there;
-
-	if (flags & MSG_TRUNC)
-		return false; /* nothing is written */
-	there = socket->instance->operations->readable(socket->handle);
-	return !memory_writable_vector(iov, count, there ? there : 1);
 }
 
 /* MSG_WAITALL: a peek waits until all is there, a read collects. */
@@ -386,8 +376,6 @@ ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t co
 	const struct instance *instance = socket_instance(socket);
 	bool waits = !atomic_load(&socket->nonblocking) && !(flags & MSG_DONTWAIT);
 	uint64_t deadline = 0;
-	char byte;
-	struct iovec nowhere = { .iov_base = &byte, .iov_len = 1 };
 	ssize_t result;
 
 	if (flags & MSG_ERRQUEUE)
@@ -396,20 +384,12 @@ ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t co
 		return -ENOTCONN;
 	if (flags & MSG_OOB)
 		return receive_urgent(socket, iov, count, flags);
-	if (leads_nowhere(socket, iov, count, flags)) {
-		/* An end, an error or a wait come first, and data is not lost. */
-		iov = &nowhere;
-		count = 1;
-		flags = (flags & ~MSG_WAITALL) | MSG_PEEK;
-	}
 	if ((flags & MSG_WAITALL) && waits && total(iov, count) > 0)
 		return receive_all(socket, iov, count, flags & (MSG_PEEK | MSG_TRUNC),
 				   receive_deadline(socket));
 	for (;;) {
 		result = instance->operations->receive(socket->handle, iov, count,
 						       flags & (MSG_PEEK | MSG_TRUNC));
-		if (result > 0 && iov == &nowhere)
-			return -EFAULT;
 		if (result != -EAGAIN || !waits)
 			return result;
 		if (!deadline)
@@ -431,8 +411,6 @@ ssize_t socket_send(struct socket *socket, const struct iovec *iov, size_t count
 
 	if (!instance || atomic_load(&socket->state) != SOCKET_CONNECTION)
 		result = -EPIPE; /* a listener, as tcp_sendmsg() says */
-	else if (!memory_readable_vector(iov, count, wanted))
-		result = -EFAULT;
 	while (result >= 0) {
 		const struct iovec *rest = cursor_iov(&cursor, &count);
 

@@ -8,14 +8,15 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cancellation.h"
 #include "clock.h"
 #include "descriptors.h"
 #include "instance.h"
+#include "interruptible.h"
 #include "signals.h"
 #include "spin.h"
 #include "common/system_call.h"
@@ -156,59 +157,10 @@ static struct timespec *remaining(uint64_t deadline, struct timespec *timeout)
 struct sleep {
 	struct wait *wait;
 	struct waiter waiter;
-	struct waiter *outer; /* if this is a handler that waits: whose wait it interrupted */
 	const struct instance *instance;
-	struct pollfd *large_set; /* malloc()ed, or NULL */
 	int device;
 	uint64_t deadline;
-	int result;
 };
-
-/*
- * Nothing in the kernel to wait for but the wake-up itself. pthread_cancel(3) reaches a thread in a
- * system call of its own only if it may be cancelled at any instruction: so it may, around this
- * one.
- */
-static int sleep_on_futex(struct sleep *sleep)
-{
-	struct timespec timeout;
-	const struct timespec *left = remaining(sleep->deadline, &timeout);
-	long result;
-	int type;
-
-	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-	result = kernel_call(SYS_futex, (long)&sleep->waiter.woken, FUTEX_WAIT_PRIVATE, 0,
-			     (long)left);
-	pthread_setcanceltype(type, NULL);
-	return result == -EINTR ? -EINTR : 0;
-}
-
-/* Entries of the program's poll set that a sleeping thread can take on its stack. */
-#define SLEEP_ON_STACK 64
-
-static int sleep_in_poll(struct sleep *sleep)
-{
-	const struct wait *wait = sleep->wait;
-	nfds_t count = wait->kernel_count;
-	struct pollfd few[SLEEP_ON_STACK + 2];
-	struct pollfd *set = few;
-	struct timespec timeout;
-
-	if (count > SLEEP_ON_STACK) {
-		set = sleep->large_set = malloc((count + 2) * sizeof(*set));
-		if (!set)
-			return 0; /* the loop goes on polling instead */
-	}
-	if (count)
-		memcpy(set, wait->kernel, count * sizeof(*set));
-	set[count++] = (struct pollfd){ .fd = sleep->waiter.descriptor, .events = POLLIN };
-	if (sleep->device >= 0)
-		set[count++] = (struct pollfd){ .fd = sleep->device, .events = POLLIN };
-	if (libc()->ppoll(set, count, remaining(sleep->deadline, &timeout), wait->mask) < 0 &&
-	    errno == EINTR)
-		return -EINTR;
-	return 0;
-}
 
 static void drain(struct waiter *waiter)
 {
@@ -239,13 +191,11 @@ static void end_watch(const struct sleep *sleep)
 /* Awake again, or cancelled. */
 static void end_sleep(struct sleep *sleep)
 {
-	signals_thread.waiter = sleep->outer;
 	guarded_lock(&wait_lock);
 	sleep->wait->withdraw(sleep->wait);
 	sleepers_remove(&sleep->waiter);
 	guarded_unlock(&wait_lock);
 	drain(&sleep->waiter);
-	free(sleep->large_set);
 	if (!sleep->waiter.watching)
 		return;
 	end_watch(sleep);
@@ -259,8 +209,48 @@ static void cancelled(void *argument)
 	struct sleep *sleep = argument;
 
 	end_sleep(sleep);
-	if (sleep->wait->cancelled)
-		sleep->wait->cancelled(sleep->wait);
+	sleep->wait->cancelled(sleep->wait);
+}
+
+static long sleep_in_call(struct sleep *sleep, const struct system_call *call)
+{
+	const struct wait *wait = sleep->wait;
+
+	return cancellation_call(call, wait->deaf, wait->cancelled ? cancelled : NULL, sleep);
+}
+
+/* Nothing in the kernel to wait for but the wake-up itself. */
+static long sleep_on_futex(struct sleep *sleep)
+{
+	struct timespec timeout;
+	const struct system_call call = { SYS_futex,
+					  (long)&sleep->waiter.woken,
+					  FUTEX_WAIT_PRIVATE,
+					  0,
+					  (long)remaining(sleep->deadline, &timeout),
+					  0,
+					  0 };
+
+	return sleep_in_call(sleep, &call);
+}
+
+static long sleep_in_poll(struct sleep *sleep)
+{
+	const struct wait *wait = sleep->wait;
+	nfds_t count = wait->kernel_count;
+	struct pollfd own[WAIT_MORE_DESCRIPTORS], *set = wait->kernel ? wait->kernel : own;
+	struct timespec timeout;
+	struct system_call call = { .number = SYS_ppoll };
+
+	set[count++] = (struct pollfd){ .fd = sleep->waiter.descriptor, .events = POLLIN };
+	if (sleep->device >= 0)
+		set[count++] = (struct pollfd){ .fd = sleep->device, .events = POLLIN };
+	call.a = (long)set;
+	call.b = (long)count;
+	call.c = (long)remaining(sleep->deadline, &timeout);
+	call.d = (long)wait->mask;
+	call.e = sizeof(uint64_t); /* of the kernel's sets */
+	return sleep_in_call(sleep, &call);
 }
 
 /* Who sleeps with the kernel's descriptors needs one for the wake-up too. False: none is left. */
@@ -276,33 +266,22 @@ static bool choose_wake_up(struct sleep *sleep)
 	return false;
 }
 
-/*
- * The part in which the thread may be cancelled. It changes no variable of its own: without
- * -fexceptions, which would make us depend on more than libc, the clean-up is a longjmp() away.
- */
-static void sleep_cancellable(struct sleep *sleep, unsigned handled)
+/* A signal has come that ends this wait. */
+static bool interrupted(const struct wait *wait)
 {
-	pthread_cleanup_push(cancelled, sleep);
-	if (signals_thread.handled == handled && !sleep->wait->ready(sleep->wait)) {
-		if (sleep->waiter.descriptor >= 0)
-			sleep->result = sleep_in_poll(sleep);
-		else
-			sleep->result = sleep_on_futex(sleep);
-	}
-	pthread_cleanup_pop(0);
+	return signals_waiting() && !wait->deaf;
 }
 
 /* Sleeps once, after it has done so vain times. 0: look again; -EINTR. */
-static int sleep_once(struct wait *wait, const struct instance *instance, unsigned handled,
-		      unsigned vain)
+static int sleep_once(struct wait *wait, const struct instance *instance, unsigned vain)
 {
 	struct sleep sleep = { .wait = wait,
 			       .waiter = { .descriptor = -1 },
-			       .outer = signals_thread.waiter,
 			       .instance = instance,
 			       .device = -EBUSY,
 			       .deadline = wait->deadline };
 	uint64_t timer = CLOCK_NEVER;
+	long result = 0;
 
 	if (instance)
 		sleep.device = instance->operations->watch_begin(instance->stack, vain, &timer);
@@ -317,12 +296,11 @@ static int sleep_once(struct wait *wait, const struct instance *instance, unsign
 	sleepers_add(&sleep.waiter);
 	wait->enroll(wait, &sleep.waiter);
 	guarded_unlock(&wait_lock);
-	/* From here on a handler that runs keeps the thread from sleeping, or wakes it. */
-	signals_thread.wake = waiter_wake;
-	signals_thread.waiter = &sleep.waiter;
-	sleep_cancellable(&sleep, handled);
+	if (!interrupted(wait) && !wait->ready(wait))
+		result = sleep.waiter.descriptor >= 0 ? sleep_in_poll(&sleep)
+						      : sleep_on_futex(&sleep);
 	end_sleep(&sleep);
-	return sleep.result;
+	return result == -EINTR ? -EINTR : 0;
 }
 
 /* Tells the core that this is a spin loop: the sibling thread gets its share. */
@@ -335,38 +313,20 @@ static inline void spin_pause(void)
 #endif
 }
 
-/* Whether a handler that has run since the beginning ends this wait. */
-static bool interrupted(const struct wait *wait, unsigned *handled, unsigned interrupting)
-{
-	if (signals_thread.handled == *handled)
-		return false;
-	*handled = signals_thread.handled;
-	return !wait->restarts || signals_thread.interrupting != interrupting;
-}
-
 /* Looks at signals that the wait's mask lets through: they count even if it does not sleep. */
 static void let_signals_in(const struct wait *wait)
 {
-	static const struct timespec at_once;
+	struct timespec at_once = { 0 };
 
 	if (wait->mask)
-		libc()->ppoll(NULL, 0, &at_once, wait->mask);
+		kernel_call5(SYS_ppoll, 0, 0, (long)&at_once, (long)wait->mask, sizeof(uint64_t));
 }
 
-static void give_up(void *argument)
+static void give_up_polling(void *argument)
 {
 	struct wait *wait = argument;
 
-	if (wait->cancelled)
-		wait->cancelled(wait);
-}
-
-/* A thread that never sleeps would never be cancelled. */
-static void look_for_cancellation(struct wait *wait)
-{
-	pthread_cleanup_push(give_up, wait);
-	pthread_testcancel();
-	pthread_cleanup_pop(0);
+	wait->cancelled(wait);
 }
 
 /*
@@ -382,14 +342,12 @@ static bool polls_on(const struct wait *wait, uint64_t budget, uint64_t waited)
 
 static int wait_unmasked(struct wait *wait)
 {
-	unsigned handled = signals_thread.handled, interrupting = signals_thread.interrupting;
+	const int end = wait->restarts ? -ERESTART : -EINTR;
 	uint64_t began = 0, budget = 0;
 	unsigned vain = 0;
 
 	for (;;) {
 		const struct instance *instance = instance_running();
-		unsigned before = handled;
-		int result;
 
 		/*
 		 * Who only looks must not miss what another call has seen already: the thread that
@@ -407,8 +365,8 @@ static int wait_unmasked(struct wait *wait)
 		}
 		if (wait->deadline == 0)
 			let_signals_in(wait);
-		if (interrupted(wait, &handled, interrupting))
-			return -EINTR;
+		if (interrupted(wait))
+			return end;
 		if (wait->deadline == 0)
 			return 0;
 		if (wait->now >= wait->deadline) {
@@ -421,16 +379,26 @@ static int wait_unmasked(struct wait *wait)
 			budget = spin_budget();
 		}
 		if (instance && polls_on(wait, budget, wait->now - began)) {
-			if (budget == CLOCK_NEVER)
-				look_for_cancellation(wait);
+			/* A thread that never sleeps would never be cancelled. */
+			if (budget == CLOCK_NEVER && wait->cancelled)
+				cancellation_test(give_up_polling, wait);
 			spin_pause();
 			continue;
 		}
-		result = sleep_once(wait, instance, handled, vain++);
-		/* A handler that melin does not stand in front of (set by a raw system call). */
-		if (result == -EINTR && signals_thread.handled == before)
+		/* Without a signal of ours: a handler that was set by an instruction has run. */
+		if (sleep_once(wait, instance, vain++) == -EINTR && !signals_waiting())
 			return wait->ready(wait) ? 1 : -EINTR;
 	}
+}
+
+/* The thread's mask as it was, but for what waits: handlers come when nothing is held. */
+static void restore_mask(const sigset_t *before)
+{
+	uint64_t mask;
+
+	memcpy(&mask, before, sizeof(mask));
+	mask |= signals_thread.deferred;
+	kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof(mask));
 }
 
 /*
@@ -446,7 +414,7 @@ int wait_for(struct wait *wait)
 		return wait_unmasked(wait);
 	pthread_sigmask(SIG_BLOCK, wait->mask, &before);
 	result = wait_unmasked(wait);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	restore_mask(&before);
 	return result;
 }
 

@@ -13,6 +13,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
+
+#include "common/system_call.h"
 
 /*
  * Protects every source, watch, epoll item and ready list, and the list of sleepers. It comes
@@ -51,8 +54,7 @@ struct waiter {
 	struct waiter *next, **link;
 };
 
-/* Ends its sleep. wait_lock held, or from a signal handler of the waiter's own thread. */
-void waiter_wake(struct waiter *waiter);
+void waiter_wake(struct waiter *waiter); /* wait_lock held */
 
 /* What a thread waits for; embedded in what the callbacks need besides. */
 struct wait {
@@ -61,17 +63,27 @@ struct wait {
 	/* Attaches watches that wake waiter to all sources; wait_lock held. And undoes it. */
 	void (*enroll)(struct wait *wait, struct waiter *waiter);
 	void (*withdraw)(struct wait *wait);
-	/* The thread is cancelled while it sleeps: gives back what the call holds. Or NULL. */
+	/*
+	 * The thread is cancelled while it sleeps: gives back what the call holds but the signals.
+	 * NULL: this wait is no cancellation point.
+	 */
 	void (*cancelled)(struct wait *wait);
-	/* Kernel descriptors to sleep on as well. ready() looks at them itself. */
-	const struct pollfd *kernel;
+	/*
+	 * Kernel descriptors to sleep on as well, and room for WAIT_MORE_DESCRIPTORS behind them.
+	 * ready() looks at them itself. NULL: none.
+	 */
+	struct pollfd *kernel;
 	nfds_t kernel_count;
 	const sigset_t *mask; /* for the duration of the wait, or NULL */
 	uint64_t deadline;    /* CLOCK_MONOTONIC ns; 0: look once; CLOCK_NEVER */
 	uint64_t now;	      /* for ready(): when it is called */
-	/* Goes on after a handler with SA_RESTART: receive and send without a time-out do. */
+	/* Begins anew after a handler with SA_RESTART: receive and send without a time-out do. */
 	bool restarts;
+	bool deaf; /* no signal ends it */
 };
+
+/* Entries that a sleeping thread adds to the set of what it waits for. */
+#define WAIT_MORE_DESCRIPTORS 2
 
 /*
  * A look at the kernel's descriptors is a system call, and longer than one at the stack. Who polls
@@ -86,7 +98,23 @@ static inline bool wait_kernel_due(const struct wait *wait, uint64_t looked)
 	       wait->now - looked >= WAIT_KERNEL_LOOK_NS;
 }
 
-/* 1: ready() said so; 0: the deadline has passed; -EINTR: a signal handler ran. */
+/*
+ * poll(2) that does not wait: neither is it a cancellation point, nor does it touch errno. The
+ * kernel's result.
+ */
+static inline long wait_look(struct pollfd *set, nfds_t count)
+{
+	struct timespec at_once = { 0 };
+
+	return kernel_call5(SYS_ppoll, (long)set, (long)count, (long)&at_once, 0, 0);
+}
+
+/*
+ * With signals held, as they are with any reference to an object. 1: ready() said so; 0: the
+ * deadline has passed; -EINTR, or -ERESTART if it restarts: a handler is to run, as soon as the
+ * call has given back what it holds (signals_outcome(), signals_release_under()). Nothing is
+ * enrolled any more.
+ */
 int wait_for(struct wait *wait);
 
 /* In the child of fork(), wait_lock held: nobody sleeps there. */

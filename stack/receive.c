@@ -360,6 +360,41 @@ static size_t before_mark(const struct stack_socket *socket, size_t size)
 	return distance ? LWIP_MIN(size, distance) : size;
 }
 
+/* Of size bytes from that distance on, those in buffers that fit into limit as a whole. */
+static size_t whole_buffers(const struct receive_queue *queue, size_t distance, size_t limit)
+{
+	size_t offset, next, done = 0;
+
+	for (const struct pbuf *buffer = seek(queue, distance, &offset); buffer;
+	     buffer = buffer->next, offset = 0) {
+		next = done + buffer->len - offset;
+		if (next > limit)
+			break;
+		done = next;
+	}
+	return done;
+}
+
+/* How much of size bytes can be copied out to where the program says; as Linux, by segments. */
+static size_t copyable(const struct stack_socket *socket, const struct iovec *iov, size_t size,
+		       size_t distance)
+{
+	size_t (*writable)(void *, size_t) = socket->stack->callbacks.writable;
+	size_t done = 0;
+
+	if (!writable)
+		return size;
+	for (; done < size; iov++) {
+		size_t part = LWIP_MIN(iov->iov_len, size - done);
+		size_t good = writable(iov->iov_base, part);
+
+		done += good;
+		if (good < part)
+			return whole_buffers(&socket->received, distance, done);
+	}
+	return size;
+}
+
 static ssize_t receive_locked(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			      int flags)
 {
@@ -381,6 +416,11 @@ static ssize_t receive_locked(struct stack_socket *socket, const struct iovec *i
 			return nothing(socket);
 	}
 	size = before_mark(socket, LWIP_MIN(size, queue->bytes - hidden));
+	if (size && !(flags & MSG_TRUNC)) {
+		size = copyable(socket, iov, size, hidden);
+		if (!size)
+			return -EFAULT;
+	}
 	size = take(queue, flags & MSG_TRUNC ? NULL : iov, size, peek, hidden);
 	if (!peek)
 		was_read(socket, size);

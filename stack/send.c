@@ -120,9 +120,35 @@ static void open_window(struct stack_socket *socket)
 		pcb->cwnd = initial;
 }
 
-static size_t write_all(struct stack_socket *socket, const struct iovec *iov, size_t count)
+/*
+ * How many of up to limit bytes can be read from where the program says; a bad address is noted,
+ * and what comes before it is sent in whole pieces.
+ */
+static size_t good_bytes(const struct stack_socket *socket, const struct iovec *iov, size_t count,
+			 size_t limit, bool *fault)
 {
-	size_t space = room(socket);
+	size_t (*readable)(const void *, size_t) = socket->stack->callbacks.readable;
+	size_t done = 0;
+
+	if (!readable)
+		return limit;
+	for (size_t i = 0; i < count && done < limit; i++) {
+		size_t part = LWIP_MIN(iov[i].iov_len, limit - done);
+		size_t good = readable(iov[i].iov_base, part);
+
+		done += good;
+		if (good < part) {
+			*fault = true;
+			return done - done % STACK_FAULT_PIECE;
+		}
+	}
+	return limit;
+}
+
+static size_t write_all(struct stack_socket *socket, const struct iovec *iov, size_t count,
+			bool *fault)
+{
+	size_t space = good_bytes(socket, iov, count, room(socket), fault);
 	size_t done = 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -177,6 +203,7 @@ static ssize_t send_locked(struct stack_socket *socket, const struct iovec *iov,
 			   int flags)
 {
 	int status = refusal(socket);
+	bool fault = false;
 	size_t done;
 
 	if (status == -EAGAIN || (status == 0 && !room(socket))) {
@@ -188,7 +215,9 @@ static ssize_t send_locked(struct stack_socket *socket, const struct iovec *iov,
 		return status;
 	if (!socket->window_opened)
 		open_window(socket);
-	done = write_all(socket, iov, count);
+	done = write_all(socket, iov, count, &fault);
+	if (!done && fault)
+		return -EFAULT;
 	if (done && (flags & MSG_OOB))
 		urgent_send(socket);
 	if (done) {

@@ -85,6 +85,14 @@ struct stack_callbacks {
 	void (*lock_enter)(void);
 	void (*lock_leave)(void);
 
+	/*
+	 * How many bytes from start on, up to length, can be read or written now: what send() and
+	 * receive() are given may lead nowhere. Asked just before the bytes are copied, with the
+	 * lock held. NULL: all can.
+	 */
+	size_t (*readable)(const void *start, size_t length);
+	size_t (*writable)(void *start, size_t length);
+
 	/* One line for melin's log, without a newline. May be called with the lock held. */
 	void (*log)(enum stack_log_level level, const char *message);
 	/* The highest level that log() would print: saves formatting the rest. */
@@ -115,6 +123,9 @@ struct stack_counters {
 struct connection_state; /* common/connection_state.h */
 struct stack;
 struct stack_socket;
+
+/* Linux's tcp_sendmsg() copies in pieces of this size, each wholly or not at all. */
+#define STACK_FAULT_PIECE 32768
 
 struct stack_operations {
 	uint32_t abi;  /* STACK_ABI */
@@ -245,7 +256,9 @@ struct stack_operations {
 	 * flags: MSG_PEEK, MSG_TRUNC (discard), MSG_OOB; MSG_WAITALL is preload's. 0: end of
 	 * stream. Ends before an urgent byte, and steps over it when it comes first, as Linux does.
 	 * -EAGAIN: nothing there, even after polling the device once. -ENOTCONN. An error of the
-	 * connection is returned once and then cleared (SO_ERROR).
+	 * connection is returned once and then cleared (SO_ERROR). -EFAULT: nothing of what is
+	 * there can be written to iov; as in Linux, which takes whole segments, what comes before a
+	 * bad address is received if that is at least one.
 	 */
 	ssize_t (*receive)(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			   int flags);
