@@ -6,8 +6,10 @@
 #include <sys/single_threaded.h>
 
 #include "clock.h"
+#include "common/system_call.h"
 #include "config.h"
 #include "epoll.h"
+#include "instance.h"
 #include "pending.h"
 #include "poll.h"
 #include "result.h"
@@ -131,9 +133,16 @@ INTERPOSED int pselect(int count, fd_set *readable, fd_set *writable, fd_set *ex
 
 /* ---- epoll ---- */
 
+/* One that DPDK makes during the start: that becomes a descriptor of melin's own. */
+static bool is_dpdks(int descriptor)
+{
+	return instance_is_starting() && descriptor >= kernel_hidden_begin() &&
+	       descriptor < kernel_hidden_end();
+}
+
 static int created(int descriptor)
 {
-	if (descriptor >= 0 && config_active())
+	if (descriptor >= 0 && config_active() && !is_dpdks(descriptor))
 		epoll_created(descriptor);
 	return descriptor;
 }

@@ -40,8 +40,10 @@ has() {
 		'melin link')
 	listener=$(sed -nE 's/^ *([0-9]+) OBJECT_SOCKET +SOCKET_LISTENER .*/\1/p' <<<"$shown")
 	connection=$(sed -nE 's/^ *([0-9]+) OBJECT_SOCKET +SOCKET_CONNECTION .*/\1/p' <<<"$shown")
-	epoll=$(sed -nE 's/^ *([0-9]+) OBJECT_EPOLL .*/\1/p' <<<"$shown" | head -n 1)
+	epoll=$(sed -nE 's/^ *([0-9]+) OBJECT_EPOLL .*/\1/p' <<<"$shown")
 	echo "listener $listener, connection $connection, epoll $epoll"
+	# one: that of DPDK is none of the program's
+	[ "$(wc -l <<<"$epoll")" -eq 1 ]
 	[ -n "$listener" ] && [ -n "$connection" ] && [ -n "$epoll" ]
 	has "$shown" "SOCKET_LISTENING .* 0.0.0.0:7000 -> "
 	has "$shown" "SOCKET_CONNECTED ESTABLISHED .* $near_stack:7000 -> $far_kernel:[0-9]+$"
