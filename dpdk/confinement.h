@@ -17,7 +17,8 @@
 /*
  * The socket families that a Linux interface takes: AF_INET, AF_PACKET, and AF_XDP unless it is
  * used by packet sockets; of AF_NETLINK, by which the kernel's addresses and leftovers are found,
- * only a warning is noted in the journal. -EAFNOSUPPORT; see RestrictAddressFamilies= in systemd.exec(5).
+ * only a warning is noted in the journal. -EAFNOSUPPORT; see RestrictAddressFamilies= in
+ * systemd.exec(5).
  */
 int confinement_check_sockets(const char *interface, bool by_packets, char *why, size_t why_size);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * aio(7) on the stack's sockets. libc's own threads for it read and write inside libc, and so the
- * idle twin; here threads of melin's own call what is interposed. Requests are libc's control blocks,
- * whose state aio_error(3) and aio_return(3) read there. Not for deciding whose a request is.
+ * idle twin; here threads of melin's own call what is interposed. Requests are libc's control
+ * blocks, whose state aio_error(3) and aio_return(3) read there. Not for deciding whose a request
+ * is.
  */
 #ifndef MELIN_ASYNCHRONOUS_H
 #define MELIN_ASYNCHRONOUS_H

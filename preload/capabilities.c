@@ -56,7 +56,9 @@ void capabilities_keep(void)
 	kernel_call(SYS_unshare, CLONE_FS, 0, 0, 0);
 }
 
-/* While the program can become root again it changes users of all its threads, and this must too. */
+/*
+ * While the program can become root again it changes users of all its threads, and this must too.
+ */
 static bool can_be_root(void)
 {
 	uid_t real, effective, saved;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A thread's capabilities (capabilities(7)), as far as a start of the stack takes some. Not for when
- * it starts (rights.h).
+ * A thread's capabilities (capabilities(7)), as far as a start of the stack takes some. Not for
+ * when it starts (rights.h).
  */
 #ifndef MELIN_CAPABILITIES_H
 #define MELIN_CAPABILITIES_H

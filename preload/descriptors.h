@@ -107,8 +107,8 @@ static inline int descriptor_of_program(int descriptor)
 }
 
 /*
- * Moves a descriptor that melin opened to one of melin's numbers (common/system_call.h), marked as its
- * own; -1 on failure. Between descriptor_room_begin() and _end().
+ * Moves a descriptor that melin opened to one of melin's numbers (common/system_call.h), marked as
+ * its own; -1 on failure. Between descriptor_room_begin() and _end().
  */
 int descriptor_hide(int descriptor);
 
@@ -116,8 +116,8 @@ int descriptor_hide(int descriptor);
 int descriptor_own_eventfd(unsigned value);
 
 /*
- * The stack and DPDK open descriptors too, all of high numbers (common/system_call.h): what appears up
- * there between the two calls is marked as melin's own, so that a program that closes everything
+ * The stack and DPDK open descriptors too, all of high numbers (common/system_call.h): what appears
+ * up there between the two calls is marked as melin's own, so that a program that closes everything
  * leaves the device alone, except for what another thread of the program may have opened. The
  * third takes the marks off again.
  */

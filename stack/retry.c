@@ -117,7 +117,8 @@ unsigned melin_retry_limit(struct tcp_pcb *pcb)
 
 /*
  * Linux's tcp_retransmit_timer() and tcp_write_timeout(): before the back-off begins some SYNs are
- * a second apart. They come on top of the number of retries, but not of the time that it stands for.
+ * a second apart. They come on top of the number of retries, but not of the time that it stands
+ * for.
  */
 unsigned melin_syn_retry_limit(struct tcp_pcb *pcb)
 {

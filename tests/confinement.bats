@@ -21,9 +21,10 @@ setup() {
 confined() {
 	local device=$1
 	shift
-	[[ $(on near "$@" env "LD_PRELOAD=$library" "MELIN_DEV=$device" "MELIN_ADDR=$near_stack/24" \
-		MELIN_FLOWS='any:*:*' curl -sS -o /dev/null -w '%{http_code}' \
-		"http://$far_kernel:8000/" 2>"$error") == 200 ]] || fail "$(<"$error")"
+	[[ $(on near "$@" env "LD_PRELOAD=$library" "MELIN_DEV=$device" \
+		"MELIN_ADDR=$near_stack/24" MELIN_FLOWS='any:*:*' curl -sS -o /dev/null \
+		-w '%{http_code}' "http://$far_kernel:8000/" 2>"$error") == 200 ]] ||
+		fail "$(<"$error")"
 }
 
 # Nothing but this line, a pattern, was printed.
@@ -72,13 +73,13 @@ AF_NETLINK AF_PACKET to its RestrictAddressFamilies=; its flows go to the kernel
 		ip link set veth1 up && exec "$@"'
 	unshare --user true 2>/dev/null || skip "this kernel makes no user namespaces"
 	for device in veth0 packet:veth0; do
-		timeout -k 5 "$limit" unshare --user --map-root-user --net --mount bash -c "$net" bash \
-			env "LD_PRELOAD=$library" "MELIN_DEV=$device" MELIN_ADDR=198.18.1.10/24 \
-			MELIN_FLOWS='any:*:*' "$python" "$programs/tcp_flows.py" \
-			connect:198.18.1.2:9 2>"$error"
+		timeout -k 5 "$limit" unshare --user --map-root-user --net --mount bash -c "$net" \
+			bash env "LD_PRELOAD=$library" "MELIN_DEV=$device" \
+			MELIN_ADDR=198.18.1.10/24 MELIN_FLOWS='any:*:*' "$python" \
+			"$programs/tcp_flows.py" connect:198.18.1.2:9 2>"$error"
 		if [[ $device == veth0 ]]; then
-			told "veth0: no permission to use AF_XDP on veth0: this process is in a user \
-namespace (a container), *; MELIN_DEV=packet:veth0 does without; its flows go to the kernel"
+			told "veth0: no permission to use AF_XDP on veth0: this process is in a \
+user namespace (a container), *; MELIN_DEV=packet:veth0 does without; its flows go to the kernel"
 		else
 			[[ ! -s $error ]] || fail "$(<"$error")"
 		fi

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# unread.py serve PORT COUNT: takes so many connections, writes to each what it takes at once, prints
-# by how many MB its own memory has grown, and then writes on until each has got 300,000 bytes or
-# has ended.
+# unread.py serve PORT COUNT: takes so many connections, writes to each what it takes at once,
+# prints by how many MB its own memory has grown, and then writes on until each has got 300,000
+# bytes or has ended.
 # unread.py ask ADDRESS PORT COUNT: connects so often and reads nothing for 3 seconds; then it reads
 # all from the first, the middle and the last, and prints how many bytes came.
 import resource
