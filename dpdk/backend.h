@@ -46,7 +46,7 @@ struct backend {
 	/* Takes away what would outlive the process, which a signal is about to end. Or NULL. */
 	void (*leave)(struct device_link *link);
 
-	/* Which of DPDK's descriptors the program's table needs: see owner_share(). */
+	/* Which of DPDK's descriptors the program's table needs: see control_share(). */
 	bool (*needs_descriptor)(int descriptor);
 	/* The descriptor of our own that is readable when frames wait. NULL: one of DPDK's is. */
 	int (*wait_descriptor)(const struct device_link *link);

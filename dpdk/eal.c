@@ -30,9 +30,9 @@
 
 #include "confinement.h"
 #include "journal.h"
-#include "quiet.h"
+#include "overrides.h"
 #include "common/system_call.h"
-#include "words.h"
+#include "shell_words.h"
 
 #define MEGABYTE ((size_t)1 << 20)
 
@@ -49,11 +49,13 @@
 #define ARGUMENT_LENGTH	  (CPU_SETSIZE * 5) /* a list of all processors */
 
 static struct {
-	/* Protects the rest; held while DPDK starts and ends. The owner's comes after it. */
+	/*
+	 * Protects the rest; held while DPDK starts and ends. The control thread's comes after it.
+	 */
 	pthread_mutex_t mutex;
 	unsigned users;
 	bool spent; /* rte_eal_init() was called: it cannot be called again */
-	struct owner *owner;
+	struct control_thread *control;
 	FILE *stream;
 } eal = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
@@ -64,7 +66,7 @@ struct arguments {
 	char *word[64 + OWN_ARGUMENTS_MAX];
 	char own[OWN_ARGUMENTS_MAX][ARGUMENT_LENGTH];
 	unsigned own_count;
-	struct words user;
+	struct shell_words user;
 };
 
 static void add_argument(struct arguments *arguments, const char *format, ...)
@@ -149,7 +151,7 @@ static const char *const memory_options[] = { "-m",	      "--no-huge",	"--in-mem
 					      "--socket-mem", "--socket-limit", NULL };
 
 /* Short options may have their value in the same word, long ones behind a "=". */
-static bool has_option(const struct words *words, const char *const *options)
+static bool has_option(const struct shell_words *words, const char *const *options)
 {
 	size_t i;
 
@@ -179,7 +181,7 @@ static bool asks_for_help(const char *word)
  * Whether the words ask for another kind of process than the one that owns the memory: DPDK would
  * wait for such a one for ever, or use its device.
  */
-static bool asks_for_secondary(const struct words *words)
+static bool asks_for_secondary(const struct shell_words *words)
 {
 	static const char option[] = "--proc-type";
 	size_t i;
@@ -205,7 +207,7 @@ static int build_arguments(struct arguments *arguments, const struct eal_need *n
 			   size_t why_size)
 {
 	size_t i;
-	int error = words_split(need->words, &arguments->user);
+	int error = shell_words_split(need->words, &arguments->user);
 
 	if (error || arguments->user.count > 64) {
 		snprintf(why, why_size, "MELIN_EAL: %s",
@@ -255,7 +257,7 @@ struct start {
 
 /*
  * What is not in hugepages may still get transparent ones; it has not been touched yet. Only of
- * this process's own memory: see quiet.c.
+ * this process's own memory: see overrides.c.
  */
 static int advise_hugepages(const struct rte_memseg_list *list, void *argument)
 {
@@ -306,7 +308,7 @@ int eal_failure(const char *what, int error, char *why, size_t why_size)
 	return error < 0 ? error : -error;
 }
 
-static const char *remedy(int error, const struct words *words)
+static const char *remedy(int error, const struct shell_words *words)
 {
 	switch (error) {
 	case EACCES:
@@ -350,11 +352,11 @@ static bool have_descriptors(void)
 static int run_start(const struct eal_need *need, struct arguments *arguments, char *why,
 		     size_t why_size)
 {
-	struct quiet quiet = { .library = need->device->library,
-			       .search = arguments->user.count > 0,
-			       .software = need->device->kind != DEVICE_PCI,
-			       .private_memory = need->device->kind == DEVICE_INTERFACE ||
-						 need->device->kind == DEVICE_PACKET };
+	struct overrides overrides = { .library = need->device->library,
+				       .search = arguments->user.count > 0,
+				       .software = need->device->kind != DEVICE_PCI,
+				       .private_memory = need->device->kind == DEVICE_INTERFACE ||
+							 need->device->kind == DEVICE_PACKET };
 	struct start start = { .arguments = arguments };
 	char text[300];
 	int error;
@@ -372,27 +374,28 @@ static int run_start(const struct eal_need *need, struct arguments *arguments, c
 	eal.stream = journal_stream();
 	if (!eal.stream)
 		return -ENOMEM;
-	error = owner_start(!need->device->late_descriptors, &eal.owner);
+	error = control_start(!need->device->late_descriptors, &eal.control);
 	if (error) {
 		snprintf(why, why_size, "cannot start a thread for DPDK: %s",
 			 strerrordesc_np(-error));
 		return error;
 	}
 	eal.spent = true;
-	quiet_prepare(&quiet);
+	overrides_prepare(&overrides);
 	journal_forget();
-	owner_run(eal.owner, start_work, &start);
+	control_run(eal.control, start_work, &start);
 	if (start.result >= 0)
 		return 0;
 	eal_describe(start.error, text, sizeof(text));
 	snprintf(why, why_size, "DPDK does not start: %s; %s", text,
 		 remedy(start.error, &arguments->user));
-	owner_stop(eal.owner);
-	eal.owner = NULL;
+	control_stop(eal.control);
+	eal.control = NULL;
 	return start.error > 0 ? -start.error : -EIO;
 }
 
-int eal_start(const struct eal_need *need, struct owner **owner, char *why, size_t why_size)
+int eal_start(const struct eal_need *need, struct control_thread **control, char *why,
+	      size_t why_size)
 {
 	struct arguments *arguments;
 	int error = 0;
@@ -407,12 +410,12 @@ int eal_start(const struct eal_need *need, struct owner **owner, char *why, size
 		if (error == 0)
 			error = run_start(need, arguments, why, why_size);
 		if (arguments)
-			words_free(&arguments->user);
+			shell_words_free(&arguments->user);
 		free(arguments);
 	}
 	if (error == 0) {
 		eal.users++;
-		*owner = eal.owner;
+		*control = eal.control;
 	}
 	pthread_mutex_unlock(&eal.mutex);
 	return error;
@@ -435,7 +438,7 @@ static void give_up_work(void *unused)
 
 void eal_give_up_rights(void)
 {
-	owner_run(eal.owner, give_up_work, NULL);
+	control_run(eal.control, give_up_work, NULL);
 }
 
 /* A file without a name: DPDK's memory. Its pages stay as long as it is open. */
@@ -489,17 +492,17 @@ static void stop_work(void *argument)
 		rte_eal_cleanup();
 	else
 		journal_add(STACK_LOG_DEBUG, "DPDK's interrupt thread is busy: no clean-up");
-	if (owner_has_table(argument))
-		owner_visit(argument, close_memory, NULL);
+	if (control_has_table(argument))
+		control_visit(argument, close_memory, NULL);
 }
 
 void eal_stop(void)
 {
 	pthread_mutex_lock(&eal.mutex);
 	if (--eal.users == 0) {
-		owner_run(eal.owner, stop_work, eal.owner);
-		owner_stop(eal.owner);
-		eal.owner = NULL;
+		control_run(eal.control, stop_work, eal.control);
+		control_stop(eal.control);
+		eal.control = NULL;
 	}
 	pthread_mutex_unlock(&eal.mutex);
 }
@@ -508,9 +511,9 @@ void eal_abandon(void)
 {
 	/* The mutex may have been held by a thread that is not here. */
 	pthread_mutex_init(&eal.mutex, NULL);
-	if (eal.owner)
-		owner_abandon(eal.owner);
-	eal.owner = NULL;
+	if (eal.control)
+		control_abandon(eal.control);
+	eal.control = NULL;
 	eal.users = 0;
 	eal.spent = true;
 }

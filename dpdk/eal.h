@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "device.h"
-#include "owner.h"
+#include "control_thread.h"
 
 struct eal_need {
 	const struct device *device;
@@ -18,15 +18,16 @@ struct eal_need {
 };
 
 /*
- * 0 and the owner, on whose thread all DPDK calls must run; or a negative errno value and one line
+ * 0 and the thread on which all DPDK calls must run; or a negative errno value and one line
  * in why. DPDK cannot be started again after it was cleaned up: -EALREADY then.
  */
-int eal_start(const struct eal_need *need, struct owner **owner, char *why, size_t why_size);
+int eal_start(const struct eal_need *need, struct control_thread **control, char *why,
+	      size_t why_size);
 void eal_stop(void);
 
 /*
  * Keeps all memory that DPDK has now from children of fork(): it is the parent's, and copying what
- * the device uses would cost each fork milliseconds. On the owner's thread.
+ * the device uses would cost each fork milliseconds. On the control thread.
  */
 void eal_keep_memory(void);
 

@@ -2,7 +2,7 @@
 /*
  * Replaces what one of DPDK's libraries imports from another library, in that library alone: its
  * entry in the global offset table. For what DPDK does in a process that is not its own and has no
- * option against (see quiet.c). Never for the program's or libc's own tables.
+ * option against (see overrides.c). Never for the program's or libc's own tables.
  */
 #ifndef MELIN_IMPORTS_H
 #define MELIN_IMPORTS_H

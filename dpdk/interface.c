@@ -23,7 +23,7 @@
 #include <bpf/libbpf.h>
 
 #include "confinement.h"
-#include "filter.h"
+#include "packet_filter.h"
 #include "interface_claim.h"
 #include "journal.h"
 #include "xdp/melin_xdp.h"

@@ -15,7 +15,7 @@
 #include "backend.h"
 #include "device.h"
 #include "link.h"
-#include "owner.h"
+#include "control_thread.h"
 #include "sizes.h"
 #include "xdp.h"
 
@@ -29,13 +29,13 @@ struct device_link {
 	struct device device;
 	const struct backend *backend; /* the device's kind */
 	struct xdp xdp;		       /* on a Linux interface */
-	struct owner *owner;
+	struct control_thread *control;
 	struct link_info info;
 	char driver[DEVICE_NAME_MAX];
 
 	/* the port */
 	bool has_port;
-	bool is_guarded;     /* bursts are: guard.h */
+	bool is_guarded;     /* bursts are: memif_guard.h */
 	bool queues_refused; /* that is where the last attempt to open it ended */
 	uint16_t port;
 	uint16_t queues, rxd, txd;
@@ -52,22 +52,22 @@ struct device_link {
 	/* sending: what the device has not taken yet, in order */
 	unsigned queued;
 	struct rte_mbuf *queue[TRANSMIT_QUEUE_MAX];
-	struct large *large; /* another way for bulk; NULL: none */
+	struct gso *gso; /* another way for bulk; NULL: none */
 
 	struct link_counters counters;
 };
 
-/* ---- wait.c: on a program thread ---- */
+/* ---- wait_descriptor.c: on a program thread ---- */
 
 /* Sets info.wait_descriptor, -1 if the device has nothing to wait on. */
 int wait_open(struct device_link *link);
 void wait_close(struct device_link *link);
 
-/* For owner_share(): descriptors to sleep on; all that a driver might use with frames. */
+/* For control_share(): descriptors to sleep on; all that a driver might use with frames. */
 bool wait_is_needed(int descriptor);
 bool wait_may_be_used(int descriptor);
 
-/* ---- receive.c ---- */
+/* ---- frame_receive.c ---- */
 
 /* Once for all buffers of the link's pool. */
 void receive_prepare_pool(struct device_link *link);
@@ -75,7 +75,7 @@ void receive_prepare_pool(struct device_link *link);
 /* A frame from the device, which may be a chain; NULL: it was not for the stack. */
 struct pbuf *receive_take(struct device_link *link, struct rte_mbuf *mbuf);
 
-/* ---- transmit.c ---- */
+/* ---- frame_transmit.c ---- */
 
 /* Whether a frame is no longer than the link's may be. */
 bool transmit_fits(const struct device_link *link, const struct pbuf *frame);
@@ -83,7 +83,7 @@ bool transmit_fits(const struct device_link *link, const struct pbuf *frame);
 bool transmit_fill(const struct device_link *link, struct rte_mbuf *mbuf, const struct pbuf *frame);
 /* Counts a frame that cannot be sent, frees its buffer unless that is NULL, and returns error. */
 int transmit_give_up(struct device_link *link, struct rte_mbuf *mbuf, int error);
-/* Hands what large.c has gathered to the kernel; returns how many frames still wait. */
-unsigned transmit_large(struct device_link *link);
+/* Hands what gso.c has gathered to the kernel; returns how many frames still wait. */
+unsigned transmit_gso(struct device_link *link);
 
 #endif

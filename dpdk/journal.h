@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Lines for melin's log from threads that must not call the log themselves: DPDK's own threads,
- * whose descriptor table may not be the program's (see owner.h). They are kept here and printed by
- * the next program thread that passes by. Not a log: nothing is written to any file here.
+ * whose descriptor table may not be the program's (see control_thread.h). They are kept here and
+ * printed by the next program thread that passes by. Not a log: nothing is written to any file
+ * here.
  */
 #ifndef MELIN_JOURNAL_H
 #define MELIN_JOURNAL_H

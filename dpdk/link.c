@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Opening and closing a link (link.h): claims the device, starts DPDK on its own thread, opens the
- * port, and undoes all that in the reverse order. Frames are receive.c's and transmit.c's.
+ * port, and undoes all that in the reverse order. Frames are frame_receive.c's and
+ * frame_transmit.c's.
  */
 #include "internal.h"
 
@@ -62,7 +63,7 @@ static int start_dpdk(struct device_link *link, char *why, size_t why_size)
 
 	if (backend->check_memory)
 		error = backend->check_memory(link, need.memory, why, why_size);
-	return error ? error : eal_start(&need, &link->owner, why, why_size);
+	return error ? error : eal_start(&need, &link->control, why, why_size);
 }
 
 static int open_sockets(struct device_link *link, char *why, size_t why_size)
@@ -78,7 +79,7 @@ static void close_sockets(struct device_link *link)
 
 static int share_descriptors(struct device_link *link)
 {
-	int error = owner_share(link->owner, link->backend->needs_descriptor);
+	int error = control_share(link->control, link->backend->needs_descriptor);
 
 	return error ? error : wait_open(link);
 }
@@ -88,7 +89,7 @@ static int open_port(struct device_link *link, char *why, size_t why_size)
 	struct port_work work = { .link = link, .why = why, .why_size = why_size };
 	int error;
 
-	owner_run(link->owner, open_work, &work);
+	control_run(link->control, open_work, &work);
 	if (work.error)
 		return work.error;
 	error = open_sockets(link, why, why_size);
@@ -100,7 +101,7 @@ static int open_port(struct device_link *link, char *why, size_t why_size)
 			 strerrordesc_np(-error));
 	}
 	close_sockets(link);
-	owner_run(link->owner, close_work, link);
+	control_run(link->control, close_work, link);
 	return error;
 }
 
@@ -149,7 +150,7 @@ static void close_link(struct link *this)
 	close_sockets(link);
 	while (link->queued)
 		rte_pktmbuf_free(link->queue[--link->queued]);
-	owner_run(link->owner, close_work, link);
+	control_run(link->control, close_work, link);
 	eal_stop();
 	xdp_release(&link->xdp);
 	journal_print(&link->config);

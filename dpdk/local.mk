@@ -9,21 +9,21 @@ noinst_LTLIBRARIES += dpdk/liblink.la
 dpdk_liblink_la_SOURCES = \
 	common/device_name.c \
 	common/device_name.h \
-	dpdk/checksum.c \
+	dpdk/frame_checksum.c \
 	dpdk/confinement.c \
 	dpdk/device.c \
 	dpdk/eal.c \
-	dpdk/filter.c \
+	dpdk/packet_filter.c \
 	dpdk/frame.c \
-	dpdk/guard.c \
+	dpdk/memif_guard.c \
 	dpdk/imports.c \
 	dpdk/interface.c \
 	dpdk/interface_claim.c \
 	dpdk/journal.c \
-	dpdk/large.c \
+	dpdk/gso.c \
 	dpdk/limits.c \
 	dpdk/link.c \
-	dpdk/owner.c \
+	dpdk/control_thread.c \
 	dpdk/packet.c \
 	dpdk/pool.c \
 	dpdk/port.c \
@@ -31,12 +31,12 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/port_frames.c \
 	dpdk/port_xdp.c \
 	dpdk/probe.c \
-	dpdk/quiet.c \
-	dpdk/receive.c \
+	dpdk/overrides.c \
+	dpdk/frame_receive.c \
 	dpdk/sizes.c \
-	dpdk/transmit.c \
-	dpdk/wait.c \
-	dpdk/words.c \
+	dpdk/frame_transmit.c \
+	dpdk/wait_descriptor.c \
+	dpdk/shell_words.c \
 	dpdk/xdp.c
 dpdk_liblink_la_CPPFLAGS = -D_GNU_SOURCE $(LWIP_CPPFLAGS) $(DPDK_CFLAGS) $(LIBBPF_CFLAGS) \
 	$(HARDENING_CPPFLAGS)
@@ -46,26 +46,26 @@ dpdk_liblink_la_LIBADD = $(LINK_LIBS)
 noinst_HEADERS += \
 	dpdk/backend.h \
 	dpdk/buffer.h \
-	dpdk/checksum.h \
+	dpdk/frame_checksum.h \
 	dpdk/confinement.h \
 	dpdk/device.h \
 	dpdk/eal.h \
-	dpdk/filter.h \
+	dpdk/packet_filter.h \
 	dpdk/frame.h \
-	dpdk/guard.h \
+	dpdk/memif_guard.h \
 	dpdk/imports.h \
 	dpdk/interface_claim.h \
 	dpdk/internal.h \
 	dpdk/journal.h \
-	dpdk/large.h \
+	dpdk/gso.h \
 	dpdk/limits.h \
 	dpdk/link.h \
-	dpdk/owner.h \
+	dpdk/control_thread.h \
 	dpdk/pool.h \
 	dpdk/port.h \
-	dpdk/quiet.h \
+	dpdk/overrides.h \
 	dpdk/sizes.h \
-	dpdk/words.h \
+	dpdk/shell_words.h \
 	dpdk/xdp.h \
 	dpdk/xdp/melin_xdp.h
 

@@ -2,7 +2,7 @@
 /*
  * The device "packet:NAME": a Linux interface by packet sockets (packet(7)), where the frames that
  * the kernel has not cut, or has put together (TSO, GRO), come and go whole. Receiving, and keeping
- * the kernel off what is received; sending is large.c's. It is no port of DPDK's, but has its pool.
+ * the kernel off what is received; sending is gso.c's. It is no port of DPDK's, but has its pool.
  */
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -20,11 +20,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "filter.h"
+#include "packet_filter.h"
 #include "frame.h"
 #include "internal.h"
 #include "journal.h"
-#include "large.h"
+#include "gso.h"
 #include "limits.h"
 #include "pool.h"
 #include "common/system_call.h"
@@ -198,8 +198,8 @@ static int open_sockets(struct device_link *link, char *why, size_t why_size)
 
 	if (error)
 		return error;
-	link->large = large_open(link->xdp.ifindex, true, link->txd);
-	if (link->large)
+	link->gso = gso_open(link->xdp.ifindex, true, link->txd);
+	if (link->gso)
 		return 0;
 	error = errno;
 	snprintf(why, why_size, "no packet socket for large segments on %s: %s", link->xdp.name,
@@ -212,9 +212,9 @@ static void close_sockets(struct device_link *link)
 	struct packet *packet = link->packet;
 	unsigned i;
 
-	if (link->large)
-		large_close(link->large);
-	link->large = NULL;
+	if (link->gso)
+		gso_close(link->gso);
+	link->gso = NULL;
 	if (!packet)
 		return;
 	filter_ingress_remove(link->xdp.ifindex);
@@ -232,8 +232,8 @@ static void leave(struct device_link *link)
 /* The parent's filter and buffers stay. */
 static void abandon_sockets(struct device_link *link)
 {
-	if (link->large)
-		large_close(link->large);
+	if (link->gso)
+		gso_close(link->gso);
 	if (link->packet)
 		forget(link->packet);
 }
@@ -286,9 +286,8 @@ static void choose_sizes(struct device_link *link)
 	link->rxd = (uint16_t)(config->rxd ? limits_clamp("MELIN_RXD", config->rxd, 1,
 							  PACKET_FRAMES_MAX)
 					   : PACKET_FRAMES);
-	link->txd =
-		(uint16_t)(config->txd ? limits_clamp("MELIN_TXD", config->txd, 1, LARGE_RUNS_MAX)
-				       : PACKET_FRAMES);
+	link->txd = (uint16_t)(config->txd ? limits_clamp("MELIN_TXD", config->txd, 1, GSO_RUNS_MAX)
+					   : PACKET_FRAMES);
 }
 
 /* The interface's MTU is not changed. */
@@ -446,7 +445,7 @@ static unsigned receive(struct device_link *link, struct pbuf **frames, unsigned
 	return taken;
 }
 
-/* ---- sending: all frames go through large.c ---- */
+/* ---- sending: all frames go through gso.c ---- */
 
 static int transmit(struct device_link *link, struct pbuf *frame)
 {
@@ -454,11 +453,11 @@ static int transmit(struct device_link *link, struct pbuf *frame)
 
 	if (!transmit_fits(link, frame))
 		return transmit_give_up(link, NULL, -EMSGSIZE);
-	if (large_take(link->large, frame, &send_first))
+	if (gso_take(link->gso, frame, &send_first))
 		return 0;
-	if (send_first && transmit_large(link))
+	if (send_first && transmit_gso(link))
 		return transmit_give_up(link, NULL, -ENOBUFS);
-	if (large_take(link->large, frame, &send_first))
+	if (gso_take(link->gso, frame, &send_first))
 		return 0;
 	return transmit_give_up(link, NULL, -EMSGSIZE);
 }
@@ -476,6 +475,6 @@ const struct backend backend_packet = {
 	.wait_descriptor = wait_descriptor,
 	.receive = receive,
 	.transmit = transmit,
-	.flush = transmit_large,
+	.flush = transmit_gso,
 	.drops = drops,
 };

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Frames of a port of DPDK's in bursts: taken from each queue in turn, and handed over as the
- * device takes them; what it does not take at once is kept here. Frames that large.c takes go its
- * way. Not for what is in a frame: receive.c, transmit.c.
+ * device takes them; what it does not take at once is kept here. Frames that gso.c takes go its
+ * way. Not for what is in a frame: frame_receive.c, frame_transmit.c.
  */
 #include <errno.h>
 #include <string.h>
 
-#include "guard.h"
+#include "memif_guard.h"
 #include "internal.h"
-#include "large.h"
+#include "gso.h"
 #include "port.h"
 
 /* So many are handed over without waiting for flush(): as many as a system call sends. */
@@ -25,10 +25,10 @@ static unsigned receive_burst(struct device_link *link, uint16_t queue, struct p
 	uint16_t count, i;
 
 	if (link->is_guarded)
-		guard_enter();
+		memif_guard_enter();
 	count = rte_eth_rx_burst(link->port, queue, mbufs, (uint16_t)(max < BURST ? max : BURST));
 	if (link->is_guarded)
-		guard_leave();
+		memif_guard_leave();
 	for (i = 0; i < count; i++) {
 		if (i + 1 < count)
 			__builtin_prefetch(rte_pktmbuf_mtod(mbufs[i + 1], void *));
@@ -95,10 +95,10 @@ static unsigned flush_queue(struct device_link *link)
 		uint64_t bytes = bytes_of(link->queue, count);
 
 		if (link->is_guarded)
-			guard_enter();
+			memif_guard_enter();
 		sent = rte_eth_tx_burst(link->port, 0, link->queue, count);
 		if (link->is_guarded)
-			guard_leave();
+			memif_guard_leave();
 		if (sent == 0)
 			break;
 		/* Those that were not taken are few and still ours. */
@@ -131,22 +131,22 @@ int port_transmit(struct device_link *link, struct pbuf *frame)
 {
 	bool send_first = false;
 
-	if (link->large && transmit_fits(link, frame)) {
-		if (large_take(link->large, frame, &send_first))
+	if (link->gso && transmit_fits(link, frame)) {
+		if (gso_take(link->gso, frame, &send_first))
 			return 0;
 		if (send_first) {
 			flush_queue(link);
-			if (transmit_large(link))
+			if (transmit_gso(link))
 				return transmit_give_up(link, NULL, -ENOBUFS);
 		}
 	}
 	return transmit_alone(link, frame);
 }
 
-/* What is queued was made before what large.c has gathered: it goes first. */
+/* What is queued was made before what gso.c has gathered: it goes first. */
 unsigned port_flush(struct device_link *link)
 {
 	unsigned queued = flush_queue(link);
 
-	return queued + (link->large ? transmit_large(link) : 0);
+	return queued + (link->gso ? transmit_gso(link) : 0);
 }

@@ -11,7 +11,7 @@
 
 #include "internal.h"
 #include "journal.h"
-#include "large.h"
+#include "gso.h"
 #include "limits.h"
 #include "pool.h"
 #include "port.h"
@@ -66,8 +66,8 @@ static int open_sockets(struct device_link *link, char *why, size_t why_size)
 	(void)why_size;
 	if (!link->xdp.is_virtual || link->stack.vlan)
 		return 0;
-	link->large = large_open(link->xdp.ifindex, false, LARGE_RUNS);
-	if (!link->large)
+	link->gso = gso_open(link->xdp.ifindex, false, GSO_RUNS);
+	if (!link->gso)
 		journal_add(STACK_LOG_DEBUG, "no packet socket for large segments on %s: %s",
 			    link->xdp.name, strerrordesc_np(errno));
 	return 0;
@@ -75,9 +75,9 @@ static int open_sockets(struct device_link *link, char *why, size_t why_size)
 
 static void close_sockets(struct device_link *link)
 {
-	if (link->large)
-		large_close(link->large);
-	link->large = NULL;
+	if (link->gso)
+		gso_close(link->gso);
+	link->gso = NULL;
 }
 
 /* ---- the port ---- */
@@ -204,12 +204,12 @@ static int check_pool(const struct device_link *link, char *why, size_t why_size
 
 static int before_start(struct device_link *link, char *why, size_t why_size)
 {
-	return xdp_configure(&link->xdp, link->owner, &link->stack, why, why_size);
+	return xdp_configure(&link->xdp, link->control, &link->stack, why, why_size);
 }
 
 static void closed(struct device_link *link)
 {
-	xdp_close_descriptors(link->owner);
+	xdp_close_descriptors(link->control);
 }
 
 static const struct port_kind kind = {

@@ -121,13 +121,13 @@ static int fill_maps(const struct search *search, const struct stack_config *con
 	return bpf_map_update_elem(search->settings, &zero, &settings, BPF_ANY) < 0 ? -errno : 0;
 }
 
-int xdp_configure(const struct xdp *xdp, struct owner *owner, const struct stack_config *config,
-		  char *why, size_t why_size)
+int xdp_configure(const struct xdp *xdp, struct control_thread *control,
+		  const struct stack_config *config, char *why, size_t why_size)
 {
 	struct search search = { .program = -1, .settings = -1, .address4 = -1, .address6 = -1 };
 	int error;
 
-	owner_visit(owner, look_at, &search);
+	control_visit(control, look_at, &search);
 	if (search.program < 0 || search.settings < 0 || search.address4 < 0 ||
 	    search.address6 < 0) {
 		snprintf(why, why_size,
@@ -142,9 +142,9 @@ int xdp_configure(const struct xdp *xdp, struct owner *owner, const struct stack
 	return error;
 }
 
-void xdp_close_descriptors(struct owner *owner)
+void xdp_close_descriptors(struct control_thread *control)
 {
 	struct search unused;
 
-	owner_visit(owner, close_ours, &unused);
+	control_visit(control, close_ours, &unused);
 }

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "owner.h"
+#include "control_thread.h"
 #include "stack/stack.h"
 
 struct xdp {
@@ -50,16 +50,16 @@ int xdp_check_memory(const struct xdp *xdp, size_t memory, unsigned queues, char
 		     size_t why_size);
 
 /*
- * After the driver has loaded the program: tells it the stack's addresses and VLAN. On the owner's
+ * After the driver has loaded the program: tells it the stack's addresses and VLAN. On the control
  * thread.
  */
-int xdp_configure(const struct xdp *xdp, struct owner *owner, const struct stack_config *config,
-		  char *why, size_t why_size);
+int xdp_configure(const struct xdp *xdp, struct control_thread *control,
+		  const struct stack_config *config, char *why, size_t why_size);
 
 /*
  * Closes what the driver leaves open of the program, its maps and the sockets when it has closed
- * the port. On the owner's thread.
+ * the port. On the control thread.
  */
-void xdp_close_descriptors(struct owner *owner);
+void xdp_close_descriptors(struct control_thread *control);
 
 #endif

@@ -22,7 +22,7 @@ link_unit_tests = \
 	tests/unit/test_device \
 	tests/unit/test_filter \
 	tests/unit/test_sizes \
-	tests/unit/test_words
+	tests/unit/test_shell_words
 ONLY_FOR_TESTS += $(link_unit_tests)
 UNIT_TESTS += $(link_unit_tests)
 
@@ -46,7 +46,7 @@ tests_unit_test_sizes_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_sizes_SOURCES = tests/unit/test_sizes.c tests/unit/tap.h
 tests_unit_test_sizes_LDADD = dpdk/liblink.la
 
-tests_unit_test_words_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
-tests_unit_test_words_CFLAGS = $(WARNING_CFLAGS)
-tests_unit_test_words_SOURCES = tests/unit/test_words.c tests/unit/tap.h
-tests_unit_test_words_LDADD = dpdk/liblink.la
+tests_unit_test_shell_words_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
+tests_unit_test_shell_words_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_shell_words_SOURCES = tests/unit/test_shell_words.c tests/unit/tap.h
+tests_unit_test_shell_words_LDADD = dpdk/liblink.la

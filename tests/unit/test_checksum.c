@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* dpdk/checksum.c and dpdk/frame.c: sums against a plain loop, and frames good and bad. */
+/* dpdk/frame_checksum.c and dpdk/frame.c: sums against a plain loop, and frames good and bad. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>

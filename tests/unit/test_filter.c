@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dpdk/filter.c: which frames are the stack's. The kernel itself runs the program, on a socket
+ * dpdk/packet_filter.c: which frames are the stack's. The kernel itself runs the program, on a socket
  * pair.
  */
 #include <arpa/inet.h>
@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "dpdk/filter.h"
+#include "dpdk/packet_filter.h"
 #include "tap.h"
 
 static int ends[2];

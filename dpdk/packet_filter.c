@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See filter.h. */
-#include "filter.h"
+#include "packet_filter.h"
 
 #include <errno.h>
 #include <linux/netlink.h>

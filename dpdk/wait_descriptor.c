@@ -92,7 +92,7 @@ int wait_open(struct device_link *link)
 	if (link->backend->wait_descriptor)
 		sources = (struct sources){ 1, { link->backend->wait_descriptor(link) } };
 	else
-		owner_visit(link->owner, collect, &sources);
+		control_visit(link->control, collect, &sources);
 	if (sources.count == 0)
 		return 0;
 	link->info.wait_descriptor = kernel_hide(epoll_create1(EPOLL_CLOEXEC));

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* dpdk/words.c: MELIN_EAL is split as a shell would split it. */
+/* dpdk/shell_words.c: MELIN_EAL is split as a shell would split it. */
 #include <errno.h>
 #include <string.h>
 
-#include "dpdk/words.h"
+#include "dpdk/shell_words.h"
 #include "tap.h"
 
 /* expected: the words joined by '|' */
 static void splits(const char *text, const char *expected)
 {
-	struct words words;
+	struct shell_words words;
 	char joined[256] = "";
-	int error = words_split(text, &words);
+	int error = shell_words_split(text, &words);
 	size_t i;
 
 	for (i = 0; error == 0 && i < words.count; i++) {
@@ -20,15 +20,15 @@ static void splits(const char *text, const char *expected)
 	}
 	tap_ok(error == 0 && strcmp(joined, expected) == 0 && words.word[words.count] == NULL,
 	       "\"%s\" gives %s (%s)", text ? text : "(null)", expected, joined);
-	words_free(&words);
+	shell_words_free(&words);
 }
 
 static void refuses(const char *text)
 {
-	struct words words;
+	struct shell_words words;
 
-	tap_ok(words_split(text, &words) == -EINVAL && words.word == NULL, "\"%s\" is refused",
-	       text);
+	tap_ok(shell_words_split(text, &words) == -EINVAL && words.word == NULL,
+	       "\"%s\" is refused", text);
 }
 
 int main(void)

@@ -4,14 +4,14 @@
  * goes, DPDK's interrupt thread unmaps the memory that they lie in, whoever is in the middle of
  * them.
  */
-#ifndef MELIN_GUARD_H
-#define MELIN_GUARD_H
+#ifndef MELIN_MEMIF_GUARD_H
+#define MELIN_MEMIF_GUARD_H
 
 /* What net_memif tells DPDK to call runs under the guard from now on. Before it is probed. */
-void guard_prepare(const char *library);
+void memif_guard_prepare(const char *library);
 
 /* Around each burst. */
-void guard_enter(void);
-void guard_leave(void);
+void memif_guard_enter(void);
+void memif_guard_leave(void);
 
 #endif

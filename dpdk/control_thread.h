@@ -12,35 +12,36 @@
  * dup2(fd, 7) without looking does not hit DPDK. Nor can DPDK or a library below it write to the
  * program's standard streams.
  */
-#ifndef MELIN_OWNER_H
-#define MELIN_OWNER_H
+#ifndef MELIN_CONTROL_THREAD_H
+#define MELIN_CONTROL_THREAD_H
 
 #include <stdbool.h>
 
-struct owner;
+struct control_thread;
 
 /* own_table: try for a descriptor table of its own. 0 or a negative errno value. */
-int owner_start(bool own_table, struct owner **owner);
+int control_start(bool own_table, struct control_thread **control);
 
 /* Whether it has got one. */
-bool owner_has_table(const struct owner *owner);
+bool control_has_table(const struct control_thread *control);
 
 /* Runs work(argument) on the thread and waits for it. */
-void owner_run(struct owner *owner, void (*work)(void *argument), void *argument);
+void control_run(struct control_thread *control, void (*work)(void *argument), void *argument);
 
 /*
  * Gives the program's table those of DPDK's descriptors for which wanted() is true, and reserves
  * the other numbers. Without a table of its own: does nothing. 0 or a negative errno value.
  */
-int owner_share(struct owner *owner, bool (*wanted)(int descriptor));
+int control_share(struct control_thread *control, bool (*wanted)(int descriptor));
 
 /* Calls visit() for each open descriptor that may be DPDK's, in the caller's table. */
-void owner_visit(struct owner *owner, void (*visit)(int descriptor, void *context), void *context);
+void control_visit(struct control_thread *control, void (*visit)(int descriptor, void *context),
+		   void *context);
 
 /* Ends the thread and closes what was given to the program's table. */
-void owner_stop(struct owner *owner);
+void control_stop(struct control_thread *control);
 
 /* In a forked child: closes its copies of what was given; the thread is not there. */
-void owner_abandon(struct owner *owner);
+void control_abandon(struct control_thread *control);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* See words.h. All words share one allocation: the text with its quotes taken out. */
-#include "words.h"
+/* See shell_words.h. All words share one allocation: the text with its quotes taken out. */
+#include "shell_words.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -45,7 +45,7 @@ static int take_word(const char **from, char **to)
 	return 0;
 }
 
-int words_split(const char *text, struct words *words)
+int shell_words_split(const char *text, struct shell_words *words)
 {
 	/* A word takes at least one character and a blank, so there are at most half as many. */
 	size_t length = text ? strlen(text) : 0, slots = length / 2 + 2;
@@ -63,7 +63,7 @@ int words_split(const char *text, struct words *words)
 			break;
 		words->word[words->count++] = out;
 		if (take_word(&text, &out) < 0) {
-			words_free(words);
+			shell_words_free(words);
 			return -EINVAL;
 		}
 	}
@@ -71,7 +71,7 @@ int words_split(const char *text, struct words *words)
 	return 0;
 }
 
-void words_free(struct words *words)
+void shell_words_free(struct shell_words *words)
 {
 	free(words->word);
 	words->word = NULL;

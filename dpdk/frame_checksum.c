@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See checksum.h. */
-#include "checksum.h"
+#include "frame_checksum.h"
 
 #include <netinet/in.h>
 #include <string.h>

@@ -3,12 +3,12 @@
  * Keeps DPDK's start from what a guest in somebody else's process must not do, or has no time for,
  * and has no option against.
  */
-#ifndef MELIN_QUIET_H
-#define MELIN_QUIET_H
+#ifndef MELIN_OVERRIDES_H
+#define MELIN_OVERRIDES_H
 
 #include <stdbool.h>
 
-struct quiet {
+struct overrides {
 	const char *library; /* of the driver, NULL if it is not known */
 	bool search;	     /* other drivers are needed too: all of the driver folder */
 	bool software;	     /* no network card: nobody needs the delays of hardware */
@@ -16,6 +16,6 @@ struct quiet {
 };
 
 /* Before rte_eal_init(). What cannot be replaced stays as DPDK does it. */
-void quiet_prepare(const struct quiet *quiet);
+void overrides_prepare(const struct overrides *overrides);
 
 #endif

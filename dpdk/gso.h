@@ -8,50 +8,50 @@
  *
  * All functions are called under the stack instance's lock.
  */
-#ifndef MELIN_LARGE_H
-#define MELIN_LARGE_H
+#ifndef MELIN_GSO_H
+#define MELIN_GSO_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct large;
+struct gso;
 struct pbuf;
 
 /* Frames as the stack made them. */
-struct large_counts {
+struct gso_counts {
 	unsigned sent, lost;
 	uint64_t bytes; /* of those sent */
 };
 
 /* As many connections as take part in a burst of bulk transfers, or single frames. */
-#define LARGE_RUNS     16
-#define LARGE_RUNS_MAX 64
+#define GSO_RUNS     16
+#define GSO_RUNS_MAX 64
 
 /*
  * For the interface of that index. all: there is no other way, it takes frames of any kind; else
  * only those of a kind that others follow. runs: how many may wait, of connections or of single
  * frames. NULL with errno set: it cannot be.
  */
-struct large *large_open(int ifindex, bool all, unsigned runs);
+struct gso *gso_open(int ifindex, bool all, unsigned runs);
 
 /* Forgets what waits. In the child of fork() too. */
-void large_close(struct large *large);
+void gso_close(struct gso *gso);
 
 /*
  * Takes a frame (as link_transmit() gets it) to send it with others of its connection; it holds a
- * reference to it until large_send(). False: it must go on its own, or, where all are taken, once
+ * reference to it until gso_send(). False: it must go on its own, or, where all are taken, once
  * more when there is room; if *send_first is true then, what waits goes before it: earlier frames
  * of its connection, or all that there is room for.
  */
-bool large_take(struct large *large, struct pbuf *frame, bool *send_first);
+bool gso_take(struct gso *gso, struct pbuf *frame, bool *send_first);
 
 /* Nothing waits: the case of every look at the device that finds nothing. */
-bool large_is_empty(const struct large *large);
+bool gso_is_empty(const struct gso *gso);
 
 /*
  * Hands all that waits to the kernel, in order, and returns how many frames still wait: the
  * socket's buffer is full then. *counts is set.
  */
-unsigned large_send(struct large *large, struct large_counts *counts);
+unsigned gso_send(struct gso *gso, struct gso_counts *counts);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* See large.h. */
-#include "large.h"
+/* See gso.h. */
+#include "gso.h"
 
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -15,7 +15,7 @@
 
 #include "lwip/pbuf.h"
 
-#include "checksum.h"
+#include "frame_checksum.h"
 #include "frame.h"
 #include "common/network_order.h"
 #include "common/system_call.h"
@@ -69,13 +69,13 @@ struct run {
 	struct iovec piece[2 + PIECES]; /* offload, header, data */
 };
 
-struct large {
+struct gso {
 	int socket;
 	bool all;     /* frames of any kind: each is a run then, at least */
 	bool refused; /* the kernel wants no large segments: no more are made */
 	unsigned count, limit;
-	/* Used by large_send() alone; not on its caller's stack, which may be small. */
-	struct mmsghdr messages[LARGE_RUNS_MAX];
+	/* Used by gso_send() alone; not on its caller's stack, which may be small. */
+	struct mmsghdr messages[GSO_RUNS_MAX];
 	struct run runs[];
 };
 
@@ -89,23 +89,23 @@ struct segment {
 	uint8_t flags;
 };
 
-struct large *large_open(int ifindex, bool all, unsigned runs)
+struct gso *gso_open(int ifindex, bool all, unsigned runs)
 {
 	struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_ifindex = ifindex };
-	struct large *large = calloc(1, sizeof(*large) + runs * sizeof(large->runs[0]));
+	struct gso *gso = calloc(1, sizeof(*gso) + runs * sizeof(gso->runs[0]));
 	int on = 1;
 
-	if (!large)
+	if (!gso)
 		return NULL;
-	large->all = all;
-	large->limit = runs;
+	gso->all = all;
+	gso->limit = runs;
 	/* Of protocol 0: nothing is received. */
-	large->socket = kernel_hide(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-	if (large->socket >= 0 &&
-	    setsockopt(large->socket, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) == 0 &&
-	    bind(large->socket, (const struct sockaddr *)&address, sizeof(address)) == 0)
-		return large;
-	large_close(large);
+	gso->socket = kernel_hide(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+	if (gso->socket >= 0 &&
+	    setsockopt(gso->socket, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) == 0 &&
+	    bind(gso->socket, (const struct sockaddr *)&address, sizeof(address)) == 0)
+		return gso;
+	gso_close(gso);
 	return NULL;
 }
 
@@ -115,15 +115,15 @@ static void release(struct run *run)
 		pbuf_free(run->held[--run->frames]);
 }
 
-void large_close(struct large *large)
+void gso_close(struct gso *gso)
 {
 	int error = errno;
 
-	while (large->count)
-		release(&large->runs[--large->count]);
-	if (large->socket >= 0)
-		close(large->socket);
-	free(large);
+	while (gso->count)
+		release(&gso->runs[--gso->count]);
+	if (gso->socket >= 0)
+		close(gso->socket);
+	free(gso);
 	errno = error;
 }
 
@@ -198,13 +198,13 @@ static bool is_alike(const struct run *run, const struct segment *segment)
 	       memcmp(ours + IPV6_NEXT, theirs + IPV6_NEXT, 2) == 0;
 }
 
-static struct run *find(struct large *large, const struct segment *segment)
+static struct run *find(struct gso *gso, const struct segment *segment)
 {
-	unsigned i = large->count;
+	unsigned i = gso->count;
 
 	while (i--) {
-		if (is_of_connection(&large->runs[i], segment))
-			return &large->runs[i];
+		if (is_of_connection(&gso->runs[i], segment))
+			return &gso->runs[i];
 	}
 	return NULL;
 }
@@ -281,29 +281,29 @@ static bool begin_single(struct run *run, struct pbuf *frame, const struct segme
 	return true;
 }
 
-bool large_take(struct large *large, struct pbuf *frame, bool *send_first)
+bool gso_take(struct gso *gso, struct pbuf *frame, bool *send_first)
 {
 	struct segment segment;
-	struct run *run = NULL, *next = &large->runs[large->count];
+	struct run *run = NULL, *next = &gso->runs[gso->count];
 	bool is_tcp, plain, taken;
 
 	*send_first = false;
-	if (!large->all && (large->refused || (large->count == 0 && frame->tot_len < FIRST_MIN)))
+	if (!gso->all && (gso->refused || (gso->count == 0 && frame->tot_len < FIRST_MIN)))
 		return false;
 	is_tcp = look(frame, &segment);
-	plain = is_tcp && !large->refused && is_plain(frame, &segment);
-	if (is_tcp && large->count)
-		run = find(large, &segment);
+	plain = is_tcp && !gso->refused && is_plain(frame, &segment);
+	if (is_tcp && gso->count)
+		run = find(gso, &segment);
 	if (run && plain && append(run, frame, &segment))
 		return true;
-	if (large->count == large->limit)
+	if (gso->count == gso->limit)
 		taken = false;
-	else if (plain && (large->all || segment.data >= FIRST_MIN))
+	else if (plain && (gso->all || segment.data >= FIRST_MIN))
 		taken = begin(next, frame, &segment);
 	else
-		taken = large->all && begin_single(next, frame, is_tcp ? &segment : NULL);
-	large->count += taken;
-	*send_first = !taken && (run || large->count == large->limit);
+		taken = gso->all && begin_single(next, frame, is_tcp ? &segment : NULL);
+	gso->count += taken;
+	*send_first = !taken && (run || gso->count == gso->limit);
 	return taken;
 }
 
@@ -345,7 +345,7 @@ static void finish(struct run *run)
 }
 
 /* Says what became of the first run that was not sent. */
-static bool is_kept(struct large *large, const struct run *run, long error)
+static bool is_kept(struct gso *gso, const struct run *run, long error)
 {
 	if (error == -EAGAIN || error == -EINTR)
 		return true;
@@ -356,53 +356,53 @@ static bool is_kept(struct large *large, const struct run *run, long error)
 	 */
 	if (run->frames > 1 && error != -ENETDOWN && error != -ENXIO && error != -ENODEV &&
 	    error != -ENOBUFS && error != -ENOMEM)
-		large->refused = true;
+		gso->refused = true;
 	return false;
 }
 
-static void forget(struct large *large, unsigned done)
+static void forget(struct gso *gso, unsigned done)
 {
 	unsigned i;
 
 	for (i = 0; i < done; i++)
-		release(&large->runs[i]);
-	large->count -= done;
-	for (i = 0; done && i < large->count; i++)
-		large->runs[i] = large->runs[i + done];
+		release(&gso->runs[i]);
+	gso->count -= done;
+	for (i = 0; done && i < gso->count; i++)
+		gso->runs[i] = gso->runs[i + done];
 }
 
-bool large_is_empty(const struct large *large)
+bool gso_is_empty(const struct gso *gso)
 {
-	return large->count == 0;
+	return gso->count == 0;
 }
 
-unsigned large_send(struct large *large, struct large_counts *counts)
+unsigned gso_send(struct gso *gso, struct gso_counts *counts)
 {
-	struct mmsghdr *messages = large->messages;
+	struct mmsghdr *messages = gso->messages;
 	unsigned i, done = 0, waiting = 0;
 
 	memset(counts, 0, sizeof(*counts));
-	memset(messages, 0, large->count * sizeof(messages[0]));
-	for (i = 0; i < large->count; i++) {
-		finish(&large->runs[i]);
-		messages[i].msg_hdr.msg_iov = large->runs[i].piece;
-		messages[i].msg_hdr.msg_iovlen = 2 + large->runs[i].pieces;
+	memset(messages, 0, gso->count * sizeof(messages[0]));
+	for (i = 0; i < gso->count; i++) {
+		finish(&gso->runs[i]);
+		messages[i].msg_hdr.msg_iov = gso->runs[i].piece;
+		messages[i].msg_hdr.msg_iovlen = 2 + gso->runs[i].pieces;
 	}
-	while (done < large->count) {
-		long sent = kernel_call(SYS_sendmmsg, large->socket, (long)(messages + done),
-					large->count - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (done < gso->count) {
+		long sent = kernel_call(SYS_sendmmsg, gso->socket, (long)(messages + done),
+					gso->count - done, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		for (i = 0; sent > 0 && i < (unsigned)sent; i++, done++) {
-			counts->sent += large->runs[done].frames;
-			counts->bytes += large->runs[done].frame_bytes;
+			counts->sent += gso->runs[done].frames;
+			counts->bytes += gso->runs[done].frame_bytes;
 		}
-		if (sent < 0 && is_kept(large, &large->runs[done], sent))
+		if (sent < 0 && is_kept(gso, &gso->runs[done], sent))
 			break;
 		if (sent < 0)
-			counts->lost += large->runs[done++].frames;
+			counts->lost += gso->runs[done++].frames;
 	}
-	forget(large, done);
-	for (i = 0; i < large->count; i++)
-		waiting += large->runs[i].frames;
+	forget(gso, done);
+	for (i = 0; i < gso->count; i++)
+		waiting += gso->runs[i].frames;
 	return waiting;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * See quiet.h. Each function here stands in for what one library of DPDK imports:
+ * See overrides.h. Each function here stands in for what one library of DPDK imports:
  *
  *  openlog      DPDK takes over syslog's identification, which is the program's.
  *  printf, ...  DPDK answers an argument that it does not know with its whole usage text on
@@ -21,7 +21,7 @@
  *  bpf_xdp_attach, bpf_xdp_detach (net_af_xdp) leave the XDP program on the interface when the
  *               process is killed.
  */
-#include "quiet.h"
+#include "overrides.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -41,7 +41,7 @@
 #include <linux/if_link.h>
 
 #include "device.h"
-#include "guard.h"
+#include "memif_guard.h"
 #include "imports.h"
 #include "journal.h"
 
@@ -54,34 +54,34 @@ static const char eal[] = "librte_eal.so";
 /* The one interface that has a bpf_link. On the thread that owns DPDK only. */
 static int attachment = -1, attached_ifindex;
 
-static void quiet_openlog(const char *identification, int options, int facility)
+static void override_openlog(const char *identification, int options, int facility)
 {
 	(void)identification;
 	(void)options;
 	(void)facility;
 }
 
-static void quiet_closelog(void)
+static void override_closelog(void)
 {
 }
 
-static int quiet_printf(const char *format, ...)
+static int override_printf(const char *format, ...)
 {
 	(void)format;
 	return 0;
 }
 
-static int quiet_printf_chk(int flag, const char *format, ...)
+static int override_printf_chk(int flag, const char *format, ...)
 {
 	(void)flag;
 	(void)format;
 	return 0;
 }
 
-static int quiet_fprintf(FILE *stream, const char *format, ...)
+static int override_fprintf(FILE *stream, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-static int quiet_fprintf(FILE *stream, const char *format, ...)
+static int override_fprintf(FILE *stream, const char *format, ...)
 {
 	va_list arguments;
 	int length;
@@ -94,10 +94,10 @@ static int quiet_fprintf(FILE *stream, const char *format, ...)
 	return length;
 }
 
-static int quiet_fprintf_chk(FILE *stream, int flag, const char *format, ...)
+static int override_fprintf_chk(FILE *stream, int flag, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static int quiet_fprintf_chk(FILE *stream, int flag, const char *format, ...)
+static int override_fprintf_chk(FILE *stream, int flag, const char *format, ...)
 {
 	va_list arguments;
 	int length;
@@ -111,23 +111,23 @@ static int quiet_fprintf_chk(FILE *stream, int flag, const char *format, ...)
 	return length;
 }
 
-static int quiet_puts(const char *text)
+static int override_puts(const char *text)
 {
 	(void)text;
 	return 0;
 }
 
-static int quiet_putchar(int character)
+static int override_putchar(int character)
 {
 	return character;
 }
 
-static void *quiet_dlopen(const char *name, int flags)
+static void *override_dlopen(const char *name, int flags)
 {
 	return flags & RTLD_NOLOAD ? NULL : dlopen(name, flags);
 }
 
-static int quiet_nanosleep(const struct timespec *time, struct timespec *rest)
+static int override_nanosleep(const struct timespec *time, struct timespec *rest)
 {
 	const struct timespec short_time = { .tv_nsec = CALIBRATION_SHORT_NS };
 
@@ -136,7 +136,7 @@ static int quiet_nanosleep(const struct timespec *time, struct timespec *rest)
 	return nanosleep(time, rest);
 }
 
-static int quiet_memfd_create(const char *name, unsigned flags)
+static int override_memfd_create(const char *name, unsigned flags)
 {
 	if (strcmp(name, "nohuge") != 0)
 		return memfd_create(name, flags);
@@ -144,7 +144,7 @@ static int quiet_memfd_create(const char *name, unsigned flags)
 	return -1;
 }
 
-static int quiet_sigaction(int number, const struct sigaction *action, struct sigaction *old)
+static int override_sigaction(int number, const struct sigaction *action, struct sigaction *old)
 {
 	(void)number;
 	if (old) {
@@ -154,8 +154,8 @@ static int quiet_sigaction(int number, const struct sigaction *action, struct si
 	return action ? -1 : 0;
 }
 
-static int quiet_xdp_attach(int ifindex, int program, __u32 flags,
-			    const struct bpf_xdp_attach_opts *options)
+static int override_xdp_attach(int ifindex, int program, __u32 flags,
+			       const struct bpf_xdp_attach_opts *options)
 {
 	int link = -1;
 
@@ -168,7 +168,7 @@ static int quiet_xdp_attach(int ifindex, int program, __u32 flags,
 	return 0;
 }
 
-static int quiet_xdp_detach(int ifindex, __u32 flags, const struct bpf_xdp_attach_opts *options)
+static int override_xdp_detach(int ifindex, __u32 flags, const struct bpf_xdp_attach_opts *options)
 {
 	if (attachment < 0 || ifindex != attached_ifindex)
 		return bpf_xdp_detach(ifindex, flags, options);
@@ -209,38 +209,38 @@ static bool load(const char *library)
 	return false;
 }
 
-static void quiet_driver(const struct quiet *quiet)
+static void override_driver(const struct overrides *overrides)
 {
-	const char *library = quiet->library;
+	const char *library = overrides->library;
 
 	if (strcmp(library, DEVICE_XDP_LIBRARY) == 0) {
-		replace(library, "bpf_xdp_attach", (void *)quiet_xdp_attach);
-		replace(library, "bpf_xdp_detach", (void *)quiet_xdp_detach);
+		replace(library, "bpf_xdp_attach", (void *)override_xdp_attach);
+		replace(library, "bpf_xdp_detach", (void *)override_xdp_detach);
 	} else if (strcmp(library, DEVICE_TAP_LIBRARY) == 0) {
-		replace(library, "sigaction", (void *)quiet_sigaction);
+		replace(library, "sigaction", (void *)override_sigaction);
 	}
 	if (strcmp(library, DEVICE_MEMIF_LIBRARY) == 0)
-		guard_prepare(library);
-	if (!quiet->search)
-		replace(eal, "dlopen", (void *)quiet_dlopen);
+		memif_guard_prepare(library);
+	if (!overrides->search)
+		replace(eal, "dlopen", (void *)override_dlopen);
 }
 
-void quiet_prepare(const struct quiet *quiet)
+void overrides_prepare(const struct overrides *overrides)
 {
-	replace(eal, "openlog", (void *)quiet_openlog);
-	replace(eal, "closelog", (void *)quiet_closelog);
+	replace(eal, "openlog", (void *)override_openlog);
+	replace(eal, "closelog", (void *)override_closelog);
 	/* Whichever of the two the compiler of that DPDK chose. */
-	if (imports_replace(eal, "__printf_chk", (void *)quiet_printf_chk) < 0)
-		replace(eal, "printf", (void *)quiet_printf);
-	if (imports_replace(eal, "__fprintf_chk", (void *)quiet_fprintf_chk) < 0)
-		replace(eal, "fprintf", (void *)quiet_fprintf);
-	replace(eal, "puts", (void *)quiet_puts);
-	replace(eal, "putchar", (void *)quiet_putchar);
-	if (quiet->library && load(quiet->library) && load("librte_mempool_ring.so") &&
+	if (imports_replace(eal, "__printf_chk", (void *)override_printf_chk) < 0)
+		replace(eal, "printf", (void *)override_printf);
+	if (imports_replace(eal, "__fprintf_chk", (void *)override_fprintf_chk) < 0)
+		replace(eal, "fprintf", (void *)override_fprintf);
+	replace(eal, "puts", (void *)override_puts);
+	replace(eal, "putchar", (void *)override_putchar);
+	if (overrides->library && load(overrides->library) && load("librte_mempool_ring.so") &&
 	    load("librte_mempool_stack.so"))
-		quiet_driver(quiet);
-	if (quiet->software)
-		replace(eal, "nanosleep", (void *)quiet_nanosleep);
-	if (quiet->private_memory)
-		replace(eal, "memfd_create", (void *)quiet_memfd_create);
+		override_driver(overrides);
+	if (overrides->software)
+		replace(eal, "nanosleep", (void *)override_nanosleep);
+	if (overrides->private_memory)
+		replace(eal, "memfd_create", (void *)override_memfd_create);
 }

@@ -13,7 +13,7 @@
 
 #include "buffer.h"
 #include "frame.h"
-#include "large.h"
+#include "gso.h"
 
 #define TCP_CHECKSUM_OFFSET 16
 #define ADDRESSES_LENGTH    (2 * ETHER_ADDR_LEN)
@@ -130,14 +130,14 @@ int transmit_give_up(struct device_link *link, struct rte_mbuf *mbuf, int error)
 	return error;
 }
 
-unsigned transmit_large(struct device_link *link)
+unsigned transmit_gso(struct device_link *link)
 {
-	struct large_counts counts;
+	struct gso_counts counts;
 	unsigned waiting;
 
-	if (large_is_empty(link->large))
+	if (gso_is_empty(link->gso))
 		return 0;
-	waiting = large_send(link->large, &counts);
+	waiting = gso_send(link->gso, &counts);
 	link->counters.tx_frames += counts.sent;
 	link->counters.tx_bytes += counts.bytes;
 	link->counters.tx_drops += counts.lost;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* See guard.h. Stands in for what the driver imports, as quiet.c does. */
-#include "guard.h"
+/* See memif_guard.h. Stands in for what the driver imports, as overrides.c does. */
+#include "memif_guard.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -29,12 +29,12 @@ struct callback {
 static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct callback *callbacks;
 
-void guard_enter(void)
+void memif_guard_enter(void)
 {
 	pthread_mutex_lock(&guard);
 }
 
-void guard_leave(void)
+void memif_guard_leave(void)
 {
 	pthread_mutex_unlock(&guard);
 }
@@ -43,9 +43,9 @@ static void call_guarded(void *argument)
 {
 	const struct callback *callback = argument;
 
-	guard_enter();
+	memif_guard_enter();
 	callback->function(callback->argument);
-	guard_leave();
+	memif_guard_leave();
 }
 
 static struct callback *find(const struct rte_intr_handle *handle, rte_intr_callback_fn function,
@@ -134,7 +134,7 @@ static int unregister_later_guarded(const struct rte_intr_handle *handle,
 						    removed_guarded);
 }
 
-void guard_prepare(const char *library)
+void memif_guard_prepare(const char *library)
 {
 	imports_replace(library, "rte_intr_callback_register", (void *)register_guarded);
 	imports_replace(library, "rte_intr_callback_unregister", (void *)unregister_guarded);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * See owner.h. Descriptors are handled by raw system calls here: the program's close() and dup()
- * may be wrappers (libmelin.so's own), and those keep account of the program's table only.
+ * See control_thread.h. Descriptors are handled by raw system calls here: the program's close()
+ * and dup() may be wrappers (libmelin.so's own), and those keep account of the program's table
+ * only.
  */
-#include "owner.h"
+#include "control_thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,12 +33,12 @@
 /* Of a small limit that could not be raised the program may need every number. */
 #define LIMIT_MIN 512
 
-struct owner {
+struct control_thread {
 	pthread_t thread;
 	/*
 	 * The mutex protects the three below; changed is signalled with each change of them. The
 	 * thread holds it while it works: of melin's locks work may take the journal's and
-	 * guard.c's.
+	 * memif_guard.c's.
 	 */
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
@@ -100,22 +101,22 @@ static int choose_base(void)
  * On the thread: leaves the program's table with nothing but the channel, moves that to the base
  * and fills all numbers below with the read end of a pipe that nobody writes to.
  */
-static int leave_table(struct owner *owner)
+static int leave_table(struct control_thread *control)
 {
-	int channel = owner->channel[1], ends[2] = { -1, -1 }, filler;
+	int channel = control->channel[1], ends[2] = { -1, -1 }, filler;
 
 	if (raw(SYS_close_range, channel + 1, ~0U, CLOSE_RANGE_UNSHARE) < 0)
 		return -errno;
 	if (channel > 0)
 		raw(SYS_close_range, 0, channel - 1, 0);
-	owner->channel[1] = (int)raw(SYS_fcntl, channel, F_DUPFD_CLOEXEC, owner->base);
+	control->channel[1] = (int)raw(SYS_fcntl, channel, F_DUPFD_CLOEXEC, control->base);
 	raw_close(channel);
-	if (owner->channel[1] < 0 || raw(SYS_pipe2, (long)ends, O_CLOEXEC, 0) < 0)
+	if (control->channel[1] < 0 || raw(SYS_pipe2, (long)ends, O_CLOEXEC, 0) < 0)
 		return -errno;
 	raw_close(ends[1]);
 	do {
 		filler = (int)raw(SYS_fcntl, ends[0], F_DUPFD_CLOEXEC, 0);
-	} while (filler >= 0 && filler < owner->base);
+	} while (filler >= 0 && filler < control->base);
 	if (filler < 0)
 		return -errno;
 	raw_close(filler);
@@ -124,122 +125,122 @@ static int leave_table(struct owner *owner)
 
 static void *thread_main(void *argument)
 {
-	struct owner *owner = argument;
+	struct control_thread *control = argument;
 
 	pthread_setname_np(pthread_self(), "melin-dpdk");
-	pthread_mutex_lock(&owner->mutex);
-	while (!owner->stop) {
-		if (owner->work) {
-			owner->work(owner->argument);
-			owner->work = NULL;
-			pthread_cond_broadcast(&owner->changed);
+	pthread_mutex_lock(&control->mutex);
+	while (!control->stop) {
+		if (control->work) {
+			control->work(control->argument);
+			control->work = NULL;
+			pthread_cond_broadcast(&control->changed);
 		} else {
-			pthread_cond_wait(&owner->changed, &owner->mutex);
+			pthread_cond_wait(&control->changed, &control->mutex);
 		}
 	}
-	pthread_mutex_unlock(&owner->mutex);
+	pthread_mutex_unlock(&control->mutex);
 	return NULL;
 }
 
-void owner_run(struct owner *owner, void (*work)(void *argument), void *argument)
+void control_run(struct control_thread *control, void (*work)(void *argument), void *argument)
 {
-	pthread_mutex_lock(&owner->mutex);
-	owner->work = work;
-	owner->argument = argument;
-	pthread_cond_broadcast(&owner->changed);
-	while (owner->work)
-		pthread_cond_wait(&owner->changed, &owner->mutex);
-	pthread_mutex_unlock(&owner->mutex);
+	pthread_mutex_lock(&control->mutex);
+	control->work = work;
+	control->argument = argument;
+	pthread_cond_broadcast(&control->changed);
+	while (control->work)
+		pthread_cond_wait(&control->changed, &control->mutex);
+	pthread_mutex_unlock(&control->mutex);
 }
 
 static void leave_table_work(void *argument)
 {
-	struct owner *owner = argument;
-	int error = leave_table(owner);
+	struct control_thread *control = argument;
+	int error = leave_table(control);
 
 	if (error == 0)
 		return;
 	/* The thread may be left without a usable table: the caller starts another. */
-	owner->own_table = false;
+	control->own_table = false;
 	journal_add(STACK_LOG_DEBUG, "no descriptor table of its own for DPDK: %s",
 		    strerrordesc_np(-error));
 }
 
-static int start_thread(struct owner *owner)
+static int start_thread(struct control_thread *control)
 {
 	sigset_t all, program;
 	int error;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &program);
-	error = pthread_create(&owner->thread, NULL, thread_main, owner);
+	error = pthread_create(&control->thread, NULL, thread_main, control);
 	pthread_sigmask(SIG_SETMASK, &program, NULL);
 	return -error;
 }
 
-static void end_thread(struct owner *owner)
+static void end_thread(struct control_thread *control)
 {
-	pthread_mutex_lock(&owner->mutex);
-	owner->stop = true;
-	pthread_cond_broadcast(&owner->changed);
-	pthread_mutex_unlock(&owner->mutex);
-	pthread_join(owner->thread, NULL);
-	owner->stop = false;
+	pthread_mutex_lock(&control->mutex);
+	control->stop = true;
+	pthread_cond_broadcast(&control->changed);
+	pthread_mutex_unlock(&control->mutex);
+	pthread_join(control->thread, NULL);
+	control->stop = false;
 }
 
 /* Gives the thread its own table; if that fails it is replaced by one in the program's. */
-static int give_table(struct owner *owner)
+static int give_table(struct control_thread *control)
 {
 	int program_end;
 
-	owner->base = choose_base();
-	if (owner->base == 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, owner->channel) < 0)
+	control->base = choose_base();
+	if (control->base == 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control->channel) < 0)
 		return 0;
-	owner->channel[0] = kernel_hide(owner->channel[0]);
-	program_end = owner->channel[1];
-	owner->own_table = true;
-	owner_run(owner, leave_table_work, owner);
+	control->channel[0] = kernel_hide(control->channel[0]);
+	program_end = control->channel[1];
+	control->own_table = true;
+	control_run(control, leave_table_work, control);
 	raw_close(program_end);
-	if (owner->own_table)
+	if (control->own_table)
 		return 0;
-	raw_close(owner->channel[0]);
-	owner->channel[0] = owner->channel[1] = -1;
-	owner->base = 0;
-	end_thread(owner);
-	return start_thread(owner);
+	raw_close(control->channel[0]);
+	control->channel[0] = control->channel[1] = -1;
+	control->base = 0;
+	end_thread(control);
+	return start_thread(control);
 }
 
-int owner_start(bool own_table, struct owner **result)
+int control_start(bool own_table, struct control_thread **result)
 {
-	struct owner *owner = calloc(1, sizeof(*owner));
+	struct control_thread *control = calloc(1, sizeof(*control));
 	int error;
 
-	if (!owner)
+	if (!control)
 		return -ENOMEM;
-	pthread_mutex_init(&owner->mutex, NULL);
-	pthread_cond_init(&owner->changed, NULL);
-	owner->channel[0] = owner->channel[1] = -1;
-	error = start_thread(owner);
+	pthread_mutex_init(&control->mutex, NULL);
+	pthread_cond_init(&control->changed, NULL);
+	control->channel[0] = control->channel[1] = -1;
+	error = start_thread(control);
 	if (error == 0 && own_table)
-		error = give_table(owner);
+		error = give_table(control);
 	if (error) {
-		free(owner);
+		free(control);
 		return error;
 	}
-	*result = owner;
+	*result = control;
 	return 0;
 }
 
-bool owner_has_table(const struct owner *owner)
+bool control_has_table(const struct control_thread *control)
 {
-	return owner->own_table;
+	return control->own_table;
 }
 
 /* ---- descriptors for the program ---- */
 
 struct offer {
-	struct owner *owner;
+	struct control_thread *control;
 	bool (*wanted)(int descriptor);
 	bool open[RANGE];
 	int error;
@@ -289,42 +290,42 @@ static int receive_descriptor(int channel, int *descriptor, int *number)
 static void offer_work(void *argument)
 {
 	struct offer *offer = argument;
-	struct owner *owner = offer->owner;
+	struct control_thread *control = offer->control;
 	int i;
 
 	for (i = 0; i < RANGE; i++) {
-		int descriptor = owner->base + i;
+		int descriptor = control->base + i;
 
 		offer->open[i] = is_open(descriptor);
-		if (!offer->open[i] || descriptor == owner->channel[1] || owner->given[i] ||
+		if (!offer->open[i] || descriptor == control->channel[1] || control->given[i] ||
 		    !offer->wanted(descriptor))
 			continue;
-		offer->error = send_descriptor(owner->channel[1], descriptor);
+		offer->error = send_descriptor(control->channel[1], descriptor);
 		if (offer->error)
 			return;
 	}
 }
 
 /* Puts a descriptor at DPDK's number in the program's table, where that is still unused. */
-static int place(struct owner *owner, int descriptor, int number)
+static int place(struct control_thread *control, int descriptor, int number)
 {
-	int index = number - owner->base;
+	int index = number - control->base;
 
 	if (is_open(number))
 		return -EBUSY;
 	if (raw(SYS_dup3, descriptor, number, O_CLOEXEC) < 0)
 		return -errno;
-	owner->given[index] = true;
+	control->given[index] = true;
 	return 0;
 }
 
-static int take_offered(struct owner *owner)
+static int take_offered(struct control_thread *control)
 {
 	int descriptor = -1, number = -1, error;
 
 	/* The channel holds a dozen or so of messages; offer_work() stops when it is full. */
-	while ((error = receive_descriptor(owner->channel[0], &descriptor, &number)) > 0) {
-		error = place(owner, descriptor, number);
+	while ((error = receive_descriptor(control->channel[0], &descriptor, &number)) > 0) {
+		error = place(control, descriptor, number);
 		raw_close(descriptor);
 		if (error)
 			return error;
@@ -333,7 +334,7 @@ static int take_offered(struct owner *owner)
 }
 
 /* What DPDK has open, and what it may open next, must not become a number of the program's. */
-static void reserve(struct owner *owner, const struct offer *offer)
+static void reserve(struct control_thread *control, const struct offer *offer)
 {
 	int i, last = 0, ends[2];
 
@@ -344,33 +345,34 @@ static void reserve(struct owner *owner, const struct offer *offer)
 	if (raw(SYS_pipe2, (long)ends, O_CLOEXEC, 0) < 0)
 		return;
 	for (i = 0; i < RANGE && i <= last + SPARE; i++) {
-		if (!owner->given[i])
-			place(owner, ends[0], owner->base + i);
+		if (!control->given[i])
+			place(control, ends[0], control->base + i);
 	}
 	raw_close(ends[0]);
 	raw_close(ends[1]);
 }
 
-int owner_share(struct owner *owner, bool (*wanted)(int descriptor))
+int control_share(struct control_thread *control, bool (*wanted)(int descriptor))
 {
-	struct offer offer = { .owner = owner, .wanted = wanted };
+	struct offer offer = { .control = control, .wanted = wanted };
 	int error;
 
-	if (!owner->own_table)
+	if (!control->own_table)
 		return 0;
-	owner_run(owner, offer_work, &offer);
-	error = take_offered(owner);
+	control_run(control, offer_work, &offer);
+	error = take_offered(control);
 	if (offer.error || error)
 		return offer.error ? offer.error : error;
-	reserve(owner, &offer);
+	reserve(control, &offer);
 	return 0;
 }
 
-void owner_visit(struct owner *owner, void (*visit)(int descriptor, void *context), void *context)
+void control_visit(struct control_thread *control, void (*visit)(int descriptor, void *context),
+		   void *context)
 {
-	int first = owner->base, end = first + RANGE, i;
+	int first = control->base, end = first + RANGE, i;
 
-	if (!owner->own_table)
+	if (!control->own_table)
 		end = kernel_hidden_end();
 	for (i = first; i < end; i++) {
 		if (is_open(i))
@@ -378,23 +380,23 @@ void owner_visit(struct owner *owner, void (*visit)(int descriptor, void *contex
 	}
 }
 
-void owner_abandon(struct owner *owner)
+void control_abandon(struct control_thread *control)
 {
 	int i;
 
 	for (i = 0; i < RANGE; i++) {
-		if (owner->given[i])
-			raw_close(owner->base + i);
+		if (control->given[i])
+			raw_close(control->base + i);
 	}
-	if (owner->channel[0] >= 0)
-		raw_close(owner->channel[0]);
-	if (!owner->own_table && owner->channel[1] >= 0)
-		raw_close(owner->channel[1]);
-	free(owner);
+	if (control->channel[0] >= 0)
+		raw_close(control->channel[0]);
+	if (!control->own_table && control->channel[1] >= 0)
+		raw_close(control->channel[1]);
+	free(control);
 }
 
-void owner_stop(struct owner *owner)
+void control_stop(struct control_thread *control)
 {
-	end_thread(owner);
-	owner_abandon(owner);
+	end_thread(control);
+	control_abandon(control);
 }
