@@ -462,7 +462,9 @@ static int get_socket_level(struct stack_socket *socket, int name, int *value)
 
 	switch (name) {
 	case SO_ERROR:
-		*value = socket->error;
+		*value = socket->error ? socket->error : socket->soft_error;
+		if (!socket->error)
+			socket->soft_error = 0;
 		socket->error = 0;
 		break;
 	case SO_ACCEPTCONN:

@@ -203,6 +203,9 @@ static void test_established(bool v6)
 	complain(v6, v6 ? 1 : 3, v6 ? 0 : 1, 0, segment.packet, true);
 	tap_ok(!(ready(&socket) & EPOLLERR) && get(&socket, &byte, 1, 0) == -EAGAIN,
 	       "an established connection goes on%s", v6 ? ", IPv6" : "");
+	tap_ok(option(&socket, SOL_SOCKET, SO_ERROR) == (v6 ? ENETUNREACH : EHOSTUNREACH) &&
+		       option(&socket, SOL_SOCKET, SO_ERROR) == 0,
+	       "SO_ERROR tells it, once");
 	tap_ok(set(&socket, level, v6 ? IPV6_RECVERR : IP_RECVERR, 1) == 0 &&
 		       option(&socket, level, v6 ? IPV6_RECVERR : IP_RECVERR) == 1,
 	       "unless the program wants to know");
