@@ -83,7 +83,8 @@ void acknowledge_data(struct stack_socket *socket)
 		tcp_ack_now(socket->pcb);
 		return;
 	}
-	if (socket->quick_acks || socket->unacknowledged > 1)
+	/* RFC 5681 4.2: the sender waits to hear that a gap is filled. */
+	if (gap_is_filled(socket) || socket->quick_acks || socket->unacknowledged > 1)
 		owe(socket);
 	if (socket->quick_acks)
 		socket->quick_acks--;

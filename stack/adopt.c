@@ -11,6 +11,7 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "common/connection_state.h"
+#include "stack/clock.h"
 #include "stack/instance.h"
 #include "stack/network.h"
 #include "stack/output.h"
@@ -43,9 +44,6 @@ static void set_sender(struct tcp_pcb *pcb, const struct connection_state *state
 	pcb->snd_wl2 = state->send_unacknowledged;
 	pcb->snd_wnd = state->send_window;
 	pcb->snd_wnd_max = LWIP_MAX(state->send_window_max, state->send_window);
-	pcb->cwnd = LWIP_MAX(state->congestion_window, pcb->mss);
-	if (state->slow_start_threshold)
-		pcb->ssthresh = state->slow_start_threshold;
 }
 
 /*
@@ -135,10 +133,15 @@ static struct tcp_pcb *make_pcb(struct stack_socket *socket, const struct connec
 
 static void set_path(struct stack_socket *socket, const struct connection_state *state)
 {
-	socket->recovery.rtt_us = state->rtt_us;
-	socket->recovery.rtt_deviation_us = state->rtt_deviation_us;
-	socket->recovery.least_rtt_us = state->least_rtt_us;
-	socket->window_opened = true;
+	struct recovery *recovery = &socket->recovery;
+
+	recovery->trip.smoothed_us = state->rtt_us;
+	recovery->trip.deviation_us = state->rtt_deviation_us;
+	recovery->trip.least_us = state->least_rtt_us;
+	recovery->trip.least_at_us = melin_clock_ns() / 1000;
+	recovery->congestion.window = LWIP_MAX(state->congestion_window, socket->pcb->mss);
+	if (state->slow_start_threshold)
+		recovery->congestion.threshold = state->slow_start_threshold;
 	path_begin(socket);
 }
 
@@ -238,11 +241,11 @@ static void tell_options(const struct stack_socket *socket, const struct tcp_pcb
 	state->timestamp_recent = timestamps_recent(pcb);
 	state->segment = timestamps_full_segment(pcb);
 	state->largest_segment = socket->agreed_segment;
-	state->congestion_window = pcb->cwnd;
-	state->slow_start_threshold = pcb->ssthresh;
-	state->rtt_us = socket->recovery.rtt_us;
-	state->rtt_deviation_us = socket->recovery.rtt_deviation_us;
-	state->least_rtt_us = socket->recovery.least_rtt_us;
+	state->congestion_window = socket->recovery.congestion.window;
+	state->slow_start_threshold = socket->recovery.congestion.threshold;
+	state->rtt_us = socket->recovery.trip.smoothed_us;
+	state->rtt_deviation_us = socket->recovery.trip.deviation_us;
+	state->least_rtt_us = socket->recovery.trip.least_us;
 }
 
 /* The first may have been acknowledged in part. */

@@ -17,7 +17,6 @@
 static err_t connected(void *arg, struct tcp_pcb *pcb, err_t error)
 {
 	struct stack_socket *socket = arg;
-	uint32_t initial = 10u * pcb->mss; /* RFC 6928, as Linux */
 
 	(void)error;
 	if (!socket)
@@ -25,9 +24,6 @@ static err_t connected(void *arg, struct tcp_pcb *pcb, err_t error)
 	socket_established(socket);
 	socket->called = true;
 	pcb->rttest = 0; /* the first sample would hold the time until the first data */
-	if (pcb->cwnd < initial)
-		pcb->cwnd = initial;
-	socket->window_opened = true;
 	socket->stack->counters.connects++;
 	socket_changed(socket, EPOLLOUT | EPOLLWRNORM);
 	return ERR_OK;

@@ -30,6 +30,7 @@ enum pcb_extra {
 	EXTRA_TAIL,	  /* the last segment of ->unacked, or NULL: not known */
 	EXTRA_SOCKET,	  /* its struct stack_socket, or NULL: released */
 	EXTRA_TIMESTAMPS, /* its struct timestamps, or NULL: it has none */
+	EXTRA_RECOVERY,	  /* its struct recovery without a socket, or NULL */
 };
 
 /* Behind TCP_REG and TCP_RMV */

@@ -14,6 +14,7 @@
 #include "lwip/netif.h"
 #include "stack/background.h"
 #include "stack/call-stack.h"
+#include "stack/deadline.h"
 #include "stack/lock.h"
 #include "stack/stack.h"
 
@@ -49,6 +50,8 @@ struct stack {
 		*changed_last;	    /* with events for the callback, oldest first */
 	struct stack_socket *owing; /* those that acknowledge.c owes an acknowledgement */
 	struct stack_socket *dead;  /* to be freed when lwIP cannot name them any more */
+
+	struct deadline *deadlines; /* of single connections: deadline.h */
 
 	/* timers.c; CLOCK_MONOTONIC ns */
 	uint64_t next_fast, next_slow, next_second;

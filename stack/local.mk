@@ -41,8 +41,11 @@ stack_libstack_la_SOURCES = \
 	stack/call-stack.c \
 	stack/checksum.c \
 	stack/clock.c \
+	stack/congestion.c \
 	stack/connect.c \
+	stack/deadline.c \
 	stack/filter.c \
+	stack/gap.c \
 	stack/icmp-error.c \
 	stack/index.c \
 	stack/instance.c \
@@ -58,10 +61,14 @@ stack_libstack_la_SOURCES = \
 	stack/path.c \
 	stack/ports.c \
 	stack/pressure.c \
+	stack/rack.c \
 	stack/random.c \
+	stack/reassembly.c \
 	stack/receive.c \
 	stack/recovery.c \
 	stack/retry.c \
+	stack/round-trip.c \
+	stack/scoreboard.c \
 	stack/segment.c \
 	stack/send.c \
 	stack/socket.c \
@@ -84,7 +91,10 @@ noinst_HEADERS += \
 	common/network_order.h \
 	stack/call-stack.h \
 	stack/clock.h \
+	stack/congestion.h \
+	stack/deadline.h \
 	stack/filter.h \
+	stack/gap.h \
 	stack/index-counts.h \
 	stack/index.h \
 	stack/instance.h \
@@ -100,9 +110,13 @@ noinst_HEADERS += \
 	stack/path.h \
 	stack/ports.h \
 	stack/pressure.h \
+	stack/rack.h \
 	stack/random.h \
+	stack/reassembly.h \
 	stack/recovery.h \
 	stack/retry.h \
+	stack/round-trip.h \
+	stack/scoreboard.h \
 	stack/segment.h \
 	stack/socket.h \
 	stack/stack.h \

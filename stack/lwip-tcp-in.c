@@ -18,6 +18,9 @@
 void melin_reset_answers(int acknowledges); /* segment.c */
 #define tcp_rst(...)	   (melin_reset_answers(flags & TCP_ACK), tcp_rst(__VA_ARGS__))
 #define tcp_rst_netif(...) (melin_reset_answers(flags & TCP_ACK), tcp_rst_netif(__VA_ARGS__))
+/* Not for each segment that is out of order: stack/gap.c. */
+err_t melin_gap_acknowledge(struct tcp_pcb *pcb);
+#define tcp_send_empty_ack melin_gap_acknowledge
 
 #include "core/tcp_in.c"
 

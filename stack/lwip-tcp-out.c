@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Compiles lwIP's tcp_out.c unchanged, with tcp_output() under another name: stack/output.c has the
- * one that everybody calls. Not for code of our own, but for one door to a static function.
+ * Compiles lwIP's tcp_out.c unchanged, with tcp_output() and tcp_send_empty_ack() under other
+ * names: stack/output.c and stack/gap.c have those that everybody calls. Not for code of our own,
+ * but for one door to a static function.
  */
-#define tcp_output melin_lwip_tcp_output
+#include "stack/gap.h"
+#include "stack/recovery.h"
+
+#define tcp_output	   melin_lwip_tcp_output
+#define tcp_send_empty_ack melin_lwip_send_empty_ack
 
 #include "core/tcp_out.c"
-
-#include "stack/recovery.h"
 
 /* Here because what it calls is static. */
 err_t melin_lwip_retransmit(struct tcp_pcb *pcb, struct tcp_seg *segment)
@@ -16,8 +19,8 @@ err_t melin_lwip_retransmit(struct tcp_pcb *pcb, struct tcp_seg *segment)
 
 	if (!netif)
 		return ERR_RTE;
-	pcb->rttest = 0; /* Karn: no round trip is measured by what was sent twice */
-	pcb->rtime = 0;
+	if (tcp_output_segment_busy(segment))
+		return ERR_INPROGRESS;
 	return tcp_output_segment(segment, pcb, netif);
 }
 

@@ -38,8 +38,11 @@
 /* ---- packet buffers ---- */
 #define LWIP_SUPPORT_CUSTOM_PBUF 1	  /* received frames stay in the device's buffers */
 #define LWIP_PBUF_REF_T		 uint16_t /* references can overflow the default of 8 bits */
-#define LWIP_PBUF_CUSTOM_DATA	 uint32_t sent_us; /* when a TCP segment left: recovery.c */
-#define PBUF_POOL_BUFSIZE	 2048 /* a standard frame; only with MEMP_MEM_MALLOC: no pool */
+/* Of a TCP segment: whether it has left more than once, and when it did last; see recovery.h. */
+#define LWIP_PBUF_CUSTOM_DATA                                                                      \
+	uint8_t sent_again;                                                                        \
+	uint32_t sent_us;
+#define PBUF_POOL_BUFSIZE 2048 /* a standard frame; only with MEMP_MEM_MALLOC: no pool */
 
 /* ---- links ---- */
 #define LWIP_ETHERNET		     1
@@ -131,7 +134,7 @@
  * instead of 1.5 s. What else it shortens is set right in lwip-changes.h.
  */
 #define TCP_TMR_INTERVAL	  10
-#define LWIP_TCP_PCB_NUM_EXT_ARGS 6 /* stack/index.h says for what */
+#define LWIP_TCP_PCB_NUM_EXT_ARGS 7 /* stack/index.h says for what */
 
 /* ---- checks ---- */
 unsigned short melin_checksum(const void *data, int length);

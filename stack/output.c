@@ -28,6 +28,8 @@ void output_note_segment(struct stack_socket *socket, const struct tcp_pcb *pcb,
 	socket->segments_out++;
 	info_note_sent(socket, pcb, sequence, size, again);
 	acknowledge_sent(socket);
+	if (!size)
+		gap_note_sent(socket);
 	if (size)
 		socket->last_sent = now / 1000000;
 	if (again) {
@@ -125,28 +127,11 @@ static err_t output_without(struct tcp_pcb *pcb, struct tcp_seg *tail)
 	return error;
 }
 
-err_t tcp_output(struct tcp_pcb *pcb)
+static err_t output_unsent(struct stack_socket *socket, struct tcp_pcb *pcb)
 {
-	struct stack_socket *socket = socket_of(pcb);
 	struct tcp_seg *tail;
 	err_t error;
 
-	if (tcp_input_pcb == pcb)
-		return ERR_OK; /* its input goes on; it is called again at the end */
-	if (socket && socket->no_answer) {
-		tcp_clear_flags(pcb, TF_ACK_NOW); /* segment.c */
-		socket->no_answer = false;
-	}
-	if (socket && !pcb->unsent)
-		socket->unsent_tail = NULL;
-	if (socket)
-		recovery_before_output(socket, pcb);
-	if (!pcb->unsent) {
-		error = melin_lwip_tcp_output(pcb); /* an acknowledgement at most */
-		if (socket)
-			recovery_after_output(socket, pcb);
-		return error;
-	}
 	melin_index_unpark(pcb);
 	if (!socket)
 		return output_behind_tail(pcb);
@@ -160,9 +145,40 @@ err_t tcp_output(struct tcp_pcb *pcb)
 		error = output_behind_tail(pcb);
 	}
 	socket->unsent_tail = pcb->unsent ? tail : NULL;
-	recovery_after_output(socket, pcb);
 	if (socket->options.unsent_low_water != UINT32_MAX)
 		socket_changed(socket, 0);
+	return error;
+}
+
+err_t tcp_output(struct tcp_pcb *pcb)
+{
+	struct stack_socket *socket = socket_of(pcb);
+	struct recovery *recovery;
+	struct gap_blocks blocks;
+	err_t error;
+
+	if (tcp_input_pcb == pcb)
+		return ERR_OK; /* its input goes on; it is called again at the end */
+	if (socket && socket->no_answer) {
+		tcp_clear_flags(pcb, TF_ACK_NOW); /* segment.c */
+		socket->no_answer = false;
+	}
+	if (socket && !pcb->unsent)
+		socket->unsent_tail = NULL;
+	recovery = recovery_of(pcb);
+	if (recovery && (pcb->unsent || recovery_has_lost(recovery)))
+		recovery_before_output(recovery);
+	blocks.changed = false;
+	if (socket && socket->gap.duplicate)
+		gap_before_output(socket, pcb, &blocks);
+	if (!pcb->unsent)
+		error = melin_lwip_tcp_output(pcb); /* an acknowledgement at most */
+	else
+		error = output_unsent(socket, pcb);
+	if (blocks.changed)
+		gap_after_output(pcb, &blocks);
+	if (recovery && (recovery->heard || pcb->snd_nxt != recovery->sent_to))
+		recovery_after_output(recovery);
 	return error;
 }
 

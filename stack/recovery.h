@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Recovery from loss by selective acknowledgements. lwIP sends SACK but ignores it when it comes,
- * and its own fast retransmit mends one hole for each timeout; and it does not count an
- * acknowledgement as a duplicate when the window has moved, which Linux's does all the time. For
- * peers without SACK lwIP's way remains.
+ * Recovery from loss, in the place of lwIP's: RACK-TLP (RFC 8985) says what is lost, a scoreboard
+ * in lwIP's segments what the peer holds (RFC 2018, RFC 2883), RFC 6298 when nothing else helps.
+ * lwIP ignores selective acknowledgements, mends one hole for each timeout, and its timer ticks.
+ * Peers without SACK get NewReno (RFC 6582) by the same means.
+ *
+ * It begins when a connection is established and belongs to its PCB: to the socket's while there is
+ * one, and to itself after close(), when data may still be on its way. Handshakes are lwIP's.
  */
 #ifndef MELIN_RECOVERY_H
 #define MELIN_RECOVERY_H
@@ -13,31 +16,88 @@
 
 #include "lwip/err.h"
 
+#include "stack/congestion.h"
+#include "stack/deadline.h"
+#include "stack/rack.h"
+#include "stack/round-trip.h"
+#include "stack/scoreboard.h"
+
 struct stack_socket;
 struct tcp_seg;
 struct tcp_hdr;
 struct tcp_pcb;
 
-struct recovery {
-	bool active;
-	uint32_t end;	       /* active until this is acknowledged */
-	uint32_t window;       /* the congestion window meanwhile */
-	uint32_t sacked;       /* bytes of ->unacked that the peer holds */
-	uint32_t lost;	       /* segments of it that are marked lost and not sent again */
-	bool rack_known;       /* the next two have been set */
-	uint32_t rack_us;      /* when the newest delivered segment was sent */
-	uint32_t rack_end;     /* and its end */
-	uint32_t least_rtt_us; /* 0: not measured */
-	uint32_t rtt_us, rtt_deviation_us; /* smoothed as in RFC 6298, for TCP_INFO */
+enum recovery_state {
+	RECOVERY_OPEN, /* nothing is known to be lost */
+	RECOVERY_FAST, /* what is lost is sent again while acknowledgements come in */
+	RECOVERY_LOSS, /* a timeout: all that is not acknowledged is taken for lost */
 };
 
-/* An acceptable acknowledgement has come; lwIP has not seen it yet. */
-void recovery_acknowledged(struct stack_socket *socket, const struct tcp_hdr *header);
+struct recovery {
+	struct tcp_pcb *pcb; /* NULL: not established */
+	enum recovery_state state;
+	uint32_t end; /* not open: until this is acknowledged */
+	struct scoreboard scoreboard;
+	struct rack rack;
+	struct round_trip trip;
+	struct congestion congestion;
+
+	struct deadline timer;	/* for the next of these three, ns of the clock; 0: not running */
+	uint64_t reorder_at_ns; /* RACK's: what may still be late is lost then */
+	uint64_t probe_at_ns;	/* TLP's */
+	uint64_t retransmit_at_ns;
+	uint8_t backoff; /* doublings of the timeout */
+	bool heard;	 /* an acknowledgement has brought news: the probe's time begins anew */
+
+	/* RFC 8985 7: a probe is on its way and ends there; whether it repeats data */
+	bool probe_out, probe_repeats;
+	uint32_t probe_end;
+
+	/* Whether what was sent again had only been late: D-SACK says so, for each segment. */
+	bool may_undo;
+	uint32_t undo_segments;	       /* sent again and not known to have come twice */
+	uint32_t undo_start, undo_end; /* they lie between these */
+	bool may_be_spurious;	       /* RFC 5682: the timeout */
+
+	uint32_t duplicates; /* acknowledgements; of a peer without SACK */
+
+	bool probing;	  /* the output under way is a probe */
+	uint32_t sent_to; /* snd_nxt after the last output */
+};
+
+/* recovery_of(), in socket.h, finds that of a PCB. */
+
+/* The handshake is done and took that long (0: not known); lost: a part of it was sent again. */
+void recovery_start(struct recovery *recovery, struct tcp_pcb *pcb, uint32_t handshake_us,
+		    bool lost);
+/*
+ * All that is not acknowledged is about to be sent again, in other segments: nothing is known of
+ * it.
+ */
+void recovery_forget(struct recovery *recovery);
+/* The PCB is gone. */
+void recovery_stop(struct recovery *recovery);
+/*
+ * The socket lets go of its PCB, which has still something to send. Without memory lwIP's way is
+ * left.
+ */
+void recovery_hand_over(struct stack_socket *socket);
+
+/* An acceptable segment with an acknowledgement has come; lwIP has not seen it yet. */
+void recovery_acknowledged(struct recovery *recovery, const struct tcp_hdr *header,
+			   uint32_t payload);
 /* Sends again what is lost, as the window allows, and lets lwIP know how much new data may go. */
-void recovery_before_output(struct stack_socket *socket, struct tcp_pcb *pcb);
-void recovery_after_output(struct stack_socket *socket, struct tcp_pcb *pcb);
-/* From the timer: segments that only reordering would excuse have had their time. */
-void recovery_check(struct stack_socket *socket);
+void recovery_before_output(struct recovery *recovery);
+static inline bool recovery_has_lost(const struct recovery *recovery)
+{
+	return recovery->scoreboard.lost != 0;
+}
+/* Sets the timer if anything has changed. */
+void recovery_after_output(struct recovery *recovery);
+/* lwIP has dealt with an acknowledgement, or its timer has ticked: its own ideas are set right. */
+void recovery_override(struct recovery *recovery);
+/* The timeout as it is now, with back-off. */
+uint32_t recovery_timeout_us(const struct recovery *recovery);
 
 /* lwip-tcp-out.c: sends a segment of ->unacked again, in its place. */
 err_t melin_lwip_retransmit(struct tcp_pcb *pcb, struct tcp_seg *segment);

@@ -14,6 +14,7 @@
 #include "stack/lwip-hooks.h"
 #include "stack/output.h"
 #include "stack/pressure.h"
+#include "stack/reassembly.h"
 #include "stack/recovery.h"
 #include "stack/socket.h"
 #include "stack/timestamps.h"
@@ -31,12 +32,6 @@ static unsigned out_of_order;
 #define CHALLENGES_MAX 100
 static u32_t challenge_tick;
 static unsigned challenges;
-
-/*
- * lwIP's variance term in slow ticks that makes 200 ms, Linux's least RTO, after lwIP has taken a
- * quarter off it: peers may delay an acknowledgement for as long.
- */
-#define LEAST_VARIANCE 13
 
 static void challenge(struct tcp_pcb *pcb)
 {
@@ -109,12 +104,41 @@ static bool may_queue(struct stack_socket *socket, const struct tcp_pcb *pcb)
 		socket->out_of_order = count(pcb->ooseq);
 		out_of_order += socket->out_of_order;
 	}
-	if (out_of_order >= OUT_OF_ORDER_MAX || pressure_now() == PRESSURE_LIMIT)
+	if (out_of_order >= OUT_OF_ORDER_MAX)
 		return false;
 	socket->out_of_order++;
 	socket->info.out_of_order++;
 	out_of_order++;
 	return true;
+}
+
+static void note_received(struct stack_socket *socket, const struct tcp_pcb *pcb,
+			  const struct tcp_hdr *header, u8_t flags)
+{
+	socket->segments_in++;
+	socket->last_received = melin_clock_ns() / 1000000;
+	if (!(flags & TCP_ACK) || pcb->state < ESTABLISHED)
+		return;
+	socket->soft_error = 0; /* something has got through */
+	if (TCP_SEQ_GT(header->ackno, pcb->lastack)) {
+		socket->retry_since = 0;
+		socket->more = false; /* as Linux's tcp_data_snd_check() */
+	}
+}
+
+/* What is not the next. Returns whether lwIP shall have it. */
+static bool goes_to_queue(struct stack_socket *socket, struct tcp_pcb *pcb,
+			  const struct tcp_hdr *header, const struct pbuf *payload)
+{
+	if (pressure_now() == PRESSURE_LIMIT)
+		return false;
+	if (socket && timestamps_accept(pcb, header) && reassembly_append(pcb, header, payload)) {
+		note_received(socket, pcb, header, TCPH_FLAGS(header));
+		info_note_received(socket, pcb, payload->tot_len);
+		socket->info.out_of_order++;
+		return false;
+	}
+	return may_queue(socket, pcb);
 }
 
 /* New data for a socket that nobody can read or write any more. */
@@ -162,11 +186,13 @@ static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
 	    socket->received.bytes > PRESSURE_GUARANTEED)
 		return false;
 	if (size && header->seqno != pcb->rcv_nxt) {
+		if (socket)
+			gap_note_received(socket, pcb, header, payload->tot_len);
 		/* lwIP queues it untrimmed; once the gap is filled it would run over the window. */
 		if (TCP_SEQ_GT(header->seqno + size, pcb->rcv_nxt + pcb->rcv_wnd))
 			return false;
-		if (TCP_SEQ_GT(header->seqno, pcb->rcv_nxt) && !may_queue(socket_of(pcb), pcb))
-			return false;
+		if (TCP_SEQ_GT(header->seqno, pcb->rcv_nxt))
+			return goes_to_queue(socket, pcb, header, payload);
 	}
 	return true;
 }
@@ -229,38 +255,6 @@ static bool calling(struct stack_socket *socket, struct tcp_pcb *pcb, const stru
 }
 
 /*
- * RFC 7661, as Linux's tcp_is_cwnd_limited(): a window that is not used says nothing about the
- * path. lwIP lets it grow with every acknowledgement, to a hundred megabytes where the peer's is
- * the limit.
- */
-static bool may_grow(const struct tcp_pcb *pcb)
-{
-	uint32_t flight = pcb->snd_nxt - pcb->lastack;
-
-	if (pcb->cwnd < pcb->ssthresh)
-		return pcb->cwnd < 2 * flight;
-	return flight + pcb->mss >= pcb->cwnd;
-}
-
-static void note_received(struct stack_socket *socket, struct tcp_pcb *pcb,
-			  const struct tcp_hdr *header, u8_t flags)
-{
-	socket->segments_in++;
-	socket->last_received = melin_clock_ns() / 1000000;
-	if (pcb->sv < LEAST_VARIANCE)
-		pcb->sv = LEAST_VARIANCE;
-	if (!(flags & TCP_ACK) || pcb->state < ESTABLISHED)
-		return;
-	socket->soft_error = 0; /* something has got through */
-	if (TCP_SEQ_GT(header->ackno, pcb->lastack)) {
-		socket->retry_since = 0;
-		socket->more = false; /* as Linux's tcp_data_snd_check() */
-	}
-	socket->window_limit = may_grow(pcb) ? UINT32_MAX : pcb->cwnd;
-	recovery_acknowledged(socket, header);
-}
-
-/*
  * lwIP answers each segment without data whose number is not within its window, and nothing is
  * within a closed one. Two ends that do so answer each other's answers for ever. As Linux's
  * tcp_sequence() and tcp_oow_rate_limited(): the edges are within, and what is outside is answered
@@ -294,6 +288,7 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 {
 	u8_t flags = TCPH_FLAGS(header);
 	struct stack_socket *socket;
+	struct recovery *recovery;
 	bool good = true;
 
 	if (pcb->state == TIME_WAIT)
@@ -316,6 +311,9 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 		challenge(pcb);
 		return ERR_VAL;
 	}
+	recovery = recovery_of(pcb);
+	if (recovery && (flags & TCP_ACK))
+		recovery_acknowledged(recovery, header, payload->tot_len);
 	if (socket) {
 		note_received(socket, pcb, header, flags);
 		info_note_received(socket, pcb, payload->tot_len);
@@ -376,6 +374,7 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 		again = (flags & TCP_SYN) && pcb->nrtx > 0;
 	else
 		again = (size || (flags & (TCP_SYN | TCP_FIN))) && TCP_SEQ_LT(seq, pcb->snd_nxt);
+	segment->sent_again = again;
 	if (again)
 		melin_instance->counters.retransmissions++;
 	if (size == 0)

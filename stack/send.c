@@ -109,17 +109,6 @@ static size_t room(const struct stack_socket *socket)
 	return LWIP_MIN(credit - queued, unsent_room(socket));
 }
 
-/* The first data: RFC 6928's window, if nothing has happened to it since the handshake. */
-static void open_window(struct stack_socket *socket)
-{
-	struct tcp_pcb *pcb = socket->pcb;
-	uint32_t initial = 10u * pcb->mss;
-
-	socket->window_opened = true;
-	if (pcb->cwnd < initial && !pcb->nrtx && !(pcb->flags & (TF_RTO | TF_INFR)))
-		pcb->cwnd = initial;
-}
-
 /*
  * How many of up to limit bytes can be read from where the program says; a bad address is noted,
  * and what comes before it is sent in whole pieces.
@@ -213,8 +202,6 @@ static ssize_t send_locked(struct stack_socket *socket, const struct iovec *iov,
 	}
 	if (status)
 		return status;
-	if (!socket->window_opened)
-		open_window(socket);
 	done = write_all(socket, iov, count, &fault);
 	if (!done && fault)
 		return -EFAULT;

@@ -26,9 +26,6 @@
 #define INPUT  (EPOLLIN | EPOLLRDNORM)
 #define OUTPUT (EPOLLOUT | EPOLLWRNORM)
 
-/* RFC 6298 5.7: with an acknowledged SYN the first RTO need not be the cautious one. */
-#define RTO_AFTER_HANDSHAKE (200 / TCP_SLOW_INTERVAL)
-
 static uint32_t compute_readiness(const struct stack_socket *socket);
 
 struct stack_socket *socket_new(struct stack *stack, int domain)
@@ -251,8 +248,10 @@ static err_t sent(void *arg, struct tcp_pcb *pcb, u16_t size)
 	socket->bytes_acked += size;
 	info_note_acknowledged(socket, pcb);
 	urgent_acknowledged(socket, pcb);
-	if (pcb->cwnd > socket->window_limit)
-		pcb->cwnd = socket->window_limit;
+	if (socket->recovery.pcb)
+		recovery_override(&socket->recovery);
+	if (socket->small_sent && TCP_SEQ_LEQ(socket->small_end, pcb->lastack))
+		socket->small_sent = false; /* or it would be ahead again after 2 GB */
 	/* Linux's tcp_sndbuf_expand(): a buffer of less than two windows would limit the speed. */
 	if (!socket->options.send_buffer_set && pcb->cwnd > socket->send_credit / 2)
 		send_set_credit(socket, pcb->cwnd * 2);
@@ -290,6 +289,8 @@ static void destroyed(u8_t id, void *data)
 		return;
 	segment_forget_out_of_order(socket);
 	acknowledge_forget(socket);
+	recovery_stop(&socket->recovery);
+	gap_stop(&socket->gap);
 	socket->pcb = NULL;
 	socket->unsent_tail = NULL;
 	socket->held_since = 0;
@@ -336,6 +337,8 @@ void socket_detach(struct stack_socket *socket)
 		return;
 	segment_forget_out_of_order(socket);
 	acknowledge_forget(socket);
+	recovery_stop(&socket->recovery);
+	gap_stop(&socket->gap);
 	socket->pcb = NULL;
 	socket->unsent_tail = NULL;
 	socket->held_since = 0;
@@ -360,11 +363,6 @@ void socket_established(struct stack_socket *socket)
 	if (socket->connect_since)
 		socket->handshake_us =
 			(uint32_t)((melin_clock_ns() - socket->connect_since) / 1000 + 1);
-	if (socket->connect_since && pcb->sv > RTO_AFTER_HANDSHAKE) {
-		pcb->sa = 0;
-		pcb->sv = RTO_AFTER_HANDSHAKE;
-		pcb->rto = RTO_AFTER_HANDSHAKE;
-	}
 	if (socket->options.maximum_segment && pcb->mss > socket->options.maximum_segment)
 		pcb->mss = socket->options.maximum_segment;
 	path_begin(socket);
@@ -373,6 +371,8 @@ void socket_established(struct stack_socket *socket)
 	 */
 	pcb->rcv_wnd = LWIP_MIN(pcb->rcv_wnd, TCP_WND_MAX(pcb));
 	pcb->rcv_ann_wnd = LWIP_MIN(pcb->rcv_ann_wnd, pcb->rcv_wnd);
+	gap_start(&socket->gap);
+	recovery_start(&socket->recovery, pcb, socket->handshake_us, pcb->nrtx > 0);
 }
 
 /* TCP_WND_MAX() of lwip-changes.h: half of SO_RCVBUF's doubled value is for data, as in Linux. */
@@ -461,6 +461,8 @@ static void close_connection(struct stack_socket *socket)
 	/* As Linux's tcp_check_oom(): nobody will read or write, and it may last for minutes. */
 	if (pressure_now() == PRESSURE_LIMIT && send_queued(socket) > PRESSURE_GUARANTEED)
 		abort = true;
+	if (!abort)
+		recovery_hand_over(socket);
 	socket_detach(socket);
 	if (pcb->state == TIME_WAIT) /* both sides have closed already; it goes by itself */
 		return;
@@ -490,9 +492,9 @@ void socket_disconnect(struct stack_socket *socket)
 	socket->state = SOCKET_CLOSED;
 	socket->shutdown = 0;
 	socket->fin_received = false;
-	socket->window_opened = false;
 	socket->pressure_window = 0;
 	memset(&socket->recovery, 0, sizeof(socket->recovery));
+	memset(&socket->gap, 0, sizeof(socket->gap));
 	memset(&socket->urgent, 0, sizeof(socket->urgent));
 	memset(&socket->info, 0, sizeof(socket->info));
 	socket->called = false;

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "lwip/tcp.h"
+#include "stack/gap.h"
 #include "stack/index.h"
 #include "stack/recovery.h"
 #include "stack/stack.h"
@@ -106,7 +107,6 @@ struct stack_socket {
 	bool small_sent;
 	bool more;		/* the last send had MSG_MORE, and no acknowledgement came since */
 	bool push;		/* TCP_NODELAY was set: nothing written before waits any longer */
-	bool window_opened;	/* the initial window has been set */
 	bool blocked;		/* send found no memory */
 	uint64_t held_since;	/* when output.c first kept the tail back; 0: it does not */
 	uint64_t no_room_since; /* the peer's window has been shut since then, see retry.c */
@@ -117,7 +117,7 @@ struct stack_socket {
 	bool crossed;		/* the peer's SYN has come before its answer to ours */
 	uint64_t connect_since; /* when connect() was called or a SYN came; 0: not known */
 	struct recovery recovery;
-	uint32_t window_limit;	/* what the acknowledgement under way may raise cwnd to */
+	struct gap gap;
 	unsigned out_of_order;	/* segments that lwIP holds back: segment.c */
 	uint32_t retransmitted; /* segments, for TCP_INFO */
 	uint64_t bytes_received, bytes_acked;
@@ -187,6 +187,15 @@ void socket_disconnect(struct stack_socket *socket);
 static inline struct stack_socket *socket_of(const struct tcp_pcb *pcb)
 {
 	return pcb->ext_args[EXTRA_SOCKET].data;
+}
+/* The recovery of a PCB's data; NULL: lwIP's own. */
+static inline struct recovery *recovery_of(const struct tcp_pcb *pcb)
+{
+	struct stack_socket *socket = socket_of(pcb);
+
+	if (!socket)
+		return pcb->ext_args[EXTRA_RECOVERY].data;
+	return socket->recovery.pcb ? &socket->recovery : NULL;
 }
 int socket_from_error(err_t error);
 

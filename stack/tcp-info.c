@@ -69,7 +69,7 @@ void info_note_acknowledged(struct stack_socket *socket, const struct tcp_pcb *p
 	if (!info->rate_since)
 		return;
 	time = now - info->rate_since;
-	if (time && (all || time >= (uint64_t)socket->recovery.rtt_us * 1000)) {
+	if (time && (all || time >= (uint64_t)socket->recovery.trip.smoothed_us * 1000)) {
 		info->rate = (socket->bytes_acked - info->rate_acked) * 1000000000 / time;
 		info->rate_limited = all;
 		info->rate_since = now;
@@ -152,12 +152,7 @@ static void from_pcb(const struct stack_socket *socket, struct tcp_info *info)
 	}
 	if (pcb->flags & TF_SACK)
 		info->tcpi_options |= TCPI_OPT_SACK;
-	info->tcpi_ca_state = pcb->flags & TF_RTO ? TCP_CA_Loss : TCP_CA_Open;
-	if (socket->recovery.active)
-		info->tcpi_ca_state = TCP_CA_Recovery;
 	info->tcpi_unacked = unacknowledged(pcb);
-	info->tcpi_sacked = (socket->recovery.sacked + segment - 1u) / segment;
-	info->tcpi_lost = pcb->flags & TF_RTO ? info->tcpi_unacked : socket->recovery.lost;
 	info->tcpi_retrans = pcb->nrtx && pcb->unacked;
 	info->tcpi_retransmits = pcb->nrtx;
 	info->tcpi_probes = pcb->persist_probe ? pcb->persist_probe : pcb->keep_cnt_sent;
@@ -168,30 +163,38 @@ static void from_pcb(const struct stack_socket *socket, struct tcp_info *info)
 	info->tcpi_rcv_mss = segment;
 	info->tcpi_advmss = segment;
 	info->tcpi_pmtu = path_mtu(&pcb->local_ip, &pcb->remote_ip);
-	info->tcpi_snd_cwnd = LWIP_MAX(pcb->cwnd / segment, 1);
-	info->tcpi_snd_ssthresh =
-		pcb->ssthresh == SSTHRESH_INFINITE ? SSTHRESH_INFINITE : pcb->ssthresh / segment;
+	info->tcpi_snd_ssthresh = SSTHRESH_INFINITE;
 	info->tcpi_rcv_ssthresh = pcb->rcv_ann_wnd;
 	info->tcpi_rcv_space = pcb->rcv_wnd;
 	info->tcpi_notsent_bytes = pcb->snd_lbb - pcb->snd_nxt;
 	info->tcpi_snd_wnd = pcb->snd_wnd;
-	info->tcpi_rtt = (uint32_t)pcb->sa * tick_us / 8;
-	info->tcpi_rttvar = (uint32_t)pcb->sv * tick_us / 4;
 }
 
-/* lwIP's clock is too coarse for a local network: then the handshake's round trip. */
 static void from_recovery(const struct stack_socket *socket, struct tcp_info *info)
 {
+	static const uint8_t states[] = {
+		[RECOVERY_OPEN] = TCP_CA_Open,
+		[RECOVERY_FAST] = TCP_CA_Recovery,
+		[RECOVERY_LOSS] = TCP_CA_Loss,
+	};
 	const struct recovery *recovery = &socket->recovery;
+	uint32_t mss, threshold = recovery->congestion.threshold;
 
-	info->tcpi_min_rtt = recovery->least_rtt_us ? recovery->least_rtt_us : socket->handshake_us;
-	if (recovery->rtt_us) {
-		info->tcpi_rtt = recovery->rtt_us;
-		info->tcpi_rttvar = recovery->rtt_deviation_us;
-	} else if (!info->tcpi_rtt && socket->handshake_us) {
-		info->tcpi_rtt = socket->handshake_us;
-		info->tcpi_rttvar = LWIP_MAX(socket->handshake_us / 2, 1);
-	}
+	info->tcpi_min_rtt = recovery->trip.least_us;
+	info->tcpi_rtt = recovery->trip.smoothed_us;
+	info->tcpi_rttvar = recovery->trip.deviation_us;
+	if (!recovery->pcb)
+		return;
+	mss = timestamps_full_segment(recovery->pcb);
+	info->tcpi_ca_state = states[recovery->state];
+	if (recovery->state == RECOVERY_OPEN && recovery->scoreboard.sacked)
+		info->tcpi_ca_state = TCP_CA_Disorder;
+	info->tcpi_sacked = (recovery->scoreboard.sacked + mss - 1) / mss;
+	info->tcpi_lost = (recovery->scoreboard.lost + mss - 1) / mss;
+	info->tcpi_rto = recovery_timeout_us(recovery);
+	info->tcpi_snd_cwnd = LWIP_MAX(recovery->congestion.window / mss, 1);
+	if (threshold != SSTHRESH_INFINITE)
+		info->tcpi_snd_ssthresh = threshold / mss;
 }
 
 /* Bytes and segments as Linux counts them: a FIN is a byte, and so is the SYN of who called. */

@@ -54,14 +54,15 @@ static void visit_active(struct stack *stack, uint64_t now)
 
 	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = next) {
 		struct stack_socket *socket = socket_of(pcb);
+		struct recovery *recovery = recovery_of(pcb);
 
 		next = pcb->next;
+		if (recovery)
+			recovery_override(recovery);
 		if (!socket)
 			continue;
 		if (socket->held_since)
 			output_check_held(socket, now);
-		if (socket->recovery.sacked)
-			recovery_check(socket);
 		if (socket->deferred)
 			listen_check_deferred(socket, now);
 		if (socket->blocked) {
@@ -126,6 +127,7 @@ void timers_run(struct stack *stack)
 {
 	uint64_t now = melin_clock_ns();
 
+	deadline_run_due(&stack->deadlines, now);
 	if (now >= stack->next_fast) {
 		if (melin_index_counts.active)
 			tcp_fasttmr();
@@ -149,7 +151,7 @@ void timers_run(struct stack *stack)
 	}
 }
 
-uint64_t timers_deadline(const struct stack *stack)
+static uint64_t regular_deadline(const struct stack *stack)
 {
 	if (stack->transmit_waits)
 		return melin_clock_ns() + TRANSMIT_RETRY;
@@ -158,4 +160,11 @@ uint64_t timers_deadline(const struct stack *stack)
 	if (melin_index_counts.timewait || melin_index_counts.parked || stack->link)
 		return stack->next_second;
 	return UINT64_MAX;
+}
+
+uint64_t timers_deadline(const struct stack *stack)
+{
+	uint64_t regular = regular_deadline(stack), next = deadline_next(&stack->deadlines);
+
+	return LWIP_MIN(regular, next);
 }

@@ -14,6 +14,7 @@ stack_unit_tests = \
 	tests/unit/test_stack_loop \
 	tests/unit/test_stack_memory \
 	tests/unit/test_stack_pressure \
+	tests/unit/test_stack_recovery \
 	tests/unit/test_stack_threads \
 	tests/unit/test_stack_timers \
 	tests/unit/test_stack_wire
@@ -50,6 +51,12 @@ tests_unit_test_stack_timers_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_timers_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_timers_SOURCES = tests/unit/stack/test_timers.c $(stack_test_wire)
 tests_unit_test_stack_timers_LDADD = stack/libstack.la
+
+tests_unit_test_stack_recovery_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_recovery_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_recovery_SOURCES = tests/unit/stack/test_recovery.c \
+	tests/unit/stack/impairment.h $(stack_test_wire)
+tests_unit_test_stack_recovery_LDADD = stack/libstack.la
 
 tests_unit_test_stack_wire_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_wire_CFLAGS = $(WARNING_CFLAGS)

@@ -17,6 +17,10 @@ struct peer {
 /* MSS 1460, SACK permitted, window scale 7 */
 static const uint8_t syn_options[] = { 2, 4, 0x05, 0xb4, 1, 1, 4, 2, 1, 3, 3, 7 };
 
+/* The same without SACK permitted */
+static const uint8_t syn_options_plain[] = { 2, 4, 0x05, 0xb4, 1, 3, 3, 7 };
+static bool syn_has_sack = true;
+
 static unsigned complaints; /* lwIP's assertions */
 static unsigned warnings;
 
@@ -63,8 +67,9 @@ __attribute__((unused)) static void say(struct peer *peer, uint8_t flags, const 
 	};
 
 	if (flags & SYN) {
-		segment.options = syn_options;
-		segment.option_size = sizeof(syn_options);
+		segment.options = syn_has_sack ? syn_options : syn_options_plain;
+		segment.option_size =
+			syn_has_sack ? sizeof(syn_options) : sizeof(syn_options_plain);
 	}
 	wire_put_segment(&segment);
 	ops->poll(stack);

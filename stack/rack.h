@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * RACK (RFC 8985): what was sent well before something that has arrived is lost. How much before
+ * depends on how much reordering the path has shown.
+ */
+#ifndef MELIN_RACK_H
+#define MELIN_RACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct delivery;
+struct recovery;
+struct round_trip;
+struct tcp_seg;
+
+struct rack {
+	bool known;	  /* something has arrived: the next three are set */
+	uint64_t sent_us; /* when the newest that has arrived was sent */
+	uint32_t end;	  /* and its end */
+	uint32_t trip_us; /* how long it took */
+	uint32_t highest; /* end of the highest that has arrived */
+
+	bool reordering_seen;
+	uint8_t multiplier;  /* of the reordering window, in quarters of the least round trip */
+	uint8_t persistence; /* recoveries until it is forgotten */
+	bool in_round;	     /* it has been raised in the round trip that ends there */
+	uint32_t round_end;
+};
+
+void rack_start(struct rack *rack);
+/* One segment has arrived that was not known to have; end is its. */
+void rack_delivered(struct rack *rack, const struct round_trip *trip, const struct tcp_seg *segment,
+		    uint32_t end, uint64_t now_us);
+/* After each acknowledgement: reordering that the peer tells by D-SACK widens the window. */
+void rack_adapt(struct recovery *recovery, const struct delivery *delivery);
+/* A recovery is over. */
+void rack_recovered(struct rack *rack);
+/*
+ * Marks what is lost now of what is not acknowledged. Returns after how many microseconds to look
+ * again for what may only be late; 0: there is nothing.
+ */
+uint32_t rack_detect(struct recovery *recovery, uint32_t acknowledged, uint64_t now_us);
+
+#endif
