@@ -179,16 +179,34 @@ static int get_flags(struct socket *socket, int descriptor)
 	return (flags & ~O_NONBLOCK) | (atomic_load(&socket->nonblocking) ? O_NONBLOCK : 0);
 }
 
-/* Kept in the object as well: the stack's urgent data is no news of the twin's. */
-static void note_owner(int descriptor)
+/*
+ * Who gets signals and which (F_SETOWN, F_SETSIG, O_ASYNC) is kept in the object as well: what
+ * happens in the stack is no news of the twin's.
+ */
+static void note_signals(int descriptor)
 {
 	struct socket *socket = socket_get_any(descriptor);
 
 	if (!socket)
 		return;
+	descriptor = descriptor_of_program(descriptor);
 	/* A process group is negative, which fcntl() hands on as it is. */
-	atomic_store(&socket->owner,
-		     libc()->fcntl(descriptor_of_program(descriptor), F_GETOWN, 0L));
+	atomic_store(&socket->owner, libc()->fcntl(descriptor, F_GETOWN, 0L));
+	atomic_store(&socket->signal, libc()->fcntl(descriptor, F_GETSIG, 0L));
+	atomic_store(&socket->signal_descriptor, descriptor);
+	atomic_store(&socket->signals, libc()->fcntl(descriptor, F_GETFL, 0L) & O_ASYNC);
+	socket_put(socket);
+}
+
+/* Programs change O_NONBLOCK often and O_ASYNC seldom. */
+static void note_async(int descriptor, long flags)
+{
+	struct socket *socket = socket_get_any(descriptor);
+
+	if (!socket)
+		return;
+	if (!(flags & O_ASYNC) != !atomic_load(&socket->signals))
+		note_signals(descriptor);
 	socket_put(socket);
 }
 
@@ -201,20 +219,24 @@ static int control_descriptor(int descriptor, int command, long argument)
 	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
 		return duplicated(descriptor, libc()->fcntl(descriptor_of_program(descriptor),
 							    command, argument));
-	if (command == F_SETOWN || command == F_SETOWN_EX) {
+	if (command == F_SETOWN || command == F_SETOWN_EX || command == F_SETSIG) {
 		result = libc()->fcntl(descriptor_of_program(descriptor), command, argument);
 		if (result >= 0)
-			note_owner(descriptor);
+			note_signals(descriptor);
 		return result;
 	}
 	if (command != F_SETFL && command != F_GETFL)
 		return libc()->fcntl(descriptor_of_program(descriptor), command, argument);
 	socket = socket_get(descriptor);
 	if (!socket)
-		return libc()->fcntl(descriptor_of_program(descriptor), command, argument);
-	result = command == F_SETFL ? set_flags(socket, descriptor, argument)
-				    : get_flags(socket, descriptor);
-	socket_put(socket);
+		result = libc()->fcntl(descriptor_of_program(descriptor), command, argument);
+	else
+		result = command == F_SETFL ? set_flags(socket, descriptor, argument)
+					    : get_flags(socket, descriptor);
+	if (socket)
+		socket_put(socket);
+	if (command == F_SETFL && result >= 0)
+		note_async(descriptor, argument);
 	return result;
 }
 
@@ -327,10 +349,10 @@ INTERPOSED int ioctl(int descriptor, unsigned long request, ...)
 	va_start(arguments, request);
 	argument = only_argument(arguments);
 	va_end(arguments);
-	if (request == FIOSETOWN || request == SIOCSPGRP) {
+	if (request == FIOSETOWN || request == SIOCSPGRP || request == FIOASYNC) {
 		result = libc()->ioctl(descriptor_of_program(descriptor), request, argument);
 		if (result >= 0)
-			note_owner(descriptor);
+			note_signals(descriptor);
 		if (socket)
 			socket_put(socket);
 		return result;

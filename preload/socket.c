@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 
 #include "clock.h"
 #include "config.h"
@@ -18,6 +20,7 @@
 #include "log.h"
 #include "memory.h"
 #include "pending.h"
+#include "common/system_call.h"
 #include "symbols.h"
 
 struct socket *socket_get_any(int descriptor)
@@ -125,13 +128,45 @@ uint32_t socket_readiness(const struct socket *socket)
 	return instance ? instance->operations->readiness(socket->handle) : 0;
 }
 
+/*
+ * O_ASYNC of fcntl(2): with F_SETSIG the signal says what happened to which descriptor. Its code is
+ * SI_SIGIO, which is for that, and not POLL_IN or POLL_OUT: the kernel leaves these to itself.
+ */
+static void signal_readiness(const struct socket *socket, int owner, uint32_t events)
+{
+	bool input = events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+	int number = atomic_load(&socket->signal);
+	siginfo_t info = {
+		.si_signo = number,
+		.si_code = SI_SIGIO,
+	};
+
+	if (!number) {
+		kill(owner, SIGIO);
+		return;
+	}
+	info.si_band = input ? POLLIN | POLLRDNORM : POLLOUT | POLLWRNORM | POLLWRBAND;
+	info.si_fd = atomic_load(&socket->signal_descriptor);
+	if (kernel_call(SYS_rt_sigqueueinfo, owner, number, (long)&info, 0) < 0)
+		kill(owner, number);
+}
+
+static void signal_owner(const struct socket *socket, int owner, uint32_t events)
+{
+	if (events & STACK_EVENT_URGENT)
+		kill(owner, SIGURG);
+	if ((events & ~STACK_EVENT_URGENT) &&
+	    atomic_load_explicit(&socket->signals, memory_order_relaxed))
+		signal_readiness(socket, owner, events);
+}
+
 void socket_event(void *user, uint32_t events)
 {
 	struct socket *socket = user;
 	int owner = atomic_load_explicit(&socket->owner, memory_order_relaxed);
 
-	if ((events & STACK_EVENT_URGENT) && owner)
-		kill(owner, SIGURG);
+	if (owner)
+		signal_owner(socket, owner, events);
 	events &= ~STACK_EVENT_URGENT;
 	if (events)
 		wait_notify(&socket->source, events);

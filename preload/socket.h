@@ -62,8 +62,11 @@ struct socket {
 	} ancillary;
 	_Atomic bool nonblocking;
 	_Atomic uint64_t receive_timeout, send_timeout; /* ns; 0: none */
-	_Atomic bool awaits;	     /* PENDING: until another process lets go of the device */
-	_Atomic int owner;	     /* F_SETOWN's: who gets SIGURG; 0: nobody */
+	_Atomic bool awaits;	       /* PENDING: until another process lets go of the device */
+	_Atomic int owner;	       /* F_SETOWN's: who gets SIGURG; 0: nobody */
+	_Atomic bool signals;	       /* O_ASYNC: the owner is told of readiness, too */
+	_Atomic int signal;	       /* F_SETSIG's: by this signal; 0: SIGIO */
+	_Atomic int signal_descriptor; /* the number that O_ASYNC was set by */
 	_Atomic bool failed;	     /* MELIN_REQUIRED: the next accept() says that nobody comes */
 	unsigned accept_turn;	     /* dual listener: whose turn it is; races are harmless */
 	struct socket *next_pending; /* pending_lock in pending.c */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -173,6 +174,91 @@ static void case_others(void)
 	close_pair(pair);
 }
 
+/* Not the code: a process cannot queue the kernel's. */
+static volatile sig_atomic_t count, band, by;
+
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+	(void)number;
+	(void)context;
+	count++;
+	band = (sig_atomic_t)info->si_band;
+	by = info->si_fd;
+}
+
+static bool counted(int more_than)
+{
+	for (int i = 0; i < 500 && count <= more_than; i++)
+		pause_ms(10);
+	return count > more_than;
+}
+
+/* fcntl(2): the owner is told when there is something to read. */
+static void case_signals(void)
+{
+	struct sigaction action = { .sa_sigaction = on_signal,
+				    .sa_flags = SA_SIGINFO | SA_RESTART };
+	struct pair pair = open_pair();
+	int on = 1, off = 0, before;
+	char buffer[8];
+
+	sigaction(SIGIO, &action, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+	step("F_SETOWN", fcntl(pair.us, F_SETOWN, getpid()));
+	step("FIOASYNC", ioctl(pair.us, FIOASYNC, &on));
+	note("O_ASYNC %d", !!(fcntl(pair.us, F_GETFL) & O_ASYNC));
+	before = count;
+	send_all(pair.them, "a", 1);
+	note("SIGIO: %d", counted(before));
+	before = count;
+	send_all(pair.them, "b", 1);
+	note("again: %d", counted(before));
+	step("FIOASYNC", ioctl(pair.us, FIOASYNC, &off));
+	before = count;
+	send_all(pair.them, "c", 1);
+	settle();
+	note("off: %d", count > before);
+	await_bytes(pair.us, 3);
+	step("recv", recv(pair.us, buffer, 8, 0));
+
+	step("F_SETSIG", fcntl(pair.us, F_SETSIG, SIGUSR1));
+	step("O_ASYNC", fcntl(pair.us, F_SETFL, fcntl(pair.us, F_GETFL) | O_ASYNC));
+	before = count;
+	send_all(pair.them, "d", 1);
+	note("SIGUSR1: %d", counted(before));
+	note("input %d, our descriptor %d", !!(band & POLLIN), (int)(by == pair.us));
+	settle();
+	before = count;
+	shutdown(pair.them, SHUT_WR);
+	note("the end: %d", counted(before));
+	step("O_ASYNC off", fcntl(pair.us, F_SETFL, fcntl(pair.us, F_GETFL) & ~O_ASYNC));
+	close_pair(pair);
+	signal(SIGIO, SIG_DFL);
+	signal(SIGUSR1, SIG_DFL);
+}
+
+static void case_signal_of_listener(void)
+{
+	struct sigaction action = { .sa_sigaction = on_signal,
+				    .sa_flags = SA_SIGINFO | SA_RESTART };
+	int listener = our_listener(5), them, us, before = count;
+	struct address address = name_of(listener);
+
+	sigaction(SIGIO, &action, NULL);
+	step("F_SETOWN", fcntl(listener, F_SETOWN, getpid()));
+	step("O_ASYNC", fcntl(listener, F_SETFL, O_ASYNC | O_NONBLOCK));
+	first_use(listener);
+	them = them_connect(&address);
+	note("SIGIO: %d", counted(before));
+	us = accept(listener, NULL, NULL);
+	step("accept", us < 0 ? us : 0);
+	note("accepted, O_ASYNC %d", !!(fcntl(us, F_GETFL) & O_ASYNC));
+	signal(SIGIO, SIG_DFL);
+	close(us);
+	close(them);
+	close(listener);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -182,6 +268,8 @@ int main(int argc, char **argv)
 		{ "non-blocking", case_non_blocking, 0 },
 		{ "before the flow", case_before_the_flow, 0 },
 		{ "others", case_others, 0 },
+		{ "signals", case_signals, 0 },
+		{ "signal of a listener", case_signal_of_listener, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
