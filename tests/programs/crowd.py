@@ -13,7 +13,16 @@ import time
 
 address, port, count, gap = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, count + 100))
-socket.create_connection((address, port)).recv(1)
+end = time.monotonic() + 10
+while True:
+    try:
+        socket.create_connection((address, port)).recv(1)
+        break
+    except ConnectionRefusedError:
+        # A listener of the stack's is there when the stack has started.
+        if time.monotonic() > end:
+            raise
+        time.sleep(0.05)
 ends = collections.Counter()
 waiting = {}
 epoll = select.epoll()
