@@ -29,17 +29,16 @@ static void run(struct deadline *deadline)
 		tcp_send_empty_ack(socket->pcb);
 }
 
-void gap_start(struct gap *gap)
+void gap_start(struct stack_socket *socket)
 {
-	*gap = (struct gap){ 0 };
-	deadline_start(&gap->timer, run);
+	socket->gap = (struct gap){ 0 };
+	deadline_start(&socket->gap.timer, run);
 }
 
-void gap_stop(struct gap *gap)
+void gap_stop(struct stack_socket *socket)
 {
-	if (melin_instance)
-		deadline_remove(&melin_instance->deadlines, &gap->timer);
-	gap->held = 0;
+	deadline_remove(&socket->stack->deadlines, &socket->gap.timer);
+	socket->gap.held = 0;
 }
 
 /* Whether one of the blocks that the peer is told of covers it: it was received before. */

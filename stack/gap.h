@@ -27,8 +27,8 @@ struct gap {
 	uint32_t duplicate_start, duplicate_end;
 };
 
-void gap_start(struct gap *gap);
-void gap_stop(struct gap *gap);
+void gap_start(struct stack_socket *socket);
+void gap_stop(struct stack_socket *socket);
 /* A segment with data has come whose number is not the next; lwIP has not seen it yet. */
 void gap_note_received(struct stack_socket *socket, const struct tcp_pcb *pcb,
 		       const struct tcp_hdr *header, uint32_t size);

@@ -6,6 +6,7 @@
  */
 #include "stack/gap.h"
 #include "stack/recovery.h"
+#include "stack/socket.h"
 
 #define tcp_output	   melin_lwip_tcp_output
 #define tcp_send_empty_ack melin_lwip_send_empty_ack
@@ -66,6 +67,8 @@ void melin_lwip_fit(struct tcp_pcb *pcb)
 
 	if (!again && fits(pcb->unsent, pcb->mss))
 		return;
+	if (again && recovery_of(pcb))
+		recovery_forget(recovery_of(pcb));
 	if (again && tcp_rexmit_rto_prepare(pcb) != ERR_OK)
 		return;
 	if (!cut(pcb))

@@ -177,8 +177,6 @@ void path_too_big(struct stack *stack, struct tcp_pcb *pcb, uint32_t mtu)
 		return;
 	pcb->mss = LWIP_MIN(pcb->mss, most);
 	stack->link->operations->flush(stack->link); /* what it still holds cannot be sent again */
-	if (recovery_of(pcb))
-		recovery_forget(recovery_of(pcb));
 	melin_lwip_fit(pcb);
 }
 

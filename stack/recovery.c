@@ -13,8 +13,6 @@
 #include "stack/instance.h"
 #include "stack/socket.h"
 
-/* RFC 6298 2.5, and Linux's TCP_RTO_MAX */
-#define TIMEOUT_MAX_US 120000000u
 /*
  * RFC 8985 7.2: when the peer may delay its acknowledgement, and Linux's allowance when it may not.
  */
@@ -29,13 +27,6 @@
 static uint64_t now_us(void)
 {
 	return melin_clock_ns() / 1000;
-}
-
-uint32_t recovery_timeout_us(const struct recovery *recovery)
-{
-	uint64_t timeout = (uint64_t)round_trip_timeout(&recovery->trip) << recovery->backoff;
-
-	return (uint32_t)LWIP_MIN(timeout, TIMEOUT_MAX_US);
 }
 
 /* ---- the timer ---- */
@@ -457,7 +448,7 @@ static void time_out(struct recovery *recovery, uint64_t now)
 	recovery->probe_out = false;
 	recovery->congestion.window = pcb->mss;
 	mark_all_lost(recovery, now);
-	if (recovery_timeout_us(recovery) < TIMEOUT_MAX_US)
+	if (recovery_timeout_us(recovery) < RECOVERY_TIMEOUT_MAX_US)
 		recovery->backoff++;
 	if (pcb->nrtx < UINT8_MAX)
 		pcb->nrtx++;

@@ -27,6 +27,9 @@ struct tcp_seg;
 struct tcp_hdr;
 struct tcp_pcb;
 
+/* RFC 6298 2.5, and Linux's TCP_RTO_MAX */
+#define RECOVERY_TIMEOUT_MAX_US 120000000u
+
 enum recovery_state {
 	RECOVERY_OPEN, /* nothing is known to be lost */
 	RECOVERY_FAST, /* what is lost is sent again while acknowledgements come in */
@@ -97,7 +100,12 @@ void recovery_after_output(struct recovery *recovery);
 /* lwIP has dealt with an acknowledgement, or its timer has ticked: its own ideas are set right. */
 void recovery_override(struct recovery *recovery);
 /* The timeout as it is now, with back-off. */
-uint32_t recovery_timeout_us(const struct recovery *recovery);
+static inline uint32_t recovery_timeout_us(const struct recovery *recovery)
+{
+	uint64_t timeout = (uint64_t)round_trip_timeout(&recovery->trip) << recovery->backoff;
+
+	return timeout < RECOVERY_TIMEOUT_MAX_US ? (uint32_t)timeout : RECOVERY_TIMEOUT_MAX_US;
+}
 
 /* lwip-tcp-out.c: sends a segment of ->unacked again, in its place. */
 err_t melin_lwip_retransmit(struct tcp_pcb *pcb, struct tcp_seg *segment);

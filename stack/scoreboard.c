@@ -13,22 +13,6 @@
 #define BLOCK_SIZE  8
 #define BLOCKS_MAX  4
 
-void scoreboard_mark_lost(struct scoreboard *scoreboard, struct tcp_seg *segment)
-{
-	if (segment->flags & SEGMENT_LOST)
-		return;
-	segment->flags |= SEGMENT_LOST;
-	scoreboard->lost += TCP_TCPLEN(segment);
-}
-
-void scoreboard_unmark_lost(struct scoreboard *scoreboard, struct tcp_seg *segment)
-{
-	if (!(segment->flags & SEGMENT_LOST))
-		return;
-	segment->flags &= (u8_t)~SEGMENT_LOST;
-	scoreboard->lost -= TCP_TCPLEN(segment);
-}
-
 void scoreboard_forget_lost(struct recovery *recovery)
 {
 	struct tcp_seg *segment = recovery->pcb->unacked;

@@ -55,9 +55,22 @@ static inline uint64_t segment_sent_us(const struct tcp_seg *segment, uint64_t n
 /* Notes what the segment with this header says; what it acknowledges lwIP frees next. */
 void scoreboard_note(struct recovery *recovery, const struct tcp_hdr *header,
 		     struct delivery *delivery);
-void scoreboard_mark_lost(struct scoreboard *scoreboard, struct tcp_seg *segment);
+static inline void scoreboard_mark_lost(struct scoreboard *scoreboard, struct tcp_seg *segment)
+{
+	if (segment->flags & SEGMENT_LOST)
+		return;
+	segment->flags |= SEGMENT_LOST;
+	scoreboard->lost += TCP_TCPLEN(segment);
+}
+
 /* It has been sent again. */
-void scoreboard_unmark_lost(struct scoreboard *scoreboard, struct tcp_seg *segment);
+static inline void scoreboard_unmark_lost(struct scoreboard *scoreboard, struct tcp_seg *segment)
+{
+	if (!(segment->flags & SEGMENT_LOST))
+		return;
+	segment->flags &= (u8_t)~SEGMENT_LOST;
+	scoreboard->lost -= TCP_TCPLEN(segment);
+}
 /* Nothing is lost after all. */
 void scoreboard_forget_lost(struct recovery *recovery);
 /* The peer has thrown away what it had acknowledged selectively, as RFC 2018 allows. */

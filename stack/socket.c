@@ -290,7 +290,7 @@ static void destroyed(u8_t id, void *data)
 	segment_forget_out_of_order(socket);
 	acknowledge_forget(socket);
 	recovery_stop(&socket->recovery);
-	gap_stop(&socket->gap);
+	gap_stop(socket);
 	socket->pcb = NULL;
 	socket->unsent_tail = NULL;
 	socket->held_since = 0;
@@ -338,7 +338,7 @@ void socket_detach(struct stack_socket *socket)
 	segment_forget_out_of_order(socket);
 	acknowledge_forget(socket);
 	recovery_stop(&socket->recovery);
-	gap_stop(&socket->gap);
+	gap_stop(socket);
 	socket->pcb = NULL;
 	socket->unsent_tail = NULL;
 	socket->held_since = 0;
@@ -371,7 +371,7 @@ void socket_established(struct stack_socket *socket)
 	 */
 	pcb->rcv_wnd = LWIP_MIN(pcb->rcv_wnd, TCP_WND_MAX(pcb));
 	pcb->rcv_ann_wnd = LWIP_MIN(pcb->rcv_ann_wnd, pcb->rcv_wnd);
-	gap_start(&socket->gap);
+	gap_start(socket);
 	recovery_start(&socket->recovery, pcb, socket->handshake_us, pcb->nrtx > 0);
 }
 
