@@ -7,7 +7,8 @@
 
 #include "tests/unit/stack/peer.h"
 
-static char data[1460];
+#define SIZE 1460u
+static char data[SIZE];
 
 /* How many segments the stack has sent since the last call; the last one is in segment. */
 static unsigned sent(struct segment *segment)
@@ -157,6 +158,103 @@ static void test_at_once(void)
 	drop(&listener);
 }
 
+/* The SACK blocks of a segment; returns how many. */
+static unsigned blocks_of(const struct segment *segment, uint32_t (*blocks)[2])
+{
+	const uint8_t *option = segment->options;
+	unsigned count = 0;
+
+	if (segment->option_size < 12 || option[2] != 5)
+		return 0;
+	for (unsigned at = 4; at + 8 <= 2u + option[3]; at += 8, count++) {
+		memcpy(blocks[count], option + at, 8);
+		blocks[count][0] = ntohl(blocks[count][0]);
+		blocks[count][1] = ntohl(blocks[count][1]);
+	}
+	return count;
+}
+
+/* As Linux's tcp_comp_sack: a sender needs three to see a gap, and then few. */
+static void test_gap(void)
+{
+	struct test_socket listener, server;
+	struct segment segment;
+	uint32_t blocks[4][2];
+	struct peer peer;
+	uint32_t first;
+	char buffer[1460];
+
+	connect_peer(&listener, &server, &peer, 86);
+	first = peer.seq;
+	peer.seq += sizeof(data);
+	for (int i = 0; i < 40; i++)
+		queue(&peer, ACK, sizeof(data));
+	ops->poll(stack);
+	ops->poll(stack);
+	melin_clock_advance(1100 * 1000);
+	ops->poll(stack);
+	tap_ok(sent(&segment) == 4 && segment.ack == first && blocks_of(&segment, blocks) == 1 &&
+		       blocks[0][0] == first + SIZE && blocks[0][1] == peer.seq,
+	       "40 segments behind a gap: three acknowledgements, and one for the others");
+	peer.seq = first;
+	queue(&peer, ACK, sizeof(data));
+	ops->poll(stack);
+	ops->poll(stack);
+	tap_ok(sent(&segment) == 1 && segment.ack == first + 41 * SIZE && !segment.option_size,
+	       "the gap is filled: one at the next look");
+	tap_ok(ops->readable(server.handle) == 41 * sizeof(data), "and all of it can be read");
+	get(&server, buffer, sizeof(buffer), 0);
+	sent(&segment);
+	say(&peer, ACK, data, sizeof(data));
+	tap_ok(sent(&segment) == 1 && blocks_of(&segment, blocks) == 1 &&
+		       blocks[0][0] == first + SIZE && blocks[0][1] == first + 2 * SIZE,
+	       "what comes twice is told (D-SACK)");
+	ops->poll(stack);
+	melin_clock_advance(1100 * 1000);
+	ops->poll(stack);
+	tap_ok(sent(&segment) == 0, "once");
+	drop(&server);
+	drop(&listener);
+	wire_clear();
+}
+
+/* What lies behind a gap arrives unharmed, however it is put together. */
+static void test_reassembly(void)
+{
+	static uint8_t bytes[60 * 1000], read_back[sizeof(bytes)];
+	struct test_socket listener, server;
+	struct peer peer;
+	uint32_t first;
+	size_t done = 0;
+
+	connect_peer(&listener, &server, &peer, 87);
+	first = peer.seq;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 7 + i / 251);
+	/* In thirds: each but its first segment, then the firsts from the last on. */
+	for (unsigned i = 0; i < 60; i++) {
+		peer.seq = first + i * 1000;
+		if (i % 20)
+			say(&peer, ACK, bytes + i * 1000, 1000);
+	}
+	for (unsigned third = 3; third-- > 0;) {
+		peer.seq = first + third * 20000;
+		say(&peer, ACK, bytes + third * 20000, 1000);
+	}
+	while (done < sizeof(bytes)) {
+		ssize_t got = get(&server, read_back + done, sizeof(read_back) - done, 0);
+
+		if (got <= 0)
+			break;
+		done += (size_t)got;
+	}
+	tap_ok(done == sizeof(bytes) && !memcmp(bytes, read_back, done),
+	       "three runs behind gaps become one again: %zu bytes", done);
+	drop(&server);
+	drop(&listener);
+	wire_clear();
+}
+
 /* The stack learns where the peer is; from then on no answer waits for ARP. */
 static void meet(void)
 {
@@ -176,6 +274,8 @@ static void run_tests(void)
 	test_answer();
 	test_end();
 	test_at_once();
+	test_gap();
+	test_reassembly();
 	tap_ok(complaints == 0, "lwIP never complained");
 	ops->close(stack, 0, &(struct stack_counters){ 0 });
 }

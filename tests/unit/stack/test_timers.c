@@ -424,6 +424,75 @@ static void test_sack_late(void)
 	wire_clear();
 }
 
+/* RFC 8985 7: the end of a flight is lost, and nothing that follows would tell. */
+static void test_tail_loss(void)
+{
+	static char data[14600];
+	struct test_socket client;
+	struct segment segment;
+	struct peer peer;
+	unsigned count = 0;
+
+	be_called(&peer, &client, 1010);
+	put(&client, data, 1460, 0);
+	melin_clock_advance(1000 * 1000);
+	peer.ack += 1460;
+	say(&peer, ACK, NULL, 0); /* a round trip of a millisecond */
+	wire_clear();
+	put(&client, data, sizeof(data), 0);
+	while (wire_get_segment(&segment))
+		count++;
+	melin_clock_advance(1000 * 1000);
+	peer.ack += 8 * 1460;
+	say(&peer, ACK, NULL, 0);
+	melin_clock_advance(1900 * 1000);
+	ops->poll(stack);
+	tap_ok(count == 10 && !wire_get_segment(&segment), "nothing is sent again at once");
+	melin_clock_advance(2200 * 1000);
+	ops->poll(stack);
+	tap_ok(wire_get_segment(&segment) && segment.seq == peer.ack + 1460,
+	       "but the last segment after two round trips and 2 ms");
+	tap_ok(!wire_get_segment(&segment), "alone");
+	melin_clock_advance(1000 * 1000);
+	say_sack(&peer, 2, 2);
+	melin_clock_advance(1000 * 1000);
+	ops->poll(stack);
+	tap_ok(wire_get_segment(&segment) && segment.seq == peer.ack,
+	       "its arrival shows that the one before it is lost");
+	peer.ack += 2 * 1460;
+	say(&peer, ACK, NULL, 0);
+	tap_ok(ops->unsent(client.handle) == 0, "all is acknowledged");
+	drop(&client);
+	wire_clear();
+}
+
+/* A program writes, closes and goes: what it wrote is recovered as before. */
+static void test_loss_after_close(void)
+{
+	static char data[14600];
+	struct test_socket client;
+	struct segment segment;
+	struct peer peer;
+	unsigned count = 0;
+
+	be_called(&peer, &client, 1011);
+	put(&client, data, sizeof(data), 0);
+	drop(&client);
+	while (wire_get_segment(&segment))
+		count++;
+	tap_ok(count == 11 && (segment.flags & FIN), "ten segments and a FIN");
+	melin_clock_advance(1000 * 1000);
+	for (unsigned last = 2; last <= 5; last++)
+		say_sack(&peer, 2, last);
+	tap_ok(wire_get_segment(&segment) && segment.seq == peer.ack && segment.size == 1460,
+	       "the first is sent again at once");
+	tap_ok(!wire_get_segment(&segment), "and nothing else");
+	peer.ack += 14601;
+	say(&peer, ACK, NULL, 0);
+	say(&peer, RST | ACK, NULL, 0);
+	wire_clear();
+}
+
 /* Two ends with closed windows must not answer each other's answers for ever. */
 static void test_closed_both(void)
 {
@@ -492,6 +561,8 @@ static void run_tests(void)
 	test_nagle();
 	test_sack();
 	test_sack_late();
+	test_tail_loss();
+	test_loss_after_close();
 	test_closed_both();
 	test_fin_wait();
 	test_zero_window();
