@@ -219,3 +219,29 @@ says() {
 	end second
 	took second taken_listen -eq 1
 }
+
+@test "two programs, a macvlan interface each, and the host reaches them by one of its own" {
+	[[ -z $plain ]] || skip "plain run"
+	for name in melin1 melin2 host0; do
+		ip -n "$(host near)" link add link veth0 name $name type macvlan mode bridge
+		ip -n "$(host near)" link set dev $name up
+	done
+	ip -n "$(host near)" address add 198.18.0.3/32 dev host0
+	ADDR=198.18.0.11/24 TESTS_DEVICE=melin1 start_melin first near "$python" -m http.server \
+		--directory "$BATS_TEST_DIRNAME" 8001
+	ADDR=198.18.0.12/24 TESTS_DEVICE=packet:melin2 start_melin second near "$python" \
+		-m http.server --directory "$BATS_TEST_DIRNAME" 8002
+	for number in 1 2; do
+		ip -n "$(host near)" route add 198.18.0.1$number/32 dev host0 src 198.18.0.3
+		answers far 198.18.0.1$number 800$number
+		for name in far near; do
+			on $name curl -sS -m 10 -o "$BATS_TEST_TMPDIR/got" \
+				"http://198.18.0.1$number:800$number/coexist.bats"
+			cmp "$BATS_TEST_TMPDIR/got" "$BATS_TEST_FILENAME"
+		done
+	done
+	end first INT
+	end second INT
+	took first taken_accept -ge 2
+	took second taken_accept -ge 2
+}
