@@ -139,7 +139,8 @@ const struct option melin_option_table[OPTION_LEVELS][OPTION_NUMBERS] = {
 		STACK(10, "TCP_WINDOW_CLAMP"),
 		STACK(11, "TCP_INFO"),
 		STACK(12, "TCP_QUICKACK"),
-		KERNEL(13, "TCP_CONGESTION", OPTION_ALGORITHM, ENOENT),
+		ROW(13, "TCP_CONGESTION", .service = OPTION_STACK, .form = OPTION_ALGORITHM,
+		    .flows = OPTION_BOTH, .refusal = ENOENT),
 		KERNEL(14, "TCP_MD5SIG", OPTION_ONCE_SET, ENOPROTOOPT),
 		TWIN(15, "TCP_COOKIE_TRANSACTIONS"), /* not in Linux any more */
 		/* For how soon is sent again on a connection with little in flight: soon enough. */

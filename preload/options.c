@@ -71,8 +71,9 @@ static bool is_kernels_choice(int level, int name)
 	if (level == SOL_SOCKET)
 		return name == SO_ERROR || name == SO_SNDBUF || name == SO_RCVBUF ||
 		       name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE;
-	return level == IPPROTO_TCP && (name == TCP_MAXSEG || name == TCP_WINDOW_CLAMP ||
-					name == TCP_QUICKACK || name == TCP_INFO);
+	return level == IPPROTO_TCP &&
+	       (name == TCP_CONGESTION || name == TCP_MAXSEG || name == TCP_WINDOW_CLAMP ||
+		name == TCP_QUICKACK || name == TCP_INFO);
 }
 
 void options_assume(struct socket *socket)
@@ -129,7 +130,8 @@ static bool asks_kernel(const struct option *option, int name, const void *given
 	case OPTION_DEVICE:
 		return is_other_interface(name, &value, length);
 	case OPTION_ALGORITHM:
-		return length > 0 && strcmp(value.bytes, "reno");
+		/* RFC 9438, 4.3: CUBIC's window is nowhere smaller than Reno's would be. */
+		return length > 0 && strcmp(value.bytes, "cubic") && strcmp(value.bytes, "reno");
 	case OPTION_SEND_TIMES:
 		return length >= sizeof(int) && (value.number & ANCILLARY_SEND_TIMES);
 	}

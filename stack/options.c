@@ -382,15 +382,18 @@ static int set_linger(struct stack_socket *socket, const void *value, socklen_t 
 	return 0;
 }
 
-/* lwIP has one congestion control; saying yes to another would be a lie. */
-static int set_congestion(const void *value, socklen_t length)
+/* One algorithm, and the one that it includes; saying yes to another would be a lie. */
+static int set_congestion(struct socket_options *options, const void *value, socklen_t length)
 {
 	char name[16] = "";
 
 	if (length < 1)
 		return -EINVAL;
 	memcpy(name, value, length < sizeof(name) - 1 ? length : sizeof(name) - 1);
-	return strcmp(name, "reno") ? -ENOENT : 0;
+	if (strcmp(name, "cubic") && strcmp(name, "reno"))
+		return -ENOENT;
+	options->reno = !strcmp(name, "reno");
+	return 0;
 }
 
 /* What the stack does not know is the twin's to answer, wrong lengths included. */
@@ -400,7 +403,7 @@ static bool is_known(int level, int name)
 
 	if (level == SOL_SOCKET && name == SO_TIMESTAMP_OLD)
 		return true; /* any of its kin: libmelin.so knows which */
-	return option && (option->service == OPTION_STACK || option->form == OPTION_ALGORITHM);
+	return option && option->service == OPTION_STACK;
 }
 
 static int set_locked(struct stack_socket *socket, int level, int name, const void *value,
@@ -415,7 +418,7 @@ static int set_locked(struct stack_socket *socket, int level, int name, const vo
 	if (level == SOL_SOCKET && name == SO_LINGER)
 		return set_linger(socket, value, length);
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
-		return set_congestion(value, length);
+		return set_congestion(&socket->options, value, length);
 	/* ip(7): these may be a byte; for TOS even nothing will do. */
 	if (level == IPPROTO_IP && length == 0)
 		number = 0;
@@ -609,6 +612,13 @@ static int copy_out(void *value, socklen_t *length, const void *from, socklen_t 
 	return 0;
 }
 
+static uint32_t known_mtu(const struct stack_socket *socket)
+{
+	int mtu = 0;
+
+	return get_mtu(socket, &mtu) ? 0 : (uint32_t)mtu;
+}
+
 /* As IPV6_MTU in RFC 3542's form, whose address Linux leaves empty. */
 static int get_path_mtu(const struct stack_socket *socket, void *value, socklen_t *length)
 {
@@ -627,6 +637,7 @@ static int get_path_mtu(const struct stack_socket *socket, void *value, socklen_
 static int get_locked(struct stack_socket *socket, int level, int name, void *value,
 		      socklen_t *length)
 {
+	static const char cubic[16] = "cubic", reno[16] = "reno";
 	struct linger linger;
 	int number = 0;
 	int status = -ENOPROTOOPT;
@@ -640,11 +651,11 @@ static int get_locked(struct stack_socket *socket, int level, int name, void *va
 		return copy_out(value, length, &linger, sizeof(linger));
 	}
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
-		return copy_out(value, length, "reno\0\0\0\0\0\0\0\0\0\0\0", 16);
+		return copy_out(value, length, socket->options.reno ? reno : cubic, sizeof(reno));
 	if (level == IPPROTO_TCP && name == TCP_INFO)
-		return info_get(socket, value, length);
+		return info_get(socket, known_mtu(socket), value, length);
 	if (level == IPPROTO_TCP && name == TCP_CC_INFO)
-		return copy_out(value, length, "", 0); /* reno has nothing to say */
+		return copy_out(value, length, "", 0); /* they have nothing to say */
 	if (level == IPPROTO_IPV6 && name == IPV6_PATHMTU)
 		return get_path_mtu(socket, value, length);
 	if (level == SOL_SOCKET)

@@ -12,7 +12,6 @@
 #include "stack/tcp-info.h"
 
 #include "stack/clock.h"
-#include "stack/path.h"
 #include "stack/socket.h"
 #include "stack/timestamps.h"
 
@@ -162,7 +161,6 @@ static void from_pcb(const struct stack_socket *socket, struct tcp_info *info)
 	info->tcpi_snd_mss = segment;
 	info->tcpi_rcv_mss = segment;
 	info->tcpi_advmss = segment;
-	info->tcpi_pmtu = path_mtu(&pcb->local_ip, &pcb->remote_ip);
 	info->tcpi_snd_ssthresh = SSTHRESH_INFINITE;
 	info->tcpi_rcv_ssthresh = pcb->rcv_ann_wnd;
 	info->tcpi_rcv_space = pcb->rcv_wnd;
@@ -183,6 +181,8 @@ static void from_recovery(const struct stack_socket *socket, struct tcp_info *in
 	info->tcpi_min_rtt = recovery->trip.least_us;
 	info->tcpi_rtt = recovery->trip.smoothed_us;
 	info->tcpi_rttvar = recovery->trip.deviation_us;
+	if (info->tcpi_rtt && !info->tcpi_rttvar)
+		info->tcpi_rttvar = 1;
 	if (!recovery->pcb)
 		return;
 	mss = timestamps_full_segment(recovery->pcb);
@@ -236,7 +236,7 @@ static void from_times(const struct stack_socket *socket, struct tcp_info *info)
 	info->tcpi_last_ack_recv = since(LWIP_MAX(socket->last_received, established));
 }
 
-int info_get(struct stack_socket *socket, void *value, socklen_t *length)
+int info_get(struct stack_socket *socket, uint32_t mtu, void *value, socklen_t *length)
 {
 	struct info info;
 	socklen_t size = INFO_KNOWN + sizeof(info) - offsetof(struct info, rcv_wnd);
@@ -252,6 +252,7 @@ int info_get(struct stack_socket *socket, void *value, socklen_t *length)
 	} else {
 		if (socket->pcb) {
 			from_pcb(socket, &info.known);
+			info.known.tcpi_pmtu = mtu;
 			info.rcv_wnd = socket->pcb->rcv_ann_wnd;
 		}
 		from_recovery(socket, &info.known);

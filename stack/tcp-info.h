@@ -36,7 +36,10 @@ void info_note_sent(struct stack_socket *socket, const struct tcp_pcb *pcb, uint
 /* The peer has acknowledged more; socket->bytes_acked says how much in all. */
 void info_note_acknowledged(struct stack_socket *socket, const struct tcp_pcb *pcb);
 
-/* getsockopt(2): fills in as much of Linux 6.18's struct tcp_info as there is room for. 0. */
-int info_get(struct stack_socket *socket, void *value, socklen_t *length);
+/*
+ * getsockopt(2): fills in as much of Linux 6.18's struct tcp_info as there is room for. mtu: the
+ * path's. 0.
+ */
+int info_get(struct stack_socket *socket, uint32_t mtu, void *value, socklen_t *length);
 
 #endif

@@ -46,7 +46,10 @@ def options(host):
     yield "SO_ZEROCOPY", socket.SOL_SOCKET, SO_ZEROCOPY, 1, 0
     yield "SO_BINDTODEVICE", socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"other0", b"veth0"
     yield "SO_BINDTOIFINDEX", socket.SOL_SOCKET, 62, "other0", "veth0"
-    yield "TCP_CONGESTION", socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic", b"reno"
+    with open("/proc/sys/net/ipv4/tcp_available_congestion_control") as names:
+        others = [name for name in names.read().split() if name not in ("cubic", "reno")]
+    for name in others[:1]:
+        yield "TCP_CONGESTION", socket.IPPROTO_TCP, socket.TCP_CONGESTION, name.encode(), b"cubic"
     yield "TCP_FASTOPEN_CONNECT", socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1, 0
     yield "TCP_TX_DELAY", socket.IPPROTO_TCP, TCP_TX_DELAY, 1000, 0
     yield "TCP_RTO_MAX_MS", socket.IPPROTO_TCP, TCP_RTO_MAX_MS, 5000, 120000
