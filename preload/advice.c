@@ -210,6 +210,17 @@ void advice_left(enum advice_reason reason, enum rule_verb verb, const struct ip
 	errno = saved_errno;
 }
 
+static const char *_Atomic first_option;
+
+void advice_left_for_option(const char *option, enum rule_verb verb,
+			    const struct ip_address *address, uint16_t port)
+{
+	const char *none = NULL;
+
+	atomic_compare_exchange_strong(&first_option, &none, option);
+	advice_left(ADVICE_OPTION, verb, address, port);
+}
+
 void advice_without_rules(int descriptor)
 {
 	static _Atomic bool told;
@@ -270,18 +281,20 @@ static void report_reason(enum advice_reason reason, enum stack_log_level level)
 				"MELIN_ADDR's alone",
 		[ADVICE_LOOPBACK] = "loopback stays with the kernel unless a rule names it",
 		[ADVICE_LOCAL] = "one end of it is an address of the host's own",
-		[ADVICE_OPTION] = "the program has set an option that only the kernel serves",
+		[ADVICE_OPTION] = "only the kernel serves the option that it has",
 		[ADVICE_ROUTE] = "the stack has no route",
 		[ADVICE_EXCLUDED] = "a rule with ! keeps it",
 	};
 	const struct left *flow = &left[reason];
 	unsigned long more = atomic_load(&flow->count) - 1;
+	const char *option = reason == ADVICE_OPTION ? atomic_load(&first_option) : NULL;
 	char text[FLOW_TEXT_SIZE], number[48] = "";
 
 	if (more)
 		snprintf(number, sizeof(number), " (and %lu more)", more);
-	log_write(level, "nothing was taken: %s: %s%s",
-		  format_flow(flow->verb, &flow->address, flow->port, text), texts[reason], number);
+	log_write(level, "nothing was taken: %s: %s%s%s%s",
+		  format_flow(flow->verb, &flow->address, flow->port, text), texts[reason],
+		  option ? ", " : "", option ? option : "", number);
 }
 
 void advice_end(unsigned long taken, unsigned long failed, bool unused)

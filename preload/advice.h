@@ -46,6 +46,10 @@ enum advice_reason advice_why_not(enum rule_verb verb, const struct ip_address *
 void advice_left(enum advice_reason reason, enum rule_verb verb, const struct ip_address *address,
 		 uint16_t port);
 
+/* The same for want of an option (ADVICE_OPTION), whose name stays the caller's. */
+void advice_left_for_option(const char *option, enum rule_verb verb,
+			    const struct ip_address *address, uint16_t port);
+
 /* The stack has started: whether its addresses have neighbours. */
 void advice_started(void);
 

@@ -48,6 +48,8 @@ INTERPOSED int connect(int descriptor, const struct sockaddr *remote, socklen_t 
 	if (config_active() && flow_connect(descriptor, remote, length, &result))
 		return result == -ERESTART ? connect(descriptor, remote, length)
 					   : (int)as_libc(result);
+	if (config_without_rules)
+		advice_without_rules(descriptor);
 	return libc()->connect(descriptor_of_program(descriptor), remote, length);
 }
 

@@ -266,8 +266,10 @@ static bool connect_selected(struct socket *socket, int descriptor, const struct
 	enum flow_count why = option ? FLOW_LEFT_OPTION : FLOW_LEFT_STACK;
 	int reason = 0;
 
-	if (option)
-		log_flow("connect to", address, 0, option->name);
+	if (option) {
+		log_flow("connect to", address, port, option->name);
+		advice_left_for_option(option->name, RULE_CONNECT, address, port);
+	}
 	if (instance) {
 		why = FLOW_LEFT_ROUTE;
 		pending_start(); /* the other end may be one of them */

@@ -95,6 +95,15 @@ address, and the stack listens on MELIN_ADDR's alone"
 address of the host's own"
 }
 
+@test "nothing was taken: an option that only the kernel serves" {
+	with 'any:*:*' "$python" -c 'import socket
+one = socket.socket()
+one.setsockopt(socket.SOL_SOCKET, 60, 1) # SO_ZEROCOPY
+one.connect_ex(("198.18.0.2", 9))'
+	said "melin: nothing was taken: connect to $far_kernel port 9: only the kernel serves the \
+option that it has, SO_ZEROCOPY"
+}
+
 @test "nothing was taken: not said by who took something, or nothing by intent, or is a helper" {
 	with "connect:$far_kernel:9" "${flows[@]}" "connect:$far_kernel:9" "connect:$far_kernel:10"
 	said
