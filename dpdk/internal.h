@@ -27,11 +27,14 @@ struct device_link {
 	struct link_config config;
 	struct stack_config stack; /* config.stack points here: strings are valid at open only */
 	struct device device;
-	const struct backend *backend; /* the device's kind */
-	struct xdp xdp;		       /* on a Linux interface */
+	const struct backend *backend;	 /* the device's kind */
+	const struct backend *opened_as; /* the same, unless the interface came again */
+	struct xdp xdp;			 /* on a Linux interface */
 	struct control_thread *control;
 	struct link_info info;
 	char driver[DEVICE_NAME_MAX];
+	int watch;	    /* interface_watch.h; -1 */
+	bool gone, is_down; /* the interface */
 
 	/* the port */
 	bool has_port;
@@ -62,10 +65,21 @@ struct device_link {
 /* Sets info.wait_descriptor, -1 if the device has nothing to wait on. */
 int wait_open(struct device_link *link);
 void wait_close(struct device_link *link);
+/* The device's descriptors are of no use any more; and there is a new one, of the backend's. */
+void wait_forget(struct device_link *link);
+int wait_again(struct device_link *link);
 
 /* For control_share(): descriptors to sleep on; all that a driver might use with frames. */
 bool wait_is_needed(int descriptor);
 bool wait_may_be_used(int descriptor);
+
+/* ---- packet.c: with the stack's lock ---- */
+
+/*
+ * Receives and sends by packet sockets from now on, with the pool that there is. 0, or a negative
+ * errno value and one line in why, and nothing has changed.
+ */
+int packet_take_over(struct device_link *link, char *why, size_t why_size);
 
 /* ---- frame_receive.c ---- */
 

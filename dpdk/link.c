@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "eal.h"
+#include "interface_watch.h"
 #include "journal.h"
 
 struct port_work {
@@ -34,7 +36,7 @@ static void close_work(void *argument)
 {
 	struct device_link *link = argument;
 
-	link->backend->close(link);
+	link->opened_as->close(link);
 }
 
 static int claim_device(struct device_link *link, char *why, size_t why_size)
@@ -105,16 +107,25 @@ static int open_port(struct device_link *link, char *why, size_t why_size)
 	return error;
 }
 
+static void close_watch(struct device_link *link)
+{
+	if (link->watch >= 0)
+		close(link->watch);
+	link->watch = -1;
+}
+
 static int open_link(struct device_link *link, char *why, size_t why_size)
 {
 	int error = device_parse(link->stack.device, &link->device, why, why_size);
 
 	if (error)
 		return error;
-	link->backend = backend_of(link->device.kind);
+	link->backend = link->opened_as = backend_of(link->device.kind);
 	error = claim_device(link, why, why_size);
 	if (error)
 		return error;
+	if (link->device.kind == DEVICE_INTERFACE || link->device.kind == DEVICE_PACKET)
+		link->watch = interface_watch_open();
 	error = start_dpdk(link, why, why_size);
 	if (error == 0) {
 		error = xdp_probe_end(&link->xdp, &link->stack, why, why_size);
@@ -123,8 +134,10 @@ static int open_link(struct device_link *link, char *why, size_t why_size)
 		if (error)
 			eal_stop();
 	}
-	if (error)
+	if (error) {
+		close_watch(link);
 		xdp_release(&link->xdp);
+	}
 	return error;
 }
 
@@ -147,6 +160,7 @@ static void close_link(struct link *this)
 	struct device_link *link = (struct device_link *)this;
 
 	wait_close(link);
+	close_watch(link);
 	close_sockets(link);
 	while (link->queued)
 		rte_pktmbuf_free(link->queue[--link->queued]);
@@ -170,6 +184,7 @@ static void abandon_link(struct link *this)
 	struct device_link *link = (struct device_link *)this;
 
 	wait_close(link);
+	close_watch(link);
 	if (link->backend->abandon_sockets)
 		link->backend->abandon_sockets(link);
 	xdp_release(&link->xdp);
@@ -183,6 +198,8 @@ static unsigned receive(struct link *this, struct pbuf **frames, unsigned max)
 
 	if (journal_waiting())
 		journal_print(&link->config);
+	if (__builtin_expect(link->gone, 0))
+		return 0;
 	return link->backend->receive(link, frames, max);
 }
 
@@ -190,6 +207,11 @@ static int transmit(struct link *this, struct pbuf *frame)
 {
 	struct device_link *link = (struct device_link *)this;
 
+	/* Frames are lost on a wire too: the connections send them again. */
+	if (__builtin_expect(link->gone, 0)) {
+		link->counters.tx_drops++;
+		return 0;
+	}
 	return link->backend->transmit(link, frame);
 }
 
@@ -197,7 +219,7 @@ static unsigned flush(struct link *this)
 {
 	struct device_link *link = (struct device_link *)this;
 
-	return link->backend->flush(link);
+	return __builtin_expect(link->gone, 0) ? 0 : link->backend->flush(link);
 }
 
 static void count(struct link *this, struct link_counters *counters)
@@ -205,7 +227,20 @@ static void count(struct link *this, struct link_counters *counters)
 	const struct device_link *link = (const struct device_link *)this;
 
 	*counters = link->counters;
-	counters->rx_drops += link->backend->drops(link);
+	if (!link->gone)
+		counters->rx_drops += link->backend->drops(link);
+}
+
+static enum link_news attend(struct link *this, struct link_info *info)
+{
+	struct device_link *link = (struct device_link *)this;
+	const enum link_news news = interface_watch_attend(link);
+
+	if (journal_waiting())
+		journal_print(&link->config);
+	if (news != LINK_SAME)
+		*info = link->info;
+	return news;
 }
 
 static const struct link_operations operations = {
@@ -216,6 +251,7 @@ static const struct link_operations operations = {
 	.transmit = transmit,
 	.flush = flush,
 	.counters = count,
+	.attend = attend,
 };
 
 const struct backend *backend_of(enum device_kind kind)
@@ -240,6 +276,7 @@ int link_open(const struct link_config *config, struct link **result, struct lin
 	if (!link)
 		return -ENOMEM;
 	link->link.operations = &operations;
+	link->watch = -1;
 	link->config = *config;
 	link->stack = *config->stack;
 	error = open_link(link, why, why_size);

@@ -38,10 +38,13 @@ struct link_config {
 	void (*log)(void *context, enum stack_log_level level, const char *format, ...)
 		__attribute__((format(printf, 3, 4)));
 	void *log_context;
+	/* Around the opening of descriptors later: stack_callbacks. Or NULL. */
+	void (*descriptors_begin)(void);
+	void (*descriptors_end)(void);
 	unsigned connections; /* how many busy connections the pool should be sized for */
 };
 
-/* What the stack needs to know after opening; fixed for the life of the link. */
+/* What the stack needs to know after opening. Only attend() changes it. */
 struct link_info {
 	uint8_t mac[6];
 	uint16_t mtu;	     /* IP bytes that fit a frame, after clamping and VLAN */
@@ -55,6 +58,13 @@ struct link_counters {
 	uint64_t rx_drops;	  /* short, malformed, bad checksum, wrong VLAN, device misses */
 	uint64_t rx_bad_checksum; /* part of rx_drops */
 	uint64_t tx_drops;	  /* frames given up: no mbuf, or oversize */
+};
+
+/* What has become of a device since it was looked at last. */
+enum link_news {
+	LINK_SAME,
+	LINK_CHANGED, /* another address, or it works again after it did not */
+	LINK_ANEW,    /* another device: nothing of what was known of the network is */
 };
 
 /* What every link can do. */
@@ -97,6 +107,13 @@ struct link_operations {
 	unsigned (*flush)(struct link *link);
 
 	void (*counters)(struct link *link, struct link_counters *counters);
+
+	/*
+	 * Looks what has become of the device, which costs one system call as long as nothing has.
+	 * Changes *info (wait_descriptor stays) unless it is as it was; may take long then. NULL:
+	 * nothing can become of it.
+	 */
+	enum link_news (*attend)(struct link *link, struct link_info *info);
 };
 
 /* The first member of whatever a link's maker keeps. */

@@ -19,6 +19,7 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/imports.c \
 	dpdk/interface.c \
 	dpdk/interface_claim.c \
+	dpdk/interface_watch.c \
 	dpdk/journal.c \
 	dpdk/gso.c \
 	dpdk/limits.c \
@@ -55,6 +56,7 @@ noinst_HEADERS += \
 	dpdk/memif_guard.h \
 	dpdk/imports.h \
 	dpdk/interface_claim.h \
+	dpdk/interface_watch.h \
 	dpdk/internal.h \
 	dpdk/journal.h \
 	dpdk/gso.h \

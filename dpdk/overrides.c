@@ -53,6 +53,7 @@ static const char eal[] = "librte_eal.so";
 
 /* The one interface that has a bpf_link. On the thread that owns DPDK only. */
 static int attachment = -1, attached_ifindex;
+static bool released; /* it is not the driver's to detach any more */
 
 static void override_openlog(const char *identification, int options, int facility)
 {
@@ -164,17 +165,29 @@ static int override_xdp_attach(int ifindex, int program, __u32 flags,
 	if (link < 0)
 		return bpf_xdp_attach(ifindex, program, flags, options);
 	attachment = link;
+	released = false;
 	attached_ifindex = ifindex;
 	return 0;
 }
 
 static int override_xdp_detach(int ifindex, __u32 flags, const struct bpf_xdp_attach_opts *options)
 {
+	if (released && ifindex == attached_ifindex)
+		return 0;
 	if (attachment < 0 || ifindex != attached_ifindex)
 		return bpf_xdp_detach(ifindex, flags, options);
 	close(attachment);
 	attachment = -1;
 	return 0;
+}
+
+void overrides_release_xdp(void)
+{
+	if (attachment < 0)
+		return;
+	close(attachment);
+	attachment = -1;
+	released = true;
 }
 
 static void replace(const char *library, const char *symbol, void *function)

@@ -18,4 +18,10 @@ struct overrides {
 /* Before rte_eal_init(). What cannot be replaced stays as DPDK does it. */
 void overrides_prepare(const struct overrides *overrides);
 
+/*
+ * Takes the XDP program off its interface, whatever has become of that, before the driver does: its
+ * sockets are dead. On the control thread.
+ */
+void overrides_release_xdp(void);
+
 #endif

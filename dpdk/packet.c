@@ -300,10 +300,8 @@ static void choose_mtu(struct device_link *link)
 						    : mtu);
 }
 
-static int open_pool(struct device_link *link, char *why, size_t why_size)
+static int choose(struct device_link *link, char *why, size_t why_size)
 {
-	struct pool_need need;
-
 	if (link->stack.vlan) {
 		snprintf(
 			why, why_size,
@@ -315,6 +313,16 @@ static int open_pool(struct device_link *link, char *why, size_t why_size)
 	link->info.kernel_peer = true;
 	link->info.driver = "packet sockets";
 	memcpy(link->info.mac, link->xdp.mac, sizeof(link->info.mac));
+	return 0;
+}
+
+static int open_pool(struct device_link *link, char *why, size_t why_size)
+{
+	struct pool_need need;
+	int error = choose(link, why, why_size);
+
+	if (error)
+		return error;
 	need = need_of(link->rxd);
 	return pool_open(link, &need, POOL_WITHOUT_HARDWARE, why, why_size);
 }
@@ -478,3 +486,19 @@ const struct backend backend_packet = {
 	.flush = transmit_gso,
 	.drops = drops,
 };
+
+int packet_take_over(struct device_link *link, char *why, size_t why_size)
+{
+	const struct backend *before = link->backend;
+	int error = choose(link, why, why_size);
+
+	if (error)
+		return error;
+	link->backend = &backend_packet;
+	error = open_sockets(link, why, why_size);
+	if (error == 0)
+		return 0;
+	close_sockets(link);
+	link->backend = before;
+	return error;
+}

@@ -98,6 +98,8 @@ int wait_open(struct device_link *link)
 	link->info.wait_descriptor = kernel_hide(epoll_create1(EPOLL_CLOEXEC));
 	if (link->info.wait_descriptor < 0)
 		return -errno;
+	if (link->watch >= 0)
+		epoll_ctl(link->info.wait_descriptor, EPOLL_CTL_ADD, link->watch, &event);
 	for (i = 0; i < sources.count; i++) {
 		if (epoll_ctl(link->info.wait_descriptor, EPOLL_CTL_ADD, sources.descriptors[i],
 			      &event) < 0) {
@@ -105,6 +107,31 @@ int wait_open(struct device_link *link)
 			return -errno;
 		}
 	}
+	return 0;
+}
+
+static void forget(int descriptor, void *context)
+{
+	const struct device_link *link = context;
+
+	if (descriptor != link->watch)
+		epoll_ctl(link->info.wait_descriptor, EPOLL_CTL_DEL, descriptor, NULL);
+}
+
+/* What is closed goes by itself. An AF_XDP socket without its interface is in error for ever. */
+void wait_forget(struct device_link *link)
+{
+	if (link->info.wait_descriptor >= 0 && !link->backend->wait_descriptor)
+		control_visit(link->control, forget, link);
+}
+
+int wait_again(struct device_link *link)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	if (epoll_ctl(link->info.wait_descriptor, EPOLL_CTL_ADD,
+		      link->backend->wait_descriptor(link), &event) < 0)
+		return -errno;
 	return 0;
 }
 

@@ -39,10 +39,8 @@ INTERPOSED int close(int descriptor)
 {
 	if (__builtin_expect(!descriptor_known(descriptor), 1))
 		return libc()->close(descriptor);
-	if (descriptor_private(descriptor)) {
-		errno = EBADF; /* melin's own: for the program there is no such descriptor */
-		return -1;
-	}
+	if (descriptor_private(descriptor))
+		return libc()->close(descriptor_of_program(descriptor));
 	pthread_testcancel(); /* a cancellation point, before anything is closed */
 	return (int)as_libc(close_known(descriptor));
 }

@@ -311,6 +311,13 @@ void descriptor_watch_end(void)
 		watched_ours[descriptor] = true;
 		descriptor_protect(descriptor);
 	}
+	/* What was melin's and is closed may be given to the program next. */
+	for (int descriptor = 0; descriptor < WATCHED; descriptor++) {
+		if (!watched_ours[descriptor] || is_open(descriptor))
+			continue;
+		watched_ours[descriptor] = false;
+		descriptor_unprotect(descriptor);
+	}
 }
 
 void descriptor_unprotect_watched(void)

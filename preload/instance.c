@@ -109,6 +109,19 @@ static void log_from_stack(enum stack_log_level level, const char *message)
 	log_write(level, "%s", message);
 }
 
+/* What is opened in between is melin's own. */
+static void descriptors_begin(void)
+{
+	descriptor_room_begin();
+	descriptor_watch_begin();
+}
+
+static void descriptors_end(void)
+{
+	descriptor_watch_end();
+	descriptor_room_end();
+}
+
 /* What a start gives back. */
 struct attempt {
 	int error;
@@ -131,6 +144,8 @@ static void start(void *argument)
 		.writable = memory_writable_bytes,
 		.log = log_from_stack,
 		.log_level = config_get()->log_level,
+		.descriptors_begin = descriptors_begin,
+		.descriptors_end = descriptors_end,
 		.clock = clock_of_libc,
 	};
 
@@ -278,12 +293,10 @@ const struct instance *instance_start(void)
 	 * would wait for start_lock and this thread for it.
 	 */
 	atomic_store(&starting, true);
-	descriptor_room_begin();
-	descriptor_watch_begin();
+	descriptors_begin();
 	thread_run(start, &attempt);
 	error = attempt.error;
-	descriptor_watch_end();
-	descriptor_room_end();
+	descriptors_end();
 	atomic_store(&starting, false); /* before pending_start() */
 	if (error == 0) {
 		start_failed_at = 0;

@@ -187,6 +187,8 @@ static int poll_once(struct stack *stack, uint64_t *deadline)
 	melin_clock_update();
 	handled = (int)instance_receive(stack);
 	stack->counters.polls++;
+	if (!handled)
+		instance_attend(stack);
 	stack->background.going_to_sleep = true;
 	instance_leave_with_deadline(stack, deadline);
 	return handled;
@@ -362,6 +364,8 @@ int background_watch_begin(struct stack *stack, unsigned vain, uint64_t *deadlin
 	*deadline_ns = UINT64_MAX;
 	if (instance_enter(stack))
 		return -EBUSY;
+	if (vain)
+		instance_attend(stack);
 	idle = melin_clock_now() - background->last_frame;
 	stack->background.going_to_sleep = true;
 	stack->counters.sleeps++;

@@ -223,6 +223,22 @@ unsigned instance_receive(struct stack *stack)
 	return look.frames;
 }
 
+static void attend_here(void *argument)
+{
+	struct stack *stack = argument;
+
+	enum link_news news = stack->link->operations->attend(stack->link, &stack->info);
+
+	if (news != LINK_SAME)
+		network_link_changed(stack, news == LINK_ANEW);
+}
+
+void instance_attend(struct stack *stack)
+{
+	if (stack->link && stack->link->operations->attend)
+		call_stack_run(&stack->call_stack, attend_here, stack);
+}
+
 static void poll_here(void *argument)
 {
 	struct look *look = argument;
@@ -312,6 +328,8 @@ static int open_link(struct stack *stack, const struct stack_config *config, cha
 		.stack = config,
 		.log = log_for_link,
 		.log_context = stack,
+		.descriptors_begin = stack->callbacks.descriptors_begin,
+		.descriptors_end = stack->callbacks.descriptors_end,
 		.connections = BUSY_CONNECTIONS,
 	};
 

@@ -85,6 +85,8 @@ void instance_leave_with_deadline(struct stack *stack, uint64_t *deadline);
  * of frames.
  */
 unsigned instance_receive(struct stack *stack);
+/* Looks what has become of the device; the lock is held. When a thread woke up for nothing. */
+void instance_attend(struct stack *stack);
 
 /* One line for melin's log. */
 void instance_log(struct stack *stack, enum stack_log_level level, const char *format, ...)

@@ -239,6 +239,20 @@ static err_t start_netif(struct netif *netif)
 	return ERR_OK;
 }
 
+void network_link_changed(struct stack *stack, bool anew)
+{
+	for (unsigned i = 0; i < stack->netif_count; i++) {
+		struct netif *netif = &stack->netifs[i];
+
+		memcpy(netif->hwaddr, stack->info.mac, sizeof(stack->info.mac));
+		netif->mtu = stack->info.mtu;
+		if (anew)
+			nd6_cleanup_netif(netif);
+		netif_set_link_down(netif); /* forgets ARP's neighbours */
+		netif_set_link_up(netif);   /* announces the addresses */
+	}
+}
+
 static int add_netif(struct stack *stack, const struct ip_address *address)
 {
 	struct netif *netif = &stack->netifs[stack->netif_count];

@@ -45,4 +45,10 @@ int network_from_sockaddr(const struct sockaddr *name, ip_addr_t *address, u16_t
 void network_to_sockaddr(int domain, const ip_addr_t *address, u16_t port,
 			 struct sockaddr_storage *name);
 
+/*
+ * The link has another address now, or works again: peers are told. anew: those that were known are
+ * forgotten. The lock is held.
+ */
+void network_link_changed(struct stack *stack, bool anew);
+
 #endif

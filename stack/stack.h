@@ -28,7 +28,7 @@
 #include "common/ip_address.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
-#define STACK_ABI 11
+#define STACK_ABI 12
 
 #define STACK_ADDRESSES_MAX 8 /* MELIN_ADDR entries; more is the user's mistake */
 
@@ -103,6 +103,13 @@ struct stack_callbacks {
 	 * front of it. NULL: whoever's comes first.
 	 */
 	int (*clock)(clockid_t clock, struct timespec *now);
+
+	/*
+	 * Around the opening and closing of descriptors after open(): preload finds numbers for
+	 * them and keeps the program off these. With the instance's lock. NULL: nothing is done.
+	 */
+	void (*descriptors_begin)(void);
+	void (*descriptors_end)(void);
 };
 
 struct stack_counters {

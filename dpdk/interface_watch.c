@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See interface_watch.h. */
+#include "interface_watch.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "journal.h"
+#include "overrides.h"
+#include "common/system_call.h"
+
+/* What is there by the name, or -errno. */
+struct look {
+	int error, ifindex;
+	bool is_up;
+	unsigned char mac[6];
+};
+
+int interface_watch_open(void)
+{
+	const struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+	int watch = kernel_hide(
+		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+
+	if (watch >= 0 && bind(watch, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+		close(watch);
+		watch = -1;
+	}
+	return watch < 0 ? -1 : watch;
+}
+
+/* Takes all messages; what they say is asked for below. An overflow is news too. */
+static bool has_news(int watch)
+{
+	char byte;
+	bool news = false;
+
+	for (;;) {
+		ssize_t size = recv(watch, &byte, sizeof(byte), MSG_TRUNC);
+
+		if (size < 0 && errno != ENOBUFS)
+			return news;
+		news = true;
+	}
+}
+
+static int ask(int watch, unsigned long request, struct ifreq *ifr)
+{
+	return ioctl(watch, request, ifr) < 0 ? -errno : 0;
+}
+
+static void look_at(int watch, const char *name, struct look *look)
+{
+	struct ifreq ifr = { 0 };
+
+	memset(look, 0, sizeof(*look));
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	look->error = ask(watch, SIOCGIFINDEX, &ifr);
+	look->ifindex = ifr.ifr_ifindex;
+	if (!look->error)
+		look->error = ask(watch, SIOCGIFHWADDR, &ifr);
+	memcpy(look->mac, ifr.ifr_hwaddr.sa_data, sizeof(look->mac));
+	if (!look->error)
+		look->error = ask(watch, SIOCGIFFLAGS, &ifr);
+	look->is_up = !look->error && (ifr.ifr_flags & IFF_UP);
+}
+
+/* The same interface by another name. */
+static bool is_renamed(struct device_link *link)
+{
+	struct ifreq ifr = { .ifr_ifindex = link->xdp.ifindex };
+
+	if (ask(link->watch, SIOCGIFNAME, &ifr) < 0)
+		return false;
+	journal_add(STACK_LOG_WARN, "interface %s is called %s now and is used on", link->xdp.name,
+		    ifr.ifr_name);
+	memcpy(link->xdp.name, ifr.ifr_name, sizeof(link->xdp.name));
+	return true;
+}
+
+/* The interface is the same. True: it has another MAC address, or is up after it was down. */
+static bool has_changed(struct device_link *link, const struct look *look)
+{
+	const bool is_new = memcmp(link->info.mac, look->mac, sizeof(look->mac)) != 0;
+	const bool came_up = look->is_up && link->is_down;
+
+	if (look->is_up == link->is_down)
+		journal_add(STACK_LOG_WARN,
+			    look->is_up ? "interface %s is up again"
+					: "interface %s is down: connections wait until it is up",
+			    link->xdp.name);
+	link->is_down = !look->is_up;
+	if (is_new)
+		journal_add(STACK_LOG_INFO, "interface %s has another MAC address", link->xdp.name);
+	memcpy(link->info.mac, look->mac, sizeof(look->mac));
+	memcpy(link->xdp.mac, look->mac, sizeof(look->mac));
+	return is_new || came_up;
+}
+
+/* An interface that comes back from another network namespace would still have the program. */
+static void release_xdp(void *unused)
+{
+	(void)unused;
+	overrides_release_xdp();
+}
+
+static void lose(struct device_link *link)
+{
+	journal_add(STACK_LOG_WARN,
+		    "interface %s is gone: connections wait until there is one of that name "
+		    "again",
+		    link->xdp.name);
+	link->gone = true;
+	link->is_down = false;
+	wait_forget(link);
+	control_run(link->control, release_xdp, NULL);
+	if (link->backend->close_sockets)
+		link->backend->close_sockets(link);
+	xdp_release(&link->xdp);
+}
+
+static int take(struct device_link *link, const char *name, char *why, size_t why_size)
+{
+	int error = xdp_claim(&link->xdp, name, true, &link->stack, why, why_size);
+
+	if (error)
+		return error;
+	error = xdp_probe_end(&link->xdp, &link->stack, why, why_size);
+	if (!error)
+		error = packet_take_over(link, why, why_size);
+	if (error)
+		xdp_release(&link->xdp);
+	return error;
+}
+
+static bool regain(struct device_link *link)
+{
+	char name[IF_NAMESIZE], why[300] = "";
+	int error;
+
+	memcpy(name, link->xdp.name, sizeof(name));
+	error = take(link, name, why, sizeof(why));
+	if (!error)
+		error = wait_again(link);
+	if (error) {
+		memcpy(link->xdp.name, name, sizeof(name));
+		journal_add(STACK_LOG_WARN, "interface %s is there again, but cannot be used: %s",
+			    name, why[0] ? why : strerrordesc_np(-error));
+		return false;
+	}
+	link->gone = false;
+	journal_add(STACK_LOG_WARN, "interface %s is there again, and used by packet sockets",
+		    name);
+	return true;
+}
+
+enum link_news interface_watch_attend(struct device_link *link)
+{
+	struct look look;
+	bool regained;
+
+	if (link->watch < 0 || !has_news(link->watch))
+		return LINK_SAME;
+	look_at(link->watch, link->xdp.name, &look);
+	if (!link->gone) {
+		if (!look.error && look.ifindex == link->xdp.ifindex)
+			return has_changed(link, &look) ? LINK_CHANGED : LINK_SAME;
+		if (is_renamed(link))
+			return LINK_SAME;
+		lose(link);
+	}
+	if (look.error || !look.is_up)
+		return LINK_SAME;
+	if (link->config.descriptors_begin)
+		link->config.descriptors_begin();
+	regained = regain(link);
+	if (link->config.descriptors_end)
+		link->config.descriptors_end();
+	return regained ? LINK_ANEW : LINK_SAME;
+}
