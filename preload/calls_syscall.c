@@ -16,6 +16,7 @@
 #include "config.h"
 #include "forks.h"
 #include "memory.h"
+#include "raw_calls.h"
 #include "rights.h"
 #include "symbols.h"
 #include "thread.h"
@@ -64,6 +65,12 @@ static bool serve_transfer(long number, const struct arguments *arguments, long 
 		return true;
 	case SYS_recvmmsg:
 		*result = recvmmsg(INT(a), POINTER(b), (unsigned)arguments->c, INT(d), POINTER(e));
+		return true;
+	case SYS_preadv2:
+		*result = preadv2(INT(a), POINTER(b), INT(c), arguments->d, INT(f));
+		return true;
+	case SYS_pwritev2:
+		*result = pwritev2(INT(a), POINTER(b), INT(c), arguments->d, INT(f));
 		return true;
 	case SYS_sendfile:
 		*result = sendfile(INT(a), INT(b), POINTER(c), SIZE(d));
@@ -187,11 +194,17 @@ static bool serve_wait(long number, const struct arguments *arguments, long *res
 		*result = epoll_ctl(INT(a), INT(b), INT(c), POINTER(d));
 		return true;
 	case SYS_epoll_pwait:
-		*result = epoll_pwait(INT(a), POINTER(b), INT(c), INT(d), MASK(e));
+		*result = raw_epoll_pwait(INT(a), POINTER(b), INT(c), INT(d), MASK(e), SIZE(f));
 		return true;
 	case SYS_ppoll:
-		*result = ppoll(POINTER(a), (nfds_t)arguments->b, POINTER(c), MASK(d));
+		*result = raw_ppoll(POINTER(a), (nfds_t)arguments->b, POINTER(c), MASK(d), SIZE(e));
 		return true;
+	case SYS_pselect6:
+		*result = raw_pselect6(INT(a), POINTER(b), POINTER(c), POINTER(d), POINTER(e),
+				       POINTER(f));
+		return true;
+	case SYS_rt_sigaction:
+		return raw_rt_sigaction(INT(a), POINTER(b), POINTER(c), SIZE(d), result);
 #ifdef SYS_poll
 	case SYS_poll:
 		*result = poll(POINTER(a), (nfds_t)arguments->b, INT(c));
@@ -207,7 +220,8 @@ static bool serve_wait(long number, const struct arguments *arguments, long *res
 		return true;
 #endif
 	case SYS_epoll_pwait2:
-		*result = epoll_pwait2(INT(a), POINTER(b), INT(c), POINTER(d), MASK(e));
+		*result =
+			raw_epoll_pwait2(INT(a), POINTER(b), INT(c), POINTER(d), MASK(e), SIZE(f));
 		return true;
 	default:
 		return false;

@@ -45,6 +45,7 @@ libmelin_la_SOURCES = \
 	preload/pending.c preload/pending.h \
 	preload/poll.c preload/poll.h preload/result.h \
 	preload/rights.c preload/rights.h \
+	preload/raw_calls.c preload/raw_calls.h \
 	preload/rules.c preload/rules.h \
 	preload/scratch.c preload/scratch.h \
 	preload/signals.c preload/signals.h \

@@ -22,6 +22,7 @@ struct poll_entry {
 	struct watch watch; /* first: it is the entry's address */
 	struct poll_waiting *waiting;
 	struct object *object; /* with a reference */
+	int descriptor;
 	nfds_t index;
 	uint32_t events;
 };
@@ -45,6 +46,22 @@ struct poll_waiting {
 
 /* ---- readiness ---- */
 
+/* Whether the number means what it did when the call began. */
+static bool is_still(const struct poll_entry *entry)
+{
+	return atomic_load_explicit(&descriptor_table[entry->descriptor], memory_order_relaxed) ==
+	       entry->object;
+}
+
+/*
+ * Another thread has closed or replaced the descriptor. As in Linux, whose poll() is woken by the
+ * file that it began with, and then looks at what has the number now.
+ */
+static short elsewhere(const struct poll_entry *entry)
+{
+	return kernel_call(SYS_fcntl, entry->descriptor, F_GETFD, 0, 0) < 0 ? POLLNVAL : 0;
+}
+
 static short entry_revents(const struct poll_entry *entry)
 {
 	uint32_t ready;
@@ -53,7 +70,8 @@ static short entry_revents(const struct poll_entry *entry)
 		ready = socket_readiness((struct socket *)entry->object);
 	else
 		ready = epoll_readable((struct epoll *)entry->object) ? POLLIN | POLLRDNORM : 0;
-	return (short)(ready & (entry->events | POLLERR | POLLHUP));
+	ready &= entry->events | POLLERR | POLLHUP;
+	return ready && !is_still(entry) ? elsewhere(entry) : (short)ready;
 }
 
 /*
@@ -213,6 +231,7 @@ static void fill(struct poll_waiting *this)
 		entry->watch.link = NULL;
 		entry->waiting = this;
 		entry->index = i;
+		entry->descriptor = descriptor;
 		entry->events = (uint32_t)(unsigned short)this->kernel[i].events;
 		this->entry_count++;
 		if (mixed) {

@@ -269,7 +269,7 @@ int signals_cancel_type(int type, int *old)
 static void tell(const struct sigaction *kernel, const struct sigaction *asked,
 		 struct sigaction *old)
 {
-	const int words = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART;
+	const int words = (int)(SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART | SA_RESETHAND);
 
 	*old = *kernel;
 	if (kernel->sa_sigaction == handler || kernel->sa_sigaction == fault_handler)

@@ -61,12 +61,20 @@ same() {
 	same exit
 }
 
+@test "differential, aside: faults" {
+	same faults
+}
+
 @test "differential, aside: fork" {
 	same fork
 }
 
 @test "differential, aside: ioctl" {
 	same ioctl
+}
+
+@test "differential, aside: leave" {
+	same leave
 }
 
 @test "differential, aside: options" {

@@ -66,6 +66,10 @@ same() {
 	same exit
 }
 
+@test "differential, loop: faults" {
+	same faults
+}
+
 @test "differential, loop: fork" {
 	same fork
 }
@@ -76,6 +80,10 @@ same() {
 
 @test "differential, loop: ioctl" {
 	same ioctl
+}
+
+@test "differential, loop: leave" {
+	same leave
 }
 
 @test "differential, loop: options" {

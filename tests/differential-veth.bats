@@ -66,6 +66,10 @@ same() {
 	same exit
 }
 
+@test "differential, veth: faults" {
+	same faults
+}
+
 @test "differential, veth: fork" {
 	same fork
 }
@@ -76,6 +80,10 @@ same() {
 
 @test "differential, veth: ioctl" {
 	same ioctl
+}
+
+@test "differential, veth: leave" {
+	same leave
 }
 
 @test "differential, veth: options" {

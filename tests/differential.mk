@@ -13,9 +13,11 @@ DIFFERENTIAL_FAMILIES = \
 	tests/differential/epoll \
 	tests/differential/epoll_wait \
 	tests/differential/exit \
+	tests/differential/faults \
 	tests/differential/fork \
 	tests/differential/hold \
 	tests/differential/ioctl \
+	tests/differential/leave \
 	tests/differential/options \
 	tests/differential/poll \
 	tests/differential/promise \
@@ -71,12 +73,16 @@ tests_differential_epoll_wait_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_epoll_wait_LDADD = $(STEP_LIBS)
 tests_differential_exit_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_exit_LDADD = $(STEP_LIBS)
+tests_differential_faults_CFLAGS = $(WARNING_CFLAGS)
+tests_differential_faults_LDADD = $(STEP_LIBS)
 tests_differential_fork_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_fork_LDADD = $(STEP_LIBS)
 tests_differential_hold_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_hold_LDADD = $(STEP_LIBS)
 tests_differential_ioctl_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_ioctl_LDADD = $(STEP_LIBS)
+tests_differential_leave_CFLAGS = $(WARNING_CFLAGS)
+tests_differential_leave_LDADD = $(STEP_LIBS)
 tests_differential_options_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_options_LDADD = $(STEP_LIBS)
 tests_differential_poll_CFLAGS = $(WARNING_CFLAGS)

@@ -10,8 +10,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define BULK (2 << 20)
@@ -384,6 +386,181 @@ static void case_program_is_left_alone(void)
 	close_pair(pair);
 }
 
+static void tell_action(const char *what, const struct sigaction *action)
+{
+	note("%s: %s, flags %x, SIGUSR2 %d, SIGKILL %d", what,
+	     action->sa_handler == count_signal ? "ours"
+	     : action->sa_handler == SIG_DFL	? "default"
+	     : action->sa_handler == SIG_IGN	? "ignored"
+						: "another",
+	     (unsigned)action->sa_flags & ~0x04000000u /* libc's own business */,
+	     sigismember(&action->sa_mask, SIGUSR2), sigismember(&action->sa_mask, SIGKILL));
+}
+
+/* Old programs call siginterrupt() and sigset() all the same. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+/* What sigaction() and its relatives tell of what was set before. */
+static void case_old_action(void)
+{
+	static const int flags[] = { 0,
+				     SA_SIGINFO,
+				     SA_RESTART,
+				     (int)SA_RESETHAND,
+				     SA_NODEFER | SA_ONSTACK,
+				     (int)SA_RESETHAND | SA_SIGINFO };
+	static const int numbers[] = { SIGUSR1, SIGSEGV, SIGTERM, SIGCHLD };
+	struct pair pair = open_pair();
+	struct sigaction action = { .sa_handler = count_signal }, old;
+	static const int wrong[] = { 0, -1, 32, 33, 65, 1000, SIGKILL, SIGSTOP };
+
+	sigfillset(&action.sa_mask);
+	for (unsigned k = 0; k < 4; k++) {
+		const int number = numbers[k];
+
+		note("signal %d", number);
+		for (unsigned i = 0; i < 6; i++) {
+			action.sa_flags = flags[i];
+			action.sa_handler = count_signal;
+			step("set", sigaction(number, &action, &old));
+			tell_action("before", &old);
+			sigaction(number, NULL, &old);
+			tell_action("now", &old);
+			raise(number);
+			sigaction(number, NULL, &old);
+			tell_action("after it came", &old);
+		}
+		action.sa_handler = SIG_IGN;
+		sigaction(number, &action, &old);
+		tell_action("before", &old);
+		action.sa_handler = SIG_DFL;
+		sigaction(number, &action, &old);
+		tell_action("before", &old);
+		note("signal: %s", signal(number, count_signal) == SIG_DFL ? "default" : "?");
+		sigaction(number, NULL, &old);
+		tell_action("signal", &old);
+		siginterrupt(number, 1);
+		sigaction(number, NULL, &old);
+		tell_action("siginterrupt", &old);
+		siginterrupt(number, 0);
+		note("sysv: %s", sysv_signal(number, SIG_DFL) == count_signal ? "ours" : "?");
+		sigaction(number, NULL, &old);
+		tell_action("sysv_signal", &old);
+		note("sigset: %s", sigset(number, count_signal) == SIG_DFL ? "default" : "?");
+		note("sigset: %s", sigset(number, SIG_HOLD) == count_signal ? "ours" : "?");
+		note("sigset: %s", sigset(number, SIG_DFL) == SIG_HOLD ? "held" : "?");
+		sigaction(number, NULL, &old);
+		tell_action("sigset", &old);
+	}
+	action.sa_handler = count_signal;
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		step("wrong number", sigaction(wrong[i], &action, NULL));
+		step("only asked", sigaction(wrong[i], NULL, &old));
+		note("signal: %s", signal(wrong[i], count_signal) == SIG_ERR ? "refused" : "taken");
+	}
+	close_pair(pair);
+}
+
+/* rt_sigaction(2) itself, which has a form of its own. */
+static void case_raw_action(void)
+{
+	struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*restorer)(void);
+		uint64_t mask;
+	} raw = { .handler = count_signal, .flags = SA_RESTART }, old;
+	struct pair pair = open_pair();
+	struct sigaction action;
+	pthread_t thread;
+	char byte;
+
+	/* Only what libc has set can be called on this machine: it knows the way back. */
+	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = count_signal }, NULL);
+	step("asked", syscall(SYS_rt_sigaction, SIGUSR1, NULL, &old, 8));
+	raw.restorer = old.restorer;
+	raw.flags |= old.flags & 0x04000000;
+	note("%s, flags %lx", old.handler == count_signal ? "ours" : "another",
+	     old.flags & ~0x04000000ul);
+	step("set", syscall(SYS_rt_sigaction, SIGUSR1, &raw, &old, 8));
+	sigaction(SIGUSR1, NULL, &action);
+	tell_action("now", &action);
+	signals = 0;
+	raise(SIGUSR1);
+	note("it came %d times", (int)signals);
+	thread = later(50, send_x_later, pair.them);
+	main_thread = pthread_self();
+	step("recv", recv(pair.us, &byte, 1, 0));
+	join(thread);
+	step("size", syscall(SYS_rt_sigaction, SIGUSR1, NULL, &old, 16));
+	step("bad", syscall(SYS_rt_sigaction, SIGUSR1, bad_pointer(), NULL, 8));
+	step("bad old", syscall(SYS_rt_sigaction, SIGUSR1, NULL, bad_pointer(), 8));
+	step("number", syscall(SYS_rt_sigaction, 65, NULL, &old, 8));
+	step("SIGKILL", syscall(SYS_rt_sigaction, SIGKILL, &raw, NULL, 8));
+	signal(SIGUSR1, SIG_DFL);
+	close_pair(pair);
+}
+
+static volatile sig_atomic_t seen_mask, seen_code, seen_value, blocked_after;
+static stack_t own_stack;
+static volatile sig_atomic_t on_own_stack;
+
+static void look_around(int number, siginfo_t *info, void *context)
+{
+	sigset_t mask;
+	char here;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	seen_mask = sigismember(&mask, number) + 2 * sigismember(&mask, SIGUSR2);
+	seen_code = info->si_code;
+	seen_value = info->si_value.sival_int;
+	blocked_after = sigismember(&((ucontext_t *)context)->uc_sigmask, number);
+	on_own_stack = &here >= (char *)own_stack.ss_sp &&
+		       &here < (char *)own_stack.ss_sp + own_stack.ss_size;
+	signals++;
+}
+
+static void queue_it(int fd)
+{
+	(void)fd;
+	sigqueue(getpid(), SIGRTMIN + 3, (union sigval){ .sival_int = 77 });
+}
+
+/* What a handler sees of the world when it ends a wait. */
+static void case_in_handler(void)
+{
+	static const int flags[] = { SA_SIGINFO, SA_SIGINFO | SA_NODEFER, SA_SIGINFO | SA_ONSTACK };
+	static char memory[65536];
+	struct pair pair = open_pair();
+	struct pollfd entry = { pair.us, POLLIN, 0 };
+
+	own_stack = (stack_t){ .ss_sp = memory, .ss_size = sizeof(memory) };
+	sigaltstack(&own_stack, NULL);
+	for (int i = 0; i < 3; i++) {
+		struct sigaction action = { .sa_sigaction = look_around, .sa_flags = flags[i] };
+		pthread_t thread;
+		char byte;
+
+		sigaddset(&action.sa_mask, SIGUSR2);
+		sigaction(SIGRTMIN + 3, &action, NULL);
+		signals = 0;
+		for (int by_poll = 0; by_poll < 2; by_poll++) {
+			thread = later(50, queue_it, 0);
+			if (by_poll)
+				step("poll", poll(&entry, 1, 5000));
+			else
+				step("recv", recv(pair.us, &byte, 1, 0));
+			join(thread);
+			note("mask %d, code %d, value %d, then blocked %d, own stack %d, times %d",
+			     (int)seen_mask, (int)seen_code, (int)seen_value, (int)blocked_after,
+			     (int)on_own_stack, (int)signals);
+		}
+	}
+	own_stack.ss_flags = SS_DISABLE;
+	sigaltstack(&own_stack, NULL);
+	close_pair(pair);
+}
+
 /* How a child ends that does this with SIGTERM, and then gets it. */
 static void no_handler(const char *what, void (*handler)(int), int flags)
 {
@@ -437,6 +614,9 @@ int main(int argc, char **argv)
 		{ "handler storm", case_handler_storm, 60 },
 		{ "program is left alone", case_program_is_left_alone, 0 },
 		{ "no handler", case_no_handler, 0 },
+		{ "old action", case_old_action, 0 },
+		{ "raw action", case_raw_action, 0 },
+		{ "in handler", case_in_handler, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
