@@ -157,13 +157,14 @@ static void defer(int number, siginfo_t *info, void *context)
 
 /*
  * The process ends as if nobody had stood in. A fault may come while something of melin's is held:
- * then there is no farewell. Its instruction is tried again, so that a core dump shows it.
+ * then there is no farewell. Its instruction is tried again, so that a core dump shows it. What was
+ * sent meanwhile by this process, to end it, waits for the farewell for as long as that may take.
  */
 static void end_by(int number, siginfo_t *info)
 {
 	static const struct sigaction standard = { .sa_handler = SIG_DFL };
 
-	if (signals_thread.depth == 0 && farewell)
+	if (farewell && (signals_thread.depth == 0 || info->si_code <= 0))
 		farewell();
 	libc()->sigaction(number, &standard, NULL);
 	if (!is_fault(number) || info->si_code <= 0 || number == SIGTRAP || number == SIGSYS)
@@ -202,6 +203,12 @@ static void handler(int number, siginfo_t *info, void *context)
 	errno = saved;
 }
 
+/* abort(3) must end the process now; what another process sends can wait until nothing is held. */
+static bool is_from_here(const siginfo_t *info)
+{
+	return info->si_pid == kernel_call(SYS_getpid, 0, 0, 0, 0);
+}
+
 /*
  * SIGSEGV and SIGBUS: melin's own look at the program's memory, or the program's affair. The others
  * come here to end the process.
@@ -213,7 +220,7 @@ static void fault_handler(int number, siginfo_t *info, void *context)
 
 	if (!sent && memory_fault(context))
 		set_once_more(number, &action);
-	else if (sent && has_handler(&action))
+	else if (sent && (has_handler(&action) || !is_from_here(info)))
 		handler(number, info, context);
 	else
 		call(&action, number, info, context);
