@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Targets for those who change melin (CONTRIBUTING.md): the style, the static checks, and builds of
 # their own kind. Not for tests (tests/local.mk) and not for users.
-EXTRA_DIST += .clang-tidy .shellcheckrc tests/columns tools/cppcheck.suppressions tools/lint
+EXTRA_DIST += .clang-tidy .shellcheckrc tests/columns tools/check-release \
+	tools/cppcheck.suppressions tools/lint
 
 # The project's own files, by patterns. Of a clone only what git knows is looked at, so that neither
 # lwIP's tree nor a build in a folder below is.
@@ -55,6 +56,11 @@ check-sanitizers:
 	+@kind=sanitizers; $(variant)
 	@$(MAKE) $(AM_MAKEFLAGS) -s -C with-sanitizers check T='$(SANITIZER_TESTS)'
 SANITIZER_TESTS = test_
+
+#: check-trixie      builds and runs some tests on Debian 13, in with-trixie (tools/check-release)
+check-trixie:
+	@$(srcdir)/tools/check-release trixie '$(abs_builddir)/with-trixie' '$(LWIP_SRC)'
+.PHONY: check-trixie
 
 #: coverage          builds in with-coverage, runs COVERAGE_TESTS, writes coverage.html there
 coverage:
