@@ -60,7 +60,7 @@ struct socket_options {
 	uint8_t syn_retries;			       /* TCP_SYNCNT, 0: the system's */
 	uint16_t maximum_segment;		       /* TCP_MAXSEG, 0: not set */
 	bool quick_ack;
-	bool reno; /* TCP_CONGESTION was set to that; CUBIC does as much */
+	bool reno;	     /* TCP_CONGESTION was set to that; CUBIC does as much */
 	bool urgent_in_line; /* SO_OOBINLINE */
 	uint8_t tos;
 	int ttl, traffic_class, hops;	      /* -1: the default */
