@@ -57,7 +57,7 @@ static bool leads_anywhere(const struct stack_config *stack, const struct ip_add
 
 	if (gateway->family || names_own(stack, prefix))
 		return true;
-	for (unsigned i = 0; strcmp(stack->device, "loop") && i < stack->address_count; i++)
+	for (unsigned i = 0; strcmp(stack->device, "loop") != 0 && i < stack->address_count; i++)
 		if (overlap(&stack->addresses[i], prefix))
 			return true;
 	return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dpdk/packet_filter.c: which frames are the stack's. The kernel itself runs the program, on a socket
- * pair.
+ * dpdk/packet_filter.c: which frames are the stack's. The kernel itself runs the program, on a
+ * socket pair.
  */
 #include <arpa/inet.h>
 #include <stdbool.h>
