@@ -376,10 +376,12 @@ void instance_stop(void)
 		return;
 	thread_process_ends();
 	descriptor_unprotect_watched(); /* DPDK closes them by libc's names */
-	descriptor_room_begin();
-	if (running)
+	/* Without a stack there is nothing to say to the kernel, which may allow little by now. */
+	if (running) {
+		descriptor_room_begin();
 		running->operations->close(running->stack, config_get()->linger_ms, &counters);
-	descriptor_room_end();
+		descriptor_room_end();
+	}
 	sum_up(&counters);
 	advice_end(flow_counts[FLOW_TAKEN_CONNECT] + flow_counts[FLOW_TAKEN_LISTEN] +
 			   flow_counts[FLOW_TAKEN_ACCEPT],
