@@ -1,17 +1,34 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Compiles lwIP's tcp_out.c unchanged, with tcp_output() and tcp_send_empty_ack() under other
- * names: stack/output.c and stack/gap.c have those that everybody calls. Not for code of our own,
- * but for one door to a static function.
+ * Compiles lwIP's tcp_out.c unchanged, with three of its functions under other names: stack/output.c
+ * has the tcp_output() that everybody calls, stack/gap.c the tcp_send_empty_ack(), and this file the
+ * tcp_split_unsent_seg(). Not for code of our own that could do without what is static there.
  */
 #include "stack/gap.h"
 #include "stack/recovery.h"
 #include "stack/socket.h"
+#include "stack/timestamps.h"
 
-#define tcp_output	   melin_lwip_tcp_output
-#define tcp_send_empty_ack melin_lwip_send_empty_ack
+#define tcp_output	     melin_lwip_tcp_output
+#define tcp_send_empty_ack   melin_lwip_send_empty_ack
+#define tcp_split_unsent_seg melin_lwip_split_unsent_seg
 
 #include "core/tcp_out.c"
+
+#undef tcp_split_unsent_seg
+/*
+ * lwIP means to move FIN and PSH to the second part, but leaves them with the first one, too: the
+ * peer would take the middle for the end.
+ */
+err_t tcp_split_unsent_seg(struct tcp_pcb *pcb, u16_t split)
+{
+	struct tcp_seg *first = pcb->unsent, *next = first ? first->next : NULL;
+	err_t error = melin_lwip_split_unsent_seg(pcb, split);
+
+	if (first && first->next != next)
+		TCPH_UNSET_FLAG(first->tcphdr, TCP_FIN | TCP_PSH);
+	return error;
+}
 
 /* Here because what it calls is static. */
 err_t melin_lwip_retransmit(struct tcp_pcb *pcb, struct tcp_seg *segment)
@@ -33,13 +50,13 @@ static int fits(const struct tcp_seg *segment, u16_t size)
 }
 
 /* Whether all could be made to fit. */
-static int cut(struct tcp_pcb *pcb)
+static int cut(struct tcp_pcb *pcb, u16_t size)
 {
 	struct tcp_seg *head = pcb->unsent, *segment = head, *last = NULL;
 
 	for (; segment; segment = segment->next) {
 		pcb->unsent = segment;
-		if (segment->len > pcb->mss && tcp_split_unsent_seg(pcb, pcb->mss) != ERR_OK)
+		if (segment->len > size && tcp_split_unsent_seg(pcb, size) != ERR_OK)
 			break;
 		last = segment;
 	}
@@ -48,8 +65,7 @@ static int cut(struct tcp_pcb *pcb)
 	if (segment)
 		pcb->unsent_oversize = 0;
 	else if (last)
-		pcb->unsent_oversize =
-			LWIP_MIN(pcb->unsent_oversize, (u16_t)(pcb->mss - last->len));
+		pcb->unsent_oversize = LWIP_MIN(pcb->unsent_oversize, (u16_t)(size - last->len));
 	return !segment;
 }
 
@@ -57,22 +73,24 @@ static int cut(struct tcp_pcb *pcb)
 err_t tcp_output(struct tcp_pcb *pcb); /* output.c */
 
 /*
- * Cuts all that is longer than pcb->mss, which has just become smaller, and sends again what is
- * unacknowledged, as after a timeout but with the window as it is. Without memory, or should the
- * device still hold some of it, that happens with the router's next error.
+ * Cuts all that is longer than a full segment, which has just become smaller, and sends again what
+ * is unacknowledged, as after a timeout but with the window as it is. Returns 0 without memory, or
+ * when the device still holds some of it.
  */
-void melin_lwip_fit(struct tcp_pcb *pcb)
+int melin_lwip_fit(struct tcp_pcb *pcb)
 {
-	int again = !fits(pcb->unacked, pcb->mss);
+	u16_t size = timestamps_full_segment(pcb);
+	int again = !fits(pcb->unacked, size);
 
-	if (!again && fits(pcb->unsent, pcb->mss))
-		return;
+	if (!again && fits(pcb->unsent, size))
+		return 1;
 	if (again && recovery_of(pcb))
 		recovery_forget(recovery_of(pcb));
 	if (again && tcp_rexmit_rto_prepare(pcb) != ERR_OK)
-		return;
-	if (!cut(pcb))
-		return;
+		return 0;
+	if (!cut(pcb, size))
+		return 0;
 	pcb->rtime = 0;
 	tcp_output(pcb);
+	return 1;
 }

@@ -37,7 +37,7 @@ static unsigned known;
 u16_t melin_fragment_bits;
 
 /* lwip-tcp-out.c */
-void melin_lwip_fit(struct tcp_pcb *pcb);
+int melin_lwip_fit(struct tcp_pcb *pcb);
 
 static struct path *set_of(const ip_addr_t *remote)
 {
@@ -160,7 +160,7 @@ void path_too_big(struct stack *stack, struct tcp_pcb *pcb, uint32_t mtu)
 {
 	struct stack_socket *socket = socket_of(pcb);
 	bool may_fragment = false;
-	uint16_t most;
+	uint16_t most, before = pcb->mss;
 
 	if (!IP_IS_V6_VAL(pcb->remote_ip) && mtu < melin_sysctl.min_pmtu) {
 		mtu = melin_sysctl.min_pmtu;
@@ -177,16 +177,22 @@ void path_too_big(struct stack *stack, struct tcp_pcb *pcb, uint32_t mtu)
 		return;
 	pcb->mss = LWIP_MIN(pcb->mss, most);
 	stack->link->operations->flush(stack->link); /* what it still holds cannot be sent again */
-	melin_lwip_fit(pcb);
+	/* lwIP's queues must never have longer ones: it is done with the router's next error. */
+	if (!melin_lwip_fit(pcb))
+		pcb->mss = before;
 }
 
 static void try_larger(struct tcp_pcb *pcb, void *context)
 {
 	struct stack_socket *socket = socket_of(pcb);
+	uint16_t before = pcb->mss;
 
 	(void)context;
-	if (socket && pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT)
-		set_segment(socket, pcb);
+	if (!socket || pcb->state < ESTABLISHED || pcb->state == TIME_WAIT)
+		return;
+	set_segment(socket, pcb);
+	/* What others have learnt: it learns that by itself, and then cuts what it holds. */
+	pcb->mss = LWIP_MAX(pcb->mss, before);
 }
 
 void path_expire(uint64_t now)

@@ -8,6 +8,7 @@ stack_test_wire = $(stack_test_common) tests/unit/stack/peer.h tests/unit/stack/
 stack_unit_tests = \
 	tests/unit/test_stack_acknowledge \
 	tests/unit/test_stack_adopt \
+	tests/unit/test_stack_both_ends \
 	tests/unit/test_stack_cookie \
 	tests/unit/test_stack_icmp \
 	tests/unit/test_stack_index \
@@ -30,6 +31,11 @@ tests_unit_test_stack_acknowledge_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_acknowledge_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_acknowledge_SOURCES = tests/unit/stack/test_acknowledge.c $(stack_test_wire)
 tests_unit_test_stack_acknowledge_LDADD = stack/libstack.la
+
+tests_unit_test_stack_both_ends_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_both_ends_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_both_ends_SOURCES = tests/unit/stack/test_both_ends.c $(stack_test_wire)
+tests_unit_test_stack_both_ends_LDADD = stack/libstack.la
 
 tests_unit_test_stack_cookie_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_cookie_CFLAGS = $(WARNING_CFLAGS)

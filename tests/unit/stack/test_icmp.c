@@ -6,6 +6,8 @@
  */
 #include <netinet/in.h>
 
+#include "stack/socket.h"
+#include "stack/timestamps.h"
 #include "tests/unit/stack/peer.h"
 
 #define PORT 7000
@@ -315,6 +317,80 @@ static void test_smaller_mtu(bool v6)
 	wire_clear();
 }
 
+/* A router's word while an option of twelve bytes takes room in each segment. */
+static void test_timestamps(void)
+{
+	static char data[5000];
+	struct test_socket socket;
+	struct segment segment;
+	uint8_t packet[64];
+	struct peer peer;
+	size_t largest;
+
+	begin(&socket, false, &segment);
+	answer(&socket, &segment, &peer);
+	timestamps_begin(socket.handle->pcb, 1, 0);
+	put(&socket, data, sizeof(data), 0);
+	wire_get_segment(&segment);
+	memcpy(packet, segment.packet, 60);
+	wire_clear();
+	complain(false, 3, 4, 1200, packet, true);
+	collect(peer.ack, &largest);
+	tap_ok(largest == 1200 - 40 - TIMESTAMPS_LENGTH,
+	       "options count, too, when the MTU becomes smaller: %zu", largest);
+	drop(&socket);
+	wire_clear();
+}
+
+static void wait_seconds(unsigned seconds)
+{
+	while (seconds--) {
+		melin_clock_advance(1000 * 1000000ull);
+		ops->poll(stack);
+	}
+}
+
+/*
+ * What is known of one path is forgotten while a connection holds data for another one, of which
+ * only somebody else knows that it has become smaller.
+ */
+static void test_others(void)
+{
+	static char data[20000];
+	struct test_socket first, second, other;
+	struct segment segment;
+	struct peer peer, other_peer;
+	uint8_t packet[64];
+
+	introduce();
+	begin(&first, true, &segment);
+	answer(&first, &segment, &peer);
+	put(&first, data, 1000, 0);
+	wire_get_segment(&segment);
+	complain(true, 2, 0, 1400, segment.packet, true);
+	drop(&first);
+	wait_seconds(500);
+	begin(&other, false, &segment);
+	answer(&other, &segment, &other_peer);
+	begin(&second, false, &segment);
+	answer(&second, &segment, &peer);
+	put(&second, data, 3000, 0);
+	wire_get_segment(&segment);
+	memcpy(packet, segment.packet, 60);
+	complain(false, 3, 4, 1000, packet, true);
+	wait_seconds(99);
+	put(&other, data, sizeof(data), 0);
+	wait_seconds(2);
+	tap_ok(option(&other, IPPROTO_IP, IP_MTU) == 1000, "one has learnt of a smaller MTU");
+	put(&other, data, 100, 0);
+	tap_ok(complaints == 0, "the other's data still fit its segments");
+	drop(&second);
+	drop(&other);
+	wait_seconds(600);
+	introduce();
+	wire_clear();
+}
+
 static void test_discover(void)
 {
 	struct test_socket socket;
@@ -386,6 +462,8 @@ static void run_tests(void)
 	test_established(true);
 	test_smaller_mtu(false);
 	test_smaller_mtu(true);
+	test_timestamps();
+	test_others();
 	test_discover();
 	test_half_open();
 	tap_ok(complaints == 0, "lwIP never complained");
