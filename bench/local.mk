@@ -24,9 +24,9 @@ bench_stack_alone_CFLAGS = $(WARNING_CFLAGS) -pthread
 EXTRA_LTLIBRARIES += bench/end.la
 bench_end_la_SOURCES = bench/stack/end.h bench/stack/link.c bench/stack/link.h bench/stack/raw.c
 bench_end_la_CPPFLAGS = $(stack_libstack_la_CPPFLAGS)
-bench_end_la_CFLAGS = $(STACK_CFLAGS)
+bench_end_la_CFLAGS = $(stack_libstack_la_CFLAGS)
 bench_end_la_LDFLAGS = -module -avoid-version -shared -rpath $(abs_builddir) -Wl,-Bsymbolic \
-	-Wl,-z,defs
+	-Wl,-z,defs $(LTO_CFLAGS)
 bench_end_la_LIBADD = stack/libstack.la -lpthread
 
 EXTRA_DIST += \

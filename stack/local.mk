@@ -5,6 +5,8 @@
 # Everything that includes lwIP's headers needs these (dpdk/ and the unit tests too).
 LWIP_CPPFLAGS = -I$(srcdir) -I$(srcdir)/stack -I$(LWIP_SRC)/src/include
 STACK_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden
+# Only where all of the stack is linked at last: its own programs, which are the tests', do without.
+AM_LDFLAGS = $(NO_LTO_LDFLAGS)
 
 # lwIP's files that are compiled as they are: core/a/b.c through stack/lwip/core-a-b.c, which is one
 # #include line written by the rule below.
@@ -29,7 +31,8 @@ nodist_stack_liblwip_la_SOURCES = $(lwip_plain)
 stack_liblwip_la_SOURCES = stack/lwip-tcp.c stack/lwip-tcp-in.c stack/lwip-tcp-out.c
 stack_liblwip_la_CPPFLAGS = -include $(srcdir)/stack/lwip-changes.h $(LWIP_CPPFLAGS) \
 	-I$(LWIP_SRC)/src $(HARDENING_CPPFLAGS)
-stack_liblwip_la_CFLAGS = -w $(HARDENING_CFLAGS) -fvisibility=hidden -fno-strict-aliasing
+stack_liblwip_la_CFLAGS = -w $(HARDENING_CFLAGS) -fvisibility=hidden -fno-strict-aliasing \
+	$(LTO_CFLAGS)
 
 # The whole of stack/, for melin-stack.so and for the unit tests, which bring links of their own.
 noinst_LTLIBRARIES += stack/libstack.la
@@ -80,7 +83,8 @@ stack_libstack_la_SOURCES = \
 	stack/urgent.c
 stack_libstack_la_CPPFLAGS = -D_GNU_SOURCE -include $(srcdir)/stack/lwip-changes.h \
 	$(LWIP_CPPFLAGS) $(HARDENING_CPPFLAGS)
-stack_libstack_la_CFLAGS = $(STACK_CFLAGS)
+# As lwIP's files: a function of the one kind is not inlined into one of the other.
+stack_libstack_la_CFLAGS = $(STACK_CFLAGS) -fno-strict-aliasing $(LTO_CFLAGS)
 stack_libstack_la_LIBADD = stack/liblwip.la
 
 noinst_HEADERS += \
@@ -131,6 +135,6 @@ noinst_HEADERS += \
 pkglib_LTLIBRARIES += melin-stack.la
 melin_stack_la_SOURCES =
 melin_stack_la_LDFLAGS = -module -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs \
-	$(HARDENING_LDFLAGS) \
+	$(HARDENING_LDFLAGS) $(LTO_CFLAGS) \
 	-export-symbols-regex '^melin_stack_operations$$'
 melin_stack_la_LIBADD = stack/libstack.la dpdk/liblink.la -lpthread
