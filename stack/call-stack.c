@@ -68,8 +68,6 @@ __asm__(".text\n"
 #error "stack/call-stack.c: how is the stack changed on this machine?"
 #endif
 
-void melin_call_on(void (*function)(void *), void *argument, void *top);
-
 /* The lowest page stays out of reach: what runs over the end faults there and then. */
 void call_stack_open(struct call_stack *call_stack)
 {
@@ -89,15 +87,4 @@ void call_stack_close(struct call_stack *call_stack)
 	if (call_stack->top)
 		munmap((char *)call_stack->top - SIZE, SIZE);
 	call_stack->top = NULL;
-}
-
-void call_stack_run(struct call_stack *call_stack, void (*function)(void *), void *argument)
-{
-	if (!call_stack->top || call_stack->in_use) {
-		function(argument);
-		return;
-	}
-	call_stack->in_use = true;
-	melin_call_on(function, argument, call_stack->top);
-	call_stack->in_use = false;
 }

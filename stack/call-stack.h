@@ -15,6 +15,9 @@ struct call_stack {
 	bool in_use; /* what runs there calls directly */
 };
 
+/* call-stack.c, in assembler. For call_stack_run(). */
+void melin_call_on(void (*function)(void *), void *argument, void *top);
+
 /* Without memory for it (ENOMEM) functions run on their caller's stack. */
 void call_stack_open(struct call_stack *call_stack);
 /* Not from a function that runs on it. */
@@ -24,6 +27,16 @@ void call_stack_close(struct call_stack *call_stack);
  * function(argument) on that stack. One thread at a time, with signals held (stack_callbacks'
  * lock_enter()): a handler of the program's must not look for its own thread's stack there.
  */
-void call_stack_run(struct call_stack *call_stack, void (*function)(void *), void *argument);
+static inline void call_stack_run(struct call_stack *call_stack, void (*function)(void *),
+				  void *argument)
+{
+	if (!call_stack->top || call_stack->in_use) {
+		function(argument);
+		return;
+	}
+	call_stack->in_use = true;
+	melin_call_on(function, argument, call_stack->top);
+	call_stack->in_use = false;
+}
 
 #endif

@@ -9,13 +9,8 @@
 #include "lwip/sys.h"
 
 static int (*read_clock)(clockid_t, struct timespec *) = clock_gettime;
-static uint64_t now_ns;
+uint64_t melin_clock_updated;
 static bool simulated;
-
-uint64_t melin_clock_ns(void)
-{
-	return now_ns;
-}
 
 uint64_t melin_clock_now(void)
 {
@@ -33,22 +28,22 @@ void melin_clock_use(int (*clock)(clockid_t, struct timespec *))
 uint64_t melin_clock_update(void)
 {
 	if (!simulated)
-		now_ns = melin_clock_now();
-	return now_ns;
+		melin_clock_updated = melin_clock_now();
+	return melin_clock_updated;
 }
 
 void melin_clock_simulate(uint64_t start_ns)
 {
 	simulated = true;
-	now_ns = start_ns;
+	melin_clock_updated = start_ns;
 }
 
 void melin_clock_advance(uint64_t ns)
 {
-	now_ns += ns;
+	melin_clock_updated += ns;
 }
 
 u32_t sys_now(void)
 {
-	return (u32_t)(now_ns / 1000000u);
+	return (u32_t)(melin_clock_updated / 1000000u);
 }

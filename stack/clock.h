@@ -10,8 +10,12 @@
 #include <stdint.h>
 #include <time.h>
 
+extern uint64_t melin_clock_updated; /* read it by the following */
 /* The time of the last update; under the instance's lock. */
-uint64_t melin_clock_ns(void);
+static inline uint64_t melin_clock_ns(void)
+{
+	return melin_clock_updated;
+}
 /* Reads the clock and returns the new time. */
 uint64_t melin_clock_update(void);
 /* The time now, in any thread and without the lock; not simulated. */

@@ -262,11 +262,12 @@ void receive_clamp_window(struct stack_socket *socket)
  */
 static size_t clamp_window(struct stack_socket *socket, size_t size)
 {
-	uint32_t before = TCP_WND_MAX(socket->pcb), after;
+	uint32_t before, after;
 
+	if (pressure_now() < PRESSURE_HIGH && !socket->pressure_window)
+		return size;
+	before = TCP_WND_MAX(socket->pcb);
 	if (pressure_now() < PRESSURE_HIGH) {
-		if (!socket->pressure_window)
-			return size;
 		socket->pressure_window = 0;
 		return size + TCP_WND_MAX(socket->pcb) - before;
 	}

@@ -100,8 +100,8 @@ static bool is_duplicate(const struct delivery *delivery, const uint32_t (*block
 	       TCP_SEQ_LEQ(blocks[0][1], blocks[1][1]);
 }
 
-static void note_blocks(struct recovery *recovery, struct delivery *delivery,
-			const uint32_t (*blocks)[2], unsigned count)
+static void judge_blocks(struct recovery *recovery, struct delivery *delivery,
+			 const uint32_t (*blocks)[2], unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
 		uint32_t left = blocks[i][0], right = blocks[i][1];
@@ -146,15 +146,21 @@ static unsigned find_blocks(const struct tcp_hdr *header, uint32_t (*blocks)[2])
 	return count;
 }
 
-void scoreboard_note(struct recovery *recovery, const struct tcp_hdr *header,
-		     struct delivery *delivery)
+static void note_blocks(struct recovery *recovery, const struct tcp_hdr *header,
+			struct delivery *delivery)
 {
 	uint32_t blocks[BLOCKS_MAX][2];
 
+	judge_blocks(recovery, delivery, blocks, find_blocks(header, blocks));
+}
+
+void scoreboard_note(struct recovery *recovery, const struct tcp_hdr *header,
+		     struct delivery *delivery)
+{
 	if (delivery->advanced)
 		note_acknowledged(recovery, delivery);
 	if (TCPH_HDRLEN_BYTES(header) > TCP_HLEN && (recovery->pcb->flags & TF_SACK))
-		note_blocks(recovery, delivery, blocks, find_blocks(header, blocks));
+		note_blocks(recovery, header, delivery);
 }
 
 uint32_t scoreboard_pipe(const struct recovery *recovery, uint32_t acknowledged)

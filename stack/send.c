@@ -92,7 +92,7 @@ bool send_has_room(const struct stack_socket *socket)
 	size_t queued = send_queued(socket);
 	uint32_t credit;
 
-	if (!socket->pcb || socket->state != SOCKET_CONNECTED)
+	if (!queued) /* or there is no connection */
 		return true;
 	credit = credit_of(socket);
 	return queued + queued / 2 <= credit && !too_many_buffers(socket, credit) &&

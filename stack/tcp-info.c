@@ -33,9 +33,11 @@ struct info {
 
 void info_note_received(struct stack_socket *socket, const struct tcp_pcb *pcb, uint32_t size)
 {
+	uint32_t segment = timestamps_full_segment(pcb);
+
+	/* Links put segments together; a division is for these only. */
 	if (size)
-		socket->info.data_in +=
-			(size + timestamps_full_segment(pcb) - 1u) / timestamps_full_segment(pcb);
+		socket->info.data_in += size <= segment ? 1 : (size + segment - 1) / segment;
 }
 
 void info_note_sent(struct stack_socket *socket, const struct tcp_pcb *pcb, uint32_t sequence,
@@ -69,7 +71,8 @@ void info_note_acknowledged(struct stack_socket *socket, const struct tcp_pcb *p
 		return;
 	time = now - info->rate_since;
 	if (time && (all || time >= (uint64_t)socket->recovery.trip.smoothed_us * 1000)) {
-		info->rate = (socket->bytes_acked - info->rate_acked) * 1000000000 / time;
+		info->rate_bytes = socket->bytes_acked - info->rate_acked;
+		info->rate_time = time;
 		info->rate_limited = all;
 		info->rate_since = now;
 		info->rate_acked = socket->bytes_acked;
@@ -217,7 +220,8 @@ static void from_counts(const struct stack_socket *socket, struct tcp_info *info
 	info->tcpi_data_segs_out = counts->data_out;
 	info->tcpi_total_retrans = socket->retransmitted;
 	info->tcpi_rcv_ooopack = counts->out_of_order;
-	info->tcpi_delivery_rate = counts->rate;
+	if (counts->rate_time)
+		info->tcpi_delivery_rate = counts->rate_bytes * 1000000000 / counts->rate_time;
 	info->tcpi_delivery_rate_app_limited = counts->rate_limited;
 	info->tcpi_busy_time = busy / 1000;
 	/* The SYN, the FIN, and what was sent once and is not on its way any more. */

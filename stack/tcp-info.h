@@ -23,9 +23,10 @@ struct info_counts {
 	 * way.
 	 */
 	uint64_t flight_since, rate_since;
-	uint64_t rate_acked, rate; /* bytes, bytes a second */
-	uint64_t busy;		   /* ns with something on its way, without the present flight */
-	bool rate_limited;	   /* by the program, which had no more to send */
+	uint64_t rate_acked;		/* bytes */
+	uint64_t rate_bytes, rate_time; /* the last one: so much in so many ns; 0 ns: none yet */
+	uint64_t busy;	   /* ns with something on its way, without the present flight */
+	bool rate_limited; /* by the program, which had no more to send */
 };
 
 /* A segment with size bytes of data has come. */

@@ -8,7 +8,6 @@
 
 #include "common/network_order.h"
 #include "stack/clock.h"
-#include "stack/index.h"
 
 #define OPTION_END	  0
 #define OPTION_NOP	  1
@@ -34,7 +33,7 @@ struct timestamps {
 
 static struct timestamps *of(const struct tcp_pcb *pcb)
 {
-	return pcb && pcb->state != LISTEN ? pcb->ext_args[EXTRA_TIMESTAMPS].data : NULL;
+	return timestamps_are_used(pcb) ? pcb->ext_args[EXTRA_TIMESTAMPS].data : NULL;
 }
 
 static void destroyed(u8_t id, void *data)
@@ -60,11 +59,6 @@ bool timestamps_begin(struct tcp_pcb *pcb, uint32_t now, uint32_t recent)
 	return true;
 }
 
-bool timestamps_are_used(const struct tcp_pcb *pcb)
-{
-	return of(pcb) != NULL;
-}
-
 uint32_t timestamps_now(const struct tcp_pcb *pcb)
 {
 	return of(pcb) ? (uint32_t)now_ms() + of(pcb)->offset : 0;
@@ -73,11 +67,6 @@ uint32_t timestamps_now(const struct tcp_pcb *pcb)
 uint32_t timestamps_recent(const struct tcp_pcb *pcb)
 {
 	return of(pcb) ? of(pcb)->recent : 0;
-}
-
-uint16_t timestamps_full_segment(const struct tcp_pcb *pcb)
-{
-	return (uint16_t)(pcb->mss - (of(pcb) ? TIMESTAMPS_LENGTH : 0));
 }
 
 /* The options follow the header in the same buffer: filter.c sees to it. NULL: not among them. */

@@ -11,8 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "stack/index.h"
+
 struct tcp_hdr;
-struct tcp_pcb;
 
 /* Two bytes of padding and the option: RFC 7323, appendix A. */
 #define TIMESTAMPS_LENGTH 12
@@ -24,13 +25,19 @@ struct tcp_pcb;
  */
 bool timestamps_begin(struct tcp_pcb *pcb, uint32_t now, uint32_t recent);
 
-bool timestamps_are_used(const struct tcp_pcb *pcb);
+static inline bool timestamps_are_used(const struct tcp_pcb *pcb)
+{
+	return pcb && pcb->state != LISTEN && pcb->ext_args[EXTRA_TIMESTAMPS].data;
+}
 /* What such a segment would say now, and what the peer has said; both 0 without timestamps. */
 uint32_t timestamps_now(const struct tcp_pcb *pcb);
 uint32_t timestamps_recent(const struct tcp_pcb *pcb);
 
 /* Bytes of data in a full segment: lwIP's pcb->mss has the option's room in it. */
-uint16_t timestamps_full_segment(const struct tcp_pcb *pcb);
+static inline uint16_t timestamps_full_segment(const struct tcp_pcb *pcb)
+{
+	return (uint16_t)(pcb->mss - (timestamps_are_used(pcb) ? TIMESTAMPS_LENGTH : 0));
+}
 
 /*
  * Reads the option of a segment for an established connection. False: the segment is older than

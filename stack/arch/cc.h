@@ -14,6 +14,12 @@
 #define LWIP_TIMEVAL_PRIVATE		      0
 #define LWIP_DONT_PROVIDE_BYTEORDER_FUNCTIONS 1 /* libc's htonl() and friends stay as they are */
 
+/* An instruction each, where lwIP has functions. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define lwip_htons(number) __builtin_bswap16(number)
+#define lwip_htonl(number) __builtin_bswap32(number)
+#endif
+
 /* stack/random.c */
 uint32_t melin_random(void);
 #define LWIP_RAND() melin_random()
