@@ -16,7 +16,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-enum { THREAD = 16384, COROUTINE = 12288, GUARD = 65536 };
+enum { THREAD = 16384, COROUTINE = 4096, GUARD = 65536 };
 
 /* What the talk gave, printed where there is room. */
 static struct {
@@ -102,7 +102,7 @@ static void handler(int number)
 static void on_alternate_stack(void (*function)(void))
 {
 	/* What the kernel puts there itself depends on the processor. */
-	size_t size = (size_t)sysconf(_SC_MINSIGSTKSZ) + 6144;
+	size_t size = (size_t)sysconf(_SC_MINSIGSTKSZ) + 3072;
 	stack_t stack = { .ss_size = size };
 	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_ONSTACK };
 
