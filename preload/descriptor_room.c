@@ -75,6 +75,8 @@ static rlim_t kernels_hard(rlim_t wanted, rlim_t seen, rlim_t kernels)
 {
 	if (wanted == seen)
 		return kernels;
+	if (wanted > seen && wanted <= kernels)
+		return wanted + KERNEL_HIDDEN_NUMBERS;
 	if (wanted > KERNEL_HIDE_LIMIT - KERNEL_HIDDEN_NUMBERS || (wanted > seen && !lowered))
 		return wanted;
 	if (wanted > seen || wanted + KERNEL_HIDDEN_NUMBERS < kernels)

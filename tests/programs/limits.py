@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The numbers of descriptors around a connection are the program's own: all below its limit can be
 had, none is taken that it did not open. To be compared between a plain run and one under melin.
-usage: ADDRESS PORT, with an echo server there"""
+usage: ADDRESS PORT [SOFT [HARD]], with an echo server there; HARD is SOFT unless given"""
 import array
 import ctypes
 import errno
@@ -85,7 +85,8 @@ def fill(limit):
 SOFT, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
 if len(sys.argv) > 3:
     SOFT = int(sys.argv[3])
-    resource.setrlimit(resource.RLIMIT_NOFILE, (SOFT, SOFT))
+    HARD = int(sys.argv[4]) if len(sys.argv) > 4 else SOFT
+    resource.setrlimit(resource.RLIMIT_NOFILE, (SOFT, HARD))
 connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5)
 first = connection.fileno() + 1
 print("talk", talk(b"a"))
@@ -95,7 +96,7 @@ print("talk", talk(b"b"))
 if len(sys.argv) > 3:
     print("limit", SOFT, fill(SOFT), "talk", talk(b"c"))
     print("limit", resource.getrlimit(resource.RLIMIT_NOFILE))
-    print("higher", error(resource.setrlimit, resource.RLIMIT_NOFILE, (SOFT, SOFT + 1)))
+    print("higher", error(resource.setrlimit, resource.RLIMIT_NOFILE, (SOFT, HARD + 1)))
     print("child", subprocess.check_output(["sh", "-c", "ulimit -Sn; ulimit -Hn"]).split())
     resource.setrlimit(resource.RLIMIT_NOFILE, (SOFT - 5, SOFT - 5))
     print("limit", resource.getrlimit(resource.RLIMIT_NOFILE), fill(SOFT - 5), "talk", talk(b"d"))
