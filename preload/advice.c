@@ -10,6 +10,7 @@
 #include "host.h"
 #include "log.h"
 #include "origin.h"
+#include "program_file.h"
 #include "socket.h"
 #include "symbols.h"
 
@@ -263,6 +264,26 @@ void advice_started(void)
 				  "stack can reach nobody; give the length of the network's prefix",
 				  address_format_prefix(address, text));
 	}
+}
+
+/* ---- programs that are executed ---- */
+
+static enum stack_log_level level_for_programs(void)
+{
+	return origin_is_parents() ? STACK_LOG_INFO : STACK_LOG_WARN;
+}
+
+bool advice_wants_programs(void)
+{
+	return config_active() && log_enabled(STACK_LOG_WARN) && log_enabled(level_for_programs());
+}
+
+void advice_executes(const char *path)
+{
+	const char *why = advice_wants_programs() ? program_file_refuses(path) : NULL;
+
+	if (why)
+		log_write(level_for_programs(), "%s %s: its flows go to the kernel", path, why);
 }
 
 /* ---- the end ---- */

@@ -13,25 +13,25 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "advice.h"
 #include "clock.h"
 #include "config.h"
 #include "instance.h"
 #include "socket.h"
 #include "symbols.h"
 
-/* Whether execvp(3) would find it, as far as that is seen from outside. */
-static bool is_in_path(const char *file)
+/* Where execvp(3) would find it, as far as that is seen from outside; false: nowhere. */
+static bool find_in_path(const char *file, char path[PATH_MAX])
 {
 	const char *folder = getenv("PATH");
-	char path[PATH_MAX];
 
 	if (!folder || strchr(file, '/'))
-		return access(file, X_OK) == 0;
+		return snprintf(path, PATH_MAX, "%s", file) < PATH_MAX && access(file, X_OK) == 0;
 	for (;;) {
 		int length = (int)strcspn(folder, ":");
 
-		if (snprintf(path, sizeof(path), "%.*s%s%s", length, folder, length ? "/" : "",
-			     file) < (int)sizeof(path) &&
+		if (snprintf(path, PATH_MAX, "%.*s%s%s", length, folder, length ? "/" : "", file) <
+			    PATH_MAX &&
 		    access(path, X_OK) == 0)
 			return true;
 		if (!folder[length])
@@ -48,7 +48,14 @@ static void before_exec(void)
 
 static void before_file(const char *file, bool search)
 {
-	if (instance_is_own() && (search ? is_in_path(file) : access(file, X_OK) == 0))
+	char path[PATH_MAX];
+
+	if (!instance_is_own() && !advice_wants_programs())
+		return;
+	if (search ? !find_in_path(file, path) : access(file, X_OK) < 0)
+		return;
+	advice_executes(search ? path : file);
+	if (instance_is_own())
 		before_exec();
 }
 

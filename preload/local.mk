@@ -42,6 +42,7 @@ libmelin_la_SOURCES = \
 	preload/module.c preload/module.h \
 	preload/options.c preload/options.h \
 	preload/origin.c preload/origin.h \
+	preload/program_file.c preload/program_file.h \
 	preload/pending.c preload/pending.h \
 	preload/poll.c preload/poll.h preload/result.h \
 	preload/rights.c preload/rights.h \

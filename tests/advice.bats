@@ -178,3 +178,30 @@ print(log.recv(1000).decode())' env "LD_PRELOAD=$library" MELIN_DEV=veth0 \
 		$output == '<12>python3'*'['*']: melin: nothing was taken: connect to '* ]]
 	[[ -e $file && ! -s $file ]]
 }
+
+@test "a program that will be without the library, by who starts it" {
+	echo 'int main(void) { return 0; }' >"$BATS_TEST_TMPDIR/main.c"
+	gcc -static -o "$BATS_TEST_TMPDIR/static" "$BATS_TEST_TMPDIR/main.c"
+	gcc -o "$BATS_TEST_TMPDIR/owned" "$BATS_TEST_TMPDIR/main.c"
+	cp "$BATS_TEST_TMPDIR/owned" "$BATS_TEST_TMPDIR/plain"
+	chown 65534 "$BATS_TEST_TMPDIR/owned"
+	chmod u+s "$BATS_TEST_TMPDIR/owned"
+	printf '#! %s -x\n' "$BATS_TEST_TMPDIR/static" >"$BATS_TEST_TMPDIR/script"
+	chmod +x "$BATS_TEST_TMPDIR/script"
+
+	with 'connect:*:*' env "$BATS_TEST_TMPDIR/plain"
+	said
+	with 'connect:*:*' env "$BATS_TEST_TMPDIR/static"
+	said "melin: $BATS_TEST_TMPDIR/static is linked statically, without ld.so: its flows go to the kernel"
+	with 'connect:*:*' env "$BATS_TEST_TMPDIR/script"
+	said "melin: $BATS_TEST_TMPDIR/script is linked statically, without ld.so: its flows go to the kernel"
+	PATH=$BATS_TEST_TMPDIR:$PATH with 'connect:*:*' env owned
+	said "melin: $BATS_TEST_TMPDIR/owned is set-user-ID, and ld.so leaves LD_PRELOAD out there: its flows go to the kernel"
+	# a shell's helper
+	with 'connect:*:*' sh -c "$BATS_TEST_TMPDIR/static; :"
+	said
+	# the same file, in a program of the other word size
+	printf '\x01' | dd of="$BATS_TEST_TMPDIR/plain" bs=1 seek=4 conv=notrunc status=none
+	with 'connect:*:*' env "$BATS_TEST_TMPDIR/plain" || true
+	grep -q 'plain is a program of another word size' "$error"
+}
