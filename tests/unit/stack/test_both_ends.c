@@ -59,7 +59,7 @@ static struct pair pairs[PAIRS_MAX];
 static struct test_socket listener;
 static struct item *waiting;
 static uint64_t carried;
-static bool all_accepted; /* before, there is no window to be outside of */
+static bool all_accepted;	  /* before, there is no window to be outside of */
 static uint8_t aliases[2][2][16]; /* by family: WIRE_PEER and ALIAS */
 static uint8_t own[2][16];
 
