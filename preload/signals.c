@@ -100,10 +100,13 @@ static struct sigaction with_front(int number, const struct sigaction *action)
 {
 	struct sigaction ours = *action;
 
+	/* The kernel asks no handler about a fault whose signal is blocked or ignored. */
+	sigdelset(&ours.sa_mask, SIGSEGV);
+	sigdelset(&ours.sa_mask, SIGBUS);
 	if (has_handler(action) && (!is_fault(number) || is_of_memory(number))) {
 		ours.sa_flags |= SA_SIGINFO;
-	} else if (action->sa_handler == SIG_DFL &&
-		   (is_of_memory(number) || (standing_in && is_deadly(number)))) {
+	} else if (is_of_memory(number) ||
+		   (action->sa_handler == SIG_DFL && standing_in && is_deadly(number))) {
 		/* It may come anywhere; a second one, of who is impatient, ends the process. */
 		ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER;
 		sigemptyset(&ours.sa_mask);
@@ -175,7 +178,7 @@ static void call(const struct sigaction *action, int number, siginfo_t *info, vo
 {
 	if (!(action->sa_flags & SA_RESTART))
 		signals_thread.interrupting++;
-	if (action->sa_handler == SIG_DFL)
+	if (action->sa_handler == SIG_DFL || (action->sa_handler == SIG_IGN && is_fault(number)))
 		end_by(number, info);
 	else if (action->sa_handler == SIG_IGN)
 		return; /* since a moment ago */
@@ -220,6 +223,8 @@ static void fault_handler(int number, siginfo_t *info, void *context)
 
 	if (!sent && memory_fault(context))
 		set_once_more(number, &action);
+	else if (sent && action.sa_handler == SIG_IGN)
+		return; /* but a fault of the program's own cannot be ignored */
 	else if (sent && (has_handler(&action) || !is_from_here(info)))
 		handler(number, info, context);
 	else
@@ -283,8 +288,9 @@ static void tell(const struct sigaction *kernel, const struct sigaction *asked,
 		old->sa_sigaction = asked->sa_sigaction;
 	/* After SA_RESETHAND, too, which leaves the flags as they are. */
 	old->sa_flags = (kernel->sa_flags & ~words) | (asked->sa_flags & words);
-	if (asked->sa_handler == SIG_DFL)
-		old->sa_mask = asked->sa_mask;
+	old->sa_mask = asked->sa_mask;
+	sigdelset(&old->sa_mask, SIGKILL);
+	sigdelset(&old->sa_mask, SIGSTOP);
 }
 
 static int change(int number, const struct sigaction *action, struct sigaction *old)

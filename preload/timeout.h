@@ -60,6 +60,7 @@ static inline struct timespec timeout_left(uint64_t deadline)
 
 /*
  * The kernel's part of the program's mask into *copy, and *mask its address, or NULL. 0, -EFAULT.
+ * SIGSEGV and SIGBUS are let in: memory.h's looks come in the middle of the call, too.
  */
 static inline int timeout_mask(const sigset_t *from, sigset_t *copy, const sigset_t **mask)
 {
@@ -69,6 +70,8 @@ static inline int timeout_mask(const sigset_t *from, sigset_t *copy, const sigse
 	sigemptyset(copy);
 	if (!memory_copy_in(copy, from, sizeof(uint64_t)))
 		return -EFAULT;
+	sigdelset(copy, SIGSEGV);
+	sigdelset(copy, SIGBUS);
 	*mask = copy;
 	return 0;
 }

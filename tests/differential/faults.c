@@ -136,6 +136,57 @@ static void case_own_handler(void)
 	note("the handler ran %d times", (int)faults);
 }
 
+/* The program ignores the signal of a bad pointer. */
+static void case_ignored(void)
+{
+	struct sigaction action = { .sa_handler = SIG_IGN }, old;
+
+	sigaction(SIGSEGV, &action, NULL);
+	gone("munmap", unmap, new_area(), true);
+	note("kill %d", raise(SIGSEGV));
+	sigaction(SIGSEGV, NULL, &old);
+	note("it is %s", old.sa_handler == SIG_IGN ? "ignored" : "not ignored");
+	signal(SIGSEGV, SIG_DFL);
+}
+
+static void use_bad_pointer(int number)
+{
+	struct pair pair = open_pair();
+	char *area = new_area();
+
+	(void)number;
+	unmap(area);
+	step("send in a handler", send(pair.us, area, 10, 0));
+	close_pair(pair);
+}
+
+/* A handler that blocks everything, and a wait that does. */
+static void case_blocked_meanwhile(void)
+{
+	struct sigaction action = { .sa_handler = use_bad_pointer, .sa_flags = SA_RESTART }, old;
+	struct pair pair = open_pair();
+	struct epoll_event event = { .events = EPOLLIN };
+	int epoll = epoll_create1(0);
+	char *area = new_area();
+
+	sigfillset(&action.sa_mask);
+	sigaction(SIGUSR1, &action, NULL);
+	raise(SIGUSR1);
+	sigaction(SIGUSR1, NULL, &old);
+	for (int i = 1; i <= SIGRTMAX; i++)
+		if (sigismember(&old.sa_mask, i) != (i != SIGKILL && i != SIGSTOP) && i != 32 &&
+		    i != 33)
+			note("signal %d is not in the mask", i);
+	must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, pair.us, &event));
+	send_all(pair.them, "a", 1);
+	await_bytes(pair.us, 1);
+	unmap(area);
+	step("epoll_pwait",
+	     epoll_pwait(epoll, (struct epoll_event *)area, 1, 1000, &action.sa_mask));
+	close(epoll);
+	close_pair(pair);
+}
+
 /* A part is good. */
 static void case_partly(void)
 {
@@ -424,10 +475,16 @@ static void case_events(void)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		{ "gone", case_gone, 30 },	    { "partly", case_partly, 0 },
-		{ "meanwhile", case_meanwhile, 0 }, { "messages", case_messages, 0 },
-		{ "names", case_names, 0 },	    { "times", case_times, 0 },
-		{ "events", case_events, 0 },	    { "own handler", case_own_handler, 0 },
+		{ "gone", case_gone, 30 },
+		{ "partly", case_partly, 0 },
+		{ "meanwhile", case_meanwhile, 0 },
+		{ "messages", case_messages, 0 },
+		{ "names", case_names, 0 },
+		{ "times", case_times, 0 },
+		{ "events", case_events, 0 },
+		{ "own handler", case_own_handler, 0 },
+		{ "ignored", case_ignored, 0 },
+		{ "blocked meanwhile", case_blocked_meanwhile, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
