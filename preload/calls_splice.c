@@ -95,6 +95,7 @@ INTERPOSED ssize_t sendfile64(int descriptor, int file, off64_t *offset, size_t 
 	if (!socket)
 		return libc()->sendfile64(descriptor_of_program(descriptor),
 					  descriptor_of_program(file), offset, size);
+	file = descriptor_not_melins(file, 1);
 	result = socket_leave(socket, send_file_at(socket, file, offset, size));
 	return result == -ERESTART ? sendfile64(descriptor, file, offset, size) : as_libc(result);
 }

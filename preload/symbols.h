@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -88,6 +89,11 @@ typedef void (*signal_handler)(int);
 	SYMBOL(int, flock, (int, int))                                                             \
 	SYMBOL(int, fchmod, (int, mode_t))                                                         \
 	SYMBOL(int, fchown, (int, uid_t, gid_t))                                                   \
+	SYMBOL(int, isatty, (int))                                                                 \
+	SYMBOL(char *, ttyname, (int))                                                             \
+	SYMBOL(int, ttyname_r, (int, char *, size_t))                                              \
+	SYMBOL(int, tcgetattr, (int, struct termios *))                                            \
+	SYMBOL(int, tcsetattr, (int, int, const struct termios *))                                 \
 	SYMBOL(int, aio_read, (struct aiocb *))                                                    \
 	SYMBOL(int, aio_write, (struct aiocb *))                                                   \
 	SYMBOL(int, aio_cancel, (int, struct aiocb *))                                             \

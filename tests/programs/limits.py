@@ -37,9 +37,18 @@ def poll(number):
         raise OSError(errno.EBADF, "")
 
 
+def fail():
+    raise OSError(ctypes.get_errno(), "")
+
+
+def terminal(call, *arguments):
+    if call(*arguments, ctypes.create_string_buffer(200)) < 0:
+        fail()
+
+
 def system_call(number):
     if libc.syscall(72, number, 1, 0) < 0:  # fcntl
-        raise OSError(ctypes.get_errno(), "")
+        fail()
 
 
 CALLS = {
@@ -58,6 +67,11 @@ CALLS = {
     "splice": lambda n: os.splice(n, pair[0].fileno(), 1),
     "SCM_RIGHTS": lambda n: socket.send_fds(pair[0], [b"x"], [n]),
     "syscall": system_call,
+    "sendfile to the connection": lambda n: os.sendfile(connection.fileno(), n, 0, 1),
+    "isatty": lambda n: libc.isatty(n) or fail(),
+    "ttyname": os.ttyname,
+    "tcgetattr": lambda n: terminal(libc.tcgetattr, n),
+    "tcsetattr": lambda n: terminal(libc.tcsetattr, n, 0),
     "close": os.close,
 }
 
