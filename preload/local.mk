@@ -4,11 +4,11 @@ lib_LTLIBRARIES += libmelin.la
 libmelin_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(HARDENING_CPPFLAGS) \
 	-DMELIN_LOADER='"$(LOADER)"'
 # Thread variables of a preloaded library are there from the start: no call to find them.
-libmelin_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden \
+libmelin_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden $(LTO_CFLAGS) \
 	-ftls-model=initial-exec
 # -Bsymbolic: a program that exports a function named like one of ours must not take ours over.
 libmelin_la_LDFLAGS = -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs -Wl,-e,melin_main \
-	$(HARDENING_LDFLAGS)
+	$(HARDENING_LDFLAGS) $(LTO_CFLAGS)
 libmelin_la_SOURCES = \
 	common/descriptor_limit.c common/descriptor_limit.h \
 	common/device_name.c common/device_name.h \

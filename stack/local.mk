@@ -5,7 +5,7 @@
 # Everything that includes lwIP's headers needs these (dpdk/ and the unit tests too).
 LWIP_CPPFLAGS = -I$(srcdir) -I$(srcdir)/stack -I$(LWIP_SRC)/src/include
 STACK_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden
-# Only where all of the stack is linked at last: its own programs, which are the tests', do without.
+# Link-time optimisation is for the libraries: the tests' programs are linked quickly instead.
 AM_LDFLAGS = $(NO_LTO_LDFLAGS)
 
 # lwIP's files that are compiled as they are: core/a/b.c through stack/lwip/core-a-b.c, which is one
