@@ -88,6 +88,8 @@ static inline size_t good(uintptr_t start, size_t length, int (*look)(uintptr_t)
 {
 	size_t done = 0;
 
+	if (length > 0 && length <= PAGE - start % PAGE) /* mostly */
+		return look(start) ? length : 0;
 	while (done < length && start + done >= start && look(start + done))
 		done += PAGE - (start + done) % PAGE;
 	return done < length ? done : length;
