@@ -556,9 +556,11 @@ static void show_counts(const char *name, int fd)
 	note("segments: as many in as with data %d, out %d",
 	     info.tcpi_segs_in >= info.tcpi_data_segs_in,
 	     info.tcpi_segs_out >= info.tcpi_data_segs_out);
+	/* Of equal round trips the variance comes down to 0, over the kernel, too. */
 	note("rtt %d, variance %d, least %d, rate %d, window %d, reordering %u, limit %llx",
-	     info.tcpi_rtt > 0, info.tcpi_rttvar > 0,
-	     info.tcpi_min_rtt > 0 && info.tcpi_min_rtt <= info.tcpi_rtt + info.tcpi_rttvar * 8,
+	     info.tcpi_rtt > 0,
+	     info.tcpi_rttvar<10000000, info.tcpi_min_rtt> 0 &&
+		     info.tcpi_min_rtt <= info.tcpi_rtt + info.tcpi_rttvar * 8,
 	     info.tcpi_delivery_rate > 0, info.tcpi_snd_wnd > 0, info.tcpi_reordering,
 	     (unsigned long long)info.tcpi_max_pacing_rate);
 	note("since data was sent %s, came %s, an acknowledgement %s",
