@@ -69,9 +69,10 @@ static struct netif *filter_arp(struct stack *stack, const uint8_t *arp, unsigne
 /*
  * Walks the options as Linux does: what follows a malformed one is as if it were not there. Written
  * into the segment, because lwIP reads past the end instead. An MSS that makes a frame of each byte
- * is raised, as by Linux's tcp_min_snd_mss.
+ * is raised, as by Linux's tcp_min_snd_mss. Only a SYN's is one, RFC 9293 3.2; lwIP takes any, even
+ * while it holds segments that are longer.
  */
-static void mend_tcp_options(uint8_t *options, unsigned size)
+static void mend_tcp_options(uint8_t *options, unsigned size, bool syn)
 {
 	const unsigned smallest_mss = 88;
 	const unsigned default_mss = 536;
@@ -91,8 +92,10 @@ static void mend_tcp_options(uint8_t *options, unsigned size)
 			memset(options + at, 0, size - at);
 			return;
 		}
-		if (options[at] == 2 && length == 4 &&
-		    bytes_read16(options + at + 2) < smallest_mss) {
+		if (options[at] == 2 && !syn) {
+			memset(options + at, 1, length);
+		} else if (options[at] == 2 && length == 4 &&
+			   bytes_read16(options + at + 2) < smallest_mss) {
 			unsigned mss = bytes_read16(options + at + 2) ? smallest_mss : default_mss;
 
 			options[at + 2] = (uint8_t)(mss >> 8);
@@ -111,7 +114,7 @@ static bool filter_tcp(uint8_t *tcp, unsigned in_buffer, unsigned size)
 	header = (tcp[12] >> 4) * 4u;
 	if (header < TCP_SIZE || header > size || header > in_buffer)
 		return false;
-	mend_tcp_options(tcp + TCP_SIZE, header - TCP_SIZE);
+	mend_tcp_options(tcp + TCP_SIZE, header - TCP_SIZE, tcp[13] & 2);
 	return true;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Compiles lwIP's tcp_out.c unchanged, with three of its functions under other names: stack/output.c
- * has the tcp_output() that everybody calls, stack/gap.c the tcp_send_empty_ack(), and this file the
- * tcp_split_unsent_seg(). Not for code of our own that could do without what is static there.
+ * Compiles lwIP's tcp_out.c unchanged, with three of its functions under other names: those that
+ * everybody calls are stack/output.c's tcp_output(), stack/gap.c's tcp_send_empty_ack(), and the
+ * tcp_split_unsent_seg() below. Not for code of our own that could do without what is static here.
  */
 #include "stack/gap.h"
 #include "stack/recovery.h"

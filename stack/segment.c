@@ -161,6 +161,21 @@ static void note_closed_window(struct tcp_pcb *pcb, const struct tcp_hdr *header
 		pcb->snd_wl1--;
 }
 
+/*
+ * Data up to the window's edge although the peer's FIN waits out of order, which has its place
+ * within the window, too: lwIP would take all of it together, one more than there is room for.
+ */
+static bool runs_over_fin(const struct tcp_pcb *pcb, const struct tcp_hdr *header, u32_t size)
+{
+	const struct tcp_seg *last = pcb->ooseq;
+
+	if (TCP_SEQ_LT(header->seqno + size, pcb->rcv_nxt + pcb->rcv_wnd))
+		return false;
+	while (last->next)
+		last = last->next;
+	return TCPH_FLAGS(last->tcphdr) & TCP_FIN;
+}
+
 static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
 			 const struct tcp_hdr *header, const struct pbuf *payload, u8_t flags)
 {
@@ -184,6 +199,8 @@ static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
 	/* As Linux's tcp_try_rmem_schedule(): the peer sends it again when some has been read. */
 	if (payload->tot_len && pressure_now() == PRESSURE_LIMIT && socket &&
 	    socket->received.bytes > PRESSURE_GUARANTEED)
+		return false;
+	if (pcb->ooseq && payload->tot_len && runs_over_fin(pcb, header, payload->tot_len))
 		return false;
 	if (size && header->seqno != pcb->rcv_nxt) {
 		if (socket)

@@ -365,6 +365,12 @@ void socket_established(struct stack_socket *socket)
 			(uint32_t)((melin_clock_ns() - socket->connect_since) / 1000 + 1);
 	if (socket->options.maximum_segment && pcb->mss > socket->options.maximum_segment)
 		pcb->mss = socket->options.maximum_segment;
+	/*
+	 * lwIP bounds segments by half of the largest window, while that is nothing by nothing; so
+	 * its first small one would find segments in the queue that are too long.
+	 */
+	if (pcb->snd_wnd_max < 2)
+		pcb->snd_wnd_max = 2 * pcb->mss;
 	path_begin(socket);
 	/*
 	 * lwIP sets its largest window when it sees window scaling; nothing has been received yet.

@@ -20,6 +20,7 @@
 #define PAIRS_MAX   8
 #define HEADER	    14
 #define TIME_MAX_MS (1800 * 1000)
+#define HOSTILE_MS  3000
 
 struct course {
 	const char *name;
@@ -32,6 +33,7 @@ struct course {
 	unsigned pause_ms;	/* of readers, now and then */
 	unsigned mtu, mtu_late; /* of the way; and from the middle on; 0: the device's */
 	bool close_early;	/* close() with data that has not left */
+	bool hostile;		/* what is forged may hurt: only the stack itself must survive */
 	bool v6;
 };
 
@@ -227,6 +229,47 @@ static void forge(const uint8_t *frame, size_t size, bool v6)
 	schedule_frame(copy, size, course.delay_us / 2 + any() % 1000);
 }
 
+/* The same segment from somebody who sees all of it, and whom nothing is sacred. */
+static void attack(const uint8_t *frame, size_t size, bool v6)
+{
+	uint8_t copy[2048];
+	uint8_t *tcp = copy + HEADER + (v6 ? 40 : 20);
+	static const uint32_t steps[] = { 0,	  1,	 -1u,	  2,	    -2u,      1460,
+					  -1460u, 65535, -65535u, 1u << 20, 1u << 31, -4000u };
+	const unsigned count = sizeof(steps) / sizeof(steps[0]);
+	unsigned header;
+
+	memcpy(copy, frame, size);
+	header = (tcp[12] >> 4) * 4u;
+	for (unsigned changes = 1 + any() % 3; changes--;) {
+		switch (any() % 7) {
+		case 0:
+			put32(tcp + 4, get32(tcp + 4) + steps[any() % count]);
+			break;
+		case 1:
+			put32(tcp + 8, get32(tcp + 8) + steps[any() % count]);
+			break;
+		case 2:
+			tcp[13] = (uint8_t)(any() & (any() % 8 ? ~(uint32_t)RST : UINT32_MAX));
+			break;
+		case 3:
+			tcp[13] ^= (uint8_t)(1u << any() % 6);
+			break;
+		case 4: /* the window, and where urgent data end */
+			put32(tcp + 14 - any() % 2 * 2, any() & (any() & 1 ? 0 : UINT32_MAX));
+			break;
+		case 5:
+			for (unsigned i = 20; i < header; i++)
+				tcp[i] = any() % 3 ? tcp[i] : (uint8_t)any();
+			break;
+		default: /* more or less of a header, the rest is data */
+			tcp[12] = (uint8_t)(any() % 2 ? any() : 0x50);
+			break;
+		}
+	}
+	schedule_frame(copy, size, course.delay_us / 2 + any() % 2000);
+}
+
 static bool is_too_big(const uint8_t *frame, size_t size, bool v6)
 {
 	unsigned mtu = course.mtu;
@@ -260,7 +303,9 @@ static void carry(uint8_t *frame, size_t size)
 	memcpy(to, own[v6], length);
 	memcpy(frame, WIRE_OWN_MAC, 6);
 	memcpy(frame + 6, WIRE_PEER_MAC, 6);
-	while (all_accepted && chance() < course.forge)
+	while (course.hostile && chance() < course.forge)
+		attack(frame, size, v6);
+	while (!course.hostile && all_accepted && chance() < course.forge)
 		forge(frame, size, v6);
 	if (chance() < course.loss)
 		return;
@@ -381,7 +426,7 @@ static void accept_all(void)
 		for (unsigned i = 0; i < course.pairs; i++) {
 			struct pair *pair = &pairs[i];
 
-			if (pair->accepted || !pair->ends[0].socket.handle)
+			if (!accepted.handle || pair->accepted || !pair->ends[0].socket.handle)
 				continue;
 			ops->name(pair->ends[0].socket.handle, false, &other);
 			if (((struct sockaddr_in *)&name)->sin_port !=
@@ -390,7 +435,10 @@ static void accept_all(void)
 			pair->accepted = true;
 			pair->ends[1].socket = accepted;
 			ops->set_user(accepted.handle, &pair->ends[1].socket);
+			accepted.handle = NULL;
 		}
+		if (accepted.handle) /* an enemy's */
+			drop(&accepted);
 	}
 }
 
@@ -414,6 +462,7 @@ static bool work(void)
 			if (end->dropped)
 				continue;
 			if (!pair->accepted) {
+				end->wrong |= side == 0 && (ready(&end->socket) & EPOLLERR);
 				all_done = all_accepted = false;
 				continue;
 			}
@@ -446,6 +495,22 @@ static void begin(unsigned i)
 		     course.v6 ? address6(WIRE_PEER6, PORT) : address4(WIRE_PEER, PORT));
 }
 
+/* What enemies have ended begins anew. */
+static void begin_again(void)
+{
+	for (unsigned i = 0; i < course.pairs; i++) {
+		struct end *ends = pairs[i].ends;
+
+		if (!ends[0].wrong && !ends[1].wrong && !(is_done(&ends[0]) && is_done(&ends[1])))
+			continue;
+		for (unsigned side = 0; side < 2; side++) {
+			if (ends[side].socket.handle)
+				drop(&ends[side].socket);
+		}
+		begin(i);
+	}
+}
+
 static void empty_wire(void)
 {
 	while (waiting) {
@@ -468,7 +533,7 @@ static void report(bool done, size_t memory_before)
 
 			wrong += end->wrong;
 			short_of += !end->dropped && end->got != end->to_get;
-			if (end->wrong || !is_done(end))
+			if (!course.hostile && (end->wrong || !is_done(end)))
 				printf("# pair %u side %u: %u of %u sent, %u of %u got, error %d, "
 				       "ended %d\n",
 				       i, side, end->sent, end->to_send, end->got, end->to_get,
@@ -477,9 +542,11 @@ static void report(bool done, size_t memory_before)
 				drop(&end->socket);
 		}
 	}
-	tap_ok(done && !wrong && !short_of, "%s: every byte comes, and the end", course.name);
+	if (!course.hostile)
+		tap_ok(done && !wrong && !short_of, "%s: every byte comes, and the end",
+		       course.name);
 	drop(&listener);
-	for (after = now_us() + 180000000; now_us() < after;)
+	for (after = now_us() + (course.hostile ? 2000000000 : 180000000); now_us() < after;)
 		advance();
 	empty_wire();
 	tap_ok(melin_index_check() == 0 && !melin_index_counts.active &&
@@ -509,9 +576,13 @@ static void run_course(const struct course *what)
 		    course.v6 ? address6(WIRE_OWN6, PORT) : address4(WIRE_OWN, PORT), 16);
 	for (unsigned i = 0; i < course.pairs; i++)
 		begin(i);
-	while (!done && now_us() < end) {
+	while ((!done || course.hostile) && now_us() < end) {
 		advance();
 		done = work();
+		if (course.hostile)
+			begin_again();
+		if (course.hostile && now_us() > end - (TIME_MAX_MS - HOSTILE_MS) * 1000ull)
+			break;
 	}
 	report(done, memory_before);
 }
@@ -600,6 +671,40 @@ static const struct course courses[] = {
 	  .pairs = 4,
 	  .up = 300000,
 	  .down = 300000 },
+	{ .name = "enemies",
+	  .loss = .01,
+	  .duplicate = .01,
+	  .reorder = .05,
+	  .forge = .3,
+	  .delay_us = 500,
+	  .late_us = 2000,
+	  .pairs = 8,
+	  .up = 1000000,
+	  .down = 1000000,
+	  .buffer = 20000,
+	  .pause_ms = 20,
+	  .hostile = true },
+	{ .name = "enemies and large buffers",
+	  .loss = .05,
+	  .reorder = .2,
+	  .forge = .1,
+	  .delay_us = 500,
+	  .late_us = 20000,
+	  .pairs = 4,
+	  .up = 3000000,
+	  .down = 3000000,
+	  .hostile = true },
+	{ .name = "enemies, IPv6",
+	  .loss = .1,
+	  .forge = .1,
+	  .delay_us = 500,
+	  .pairs = 8,
+	  .up = 1000000,
+	  .down = 1000000,
+	  .mtu = 1400,
+	  .mtu_late = 1300,
+	  .hostile = true,
+	  .v6 = true },
 	{ .name = "strangers on a bad way, IPv6",
 	  .loss = .05,
 	  .duplicate = .05,

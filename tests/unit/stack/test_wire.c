@@ -232,6 +232,33 @@ static void test_beyond_window(void)
 	wire_clear();
 }
 
+/* A peer that goes on behind its own end, up to the window's. */
+static void test_data_over_fin(void)
+{
+	static char data[1400];
+	struct test_socket listener, server;
+	struct peer peer;
+	uint32_t first;
+
+	create(&listener, AF_INET);
+	set(&listener, SOL_SOCKET, SO_RCVBUF, 8192);
+	ops->listen(listener.handle, address4(WIRE_OWN, 80), 16);
+	greet(&peer, 4250, 80);
+	accept_one(&listener, &server);
+	first = peer.seq;
+	peer.seq = first + 8000;
+	say(&peer, ACK | FIN, NULL, 0);
+	for (peer.seq = first; peer.seq - first < 7000;)
+		say(&peer, ACK, data, sizeof(data));
+	say(&peer, ACK, data, 8192 - 7000);
+	tap_ok(complaints == 0 && ops->readable(server.handle) <= 8192,
+	       "data over the peer's own FIN do not overrun the window: %zu bytes",
+	       ops->readable(server.handle));
+	drop(&server);
+	drop(&listener);
+	wire_clear();
+}
+
 static void test_options(void)
 {
 	/* A kind as the very last byte; a length that runs over the end; an MSS of 1. */
@@ -265,6 +292,68 @@ static void test_options(void)
 	put(&server, data, sizeof(data), 0);
 	wire_get_segment(&answer);
 	tap_ok(answer.size >= 88, "but not with frames of one byte: %zu", answer.size);
+	say(&peer, RST, NULL, 0);
+	drop(&server);
+	wire_clear();
+	greet(&peer, 4303, 80);
+	accept_one(&listener, &server);
+	wire_clear();
+	put(&server, "a", 1, 0);
+	put(&server, data, sizeof(data), 0);
+	wire_put_segment(&(struct segment){ .from = peer.port,
+					    .to = peer.stack_port,
+					    .seq = peer.seq,
+					    .ack = peer.ack,
+					    .flags = ACK,
+					    .options = tiny,
+					    .option_size = 4 });
+	ops->poll(stack);
+	put(&server, "b", 1, 0);
+	wire_clear();
+	peer.ack += 2 + sizeof(data);
+	say(&peer, ACK, NULL, 0);
+	put(&server, data, sizeof(data), 0);
+	wire_get_segment(&answer);
+	while (answer.size < sizeof(data) && wire_get_segment(&answer))
+		;
+	tap_ok(answer.size >= sizeof(data) && complaints == 0,
+	       "an MSS is a SYN's and nobody else's: %zu", answer.size);
+	drop(&server);
+	drop(&listener);
+	wire_clear();
+}
+
+/* A window of 0 from the beginning, that opens by little. */
+static void test_late_window(void)
+{
+	static char data[1000];
+	struct segment syn = { .from = 4350,
+			       .to = 80,
+			       .seq = 1,
+			       .flags = SYN,
+			       .shut = true,
+			       .options = syn_options,
+			       .option_size = 4 };
+	struct segment ack = { .from = 4350, .to = 80, .seq = 2, .flags = ACK, .shut = true };
+	struct test_socket listener, server;
+	struct segment answer;
+
+	create(&listener, AF_INET);
+	ops->listen(listener.handle, address4(WIRE_OWN, 80), 16);
+	wire_put_segment(&syn);
+	ops->poll(stack);
+	wire_get_segment(&answer);
+	ack.ack = answer.seq + 1;
+	wire_put_segment(&ack);
+	ops->poll(stack);
+	accept_one(&listener, &server);
+	put(&server, data, sizeof(data), 0);
+	ack.shut = false;
+	ack.window = 100;
+	wire_put_segment(&ack);
+	ops->poll(stack);
+	put(&server, data, sizeof(data), 0);
+	tap_ok(complaints == 0, "a window that was closed from the beginning opens by little");
 	drop(&server);
 	drop(&listener);
 	wire_clear();
@@ -488,7 +577,9 @@ static void run_tests(void)
 	test_martians();
 	test_reset_attack();
 	test_beyond_window();
+	test_data_over_fin();
 	test_options();
+	test_late_window();
 	test_listener_end();
 	test_full_queue();
 	test_sequence_numbers();
