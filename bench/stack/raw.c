@@ -16,9 +16,11 @@
 #include "bench/stack/link.h"
 #include "stack/background.h"
 #include "stack/instance.h"
+#include "stack/socket.h"
 
 #define CONNECTIONS_MAX 200000
 #define PORT_FIRST	1024
+#define BACKLOG		255 /* lwIP's most */
 #define PORTS_EACH                                                                                 \
 	25000 /* connections to one port of the server: fewer than there are ephemeral ones */
 
@@ -52,13 +54,18 @@ static err_t accepted(void *arg, struct tcp_pcb *pcb, err_t error)
 
 static void raw_listen(struct stack *stack, unsigned port)
 {
+	struct stack_socket *socket;
 	struct tcp_pcb *pcb;
 
 	instance_enter(stack);
 	pcb = tcp_new();
 	pcb->local_port = (u16_t)port;
-	pcb = tcp_listen_with_backlog(pcb, 0xff);
+	pcb = tcp_listen_with_backlog(pcb, BACKLOG);
 	tcp_accept(pcb, accepted);
+	/* A listener without a socket is one that is being closed: the stack drops its SYNs. */
+	socket = socket_new(stack, AF_INET);
+	socket->backlog = BACKLOG;
+	pcb->ext_args[EXTRA_SOCKET].data = socket;
 	instance_leave(stack);
 }
 
