@@ -9,7 +9,6 @@
 #include "config.h"
 #include "flow.h"
 #include "instance.h"
-#include "keeper.h"
 #include "pending.h"
 #include "common/system_call.h"
 
@@ -38,53 +37,28 @@ static void start_now(void)
 	}
 }
 
-static bool may_start(void)
-{
-	return config_active() && !instance_running() && !instance_is_parents() &&
-	       !instance_is_starting();
-}
-
 static void before_losing(void)
 {
-	if (may_start())
+	if (config_active() && !instance_running() && !instance_is_parents() &&
+	    !instance_is_starting())
 		start_now();
-}
-
-/* Of a socket that comes later nothing can be seen yet. */
-static void before_losing_early(void)
-{
-	before_losing();
-	if (may_start())
-		instance_keep_rights();
-}
-
-/* What is for processes of one thread only. */
-static void end_keeping(void)
-{
-	if (may_start())
-		instance_end_keeping();
 }
 
 void rights_before_user(uid_t effective)
 {
 	if (config_active() && effective != 0 && effective != (uid_t)-1 && geteuid() == 0)
-		before_losing_early();
+		before_losing();
 }
 
 void rights_before_capabilities(const void *header, const void *data)
 {
 	if (config_active() && capabilities_shrink(header, data))
-		before_losing_early();
+		before_losing();
 }
 
 void rights_before_moving(void)
 {
-	before_losing_early();
-}
-
-void rights_after_losing(void)
-{
-	keeper_follow();
+	before_losing();
 }
 
 /*
@@ -93,24 +67,19 @@ void rights_after_losing(void)
  */
 void rights_before_unshare(int flags)
 {
-	if (flags & CLONE_NEWUSER)
-		end_keeping();
-	else if (flags & (CLONE_NEWNS | CLONE_NEWNET))
-		before_losing_early();
+	if ((flags & (CLONE_NEWNS | CLONE_NEWNET)) && !(flags & CLONE_NEWUSER))
+		before_losing();
 }
 
 void rights_before_setns(int type)
 {
-	if (type == 0 || (type & CLONE_NEWUSER))
-		end_keeping();
-	else if (type == CLONE_NEWNET)
-		before_losing_early();
+	if (type == CLONE_NEWNET)
+		before_losing();
 }
 
 void rights_before_seccomp(void)
 {
 	before_losing();
-	end_keeping(); /* there will be no start */
 }
 
 void rights_after_seccomp(void)
