@@ -203,6 +203,11 @@ static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
 	if (pcb->ooseq && payload->tot_len && runs_over_fin(pcb, header, payload->tot_len))
 		return false;
 	if (size && header->seqno != pcb->rcv_nxt) {
+		/* Half the way round: 2.1.3 takes it for older and for newer at once. */
+		if (header->seqno - pcb->rcv_nxt == 1u << 31) {
+			challenge(pcb);
+			return false;
+		}
 		if (socket)
 			gap_note_received(socket, pcb, header, payload->tot_len);
 		/* lwIP queues it untrimmed; once the gap is filled it would run over the window. */

@@ -195,6 +195,11 @@ static void test_reset_attack(void)
 	say(&peer, SYN, NULL, 0);
 	peer.seq--;
 	tap_ok(ready(&server) == (EPOLLOUT | EPOLLWRNORM), "a SYN changes nothing");
+	peer.seq += 1u << 31;
+	say(&peer, ACK, "x", 1);
+	peer.seq -= (1u << 31) + 1;
+	tap_ok(get(&server, &byte, 1, 0) == -EAGAIN && complaints == 0,
+	       "nor does a byte from half the way round");
 	say(&peer, RST | ACK, NULL, 0);
 	tap_ok(get(&server, &byte, 1, 0) == -ECONNRESET, "the exact RST resets");
 	drop(&server);
