@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Both ends of connections are the stack's: the wire between them changes the addresses on the way,
- * so that each end sees a stranger, and loses, repeats and reorders in both directions, in virtual
- * time. Every byte is compared, lwIP does not complain, and nothing is left over. With strangers who
- * know the addresses and ports and send whatever could hurt, but not the very numbers that may.
+ * Both ends of connections are the stack's: the wire between them changes the addresses on the
+ * way, so that each end sees a stranger, and loses, repeats and reorders in both directions, in
+ * virtual time. Every byte is compared, lwIP does not complain, and nothing is left over. There are
+ * strangers who know addresses and ports but not the numbers, and enemies who see it all: what
+ * these end begins anew, and only the stack itself must survive.
  */
 #include <linux/tcp.h>
 
