@@ -51,8 +51,9 @@ void advice_left_for_option(const char *option, enum rule_verb verb,
 			    const struct ip_address *address, uint16_t port);
 
 /*
- * The process becomes the program at path: whether it will be without this library, and so with the
- * kernel alone, is said; as information only if it is a helper. wants: whether anybody would read it.
+ * The process becomes the program at path: whether it will be without this library, and so with
+ * the kernel alone, is said; as information only if it is a helper. wants: whether anybody would
+ * read it.
  */
 bool advice_wants_programs(void);
 void advice_executes(const char *path);

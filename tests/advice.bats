@@ -191,12 +191,14 @@ print(log.recv(1000).decode())' env "LD_PRELOAD=$library" MELIN_DEV=veth0 \
 
 	with 'connect:*:*' env "$BATS_TEST_TMPDIR/plain"
 	said
+	local end='its flows go to the kernel' why='is linked statically, without ld.so'
 	with 'connect:*:*' env "$BATS_TEST_TMPDIR/static"
-	said "melin: $BATS_TEST_TMPDIR/static is linked statically, without ld.so: its flows go to the kernel"
+	said "melin: $BATS_TEST_TMPDIR/static $why: $end"
 	with 'connect:*:*' env "$BATS_TEST_TMPDIR/script"
-	said "melin: $BATS_TEST_TMPDIR/script is linked statically, without ld.so: its flows go to the kernel"
+	said "melin: $BATS_TEST_TMPDIR/script $why: $end"
 	PATH=$BATS_TEST_TMPDIR:$PATH with 'connect:*:*' env owned
-	said "melin: $BATS_TEST_TMPDIR/owned is set-user-ID, and ld.so leaves LD_PRELOAD out there: its flows go to the kernel"
+	why='is set-user-ID, and ld.so leaves LD_PRELOAD out there'
+	said "melin: $BATS_TEST_TMPDIR/owned $why: $end"
 	# a shell's helper
 	with 'connect:*:*' sh -c "$BATS_TEST_TMPDIR/static; :"
 	said
