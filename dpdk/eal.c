@@ -421,17 +421,32 @@ int eal_start(const struct eal_need *need, struct control_thread **control, char
 	return error;
 }
 
-static void give_up_alarm(void *unused)
+static bool wait_for(sem_t *semaphore)
 {
-	(void)unused;
-	kernel_give_up_capabilities();
+	struct timespec limit;
+
+	kernel_call(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&limit, 0, 0);
+	limit.tv_sec += PARK_SECONDS;
+	return sem_clockwait(semaphore, CLOCK_MONOTONIC, &limit) == 0;
 }
 
-/* An alarm is what DPDK's interrupt thread can be reached by. */
+static void give_up_alarm(void *given_up)
+{
+	kernel_give_up_capabilities();
+	sem_post(given_up);
+}
+
+/*
+ * An alarm is what DPDK's interrupt thread can be reached by. The first one has that thread open a
+ * descriptor, which it ends the process without: after the start there may be no room for it.
+ */
 static void give_up_work(void *unused)
 {
+	static sem_t given_up;
+
 	(void)unused;
-	if (rte_eal_alarm_set(1, give_up_alarm, NULL) < 0)
+	sem_init(&given_up, 0, 0);
+	if (rte_eal_alarm_set(1, give_up_alarm, &given_up) < 0 || !wait_for(&given_up))
 		journal_add(STACK_LOG_WARN, "DPDK's interrupt thread keeps its capabilities");
 	kernel_give_up_capabilities();
 }
@@ -470,16 +485,13 @@ static bool park_interrupts(void)
 	static sem_t parked;
 	struct rte_intr_handle *handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
 	int event = (int)kernel_call(SYS_eventfd2, 1, EFD_CLOEXEC, 0, 0);
-	struct timespec limit;
 
 	sem_init(&parked, 0, 0);
 	if (!handle || event < 0 || rte_intr_fd_set(handle, event) ||
 	    rte_intr_type_set(handle, RTE_INTR_HANDLE_EXT) ||
 	    rte_intr_callback_register(handle, park, &parked) < 0)
 		return false;
-	kernel_call(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&limit, 0, 0);
-	limit.tv_sec += PARK_SECONDS;
-	return sem_clockwait(&parked, CLOCK_MONOTONIC, &limit) == 0;
+	return wait_for(&parked);
 }
 
 /*
