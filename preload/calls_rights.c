@@ -15,34 +15,40 @@
 /* libc has it without declaring it, for libcap. */
 int capset(void *header, const void *data);
 
+static int followed(int result)
+{
+	rights_after_losing();
+	return result;
+}
+
 INTERPOSED int setuid(uid_t user)
 {
 	rights_before_user(user);
-	return libc()->setuid(user);
+	return followed(libc()->setuid(user));
 }
 
 INTERPOSED int seteuid(uid_t user)
 {
 	rights_before_user(user);
-	return libc()->seteuid(user);
+	return followed(libc()->seteuid(user));
 }
 
 INTERPOSED int setreuid(uid_t real, uid_t effective)
 {
 	rights_before_user(effective);
-	return libc()->setreuid(real, effective);
+	return followed(libc()->setreuid(real, effective));
 }
 
 INTERPOSED int setresuid(uid_t real, uid_t effective, uid_t saved)
 {
 	rights_before_user(effective);
-	return libc()->setresuid(real, effective, saved);
+	return followed(libc()->setresuid(real, effective, saved));
 }
 
 INTERPOSED int capset(void *header, const void *data)
 {
 	rights_before_capabilities(header, data);
-	return libc()->capset(header, data);
+	return followed(libc()->capset(header, data));
 }
 
 INTERPOSED int chroot(const char *path)

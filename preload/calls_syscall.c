@@ -279,8 +279,8 @@ static void serve_end(long number, const struct arguments *arguments)
 		_exit(INT(a));
 }
 
-/* What follows is libc's to do: of these calls more threads than this one are concerned there. */
-static void note_rights(long number, const struct arguments *arguments)
+/* False: no call by which rights are given up. Otherwise it is to be made after this. */
+static bool note_rights(long number, const struct arguments *arguments)
 {
 	switch (number) {
 	case SYS_setuid:
@@ -307,8 +307,18 @@ static void note_rights(long number, const struct arguments *arguments)
 		rights_before_setns(INT(b));
 		break;
 	default:
-		break;
+		return false;
 	}
+	return true;
+}
+
+static bool serve_rights(long number, const struct arguments *arguments, long *result)
+{
+	if (!note_rights(number, arguments))
+		return false;
+	*result = libc()->syscall(number, arguments->a, arguments->b, arguments->c);
+	rights_after_losing();
+	return true;
 }
 
 static bool serve_exec(long number, const struct arguments *arguments, long *result)
@@ -355,17 +365,16 @@ INTERPOSED long syscall(long number, ...)
 	arguments.e = va_arg(list, long);
 	arguments.f = va_arg(list, long);
 	va_end(list);
-	if (config_active()) {
+	if (config_active())
 		serve_end(number, &arguments);
-		note_rights(number, &arguments);
-	}
 	if (config_active() &&
 	    (serve_transfer(number, &arguments, &result) ||
 	     serve_socket(number, &arguments, &result) ||
 	     serve_descriptor(number, &arguments, &result) ||
 	     serve_wait(number, &arguments, &result) || refuse_ring(number, &result) ||
 	     serve_fork(number, &arguments, &result) || serve_exec(number, &arguments, &result) ||
-	     serve_seccomp(number, &arguments, &result)))
+	     serve_seccomp(number, &arguments, &result) ||
+	     serve_rights(number, &arguments, &result)))
 		return result;
 	return libc()->syscall(number, arguments.a, arguments.b, arguments.c, arguments.d,
 			       arguments.e, arguments.f);

@@ -56,23 +56,13 @@ void capabilities_keep(void)
 	kernel_call(SYS_unshare, CLONE_FS, 0, 0, 0);
 }
 
-/*
- * While the program can become root again it changes users of all its threads, and this must too.
- */
-static bool can_be_root(void)
-{
-	uid_t real, effective, saved;
-
-	return getresuid(&real, &effective, &saved) < 0 || !real || !effective || !saved;
-}
-
 void capabilities_use(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct sets[2] = { 0 };
+	struct __user_cap_data_struct sets[2] = { 0 }, programs[2] = { 0 };
 	unsigned wanted[2] = { 0 };
 
-	if (!read_sets(0, sets))
+	if (!read_sets(0, sets) || !read_sets(kernel_call(SYS_getpid, 0, 0, 0, 0), programs))
 		return;
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
 		wanted[needed[i] / 32] |= 1u << needed[i] % 32;
@@ -80,8 +70,8 @@ void capabilities_use(void)
 	if (sets[CAP_BPF / 32].permitted & (1u << CAP_BPF % 32))
 		wanted[CAP_SYS_ADMIN / 32] &= ~(1u << CAP_SYS_ADMIN % 32);
 	for (int i = 0; i < 2; i++) {
-		if (!can_be_root())
-			sets[i].permitted &= wanted[i];
+		/* libc changes the user of all threads, and ends a program if one of them may not. */
+		sets[i].permitted &= wanted[i] | programs[i].permitted;
 		sets[i].effective |= sets[i].permitted & wanted[i];
 		sets[i].effective &= sets[i].permitted;
 	}

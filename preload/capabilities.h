@@ -15,10 +15,10 @@
 bool capabilities_shrink(const void *header, const void *data);
 
 /*
- * For the thread that waits for another process's device, and is to take it whatever the program
- * gives up meanwhile. The first is called on it once, at its beginning: other root folders and
+ * For a thread of melin's that is to take the device later, whatever the program gives up meanwhile
+ * (pending.c, keeper.c). The first is called on it once, at its beginning: other root folders and
  * users of the program do not concern it from then on. The second before each try: it has what
- * a device needs, and if the program has no root left, nothing else.
+ * a device needs, and nothing else that the program may not have any more.
  */
 void capabilities_keep(void);
 void capabilities_use(void);

@@ -19,6 +19,7 @@
 #include "config.h"
 #include "descriptor_room.h"
 #include "descriptors.h"
+#include "keeper.h"
 #include "log.h"
 #include "memory.h"
 #include "module.h"
@@ -33,7 +34,10 @@ _Atomic(const struct instance *) instance_current;
 
 static struct instance instance;
 
-/* Protects the start: instance, start_failed_at, start_error, forbidden. Outermost of all locks. */
+/*
+ * Protects the start: instance, start_failed_at, start_error, forbidden, and who has a job for the
+ * keeper's thread. Outermost of all locks.
+ */
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t start_failed_at; /* nanoseconds, 0: not failed */
 static int start_error;
@@ -160,6 +164,13 @@ static void start(void *argument)
 						   attempt->why, sizeof(attempt->why));
 }
 
+/* With start_lock: where the rights are that a start takes. */
+static void attempt_with_rights(void (*function)(void *argument), struct attempt *attempt)
+{
+	if (!keeper_run(function, attempt))
+		thread_run(function, attempt);
+}
+
 /* As start(), without the device. */
 static void check(void *argument)
 {
@@ -245,7 +256,7 @@ bool instance_can_listen(void)
 		return false;
 	guarded_lock(&start_lock);
 	if (!failed_for_good()) {
-		thread_run(check, &attempt);
+		attempt_with_rights(check, &attempt);
 		if (attempt.error && attempt.error != -EBUSY)
 			note_failure(attempt.error, true, attempt.why);
 	}
@@ -260,6 +271,23 @@ void instance_forbid(const char *why)
 		return;
 	guarded_lock(&start_lock);
 	forbidden = why;
+	guarded_unlock(&start_lock);
+}
+
+void instance_keep_rights(void)
+{
+	if (instance_running() || instance_is_parents() || instance_has_ended())
+		return;
+	guarded_lock(&start_lock);
+	if (!instance_running() && !failed_for_good() && !forbidden)
+		keeper_begin();
+	guarded_unlock(&start_lock);
+}
+
+void instance_end_keeping(void)
+{
+	guarded_lock(&start_lock);
+	keeper_end_and_wait();
 	guarded_unlock(&start_lock);
 }
 
@@ -294,8 +322,10 @@ const struct instance *instance_start(void)
 	 */
 	atomic_store(&starting, true);
 	descriptors_begin();
-	thread_run(start, &attempt);
+	attempt_with_rights(start, &attempt);
 	error = attempt.error;
+	if (error != -EBUSY)
+		keeper_end(); /* no other start comes */
 	descriptors_end();
 	atomic_store(&starting, false); /* before pending_start() */
 	if (error == 0) {
@@ -415,6 +445,7 @@ void instance_forked(void)
 	const struct instance *running = atomic_exchange(&instance_current, NULL);
 
 	instance_process_begins();
+	keeper_forked();
 	for (unsigned i = 0; i < FLOW_COUNTS; i++)
 		flow_counts[i] = 0;
 	advice_forked();

@@ -49,6 +49,13 @@ bool instance_is_busy(void);
  */
 bool instance_can_listen(void);
 
+/*
+ * The program is about to lose what a start takes, and has nothing to start for: a thread keeps it
+ * (keeper.h), unless no start would come of that. The second ends this.
+ */
+void instance_keep_rights(void);
+void instance_end_keeping(void);
+
 /* From now on no start is tried: why, for the log, is constant. */
 void instance_forbid(const char *why);
 

@@ -35,6 +35,7 @@ libmelin_la_SOURCES = \
 	preload/instance.c preload/instance.h \
 	common/system_call.h \
 	preload/interruptible.c preload/interruptible.h \
+	preload/keeper.c preload/keeper.h \
 	preload/log.c preload/log.h preload/log_file.c preload/log_file.h \
 	preload/log_syslog.c preload/log_syslog.h \
 	preload/main.c \

@@ -3,12 +3,14 @@
 #include "rights.h"
 
 #include <sched.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "capabilities.h"
 #include "config.h"
 #include "flow.h"
 #include "instance.h"
+#include "keeper.h"
 #include "pending.h"
 #include "common/system_call.h"
 
@@ -37,28 +39,58 @@ static void start_now(void)
 	}
 }
 
+static bool may_start(void)
+{
+	return config_active() && !instance_running() && !instance_is_parents() &&
+	       !instance_is_starting();
+}
+
 static void before_losing(void)
 {
-	if (config_active() && !instance_running() && !instance_is_parents() &&
-	    !instance_is_starting())
+	if (may_start())
 		start_now();
+}
+
+/*
+ * Of a socket that comes later nothing can be seen yet. libc changes users and groups of all threads
+ * and ends a program in which one thread may and another may not: nothing is kept in one that has
+ * thoughts of its own about its capabilities.
+ */
+static void before_losing_early(void)
+{
+	before_losing();
+	if (may_start() && kernel_call(SYS_prctl, PR_GET_KEEPCAPS, 0, 0, 0) == 0)
+		instance_keep_rights();
+}
+
+/* For calls of processes of one thread, and where one thread would differ from the others. */
+static void end_keeping(void)
+{
+	if (may_start())
+		instance_end_keeping();
 }
 
 void rights_before_user(uid_t effective)
 {
 	if (config_active() && effective != 0 && effective != (uid_t)-1 && geteuid() == 0)
-		before_losing();
+		before_losing_early();
 }
 
 void rights_before_capabilities(const void *header, const void *data)
 {
 	if (config_active() && capabilities_shrink(header, data))
 		before_losing();
+	end_keeping();
 }
 
 void rights_before_moving(void)
 {
-	before_losing();
+	before_losing_early();
+}
+
+void rights_after_losing(void)
+{
+	keeper_follow();
 }
 
 /*
@@ -67,19 +99,24 @@ void rights_before_moving(void)
  */
 void rights_before_unshare(int flags)
 {
-	if ((flags & (CLONE_NEWNS | CLONE_NEWNET)) && !(flags & CLONE_NEWUSER))
-		before_losing();
+	if (flags & CLONE_NEWUSER)
+		end_keeping();
+	else if (flags & (CLONE_NEWNS | CLONE_NEWNET))
+		before_losing_early();
 }
 
 void rights_before_setns(int type)
 {
-	if (type == CLONE_NEWNET)
-		before_losing();
+	if (type == 0 || (type & CLONE_NEWUSER))
+		end_keeping();
+	else if (type == CLONE_NEWNET)
+		before_losing_early();
 }
 
 void rights_before_seccomp(void)
 {
 	before_losing();
+	end_keeping(); /* there will be no start */
 }
 
 void rights_after_seccomp(void)

@@ -17,6 +17,8 @@ void rights_before_user(uid_t effective);
 void rights_before_capabilities(const void *header, const void *data);
 /* Before the file system looks different (chroot(2)) or another network is the process's. */
 void rights_before_moving(void);
+/* When such a call has been made: nothing is kept that is not for a start. Takes no lock. */
+void rights_after_losing(void);
 /* Before unshare(2) and setns(2) with these CLONE_NEW* flags. */
 void rights_before_unshare(int flags);
 void rights_before_setns(int type);

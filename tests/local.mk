@@ -60,6 +60,7 @@ test_programs = \
 	tests/programs/http_put.py \
 	tests/programs/http_put_again.py \
 	tests/programs/http_server.js \
+	tests/programs/idle_user.py \
 	tests/programs/inherited.py \
 	tests/programs/kernel_sockets.py \
 	tests/programs/option_flows.py \

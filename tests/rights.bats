@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Programs that give up what a start of the stack needs (root, capabilities, the root folder, the
-# network) after they have made a socket, and before they use it.
+# network) before they use a socket, or before they have one.
 
 bats_require_minimum_version 1.5.0
 
@@ -55,6 +55,35 @@ teardown() {
 	took client taken_connect -eq 3
 }
 
+@test "a server that gives up its rights before it has a socket" {
+	for way in $ways; do
+		[[ $way != *capset && $way != all && $way != seccomp && (-z $plain || $way != unshare) ]] || continue
+		serves early "$way"
+	done
+}
+
+@test "a client that gives up its rights before it has a socket" {
+	start peer far socat -U "TCP-LISTEN:7001,reuseaddr" SYSTEM:'echo hello'
+	listens far 7001
+	[ "$(melin near "$build/tests/programs/giving_up" early-client 7001 setuid "$far_kernel" |
+		tail -n 1)" = hello ]
+	took client taken_connect -eq 1
+}
+
+@test "memcached, which becomes another user before it listens" {
+	start_melin server near memcached -u nobody -U 0 -p 11211 -m 64
+	answers far "$near_stack" 11211
+	[[ -n $plain ]] || [ "$(capabilities server)" = "CapPrm:	0000000000000000" ]
+	end server
+	took server taken_accept -ge 1
+}
+
+@test "setpriv, which keeps capabilities while it changes user and groups" {
+	[ "$(melin near setpriv --reuid=65534 --regid=65534 --clear-groups id -u)" = 65534 ]
+	[ "$(melin near setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=+net_raw \
+		--ambient-caps=+net_raw id -u)" = 65534 ]
+}
+
 # What any thread of a started program may still do, but its first one.
 capabilities() {
 	grep -h '^CapPrm' /proc/"$(pid_of "$1")"/task/*/status | sort -u
@@ -99,6 +128,18 @@ capabilities() {
 os.chroot("/"), os.setuid(65534)
 print("melin-stack" in open("/proc/self/maps").read())')" = False ]
 	[ ! -s "$BATS_TEST_TMPDIR/client.melin" ] || fail "$(<"$BATS_TEST_TMPDIR/client.melin")"
+}
+
+@test "what waits for its first flow has a device's rights only, and is not in the way" {
+	[[ -z $plain ]] || skip "plain run"
+	start_melin server near "$python" "$programs/idle_user.py"
+	printed server '^ready'
+	# CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_BPF
+	wait_until 5 eval '[ "$(capabilities server)" = "CapPrm:	0000000000000000
+CapPrm:	0000008000007000" ]' || fail "$(capabilities server)"
+	kill -USR1 "$(pid_of server)"
+	printed server '^alone'
+	finished server 10
 }
 
 @test "no stack after a filter for system calls: the flow is the kernel's, and a line says why" {

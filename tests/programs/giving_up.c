@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * usage: giving_up listening|bound PORT WAY
- *        giving_up client PORT WAY ADDRESS
+ * usage: giving_up listening|bound|early PORT WAY
+ *        giving_up client|early-client PORT WAY ADDRESS
  * A program that makes a socket as root, gives something up that only root has, and then uses the
- * socket: it greets one client, or reads what a server says. "bound" listens only afterwards.
- * Prints "ready" when it has given up.
+ * socket: it greets one client, or reads what a server says. "bound" listens only afterwards, and
+ * the early ones make the socket only then. Prints "ready" when it has given up.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -158,25 +158,38 @@ static int ask(int s, const struct sockaddr_in *server)
 	return write(STDOUT_FILENO, said, sizeof(said)) == sizeof(said) ? 0 : 1;
 }
 
+/* The program's socket, which a server binds. */
+static int make_socket(const struct sockaddr_in *address, int is_client)
+{
+	int s = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+
+	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (!is_client && bind(s, (const struct sockaddr *)address, sizeof(*address)) < 0)
+		return -1;
+	return s;
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };
-	int s = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 	const int is_client = argc == 5;
+	int s = -1, is_early;
 
 	if (argc < 4)
 		return 2;
 	address.sin_port = htons((uint16_t)atoi(argv[2]));
 	if (is_client && inet_pton(AF_INET, argv[4], &address.sin_addr) != 1)
 		return 2;
-	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (!is_client && bind(s, (struct sockaddr *)&address, sizeof(address)) < 0)
+	is_early = strncmp(argv[1], "early", 5) == 0;
+	if (!is_early && (s = make_socket(&address, is_client)) < 0)
 		return fail("bind");
 	if (strcmp(argv[1], "listening") == 0 && listen(s, 5) < 0)
 		return fail("listen");
 	if (give_up(argv[3]))
 		return fail(argv[3]);
-	if (strcmp(argv[1], "bound") == 0 && listen(s, 5) < 0)
+	if (is_early && (s = make_socket(&address, is_client)) < 0)
+		return fail("bind");
+	if (!is_client && strcmp(argv[1], "listening") != 0 && listen(s, 5) < 0)
 		return fail("listen");
 	puts("ready");
 	fflush(stdout);
