@@ -227,6 +227,8 @@ static bool half_open(struct stack_socket *child, const struct tcp_pcb *pcb, str
 {
 	if ((flags & TCP_SYN) && payload->tot_len)
 		return false;
+	if (header->seqno - pcb->rcv_nxt == 1u << 31)
+		return false; /* see synchronised() */
 	if (!child || (flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_ACK)
 		return true;
 	if (header->ackno != pcb->lastack + 1)
