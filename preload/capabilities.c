@@ -70,7 +70,9 @@ void capabilities_use(void)
 	if (sets[CAP_BPF / 32].permitted & (1u << CAP_BPF % 32))
 		wanted[CAP_SYS_ADMIN / 32] &= ~(1u << CAP_SYS_ADMIN % 32);
 	for (int i = 0; i < 2; i++) {
-		/* libc changes the user of all threads, and ends a program if one of them may not. */
+		/*
+		 * libc changes the user of all threads, and ends a program if one of them may not.
+		 */
 		sets[i].permitted &= wanted[i] | programs[i].permitted;
 		sets[i].effective |= sets[i].permitted & wanted[i];
 		sets[i].effective &= sets[i].permitted;

@@ -28,7 +28,9 @@ void keeper_follow(void);
  */
 bool keeper_run(void (*function)(void *argument), void *argument);
 
-/* The thread ends. The second waits until the process does not have it any more, 1 second at most. */
+/*
+ * The thread ends. The second waits until the process does not have it any more, 1 second at most.
+ */
 void keeper_end(void);
 void keeper_end_and_wait(void);
 

@@ -52,9 +52,9 @@ static void before_losing(void)
 }
 
 /*
- * Of a socket that comes later nothing can be seen yet. libc changes users and groups of all threads
- * and ends a program in which one thread may and another may not: nothing is kept in one that has
- * thoughts of its own about its capabilities.
+ * Of a socket that comes later nothing can be seen yet. libc changes users and groups of all
+ * threads and ends a program in which one thread may and another may not: nothing is kept in one
+ * that has thoughts of its own about its capabilities.
  */
 static void before_losing_early(void)
 {
