@@ -121,6 +121,7 @@ noinst_HEADERS += \
 	stack/retry.h \
 	stack/round-trip.h \
 	stack/scoreboard.h \
+	stack/segment-option.h \
 	stack/segment.h \
 	stack/socket.h \
 	stack/stack.h \

@@ -6,9 +6,8 @@
 
 #include "common/network_order.h"
 #include "stack/recovery.h"
+#include "stack/segment-option.h"
 
-#define OPTION_END  0
-#define OPTION_NOP  1
 #define OPTION_SACK 5
 #define BLOCK_SIZE  8
 #define BLOCKS_MAX  4
@@ -118,30 +117,18 @@ static void judge_blocks(struct recovery *recovery, struct delivery *delivery,
 	}
 }
 
-/* The options follow the header in the same buffer: filter.c sees to it. */
 static unsigned find_blocks(const struct tcp_hdr *header, uint32_t (*blocks)[2])
 {
-	const uint8_t *option = (const uint8_t *)(header + 1);
-	unsigned size = TCPH_HDRLEN_BYTES(header) - TCP_HLEN;
-	unsigned at = 0, count = 0;
+	const uint8_t *option = NULL;
+	unsigned count = 0;
 
-	while (at < size && option[at] != OPTION_END) {
-		unsigned length;
-
-		if (option[at] == OPTION_NOP) {
-			at++;
-			continue;
+	while ((option = segment_option_next(header, option))) {
+		for (unsigned at = 2;
+		     option[0] == OPTION_SACK && count < BLOCKS_MAX && at + BLOCK_SIZE <= option[1];
+		     at += BLOCK_SIZE, count++) {
+			blocks[count][0] = bytes_read32(option + at);
+			blocks[count][1] = bytes_read32(option + at + 4);
 		}
-		length = at + 1 < size ? option[at + 1] : 0;
-		if (length < 2 || at + length > size)
-			break;
-		for (unsigned block = at + 2; option[at] == OPTION_SACK && count < BLOCKS_MAX &&
-					      block + BLOCK_SIZE <= at + length;
-		     block += BLOCK_SIZE, count++) {
-			blocks[count][0] = bytes_read32(option + block);
-			blocks[count][1] = bytes_read32(option + block + 4);
-		}
-		at += length;
 	}
 	return count;
 }

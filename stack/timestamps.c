@@ -8,12 +8,11 @@
 
 #include "common/network_order.h"
 #include "stack/clock.h"
+#include "stack/segment-option.h"
 
-#define OPTION_END	  0
-#define OPTION_NOP	  1
 #define OPTION_TIMESTAMPS 8
 #define OPTION_LENGTH	  10
-#define OPTION_WORD	  0x0101080a /* two of OPTION_NOP, kind, length */
+#define OPTION_WORD	  0x0101080a /* two of padding, kind, length */
 
 /* RFC 7323 5.5: after so long the peer's clock may have come round, and anything is believed. */
 #define OUTDATED_MS (24ull * 24 * 3600 * 1000)
@@ -69,26 +68,13 @@ uint32_t timestamps_recent(const struct tcp_pcb *pcb)
 	return of(pcb) ? of(pcb)->recent : 0;
 }
 
-/* The options follow the header in the same buffer: filter.c sees to it. NULL: not among them. */
 static const uint8_t *find(const struct tcp_hdr *header)
 {
-	const uint8_t *option = (const uint8_t *)(header + 1);
-	unsigned size = TCPH_HDRLEN_BYTES(header) - TCP_HLEN;
-	unsigned at = 0;
+	const uint8_t *option = NULL;
 
-	while (at < size && option[at] != OPTION_END) {
-		unsigned length;
-
-		if (option[at] == OPTION_NOP) {
-			at++;
-			continue;
-		}
-		length = at + 1 < size ? option[at + 1] : 0;
-		if (length < 2 || at + length > size)
-			return NULL;
-		if (option[at] == OPTION_TIMESTAMPS && length == OPTION_LENGTH)
-			return option + at;
-		at += length;
+	while ((option = segment_option_next(header, option))) {
+		if (option[0] == OPTION_TIMESTAMPS && option[1] == OPTION_LENGTH)
+			return option;
 	}
 	return NULL;
 }
