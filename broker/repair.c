@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See repair.h. */
-#include "repair.h"
+#include "broker/repair.h"
 
 #include <errno.h>
 #include <linux/filter.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See connection_state.h. */
-#include "connection_state.h"
+#include "common/connection_state.h"
 
 #include <stdlib.h>
 

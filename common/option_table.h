@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The one table of socket options: who does what each option of Linux 6.18 asks for. Compiled into
- * libmelin.so and into melin-stack.so, which read it alike. Not for the values: preload/options.c
- * keeps those in step with the kernel's socket, stack/options.c acts on them.
+ * libmelin.so and into melin-stack.so, which read it alike. Not for the values:
+ * preload/sockets/twin_options.c keeps those in step with the kernel's socket,
+ * stack/socket/options.c acts on them.
  */
 #ifndef MELIN_OPTION_TABLE_H
 #define MELIN_OPTION_TABLE_H

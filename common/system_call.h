@@ -71,7 +71,7 @@ static inline long kernel_call(long number, long a, long b, long c, long d)
 /* And none above this: the kernel's table is an array, copied with each fork. */
 #define KERNEL_HIDE_LIMIT (4096 + KERNEL_HIDDEN_NUMBERS)
 
-/* The last of them are for DPDK (dpdk/control_thread.c). */
+/* The last of them are for DPDK (dpdk/eal/control_thread.c). */
 #define KERNEL_DPDK_NUMBERS 256
 
 /* Behind the last of melin's own numbers, and the first of them. */

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "device.h"
+#include "dpdk/device.h"
 
 struct device_link;
 struct pbuf;

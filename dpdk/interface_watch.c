@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See interface_watch.h. */
-#include "interface_watch.h"
+#include "dpdk/interface_watch.h"
 
 #include <errno.h>
 #include <linux/netlink.h>
@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "internal.h"
-#include "journal.h"
-#include "overrides.h"
+#include "dpdk/internal.h"
+#include "dpdk/eal/journal.h"
+#include "dpdk/eal/overrides.h"
 #include "common/system_call.h"
 
 /* What is there by the name, or -errno. */

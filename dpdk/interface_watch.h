@@ -7,7 +7,7 @@
 #ifndef MELIN_INTERFACE_WATCH_H
 #define MELIN_INTERFACE_WATCH_H
 
-#include "link.h"
+#include "dpdk/link.h"
 
 struct device_link;
 

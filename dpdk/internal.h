@@ -12,12 +12,12 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
-#include "backend.h"
-#include "device.h"
-#include "link.h"
-#include "control_thread.h"
-#include "sizes.h"
-#include "xdp.h"
+#include "dpdk/backend.h"
+#include "dpdk/device.h"
+#include "dpdk/link.h"
+#include "dpdk/eal/control_thread.h"
+#include "dpdk/port/sizes.h"
+#include "dpdk/xdp/xdp.h"
 
 /* The largest bite of frames that DPDK's drivers take or give at a time. */
 #define BURST 64

@@ -4,7 +4,7 @@
  * port, and undoes all that in the reverse order. Frames are frame_receive.c's and
  * frame_transmit.c's.
  */
-#include "internal.h"
+#include "dpdk/internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "eal.h"
-#include "interface_watch.h"
-#include "journal.h"
+#include "dpdk/eal/eal.h"
+#include "dpdk/interface_watch.h"
+#include "dpdk/eal/journal.h"
 
 struct port_work {
 	struct device_link *link;

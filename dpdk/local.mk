@@ -9,36 +9,36 @@ noinst_LTLIBRARIES += dpdk/liblink.la
 dpdk_liblink_la_SOURCES = \
 	common/device_name.c \
 	common/device_name.h \
-	dpdk/frame_checksum.c \
-	dpdk/confinement.c \
 	dpdk/device.c \
-	dpdk/eal.c \
-	dpdk/packet_filter.c \
-	dpdk/frame.c \
-	dpdk/memif_guard.c \
-	dpdk/imports.c \
-	dpdk/interface.c \
-	dpdk/interface_claim.c \
+	dpdk/eal/confinement.c \
+	dpdk/eal/control_thread.c \
+	dpdk/eal/eal.c \
+	dpdk/eal/imports.c \
+	dpdk/eal/journal.c \
+	dpdk/eal/memif_guard.c \
+	dpdk/eal/overrides.c \
+	dpdk/eal/shell_words.c \
+	dpdk/frames/frame.c \
+	dpdk/frames/frame_checksum.c \
+	dpdk/frames/frame_receive.c \
+	dpdk/frames/frame_transmit.c \
+	dpdk/frames/gso.c \
+	dpdk/frames/pool.c \
+	dpdk/interface/interface.c \
+	dpdk/interface/interface_claim.c \
+	dpdk/interface/packet_filter.c \
+	dpdk/interface/probe.c \
 	dpdk/interface_watch.c \
-	dpdk/journal.c \
-	dpdk/gso.c \
-	dpdk/limits.c \
 	dpdk/link.c \
-	dpdk/control_thread.c \
-	dpdk/packet.c \
-	dpdk/pool.c \
-	dpdk/port.c \
-	dpdk/port_bus.c \
-	dpdk/port_frames.c \
-	dpdk/port_xdp.c \
-	dpdk/probe.c \
-	dpdk/overrides.c \
-	dpdk/frame_receive.c \
-	dpdk/sizes.c \
-	dpdk/frame_transmit.c \
+	dpdk/packet/packet.c \
+	dpdk/port/limits.c \
+	dpdk/port/port.c \
+	dpdk/port/port_bus.c \
+	dpdk/port/port_frames.c \
+	dpdk/port/sizes.c \
 	dpdk/wait_descriptor.c \
-	dpdk/shell_words.c \
-	dpdk/xdp.c
+	dpdk/xdp/port_xdp.c \
+	dpdk/xdp/xdp.c
 dpdk_liblink_la_CPPFLAGS = -D_GNU_SOURCE $(LWIP_CPPFLAGS) $(DPDK_CFLAGS) $(LIBBPF_CFLAGS) \
 	$(HARDENING_CPPFLAGS)
 dpdk_liblink_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden
@@ -46,30 +46,30 @@ dpdk_liblink_la_LIBADD = $(LINK_LIBS)
 
 noinst_HEADERS += \
 	dpdk/backend.h \
-	dpdk/buffer.h \
-	dpdk/frame_checksum.h \
-	dpdk/confinement.h \
 	dpdk/device.h \
-	dpdk/eal.h \
-	dpdk/packet_filter.h \
-	dpdk/frame.h \
-	dpdk/memif_guard.h \
-	dpdk/imports.h \
-	dpdk/interface_claim.h \
+	dpdk/eal/confinement.h \
+	dpdk/eal/control_thread.h \
+	dpdk/eal/eal.h \
+	dpdk/eal/imports.h \
+	dpdk/eal/journal.h \
+	dpdk/eal/memif_guard.h \
+	dpdk/eal/overrides.h \
+	dpdk/eal/shell_words.h \
+	dpdk/frames/buffer.h \
+	dpdk/frames/frame.h \
+	dpdk/frames/frame_checksum.h \
+	dpdk/frames/gso.h \
+	dpdk/frames/pool.h \
+	dpdk/interface/interface_claim.h \
+	dpdk/interface/packet_filter.h \
 	dpdk/interface_watch.h \
 	dpdk/internal.h \
-	dpdk/journal.h \
-	dpdk/gso.h \
-	dpdk/limits.h \
 	dpdk/link.h \
-	dpdk/control_thread.h \
-	dpdk/pool.h \
-	dpdk/port.h \
-	dpdk/overrides.h \
-	dpdk/sizes.h \
-	dpdk/shell_words.h \
-	dpdk/xdp.h \
-	dpdk/xdp/melin_xdp.h
+	dpdk/port/limits.h \
+	dpdk/port/port.h \
+	dpdk/port/sizes.h \
+	dpdk/xdp/melin_xdp.h \
+	dpdk/xdp/xdp.h
 
 EXTRA_DIST += dpdk/xdp/melin_xdp.c
 if XDP

@@ -4,7 +4,7 @@
  * sockets can be found among the descriptors: AF_XDP's and AF_PACKET's, and tap queues, are
  * readable when frames wait. Not for devices that only interrupts announce.
  */
-#include "internal.h"
+#include "dpdk/internal.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -10,57 +10,114 @@ libmelin_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden $
 libmelin_la_LDFLAGS = -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs -Wl,-e,melin_main \
 	$(HARDENING_LDFLAGS) $(LTO_CFLAGS)
 libmelin_la_SOURCES = \
-	common/descriptor_limit.c common/descriptor_limit.h \
-	common/device_name.c common/device_name.h \
-	preload/address.c preload/address.h \
-	preload/advice.c preload/advice.h \
-	preload/ancillary.c preload/ancillary.h \
-	preload/asynchronous.c preload/asynchronous.h \
-	preload/calls_aio.c \
-	preload/calls_descriptor.c preload/calls_exec.c preload/calls_file.c preload/calls_limit.c \
-	preload/calls_signal.c preload/calls_socket.c \
-	preload/calls_process.c preload/calls_rights.c preload/calls_splice.c \
-	preload/calls_stream.c preload/calls_syscall.c preload/calls_thread.c \
-	preload/calls_transfer.c preload/calls_wait.c \
-	preload/cancellation.c preload/cancellation.h \
-	preload/capabilities.c preload/capabilities.h \
-	preload/clock.h preload/context.h \
-	preload/config.c preload/config.h \
-	preload/config_address.c preload/config_address.h \
-	preload/descriptor_room.c preload/descriptor_room.h \
-	preload/descriptors.c preload/descriptors.h \
-	preload/epoll.c preload/epoll.h preload/epoll_item.h preload/epoll_wait.c \
-	preload/flow.c preload/flow.h preload/forks.h \
-	preload/host.c preload/host.h \
-	preload/instance.c preload/instance.h \
+	common/descriptor_limit.c \
+	common/descriptor_limit.h \
+	common/device_name.c \
+	common/device_name.h \
+	common/ip_address.h \
+	common/option_table.c \
+	common/option_table.h \
 	common/system_call.h \
-	preload/interruptible.c preload/interruptible.h \
-	preload/keeper.c preload/keeper.h \
-	preload/log.c preload/log.h preload/log_file.c preload/log_file.h \
-	preload/log_syslog.c preload/log_syslog.h \
-	preload/main.c \
-	preload/memory.c preload/memory.h \
-	preload/module.c preload/module.h \
-	preload/options.c preload/options.h \
-	preload/origin.c preload/origin.h \
-	preload/program_file.c preload/program_file.h \
-	preload/pending.c preload/pending.h \
-	preload/poll.c preload/poll.h preload/result.h \
-	preload/rights.c preload/rights.h \
-	preload/raw_calls.c preload/raw_calls.h \
-	preload/rules.c preload/rules.h \
-	preload/scratch.c preload/scratch.h \
-	preload/signals.c preload/signals.h \
-	preload/socket.c preload/socket.h \
-	preload/stream.h \
-	preload/symbols.c preload/symbols.h \
-	preload/thread.c preload/thread.h \
-	preload/transfer.c \
-	preload/version.c \
-	preload/spin.c preload/spin.h \
-	preload/timeout.h \
-	preload/vector.c preload/vector.h \
-	preload/wait.c preload/wait.h \
-	preload/span.c preload/span.h \
-	common/option_table.c common/option_table.h \
-	common/ip_address.h stack/stack.h
+	preload/calls/calls_aio.c \
+	preload/calls/calls_descriptor.c \
+	preload/calls/calls_exec.c \
+	preload/calls/calls_file.c \
+	preload/calls/calls_limit.c \
+	preload/calls/calls_process.c \
+	preload/calls/calls_rights.c \
+	preload/calls/calls_signal.c \
+	preload/calls/calls_socket.c \
+	preload/calls/calls_splice.c \
+	preload/calls/calls_stream.c \
+	preload/calls/calls_syscall.c \
+	preload/calls/calls_thread.c \
+	preload/calls/calls_transfer.c \
+	preload/calls/calls_wait.c \
+	preload/calls/raw_calls.c \
+	preload/calls/raw_calls.h \
+	preload/calls/stream.h \
+	preload/config/address.c \
+	preload/config/address.h \
+	preload/config/advice.c \
+	preload/config/advice.h \
+	preload/config/config.c \
+	preload/config/config.h \
+	preload/config/config_address.c \
+	preload/config/config_address.h \
+	preload/config/host_addresses.c \
+	preload/config/host_addresses.h \
+	preload/config/log.c \
+	preload/config/log.h \
+	preload/config/log_file.c \
+	preload/config/log_file.h \
+	preload/config/log_syslog.c \
+	preload/config/log_syslog.h \
+	preload/config/origin.c \
+	preload/config/origin.h \
+	preload/config/program_file.c \
+	preload/config/program_file.h \
+	preload/config/rules.c \
+	preload/config/rules.h \
+	preload/config/span.c \
+	preload/config/span.h \
+	preload/descriptors/descriptor_room.c \
+	preload/descriptors/descriptor_room.h \
+	preload/descriptors/descriptors.c \
+	preload/descriptors/descriptors.h \
+	preload/libc/cancellation.c \
+	preload/libc/cancellation.h \
+	preload/libc/capabilities.c \
+	preload/libc/capabilities.h \
+	preload/libc/context.h \
+	preload/libc/interruptible.c \
+	preload/libc/interruptible.h \
+	preload/libc/monotonic.h \
+	preload/libc/program_memory.c \
+	preload/libc/program_memory.h \
+	preload/libc/result.h \
+	preload/libc/scratch.c \
+	preload/libc/scratch.h \
+	preload/libc/signals.c \
+	preload/libc/signals.h \
+	preload/libc/symbols.c \
+	preload/libc/symbols.h \
+	preload/libc/thread.c \
+	preload/libc/thread.h \
+	preload/libc/timeout.h \
+	preload/libc/vector.c \
+	preload/libc/vector.h \
+	preload/process/forks.h \
+	preload/process/keeper.c \
+	preload/process/keeper.h \
+	preload/process/main.c \
+	preload/process/module.c \
+	preload/process/module.h \
+	preload/process/process_stack.c \
+	preload/process/process_stack.h \
+	preload/process/rights.c \
+	preload/process/rights.h \
+	preload/process/version.c \
+	preload/sockets/ancillary.c \
+	preload/sockets/ancillary.h \
+	preload/sockets/asynchronous.c \
+	preload/sockets/asynchronous.h \
+	preload/sockets/flow.c \
+	preload/sockets/flow.h \
+	preload/sockets/pending.c \
+	preload/sockets/pending.h \
+	preload/sockets/socket_object.c \
+	preload/sockets/socket_object.h \
+	preload/sockets/transfer.c \
+	preload/sockets/twin_options.c \
+	preload/sockets/twin_options.h \
+	preload/waiting/epoll.c \
+	preload/waiting/epoll.h \
+	preload/waiting/epoll_item.h \
+	preload/waiting/epoll_wait.c \
+	preload/waiting/poll.c \
+	preload/waiting/poll.h \
+	preload/waiting/spin.c \
+	preload/waiting/spin.h \
+	preload/waiting/wait.c \
+	preload/waiting/wait.h \
+	stack/stack.h

@@ -3,7 +3,7 @@
 # and stack/*.c around it.
 
 # Everything that includes lwIP's headers needs these (dpdk/ and the unit tests too).
-LWIP_CPPFLAGS = -I$(srcdir) -I$(srcdir)/stack -I$(LWIP_SRC)/src/include
+LWIP_CPPFLAGS = -I$(srcdir) -I$(srcdir)/stack/lwip -I$(LWIP_SRC)/src/include
 STACK_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden
 # Link-time optimisation is for the libraries: the tests' programs are linked quickly instead.
 AM_LDFLAGS = $(NO_LTO_LDFLAGS)
@@ -28,8 +28,9 @@ CLEANFILES += $(lwip_plain)
 
 noinst_LTLIBRARIES += stack/liblwip.la
 nodist_stack_liblwip_la_SOURCES = $(lwip_plain)
-stack_liblwip_la_SOURCES = stack/lwip-tcp.c stack/lwip-tcp-in.c stack/lwip-tcp-out.c
-stack_liblwip_la_CPPFLAGS = -include $(srcdir)/stack/lwip-changes.h $(LWIP_CPPFLAGS) \
+stack_liblwip_la_SOURCES = stack/lwip/lwip_tcp.c stack/lwip/lwip_tcp_in.c \
+	stack/lwip/lwip_tcp_out.c
+stack_liblwip_la_CPPFLAGS = -include $(srcdir)/stack/lwip/lwip_changes.h $(LWIP_CPPFLAGS) \
 	-I$(LWIP_SRC)/src $(HARDENING_CPPFLAGS)
 stack_liblwip_la_CFLAGS = -w $(HARDENING_CFLAGS) -fvisibility=hidden -fno-strict-aliasing \
 	$(LTO_CFLAGS)
@@ -38,99 +39,99 @@ stack_liblwip_la_CFLAGS = -w $(HARDENING_CFLAGS) -fvisibility=hidden -fno-strict
 noinst_LTLIBRARIES += stack/libstack.la
 stack_libstack_la_SOURCES = \
 	common/connection_state.c \
-	stack/acknowledge.c \
-	stack/adopt.c \
-	stack/background.c \
-	stack/call-stack.c \
-	stack/checksum.c \
-	stack/clock.c \
-	stack/congestion.c \
-	stack/connect.c \
-	stack/deadline.c \
-	stack/filter.c \
-	stack/gap.c \
-	stack/icmp-error.c \
-	stack/index.c \
-	stack/instance.c \
-	stack/listen.c \
-	stack/lock.c \
-	stack/loop.c \
-	stack/memory.c \
-	stack/network.c \
-	stack/operations.c \
 	common/option_table.c \
-	stack/options.c \
-	stack/output.c \
-	stack/path.c \
-	stack/ports.c \
-	stack/pressure.c \
-	stack/rack.c \
-	stack/random.c \
-	stack/reassembly.c \
-	stack/receive.c \
-	stack/recovery.c \
-	stack/retry.c \
-	stack/round-trip.c \
-	stack/scoreboard.c \
-	stack/segment.c \
-	stack/send.c \
-	stack/socket.c \
-	stack/syn-cookie.c \
-	stack/sysctl.c \
-	stack/tcp-info.c \
-	stack/timers.c \
-	stack/timestamps.c \
-	stack/urgent.c
-stack_libstack_la_CPPFLAGS = -D_GNU_SOURCE -include $(srcdir)/stack/lwip-changes.h \
+	stack/instance/allocation.c \
+	stack/instance/background.c \
+	stack/instance/call_stack.c \
+	stack/instance/clock.c \
+	stack/instance/deadline.c \
+	stack/instance/instance.c \
+	stack/instance/lock.c \
+	stack/instance/operations.c \
+	stack/instance/pressure.c \
+	stack/instance/random.c \
+	stack/instance/sysctl.c \
+	stack/ip/checksum.c \
+	stack/ip/filter.c \
+	stack/ip/icmp_error.c \
+	stack/ip/loop.c \
+	stack/ip/network.c \
+	stack/ip/path.c \
+	stack/socket/adopt.c \
+	stack/socket/connect.c \
+	stack/socket/listen.c \
+	stack/socket/options.c \
+	stack/socket/ports.c \
+	stack/socket/receive.c \
+	stack/socket/send.c \
+	stack/socket/socket.c \
+	stack/socket/tcp_info.c \
+	stack/socket/urgent.c \
+	stack/tcp/acknowledge.c \
+	stack/tcp/congestion.c \
+	stack/tcp/gap.c \
+	stack/tcp/index.c \
+	stack/tcp/output.c \
+	stack/tcp/rack.c \
+	stack/tcp/reassembly.c \
+	stack/tcp/recovery.c \
+	stack/tcp/retry.c \
+	stack/tcp/round_trip.c \
+	stack/tcp/scoreboard.c \
+	stack/tcp/segment.c \
+	stack/tcp/syn_cookie.c \
+	stack/tcp/timers.c \
+	stack/tcp/timestamps.c
+stack_libstack_la_CPPFLAGS = -D_GNU_SOURCE -include $(srcdir)/stack/lwip/lwip_changes.h \
 	$(LWIP_CPPFLAGS) $(HARDENING_CPPFLAGS)
 # As lwIP's files: a function of the one kind is not inlined into one of the other.
 stack_libstack_la_CFLAGS = $(STACK_CFLAGS) -fno-strict-aliasing $(LTO_CFLAGS)
 stack_libstack_la_LIBADD = stack/liblwip.la
 
 noinst_HEADERS += \
-	stack/acknowledge.h \
 	common/ip_address.h \
-	stack/arch/cc.h \
-	stack/background.h \
 	common/network_order.h \
-	stack/call-stack.h \
-	stack/clock.h \
-	stack/congestion.h \
-	stack/deadline.h \
-	stack/filter.h \
-	stack/gap.h \
-	stack/index-counts.h \
-	stack/index.h \
-	stack/instance.h \
-	stack/lock.h \
-	stack/loop.h \
-	stack/lwip-changes.h \
-	stack/lwip-hooks.h \
-	stack/lwipopts.h \
-	stack/memory.h \
 	common/option_table.h \
-	stack/network.h \
-	stack/output.h \
-	stack/path.h \
-	stack/ports.h \
-	stack/pressure.h \
-	stack/rack.h \
-	stack/random.h \
-	stack/reassembly.h \
-	stack/recovery.h \
-	stack/retry.h \
-	stack/round-trip.h \
-	stack/scoreboard.h \
-	stack/segment-option.h \
-	stack/segment.h \
-	stack/socket.h \
+	stack/instance/allocation.h \
+	stack/instance/background.h \
+	stack/instance/call_stack.h \
+	stack/instance/clock.h \
+	stack/instance/deadline.h \
+	stack/instance/instance.h \
+	stack/instance/lock.h \
+	stack/instance/pressure.h \
+	stack/instance/random.h \
+	stack/instance/sysctl.h \
+	stack/ip/filter.h \
+	stack/ip/loop.h \
+	stack/ip/network.h \
+	stack/ip/path.h \
+	stack/lwip/arch/cc.h \
+	stack/lwip/lwip_changes.h \
+	stack/lwip/lwip_hooks.h \
+	stack/lwip/lwipopts.h \
+	stack/socket/ports.h \
+	stack/socket/socket.h \
+	stack/socket/tcp_info.h \
+	stack/socket/urgent.h \
 	stack/stack.h \
-	stack/syn-cookie.h \
-	stack/sysctl.h \
-	stack/tcp-info.h \
-	stack/timers.h \
-	stack/timestamps.h \
-	stack/urgent.h
+	stack/tcp/acknowledge.h \
+	stack/tcp/congestion.h \
+	stack/tcp/gap.h \
+	stack/tcp/index.h \
+	stack/tcp/index_counts.h \
+	stack/tcp/output.h \
+	stack/tcp/rack.h \
+	stack/tcp/reassembly.h \
+	stack/tcp/recovery.h \
+	stack/tcp/retry.h \
+	stack/tcp/round_trip.h \
+	stack/tcp/scoreboard.h \
+	stack/tcp/segment.h \
+	stack/tcp/segment_option.h \
+	stack/tcp/syn_cookie.h \
+	stack/tcp/timers.h \
+	stack/tcp/timestamps.h
 
 # Opened by libmelin.so; exports melin_stack_operations and nothing else.
 pkglib_LTLIBRARIES += melin-stack.la

@@ -12,12 +12,12 @@ setup() {
 # The variables that the library knows, without MELIN_.
 variables() {
 	sed -n '/^static const struct variable variables/,/^};/s/^\t{ "\([A-Z_]*\)".*/\1/p' \
-		"$source/preload/config.c"
+		"$source/preload/config/config.c"
 }
 
 @test "every interposed function is in libmelin(7)" {
 	# shellcheck disable=SC1003 # a backslash
-	functions=$(tr -d '\n\t\\' <"$source/preload/symbols.h" |
+	functions=$(tr -d '\n\t\\' <"$source/preload/libc/symbols.h" |
 		grep -oE '\bSYMBOL\([^(]*, *[A-Za-z_0-9]+, *\(' |
 		sed -E 's/.*, *([A-Za-z_0-9]+), *\($/\1/')
 	[ "$(wc -w <<<"$functions")" -gt 50 ]
@@ -47,7 +47,7 @@ variables() {
 @test "the defaults in libmelin(7) and README.md are the library's" {
 	for variable in SPIN_US LINGER_MS LOG REQUIRED; do
 		default=$(sed -n "s/^\t{ \"$variable\", .*\"\(.*\)\" },/\1/p" \
-			"$source/preload/config.c")
+			"$source/preload/config/config.c")
 		[ -n "$default" ]
 		grep -qE "^\| \`MELIN_$variable\` .*\| \`?$default\b.*\|$" "$source/README.md"
 		sed -n "/^\.B MELIN_$variable\$/,/^\.TP/p" "$page" | tr '\n' ' ' |
@@ -57,7 +57,7 @@ variables() {
 }
 
 @test "every field of the summary line is in libmelin(7)" {
-	fields=$(grep -oE '\b[a-z_]+=%l' "$source/preload/instance.c" | cut -d= -f1)
+	fields=$(grep -oE '\b[a-z_]+=%l' "$source/preload/process/process_stack.c" | cut -d= -f1)
 	[ "$(wc -w <<<"$fields")" -gt 15 ]
 	for field in $fields; do
 		grep -qE "^\.BR? .*\b$field\b" "$page" || {

@@ -89,7 +89,7 @@ start_lighttpd() {
 	grep -q '5000 succeeded, 0 failed, 0 errored' "$BATS_TEST_TMPDIR/h2load.out"
 	kernel_still near
 	took client taken_connect -ge 50
-	# the SYNs wait for the neighbour's address and are not lost: see stack/lwipopts.h
+	# the SYNs wait for the neighbour's address and are not lost: see stack/lwip/lwipopts.h
 	took client retransmissions -lt 25
 }
 

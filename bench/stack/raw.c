@@ -14,9 +14,9 @@
 
 #include "bench/stack/end.h"
 #include "bench/stack/link.h"
-#include "stack/background.h"
-#include "stack/instance.h"
-#include "stack/socket.h"
+#include "stack/instance/background.h"
+#include "stack/instance/instance.h"
+#include "stack/socket/socket.h"
 
 #define CONNECTIONS_MAX 200000
 #define PORT_FIRST	1024

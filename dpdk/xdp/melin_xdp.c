@@ -3,7 +3,7 @@
  * The XDP program that decides, on a Linux interface, which frames go to melin's stack: those for
  * the stack's own addresses, and the ARP and neighbour solicitations that ask for them. Every
  * other frame passes to the kernel, which keeps serving its own addresses. DPDK's af_xdp driver
- * loads it (xdp_prog=) and puts its sockets into xsks_map; dpdk/xdp.c fills the other maps.
+ * loads it (xdp_prog=) and puts its sockets into xsks_map; dpdk/xdp/xdp.c fills the other maps.
  *
  * Not for checking frames: what is malformed is passed or redirected by its addresses alone, and
  * judged by whoever gets it.

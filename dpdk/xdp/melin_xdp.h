@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the XDP program (melin_xdp.c) and the code that configures it (dpdk/xdp.c) agree on: names,
- * sizes and layouts of the maps. Included by both, so nothing but Linux's fixed-width types.
+ * What the XDP program (melin_xdp.c) and the code that configures it (dpdk/xdp/xdp.c) agree on:
+ * names, sizes and layouts of the maps. Included by both, so nothing but Linux's fixed-width
+ * types.
  */
 #ifndef MELIN_XDP_H
 #define MELIN_XDP_H
@@ -18,7 +19,7 @@
 #define MELIN_XDP_OBJECT "melin_xdp.o" /* the file, beside melin-stack.so */
 
 #define MELIN_XDP_QUEUES_MAX	64 /* more channels than any device melin was tried on */
-#define MELIN_XDP_ADDRESSES_MAX 8  /* STACK_ADDRESSES_MAX; dpdk/xdp.c checks that they agree */
+#define MELIN_XDP_ADDRESSES_MAX 8  /* STACK_ADDRESSES_MAX; dpdk/xdp/xdp.c checks that they agree */
 
 struct melin_xdp_settings {
 	__u32 vlan; /* 0: untagged frames only; else only frames of this VLAN */

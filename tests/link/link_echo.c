@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "dpdk/frame_checksum.h"
+#include "dpdk/frames/frame_checksum.h"
 #include "dpdk/link.h"
 #include "lwip/pbuf.h"
 

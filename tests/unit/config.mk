@@ -4,10 +4,11 @@ EXTRA_LTLIBRARIES += tests/unit/libconfig.la
 tests_unit_libconfig_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_libconfig_la_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_libconfig_la_SOURCES = \
-	common/descriptor_limit.c common/device_name.c preload/address.c \
-	preload/config.c preload/config_address.c \
-	preload/log.c preload/log_file.c \
-	preload/log_syslog.c preload/rules.c preload/span.c preload/spin.c
+	common/descriptor_limit.c common/device_name.c preload/config/address.c \
+	preload/config/config.c preload/config/config_address.c \
+	preload/config/log.c preload/config/log_file.c \
+	preload/config/log_syslog.c preload/config/rules.c preload/config/span.c \
+	preload/waiting/spin.c
 
 config_unit_tests = \
 	tests/unit/test_address \

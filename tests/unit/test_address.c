@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * preload/address.c: text, socket addresses, prefixes.
+ * preload/config/address.c: text, socket addresses, prefixes.
  */
-#include "preload/address.h"
+#include "preload/config/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* dpdk/frame_checksum.c and dpdk/frame.c: sums against a plain loop, and frames good and bad. */
+/*
+ * dpdk/frames/frame_checksum.c and dpdk/frames/frame.c: sums against a plain loop, and frames good
+ * and bad.
+ */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "dpdk/frame.h"
+#include "dpdk/frames/frame.h"
 #include "tap.h"
 
 /* RFC 1071, one byte pair after the other. */

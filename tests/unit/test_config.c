@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * preload/config.c: each variable with good and bad values. Each case is a child of its own,
+ * preload/config/config.c: each variable with good and bad values. Each case is a child of its own,
  * since a mistake ends the process; what is compared is what a user sees: the line on standard
  * error and the exit status.
  */
-#include "preload/config.h"
+#include "preload/config/config.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "preload/address.h"
-#include "preload/log.h"
+#include "preload/config/address.h"
+#include "preload/config/log.h"
 
 #include "signature.h"
 #include "tap.h"

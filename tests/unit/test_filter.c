@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dpdk/packet_filter.c: which frames are the stack's. The kernel itself runs the program, on a
- * socket pair.
+ * dpdk/interface/packet_filter.c: which frames are the stack's. The kernel itself runs the
+ * program, on a socket pair.
  */
 #include <arpa/inet.h>
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "dpdk/packet_filter.h"
+#include "dpdk/interface/packet_filter.h"
 #include "tap.h"
 
 static int ends[2];

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * preload/log.c: what a line looks like, where it goes, and what it must never touch.
+ * preload/config/log.c: what a line looks like, where it goes, and what it must never touch.
  */
-#include "preload/log.h"
-#include "preload/log_file.h"
+#include "preload/config/log.h"
+#include "preload/config/log_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

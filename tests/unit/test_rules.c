@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * preload/rules.c: what is a rule, what is a mistake and how it is reported, which rule decides.
+ * preload/config/rules.c: what is a rule, what is a mistake and how it is reported, which rule
+ * decides.
  */
-#include "preload/rules.h"
+#include "preload/config/rules.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "preload/address.h"
+#include "preload/config/address.h"
 
 #include "tap.h"
 

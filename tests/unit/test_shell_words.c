@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* dpdk/shell_words.c: MELIN_EAL is split as a shell would split it. */
+/* dpdk/eal/shell_words.c: MELIN_EAL is split as a shell would split it. */
 #include <errno.h>
 #include <string.h>
 
-#include "dpdk/shell_words.h"
+#include "dpdk/eal/shell_words.h"
 #include "tap.h"
 
 /* expected: the words joined by '|' */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* dpdk/sizes.c: how many buffers there are, how large, and how many may be out. */
-#include "dpdk/sizes.h"
+/* dpdk/port/sizes.c: how many buffers there are, how large, and how many may be out. */
+#include "dpdk/port/sizes.h"
 #include "tap.h"
 
 static struct pool_size size_of(struct pool_need need)

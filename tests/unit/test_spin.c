@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * preload/spin.c: when polling is given up and taken up again. Each limit is a child of its own,
- * since variables are read once.
+ * preload/waiting/spin.c: when polling is given up and taken up again. Each limit is a child of
+ * its own, since variables are read once.
  */
-#include "preload/spin.h"
+#include "preload/waiting/spin.h"
 
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "preload/clock.h"
-#include "preload/config.h"
+#include "preload/libc/monotonic.h"
+#include "preload/config/config.h"
 
 #include "tap.h"
 

@@ -14,10 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "stack/background.h"
-#include "stack/clock.h"
-#include "stack/index-counts.h"
-#include "stack/random.h"
+#include "stack/instance/background.h"
+#include "stack/instance/clock.h"
+#include "stack/tcp/index_counts.h"
+#include "stack/instance/random.h"
 #include "stack/stack.h"
 #include "tests/unit/tap.h"
 

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "stack/socket.h"
-#include "stack/timers.h"
+#include "stack/socket/socket.h"
+#include "stack/tcp/timers.h"
 #include "tests/unit/stack/peer.h"
 
 /* Of a gigabit a second */

@@ -8,11 +8,11 @@
  */
 #include <linux/tcp.h>
 
-#include "stack/memory.h"
-#include "stack/path.h"
-#include "stack/recovery.h"
-#include "stack/socket.h"
-#include "stack/timers.h"
+#include "stack/instance/allocation.h"
+#include "stack/ip/path.h"
+#include "stack/tcp/recovery.h"
+#include "stack/socket/socket.h"
+#include "stack/tcp/timers.h"
 #include "tests/unit/stack/peer.h"
 
 #define PORT	    7000
@@ -554,14 +554,14 @@ static void report(bool done, size_t memory_before)
 		       !melin_index_counts.parked && !melin_index_counts.timewait,
 	       "%s: no connection is left: %u %u %u", course.name, melin_index_counts.active,
 	       melin_index_counts.parked, melin_index_counts.timewait);
-	tap_ok(melin_memory_used <= memory_before + 4096, "%s: nor memory: %zd bytes", course.name,
-	       (ssize_t)(melin_memory_used - memory_before));
+	tap_ok(allocation_used <= memory_before + 4096, "%s: nor memory: %zd bytes", course.name,
+	       (ssize_t)(allocation_used - memory_before));
 	tap_ok(complaints == 0, "%s: lwIP does not complain", course.name);
 }
 
 static void run_course(const struct course *what)
 {
-	size_t memory_before = melin_memory_used;
+	size_t memory_before = allocation_used;
 	uint64_t end = now_us() + TIME_MAX_MS * 1000ull;
 	bool done = false;
 

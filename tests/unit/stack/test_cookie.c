@@ -6,7 +6,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 
-#include "stack/sysctl.h"
+#include "stack/instance/sysctl.h"
 #include "tests/unit/stack/peer.h"
 
 #define ROOM 100 /* for half-open connections */

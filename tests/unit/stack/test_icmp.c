@@ -6,8 +6,8 @@
  */
 #include <netinet/in.h>
 
-#include "stack/socket.h"
-#include "stack/timestamps.h"
+#include "stack/socket/socket.h"
+#include "stack/tcp/timestamps.h"
 #include "tests/unit/stack/peer.h"
 
 #define PORT 7000

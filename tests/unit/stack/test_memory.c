@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stack/memory.c: pieces of a segment's size are used again, and only so many are kept. */
+/*
+ * stack/instance/allocation.c: pieces of a segment's size are used again, and only so many are
+ * kept.
+ */
 #include <malloc.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "stack/memory.h"
+#include "stack/instance/allocation.h"
 #include "../tap.h"
 
 #define MANY 8192 /* 12 MB of segments, more than is kept */

@@ -6,7 +6,7 @@
  */
 #include <netinet/tcp.h>
 
-#include "stack/sysctl.h"
+#include "stack/instance/sysctl.h"
 #include "tests/unit/stack/peer.h"
 
 /* Lets time pass until the stack sends a segment; returns ms, or limit if it does not. */

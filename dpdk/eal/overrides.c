@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * See overrides.h. Each function here stands in for what one library of DPDK imports:
+ *
+ *  openlog      DPDK takes over syslog's identification, which is the program's.
+ *  printf, ...  DPDK answers an argument that it does not know with its whole usage text on
+ *               standard output, which is the program's.
+ *  fprintf      DPDK writes what keeps it from starting to standard error, which is the program's,
+ *               and then once more to its log.
+ *  dlopen       DPDK asks by it whether it is linked as a shared library, and if so loads every
+ *               driver of its folder: 128 libraries, 40 ms. If the driver is known, it alone is
+ *               loaded here.
+ *  nanosleep    measuring the processor's clock takes 100 ms; 5 ms are exact to the 10 MHz to which
+ *               DPDK rounds.
+ *  memfd_create without hugepages DPDK's memory is a file that others can map. Memory of our own
+ *               can have transparent huge pages: it is there faster and is faster.
+ *  sigaction    (net_tap) it has a real-time signal sent to the process for every frame, and looks
+ *               for frames only after one: the program's calls would be interrupted, and a program
+ *               that blocks signals would get no frames. Told that all signals are taken, it
+ *               always looks.
+ *  bpf_xdp_attach, bpf_xdp_detach (net_af_xdp) leave the XDP program on the interface when the
+ *               process is killed.
+ */
+#include "dpdk/eal/overrides.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
+
+#include "dpdk/device.h"
+#include "dpdk/eal/memif_guard.h"
+#include "dpdk/eal/imports.h"
+#include "dpdk/eal/journal.h"
+
+#define CALIBRATION_NS	     100000000
+#define CALIBRATION_SHORT_NS 5000000
+#define VERSION_LENGTH	     16
+
+static const char eal[] = "librte_eal.so";
+
+/* The one interface that has a bpf_link. On the thread that owns DPDK only. */
+static int attachment = -1, attached_ifindex;
+static bool released; /* it is not the driver's to detach any more */
+
+static void override_openlog(const char *identification, int options, int facility)
+{
+	(void)identification;
+	(void)options;
+	(void)facility;
+}
+
+static void override_closelog(void)
+{
+}
+
+static int override_printf(const char *format, ...)
+{
+	(void)format;
+	return 0;
+}
+
+static int override_printf_chk(int flag, const char *format, ...)
+{
+	(void)flag;
+	(void)format;
+	return 0;
+}
+
+static int override_fprintf(FILE *stream, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int override_fprintf(FILE *stream, const char *format, ...)
+{
+	va_list arguments;
+	int length;
+
+	if (stream == stderr)
+		return 0;
+	va_start(arguments, format);
+	length = vfprintf(stream, format, arguments);
+	va_end(arguments);
+	return length;
+}
+
+static int override_fprintf_chk(FILE *stream, int flag, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int override_fprintf_chk(FILE *stream, int flag, const char *format, ...)
+{
+	va_list arguments;
+	int length;
+
+	(void)flag;
+	if (stream == stderr)
+		return 0;
+	va_start(arguments, format);
+	length = vfprintf(stream, format, arguments);
+	va_end(arguments);
+	return length;
+}
+
+static int override_puts(const char *text)
+{
+	(void)text;
+	return 0;
+}
+
+static int override_putchar(int character)
+{
+	return character;
+}
+
+static void *override_dlopen(const char *name, int flags)
+{
+	return flags & RTLD_NOLOAD ? NULL : dlopen(name, flags);
+}
+
+static int override_nanosleep(const struct timespec *time, struct timespec *rest)
+{
+	const struct timespec short_time = { .tv_nsec = CALIBRATION_SHORT_NS };
+
+	if (time->tv_sec == 0 && time->tv_nsec == CALIBRATION_NS)
+		time = &short_time;
+	return nanosleep(time, rest);
+}
+
+static int override_memfd_create(const char *name, unsigned flags)
+{
+	if (strcmp(name, "nohuge") != 0)
+		return memfd_create(name, flags);
+	errno = ENOSYS;
+	return -1;
+}
+
+static int override_sigaction(int number, const struct sigaction *action, struct sigaction *old)
+{
+	(void)number;
+	if (old) {
+		memset(old, 0, sizeof(*old));
+		old->sa_handler = SIG_IGN;
+	}
+	return action ? -1 : 0;
+}
+
+static int override_xdp_attach(int ifindex, int program, __u32 flags,
+			       const struct bpf_xdp_attach_opts *options)
+{
+	int link = -1;
+
+	if (program >= 0 && attachment < 0)
+		link = bpf_link_create(program, ifindex, BPF_XDP, NULL);
+	if (link < 0)
+		return bpf_xdp_attach(ifindex, program, flags, options);
+	attachment = link;
+	released = false;
+	attached_ifindex = ifindex;
+	return 0;
+}
+
+static int override_xdp_detach(int ifindex, __u32 flags, const struct bpf_xdp_attach_opts *options)
+{
+	if (released && ifindex == attached_ifindex)
+		return 0;
+	if (attachment < 0 || ifindex != attached_ifindex)
+		return bpf_xdp_detach(ifindex, flags, options);
+	close(attachment);
+	attachment = -1;
+	return 0;
+}
+
+void overrides_release_xdp(void)
+{
+	if (attachment < 0)
+		return;
+	close(attachment);
+	attachment = -1;
+	released = true;
+}
+
+static void replace(const char *library, const char *symbol, void *function)
+{
+	if (imports_replace(library, symbol, function) < 0)
+		journal_add(STACK_LOG_DEBUG, "%s does not import %s", library, symbol);
+}
+
+/* The version of the DPDK that is here, as file names have it (".23"). */
+static int find_version(struct dl_phdr_info *info, size_t size, void *context)
+{
+	const char *slash = strrchr(info->dlpi_name, '/');
+	const char *name = slash ? slash + 1 : info->dlpi_name;
+
+	(void)size;
+	if (strncmp(name, eal, sizeof(eal) - 1) != 0)
+		return 0;
+	snprintf(context, VERSION_LENGTH, "%s", name + sizeof(eal) - 1);
+	return 1;
+}
+
+static bool load(const char *library)
+{
+	char version[VERSION_LENGTH], name[DEVICE_NAME_MAX + VERSION_LENGTH];
+
+	if (!dl_iterate_phdr(find_version, version))
+		return false;
+	snprintf(name, sizeof(name), "%s%s", library, version);
+	if (dlopen(name, RTLD_NOW | RTLD_LOCAL))
+		return true;
+	journal_add(STACK_LOG_DEBUG, "%s", dlerror());
+	return false;
+}
+
+static void override_driver(const struct overrides *overrides)
+{
+	const char *library = overrides->library;
+
+	if (strcmp(library, DEVICE_XDP_LIBRARY) == 0) {
+		replace(library, "bpf_xdp_attach", (void *)override_xdp_attach);
+		replace(library, "bpf_xdp_detach", (void *)override_xdp_detach);
+	} else if (strcmp(library, DEVICE_TAP_LIBRARY) == 0) {
+		replace(library, "sigaction", (void *)override_sigaction);
+	}
+	if (strcmp(library, DEVICE_MEMIF_LIBRARY) == 0)
+		memif_guard_prepare(library);
+	if (!overrides->search)
+		replace(eal, "dlopen", (void *)override_dlopen);
+}
+
+void overrides_prepare(const struct overrides *overrides)
+{
+	replace(eal, "openlog", (void *)override_openlog);
+	replace(eal, "closelog", (void *)override_closelog);
+	/* Whichever of the two the compiler of that DPDK chose. */
+	if (imports_replace(eal, "__printf_chk", (void *)override_printf_chk) < 0)
+		replace(eal, "printf", (void *)override_printf);
+	if (imports_replace(eal, "__fprintf_chk", (void *)override_fprintf_chk) < 0)
+		replace(eal, "fprintf", (void *)override_fprintf);
+	replace(eal, "puts", (void *)override_puts);
+	replace(eal, "putchar", (void *)override_putchar);
+	if (overrides->library && load(overrides->library) && load("librte_mempool_ring.so") &&
+	    load("librte_mempool_stack.so"))
+		override_driver(overrides);
+	if (overrides->software)
+		replace(eal, "nanosleep", (void *)override_nanosleep);
+	if (overrides->private_memory)
+		replace(eal, "memfd_create", (void *)override_memfd_create);
+}

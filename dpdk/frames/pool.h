@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The link's pool of packet buffers: made for the sizes that sizes.h computes. On the thread that
+ * owns DPDK.
+ */
+#ifndef MELIN_POOL_H
+#define MELIN_POOL_H
+
+#include <stddef.h>
+
+#include "dpdk/port/sizes.h"
+
+struct device_link;
+
+/*
+ * Makes link->pool and sets link->size. need: what the device wants; the number of connections and
+ * the user's own number are filled in here. flags are those of rte_mempool_create(). 0, or a
+ * negative errno value and one line in why.
+ */
+int pool_open(struct device_link *link, const struct pool_need *need, unsigned flags, char *why,
+	      size_t why_size);
+void pool_close(struct device_link *link);
+
+/* Bytes that such a pool takes. */
+size_t pool_memory(const struct device_link *link, const struct pool_need *need);
+
+/*
+ * For devices without hardware: nothing but processors reads the memory, so that a buffer may
+ * cross a page. net_af_xdp needs that: it tells the kernel as many bytes as the buffers have, and
+ * holes at the ends of pages put the last ones beyond. Nor is there room for spreading buffers
+ * over memory channels.
+ */
+#define POOL_WITHOUT_HARDWARE (RTE_MEMPOOL_F_NO_IOVA_CONTIG | RTE_MEMPOOL_F_NO_SPREAD)
+
+#endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * See xdp.h: what a Linux interface is like, whether this process may use it, and the claim that
+ * keeps other melin processes off it.
+ */
+#include "dpdk/xdp/xdp.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <linux/capability.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "dpdk/eal/confinement.h"
+#include "dpdk/interface/packet_filter.h"
+#include "dpdk/interface/interface_claim.h"
+#include "dpdk/eal/journal.h"
+#include "dpdk/xdp/melin_xdp.h"
+
+/* Linux 5.8; older headers do not have it. */
+#ifndef CAP_BPF
+#define CAP_BPF 39
+#endif
+
+/* How long the kernel may take to clean up after a process that was killed: half a second. */
+#define STALE_ATTEMPTS 100
+#define STALE_WAIT_US  5000
+
+static bool has_capability(const struct __user_cap_data_struct *data, unsigned capability)
+{
+	return data[capability / 32].effective & (1U << capability % 32);
+}
+
+/* False if it cannot be known; trying will tell then. */
+static bool get_capabilities(struct __user_cap_data_struct data[2])
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+
+	return syscall(SYS_capget, &header, data) == 0;
+}
+
+static int check_capabilities(const char *name, bool by_packets, char *why, size_t why_size)
+{
+	struct __user_cap_data_struct data[2] = { 0 };
+	bool admin, raw, bpf;
+
+	if (!get_capabilities(data))
+		return 0;
+	admin = has_capability(data, CAP_NET_ADMIN);
+	raw = has_capability(data, CAP_NET_RAW);
+	bpf = by_packets || has_capability(data, CAP_BPF) || has_capability(data, CAP_SYS_ADMIN);
+	if (admin && raw && bpf)
+		return 0;
+	snprintf(why, why_size,
+		 "no permission to use %s on %s:%s%s%s missing; run it as root or give it these "
+		 "capabilities",
+		 by_packets ? "packet sockets" : "AF_XDP", name, admin ? "" : " CAP_NET_ADMIN",
+		 raw ? "" : " CAP_NET_RAW", bpf ? "" : " CAP_BPF");
+	return -EPERM;
+}
+
+int xdp_check_memory(const struct xdp *xdp, size_t memory, unsigned queues, char *why,
+		     size_t why_size)
+{
+	struct __user_cap_data_struct data[2] = { 0 };
+	struct rlimit limit;
+
+	if (!get_capabilities(data) || has_capability(data, CAP_IPC_LOCK) ||
+	    getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ||
+	    limit.rlim_cur >= memory * queues)
+		return 0;
+	snprintf(why, why_size,
+		 "AF_XDP on %s locks %zu MB of memory and the limit is %zu MB: ulimit -l %zu, or "
+		 "give it CAP_IPC_LOCK",
+		 xdp->name, (memory * queues >> 20) + 1, (size_t)limit.rlim_cur >> 20,
+		 ((memory * queues >> 20) + 1) << 10);
+	return -EPERM;
+}
+
+static int query(int socket, unsigned long request, struct ifreq *ifr)
+{
+	return ioctl(socket, request, ifr) < 0 ? -errno : 0;
+}
+
+static void query_channels(struct xdp *xdp, int socket, struct ifreq *ifr)
+{
+	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
+	struct ethtool_drvinfo driver = { .cmd = ETHTOOL_GDRVINFO };
+
+	xdp->channels = xdp->receive_queues = 1;
+	ifr->ifr_data = (char *)&channels;
+	if (query(socket, SIOCETHTOOL, ifr) == 0) {
+		if (channels.combined_count)
+			xdp->channels = channels.combined_count;
+		xdp->receive_queues = channels.combined_count + channels.rx_count;
+	}
+	if (xdp->channels > MELIN_XDP_QUEUES_MAX)
+		xdp->channels = MELIN_XDP_QUEUES_MAX;
+	ifr->ifr_data = (char *)&driver;
+	/* What sits on no bus has no hardware. */
+	xdp->is_virtual = query(socket, SIOCETHTOOL, ifr) == 0 && driver.bus_info[0] == '\0';
+	ifr->ifr_data = NULL;
+}
+
+static int query_interface(struct xdp *xdp, char *why, size_t why_size)
+{
+	struct ifreq ifr = { 0 };
+	int socket_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), error;
+
+	if (socket_ < 0)
+		return -errno;
+	memcpy(ifr.ifr_name, xdp->name, sizeof(ifr.ifr_name));
+	error = query(socket_, SIOCGIFINDEX, &ifr);
+	xdp->ifindex = ifr.ifr_ifindex;
+	if (error == 0)
+		error = query(socket_, SIOCGIFMTU, &ifr);
+	xdp->mtu = (unsigned)ifr.ifr_mtu;
+	if (error == 0)
+		error = query(socket_, SIOCGIFHWADDR, &ifr);
+	if (error == 0 && ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER)
+		error = -EPROTONOSUPPORT;
+	memcpy(xdp->mac, ifr.ifr_hwaddr.sa_data, sizeof(xdp->mac));
+	if (error == 0)
+		error = query(socket_, SIOCGIFFLAGS, &ifr);
+	if (error == 0 && !(ifr.ifr_flags & IFF_UP))
+		journal_add(STACK_LOG_WARN, "interface %s is down: ip link set dev %s up",
+			    xdp->name, xdp->name);
+	if (error == 0)
+		query_channels(xdp, socket_, &ifr);
+	close(socket_);
+
+	if (error == -ENODEV)
+		snprintf(why, why_size,
+			 "no interface %s in this network namespace; ip link shows those there are",
+			 xdp->name);
+	else if (error == -EPROTONOSUPPORT)
+		snprintf(why, why_size, "interface %s is not an Ethernet one", xdp->name);
+	else if (error)
+		snprintf(why, why_size, "cannot look at interface %s: %s", xdp->name,
+			 strerrordesc_np(-error));
+	return error;
+}
+
+/* ---- the claim ---- */
+
+static int take_lock(struct xdp *xdp, char *why, size_t why_size)
+{
+	const int claim = interface_claim(xdp->ifindex, xdp->name, why, why_size);
+
+	xdp->lock = claim < 0 ? -1 : claim;
+	return claim < 0 ? claim : 0;
+}
+
+static bool is_address(const struct ip_address *ours, const struct sockaddr *theirs)
+{
+	if (!theirs || theirs->sa_family != ours->family)
+		return false;
+	if (ours->family == AF_INET)
+		return memcmp(&((const struct sockaddr_in *)(const void *)theirs)->sin_addr,
+			      &ours->v4, sizeof(ours->v4)) == 0;
+	return memcmp(&((const struct sockaddr_in6 *)(const void *)theirs)->sin6_addr, &ours->v6,
+		      sizeof(ours->v6)) == 0;
+}
+
+/* The XDP program would take the kernel's own frames of such an address. */
+static int check_addresses(const struct stack_config *config, char *why, size_t why_size)
+{
+	struct ifaddrs *list, *entry;
+	unsigned i;
+	int error = 0;
+
+	if (getifaddrs(&list) < 0)
+		return 0;
+	for (entry = list; entry && !error; entry = entry->ifa_next) {
+		for (i = 0; i < config->address_count; i++) {
+			if (!is_address(&config->addresses[i], entry->ifa_addr))
+				continue;
+			snprintf(why, why_size,
+				 "address %u of MELIN_ADDR is the kernel's on %s: give the stack "
+				 "an address of its own",
+				 i + 1, entry->ifa_name);
+			error = -EADDRINUSE;
+		}
+	}
+	freeifaddrs(list);
+	return error;
+}
+
+/* ---- a program that is there already ---- */
+
+/* 1: melin's, 0: another's, or a negative errno value. */
+static int is_melin_program(__u32 id)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 length = sizeof(info);
+	int program = bpf_prog_get_fd_by_id(id), result;
+
+	if (program < 0)
+		return -errno;
+	result = bpf_obj_get_info_by_fd(program, &info, &length) < 0
+			 ? -errno
+			 : strcmp(info.name, MELIN_XDP_PROGRAM) == 0;
+	close(program);
+	return result;
+}
+
+/*
+ * We hold the claim, so a program of melin's belongs to a process that is dead. One that is
+ * attached by a bpf_link cannot be detached and goes by itself, a moment after its process.
+ */
+static int remove_stale_program(struct xdp *xdp, char *why, size_t why_size)
+{
+	int attempt, melin = 0;
+	__u32 id = 0;
+
+	for (attempt = 0; attempt < STALE_ATTEMPTS; attempt++) {
+		if (bpf_xdp_query_id(xdp->ifindex, 0, &id) < 0 || id == 0)
+			return 0;
+		melin = is_melin_program(id);
+		if (melin == 1 && bpf_xdp_detach(xdp->ifindex, 0, NULL) == 0) {
+			journal_add(STACK_LOG_INFO, "removed a dead process's XDP program from %s",
+				    xdp->name);
+			return 0;
+		}
+		if (melin != 1 && melin != -ENOENT)
+			break;
+		usleep(STALE_WAIT_US);
+	}
+	snprintf(why, why_size,
+		 "interface %s has %s XDP program (id %u); ip link set dev %s xdp off removes it",
+		 xdp->name, melin == 0 ? "another" : "an", id, xdp->name);
+	return -EBUSY;
+}
+
+/* What can be known before the interface is claimed. */
+static int look_at_interface(struct xdp *xdp, const char *name, bool by_packets,
+			     const struct stack_config *config, char *why, size_t why_size)
+{
+	int error;
+
+	memset(xdp, 0, sizeof(*xdp));
+	xdp->lock = xdp->probes[0] = xdp->probes[1] = -1;
+	snprintf(xdp->name, sizeof(xdp->name), "%s", name);
+	error = confinement_check_sockets(name, by_packets, why, why_size);
+	if (error == 0)
+		error = query_interface(xdp, why, why_size);
+	if (error == 0)
+		error = check_capabilities(name, by_packets, why, why_size);
+	if (error == 0 && !by_packets)
+		error = confinement_check_bpf(name, why, why_size);
+	if (error == 0)
+		error = check_addresses(config, why, why_size);
+	return error;
+}
+
+int xdp_check(const char *name, bool by_packets, const struct stack_config *config, char *why,
+	      size_t why_size)
+{
+	struct xdp xdp;
+
+	return look_at_interface(&xdp, name, by_packets, config, why, why_size);
+}
+
+int xdp_claim(struct xdp *xdp, const char *name, bool by_packets, const struct stack_config *config,
+	      char *why, size_t why_size)
+{
+	int error = look_at_interface(xdp, name, by_packets, config, why, why_size);
+
+	if (error == 0)
+		error = take_lock(xdp, why, why_size);
+	if (error == 0)
+		filter_ingress_remove(xdp->ifindex);
+	/* Another's XDP program passes what it does not want on to packet sockets. */
+	if (error == 0 && remove_stale_program(xdp, why, why_size) < 0 && !by_packets)
+		error = -EBUSY;
+	if (error == 0)
+		xdp_probe(xdp, config);
+	else
+		xdp_release(xdp);
+	return error;
+}
+
+void xdp_release(struct xdp *xdp)
+{
+	if (xdp->lock >= 0)
+		close(xdp->lock);
+	xdp->lock = -1;
+	for (unsigned i = 0; i < 2; i++) {
+		if (xdp->probes[i] >= 0)
+			close(xdp->probes[i]);
+		xdp->probes[i] = -1;
+	}
+}

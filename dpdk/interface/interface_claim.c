@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * See interface_claim.h. The claim is a packet socket alone in a fanout group that takes one member
+ * (packet(7), PACKET_FANOUT): the kernel refuses the second one. The group's number is the
+ * interface's. The socket sees no frame: its protocol is one for local experiments
+ * (IEEE 802, clause 9.2.4), and its filter takes nothing. It is bound to no interface, so that it
+ * does not matter whether that is up.
+ */
+#include "dpdk/interface/interface_claim.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/system_call.h"
+
+#define EXPERIMENTAL_PROTOCOL 0x88b5
+
+/*
+ * Programs like to number their groups by a small number or their pid; those of interfaces are
+ * small too. Two interfaces whose indexes differ by a multiple of 65,536 would share a claim.
+ */
+#define GROUP_OF(ifindex) ((uint16_t)((unsigned)(ifindex) ^ 0x6d65))
+
+/* Linux 5.12; older headers know the first member alone, as a number. */
+struct group {
+	uint16_t number, type_and_flags; /* as an int: the number is the low half */
+	uint32_t members_max;
+};
+
+static int join(int claim, int ifindex)
+{
+	static struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	const struct sock_fprog filter = { .len = 1, .filter = &nothing };
+	const struct sockaddr_ll address = { .sll_family = AF_PACKET,
+					     .sll_protocol = htons(EXPERIMENTAL_PROTOCOL) };
+	struct group group = { GROUP_OF(ifindex), PACKET_FANOUT_HASH, 1 };
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	group.number = PACKET_FANOUT_HASH;
+	group.type_and_flags = GROUP_OF(ifindex);
+#endif
+	if (setsockopt(claim, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) < 0 ||
+	    bind(claim, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    setsockopt(claim, SOL_PACKET, PACKET_FANOUT, &group, sizeof(group)) < 0)
+		return -errno;
+	return 0;
+}
+
+int interface_claim(int ifindex, const char *name, char *why, size_t why_size)
+{
+	int claim = kernel_hide(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	int error = claim < 0 ? -errno : join(claim, ifindex);
+
+	if (error == 0)
+		return claim;
+	if (claim >= 0)
+		close(claim);
+	if (error == -ENOSPC) {
+		snprintf(why, why_size, "another process under melin uses interface %s now", name);
+		return -EBUSY;
+	}
+	if (error == -EINVAL)
+		snprintf(why, why_size,
+			 "cannot claim interface %s: another program's packet sockets have fanout "
+			 "group %u, or the kernel is older than Linux 5.12",
+			 name, GROUP_OF(ifindex));
+	else
+		snprintf(why, why_size, "cannot claim interface %s: %s", name,
+			 strerrordesc_np(-error));
+	return error;
+}

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Interposed: closing, duplicating and controlling descriptors.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+
+#include "preload/sockets/ancillary.h"
+#include "preload/config/config.h"
+#include "preload/waiting/epoll.h"
+#include "preload/libc/program_memory.h"
+#include "preload/libc/result.h"
+#include "preload/libc/signals.h"
+#include "preload/sockets/socket_object.h"
+#include "common/system_call.h"
+#include "preload/calls/stream.h"
+#include "preload/libc/symbols.h"
+
+/* No handler comes in between: one that does not return would leave half a descriptor behind. */
+static long close_known(int descriptor)
+{
+	long result;
+
+	signals_hold();
+	/* First the table: once the kernel has it back, the number can be anybody's. */
+	descriptor_remove(descriptor);
+	result = kernel_call(SYS_close, descriptor, 0, 0, 0);
+	signals_release();
+	return result;
+}
+
+INTERPOSED int close(int descriptor)
+{
+	if (__builtin_expect(!descriptor_known(descriptor), 1))
+		return libc()->close(descriptor);
+	if (descriptor_private(descriptor))
+		return libc()->close(descriptor_of_program(descriptor));
+	pthread_testcancel(); /* a cancellation point, before anything is closed */
+	return (int)as_libc(close_known(descriptor));
+}
+
+/*
+ * Closes a range around melin's own descriptors. With CLOSE_RANGE_CLOEXEC nothing is closed now;
+ * melin's own are close-on-exec anyway.
+ */
+static int close_others(unsigned first, unsigned last, int flags)
+{
+	unsigned from = first, highest;
+
+	highest = (unsigned)descriptor_highest();
+	for (unsigned each = first; each <= last && each <= highest; each++) {
+		if (!descriptor_known((int)each))
+			continue;
+		if (!descriptor_private((int)each)) {
+			descriptor_remove((int)each);
+			continue;
+		}
+		if (from < each && libc()->close_range(from, each - 1, flags) < 0)
+			return -1;
+		from = each + 1;
+	}
+	return from <= last ? libc()->close_range(from, last, flags) : 0;
+}
+
+INTERPOSED int close_range(unsigned first, unsigned last, int flags)
+{
+	int result;
+
+	if (!config_active() || first > last || (flags & (int)CLOSE_RANGE_CLOEXEC))
+		return libc()->close_range(first, last, flags);
+	signals_hold();
+	result = close_others(first, last, flags);
+	signals_release();
+	return result;
+}
+
+INTERPOSED void closefrom(int first)
+{
+	if (!config_active())
+		libc()->closefrom(first);
+	else
+		close_range(first < 0 ? 0 : (unsigned)first, ~0u, 0);
+}
+
+/* The new number means what the old one means. */
+static int duplicated(int descriptor, int duplicate)
+{
+	struct object *object;
+
+	if (duplicate < 0 || !descriptor_known(descriptor))
+		return duplicate;
+	object = descriptor_get(descriptor);
+	if (!object || object->kind == OBJECT_PRIVATE)
+		return duplicate;
+	descriptor_install(duplicate, object);
+	if (duplicate <= STDERR_FILENO && object->kind == OBJECT_SOCKET &&
+	    atomic_load(&((struct socket *)object)->state) == SOCKET_CONNECTION)
+		stream_standard(duplicate);
+	object_put(object);
+	return duplicate;
+}
+
+INTERPOSED int dup(int descriptor)
+{
+	return duplicated(descriptor, libc()->dup(descriptor_of_program(descriptor)));
+}
+
+static int dup_known(int descriptor, int target, int flags, bool is_dup3)
+{
+	/* Only if the duplication is going to succeed may the target be forgotten. */
+	if (libc()->fcntl(descriptor_of_program(descriptor), F_GETFD, 0L) < 0)
+		return -1;
+	if (flags & ~O_CLOEXEC) {
+		errno = EINVAL;
+		return -1;
+	}
+	descriptor_remove(target);
+	return duplicated(descriptor,
+			  is_dup3 ? libc()->dup3(descriptor_of_program(descriptor), target, flags)
+				  : libc()->dup2(descriptor_of_program(descriptor), target));
+}
+
+static int dup_over(int descriptor, int target, int flags, bool is_dup3)
+{
+	int result;
+
+	if (descriptor_private(descriptor) || descriptor_private(target)) {
+		errno = EBADF;
+		return -1;
+	}
+	if (descriptor == target || (!descriptor_known(descriptor) && !descriptor_known(target)))
+		return is_dup3 ? libc()->dup3(descriptor_of_program(descriptor), target, flags)
+			       : libc()->dup2(descriptor_of_program(descriptor), target);
+	signals_hold();
+	result = dup_known(descriptor, target, flags, is_dup3);
+	signals_release();
+	return result;
+}
+
+INTERPOSED int dup2(int descriptor, int target)
+{
+	return dup_over(descriptor, target, 0, false);
+}
+
+INTERPOSED int dup3(int descriptor, int target, int flags)
+{
+	return dup_over(descriptor, target, flags, true);
+}
+
+/*
+ * O_NONBLOCK of a stack socket is kept in the object as well, since every call asks for it; a
+ * dual listener's twin has it always, whatever the program set, unless another process has it too.
+ */
+static int set_flags(struct socket *socket, int descriptor, long flags)
+{
+	bool forced = socket_has_kernel_half(socket) && !atomic_load(&socket->passed);
+	int result = libc()->fcntl(descriptor_of_program(descriptor), F_SETFL,
+				   forced ? flags | O_NONBLOCK : flags);
+
+	if (result >= 0)
+		atomic_store(&socket->nonblocking, (flags & O_NONBLOCK) != 0);
+	return result;
+}
+
+static int get_flags(struct socket *socket, int descriptor)
+{
+	int flags = libc()->fcntl(descriptor_of_program(descriptor), F_GETFL, 0L);
+
+	if (flags < 0)
+		return flags;
+	return (flags & ~O_NONBLOCK) | (atomic_load(&socket->nonblocking) ? O_NONBLOCK : 0);
+}
+
+/*
+ * Who gets signals and which (F_SETOWN, F_SETSIG, O_ASYNC) is kept in the object as well: what
+ * happens in the stack is no news of the twin's.
+ */
+static void note_signals(int descriptor)
+{
+	struct socket *socket = socket_get_any(descriptor);
+
+	if (!socket)
+		return;
+	descriptor = descriptor_of_program(descriptor);
+	/* A process group is negative, which fcntl() hands on as it is. */
+	atomic_store(&socket->owner, libc()->fcntl(descriptor, F_GETOWN, 0L));
+	atomic_store(&socket->signal, libc()->fcntl(descriptor, F_GETSIG, 0L));
+	atomic_store(&socket->signal_descriptor, descriptor);
+	atomic_store(&socket->signals, libc()->fcntl(descriptor, F_GETFL, 0L) & O_ASYNC);
+	socket_put(socket);
+}
+
+/* Programs change O_NONBLOCK often and O_ASYNC seldom. */
+static void note_async(int descriptor, long flags)
+{
+	struct socket *socket = socket_get_any(descriptor);
+
+	if (!socket)
+		return;
+	if (!(flags & O_ASYNC) != !atomic_load(&socket->signals))
+		note_signals(descriptor);
+	socket_put(socket);
+}
+
+static int control_descriptor(int descriptor, int command, long argument)
+{
+	struct socket *socket;
+	int result;
+
+	descriptor = descriptor_of_program(descriptor);
+	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+		return duplicated(descriptor, libc()->fcntl(descriptor_of_program(descriptor),
+							    command, argument));
+	if (command == F_SETOWN || command == F_SETOWN_EX || command == F_SETSIG) {
+		result = libc()->fcntl(descriptor_of_program(descriptor), command, argument);
+		if (result >= 0)
+			note_signals(descriptor);
+		return result;
+	}
+	if (command != F_SETFL && command != F_GETFL)
+		return libc()->fcntl(descriptor_of_program(descriptor), command, argument);
+	socket = socket_get(descriptor);
+	if (!socket)
+		result = libc()->fcntl(descriptor_of_program(descriptor), command, argument);
+	else
+		result = command == F_SETFL ? set_flags(socket, descriptor, argument)
+					    : get_flags(socket, descriptor);
+	if (socket)
+		socket_put(socket);
+	if (command == F_SETFL && result >= 0)
+		note_async(descriptor, argument);
+	return result;
+}
+
+/* Every argument that fcntl(2) and ioctl(2) can have fits a long, and so does the lack of one. */
+static inline long only_argument(va_list arguments)
+{
+	return va_arg(arguments, long);
+}
+
+INTERPOSED int fcntl(int descriptor, int command, ...)
+{
+	va_list arguments;
+	long argument;
+
+	va_start(arguments, command);
+	argument = only_argument(arguments);
+	va_end(arguments);
+	if (!descriptor_known(descriptor))
+		return libc()->fcntl(descriptor_of_program(descriptor), command, argument);
+	return control_descriptor(descriptor, command, argument);
+}
+
+INTERPOSED int fcntl64(int descriptor, int command, ...)
+{
+	va_list arguments;
+	long argument;
+
+	va_start(arguments, command);
+	argument = only_argument(arguments);
+	va_end(arguments);
+	if (!descriptor_known(descriptor))
+		return libc()->fcntl64(descriptor_of_program(descriptor), command, argument);
+	return control_descriptor(descriptor, command, argument);
+}
+
+/* Bytes that were never sent: what SIOCOUTQ counts and is not on its way. */
+static int never_sent(struct socket *socket, const struct instance *instance)
+{
+	struct tcp_info info = { 0 };
+	socklen_t length = sizeof(info);
+
+	instance->operations->get_option(socket->handle, IPPROTO_TCP, TCP_INFO, &info, &length);
+	return (int)info.tcpi_notsent_bytes;
+}
+
+/* 0 or -errno; -ENOTTY: the twin knows. */
+static int control_socket(struct socket *socket, int descriptor, unsigned long request, int *value)
+{
+	const struct instance *instance = socket_instance(socket);
+	bool connection = atomic_load(&socket->state) == SOCKET_CONNECTION;
+	int flags;
+
+	switch (request) {
+	case FIONBIO:
+		if (!memory_readable(value, sizeof(*value)))
+			return -EFAULT;
+		flags = get_flags(socket, descriptor);
+		if (flags < 0)
+			return -errno;
+		flags = *value ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+		return set_flags(socket, descriptor, flags) < 0 ? -errno : 0;
+	case FIONREAD:
+		if (!connection || !instance)
+			return -ENOTTY;
+		if (!memory_writable(value, sizeof(*value)))
+			return -EFAULT;
+		*value = (int)ancillary_readable(socket);
+		return 0;
+	case SIOCOUTQ:
+		if (!connection || !instance)
+			return -ENOTTY;
+		if (!memory_writable(value, sizeof(*value)))
+			return -EFAULT;
+		*value = (int)instance->operations->unsent(socket->handle);
+		return 0;
+	case SIOCOUTQNSD:
+		if (!connection || !instance)
+			return -ENOTTY;
+		if (!memory_writable(value, sizeof(*value)))
+			return -EFAULT;
+		*value = never_sent(socket, instance);
+		return 0;
+	case SIOCATMARK:
+		if (!memory_writable(value, sizeof(*value)))
+			return -EFAULT;
+		*value =
+			connection && instance && instance->operations->urgent(socket->handle) == 0;
+		return 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
+INTERPOSED int sockatmark(int descriptor)
+{
+	int mark;
+
+	if (!descriptor_known(descriptor))
+		return libc()->sockatmark(descriptor);
+	return ioctl(descriptor, SIOCATMARK, &mark) < 0 ? -1 : mark;
+}
+
+INTERPOSED int ioctl(int descriptor, unsigned long request, ...)
+{
+	struct socket *socket = socket_get(descriptor);
+	va_list arguments;
+	long argument;
+	int result = -ENOTTY;
+
+	va_start(arguments, request);
+	argument = only_argument(arguments);
+	va_end(arguments);
+	if (request == FIOSETOWN || request == SIOCSPGRP || request == FIOASYNC) {
+		result = libc()->ioctl(descriptor_of_program(descriptor), request, argument);
+		if (result >= 0)
+			note_signals(descriptor);
+		if (socket)
+			socket_put(socket);
+		return result;
+	}
+	if (!socket)
+		return libc()->ioctl(descriptor_of_program(descriptor), request, argument);
+	result = control_socket(socket, descriptor, request, (int *)argument);
+	socket_put(socket);
+	if (result == -ENOTTY)
+		return libc()->ioctl(descriptor_of_program(descriptor), request, argument);
+	return (int)as_libc(result);
+}
+
+INTERPOSED_ALIAS(close, __close);
+INTERPOSED_ALIAS(dup2, __dup2);
+INTERPOSED_ALIAS(fcntl, __fcntl);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Interposed: the process's limit of open descriptors, of which melin takes nothing
+ * (descriptor_room.h). Other limits, and other processes' ones, are the kernel's.
+ */
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "preload/config/config.h"
+#include "preload/descriptors/descriptor_room.h"
+#include "preload/libc/result.h"
+#include "preload/libc/symbols.h"
+#include "preload/libc/thread.h"
+
+_Static_assert(sizeof(struct rlimit) == sizeof(struct rlimit64), "one function serves both names");
+
+static bool is_ours(pid_t process, int resource)
+{
+	return resource == RLIMIT_NOFILE && config_active() &&
+	       (process == 0 || process == getpid());
+}
+
+/* DPDK's start raises the limit to the hard one: it has melin's room, and the limit is not its. */
+static int limit(const void *wanted, void *before)
+{
+	if (thread_is_own())
+		wanted = NULL;
+	return (int)as_libc(descriptor_room_limit(wanted, before));
+}
+
+INTERPOSED int getrlimit(__rlimit_resource_t resource, struct rlimit *before)
+{
+	return is_ours(0, (int)resource) ? limit(NULL, before)
+					 : libc()->getrlimit(resource, before);
+}
+
+INTERPOSED int getrlimit64(__rlimit_resource_t resource, struct rlimit64 *before)
+{
+	return is_ours(0, (int)resource) ? limit(NULL, before)
+					 : libc()->getrlimit64(resource, before);
+}
+
+INTERPOSED int setrlimit(__rlimit_resource_t resource, const struct rlimit *wanted)
+{
+	return is_ours(0, (int)resource) ? limit(wanted, NULL)
+					 : libc()->setrlimit(resource, wanted);
+}
+
+INTERPOSED int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *wanted)
+{
+	return is_ours(0, (int)resource) ? limit(wanted, NULL)
+					 : libc()->setrlimit64(resource, wanted);
+}
+
+INTERPOSED int prlimit(pid_t process, enum __rlimit_resource resource, const struct rlimit *wanted,
+		       struct rlimit *before)
+{
+	return is_ours(process, (int)resource) ? limit(wanted, before)
+					       : libc()->prlimit(process, resource, wanted, before);
+}
+
+INTERPOSED int prlimit64(pid_t process, enum __rlimit_resource resource,
+			 const struct rlimit64 *wanted, struct rlimit64 *before)
+{
+	return is_ours(process, (int)resource)
+		       ? limit(wanted, before)
+		       : libc()->prlimit64(process, resource, wanted, before);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Interposed: what starts, ends or changes a process. exit(3) and quick_exit(3) need no wrapper:
+ * they run handlers of the library's (main.c).
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "preload/config/config.h"
+#include "preload/process/forks.h"
+#include "preload/process/process_stack.h"
+#include "preload/libc/symbols.h"
+
+/*
+ * A vfork child shares its parent's memory, our table in it, and closes and duplicates
+ * descriptors before it executes a program. As fork() it works on a table of its own; POSIX
+ * allowed that when it still had vfork().
+ */
+INTERPOSED pid_t vfork(void)
+{
+	return fork();
+}
+
+/* Of this fork libc tells nobody, since it may be called where no lock may be taken; ours may. */
+INTERPOSED pid_t _Fork(void)
+{
+	pid_t child;
+
+	if (!config_active())
+		return libc()->_Fork();
+	forks_before();
+	child = libc()->_Fork();
+	if (child == 0)
+		forks_after_in_child();
+	else
+		forks_after_in_parent();
+	return child;
+}
+
+/* What a child of clone(2) is to run. */
+struct first_call {
+	int (*function)(void *);
+	void *argument;
+};
+
+static int clone_began(void *argument)
+{
+	const struct first_call *first = argument;
+
+	forks_after_in_child();
+	return first->function(first->argument);
+}
+
+/* Nor of this one. A child that shares the memory is a thread to us. */
+INTERPOSED int clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
+{
+	struct first_call first = { function, argument };
+	void *thread_area;
+	pid_t *in_parent, *in_child;
+	va_list rest;
+	int child;
+
+	va_start(rest, argument);
+	in_parent = va_arg(rest, pid_t *);
+	thread_area = va_arg(rest, void *);
+	in_child = va_arg(rest, pid_t *);
+	va_end(rest);
+	if (!config_active() || (flags & CLONE_VM) || !function || !stack)
+		return libc()->clone(function, stack, flags, argument, in_parent, thread_area,
+				     in_child);
+	forks_before();
+	child = libc()->clone(clone_began, stack, flags, &first, in_parent, thread_area, in_child);
+	forks_after_in_parent();
+	return child;
+}
+
+/* No destructor runs, but what was sent has to arrive as it does with the kernel. */
+static void end_of_process(void)
+{
+	if (config_active())
+		process_stack_stop();
+}
+
+INTERPOSED __attribute__((noreturn)) void _exit(int status)
+{
+	end_of_process();
+	libc()->_exit(status);
+	__builtin_unreachable();
+}
+
+INTERPOSED __attribute__((noreturn)) void _Exit(int status)
+{
+	_exit(status);
+}
+
+/*
+ * libc's leaves the parent by an _exit(2) of its own, so that its peers would be told nothing. The
+ * child is what libc makes of it.
+ */
+INTERPOSED int daemon(int keep_directory, int keep_streams)
+{
+	pid_t child;
+	int null;
+
+	if (!config_active())
+		return libc()->daemon(keep_directory, keep_streams);
+	child = fork();
+	if (child < 0)
+		return -1;
+	if (child > 0)
+		_exit(0);
+	if (setsid() < 0)
+		return -1;
+	if (!keep_directory)
+		(void)!chdir("/"); /* daemon(3) does not look at the result either */
+	if (keep_streams)
+		return 0;
+	null = open("/dev/null", O_RDWR);
+	if (null < 0)
+		return -1;
+	for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
+		dup2(null, stream);
+	if (null > STDERR_FILENO)
+		close(null);
+	return 0;
+}
+
+INTERPOSED_ALIAS(vfork, __vfork);

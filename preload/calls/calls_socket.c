@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Interposed: making, naming, connecting and configuring sockets. Thin: what they mean is in
+ * flow.c, pending.c, socket_object.c, transfer.c and twin_options.c.
+ */
+#include "preload/config/advice.h"
+#include "preload/config/config.h"
+#include "preload/sockets/flow.h"
+#include "preload/sockets/twin_options.h"
+#include "preload/sockets/pending.h"
+#include "preload/libc/result.h"
+#include "preload/sockets/socket_object.h"
+#include "preload/libc/symbols.h"
+
+INTERPOSED int socket(int domain, int type, int protocol)
+{
+	int descriptor = libc()->socket(domain, type, protocol);
+
+	if (descriptor >= 0 && config_active() && socket_candidate(domain, type, protocol))
+		socket_created(descriptor, domain);
+	return descriptor;
+}
+
+INTERPOSED int bind(int descriptor, const struct sockaddr *local, socklen_t length)
+{
+	int result;
+
+	if (descriptor_known(descriptor) && flow_bind(descriptor, local, length, &result))
+		return (int)as_libc(result);
+	return libc()->bind(descriptor_of_program(descriptor), local, length);
+}
+
+INTERPOSED int listen(int descriptor, int backlog)
+{
+	int result;
+
+	if (config_active() && flow_listen(descriptor, backlog, &result))
+		return (int)as_libc(result);
+	if (config_without_rules)
+		advice_without_rules(descriptor);
+	return libc()->listen(descriptor_of_program(descriptor), backlog);
+}
+
+INTERPOSED int connect(int descriptor, const struct sockaddr *remote, socklen_t length)
+{
+	int result;
+
+	if (config_active() && flow_connect(descriptor, remote, length, &result))
+		return result == -ERESTART ? connect(descriptor, remote, length)
+					   : (int)as_libc(result);
+	if (config_without_rules)
+		advice_without_rules(descriptor);
+	return libc()->connect(descriptor_of_program(descriptor), remote, length);
+}
+
+static int accept_flags(struct socket *socket, int descriptor, struct sockaddr *peer,
+			socklen_t *length, int flags)
+{
+	int result;
+
+	if (pending_is_unused(socket))
+		pending_first_use(socket);
+	if (atomic_load(&socket->state) == SOCKET_KERNEL) {
+		socket_put(socket);
+		return libc()->accept4(descriptor_of_program(descriptor), peer, length, flags);
+	}
+	result = socket_accept(socket, peer, length, flags);
+	result = (int)socket_leave(socket, result);
+	return result == -ERESTART ? accept4(descriptor, peer, length, flags)
+				   : (int)as_libc(result);
+}
+
+INTERPOSED int accept(int descriptor, struct sockaddr *peer, socklen_t *length)
+{
+	struct socket *socket = socket_get(descriptor);
+
+	if (!socket)
+		return libc()->accept(descriptor_of_program(descriptor), peer, length);
+	return accept_flags(socket, descriptor, peer, length, 0);
+}
+
+INTERPOSED int accept4(int descriptor, struct sockaddr *peer, socklen_t *length, int flags)
+{
+	struct socket *socket = socket_get(descriptor);
+
+	if (!socket)
+		return libc()->accept4(descriptor_of_program(descriptor), peer, length, flags);
+	return accept_flags(socket, descriptor, peer, length, flags);
+}
+
+INTERPOSED int shutdown(int descriptor, int how)
+{
+	struct socket *socket = socket_get(descriptor);
+	int result;
+
+	if (!socket)
+		return libc()->shutdown(descriptor_of_program(descriptor), how);
+	result = (int)as_libc(socket_shutdown(socket, descriptor, how));
+	socket_put(socket);
+	return result;
+}
+
+INTERPOSED int getsockname(int descriptor, struct sockaddr *name, socklen_t *length)
+{
+	struct socket *socket = socket_get(descriptor);
+	int result;
+
+	if (!socket)
+		return libc()->getsockname(descriptor_of_program(descriptor), name, length);
+	result = (int)as_libc(socket_name(socket, descriptor, false, name, length));
+	socket_put(socket);
+	return result;
+}
+
+INTERPOSED int getpeername(int descriptor, struct sockaddr *name, socklen_t *length)
+{
+	struct socket *socket = socket_get(descriptor);
+	int result;
+
+	if (!socket)
+		return libc()->getpeername(descriptor_of_program(descriptor), name, length);
+	result = (int)as_libc(socket_name(socket, descriptor, true, name, length));
+	socket_put(socket);
+	return result;
+}
+
+INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, socklen_t *length)
+{
+	struct socket *socket = socket_get(descriptor);
+	int result;
+
+	if (!socket)
+		return libc()->getsockopt(descriptor_of_program(descriptor), level, name, value,
+					  length);
+	result = (int)as_libc(twin_options_get(socket, descriptor, level, name, value, length));
+	socket_put(socket);
+	return result;
+}
+
+INTERPOSED int setsockopt(int descriptor, int level, int name, const void *value, socklen_t length)
+{
+	struct socket *socket = socket_get_any(descriptor);
+	int result;
+
+	if (!socket)
+		return libc()->setsockopt(descriptor_of_program(descriptor), level, name, value,
+					  length);
+	result = (int)as_libc(twin_options_set(socket, descriptor, level, name, value, length));
+	socket_put(socket);
+	return result;
+}
+
+INTERPOSED_ALIAS(connect, __connect);

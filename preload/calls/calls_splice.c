@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Interposed: sendfile(2) to and splice(2) between a stack socket and something of the kernel's.
+ * Through memory: the kernel has no pages of ours to hand on.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+#include "preload/libc/cancellation.h"
+#include "preload/libc/monotonic.h"
+#include "preload/libc/interruptible.h"
+#include "preload/libc/program_memory.h"
+#include "preload/libc/result.h"
+#include "preload/libc/scratch.h"
+#include "preload/sockets/socket_object.h"
+#include "preload/libc/symbols.h"
+
+/* What one pass carries through memory: as much as a pipe holds by default. */
+#define CHUNK (64 * 1024)
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* ---- sendfile ---- */
+
+/* Reads at *offset, or at the file's own position and moves that as far as was sent. */
+static ssize_t send_file(struct socket *socket, int file, off64_t *offset, size_t size,
+			 char *buffer)
+{
+	size_t done = 0;
+	ssize_t result = 0;
+
+	while (done < size) {
+		off64_t from = offset ? *offset : lseek64(file, 0, SEEK_CUR);
+		struct iovec iov = { .iov_base = buffer };
+		ssize_t sent;
+
+		result = from < 0 && !offset ? -errno
+					     : kernel_call(SYS_pread64, file, (long)buffer,
+							   (long)smaller(size - done, CHUNK), from);
+		if (result <= 0) {
+			/* What cannot be read at a place (a pipe) cannot be sent. */
+			result = result == -ESPIPE ? -EINVAL : result;
+			break;
+		}
+		iov.iov_len = (size_t)result;
+		sent = socket_send(socket, &iov, 1, done + (size_t)result < size ? MSG_MORE : 0);
+		if (sent < 0) {
+			result = sent;
+			break;
+		}
+		done += (size_t)sent;
+		if (offset)
+			*offset += sent;
+		else
+			lseek64(file, from + sent, SEEK_SET);
+		if (sent < result)
+			break; /* the buffer is full and the socket does not block */
+	}
+	return done ? (ssize_t)done : result;
+}
+
+/* As in Linux, a place that cannot be written back in the end is EFAULT, and what was sent is. */
+static ssize_t send_file_at(struct socket *socket, int file, off64_t *offset, size_t size)
+{
+	off64_t place = 0;
+	char *buffer;
+	ssize_t result;
+
+	if (offset && !memory_copy_in(&place, offset, sizeof(place)))
+		return -EFAULT;
+	buffer = scratch_get(CHUNK); /* threads' stacks can be small */
+	if (!buffer)
+		return -ENOMEM;
+	pthread_cleanup_push(scratch_put, buffer);
+	result = send_file(socket, file, offset ? &place : NULL, size, buffer);
+	pthread_cleanup_pop(1);
+	if (offset && !memory_copy_out(offset, &place, sizeof(place)))
+		return -EFAULT;
+	return result;
+}
+
+INTERPOSED ssize_t sendfile64(int descriptor, int file, off64_t *offset, size_t size)
+{
+	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
+
+	if (!socket)
+		return libc()->sendfile64(descriptor_of_program(descriptor),
+					  descriptor_of_program(file), offset, size);
+	file = descriptor_not_melins(file, 1);
+	result = socket_leave(socket, send_file_at(socket, file, offset, size));
+	return result == -ERESTART ? sendfile64(descriptor, file, offset, size) : as_libc(result);
+}
+
+_Static_assert(sizeof(off_t) == sizeof(off64_t), "one sendfile serves both names");
+
+INTERPOSED ssize_t sendfile(int descriptor, int file, off_t *offset, size_t size)
+{
+	if (!descriptor_known(descriptor))
+		return libc()->sendfile(descriptor_of_program(descriptor),
+					descriptor_of_program(file), offset, size);
+	return sendfile64(descriptor, file, (off64_t *)offset, size);
+}
+
+/* ---- splice ---- */
+
+/* One splice between a socket and a pipe. */
+struct splicing {
+	struct socket *socket;
+	int pipe;
+	size_t size;
+	unsigned flags;
+	char *buffer;
+};
+
+static void splicing_cancelled(void *argument)
+{
+	socket_put(((struct splicing *)argument)->socket);
+}
+
+/* read(2) or write(2) on the pipe, which may sleep: as wait_for() with signals and cancellation. */
+static ssize_t move(struct splicing *splicing, long number, size_t size)
+{
+	const struct system_call call = {
+		number, splicing->pipe, (long)splicing->buffer, (long)size, 0, 0, 0
+	};
+	const long result = cancellation_call(&call, false, splicing_cancelled, splicing);
+
+	return result == -EINTR && signals_waiting() ? -ERESTART : result;
+}
+
+/* Looks first and takes only what the pipe has taken: nothing is lost if it takes less. */
+static ssize_t splice_out(struct splicing *splicing)
+{
+	int dont_wait = splicing->flags & SPLICE_F_NONBLOCK ? MSG_DONTWAIT : 0;
+	struct pollfd room = { .fd = splicing->pipe, .events = POLLOUT };
+	struct iovec iov = { .iov_base = splicing->buffer,
+			     .iov_len = smaller(splicing->size, CHUNK) };
+	ssize_t result, written;
+
+	result = socket_receive(splicing->socket, &iov, 1, MSG_PEEK | dont_wait);
+	if (result <= 0)
+		return result;
+	if (dont_wait && wait_look(&room, 1) <= 0)
+		return -EAGAIN;
+	/* A pipe that polls writable has room for a page; more could block. */
+	written = move(splicing, SYS_write,
+		       dont_wait ? smaller((size_t)result, PIPE_BUF) : (size_t)result);
+	iov.iov_len = written > 0 ? (size_t)written : 0;
+	if (iov.iov_len)
+		socket_receive(splicing->socket, &iov, 1, MSG_DONTWAIT);
+	return written;
+}
+
+/* What is out of the pipe must go. */
+static ssize_t send_whole(struct splicing *splicing, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		struct iovec iov = { .iov_base = splicing->buffer + done, .iov_len = size - done };
+		ssize_t sent = socket_send(splicing->socket, &iov, 1,
+					   splicing->flags & SPLICE_F_MORE ? MSG_MORE : 0);
+
+		if (sent == -EAGAIN || sent == -EINTR || sent == -ERESTART)
+			socket_wait_deaf(splicing->socket, EPOLLOUT | EPOLLERR | EPOLLHUP);
+		else if (sent < 0)
+			return done ? (ssize_t)done : sent;
+		else
+			done += (size_t)sent;
+	}
+	return (ssize_t)done;
+}
+
+/*
+ * A pipe cannot be looked into, so the socket has to have room before bytes are taken out: what a
+ * blocking socket does not take at once it takes in the end.
+ */
+static ssize_t splice_in(struct splicing *splicing)
+{
+	struct socket *socket = splicing->socket;
+	struct pollfd data = { .fd = splicing->pipe, .events = POLLIN };
+	ssize_t result;
+
+	if (!(socket_readiness(socket) & EPOLLOUT)) {
+		if (atomic_load(&socket->nonblocking) || (splicing->flags & SPLICE_F_NONBLOCK))
+			return -EAGAIN;
+		result = socket_wait(socket, EPOLLOUT | EPOLLERR | EPOLLHUP, CLOCK_NEVER);
+		if (result < 0)
+			return result;
+	}
+	if ((splicing->flags & SPLICE_F_NONBLOCK) && wait_look(&data, 1) <= 0)
+		return -EAGAIN;
+	result = move(splicing, SYS_read, smaller(splicing->size, CHUNK));
+	return result > 0 ? send_whole(splicing, (size_t)result) : result;
+}
+
+static ssize_t splice_through(struct socket *socket, bool out, int pipe, size_t size,
+			      unsigned flags)
+{
+	struct splicing splicing = { socket, pipe, size, flags, scratch_get(CHUNK) };
+	ssize_t result;
+
+	if (!splicing.buffer)
+		return -ENOMEM;
+	pthread_cleanup_push(scratch_put, splicing.buffer);
+	result = out ? splice_out(&splicing) : splice_in(&splicing);
+	pthread_cleanup_pop(1);
+	return result;
+}
+
+static bool is_pipe(int descriptor)
+{
+	struct stat status;
+
+	return fstat(descriptor, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
+INTERPOSED ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t size,
+			  unsigned flags)
+{
+	struct socket *from = socket_get(in), *to = socket_get(out);
+	ssize_t result;
+
+	if (!from && !to)
+		return libc()->splice(descriptor_of_program(in), in_offset,
+				      descriptor_of_program(out), out_offset, size, flags);
+	if ((from && in_offset) || (to && out_offset))
+		result = -EINVAL; /* a socket has no places */
+	else if (in_offset || out_offset)
+		result = -ESPIPE;
+	else if (!is_pipe(from ? out : in))
+		result = -EINVAL;
+	else if (size == 0)
+		result = 0;
+	else
+		result = splice_through(from ? from : to, from != NULL, from ? out : in, size,
+					flags);
+	if (from && to)
+		socket_put(to);
+	result = socket_leave(from ? from : to, result);
+	return result == -ERESTART ? splice(in, in_offset, out, out_offset, size, flags)
+				   : as_libc(result);
+}

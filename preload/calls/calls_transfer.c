@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Interposed: moving bytes. Each wrapper brings its arguments into the form of socket_receive()
+ * or socket_send(); a descriptor that is not the stack's goes to libc untouched.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "preload/sockets/ancillary.h"
+#include "preload/libc/monotonic.h"
+#include "preload/config/config.h"
+#include "preload/libc/program_memory.h"
+#include "preload/sockets/pending.h"
+#include "preload/libc/result.h"
+#include "preload/sockets/socket_object.h"
+#include "preload/libc/symbols.h"
+#include "preload/libc/timeout.h"
+#include "preload/libc/vector.h"
+
+/* ---- receiving ---- */
+
+static ssize_t receive(struct socket *socket, void *buffer, size_t size, int flags)
+{
+	struct iovec iov = { .iov_base = buffer, .iov_len = size };
+
+	return socket_leave(socket, socket_receive(socket, &iov, 1, flags));
+}
+
+/* A connected TCP socket reports no address: 0, or as move_addr_to_user() says it. */
+static int no_address(socklen_t *length)
+{
+	socklen_t room, none = 0;
+
+	if (!memory_copy_in(&room, length, sizeof(room)))
+		return -EFAULT;
+	if ((int)room < 0)
+		return -EINVAL;
+	return memory_copy_out(length, &none, sizeof(none)) ? 0 : -EFAULT;
+}
+
+INTERPOSED ssize_t read(int descriptor, void *buffer, size_t size)
+{
+	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
+
+	if (!socket)
+		return libc()->read(descriptor_of_program(descriptor), buffer, size);
+	if (size == 0) { /* as the kernel: no error is looked for, none is taken */
+		socket_put(socket);
+		return 0;
+	}
+	result = receive(socket, buffer, size, 0);
+	return result == -ERESTART ? read(descriptor, buffer, size) : as_libc(result);
+}
+
+INTERPOSED ssize_t __read_chk(int descriptor, void *buffer, size_t size, size_t room)
+{
+	if (size > room || !descriptor_known(descriptor))
+		return libc()->__read_chk(descriptor_of_program(descriptor), buffer, size, room);
+	return read(descriptor, buffer, size);
+}
+
+INTERPOSED ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
+{
+	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
+
+	if (!socket) {
+		pending_before_blocking();
+		return libc()->recv(descriptor_of_program(descriptor), buffer, size, flags);
+	}
+	result = receive(socket, buffer, size, flags);
+	return result == -ERESTART ? recv(descriptor, buffer, size, flags) : as_libc(result);
+}
+
+INTERPOSED ssize_t __recv_chk(int descriptor, void *buffer, size_t size, size_t room, int flags)
+{
+	if (size > room || !descriptor_known(descriptor))
+		return libc()->__recv_chk(descriptor_of_program(descriptor), buffer, size, room,
+					  flags);
+	return recv(descriptor, buffer, size, flags);
+}
+
+INTERPOSED ssize_t recvfrom(int descriptor, void *buffer, size_t size, int flags,
+			    struct sockaddr *peer, socklen_t *length)
+{
+	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
+
+	if (!socket) {
+		pending_before_blocking();
+		return libc()->recvfrom(descriptor_of_program(descriptor), buffer, size, flags,
+					peer, length);
+	}
+	result = receive(socket, buffer, size, flags);
+	if (result == -ERESTART)
+		return recvfrom(descriptor, buffer, size, flags, peer, length);
+	if (result >= 0 && peer) {
+		int status = no_address(length);
+
+		if (status < 0)
+			result = status; /* as in the kernel, the data is gone */
+	}
+	return as_libc(result);
+}
+
+INTERPOSED ssize_t __recvfrom_chk(int descriptor, void *buffer, size_t size, size_t room, int flags,
+				  struct sockaddr *peer, socklen_t *length)
+{
+	if (size > room || !descriptor_known(descriptor))
+		return libc()->__recvfrom_chk(descriptor_of_program(descriptor), buffer, size, room,
+					      flags, peer, length);
+	return recvfrom(descriptor, buffer, size, flags, peer, length);
+}
+
+static ssize_t receive_vector(struct socket *socket, const struct iovec *iov, int count, int flags)
+{
+	struct vector vector;
+	ssize_t result = count < 0 ? -EINVAL : vector_begin(&vector, iov, (size_t)count);
+
+	if (result < 0)
+		return socket_leave(socket, result);
+	if (vector.bytes)
+		result = socket_receive(socket, vector.iov, vector.count, flags);
+	vector_end(&vector);
+	return socket_leave(socket, result);
+}
+
+INTERPOSED ssize_t readv(int descriptor, const struct iovec *iov, int count)
+{
+	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
+
+	if (!socket)
+		return libc()->readv(descriptor_of_program(descriptor), iov, count);
+	result = receive_vector(socket, iov, count, 0);
+	return result == -ERESTART ? readv(descriptor, iov, count) : as_libc(result);
+}
+
+/* What recvmsg(2) and sendmsg(2) are told; as the kernel's copy_msghdr_from_user(). */
+static int import_message(struct msghdr *copy, const struct msghdr *message)
+{
+	if (!memory_copy_in(copy, message, sizeof(*copy)))
+		return -EFAULT;
+	if ((int)copy->msg_namelen < 0)
+		return -EINVAL;
+	return copy->msg_iovlen > IOV_MAX ? -EMSGSIZE : 0;
+}
+
+/* What comes back beside the data; copy is what the program has asked with. 0, -EFAULT. */
+static int report_message(struct msghdr *message, const struct msghdr *copy)
+{
+	if (!memory_writable(message, sizeof(*message)))
+		return -EFAULT;
+	if (copy->msg_name)
+		message->msg_namelen = 0;
+	message->msg_controllen = copy->msg_controllen;
+	message->msg_flags = copy->msg_flags;
+	return 0;
+}
+
+static ssize_t receive_message(struct socket *socket, struct msghdr *message, int flags)
+{
+	struct msghdr copy;
+	struct vector vector;
+	ssize_t result = import_message(&copy, message);
+	int status;
+
+	if (result == 0)
+		result = vector_begin(&vector, copy.msg_iov, copy.msg_iovlen);
+	if (result < 0)
+		return result;
+	result = socket_receive(socket, vector.iov, vector.count, flags);
+	vector_end(&vector);
+	if (result < 0)
+		return result;
+	copy.msg_flags = flags & MSG_OOB && result > 0 ? MSG_OOB : 0;
+	if (flags & MSG_OOB)
+		copy.msg_controllen = 0;
+	else
+		ancillary_put(socket, &copy);
+	status = report_message(message, &copy);
+	return status < 0 ? status : result;
+}
+
+INTERPOSED ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
+{
+	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
+
+	if (!socket) {
+		pending_before_blocking();
+		return libc()->recvmsg(descriptor_of_program(descriptor), message, flags);
+	}
+	result = socket_leave(socket, receive_message(socket, message, flags));
+	return result == -ERESTART ? recvmsg(descriptor, message, flags) : as_libc(result);
+}
+
+/* The time-out is looked at after each message, as recvmmsg(2) describes under BUGS. */
+static int receive_messages(struct socket *socket, struct mmsghdr *messages, unsigned count,
+			    int flags, uint64_t deadline)
+{
+	ssize_t result = 0;
+	unsigned done;
+
+	for (done = 0; done < count; done++) {
+		unsigned length;
+
+		result = receive_message(socket, &messages[done].msg_hdr, flags & ~MSG_WAITFORONE);
+		if (result < 0)
+			break;
+		length = (unsigned)result;
+		if (!memory_copy_out(&messages[done].msg_len, &length, sizeof(length))) {
+			result = -EFAULT;
+			break;
+		}
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+		if (deadline != CLOCK_NEVER && clock_monotonic() >= deadline) {
+			done++;
+			break;
+		}
+	}
+	return done ? (int)done : (int)result;
+}
+
+INTERPOSED int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags,
+			struct timespec *timeout)
+{
+	struct socket *socket = socket_get(descriptor);
+	uint64_t deadline = CLOCK_NEVER;
+	struct timespec left;
+	int result;
+
+	if (!socket)
+		return libc()->recvmmsg(descriptor_of_program(descriptor), messages, count, flags,
+					timeout);
+	result = timeout_deadline(timeout, &deadline);
+	if (result == 0)
+		result = receive_messages(socket, messages, count, flags, deadline);
+	if (result > 0 && timeout) {
+		left = timeout_left(deadline);
+		if (!memory_copy_out(timeout, &left, sizeof(left)))
+			result = -EFAULT;
+	}
+	result = (int)socket_leave(socket, result);
+	return result == -ERESTART ? recvmmsg(descriptor, messages, count, flags, timeout)
+				   : (int)as_libc(result);
+}
+
+/* ---- sending ---- */
+
+static ssize_t transmit(struct socket *socket, const void *buffer, size_t size, int flags)
+{
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)buffer, .iov_len = size };
+
+	return socket_leave(socket, socket_send(socket, &iov, 1, flags));
+}
+
+INTERPOSED ssize_t write(int descriptor, const void *buffer, size_t size)
+{
+	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
+
+	if (!socket)
+		return libc()->write(descriptor_of_program(descriptor), buffer, size);
+	result = transmit(socket, buffer, size, 0);
+	return result == -ERESTART ? write(descriptor, buffer, size) : as_libc(result);
+}
+
+INTERPOSED ssize_t send(int descriptor, const void *buffer, size_t size, int flags)
+{
+	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
+
+	if (!socket)
+		return libc()->send(descriptor_of_program(descriptor), buffer, size, flags);
+	result = transmit(socket, buffer, size, flags);
+	return result == -ERESTART ? send(descriptor, buffer, size, flags) : as_libc(result);
+}
+
+/* The address is ignored on a connected TCP socket. */
+INTERPOSED ssize_t sendto(int descriptor, const void *buffer, size_t size, int flags,
+			  const struct sockaddr *peer, socklen_t length)
+{
+	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
+
+	if (!socket)
+		return libc()->sendto(descriptor_of_program(descriptor), buffer, size, flags, peer,
+				      length);
+	result = transmit(socket, buffer, size, flags);
+	return result == -ERESTART ? sendto(descriptor, buffer, size, flags, peer, length)
+				   : as_libc(result);
+}
+
+static ssize_t send_vector(struct socket *socket, const struct iovec *iov, int count, int flags)
+{
+	struct vector vector;
+	ssize_t result = count < 0 ? -EINVAL : vector_begin(&vector, iov, (size_t)count);
+
+	if (result < 0)
+		return socket_leave(socket, result);
+	if (vector.bytes)
+		result = socket_send(socket, vector.iov, vector.count, flags);
+	vector_end(&vector);
+	return socket_leave(socket, result);
+}
+
+INTERPOSED ssize_t writev(int descriptor, const struct iovec *iov, int count)
+{
+	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
+
+	if (!socket)
+		return libc()->writev(descriptor_of_program(descriptor), iov, count);
+	result = send_vector(socket, iov, count, 0);
+	return result == -ERESTART ? writev(descriptor, iov, count) : as_libc(result);
+}
+
+static ssize_t send_message(struct socket *socket, const struct msghdr *message, int flags)
+{
+	struct msghdr copy;
+	struct vector vector;
+	ssize_t result = import_message(&copy, message);
+
+	if (result == 0)
+		result = vector_begin(&vector, copy.msg_iov, copy.msg_iovlen);
+	if (result < 0)
+		return result;
+	result = ancillary_check(&copy);
+	if (result == 0)
+		result = socket_send(socket, vector.iov, vector.count, flags);
+	vector_end(&vector);
+	return result;
+}
+
+/* unix(7): descriptors that travel along. False: one of them is melin's own. */
+static bool note_passed(const struct msghdr *message)
+{
+	struct msghdr copy;
+	struct cmsghdr *header;
+	const char *end;
+
+	if (!config_active() || !memory_readable(message, sizeof(*message)) ||
+	    message->msg_controllen < sizeof(*header) ||
+	    !memory_readable(message->msg_control, message->msg_controllen))
+		return true;
+	copy = *message;
+	end = (const char *)copy.msg_control + copy.msg_controllen;
+	for (header = CMSG_FIRSTHDR(&copy); header; header = CMSG_NXTHDR(&copy, header)) {
+		const int *descriptors = (const int *)CMSG_DATA(header);
+
+		/* Nothing travels with such a message: it is EINVAL to the kernel. */
+		if (header->cmsg_len < CMSG_LEN(0) ||
+		    header->cmsg_len > (size_t)(end - (const char *)header))
+			return true;
+		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+			if (descriptor_of_program(descriptors[i]) != descriptors[i])
+				return false;
+			socket_passed(descriptors[i]);
+		}
+	}
+	return true;
+}
+
+INTERPOSED ssize_t sendmsg(int descriptor, const struct msghdr *message, int flags)
+{
+	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
+
+	if (!socket) {
+		if (!note_passed(message))
+			return as_libc(-EBADF);
+		return libc()->sendmsg(descriptor_of_program(descriptor), message, flags);
+	}
+	result = socket_leave(socket, send_message(socket, message, flags));
+	return result == -ERESTART ? sendmsg(descriptor, message, flags) : as_libc(result);
+}
+
+static int send_messages(struct socket *socket, struct mmsghdr *messages, unsigned count, int flags)
+{
+	ssize_t result = 0;
+	unsigned done;
+
+	for (done = 0; done < count; done++) {
+		unsigned length;
+
+		result = send_message(socket, &messages[done].msg_hdr, flags);
+		if (result < 0)
+			break;
+		length = (unsigned)result;
+		if (!memory_copy_out(&messages[done].msg_len, &length, sizeof(length))) {
+			result = -EFAULT;
+			break;
+		}
+	}
+	return done ? (int)done : (int)result;
+}
+
+INTERPOSED int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags)
+{
+	struct socket *socket = socket_get(descriptor);
+	int result;
+
+	if (!socket) {
+		for (unsigned i = 0; i < count && memory_readable(&messages[i], sizeof(*messages));
+		     i++) {
+			if (note_passed(&messages[i].msg_hdr))
+				continue;
+			if (i == 0)
+				return (int)as_libc(-EBADF);
+			count = i; /* the error is the next call's */
+		}
+		return libc()->sendmmsg(descriptor_of_program(descriptor), messages, count, flags);
+	}
+	result = (int)socket_leave(socket, send_messages(socket, messages, count, flags));
+	return result == -ERESTART ? sendmmsg(descriptor, messages, count, flags)
+				   : (int)as_libc(result);
+}
+
+/* ---- vectors with a place and flags: at place -1 they are readv() and writev() ---- */
+
+static int check_place(off_t place, int flags)
+{
+	if (flags & ~(RWF_NOWAIT | RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
+		return -EOPNOTSUPP;
+	if (place != -1)
+		return -ESPIPE;
+	return 0;
+}
+
+INTERPOSED ssize_t preadv2(int descriptor, const struct iovec *iov, int count, off_t place,
+			   int flags)
+{
+	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
+
+	if (!socket)
+		return libc()->preadv2(descriptor_of_program(descriptor), iov, count, place, flags);
+	result = check_place(place, flags);
+	result = result < 0 ? socket_leave(socket, result)
+			    : receive_vector(socket, iov, count,
+					     flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
+	return result == -ERESTART ? preadv2(descriptor, iov, count, place, flags)
+				   : as_libc(result);
+}
+
+INTERPOSED ssize_t pwritev2(int descriptor, const struct iovec *iov, int count, off_t place,
+			    int flags)
+{
+	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
+
+	if (!socket)
+		return libc()->pwritev2(descriptor_of_program(descriptor), iov, count, place,
+					flags);
+	result = check_place(place, flags);
+	result = result < 0
+			 ? socket_leave(socket, result)
+			 : send_vector(socket, iov, count, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
+	return result == -ERESTART ? pwritev2(descriptor, iov, count, place, flags)
+				   : as_libc(result);
+}
+
+INTERPOSED_ALIAS(preadv2, preadv64v2);
+INTERPOSED_ALIAS(pwritev2, pwritev64v2);
+INTERPOSED_ALIAS(read, __read);
+INTERPOSED_ALIAS(write, __write);
+INTERPOSED_ALIAS(send, __send);

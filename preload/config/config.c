@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The MELIN_ environment variables: one table from which the values, the check for unknown names
+ * and the defaults come; then what the values must fulfil together. Not for what the machine
+ * lacks: that is found out when a stack starts.
+ */
+#include "preload/config/config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "common/device_name.h"
+#include "preload/config/address.h"
+#include "preload/config/config_address.h"
+#include "preload/config/log.h"
+#include "preload/config/span.h"
+
+#define PREFIX	 "MELIN_"
+#define WHY_SIZE 512
+
+/* RFC 791 and RFC 8200: what every link must carry; above: the largest common jumbo frame. */
+#define MTU_MIN_IPV4 68
+#define MTU_MIN_IPV6 1280
+#define MTU_MAX	     9216
+
+static struct config config;
+
+const char *config_without_rules;
+
+struct variable {
+	const char *name; /* without PREFIX */
+	/* Turns text into the field; 0, or a negative errno value and the mistake in why. */
+	int (*parse)(const struct variable *variable, struct span text, char *why, size_t why_size);
+	void *field;
+	unsigned minimum, maximum; /* of numbers */
+	const char *default_text;  /* NULL: the field stays zero */
+};
+
+static int parse_string(const struct variable *variable, struct span text, char *why,
+			size_t why_size)
+{
+	char *copy = strndup(text.start, text.length);
+
+	if (!copy) {
+		snprintf(why, why_size, "no memory");
+		return -ENOMEM;
+	}
+	*(const char **)variable->field = copy;
+	return 0;
+}
+
+static int parse_number(const struct variable *variable, struct span text, char *why,
+			size_t why_size)
+{
+	unsigned number;
+
+	if (!span_number(&text, variable->maximum, &number) || number < variable->minimum) {
+		snprintf(why, why_size, "\"%.*s\" is not a number from %u to %u",
+			 span_quoted(&text), text.start, variable->minimum, variable->maximum);
+		return -EINVAL;
+	}
+	*(unsigned *)variable->field = number;
+	return 0;
+}
+
+static int parse_number_or_max(const struct variable *variable, struct span text, char *why,
+			       size_t why_size)
+{
+	unsigned number;
+
+	if (span_is(&text, "max")) {
+		*(unsigned *)variable->field = CONFIG_SPIN_MAX;
+		return 0;
+	}
+	if (!span_number(&text, variable->maximum, &number)) {
+		snprintf(why, why_size, "\"%.*s\" is not a number from %u to %u, or max",
+			 span_quoted(&text), text.start, variable->minimum, variable->maximum);
+		return -EINVAL;
+	}
+	*(unsigned *)variable->field = number;
+	return 0;
+}
+
+static int parse_flag(const struct variable *variable, struct span text, char *why, size_t why_size)
+{
+	if (!span_is(&text, "0") && !span_is(&text, "1")) {
+		snprintf(why, why_size, "\"%.*s\" is neither 0 nor 1", span_quoted(&text),
+			 text.start);
+		return -EINVAL;
+	}
+	*(bool *)variable->field = text.start[0] == '1';
+	return 0;
+}
+
+static int parse_flows(const struct variable *variable, struct span text, char *why,
+		       size_t why_size)
+{
+	/* Values are whole environment strings, so text.start is terminated. */
+	return rules_parse(text.start, variable->field, why, why_size);
+}
+
+static int parse_addresses(const struct variable *variable, struct span text, char *why,
+			   size_t why_size)
+{
+	return config_parse_addresses(variable->field, text, why, why_size);
+}
+
+static int parse_gateways(const struct variable *variable, struct span text, char *why,
+			  size_t why_size)
+{
+	return config_parse_gateways(variable->field, text, why, why_size);
+}
+
+static int parse_device(const struct variable *variable, struct span text, char *why,
+			size_t why_size)
+{
+	struct device_name parsed;
+	int error = parse_string(variable, text, why, why_size);
+
+	if (error || device_name_parse(*(const char **)variable->field, &parsed))
+		return error;
+	snprintf(why, why_size,
+		 "\"%.*s\" is no interface, PCI address, DPDK vdev (net_...) or \"loop\"",
+		 span_quoted(&text), text.start);
+	return -EINVAL;
+}
+
+/* The words are split later (dpdk/); a quote that is never closed is a mistake that shows here. */
+static int parse_words(const struct variable *variable, struct span text, char *why,
+		       size_t why_size)
+{
+	char quote = '\0';
+
+	for (size_t i = 0; i < text.length; i++) {
+		char c = text.start[i];
+
+		if (c == '\\' && quote != '\'') {
+			if (++i == text.length) {
+				snprintf(why, why_size, "nothing follows the last backslash");
+				return -EINVAL;
+			}
+		} else if (quote ? c == quote : c == '\'' || c == '"') {
+			quote = quote ? '\0' : c;
+		}
+	}
+	if (quote) {
+		snprintf(why, why_size, "the quote %c is not closed", quote);
+		return -EINVAL;
+	}
+	return parse_string(variable, text, why, why_size);
+}
+
+/* LEVEL[:FILE] */
+static int parse_log(const struct variable *variable, struct span text, char *why, size_t why_size)
+{
+	static const char *const levels[] = { [STACK_LOG_ERROR] = "error",
+					      [STACK_LOG_WARN] = "warn",
+					      [STACK_LOG_INFO] = "info",
+					      [STACK_LOG_DEBUG] = "debug",
+					      [STACK_LOG_TRACE] = "trace" };
+	struct config *target = variable->field;
+	const bool has_file = span_find(&text, ':') != NULL;
+	const struct span level = span_cut(&text, ':');
+	size_t i;
+
+	for (i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (span_is(&level, levels[i]))
+			break;
+	}
+	if (i == sizeof(levels) / sizeof(levels[0])) {
+		snprintf(why, why_size, "unknown level \"%.*s\" (error, warn, info, debug, trace)",
+			 span_quoted(&level), level.start);
+		return -EINVAL;
+	}
+	target->log_level = (enum stack_log_level)i;
+	if (!has_file)
+		return 0;
+	if (!text.length) {
+		snprintf(why, why_size, "no file name behind the colon");
+		return -EINVAL;
+	}
+	target->log_file = strndup(text.start, text.length);
+	if (!target->log_file) {
+		snprintf(why, why_size, "no memory");
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/*
+ * Ranges: more queues than DPDK has for a port (RTE_MAX_QUEUES_PER_PORT), more descriptors than
+ * its 16-bit counts hold, fewer buffers than one ring needs or more than 32 GB of them are typing
+ * errors; so are a spin of more than a second and an exit that may take longer than an hour.
+ */
+static const struct variable variables[] = {
+	{ "FLOWS", parse_flows, &config.flows, 0, 0, NULL },
+	{ "DEV", parse_device, &config.stack.device, 0, 0, NULL },
+	{ "ADDR", parse_addresses, &config.stack, 0, 0, NULL },
+	{ "GATEWAY", parse_gateways, &config.stack, 0, 0, NULL },
+	{ "MTU", parse_number, &config.stack.mtu, MTU_MIN_IPV4, MTU_MAX, NULL },
+	{ "VLAN", parse_number, &config.stack.vlan, 1, 4094, NULL },
+	{ "QUEUES", parse_number, &config.stack.queues, 1, 1024, NULL },
+	{ "RXD", parse_number, &config.stack.rxd, 1, UINT16_MAX, NULL },
+	{ "TXD", parse_number, &config.stack.txd, 1, UINT16_MAX, NULL },
+	{ "MBUFS", parse_number, &config.stack.mbufs, 512, 1 << 24, NULL },
+	{ "EAL", parse_words, &config.stack.eal, 0, 0, NULL },
+	{ "SPIN_US", parse_number_or_max, &config.spin_us, 0, 1000000, "100" },
+	{ "LINGER_MS", parse_number, &config.linger_ms, 0, 3600000, "2000" },
+	{ "REQUIRED", parse_flag, &config.required, 0, 0, "0" },
+	{ "LOG", parse_log, &config, 0, 0, "warn" },
+};
+
+#define VARIABLES (sizeof(variables) / sizeof(variables[0]))
+
+/* What follows from a mistake, said at the end of its line. */
+static const char *consequence;
+
+/* Reports the user's mistake in the variable that name (without PREFIX) is. Always false. */
+__attribute__((format(printf, 2, 3))) static bool mistake(const char *name, const char *format, ...)
+{
+	char why[WHY_SIZE];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(why, sizeof(why), format, arguments);
+	va_end(arguments);
+	log_write(STACK_LOG_ERROR, PREFIX "%s: %s%s", name, why, consequence);
+	return false;
+}
+
+/* Edits (insert, delete, replace one character) from a to b, which are shorter than the row. */
+static size_t distance(const char *a, const char *b, size_t b_length)
+{
+	size_t row[33];
+	size_t diagonal, above;
+
+	for (size_t j = 0; j <= b_length; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i]; i++) {
+		diagonal = row[0];
+		row[0] = i + 1;
+		for (size_t j = 0; j < b_length; j++) {
+			size_t best = diagonal + (a[i] != b[j]);
+
+			above = row[j + 1];
+			if (above + 1 < best)
+				best = above + 1;
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			row[j + 1] = best;
+			diagonal = above;
+		}
+	}
+	return row[b_length];
+}
+
+static bool mistake_unknown(const struct span *name)
+{
+	const struct variable *nearest = NULL;
+	size_t least = 4; /* more edits than three: no likeness */
+	char text[WHY_SIZE / 2];
+
+	snprintf(text, sizeof(text), "%.*s", span_quoted(name), name->start);
+	for (size_t i = 0; name->length <= 32 && i < VARIABLES; i++) {
+		size_t edits = distance(variables[i].name, name->start, name->length);
+
+		if (edits < least && edits < strlen(variables[i].name)) {
+			least = edits;
+			nearest = &variables[i];
+		}
+	}
+	if (nearest)
+		return mistake(text, "unknown variable; did you mean " PREFIX "%s?", nearest->name);
+	return mistake(text, "unknown variable; libmelin(7) lists them");
+}
+
+/* Looks for names of ours, and opens the log if there are any. False: one of them is unknown. */
+static bool scan_environment(bool *any)
+{
+	bool flows = false;
+
+	*any = false;
+	for (char **entry = environ; entry && *entry; entry++) {
+		struct span rest, name;
+		size_t i = 0;
+
+		if (strncmp(*entry, PREFIX, strlen(PREFIX)) != 0)
+			continue;
+		rest = span_of(*entry + strlen(PREFIX));
+		name = span_cut(&rest, '=');
+		if (!*any)
+			log_open(STACK_LOG_WARN, NULL);
+		*any = true;
+		while (i < VARIABLES && !span_is(&name, variables[i].name))
+			i++;
+		if (i == VARIABLES)
+			return mistake_unknown(&name);
+		flows = flows || variables[i].field == &config.flows;
+		config_without_rules = flows ? NULL : variables[i].name;
+	}
+	return true;
+}
+
+static bool read_variable(const struct variable *variable)
+{
+	char name[sizeof(PREFIX) + 32];
+	char why[WHY_SIZE];
+	const char *value;
+	struct span text;
+
+	snprintf(name, sizeof(name), PREFIX "%s", variable->name);
+	value = secure_getenv(name);
+	text = span_trim(span_of(value ? value : ""));
+	/* Set to nothing is not set: that is how shells switch a variable off for one command. */
+	if (!text.length) {
+		if (!variable->default_text)
+			return true;
+		text = span_of(variable->default_text);
+	}
+	if (variable->parse(variable, text, why, sizeof(why)))
+		return mistake(variable->name, "%s", why);
+	return true;
+}
+
+/* What the values must fulfil together. */
+static bool check_together(void)
+{
+	const struct stack_config *stack = &config.stack;
+	char why[WHY_SIZE];
+
+	if (config_check_gateways(stack, why, sizeof(why)))
+		return mistake("GATEWAY", "%s", why);
+	for (unsigned i = 0; i < stack->address_count; i++) {
+		if (stack->addresses[i].family == AF_INET6 && stack->mtu &&
+		    stack->mtu < MTU_MIN_IPV6)
+			return mistake("MTU", "%u is too small for IPv6, which needs %d",
+				       stack->mtu, MTU_MIN_IPV6);
+	}
+	if (!config_active())
+		return true;
+	if (!stack->device)
+		return mistake("DEV",
+			       "not set, but " PREFIX "FLOWS is; name an interface, a PCI address, "
+			       "a DPDK vdev or \"loop\"");
+	if (!stack->address_count && strcmp(stack->device, "loop") != 0)
+		return mistake("ADDR",
+			       "not set, but " PREFIX "DEV=%.80s needs the stack's own address, "
+			       "such as 198.18.0.10/24",
+			       stack->device);
+	return true;
+}
+
+static bool read_all(void)
+{
+	for (size_t i = 0; i < VARIABLES; i++) {
+		if (!read_variable(&variables[i]))
+			return false;
+	}
+	return check_together();
+}
+
+bool config_load(const char *mistakes_consequence)
+{
+	bool any;
+	int error;
+
+	consequence = mistakes_consequence;
+	/* A set-user-ID program must not be steered by its caller. */
+	if (getauxval(AT_SECURE))
+		return true;
+	if (!scan_environment(&any))
+		return false;
+	if (!any)
+		return true;
+	if (!read_all()) {
+		config_without_rules = NULL;
+		rules_free(&config.flows); /* the library does nothing */
+		return false;
+	}
+	/* Last, so that every mistake above is seen on standard error. */
+	error = log_open(config.log_level, config.log_file);
+	/* No mistake: a child may have fewer rights than its parent, or another root directory. */
+	if (error)
+		log_write(STACK_LOG_WARN,
+			  PREFIX "LOG: cannot open \"%.80s\": %s; warnings go to standard error",
+			  config.log_file, strerror(-error));
+	return true;
+}
+
+const struct config *config_get(void)
+{
+	return &config;
+}
+
+bool config_active(void)
+{
+	return config.flows.count > 0;
+}

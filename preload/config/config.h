@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The MELIN_ environment variables: read once when the library is loaded, checked, and from then
+ * on constant. A mistake in them is the user's: it is reported by name on standard error. Not for
+ * what the machine lacks: that is found out when a stack starts.
+ */
+#ifndef MELIN_CONFIG_H
+#define MELIN_CONFIG_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "preload/config/rules.h"
+#include "stack/stack.h"
+
+#define CONFIG_SPIN_MAX	   UINT_MAX /* MELIN_SPIN_US=max: a waiting call never sleeps */
+#define CONFIG_EXIT_STATUS 2	    /* of a program that does not run, for a mistake in them */
+
+/* Strings are copies: programs overwrite their environment (setproctitle). */
+struct config {
+	struct rule_list flows;	   /* MELIN_FLOWS */
+	struct stack_config stack; /* all but module_directory, which is the loader's to know */
+	unsigned spin_us;	   /* MELIN_SPIN_US; CONFIG_SPIN_MAX: no limit */
+	unsigned linger_ms;	   /* MELIN_LINGER_MS */
+	bool required;		   /* MELIN_REQUIRED */
+	enum stack_log_level log_level;
+	char *log_file; /* NULL: standard error */
+};
+
+/*
+ * Reads and checks the variables and opens the log. Called once, by the library's constructor. In a
+ * program without any MELIN_ variable it looks through the environment and does nothing else; in
+ * a set-user-ID program not even that, and the library stays inactive.
+ * False: a variable is wrong. That is said in one line, which ends with what follows from it
+ * (mistakes_consequence, which stays the caller's), and there are no rules then.
+ */
+bool config_load(const char *mistakes_consequence);
+
+/* All zero before config_load() and in a program without any MELIN_ variable. */
+const struct config *config_get(void);
+
+/* Whether there are flow rules at all. If not, every call is libc's. */
+bool config_active(void);
+
+/*
+ * The name, without MELIN_, of one of the variables that are set while MELIN_FLOWS is not, not even
+ * to nothing; NULL otherwise. Constant after config_load().
+ */
+extern const char *config_without_rules;
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * melin's log: one line per message, on the program's standard error or in a file. Not for
+ * counters, and not for anything that the program itself should see.
+ *
+ * Every call to the kernel is made by instruction (kernel.h): libc's functions for them are
+ * interposed by this library, and a line must never come back into it.
+ */
+#include "preload/config/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "preload/config/log_file.h"
+#include "preload/config/log_syslog.h"
+#include "common/system_call.h"
+
+/*
+ * A line longer than this is cut. It lies on the stack of whoever has something to say, which may
+ * be small; PIPE_BUF is more, so that a line to a pipe stays in one piece.
+ */
+#define LINE_SIZE 1024
+
+/* As the kernel's own name of a process, twice as long. */
+#define PROGRAM_SIZE 32
+
+/* " [", the program, " ", a process's number, "]", the line's end and a zero. */
+#define SIGNATURE_SIZE (PROGRAM_SIZE + 16)
+
+/*
+ * What makes an open file the same as before. Inode numbers of files that were removed are used
+ * again; the time of birth is not, where the file system has one.
+ */
+struct identity {
+	bool open;
+	mode_t type;
+	dev_t device, special;
+	ino_t inode;
+	struct statx_timestamp birth;
+};
+
+/* Written by log_open() alone, before the program has threads; constant afterwards. */
+static struct {
+	bool open;
+	enum stack_log_level level;
+	int file;		    /* -1: standard error */
+	struct identity error;	    /* standard error as the program found it */
+	char program[PROGRAM_SIZE]; /* a copy: setproctitle() writes over its source */
+} state = { .file = -1 };
+
+static void identify(int descriptor, struct identity *identity)
+{
+	struct stat status;
+	struct statx more;
+
+	memset(identity, 0, sizeof(*identity));
+	if (kernel_call(SYS_fstat, descriptor, (long)&status, 0, 0) < 0)
+		return;
+	identity->open = true;
+	identity->type = status.st_mode & S_IFMT;
+	identity->device = status.st_dev;
+	identity->special = status.st_rdev;
+	identity->inode = status.st_ino;
+	/* Only of files on disks: all else has no birth, and a sandbox may not know statx(2). */
+	if (S_ISREG(status.st_mode) &&
+	    kernel_call5(SYS_statx, descriptor, (long)"", AT_EMPTY_PATH, STATX_BTIME,
+			 (long)&more) == 0 &&
+	    (more.stx_mask & STATX_BTIME))
+		identity->birth = more.stx_btime;
+}
+
+static bool same_file(const struct identity *a, const struct identity *b)
+{
+	return a->open && b->open && a->type == b->type && a->device == b->device &&
+	       a->special == b->special && a->inode == b->inode &&
+	       a->birth.tv_sec == b->birth.tv_sec && a->birth.tv_nsec == b->birth.tv_nsec;
+}
+
+int log_open(enum stack_log_level level, const char *file)
+{
+	int saved_errno = errno;
+	int opened = -1;
+
+	state.level = level;
+	identify(STDERR_FILENO, &state.error);
+	if (program_invocation_short_name)
+		snprintf(state.program, sizeof(state.program), "%s", program_invocation_short_name);
+	state.open = true;
+	if (file) {
+		opened = log_file_open(file);
+		/* What was meant for a file is too much for the program's standard error. */
+		if (opened < 0 && level > STACK_LOG_WARN)
+			state.level = STACK_LOG_WARN;
+		if (opened >= 0)
+			state.file = opened;
+	}
+	errno = saved_errno;
+	return file && opened < 0 ? opened : 0;
+}
+
+int log_descriptor(void)
+{
+	return state.file;
+}
+
+bool log_enabled(enum stack_log_level level)
+{
+	return state.open && level <= state.level;
+}
+
+static const struct {
+	const char *prefix;
+	int syslog; /* -1: too much for the system's log */
+} levels[] = {
+	[STACK_LOG_ERROR] = { "melin: ", LOG_ERR },   [STACK_LOG_WARN] = { "melin: ", LOG_WARNING },
+	[STACK_LOG_INFO] = { "melin: ", LOG_INFO },   [STACK_LOG_DEBUG] = { "melin: debug: ", -1 },
+	[STACK_LOG_TRACE] = { "melin: trace: ", -1 },
+};
+
+/*
+ * Blocks the signals that a write can raise for this thread while it writes: a reader that has gone
+ * away (2>&1 | head) or a file that has reached the limit (ulimit -f) must not end a program that
+ * itself writes nothing there.
+ */
+static void write_without_signals(int descriptor, const char *line, size_t length)
+{
+	/* The kernel's own signal sets: 64 bits. */
+	const uint64_t raised = UINT64_C(1) << (SIGPIPE - 1) | UINT64_C(1) << (SIGXFSZ - 1);
+	const struct timespec now = { 0 };
+	uint64_t before = 0, pending = 0, ours;
+	long result;
+
+	kernel_call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&raised, (long)&before, sizeof(raised));
+	kernel_call(SYS_rt_sigpending, (long)&pending, sizeof(pending), 0, 0);
+	do {
+		result = kernel_call(SYS_write, descriptor, (long)line, (long)length, 0);
+	} while (result == -EINTR);
+	/* Only the signal that this write raised is taken away. */
+	ours = raised & ~pending;
+	if ((result == -EPIPE || result == -EFBIG) && ours)
+		kernel_call(SYS_rt_sigtimedwait, (long)&ours, 0, (long)&now, sizeof(ours));
+	kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before));
+}
+
+/* line has room behind it for who says it. */
+static void deliver(enum stack_log_level level, char *line, size_t length)
+{
+	const long process = kernel_call(SYS_getpid, 0, 0, 0, 0);
+	struct identity now;
+	int file = state.file;
+
+	if (file < 0) {
+		identify(STDERR_FILENO, &now);
+		if (same_file(&now, &state.error))
+			file = STDERR_FILENO;
+	}
+	if (file < 0) {
+		if (levels[level].syslog >= 0)
+			log_syslog(levels[level].syslog, state.program, process, line);
+		return;
+	}
+	length += (size_t)snprintf(line + length, SIGNATURE_SIZE, " [%s %ld]\n", state.program,
+				   process);
+	write_without_signals(file, line, length);
+}
+
+void log_write(enum stack_log_level level, const char *format, ...)
+{
+	char line[LINE_SIZE + SIGNATURE_SIZE];
+	size_t start, length;
+	int saved_errno = errno;
+	int formatted;
+	va_list arguments;
+
+	if (!log_enabled(level))
+		return;
+	start = strlen(levels[level].prefix);
+	memcpy(line, levels[level].prefix, start);
+	va_start(arguments, format);
+	formatted = vsnprintf(line + start, LINE_SIZE - start, format, arguments);
+	va_end(arguments);
+	if (formatted >= 0) {
+		length = start + (size_t)formatted;
+		if (length >= LINE_SIZE) {
+			memcpy(line + LINE_SIZE - 4, "...", 3);
+			length = LINE_SIZE - 1;
+		}
+		/*
+		 * Messages quote the user's text: what is in it must not start a line or a colour.
+		 */
+		for (size_t i = start; i < length; i++) {
+			if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+				line[i] = '?';
+		}
+		deliver(level, line, length);
+	}
+	errno = saved_errno;
+}

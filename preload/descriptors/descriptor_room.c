@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See descriptor_room.h. */
+#include "preload/descriptors/descriptor_room.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include "common/descriptor_limit.h"
+#include "preload/libc/program_memory.h"
+#include "common/system_call.h"
+
+/* Protects the rest, and the limit itself. Innermost; all signals are blocked while it is held. */
+static pthread_mutex_t room_lock = PTHREAD_MUTEX_INITIALIZER;
+static sigset_t blocked_before; /* of the thread that has the lock */
+static unsigned users;
+static bool raised;
+static struct rlimit program; /* while it is raised */
+
+/* The program has lowered its hard limit to this; the kernel's is higher. */
+static bool lowered;
+static rlim_t hard;
+
+static void lock(void)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_mutex_lock(&room_lock);
+	blocked_before = before;
+}
+
+static void unlock(void)
+{
+	const sigset_t before = blocked_before;
+
+	pthread_mutex_unlock(&room_lock);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void descriptor_room_begin(void)
+{
+	lock();
+	if (users++ == 0)
+		raised = descriptor_limit_raise(&program);
+	unlock();
+}
+
+void descriptor_room_end(void)
+{
+	lock();
+	if (--users == 0 && raised)
+		descriptor_limit_restore(&program);
+	unlock();
+}
+
+bool descriptor_room_is_raised(void)
+{
+	return raised;
+}
+
+/* ---- the program's limit ---- */
+
+static int kernel_limit(const struct rlimit *wanted, struct rlimit *before)
+{
+	return (int)kernel_call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)wanted, (long)before);
+}
+
+/*
+ * What the kernel's hard limit becomes when the program wants its own, which it sees as seen, to be
+ * wanted. The kernel decides whether it may be raised: what it is asked for is higher then too.
+ */
+static rlim_t kernels_hard(rlim_t wanted, rlim_t seen, rlim_t kernels)
+{
+	if (wanted == seen)
+		return kernels;
+	if (wanted > seen && wanted <= kernels)
+		return wanted + KERNEL_HIDDEN_NUMBERS;
+	if (wanted > KERNEL_HIDE_LIMIT - KERNEL_HIDDEN_NUMBERS || (wanted > seen && !lowered))
+		return wanted;
+	if (wanted > seen || wanted + KERNEL_HIDDEN_NUMBERS < kernels)
+		return wanted + KERNEL_HIDDEN_NUMBERS;
+	return kernels;
+}
+
+/* With the lock, and while the limit is not raised. */
+static int change(const struct rlimit *wanted, struct rlimit *before)
+{
+	struct rlimit kernels, limit;
+	rlim_t seen;
+	int error = kernel_limit(NULL, &kernels);
+
+	if (error < 0)
+		return error;
+	seen = lowered ? hard : kernels.rlim_max;
+	*before = (struct rlimit){ kernels.rlim_cur, seen };
+	if (!wanted)
+		return 0;
+	if (wanted->rlim_cur > wanted->rlim_max)
+		return -EINVAL;
+	limit.rlim_cur = wanted->rlim_cur;
+	limit.rlim_max = kernels_hard(wanted->rlim_max, seen, kernels.rlim_max);
+	error = kernel_limit(&limit, NULL);
+	if (error < 0)
+		return error;
+	lowered = limit.rlim_max > wanted->rlim_max;
+	hard = wanted->rlim_max;
+	return 0;
+}
+
+int descriptor_room_limit(const struct rlimit *wanted, struct rlimit *before)
+{
+	struct rlimit copy, old;
+	int error;
+
+	if ((wanted && !memory_readable(wanted, sizeof(*wanted))) ||
+	    (before && !memory_writable(before, sizeof(*before))))
+		return -EFAULT;
+	if (wanted)
+		copy = *wanted; /* before may be the same memory */
+	lock();
+	if (users > 0 && raised)
+		descriptor_limit_restore(&program);
+	error = change(wanted ? &copy : NULL, &old);
+	if (users > 0 && raised)
+		raised = descriptor_limit_raise(&program);
+	unlock();
+	if (error == 0 && before)
+		*before = old;
+	return error;
+}
+
+/* ---- fork ---- */
+
+/*
+ * A start in another thread is waited for before (process_stack_before_fork()): the rest is short.
+ */
+void descriptor_room_before_fork(void)
+{
+	lock();
+	if (users > 0 && raised)
+		descriptor_limit_restore(&program);
+}
+
+void descriptor_room_after_fork(void)
+{
+	struct rlimit unchanged;
+
+	if (users > 0 && raised)
+		descriptor_limit_raise(&unchanged);
+	unlock();
+}
+
+void descriptor_room_forked(void)
+{
+	struct rlimit limit;
+
+	if (users > 0 && raised)
+		descriptor_limit_restore(&program);
+	users = 0;
+	if (!lowered || kernel_limit(NULL, &limit) < 0)
+		return;
+	limit.rlim_max = hard;
+	kernel_limit(&limit, NULL);
+	lowered = false;
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The descriptor table and the memory of its objects. Not for the objects' own behaviour, which
+ * is reached through object_closed() and object_destroy() of each kind.
+ */
+#include "preload/descriptors/descriptors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "preload/descriptors/descriptor_room.h"
+#include "preload/waiting/epoll.h"
+#include "preload/sockets/socket_object.h"
+#include "preload/libc/signals.h"
+#include "preload/libc/symbols.h"
+#include "preload/libc/thread.h"
+#include "common/system_call.h"
+
+_Atomic(struct object *) descriptor_table[DESCRIPTOR_LIMIT];
+
+/* All private descriptors share this one; its counts are never looked at. */
+static struct object private_object = { .references = 1, .kind = OBJECT_PRIVATE };
+
+/* Highest number that was ever in the table: bounds the walks over it. */
+static _Atomic int highest_known;
+
+/* Protects free_list. Innermost: nothing is called while it is held. */
+static pthread_mutex_t free_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct object *free_list[OBJECT_PRIVATE];
+
+void *object_allocate(enum object_kind kind, size_t size)
+{
+	struct object *object;
+
+	signals_hold(); /* for the reference */
+	pthread_mutex_lock(&free_lock);
+	object = free_list[kind];
+	if (object)
+		free_list[kind] = object->next_free;
+	pthread_mutex_unlock(&free_lock);
+	if (!object) {
+		object = calloc(1, size);
+		if (!object) {
+			signals_release();
+			return NULL;
+		}
+	} else {
+		/* All but the count, which a late reader may be looking at. */
+		memset((char *)object + sizeof(object->references), 0,
+		       size - sizeof(object->references));
+	}
+	object->kind = kind;
+	atomic_store_explicit(&object->references, 1, memory_order_release);
+	return object;
+}
+
+static void object_free(struct object *object)
+{
+	guarded_lock(&free_lock);
+	object->next_free = free_list[object->kind];
+	free_list[object->kind] = object;
+	guarded_unlock(&free_lock);
+}
+
+/* Drops a reference; the signals held for it are the caller's affair. */
+static void drop(struct object *object)
+{
+	if (atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) != 1)
+		return;
+	if (object->kind == OBJECT_SOCKET)
+		socket_destroy((struct socket *)object);
+	else
+		epoll_destroy((struct epoll *)object);
+	object_free(object);
+}
+
+/* With signals held. */
+static struct object *slot_get(_Atomic(struct object *) *slot)
+{
+	for (;;) {
+		struct object *object = atomic_load_explicit(slot, memory_order_acquire);
+		uint32_t references;
+
+		if (!object || object == &private_object)
+			return object;
+		references = atomic_load_explicit(&object->references, memory_order_relaxed);
+		do {
+			if (references == 0)
+				break;
+		} while (!atomic_compare_exchange_weak_explicit(
+			&object->references, &references, references + 1, memory_order_acquire,
+			memory_order_relaxed));
+		if (references == 0)
+			continue; /* dying: the slot has changed or is about to */
+		if (atomic_load_explicit(slot, memory_order_acquire) == object)
+			return object;
+		drop(object); /* it was closed meanwhile, or is another one by now */
+	}
+}
+
+struct object *descriptor_get(int descriptor)
+{
+	struct object *object;
+
+	if (!descriptor_known(descriptor))
+		return NULL;
+	signals_hold();
+	object = slot_get(&descriptor_table[descriptor]);
+	if (!object || object == &private_object)
+		signals_release();
+	return object;
+}
+
+void object_get(struct object *object)
+{
+	signals_hold();
+	atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
+}
+
+struct object *descriptor_get_kind(int descriptor, enum object_kind kind)
+{
+	struct object *object = descriptor_get(descriptor);
+
+	if (!object || object == &private_object)
+		return NULL;
+	if (object->kind == kind)
+		return object;
+	object_put(object);
+	return NULL;
+}
+
+void object_put(struct object *object)
+{
+	if (object == &private_object)
+		return;
+	drop(object);
+	signals_release();
+}
+
+static void note_highest(int descriptor)
+{
+	int highest = atomic_load_explicit(&highest_known, memory_order_relaxed);
+
+	while (highest < descriptor &&
+	       !atomic_compare_exchange_weak(&highest_known, &highest, descriptor))
+		;
+}
+
+int descriptor_highest(void)
+{
+	return atomic_load(&highest_known);
+}
+
+void descriptor_install(int descriptor, struct object *object)
+{
+	/* What DPDK and libbpf open for themselves may even be in a table of their own. */
+	if ((unsigned)descriptor >= DESCRIPTOR_LIMIT || thread_is_own())
+		return;
+	note_highest(descriptor);
+	atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&object->descriptors, 1, memory_order_relaxed);
+	atomic_store_explicit(&descriptor_table[descriptor], object, memory_order_release);
+}
+
+void descriptor_remove(int descriptor)
+{
+	struct object *object;
+
+	if (!descriptor_known(descriptor))
+		return;
+	object =
+		atomic_exchange_explicit(&descriptor_table[descriptor], NULL, memory_order_acq_rel);
+	if (!object || object == &private_object)
+		return;
+	signals_hold();
+	if (object->kind == OBJECT_SOCKET)
+		socket_descriptor_closed((struct socket *)object, descriptor);
+	else
+		epoll_descriptor_closed((struct epoll *)object, descriptor);
+	if (atomic_fetch_sub_explicit(&object->descriptors, 1, memory_order_acq_rel) == 1) {
+		if (object->kind == OBJECT_SOCKET)
+			socket_closed((struct socket *)object);
+		else
+			epoll_closed((struct epoll *)object);
+	}
+	object_put(object); /* the table's, and the signals */
+}
+
+int descriptor_find(const struct object *object)
+{
+	for (int descriptor = 0; descriptor <= descriptor_highest(); descriptor++)
+		if (atomic_load_explicit(&descriptor_table[descriptor], memory_order_relaxed) ==
+		    object)
+			return descriptor;
+	return -1;
+}
+
+void descriptor_protect(int descriptor)
+{
+	if ((unsigned)descriptor >= DESCRIPTOR_LIMIT)
+		return;
+	note_highest(descriptor);
+	atomic_store(&descriptor_table[descriptor], &private_object);
+}
+
+void descriptor_unprotect(int descriptor)
+{
+	struct object *expected = &private_object;
+
+	if ((unsigned)descriptor < DESCRIPTOR_LIMIT)
+		atomic_compare_exchange_strong(&descriptor_table[descriptor], &expected, NULL);
+}
+
+bool descriptor_private(int descriptor)
+{
+	return (unsigned)descriptor < DESCRIPTOR_LIMIT &&
+	       atomic_load_explicit(&descriptor_table[descriptor], memory_order_relaxed) ==
+		       &private_object;
+}
+
+int descriptor_not_melins(int descriptor, int held)
+{
+	if (descriptor_private(descriptor) && signals_thread.depth == held && !thread_is_own())
+		return INT_MAX; /* no limit allows for that many */
+	return descriptor;
+}
+
+int descriptor_hide(int descriptor)
+{
+	const int high = kernel_hide(descriptor);
+
+	descriptor_protect(high);
+	return high;
+}
+
+int descriptor_own_eventfd(unsigned value)
+{
+	int descriptor;
+
+	descriptor_room_begin();
+	descriptor = eventfd(value, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (descriptor >= 0)
+		descriptor = descriptor_hide(descriptor);
+	descriptor_room_end();
+	return descriptor;
+}
+
+/* Numbers above this are never chosen. Used by the thread that starts or stops the instance. */
+#define WATCHED KERNEL_HIDE_LIMIT
+static bool watched_open[WATCHED];
+static bool watched_ours[WATCHED];
+
+static bool is_open(int descriptor)
+{
+	return kernel_call(SYS_fcntl, descriptor, F_GETFD, 0, 0) >= 0;
+}
+
+/* The channel to the thread that has DPDK's descriptors, of a type that hardly a program uses. */
+static bool is_own_unix_socket(int descriptor)
+{
+	socklen_t length = sizeof(int);
+	int type = 0;
+
+	return libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
+	       type == SOCK_SEQPACKET;
+}
+
+/*
+ * Another thread of the program may have opened it during the start, unless the number is above its
+ * limit: of those below DPDK's melin takes none for files, pipes and sockets of these families.
+ */
+static bool may_be_programs(int descriptor)
+{
+	struct stat status;
+	socklen_t length = sizeof(int);
+	int domain = AF_UNSPEC;
+
+	if (descriptor_room_is_raised() ||
+	    descriptor >= kernel_hidden_end() - KERNEL_DPDK_NUMBERS ||
+	    kernel_call(SYS_fstat, descriptor, (long)&status, 0, 0) < 0)
+		return false;
+	if (S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode))
+		return true;
+	if (!S_ISSOCK(status.st_mode) ||
+	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0)
+		return false;
+	if (domain == AF_UNIX)
+		return !is_own_unix_socket(descriptor);
+	return domain == AF_INET || domain == AF_INET6;
+}
+
+void descriptor_watch_begin(void)
+{
+	for (int descriptor = kernel_hidden_begin(); descriptor < kernel_hidden_end(); descriptor++)
+		watched_open[descriptor] = is_open(descriptor);
+}
+
+void descriptor_watch_end(void)
+{
+	for (int descriptor = kernel_hidden_begin(); descriptor < kernel_hidden_end();
+	     descriptor++) {
+		if (watched_open[descriptor] || descriptor_known(descriptor) ||
+		    !is_open(descriptor) || may_be_programs(descriptor))
+			continue;
+		watched_ours[descriptor] = true;
+		descriptor_protect(descriptor);
+	}
+	/* What was melin's and is closed may be given to the program next. */
+	for (int descriptor = 0; descriptor < WATCHED; descriptor++) {
+		if (!watched_ours[descriptor] || is_open(descriptor))
+			continue;
+		watched_ours[descriptor] = false;
+		descriptor_unprotect(descriptor);
+	}
+}
+
+void descriptor_unprotect_watched(void)
+{
+	for (int descriptor = 0; descriptor < WATCHED; descriptor++)
+		if (watched_ours[descriptor])
+			descriptor_unprotect(descriptor);
+}
+
+void descriptor_close_private(void)
+{
+	int highest = descriptor_highest();
+
+	for (int descriptor = 0; descriptor <= highest; descriptor++) {
+		if (!descriptor_private(descriptor))
+			continue;
+		descriptor_unprotect(descriptor);
+		libc()->close(descriptor);
+	}
+}
+
+void descriptor_before_fork(void)
+{
+	guarded_lock(&free_lock);
+	descriptor_room_before_fork();
+}
+
+void descriptor_after_fork(void)
+{
+	descriptor_room_after_fork();
+	guarded_unlock(&free_lock);
+}

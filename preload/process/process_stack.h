@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The process's stack instance: loading melin-stack.so when the first selected flow needs it,
+ * starting it once, giving it up in forked children, stopping it at exit. Not for sockets.
+ */
+#ifndef MELIN_INSTANCE_H
+#define MELIN_INSTANCE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "stack/stack.h"
+
+struct instance {
+	const struct stack_operations *operations;
+	struct stack *stack;
+};
+
+/* NULL until started, and in a forked child. Pairs with the release store at the start. */
+extern _Atomic(const struct instance *) process_stack_current;
+
+static inline const struct instance *process_stack_running(void)
+{
+	return atomic_load_explicit(&process_stack_current, memory_order_acquire);
+}
+
+/*
+ * Starts the stack unless it runs. Returns NULL if it cannot start; the reason was logged once.
+ * A device that another process has is tried again later. Takes long; any thread.
+ */
+const struct instance *process_stack_start(void);
+
+/* True in a process whose parent had started a stack before the fork. */
+bool process_stack_is_parents(void);
+
+/*
+ * A thread is in process_stack_start(), and after it in pending_start(): a listener that was
+ * pending when this was true is started there.
+ */
+bool process_stack_is_starting(void);
+
+/* The last start failed because another process has the device: a later one may do better. */
+bool process_stack_is_busy(void);
+
+/*
+ * Whether a start for a listener may succeed, as far as that is seen without the device: false has
+ * been logged once and is for good. Any thread, without a lock of melin's; takes as long as loading
+ * the module.
+ */
+bool process_stack_can_listen(void);
+
+/*
+ * The program is about to lose what a start takes, and has nothing to start for: a thread keeps it
+ * (keeper.h), unless no start would come of that. The second ends this.
+ */
+void process_stack_keep_rights(void);
+void process_stack_end_keeping(void);
+
+/* From now on no start is tried: why, for the log, is constant. */
+void process_stack_forbid(const char *why);
+
+/* A listener on the stack's addresses has none: says once in a process that nobody answers. */
+void process_stack_tell_unanswered(void);
+
+/* The library is loaded; a child of fork() begins (process_stack_forked() does it). */
+void process_stack_process_begins(void);
+
+/*
+ * Process exit: deliver what was sent, stop the device, write the summary line. Takes
+ * MELIN_LINGER_MS and a little. From then on the calls of other threads on flows do not return; the
+ * calling one gets errors. In a child that shares its parent's memory it does nothing.
+ */
+void process_stack_stop(void);
+/* A stack runs, and in this process: not in a child that shares its parent's memory. */
+bool process_stack_is_own(void);
+
+/* That was called: there is no stack any more, and no flow may go another way. */
+bool process_stack_has_ended(void);
+
+/*
+ * Around fork(): a start that is under way in another thread is waited for, since half of one
+ * would be of no use to the child.
+ */
+void process_stack_before_fork(void);
+void process_stack_after_fork(void);
+void process_stack_forked(void); /* in the child, after the former */
+
+/* Which flows were taken and which were left to libc, for the summary line. */
+enum flow_count {
+	FLOW_TAKEN_CONNECT,
+	FLOW_TAKEN_LISTEN,
+	FLOW_TAKEN_ACCEPT,
+	FLOW_LEFT_RULE,	  /* no rule takes it, or a rule with ! */
+	FLOW_LEFT_STACK,  /* the stack could not start */
+	FLOW_LEFT_OPTION, /* a socket option that only the kernel has was set */
+	FLOW_LEFT_ROUTE,  /* no address of its family, no route, not the stack's address */
+	FLOW_COUNTS,
+};
+void flow_counted(enum flow_count which);
+
+#endif

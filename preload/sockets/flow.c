@@ -1,0 +1,658 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Deciding flows. A socket is nobody's until connect() or listen(); here it becomes the stack's
+ * or libc's. Not for the calls on a decided socket, nor for listeners before their first use
+ * (pending.c).
+ */
+#include "preload/sockets/flow.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <sys/epoll.h>
+
+#include "preload/config/address.h"
+#include "preload/config/advice.h"
+#include "preload/libc/monotonic.h"
+#include "preload/config/config.h"
+#include "preload/waiting/epoll.h"
+#include "preload/config/host_addresses.h"
+#include "preload/config/log.h"
+#include "preload/libc/program_memory.h"
+#include "preload/sockets/twin_options.h"
+#include "preload/sockets/pending.h"
+#include "preload/sockets/socket_object.h"
+#include "preload/libc/symbols.h"
+
+/* ---- the decision and its end ---- */
+
+/*
+ * The socket behind a descriptor, claimed for deciding it; NULL if there is none or it is decided
+ * (then *state says how and *socket has a reference). Sockets that came by a way melin did not
+ * see (inherited, received) get an object here.
+ */
+static struct socket *claim(int descriptor, enum socket_state *state)
+{
+	struct socket *socket = socket_get_any(descriptor);
+	int domain, type, protocol;
+	socklen_t length = sizeof(int);
+
+	if (!socket) {
+		if (libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ||
+		    libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ||
+		    libc()->getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) <
+			    0 ||
+		    !socket_candidate(domain, type, protocol))
+			return NULL;
+		socket = socket_allocate(domain);
+		if (!socket)
+			return NULL;
+		twin_options_assume(socket);
+		atomic_store(&socket->passed, true);
+		atomic_store(&socket->forked, true);
+		descriptor_install(descriptor, &socket->object);
+	}
+	*state = SOCKET_UNDECIDED;
+	/* Another thread that decides the same socket is nearly done. */
+	while (!atomic_compare_exchange_weak(&socket->state, state, SOCKET_DECIDING)) {
+		if (*state != SOCKET_DECIDING && *state != SOCKET_UNDECIDED)
+			return socket;
+		*state = SOCKET_UNDECIDED;
+		sched_yield();
+	}
+	return socket;
+}
+
+/* The flow stays with libc for good: forget the socket, so that its calls cost one look-up. */
+static void leave(struct socket *socket, int descriptor, enum flow_count why)
+{
+	flow_counted(why);
+	atomic_store(&socket->state, SOCKET_KERNEL);
+	epoll_left_to_kernel(socket);
+	if (atomic_load(&socket->object.descriptors) == 1)
+		descriptor_remove(descriptor);
+}
+
+/* Not decided after all: the next connect() or listen() decides anew. */
+static void undo(struct socket *socket)
+{
+	atomic_store(&socket->state, SOCKET_UNDECIDED);
+}
+
+/*
+ * What the kernel's socket is doing already: the kernel accepted it, or connected it out of melin's
+ * sight (before an exec, in another process, by MSG_FASTOPEN). Only a socket that does nothing can
+ * still be decided, and one that listens can be listened on again.
+ */
+static bool is_in_use(int descriptor, bool may_listen)
+{
+	unsigned char state = TCP_CLOSE; /* the first byte of struct tcp_info */
+	socklen_t length = sizeof(state);
+
+	if (libc()->getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &state, &length) < 0)
+		return false;
+	return state != TCP_CLOSE && !(may_listen && state == TCP_LISTEN);
+}
+
+static bool is_own(const struct ip_address *address)
+{
+	const struct stack_config *stack = &config_get()->stack;
+
+	for (unsigned i = 0; i < stack->address_count; i++)
+		if (address_equal(&stack->addresses[i], address))
+			return true;
+	return false;
+}
+
+static void log_flow(const char *what, const struct ip_address *address, uint16_t port,
+		     const char *verdict)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (log_enabled(STACK_LOG_DEBUG))
+		log_write(STACK_LOG_DEBUG, "%s %s port %u: %s", what, address_format(address, text),
+			  port, verdict);
+}
+
+static int read_v6only(int descriptor, int domain)
+{
+	int value = 0;
+	socklen_t length = sizeof(value);
+
+	if (domain == AF_INET6)
+		libc()->getsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &value, &length);
+	return value;
+}
+
+static int create_handle(struct socket *socket, int descriptor, const struct instance *instance)
+{
+	int result;
+
+	socket->v6only = read_v6only(descriptor, socket->domain);
+	result = instance->operations->socket_create(instance->stack, socket->domain,
+						     socket->v6only, socket, &socket->handle);
+	if (result < 0)
+		return result;
+	socket->instance = instance;
+	twin_options_adopt(socket, descriptor);
+	return 0;
+}
+
+/* From now on melin does the blocking. */
+static void adopt_blocking(struct socket *socket, int descriptor)
+{
+	int flags = libc()->fcntl(descriptor, F_GETFL, 0L);
+
+	atomic_store(&socket->nonblocking, flags >= 0 && (flags & O_NONBLOCK));
+}
+
+static void drop_handle(struct socket *socket)
+{
+	socket->instance->operations->release(socket->handle);
+	socket->handle = NULL;
+	socket->instance = NULL;
+}
+
+/* ---- connect ---- */
+
+/* Where the program bound the socket, or NULL. */
+static const struct sockaddr *bound_name(int descriptor, struct sockaddr_storage *name,
+					 struct ip_address *address)
+{
+	socklen_t length = sizeof(*name);
+	uint16_t port = 0;
+
+	if (libc()->getsockname(descriptor, (struct sockaddr *)name, &length) < 0 ||
+	    address_from_sockaddr((struct sockaddr *)name, length, address, &port) < 0 ||
+	    (address_is_any(address) && port == 0))
+		return NULL;
+	return (struct sockaddr *)name;
+}
+
+/* Over the kernel whoever accepts gets it: this process or the other one that has the listener. */
+static bool is_others_too(const struct socket *listener)
+{
+	return atomic_load(&listener->shared) || atomic_load(&listener->passed);
+}
+
+/*
+ * Why the stack cannot carry the flow (a negative errno value), 0 if it can, or 1 if it could and
+ * the flow is to go through the kernel all the same.
+ */
+static int servable(const struct instance *instance, const struct sockaddr *remote,
+		    const struct ip_address *address, const struct sockaddr *local,
+		    const struct ip_address *local_address)
+{
+	struct socket *listener = NULL;
+	int result;
+
+	if (local && !address_is_any(local_address) && !is_own(local_address) &&
+	    !(address_is_loopback(local_address) && address_is_loopback(address)))
+		return -EADDRNOTAVAIL;
+	if (!is_own(address) && !address_is_loopback(address) && host_has(address))
+		return -EADDRNOTAVAIL;
+	result = instance->operations->route(instance->stack, remote, (void **)&listener);
+	/* The memory of an object always stays one. */
+	if (result == 0 && listener && address_is_loopback(address) && is_others_too(listener))
+		return 1;
+	return result;
+}
+
+/* EINPROGRESS is a success for a non-blocking socket; a blocking one waits for the outcome. */
+static int await_connection(struct socket *socket, int result)
+{
+	uint64_t timeout = atomic_load(&socket->send_timeout);
+	int started = result;
+
+	if ((result != -EINPROGRESS && result != -EALREADY) || atomic_load(&socket->nonblocking))
+		return result;
+	result = socket_wait(socket, EPOLLOUT | EPOLLERR | EPOLLHUP,
+			     timeout ? clock_after(timeout) : CLOCK_NEVER);
+	if (result == 0)
+		return started; /* SO_SNDTIMEO is over */
+	if (result < 0)
+		return result;
+	return socket->instance->operations->connect(socket->handle, NULL, NULL);
+}
+
+static int connect_through_stack(struct socket *socket, int descriptor,
+				 const struct instance *instance, const struct sockaddr *local,
+				 const struct sockaddr *remote)
+{
+	int result = create_handle(socket, descriptor, instance);
+
+	if (result < 0) {
+		undo(socket);
+		return result;
+	}
+	adopt_blocking(socket, descriptor);
+	result = instance->operations->connect(socket->handle, local, remote);
+	if (result < 0 && result != -EINPROGRESS) {
+		drop_handle(socket);
+		undo(socket);
+		return result;
+	}
+	flow_counted(FLOW_TAKEN_CONNECT);
+	atomic_store_explicit(&socket->state, SOCKET_CONNECTION, memory_order_release);
+	epoll_taken_by_stack(socket);
+	return await_connection(socket, result);
+}
+
+/* connect() again on a socket whose flow is decided. */
+static bool connect_decided(struct socket *socket, enum socket_state state,
+			    const struct sockaddr *remote, int *result)
+{
+	if (state == SOCKET_KERNEL || (state == SOCKET_CONNECTION && !socket_instance(socket)))
+		return false;
+	if (state == SOCKET_CONNECTION)
+		*result = await_connection(socket, socket->instance->operations->connect(
+							   socket->handle, NULL, remote));
+	else
+		*result = -EISCONN; /* a listener */
+	return true;
+}
+
+/* Selected by a rule. False: libc has to carry it after all. */
+static bool connect_selected(struct socket *socket, int descriptor, const struct sockaddr *remote,
+			     const struct ip_address *address, uint16_t port, int *result)
+{
+	const struct option *option = twin_options_kernel_only(socket, descriptor, OPTION_CONNECT);
+	const struct instance *instance = option ? NULL : process_stack_start();
+	struct sockaddr_storage name;
+	struct ip_address local_address;
+	const struct sockaddr *local;
+	enum flow_count why = option ? FLOW_LEFT_OPTION : FLOW_LEFT_STACK;
+	int reason = 0;
+
+	if (option) {
+		log_flow("connect to", address, port, option->name);
+		advice_left_for_option(option->name, RULE_CONNECT, address, port);
+	}
+	if (instance) {
+		why = FLOW_LEFT_ROUTE;
+		pending_start(); /* the other end may be one of them */
+		local = bound_name(descriptor, &name, &local_address);
+		reason = servable(instance, remote, address, local, &local_address);
+		if (reason == 0) {
+			*result =
+				connect_through_stack(socket, descriptor, instance, local, remote);
+			return true;
+		}
+		/* Nobody else has the stack's own address: there is no other place to ask. */
+		if (reason == -ECONNREFUSED && !address_is_loopback(address)) {
+			undo(socket);
+			*result = reason;
+			return true;
+		}
+		if (reason == -EADDRNOTAVAIL)
+			advice_left(ADVICE_LOCAL, RULE_CONNECT, address, port);
+		else if (reason == -ENETUNREACH || reason == -EAFNOSUPPORT)
+			advice_left(ADVICE_ROUTE, RULE_CONNECT, address, port);
+		log_flow("connect to", address, port,
+			 reason < 0 ? "the stack has no way there, left to libc"
+				    : "a listener of two processes, left to libc");
+	}
+	if ((config_get()->required && reason <= 0) || process_stack_has_ended()) {
+		undo(socket);
+		flow_counted(why);
+		*result = -ENETDOWN;
+		return true;
+	}
+	leave(socket, descriptor, why);
+	return false;
+}
+
+/* connect() to AF_UNSPEC dissolves a connection. Before there is one it is libc's to say. */
+static bool disconnect(int descriptor, const struct sockaddr *unspecified, int *result)
+{
+	struct socket *socket = socket_get(descriptor);
+	bool done = false;
+
+	if (!socket)
+		return false;
+	if (atomic_load(&socket->state) == SOCKET_CONNECTION) {
+		*result = socket->instance->operations->connect(socket->handle, NULL, unspecified);
+		done = true;
+	}
+	socket_put(socket);
+	return done;
+}
+
+/* Linux's connect() takes the wildcard for this. */
+static void become_loopback(struct ip_address *address)
+{
+	if (address->family == AF_INET6)
+		address->v6 = (struct in6_addr)IN6ADDR_LOOPBACK_INIT;
+	else
+		address->v4.s_addr = htonl(INADDR_LOOPBACK);
+}
+
+bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t length, int *result)
+{
+	struct ip_address address;
+	struct socket *socket;
+	enum socket_state state = SOCKET_UNDECIDED;
+	uint16_t port;
+	bool done = false, selected;
+
+	if (length > sizeof(struct sockaddr_storage) || !memory_readable(remote, length))
+		return false; /* libc says EFAULT or EINVAL */
+	if (length >= sizeof(sa_family_t) && remote->sa_family == AF_UNSPEC)
+		return disconnect(descriptor, remote, result);
+	if (address_from_sockaddr(remote, length, &address, &port) < 0)
+		return false;
+	if (address_is_any(&address))
+		become_loopback(&address);
+	selected = rules_match(&config_get()->flows, RULE_CONNECT, &address, port) == RULE_TAKE;
+	if (!selected && !descriptor_known(descriptor))
+		return false; /* a datagram socket, most likely */
+	socket = claim(descriptor, &state);
+	if (!socket)
+		return false;
+	if (state != SOCKET_UNDECIDED) {
+		done = connect_decided(socket, state, remote, result);
+	} else if (remote->sa_family != socket->domain) {
+		undo(socket); /* libc says EAFNOSUPPORT */
+	} else if (is_in_use(descriptor, false)) {
+		leave(socket, descriptor, FLOW_LEFT_RULE); /* libc says EISCONN or what it is */
+	} else if (selected) {
+		advice_check_rules(RULE_CONNECT);
+		log_flow("connect to", &address, port, "selected");
+		done = connect_selected(socket, descriptor, remote, &address, port, result);
+	} else {
+		advice_check_rules(RULE_CONNECT);
+		log_flow("connect to", &address, port, "not selected");
+		advice_left(advice_why_not(RULE_CONNECT, &address, port), RULE_CONNECT, &address,
+			    port);
+		leave(socket, descriptor, FLOW_LEFT_RULE);
+	}
+	if (done)
+		*result = (int)socket_leave(socket, *result);
+	else
+		socket_put(socket);
+	return done;
+}
+
+/* ---- bind ---- */
+
+/* bind() to an address that the kernel does not have. The program's own IP_FREEBIND stays. */
+static int bind_free(int descriptor, int domain, const struct sockaddr *local, socklen_t length)
+{
+	int level = domain == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
+	int name = domain == AF_INET6 ? IPV6_FREEBIND : IP_FREEBIND;
+	int before = 0, on = 1, result;
+	socklen_t size = sizeof(before);
+
+	libc()->getsockopt(descriptor, level, name, &before, &size);
+	libc()->setsockopt(descriptor, level, name, &on, sizeof(on));
+	result = libc()->bind(descriptor, local, length) < 0 ? -errno : 0;
+	libc()->setsockopt(descriptor, level, name, &before, sizeof(before));
+	return result;
+}
+
+/* Connections of a closed listener hold its port, as the kernel's do, except for SO_REUSEADDR. */
+static bool held_by_connections(int descriptor, const struct sockaddr *local, uint16_t port)
+{
+	const struct instance *instance = process_stack_running();
+	int reuse = 0;
+	socklen_t length = sizeof(reuse);
+
+	if (!instance || port == 0)
+		return false;
+	libc()->getsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse, &length);
+	return !reuse && instance->operations->port_in_use(instance->stack, local);
+}
+
+/*
+ * The twin is bound in the kernel although the address is not the kernel's: it reserves the port
+ * against other programs, with all of Linux's rules about reuse, and knows its own name.
+ */
+bool flow_bind(int descriptor, const struct sockaddr *local, socklen_t length, int *result)
+{
+	struct ip_address address;
+	struct socket *socket;
+	uint16_t port;
+	bool done = true;
+
+	if (!memory_readable(local, length) ||
+	    address_from_sockaddr(local, length, &address, &port) < 0)
+		return false;
+	socket = socket_get_any(descriptor);
+	if (!socket)
+		return false;
+	if (local->sa_family != socket->domain) {
+		done = false; /* libc says EAFNOSUPPORT or what else is wrong */
+	} else if (atomic_load(&socket->state) == SOCKET_CONNECTION) {
+		*result = -EINVAL;
+	} else if (held_by_connections(descriptor, local, port)) {
+		*result = -EADDRINUSE;
+	} else if (is_own(&address)) {
+		*result = bind_free(descriptor, socket->domain, local, length);
+	} else {
+		done = false;
+	}
+	socket_put(socket);
+	return done;
+}
+
+/* ---- listen ---- */
+
+int flow_start_listener(struct socket *socket, const struct instance *instance)
+{
+	struct sockaddr_storage local;
+	socklen_t length = sizeof(local);
+	int result;
+
+	if (libc()->getsockname(socket->descriptor, (struct sockaddr *)&local, &length) < 0)
+		return -errno;
+	result = create_handle(socket, socket->descriptor, instance);
+	if (result < 0)
+		return result;
+	result = instance->operations->listen(socket->handle, (struct sockaddr *)&local,
+					      socket->backlog);
+	if (result < 0) {
+		drop_handle(socket);
+		return result;
+	}
+	if (socket->dual && !atomic_load(&socket->awaits))
+		socket_make_twin_nonblocking(socket);
+	flow_counted(FLOW_TAKEN_LISTEN);
+	atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
+	epoll_taken_by_stack(socket);
+	return 0;
+}
+
+/* What a listener's local address means for it. */
+static bool listener_selected(const struct ip_address *address, uint16_t port, bool v6only,
+			      bool *dual)
+{
+	const struct config *config = config_get();
+	const struct stack_config *stack = &config->stack;
+
+	*dual = !is_own(address);
+	if (*dual && !address_is_any(address) && !address_is_loopback(address))
+		return false; /* the host's own address: the kernel's alone */
+	return rules_match_listener(&config->flows, address, port, v6only, stack->addresses,
+				    stack->address_count) == RULE_TAKE;
+}
+
+/* A listener already: only its backlog changes. */
+static bool listen_again(struct socket *socket, int descriptor, int backlog, int *result)
+{
+	const struct instance *instance = socket_instance(socket);
+	enum socket_state state = atomic_load(&socket->state);
+
+	if (state == SOCKET_KERNEL)
+		return false;
+	if (state == SOCKET_CONNECTION) {
+		*result = -EINVAL;
+		return instance != NULL;
+	}
+	socket->backlog = backlog;
+	*result = libc()->listen(descriptor, backlog) < 0 ? -errno : 0;
+	if (instance && *result == 0) {
+		struct sockaddr_storage local;
+		socklen_t length = sizeof(local);
+
+		if (libc()->getsockname(descriptor, (struct sockaddr *)&local, &length) == 0)
+			*result = instance->operations->listen(socket->handle,
+							       (struct sockaddr *)&local, backlog);
+	}
+	return true;
+}
+
+/* An option that only the kernel serves makes the listener the kernel's: 1, or the refusal. */
+static int listen_in_kernel(struct socket *socket, int descriptor, const struct option *option)
+{
+	if (config_get()->required) {
+		undo(socket);
+		flow_counted(FLOW_LEFT_OPTION);
+		return -ENETDOWN;
+	}
+	log_write(STACK_LOG_WARN,
+		  "listen: %s is set, which only the kernel has; nobody answers at the stack's "
+		  "addresses",
+		  option->name);
+	leave(socket, descriptor, FLOW_LEFT_OPTION);
+	return 1;
+}
+
+/*
+ * The twin always listens too. On an address that the kernel does not have nobody reaches it there,
+ * but the kernel's rules say who may listen beside whom, and its answers are a listener's.
+ */
+static int listen_selected(struct socket *socket, int descriptor, int backlog)
+{
+	const struct option *option = twin_options_kernel_only(socket, descriptor, OPTION_LISTEN);
+	int result;
+
+	if (option)
+		return listen_in_kernel(socket, descriptor, option);
+	if (config_get()->required && !process_stack_can_listen()) {
+		process_stack_tell_unanswered();
+		flow_counted(FLOW_LEFT_STACK);
+		undo(socket);
+		return -ENETDOWN;
+	}
+	if (libc()->listen(descriptor, backlog) < 0) {
+		result = -errno;
+		undo(socket);
+		return result;
+	}
+	socket->backlog = backlog;
+	socket->descriptor = descriptor;
+	adopt_blocking(socket, descriptor);
+	if (process_stack_running()) {
+		result = flow_start_listener(socket, process_stack_running());
+		if (result < 0)
+			undo(socket);
+		return result;
+	}
+	pending_add(socket);
+	atomic_store_explicit(&socket->state, SOCKET_PENDING, memory_order_release);
+	epoll_listener_unused(socket);
+	return 0;
+}
+
+bool flow_listen(int descriptor, int backlog, int *result)
+{
+	struct sockaddr_storage local;
+	socklen_t length = sizeof(local);
+	struct ip_address address;
+	enum socket_state state = SOCKET_UNDECIDED;
+	struct socket *socket;
+	uint16_t port;
+	bool done = false;
+
+	socket = claim(descriptor, &state);
+	if (!socket)
+		return false;
+	if (state != SOCKET_UNDECIDED) {
+		done = listen_again(socket, descriptor, backlog, result);
+		socket_put(socket);
+		return done;
+	}
+	if (is_in_use(descriptor, true)) {
+		leave(socket, descriptor, FLOW_LEFT_RULE); /* libc says EINVAL */
+		socket_put(socket);
+		return false;
+	}
+	advice_check_rules(RULE_LISTEN);
+	/* An unbound socket gets its port from the kernel's listen(). */
+	if (libc()->getsockname(descriptor, (struct sockaddr *)&local, &length) == 0 &&
+	    address_from_sockaddr((struct sockaddr *)&local, length, &address, &port) == 0 &&
+	    port == 0) {
+		if (libc()->listen(descriptor, backlog) < 0) {
+			*result = -errno;
+			undo(socket);
+			socket_put(socket);
+			return true;
+		}
+		length = sizeof(local);
+		libc()->getsockname(descriptor, (struct sockaddr *)&local, &length);
+	}
+	if (address_from_sockaddr((struct sockaddr *)&local, length, &address, &port) == 0 &&
+	    listener_selected(&address, port, read_v6only(descriptor, socket->domain),
+			      &socket->dual)) {
+		log_flow("listen on", &address, port, socket->dual ? "selected, dual" : "selected");
+		*result = listen_selected(socket, descriptor, backlog);
+		done = *result <= 0;
+	} else {
+		log_flow("listen on", &address, port, "not selected");
+		advice_left(advice_why_not(RULE_LISTEN, &address, port), RULE_LISTEN, &address,
+			    port);
+		leave(socket, descriptor, FLOW_LEFT_RULE);
+	}
+	socket_put(socket);
+	return done;
+}
+
+/* ---- sockets that may become the stack's ---- */
+
+static bool rules_take_connections(void)
+{
+	const struct rule_list *list = &config_get()->flows;
+
+	for (size_t i = 0; i < list->count; i++)
+		if ((list->rules[i].verb & RULE_CONNECT) && !list->rules[i].not )
+			return true;
+	return false;
+}
+
+static bool may_become_stacks(struct socket *socket, int descriptor)
+{
+	struct sockaddr_storage local;
+	socklen_t length = sizeof(local);
+	struct ip_address address;
+	uint16_t port;
+	bool dual;
+
+	if (atomic_load(&socket->state) != SOCKET_UNDECIDED ||
+	    libc()->getsockname(descriptor, (struct sockaddr *)&local, &length) < 0 ||
+	    address_from_sockaddr((struct sockaddr *)&local, length, &address, &port) < 0)
+		return false;
+	if (twin_options_kernel_only(socket, descriptor,
+				     port == 0 ? OPTION_CONNECT : OPTION_LISTEN))
+		return false;
+	if (port == 0)
+		return rules_take_connections();
+	return listener_selected(&address, port, read_v6only(descriptor, socket->domain), &dual);
+}
+
+bool flow_any_undecided(void)
+{
+	const int highest = descriptor_highest();
+	bool any = false;
+
+	for (int descriptor = 0; descriptor <= highest && !any; descriptor++) {
+		struct socket *socket = socket_get_any(descriptor);
+
+		if (!socket)
+			continue;
+		any = may_become_stacks(socket, descriptor);
+		socket_put(socket);
+	}
+	return any;
+}

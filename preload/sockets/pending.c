@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Listeners before their first use in this process: the list of them, the thread that waits for
+ * the device in their name, their way to the stack or back to the kernel, and what a fork means
+ * for them. Not for deciding which listeners are the stack's, nor for making one listen there
+ * (flow.c).
+ */
+#include "preload/sockets/pending.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "preload/libc/capabilities.h"
+#include "preload/config/config.h"
+#include "preload/waiting/epoll.h"
+#include "preload/sockets/flow.h"
+#include "preload/config/log.h"
+#include "preload/sockets/socket_object.h"
+#include "preload/libc/signals.h"
+#include "common/system_call.h"
+#include "preload/libc/thread.h"
+
+/* Protects the list of PENDING listeners. Nothing that sleeps is called while it is held. */
+static pthread_mutex_t pending_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct socket *pending;
+
+_Atomic bool pending_unused;
+
+static _Atomic bool was_any; /* since the process was started: a fork does not change it */
+
+/* Held while pending listeners are started. Before pending_lock and the stack's own lock. */
+static pthread_mutex_t listeners_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* ---- the list ---- */
+
+void pending_add(struct socket *socket)
+{
+	guarded_lock(&pending_lock);
+	socket->next_pending = pending;
+	pending = socket;
+	atomic_store(&pending_unused, true);
+	guarded_unlock(&pending_lock);
+	atomic_store_explicit(&was_any, true, memory_order_relaxed);
+}
+
+bool pending_was_any(void)
+{
+	return atomic_load_explicit(&was_any, memory_order_relaxed);
+}
+
+/* False: it is not in the list. */
+static bool unlink_pending(struct socket *socket)
+{
+	struct socket **link;
+	bool found;
+
+	guarded_lock(&pending_lock);
+	for (link = &pending; *link && *link != socket;)
+		link = &(*link)->next_pending;
+	found = *link;
+	if (found)
+		*link = socket->next_pending;
+	guarded_unlock(&pending_lock);
+	return found;
+}
+
+void pending_forget(struct socket *socket)
+{
+	unlink_pending(socket);
+}
+
+/* The first of the pending listeners not shared, off the list and with a reference; or NULL. */
+static struct socket *take_pending(void)
+{
+	struct socket **link = &pending, *socket;
+
+	guarded_lock(&pending_lock);
+	while (*link && atomic_load(&(*link)->shared))
+		link = &(*link)->next_pending;
+	socket = *link;
+	atomic_store(&pending_unused, false);
+	if (socket) {
+		/* Alive: a closing thread takes it off the list before it lets go. */
+		object_get(&socket->object);
+		*link = socket->next_pending;
+	}
+	guarded_unlock(&pending_lock);
+	return socket;
+}
+
+/* ---- to the stack or to the kernel ---- */
+
+/* A listener that the stack was to serve and cannot. */
+static void give_up_listener(struct socket *socket, enum flow_count why)
+{
+	process_stack_tell_unanswered();
+	if (!atomic_exchange(&socket->awaits, false))
+		flow_counted(why);
+	else if (socket->dual && !atomic_load(&socket->nonblocking))
+		socket_make_twin_blocking(socket);
+	if (config_get()->required)
+		atomic_store(&socket->failed, true); /* accept(2) says so, once */
+	if (config_get()->required || (socket->dual && atomic_load(&socket->forked))) {
+		/* The process that has the stack makes the twin, which is its too, non-blocking. */
+		if (socket->dual)
+			socket_make_twin_nonblocking(socket);
+		atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
+		epoll_taken_by_stack(socket);
+		return;
+	}
+	atomic_store(&socket->state, SOCKET_KERNEL);
+	epoll_left_to_kernel(socket);
+}
+
+bool pending_leave(struct socket *socket, const char *option)
+{
+	if (config_get()->required || !unlink_pending(socket))
+		return false;
+	log_write(STACK_LOG_WARN,
+		  "listen: %s is set, which only the kernel has; nobody answers at the stack's "
+		  "addresses",
+		  option);
+	give_up_listener(socket, FLOW_LEFT_OPTION);
+	return true;
+}
+
+void pending_start(void)
+{
+	const struct instance *instance = process_stack_running();
+	struct socket *socket;
+
+	/* Who comes second waits until all of them listen: it may be about to connect to one. */
+	guarded_lock(&listeners_lock);
+	while (instance && (socket = take_pending())) {
+		int result = flow_start_listener(socket, instance);
+
+		if (result < 0) {
+			log_write(STACK_LOG_WARN, "listen: the stack cannot: %s",
+				  strerror(-result));
+			give_up_listener(socket, FLOW_LEFT_STACK);
+		}
+		socket_put(socket);
+	}
+	guarded_unlock(&listeners_lock);
+}
+
+/* ---- listeners that wait for another process to let go of the device ---- */
+
+/* How often it is looked for. */
+#define AWAIT_US 250000
+
+static _Atomic bool awaiting; /* there is a thread for it */
+static __thread bool is_awaiter __attribute__((tls_model("initial-exec")));
+
+bool pending_is_awaited_elsewhere(void)
+{
+	return atomic_load(&awaiting) && !is_awaiter;
+}
+
+bool pending_any(void)
+{
+	bool any;
+
+	guarded_lock(&pending_lock);
+	any = pending != NULL;
+	guarded_unlock(&pending_lock);
+	return any;
+}
+
+/* Whether this process waits for the device itself: a shared listener is for who uses it. */
+static bool any_awaiting(void)
+{
+	struct socket *socket;
+
+	guarded_lock(&pending_lock);
+	for (socket = pending; socket; socket = socket->next_pending)
+		if (atomic_load(&socket->awaits) && !atomic_load(&socket->shared))
+			break;
+	guarded_unlock(&pending_lock);
+	return socket != NULL;
+}
+
+static void *await_device(void *begun)
+{
+	const struct timespec pause = { .tv_nsec = AWAIT_US * 1000l };
+
+	is_awaiter = true;
+	capabilities_keep();
+	sem_post(begun);
+	do {
+		while (kernel_call(SYS_nanosleep, (long)&pause, 0, 0, 0), any_awaiting()) {
+			capabilities_use();
+			pending_first_use_all();
+		}
+		atomic_store(&awaiting, false);
+		/* One that came after the last look relied on this thread, unless it comes now. */
+	} while (any_awaiting() && !atomic_exchange(&awaiting, true));
+	return NULL;
+}
+
+/* Returns when the thread is independent of what the caller gives up next. */
+static void start_awaiting(void)
+{
+	sem_t begun;
+
+	if (atomic_exchange(&awaiting, true))
+		return;
+	sem_init(&begun, 0, 0);
+	if (thread_start(NULL, await_device, &begun) < 0)
+		atomic_store(&awaiting, false);
+	else
+		while (sem_wait(&begun) < 0)
+			; /* a handler has run */
+	sem_destroy(&begun);
+}
+
+/* Meanwhile the kernel halves serve. */
+static void keep_pending(void)
+{
+	bool any = false;
+
+	guarded_lock(&pending_lock);
+	for (struct socket *socket = pending; socket; socket = socket->next_pending) {
+		if (atomic_load(&socket->shared))
+			continue; /* not used here */
+		any = true;
+		if (atomic_load(&socket->awaits))
+			continue;
+		if (socket->dual)
+			socket_make_twin_nonblocking(socket);
+		atomic_store(&socket->awaits, true);
+		flow_counted(FLOW_LEFT_STACK);
+	}
+	guarded_unlock(&pending_lock);
+	if (any)
+		start_awaiting();
+}
+
+/* ---- first use ---- */
+
+void pending_first_use_all(void)
+{
+	struct socket *socket;
+
+	if (process_stack_start()) {
+		pending_start();
+		return;
+	}
+	if (process_stack_is_busy()) {
+		process_stack_tell_unanswered();
+		keep_pending();
+		return;
+	}
+	while ((socket = take_pending())) {
+		give_up_listener(socket, FLOW_LEFT_STACK);
+		socket_put(socket);
+	}
+}
+
+bool pending_is_unused(const struct socket *socket)
+{
+	return atomic_load_explicit(&socket->shared, memory_order_relaxed) ||
+	       atomic_load(&socket->state) == SOCKET_PENDING;
+}
+
+void pending_first_use(struct socket *socket)
+{
+	atomic_store(&socket->shared, false);
+	if (atomic_load(&socket->state) == SOCKET_PENDING)
+		pending_first_use_all();
+}
+
+void pending_use_here(void)
+{
+	guarded_lock(&pending_lock);
+	for (struct socket *socket = pending; socket; socket = socket->next_pending)
+		atomic_store(&socket->shared, false);
+	guarded_unlock(&pending_lock);
+}
+
+/* ---- fork ---- */
+
+/*
+ * Nobody can tell which of the two processes will serve: the next use does. But this one does use a
+ * listener on which another of its threads waits already, for connections to the kernel half and
+ * for the device.
+ */
+static void share_listeners(void)
+{
+	int highest = descriptor_highest();
+
+	for (int descriptor = 0; descriptor <= highest; descriptor++) {
+		struct socket *socket = socket_get_any(descriptor);
+		enum socket_state state;
+
+		if (!socket)
+			continue;
+		state = atomic_load(&socket->state);
+		if (socket->dual && (state == SOCKET_PENDING || state == SOCKET_LISTENER)) {
+			atomic_store(&socket->forked, true);
+			if (!atomic_load(&socket->awaits) || !epoll_is_waited_on(socket))
+				atomic_store(&socket->shared, true);
+			epoll_listener_unused(socket);
+		}
+		socket_put(socket);
+	}
+}
+
+/* The child starts its own stack at its own first use: what was pending stays pending. */
+void pending_before_fork(void)
+{
+	guarded_lock(&listeners_lock);
+	share_listeners();
+	guarded_lock(&pending_lock);
+	/* A server that forks means one of its children to serve: that one's first use counts. */
+	atomic_store(&pending_unused, false);
+}
+
+void pending_after_fork(void)
+{
+	guarded_unlock(&pending_lock);
+	guarded_unlock(&listeners_lock);
+}
+
+void pending_forked(void)
+{
+	atomic_store(&awaiting, false);
+	/* Those that the parent goes on waiting for as well: no thread of this process does. */
+	guarded_lock(&pending_lock);
+	for (struct socket *socket = pending; socket; socket = socket->next_pending)
+		if (socket->dual)
+			atomic_store(&socket->shared, true);
+	guarded_unlock(&pending_lock);
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The socket object: where it comes from, what its readiness is, its names, its end. Not for
+ * deciding flows (flow.c) and not for moving bytes (transfer.c).
+ */
+#include "preload/sockets/socket_object.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+
+#include "preload/libc/monotonic.h"
+#include "preload/config/config.h"
+#include "preload/waiting/epoll.h"
+#include "preload/config/log.h"
+#include "preload/libc/program_memory.h"
+#include "preload/sockets/pending.h"
+#include "common/system_call.h"
+#include "preload/libc/symbols.h"
+
+struct socket *socket_get_any(int descriptor)
+{
+	return (struct socket *)descriptor_get_kind(descriptor, OBJECT_SOCKET);
+}
+
+/* The twin will say ENOTCONN, which tells nobody why: once in a process melin does. */
+static void warn_of_inherited(int descriptor)
+{
+	static _Atomic bool warned;
+
+	if (!atomic_exchange(&warned, true))
+		log_write(STACK_LOG_WARN,
+			  "descriptor %d: a forked child cannot use its parent's connection; a "
+			  "rule with ! leaves such flows to the kernel (LIMITS in libmelin(7))",
+			  descriptor);
+}
+
+struct socket *socket_get(int descriptor)
+{
+	struct socket *socket;
+	enum socket_state state;
+
+	if (__builtin_expect(!descriptor_known(descriptor), 1))
+		return NULL;
+	socket = socket_get_any(descriptor);
+	if (!socket)
+		return NULL;
+	state = atomic_load_explicit(&socket->state, memory_order_acquire);
+	if (state == SOCKET_PENDING || state == SOCKET_LISTENER)
+		return socket;
+	/* A connection that was inherited through fork() is the parent's. */
+	if (state == SOCKET_CONNECTION && socket_instance(socket))
+		return socket;
+	if (state == SOCKET_CONNECTION && process_stack_is_parents())
+		warn_of_inherited(descriptor);
+	socket_put(socket);
+	return NULL;
+}
+
+const struct instance *socket_instance(const struct socket *socket)
+{
+	const struct instance *running = process_stack_running();
+
+	return running && socket->handle && socket->instance == running ? running : NULL;
+}
+
+struct socket *socket_allocate(int domain)
+{
+	struct socket *socket = object_allocate(OBJECT_SOCKET, sizeof(*socket));
+
+	if (socket) {
+		socket->domain = domain;
+		socket->descriptor = -1;
+	}
+	return socket;
+}
+
+void socket_created(int descriptor, int domain)
+{
+	struct socket *socket = socket_allocate(domain);
+
+	if (!socket)
+		return; /* melin goes without it: the flow stays with libc */
+	descriptor_install(descriptor, &socket->object);
+	socket_put(socket);
+}
+
+void socket_make_twin_nonblocking(struct socket *socket)
+{
+	int flags = libc()->fcntl(socket->descriptor, F_GETFL, 0L);
+
+	if (flags >= 0 && !atomic_load(&socket->passed))
+		libc()->fcntl(socket->descriptor, F_SETFL, (long)(flags | O_NONBLOCK));
+}
+
+void socket_make_twin_blocking(struct socket *socket)
+{
+	int flags = libc()->fcntl(socket->descriptor, F_GETFL, 0L);
+
+	if (flags >= 0)
+		libc()->fcntl(socket->descriptor, F_SETFL, (long)(flags & ~O_NONBLOCK));
+}
+
+void socket_passed(int descriptor)
+{
+	struct socket *socket = socket_get_any(descriptor);
+
+	if (!socket)
+		return;
+	atomic_store(&socket->forked, true);
+	if (!atomic_exchange(&socket->passed, true) && socket_has_kernel_half(socket) &&
+	    !atomic_load(&socket->nonblocking))
+		socket_make_twin_blocking(socket);
+	socket_put(socket);
+}
+
+uint32_t socket_readiness(const struct socket *socket)
+{
+	const struct instance *instance = socket_instance(socket);
+
+	if (atomic_load_explicit(&socket->failed, memory_order_relaxed))
+		return EPOLLIN | EPOLLERR;
+	return instance ? instance->operations->readiness(socket->handle) : 0;
+}
+
+/*
+ * O_ASYNC of fcntl(2): with F_SETSIG the signal says what happened to which descriptor. Its code is
+ * SI_SIGIO, which is for that, and not POLL_IN or POLL_OUT: the kernel leaves these to itself.
+ */
+static void signal_readiness(const struct socket *socket, int owner, uint32_t events)
+{
+	bool input = events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+	int number = atomic_load(&socket->signal);
+	siginfo_t info = {
+		.si_signo = number,
+		.si_code = SI_SIGIO,
+	};
+
+	if (!number) {
+		kill(owner, SIGIO);
+		return;
+	}
+	info.si_band = input ? POLLIN | POLLRDNORM : POLLOUT | POLLWRNORM | POLLWRBAND;
+	info.si_fd = atomic_load(&socket->signal_descriptor);
+	if (kernel_call(SYS_rt_sigqueueinfo, owner, number, (long)&info, 0) < 0)
+		kill(owner, number);
+}
+
+static void signal_owner(const struct socket *socket, int owner, uint32_t events)
+{
+	if (events & STACK_EVENT_URGENT)
+		kill(owner, SIGURG);
+	if ((events & ~STACK_EVENT_URGENT) &&
+	    atomic_load_explicit(&socket->signals, memory_order_relaxed))
+		signal_readiness(socket, owner, events);
+}
+
+void socket_event(void *user, uint32_t events)
+{
+	struct socket *socket = user;
+	int owner = atomic_load_explicit(&socket->owner, memory_order_relaxed);
+
+	if (owner)
+		signal_owner(socket, owner, events);
+	events &= ~STACK_EVENT_URGENT;
+	if (events)
+		wait_notify(&socket->source, events);
+}
+
+/* As Linux's move_addr_to_user(): cut to the caller's room, the full length reported. */
+int socket_copy_name(const struct sockaddr_storage *from, struct sockaddr *name, socklen_t *length)
+{
+	const socklen_t full = from->ss_family == AF_INET ? sizeof(struct sockaddr_in)
+							  : sizeof(struct sockaddr_in6);
+	socklen_t room;
+
+	if (!memory_copy_in(&room, length, sizeof(room)))
+		return -EFAULT;
+	if ((int)room < 0)
+		return -EINVAL;
+	if (!memory_copy_out(name, from, room < full ? room : full) ||
+	    !memory_copy_out(length, &full, sizeof(full)))
+		return -EFAULT;
+	return 0;
+}
+
+int socket_name(struct socket *socket, int descriptor, bool peer, struct sockaddr *name,
+		socklen_t *length)
+{
+	struct sockaddr_storage storage;
+	int result;
+
+	if (atomic_load(&socket->state) != SOCKET_CONNECTION) {
+		/* The twin is bound to the listener's address; a listener has no peer. */
+		result = peer ? libc()->getpeername(descriptor, name, length)
+			      : libc()->getsockname(descriptor, name, length);
+		return result < 0 ? -errno : 0;
+	}
+	result = socket->instance->operations->name(socket->handle, peer, &storage);
+	return result < 0 ? result : socket_copy_name(&storage, name, length);
+}
+
+int socket_shutdown(struct socket *socket, int descriptor, int how)
+{
+	const struct instance *instance = socket_instance(socket);
+	int result = 0;
+
+	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
+		return -EINVAL;
+	if (instance)
+		result = instance->operations->shutdown(socket->handle, how);
+	if (atomic_load(&socket->state) == SOCKET_CONNECTION)
+		return result;
+	/* A listener's twin listens too. */
+	result = libc()->shutdown(descriptor, how) < 0 ? -errno : 0;
+	wait_notify(&socket->source, EPOLLIN | EPOLLHUP | EPOLLRDHUP);
+	return result;
+}
+
+/*
+ * The number by which melin knows the twin of a listener is closed: another of its duplicates has
+ * to serve. After the last one a call that is running goes on as in the kernel, with one of melin's
+ * own.
+ */
+void socket_descriptor_closed(struct socket *socket, int descriptor)
+{
+	int duplicate;
+
+	if (atomic_load(&socket->descriptor) != descriptor)
+		return;
+	if (atomic_load(&socket->object.descriptors) > 1) {
+		atomic_store(&socket->descriptor, descriptor_find(&socket->object));
+	} else if (socket_has_kernel_half(socket) && atomic_load(&socket->object.references) > 1) {
+		duplicate = libc()->dup(descriptor);
+		if (duplicate < 0)
+			return; /* the call gets EBADF */
+		socket->kept = true;
+		atomic_store(&socket->descriptor, descriptor_hide(duplicate));
+	}
+}
+
+/* Calls work() for each connection of this process, with a reference to it. */
+static void for_each_connection(void (*work)(struct socket *socket, uint64_t deadline),
+				uint64_t deadline)
+{
+	const int highest = descriptor_highest();
+
+	for (int descriptor = 0; descriptor <= highest; descriptor++) {
+		struct socket *socket = socket_get_any(descriptor);
+
+		if (!socket)
+			continue;
+		if (atomic_load(&socket->state) == SOCKET_CONNECTION && socket_instance(socket))
+			work(socket, deadline);
+		socket_put(socket);
+	}
+}
+
+static void finish(struct socket *socket, uint64_t deadline)
+{
+	(void)deadline;
+	socket->instance->operations->shutdown(socket->handle, SHUT_WR);
+}
+
+/* First all of them, then the time that it takes. */
+void socket_finish_all(uint64_t deadline)
+{
+	for_each_connection(finish, 0);
+	for_each_connection(socket_wait_sent, deadline);
+}
+
+/* close(2) with SO_LINGER on: waits until the peer has everything, or the time is over. */
+static void linger(struct socket *socket, const struct instance *instance)
+{
+	const struct stack_operations *operations = instance->operations;
+	struct linger value = { 0 };
+	socklen_t length = sizeof(value);
+	uint64_t deadline;
+
+	if (operations->get_option(socket->handle, SOL_SOCKET, SO_LINGER, &value, &length) < 0 ||
+	    !value.l_onoff || value.l_linger <= 0 || operations->readable(socket->handle) > 0)
+		return;
+	if (operations->shutdown(socket->handle, SHUT_WR) < 0)
+		return;
+	deadline = clock_after((uint64_t)value.l_linger * 1000000000u);
+	socket_wait_sent(socket, deadline);
+}
+
+void socket_closed(struct socket *socket)
+{
+	const struct instance *instance = socket_instance(socket);
+
+	epoll_forget(&socket->source);
+	if (atomic_load(&socket->state) == SOCKET_PENDING)
+		pending_forget(socket);
+	if (instance && atomic_load(&socket->state) == SOCKET_CONNECTION &&
+	    !process_stack_is_parents())
+		linger(socket, instance);
+}
+
+void socket_destroy(struct socket *socket)
+{
+	const struct instance *instance = socket_instance(socket);
+
+	if (instance)
+		instance->operations->release(socket->handle);
+	socket->handle = NULL;
+	if (!socket->kept)
+		return;
+	descriptor_unprotect(socket->descriptor);
+	kernel_call(SYS_close, socket->descriptor, 0, 0, 0);
+}

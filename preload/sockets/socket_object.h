@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What melin knows of a TCP socket of the program: whose flow it is (nobody's yet, the stack's,
+ * or the kernel's), its twin, and the operations that block as Linux's do. The interposed calls
+ * (calls_*.c) are thin wrappers over this and over flow.h. Not for epoll or poll.
+ *
+ * The twin is the real kernel socket whose descriptor the program holds.
+ */
+#ifndef MELIN_SOCKET_H
+#define MELIN_SOCKET_H
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "preload/descriptors/descriptors.h"
+#include "preload/process/process_stack.h"
+#include "common/option_table.h"
+#include "preload/libc/signals.h"
+#include "preload/waiting/wait.h"
+
+enum socket_state {
+	SOCKET_UNDECIDED,  /* the twin is the socket; connect() or listen() will decide */
+	SOCKET_DECIDING,   /* a thread is in connect() or listen() with it */
+	SOCKET_KERNEL,	   /* decided: libc's for good */
+	SOCKET_PENDING,	   /* a selected listener whose stack starts at its first use */
+	SOCKET_LISTENER,   /* the stack listens */
+	SOCKET_CONNECTION, /* the stack connects or is connected */
+};
+
+struct socket {
+	struct object object;
+	struct source source; /* epoll items and sleeping threads; wait_lock */
+	/* Set with release after the fields below it; read with acquire in socket_get(). */
+	_Atomic enum socket_state state;
+	const struct instance *instance;
+	struct stack_socket *handle;
+	int domain;
+	bool v6only;
+	bool dual;   /* a listener whose twin listens in the kernel too */
+	int backlog; /* PENDING: for the start */
+	/*
+	 * A dual listener that a fork has given to two processes, until this one uses it: the other
+	 * one may be meant to. forked is for good.
+	 */
+	_Atomic bool shared;
+	_Atomic bool forked;
+	_Atomic bool passed; /* through a Unix socket, here or from there: both ends serve it */
+	_Atomic uint64_t acceptor; /* passed: who asks the blocking twin; see transfer.c */
+	_Atomic int descriptor; /* PENDING, LISTENER: one of the twin, updated on close and dup */
+	bool kept;		/* that is melin's own, until the calls on a closed listener end */
+	uint64_t twin_options_set[(OPTION_ROWS + 63) / 64]; /* by the program: a bit for each row */
+	/*
+	 * What recvmsg() says beside the data, ancillary.c's: the numbers of the control messages
+	 * that tell when it came, 0 for none, and whether there is one for TCP_INQ.
+	 */
+	struct {
+		uint8_t stamp, times;
+		bool readable;
+	} ancillary;
+	_Atomic bool nonblocking;
+	_Atomic uint64_t receive_timeout, send_timeout; /* ns; 0: none */
+	_Atomic bool awaits;	       /* PENDING: until another process lets go of the device */
+	_Atomic int owner;	       /* F_SETOWN's: who gets SIGURG; 0: nobody */
+	_Atomic bool signals;	       /* O_ASYNC: the owner is told of readiness, too */
+	_Atomic int signal;	       /* F_SETSIG's: by this signal; 0: SIGIO */
+	_Atomic int signal_descriptor; /* the number that O_ASYNC was set by */
+	_Atomic bool failed;	     /* MELIN_REQUIRED: the next accept() says that nobody comes */
+	unsigned accept_turn;	     /* dual listener: whose turn it is; races are harmless */
+	struct socket *next_pending; /* pending_lock in pending.c */
+};
+
+/* A reference to the socket if its flow is the stack's (the last three states), else NULL. */
+struct socket *socket_get(int descriptor);
+/* A reference to the socket in any state, or NULL if melin knows nothing of it. */
+struct socket *socket_get_any(int descriptor);
+static inline void socket_put(struct socket *socket)
+{
+	object_put(&socket->object);
+}
+
+/*
+ * The end of a call that had result, and its only reference: handlers that have waited run. Returns
+ * the result, or -ERESTART if the call is to begin anew, from the descriptor on.
+ */
+static inline ssize_t socket_leave(struct socket *socket, ssize_t result)
+{
+	const unsigned interrupting = signals_thread.interrupting;
+
+	socket_put(socket);
+	return signals_outcome(result, interrupting);
+}
+
+/* Whether its twin is the kernel half of a listener, which melin asks without blocking. */
+static inline bool socket_has_kernel_half(const struct socket *socket)
+{
+	return socket->dual &&
+	       (atomic_load(&socket->state) == SOCKET_LISTENER || atomic_load(&socket->awaits));
+}
+
+/* The instance that carries it, or NULL: none yet, or the parent's before a fork(). */
+const struct instance *socket_instance(const struct socket *socket);
+
+/*
+ * The twin's own O_NONBLOCK, whatever the program has set. No lock is needed; errno may change, a
+ * failure is not reported. The kernel half is asked without blocking from the listener's start on:
+ * melin does the blocking for both. Not so if another program has it too, which may know nothing
+ * of that: then the first does nothing.
+ */
+void socket_make_twin_nonblocking(struct socket *socket);
+void socket_make_twin_blocking(struct socket *socket);
+
+/* A descriptor goes to another process through a Unix socket. */
+void socket_passed(int descriptor);
+
+/* Whether socket(2) with these arguments makes a socket whose flow might be the stack's. */
+static inline bool socket_candidate(int domain, int type, int protocol)
+{
+	return (domain == AF_INET || domain == AF_INET6) &&
+	       (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM &&
+	       (protocol == 0 || protocol == IPPROTO_TCP);
+}
+
+/* The program made such a socket: remember it until its flow is decided. */
+void socket_created(int descriptor, int domain);
+
+/* An UNDECIDED object with the caller's reference, in no table slot yet; NULL: no memory. */
+struct socket *socket_allocate(int domain);
+
+/* Blocking as the socket and flags say. 0 or count, -errno. SIGPIPE is raised by send. */
+int socket_accept(struct socket *socket, struct sockaddr *peer, socklen_t *length, int flags);
+ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t count, int flags);
+ssize_t socket_send(struct socket *socket, const struct iovec *iov, size_t count, int flags);
+int socket_shutdown(struct socket *socket, int descriptor, int how);
+int socket_name(struct socket *socket, int descriptor, bool peer, struct sockaddr *name,
+		socklen_t *length);
+
+/* Copies a name out: 0, -EFAULT, -EINVAL. */
+int socket_copy_name(const struct sockaddr_storage *from, struct sockaddr *name, socklen_t *length);
+
+/*
+ * Waits until any of the events is there. 1, 0 (deadline), or what wait_for() says of signals. A
+ * cancellation point, which gives the caller's reference back.
+ */
+int socket_wait(struct socket *socket, uint32_t events, uint64_t deadline);
+/* The same without end; no signal ends it either. */
+void socket_wait_deaf(struct socket *socket, uint32_t events);
+/* Waits until the peer has acknowledged all that was sent. */
+void socket_wait_sent(struct socket *socket, uint64_t deadline);
+
+/*
+ * Ends all connections of this process: each sends its FIN behind what was sent, which is waited
+ * for. They can still receive.
+ */
+void socket_finish_all(uint64_t deadline);
+
+/* EPOLL* bits of the stack's half; lock-free. A dual listener's twin is not asked. */
+uint32_t socket_readiness(const struct socket *socket);
+
+/* From the stack: see stack_callbacks.event. */
+void socket_event(void *user, uint32_t events);
+
+/* From descriptors.c: one number is gone; the last number; the last reference. */
+void socket_descriptor_closed(struct socket *socket, int descriptor);
+void socket_closed(struct socket *socket);
+void socket_destroy(struct socket *socket);
+
+#endif

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The calls on a socket that may have to wait: accept, receive, send. The stack's operations
+ * never block; here is what makes them block as Linux's do. Not for the device or the stack.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "preload/libc/monotonic.h"
+#include "preload/process/process_stack.h"
+#include "preload/libc/program_memory.h"
+#include "preload/sockets/twin_options.h"
+#include "preload/sockets/socket_object.h"
+#include "common/system_call.h"
+#include "preload/libc/symbols.h"
+
+/* ---- waiting on one socket ---- */
+
+struct socket_wait {
+	struct wait wait;
+	struct watch watch;
+	struct waiter *waiter;
+	struct socket *socket;
+	uint32_t events;
+	bool sent;	 /* wait until everything is acknowledged instead of for events */
+	size_t readable; /* wait until more than this is there; 0: for events */
+	struct pollfd twin[1 + WAIT_MORE_DESCRIPTORS]; /* a dual listener's kernel half */
+};
+
+static bool socket_ready(struct wait *wait)
+{
+	struct socket_wait *this = (struct socket_wait *)wait;
+	const struct instance *instance = socket_instance(this->socket);
+
+	if (this->sent)
+		return !instance || instance->operations->unsent(this->socket->handle) == 0;
+	if (this->readable && instance &&
+	    instance->operations->readable(this->socket->handle) <= this->readable &&
+	    !(socket_readiness(this->socket) & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+		return false;
+	if (socket_readiness(this->socket) & this->events)
+		return true;
+	this->twin[0].fd = atomic_load(&this->socket->descriptor);
+	return this->wait.kernel_count && wait_look(this->twin, 1) > 0;
+}
+
+static void socket_notified(struct watch *watch, uint32_t events)
+{
+	struct socket_wait *this =
+		(struct socket_wait *)((char *)watch - offsetof(struct socket_wait, watch));
+
+	if (this->sent || (events & (this->events | EPOLLERR | EPOLLHUP)))
+		waiter_wake(this->waiter);
+}
+
+static void socket_enroll(struct wait *wait, struct waiter *waiter)
+{
+	struct socket_wait *this = (struct socket_wait *)wait;
+
+	this->waiter = waiter;
+	watch_attach(&this->socket->source, &this->watch);
+}
+
+static void socket_withdraw(struct wait *wait)
+{
+	watch_detach(&((struct socket_wait *)wait)->watch);
+}
+
+/* The reference is that of the interposed call, which will not return. */
+static void socket_cancelled(struct wait *wait)
+{
+	socket_put(((struct socket_wait *)wait)->socket);
+}
+
+/* signal(7): a call with a time-out is never restarted, others are. */
+static int wait_on_socket(struct socket *socket, uint32_t events, bool sent, size_t readable,
+			  bool deaf, uint64_t deadline)
+{
+	struct socket_wait this = {
+		.wait = { .ready = socket_ready,
+			  .enroll = socket_enroll,
+			  .withdraw = socket_withdraw,
+			  .cancelled = sent ? NULL : socket_cancelled,
+			  .deadline = deadline,
+			  .restarts = deadline == CLOCK_NEVER,
+			  .deaf = deaf },
+		.watch = { .notify = socket_notified },
+		.socket = socket,
+		.events = events,
+		.sent = sent,
+		.readable = readable,
+		.twin = { { .fd = atomic_load(&socket->descriptor), .events = POLLIN } },
+	};
+
+	if (socket_has_kernel_half(socket)) {
+		this.wait.kernel = this.twin;
+		this.wait.kernel_count = 1;
+	}
+	return wait_for(&this.wait);
+}
+
+int socket_wait(struct socket *socket, uint32_t events, uint64_t deadline)
+{
+	return wait_on_socket(socket, events, false, 0, false, deadline);
+}
+
+void socket_wait_deaf(struct socket *socket, uint32_t events)
+{
+	wait_on_socket(socket, events, false, 0, true, CLOCK_NEVER);
+}
+
+void socket_wait_sent(struct socket *socket, uint64_t deadline)
+{
+	wait_on_socket(socket, 0, true, 0, false, deadline);
+}
+
+/* Waits until more than have bytes are readable, or no more will come. */
+static int socket_wait_readable(struct socket *socket, size_t have, uint64_t deadline)
+{
+	return wait_on_socket(socket, EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP, false, have,
+			      false, deadline);
+}
+
+static uint64_t receive_deadline(struct socket *socket)
+{
+	uint64_t timeout = atomic_load(&socket->receive_timeout);
+
+	return timeout ? clock_after(timeout) : CLOCK_NEVER;
+}
+
+/* ---- accept ---- */
+
+/*
+ * The program's descriptor for an accepted connection is a twin as for any other; it is made
+ * first, since a connection that has no descriptor to go to (EMFILE) must stay in the queue.
+ */
+static int accept_from_stack(struct socket *listener, const struct instance *instance,
+			     struct sockaddr *peer, socklen_t *length, int flags)
+{
+	struct stack_socket *handle;
+	struct sockaddr_storage name;
+	struct socket *socket;
+	int descriptor, result;
+
+	if (!(instance->operations->readiness(listener->handle) & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+		instance->operations->poll(instance->stack);
+	if (!(instance->operations->readiness(listener->handle) & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+		return -EAGAIN;
+	descriptor = libc()->socket(listener->domain, SOCK_STREAM | flags, 0);
+	if (descriptor < 0)
+		return -errno;
+	socket = socket_allocate(listener->domain);
+	result = socket ? instance->operations->accept(listener->handle, &handle, &name) : -ENOMEM;
+	if (result < 0) {
+		if (socket)
+			socket_put(socket);
+		kernel_call(SYS_close, descriptor, 0, 0, 0);
+		return result;
+	}
+	socket->instance = instance;
+	socket->handle = handle;
+	socket->nonblocking = flags & SOCK_NONBLOCK;
+	socket->receive_timeout = listener->receive_timeout;
+	socket->send_timeout = listener->send_timeout;
+	twin_options_inherit(listener, listener->descriptor, socket, descriptor);
+	socket->state = SOCKET_CONNECTION;
+	instance->operations->set_user(handle, socket);
+	descriptor_install(descriptor, &socket->object);
+	socket_put(socket);
+	flow_counted(FLOW_TAKEN_ACCEPT);
+	result = peer ? socket_copy_name(&name, peer, length) : 0;
+	if (result < 0) { /* as in Linux, the connection is lost */
+		descriptor_remove(descriptor);
+		kernel_call(SYS_close, descriptor, 0, 0, 0);
+		return result;
+	}
+	return descriptor;
+}
+
+/*
+ * One thread at a time asks a twin that blocks: another that saw the same connection would sleep in
+ * the kernel, where the stack's half cannot wake it. Not a mutex, since in a child of fork() the
+ * owner may not exist.
+ */
+static bool begin_blocking_accept(struct socket *listener)
+{
+	const uint32_t process = (uint32_t)getpid();
+	const uint64_t self = (uint64_t)process << 32 | (uint32_t)gettid();
+	uint64_t owner = atomic_load(&listener->acceptor);
+
+	if (owner != self && owner >> 32 == process)
+		return false;
+	return atomic_compare_exchange_strong(&listener->acceptor, &owner, self);
+}
+
+/* No cancellation point: the caller holds what the thread would keep. */
+static int ask_twin(int descriptor, struct sockaddr *peer, socklen_t *length, int flags)
+{
+	return (int)kernel_call(SYS_accept4, descriptor, (long)peer, (long)length, flags);
+}
+
+static int accept_if_there(int descriptor, struct sockaddr *peer, socklen_t *length, int flags)
+{
+	struct pollfd twin = { .fd = descriptor, .events = POLLIN };
+
+	if (wait_look(&twin, 1) <= 0)
+		return -EAGAIN;
+	return ask_twin(descriptor, peer, length, flags);
+}
+
+static int accept_from_kernel(struct socket *listener, struct sockaddr *peer, socklen_t *length,
+			      int flags)
+{
+	const int descriptor = atomic_load(&listener->descriptor);
+	int result;
+
+	if (!listener->dual)
+		return -EAGAIN;
+	if (!atomic_load(&listener->passed))
+		return ask_twin(descriptor, peer, length, flags);
+	/* Such a twin may block: see make_twin_nonblocking(). */
+	if (atomic_load(&listener->nonblocking))
+		return accept_if_there(descriptor, peer, length, flags);
+	if (!begin_blocking_accept(listener))
+		return -EAGAIN;
+	result = accept_if_there(descriptor, peer, length, flags);
+	atomic_store(&listener->acceptor, 0);
+	return result;
+}
+
+/* Both halves get their turn first: a flood on one does not starve the other. */
+static int accept_once(struct socket *listener, struct sockaddr *peer, socklen_t *length, int flags)
+{
+	const struct instance *instance = socket_instance(listener);
+	bool kernel_first = !instance || (++listener->accept_turn & 7) == 0;
+	int result = -EAGAIN;
+
+	if (kernel_first)
+		result = accept_from_kernel(listener, peer, length, flags);
+	if (result == -EAGAIN && instance)
+		result = accept_from_stack(listener, instance, peer, length, flags);
+	if (result == -EAGAIN && !kernel_first)
+		result = accept_from_kernel(listener, peer, length, flags);
+	return result;
+}
+
+int socket_accept(struct socket *listener, struct sockaddr *peer, socklen_t *length, int flags)
+{
+	uint64_t deadline = 0;
+	int result;
+
+	if (atomic_load(&listener->state) == SOCKET_CONNECTION)
+		return -EINVAL;
+	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
+		return -EINVAL;
+	for (;;) {
+		if (atomic_load(&listener->failed) && atomic_exchange(&listener->failed, false))
+			return -ENETDOWN;
+		result = accept_once(listener, peer, length, flags);
+		if (result != -EAGAIN || atomic_load(&listener->nonblocking))
+			return result;
+		if (!deadline)
+			deadline = receive_deadline(listener);
+		result = socket_wait(listener, EPOLLIN | EPOLLERR | EPOLLHUP, deadline);
+		if (result <= 0)
+			return result == 0 ? -EAGAIN : result;
+	}
+}
+
+/* ---- receive and send ---- */
+
+static size_t total(const struct iovec *iov, size_t count)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++)
+		bytes += iov[i].iov_len;
+	return bytes;
+}
+
+/* How far a transfer has come in the caller's iovec. */
+struct cursor {
+	const struct iovec *iov;
+	size_t count;
+	size_t offset;	  /* into the first entry */
+	struct iovec one; /* the rest of an entry that was left in the middle */
+};
+
+static const struct iovec *cursor_iov(struct cursor *cursor, size_t *count)
+{
+	if (cursor->offset == 0) {
+		*count = cursor->count;
+		return cursor->iov;
+	}
+	cursor->one.iov_base = (char *)cursor->iov->iov_base + cursor->offset;
+	cursor->one.iov_len = cursor->iov->iov_len - cursor->offset;
+	*count = 1;
+	return &cursor->one;
+}
+
+static void cursor_advance(struct cursor *cursor, size_t bytes)
+{
+	cursor->offset += bytes;
+	while (cursor->count && cursor->offset >= cursor->iov->iov_len) {
+		cursor->offset -= cursor->iov->iov_len;
+		cursor->iov++;
+		cursor->count--;
+	}
+}
+
+/* MSG_WAITALL: a peek waits until all is there, a read collects. */
+static ssize_t receive_all(struct socket *socket, const struct iovec *iov, size_t count, int flags,
+			   uint64_t deadline)
+{
+	const struct stack_operations *operations = socket->instance->operations;
+	struct cursor cursor = { .iov = iov, .count = count };
+	size_t wanted = total(iov, count), done = 0;
+	ssize_t result;
+
+	for (;;) {
+		const struct iovec *rest = cursor_iov(&cursor, &count);
+
+		result = operations->receive(socket->handle, rest, count, flags);
+		if (result == 0)
+			return (ssize_t)done;
+		if (result < 0 && result != -EAGAIN)
+			return done ? (ssize_t)done : result;
+		if (result > 0 && (flags & MSG_PEEK)) {
+			if ((size_t)result == wanted)
+				return result;
+			if (operations->urgent(socket->handle) == (size_t)result)
+				return result;
+			if (socket_readiness(socket) & (EPOLLRDHUP | EPOLLHUP))
+				return result;
+			/* A peek leaves the bytes there: readiness cannot tell of more. */
+			if (socket_wait_readable(socket, (size_t)result, deadline) <= 0)
+				return result;
+			continue;
+		}
+		if (result > 0) {
+			done += (size_t)result;
+			cursor_advance(&cursor, (size_t)result);
+			/* Urgent data ends it, so that the program can see where it is. */
+			if (done == wanted || operations->urgent(socket->handle) == 0)
+				return (ssize_t)done;
+			continue;
+		}
+		result = socket_wait(socket, EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP, deadline);
+		if (result <= 0)
+			return done ? (ssize_t)done : result == 0 ? -EAGAIN : result;
+	}
+}
+
+/* Never waits, whatever the socket says: recv(2) of Linux and BSD alike. */
+static ssize_t receive_urgent(struct socket *socket, const struct iovec *iov, size_t count,
+			      int flags)
+{
+	char byte;
+	struct iovec nowhere = { .iov_base = &byte, .iov_len = 1 };
+	bool bad = !(flags & MSG_TRUNC) && !memory_writable_vector(iov, count, 1);
+	ssize_t result;
+
+	result = socket->instance->operations->receive(socket->handle, bad ? &nowhere : iov,
+						       bad ? 1 : count,
+						       flags & (MSG_OOB | MSG_PEEK | MSG_TRUNC));
+	return bad && result > 0 ? -EFAULT : result;
+}
+
+ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t count, int flags)
+{
+	const struct instance *instance = socket_instance(socket);
+	bool waits = !atomic_load(&socket->nonblocking) && !(flags & MSG_DONTWAIT);
+	uint64_t deadline = 0;
+	ssize_t result;
+
+	if (flags & MSG_ERRQUEUE)
+		return -EAGAIN; /* always empty, and never waited for */
+	if (!instance || atomic_load(&socket->state) != SOCKET_CONNECTION)
+		return -ENOTCONN;
+	if (flags & MSG_OOB)
+		return receive_urgent(socket, iov, count, flags);
+	if ((flags & MSG_WAITALL) && waits && total(iov, count) > 0)
+		return receive_all(socket, iov, count, flags & (MSG_PEEK | MSG_TRUNC),
+				   receive_deadline(socket));
+	for (;;) {
+		result = instance->operations->receive(socket->handle, iov, count,
+						       flags & (MSG_PEEK | MSG_TRUNC));
+		if (result != -EAGAIN || !waits)
+			return result;
+		if (!deadline)
+			deadline = receive_deadline(socket);
+		result = socket_wait(socket, EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP, deadline);
+		if (result <= 0)
+			return result == 0 ? -EAGAIN : result;
+	}
+}
+
+ssize_t socket_send(struct socket *socket, const struct iovec *iov, size_t count, int flags)
+{
+	const struct instance *instance = socket_instance(socket);
+	bool waits = !atomic_load(&socket->nonblocking) && !(flags & MSG_DONTWAIT);
+	struct cursor cursor = { .iov = iov, .count = count };
+	size_t wanted = total(iov, count), done = 0;
+	uint64_t timeout = atomic_load(&socket->send_timeout), deadline = 0;
+	ssize_t result = 0;
+
+	if (!instance || atomic_load(&socket->state) != SOCKET_CONNECTION)
+		result = -EPIPE; /* a listener, as tcp_sendmsg() says */
+	while (result >= 0) {
+		const struct iovec *rest = cursor_iov(&cursor, &count);
+
+		result = instance->operations->send(socket->handle, rest, count,
+						    flags & (MSG_MORE | MSG_OOB));
+		if (result >= 0) {
+			done += (size_t)result;
+			if (done >= wanted)
+				return (ssize_t)done;
+			cursor_advance(&cursor, (size_t)result);
+			continue;
+		}
+		if (result != -EAGAIN || !waits)
+			break;
+		if (!deadline)
+			deadline = timeout ? clock_after(timeout) : CLOCK_NEVER;
+		result = socket_wait(socket, EPOLLOUT | EPOLLERR | EPOLLHUP, deadline);
+		if (result == 0)
+			result = -EAGAIN;
+	}
+	if (done)
+		return (ssize_t)done;
+	if (result == -EPIPE && !(flags & MSG_NOSIGNAL))
+		raise(SIGPIPE);
+	return result;
+}

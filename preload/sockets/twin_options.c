@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Socket options between the twin and the stack: twin_options.h. Not for what an option does: that
+ * is the stack's business, or the waiting and receiving calls'; nor for which option is whose:
+ * common/option_table.c.
+ */
+#include "preload/sockets/twin_options.h"
+
+#include <errno.h>
+#include <linux/tcp.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/time.h>
+
+#include "preload/sockets/ancillary.h"
+#include "common/device_name.h"
+#include "preload/config/config.h"
+#include "preload/config/log.h"
+#include "preload/libc/program_memory.h"
+#include "preload/sockets/pending.h"
+#include "preload/sockets/socket_object.h"
+#include "common/option_table.h"
+#include "preload/libc/symbols.h"
+
+/* Longer values (keys, programs, lists) are never looked into. */
+#define VALUE_SIZE 64
+
+union value {
+	int number;
+	struct linger linger;
+	char bytes[VALUE_SIZE];
+};
+
+/* ---- which were set ---- */
+
+static const struct option *row(size_t index)
+{
+	return &melin_option_table[0][0] + index;
+}
+
+static void remember(struct socket *socket, const struct option *option)
+{
+	size_t index = (size_t)(option - row(0));
+
+	socket->twin_options_set[index / 64] |= 1ull << index % 64;
+}
+
+/* The next row that was set, from index on, or OPTION_ROWS. */
+static size_t next_set(const struct socket *socket, size_t index)
+{
+	while (index < OPTION_ROWS) {
+		uint64_t rest = socket->twin_options_set[index / 64] >> index % 64;
+
+		if (rest)
+			return index + (size_t)__builtin_ctzll(rest);
+		index = (index / 64 + 1) * 64;
+	}
+	return OPTION_ROWS;
+}
+
+/*
+ * Of a socket that others have made: what the twin tells although nobody has set it, and would
+ * bind the stack to the kernel's own choice; or what is gone once it is read.
+ */
+static bool is_kernels_choice(int level, int name)
+{
+	if (level == SOL_SOCKET)
+		return name == SO_ERROR || name == SO_SNDBUF || name == SO_RCVBUF ||
+		       name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE;
+	return level == IPPROTO_TCP &&
+	       (name == TCP_CONGESTION || name == TCP_MAXSEG || name == TCP_WINDOW_CLAMP ||
+		name == TCP_QUICKACK || name == TCP_INFO);
+}
+
+void twin_options_assume(struct socket *socket)
+{
+	for (size_t i = 0; i < OPTION_ROWS; i++) {
+		const struct option *option = row(i);
+		int level, name;
+
+		option_numbers(option, &level, &name);
+		if (option->service == OPTION_STACK || option->service == OPTION_PRELOAD ||
+		    (option->service == OPTION_KERNEL && option->form != OPTION_ONCE_SET &&
+		     option->form != OPTION_ALGORITHM))
+			if (!is_kernels_choice(level, name))
+				remember(socket, option);
+	}
+}
+
+/* ---- what only the kernel serves ---- */
+
+static bool is_stacks_interface(const char *name)
+{
+	struct device_name device;
+
+	return device_name_parse(config_get()->stack.device, &device) &&
+	       (device.kind == DEVICE_INTERFACE || device.kind == DEVICE_PACKET) &&
+	       !strncmp(device.name, name, IFNAMSIZ);
+}
+
+/* SO_BINDTODEVICE has a name, SO_BINDTOIFINDEX an index. No interface: any. */
+static bool is_other_interface(int name, const union value *value, socklen_t length)
+{
+	char interface[IFNAMSIZ] = "";
+
+	if (name == SO_BINDTODEVICE)
+		memcpy(interface, value->bytes, length < IFNAMSIZ - 1 ? length : IFNAMSIZ - 1);
+	else if (value->number && !if_indextoname((unsigned)value->number, interface))
+		return false; /* the twin says ENODEV */
+	return interface[0] && !is_stacks_interface(interface);
+}
+
+/* Whether a value of an option asks for what the stack has not. */
+static bool asks_kernel(const struct option *option, int name, const void *given, socklen_t length)
+{
+	union value value = { .bytes = { 0 } };
+
+	memcpy(value.bytes, given, length < VALUE_SIZE - 1 ? length : VALUE_SIZE - 1);
+	switch ((enum option_form)option->form) {
+	case OPTION_NUMBER:
+		return length >= sizeof(int) && value.number != option->off;
+	case OPTION_ONCE_SET:
+		return true;
+	case OPTION_BYTES:
+		return length > 0;
+	case OPTION_DEVICE:
+		return is_other_interface(name, &value, length);
+	case OPTION_ALGORITHM:
+		/* RFC 9438, 4.3: CUBIC's window is nowhere smaller than Reno's would be. */
+		return length > 0 && strcmp(value.bytes, "cubic") && strcmp(value.bytes, "reno");
+	case OPTION_SEND_TIMES:
+		return length >= sizeof(int) && (value.number & ANCILLARY_SEND_TIMES);
+	}
+	return false;
+}
+
+/* The same of what the twin has. */
+static bool twin_asks_kernel(const struct option *option, int twin)
+{
+	union value value = { .bytes = { 0 } };
+	socklen_t length = sizeof(value);
+	int level, name, result;
+
+	if (option->form == OPTION_ONCE_SET)
+		return true;
+	option_numbers(option, &level, &name);
+	if (level == SOL_SOCKET && name == SO_ATTACH_BPF)
+		name = SO_GET_FILTER; /* the kernel tells of both there */
+	result = libc()->getsockopt(twin, level, name, &value, &length);
+	/* There is a filter, but it cannot be read, or is longer. */
+	if (result < 0)
+		return level == SOL_SOCKET && option->form == OPTION_BYTES;
+	return asks_kernel(option, name, &value, length);
+}
+
+const struct option *twin_options_kernel_only(const struct socket *socket, int twin, unsigned flow)
+{
+	for (size_t i = next_set(socket, 0); i < OPTION_ROWS; i = next_set(socket, i + 1))
+		if ((row(i)->flows & flow) && twin_asks_kernel(row(i), twin))
+			return row(i);
+	return NULL;
+}
+
+/* ---- to the stack and to the calls ---- */
+
+static bool is_receive_timeout(int name)
+{
+	return name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW;
+}
+
+static bool is_timeout(int level, int name)
+{
+	return level == SOL_SOCKET &&
+	       (is_receive_timeout(name) || name == SO_SNDTIMEO_OLD || name == SO_SNDTIMEO_NEW);
+}
+
+/* The kernel has checked the value; read it back from there. */
+static void adopt_timeout(struct socket *socket, int twin, int name)
+{
+	struct timeval value = { 0 };
+	socklen_t length = sizeof(value);
+	bool receive = is_receive_timeout(name);
+
+	if (libc()->getsockopt(twin, SOL_SOCKET, receive ? SO_RCVTIMEO : SO_SNDTIMEO, &value,
+			       &length) == 0)
+		atomic_store(receive ? &socket->receive_timeout : &socket->send_timeout,
+			     (uint64_t)value.tv_sec * 1000000000u +
+				     (uint64_t)value.tv_usec * 1000u);
+}
+
+/* What the calls of preload have to know. */
+static void adopt_here(struct socket *socket, int twin, int level, int name)
+{
+	int on;
+
+	if (is_timeout(level, name)) {
+		adopt_timeout(socket, twin, name);
+		return;
+	}
+	ancillary_adopt(socket, twin);
+	on = ancillary_needs_times(socket);
+	if (socket_instance(socket))
+		socket->instance->operations->set_option(socket->handle, SOL_SOCKET,
+							 SO_TIMESTAMP_OLD, &on, sizeof(on));
+}
+
+static bool is_doubled(int level, int name)
+{
+	return level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_RCVBUF ||
+				       name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE);
+}
+
+/* Where the kernel tells the value that was set by name. */
+static int told_by(int level, int name)
+{
+	if (level == SOL_SOCKET && name == SO_SNDBUFFORCE)
+		return SO_SNDBUF;
+	if (level == SOL_SOCKET && name == SO_RCVBUFFORCE)
+		return SO_RCVBUF;
+	return name;
+}
+
+/* The value as the kernel has taken it, checked and clamped. */
+static void give_to_stack(struct socket *socket, int twin, int level, int name)
+{
+	union value value = { .bytes = { 0 } };
+	socklen_t length = sizeof(value);
+
+	if (libc()->getsockopt(twin, level, told_by(level, name), &value, &length) < 0)
+		return;
+	if (is_doubled(level, name))
+		value.number /= 2;
+	socket->instance->operations->set_option(socket->handle, level, name, &value, length);
+}
+
+void twin_options_adopt(struct socket *socket, int twin)
+{
+	for (size_t i = next_set(socket, 0); i < OPTION_ROWS; i = next_set(socket, i + 1)) {
+		int level, name;
+
+		option_numbers(row(i), &level, &name);
+		if (row(i)->service == OPTION_PRELOAD)
+			adopt_here(socket, twin, level, name);
+		else if (row(i)->service == OPTION_STACK)
+			give_to_stack(socket, twin, level, name);
+	}
+}
+
+/* Linux's sk_clone() begins anew with these; that of TCP_FASTOPEN is the listener's queue. */
+static bool is_inherited(int level, int name)
+{
+	if (level == IPPROTO_TCP)
+		return name != TCP_FASTOPEN;
+	return level != SOL_SOCKET ||
+	       (name != SO_PRIORITY && name != SO_RESERVE_MEM && name != SO_INCOMING_CPU);
+}
+
+void twin_options_inherit(const struct socket *listener, int listener_twin, struct socket *socket,
+			  int twin)
+{
+	for (size_t i = next_set(listener, 0); i < OPTION_ROWS; i = next_set(listener, i + 1)) {
+		char value[VALUE_SIZE];
+		socklen_t length = sizeof(value);
+		int level, name;
+
+		/* What the stack knows it inherits itself. */
+		if (row(i)->service == OPTION_STACK || row(i)->form == OPTION_ONCE_SET)
+			continue;
+		option_numbers(row(i), &level, &name);
+		if (!is_inherited(level, name))
+			continue;
+		if (libc()->getsockopt(listener_twin, level, name, value, &length) == 0)
+			libc()->setsockopt(twin, level, name, value, length);
+		remember(socket, row(i));
+		if (row(i)->service == OPTION_PRELOAD)
+			adopt_here(socket, twin, level, name);
+	}
+}
+
+/* ---- getsockopt ---- */
+
+/* As Linux's sock_getsockopt(): not cut, but refused, if there is too little room. */
+static int get_peer_name(struct socket *socket, void *value, const socklen_t *length)
+{
+	struct sockaddr_storage name;
+	socklen_t size = socket->domain == AF_INET ? sizeof(struct sockaddr_in)
+						   : sizeof(struct sockaddr_in6);
+
+	if (socket->instance->operations->name(socket->handle, true, &name) < 0)
+		return -ENOTCONN;
+	if (size < *length)
+		return -EINVAL;
+	memcpy(value, &name, *length);
+	return 0;
+}
+
+/* As Linux's tcp_zerocopy_receive() when nothing lies on whole pages: so much is to be copied. */
+static int get_zero_copy(struct socket *socket, void *value, socklen_t *length)
+{
+	struct tcp_zerocopy_receive *receive = value;
+	uint32_t there = (uint32_t)ancillary_readable(socket);
+
+	if (*length < offsetof(struct tcp_zerocopy_receive, length) + sizeof(receive->length))
+		return -EINVAL;
+	if (!there && (socket_readiness(socket) & EPOLLRDHUP))
+		return -EIO;
+	if (*length > sizeof(*receive))
+		*length = sizeof(*receive);
+	memset((char *)value + offsetof(struct tcp_zerocopy_receive, length), 0,
+	       *length - offsetof(struct tcp_zerocopy_receive, length));
+	if (*length >=
+	    offsetof(struct tcp_zerocopy_receive, recv_skip_hint) + sizeof(receive->recv_skip_hint))
+		receive->recv_skip_hint = there;
+	if (*length >= offsetof(struct tcp_zerocopy_receive, inq) + sizeof(receive->inq))
+		receive->inq = there;
+	return 0;
+}
+
+/* -ENOPROTOOPT: ask the twin. */
+static int get_from_here(struct socket *socket, int level, int name, void *value, socklen_t *length)
+{
+	if (atomic_load(&socket->state) != SOCKET_CONNECTION)
+		return -ENOPROTOOPT;
+	if (level == SOL_SOCKET && name == SO_PEERNAME)
+		return get_peer_name(socket, value, length);
+	if (level == IPPROTO_TCP && name == TCP_ZEROCOPY_RECEIVE)
+		return get_zero_copy(socket, value, length);
+	return -ENOPROTOOPT;
+}
+
+int twin_options_get(struct socket *socket, int twin, int level, int name, void *value,
+		     socklen_t *length)
+{
+	int result = -ENOPROTOOPT;
+
+	if (!memory_writable(length, sizeof(*length)))
+		return -EFAULT;
+	/* The kernel has an opinion on each level about a negative length; IPv6 calls it large. */
+	if ((int)*length < 0 && level == IPPROTO_IPV6)
+		*length = sizeof(int);
+	if ((int)*length > 0 && !memory_writable(value, *length))
+		return -EFAULT;
+	if (socket_instance(socket) && (int)*length >= 0) {
+		result = get_from_here(socket, level, name, value, length);
+		if (result == -ENOPROTOOPT)
+			result = socket->instance->operations->get_option(socket->handle, level,
+									  name, value, length);
+	}
+	if (result != -ENOPROTOOPT)
+		return result;
+	return libc()->getsockopt(twin, level, name, value, length) < 0 ? -errno : 0;
+}
+
+/* ---- setsockopt ---- */
+
+/* An option that only the kernel knows changes nothing for a flow that it does not carry. */
+static void log_unknown_once(int level, int name)
+{
+	static _Atomic int last_level = -1, last_name = -1;
+
+	if (atomic_exchange(&last_level, level) == level &&
+	    atomic_exchange(&last_name, name) == name)
+		return;
+	atomic_store(&last_name, name);
+	log_write(STACK_LOG_INFO, "setsockopt: level %d, option %d: set on the twin only", level,
+		  name);
+}
+
+/*
+ * What programs switch before and after each message: one number that any value fits, so that there
+ * is nothing that the kernel would have to check.
+ */
+static bool needs_no_check(int level, int name, socklen_t length)
+{
+	return level == IPPROTO_TCP && length >= sizeof(int) && (int)length > 0 &&
+	       (name == TCP_NODELAY || name == TCP_CORK || name == TCP_QUICKACK);
+}
+
+/* The flows that the socket's option would be for, once it is decided; 0: it is not yet. */
+static unsigned decided_flow(const struct socket *socket)
+{
+	switch (atomic_load(&socket->state)) {
+	case SOCKET_PENDING:
+	case SOCKET_LISTENER:
+		return OPTION_LISTEN;
+	case SOCKET_CONNECTION:
+		return OPTION_CONNECT;
+	default:
+		return 0;
+	}
+}
+
+/* Too late for what only the kernel serves: errno; 0: it is not so, or does not matter. */
+static int refused(struct socket *socket, const struct option *option, int name, const void *value,
+		   socklen_t length)
+{
+	unsigned flow = decided_flow(socket);
+
+	if (!flow || !option->refusal)
+		return 0;
+	if (!option->flows)
+		return flow == OPTION_CONNECT ? option->refusal : 0;
+	if (!(option->flows & flow) || (int)length < 0 || !asks_kernel(option, name, value, length))
+		return 0;
+	/* A listener that nobody has used yet is in no stack. */
+	if (flow == OPTION_LISTEN && pending_leave(socket, option->name))
+		return 0;
+	return option->refusal;
+}
+
+/* The kernel half of a dual listener gives its connections the same. */
+static int set_checked(struct socket *socket, int twin, const struct option *option, int level,
+		       int name, const void *value, socklen_t length)
+{
+	if (libc()->setsockopt(twin, level, name, value, length) < 0)
+		return -errno;
+	if (!option) {
+		if (socket_instance(socket))
+			log_unknown_once(level, name);
+		return 0;
+	}
+	remember(socket, option);
+	if (option->service == OPTION_PRELOAD)
+		adopt_here(socket, twin, level, name);
+	else if (option->service == OPTION_STACK && socket_instance(socket))
+		give_to_stack(socket, twin, level, name);
+	return 0;
+}
+
+int twin_options_set(struct socket *socket, int twin, int level, int name, const void *value,
+		     socklen_t length)
+{
+	const struct option *option;
+	int error;
+
+	if ((int)length > 0 && !memory_readable(value, length))
+		return -EFAULT;
+	if (needs_no_check(level, name, length) && !socket->dual && socket_instance(socket))
+		return socket->instance->operations->set_option(socket->handle, level, name, value,
+								length);
+	option = option_find(level, name);
+	error = option ? refused(socket, option, name, value, length) : 0;
+	if (error)
+		return -error;
+	return set_checked(socket, twin, option, level, name, value, length);
+}

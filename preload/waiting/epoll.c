@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * epoll instances, their items and their ready lists. Waiting on them is epoll_wait.c's.
+ *
+ * An item for a socket whose flow is not decided yet is the kernel's (ITEM_KERNEL), registered
+ * there with the program's own data, and remembered here so that it can change over.
+ */
+#include "preload/waiting/epoll.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "preload/waiting/epoll_item.h"
+#include "preload/libc/program_memory.h"
+#include "preload/sockets/pending.h"
+#include "preload/sockets/socket_object.h"
+#include "preload/libc/signals.h"
+#include "common/system_call.h"
+#include "preload/libc/symbols.h"
+
+/* What epoll reports whether asked for or not. */
+#define ALWAYS_REPORTED (EPOLLERR | EPOLLHUP)
+
+/* What may stand beside EPOLLEXCLUSIVE: epoll_ctl(2). */
+#define BESIDE_EXCLUSIVE                                                                           \
+	(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
+
+/* ---- readiness of an item, the ready list ---- */
+
+static bool any_ready(struct epoll *epoll)
+{
+	for (struct epoll_item *item = epoll->ready; item; item = item->next_ready)
+		if (epoll_item_readiness(item))
+			return true;
+	return false;
+}
+
+uint32_t epoll_item_readiness(const struct epoll_item *item)
+{
+	uint32_t ready;
+
+	if (item->disabled)
+		return 0;
+	if (item->target->kind == OBJECT_SOCKET)
+		ready = socket_readiness((struct socket *)item->target);
+	else
+		ready = any_ready((struct epoll *)item->target) ? EPOLLIN | EPOLLRDNORM : 0;
+	if (item->kernel_ready)
+		ready |= EPOLLIN | EPOLLRDNORM;
+	return ready & (item->events | ALWAYS_REPORTED);
+}
+
+void epoll_item_queue(struct epoll_item *item)
+{
+	struct epoll *epoll = item->epoll;
+
+	if (item->queued)
+		return;
+	item->queued = true;
+	item->next_ready = NULL;
+	if (epoll->ready)
+		epoll->ready_last->next_ready = item;
+	else
+		atomic_store(&epoll->ready, item);
+	epoll->ready_last = item;
+}
+
+static void unqueue(struct epoll_item *item)
+{
+	struct epoll_item *previous = NULL, *each;
+
+	if (!item->queued)
+		return;
+	for (each = item->epoll->ready; each && each != item; each = each->next_ready)
+		previous = each;
+	if (!each)
+		return;
+	if (previous)
+		previous->next_ready = item->next_ready;
+	else
+		atomic_store(&item->epoll->ready, item->next_ready);
+	if (item->epoll->ready_last == item)
+		item->epoll->ready_last = previous;
+	item->queued = false;
+}
+
+/* The target had an event: queue the item and tell who waits on the epoll. */
+static void item_notified(struct watch *watch, uint32_t events)
+{
+	struct epoll_item *item = (struct epoll_item *)watch;
+
+	if (item->form == ITEM_KERNEL || item->disabled ||
+	    !(events & (item->events | ALWAYS_REPORTED)))
+		return;
+	epoll_item_queue(item);
+	wait_notify_locked(&item->epoll->source, EPOLLIN);
+}
+
+/* After ADD, MOD or a change of form: what is ready already counts as an event. */
+static void look_at(struct epoll_item *item)
+{
+	if (!epoll_item_readiness(item))
+		return;
+	epoll_item_queue(item);
+	wait_notify_locked(&item->epoll->source, EPOLLIN);
+}
+
+/* ---- lists and forms ---- */
+
+static void list_add(struct epoll_item **list, struct epoll_item *item)
+{
+	item->next = *list;
+	item->link = list;
+	if (*list)
+		(*list)->link = &item->next;
+	*list = item;
+}
+
+static void list_remove(struct epoll_item *item)
+{
+	*item->link = item->next;
+	if (item->next)
+		item->next->link = item->link;
+}
+
+static struct source *source_of(struct object *object)
+{
+	return object->kind == OBJECT_SOCKET ? &((struct socket *)object)->source
+					     : &((struct epoll *)object)->source;
+}
+
+static struct epoll_item *find(struct epoll *epoll, struct object *target, int descriptor)
+{
+	struct watch *watch = source_of(target)->watches;
+
+	for (; watch; watch = watch->next) {
+		struct epoll_item *item = (struct epoll_item *)watch;
+
+		if (watch->notify == item_notified && item->epoll == epoll &&
+		    item->descriptor == descriptor)
+			return item;
+	}
+	return NULL;
+}
+
+/* The kernel half of a mixed item, under our tag. 0 or -errno. */
+static int kernel_half(struct epoll_item *item, int operation)
+{
+	struct epoll_event event = {
+		.events = item->disabled ? 0 : item->events & (EPOLLIN | EPOLLET | EPOLLEXCLUSIVE),
+		.data.u64 = item->epoll->tag,
+	};
+
+	return libc()->epoll_ctl(item->epoll->descriptor, operation, item->descriptor, &event) < 0
+		       ? -errno
+		       : 0;
+}
+
+/* Threads that sleep in libc's epoll_wait() would not see stack sockets: bring them out. */
+static void served_more(struct epoll *epoll)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = epoll->tag };
+
+	atomic_fetch_add(&epoll->served, 1);
+	if (atomic_load(&epoll->kernel_waiters) == 0 || epoll->kick >= 0)
+		return;
+	epoll->kick = epoll_kick_descriptor();
+	if (epoll->kick >= 0)
+		libc()->epoll_ctl(epoll->descriptor, EPOLL_CTL_ADD, epoll->kick, &event);
+}
+
+static void served_less(struct epoll *epoll)
+{
+	atomic_fetch_sub(&epoll->served, 1);
+}
+
+static bool is_pending(struct object *target)
+{
+	struct socket *socket = (struct socket *)target;
+
+	return target->kind == OBJECT_SOCKET && atomic_load(&socket->state) == SOCKET_PENDING;
+}
+
+/* The form that an item for this target has. */
+static enum item_form form_of(struct object *target)
+{
+	struct socket *socket = (struct socket *)target;
+
+	if (target->kind == OBJECT_EPOLL)
+		return ITEM_MIXED;
+	switch (atomic_load(&socket->state)) {
+	case SOCKET_CONNECTION:
+		return ITEM_STACK;
+	case SOCKET_LISTENER:
+		return socket->dual ? ITEM_MIXED : ITEM_STACK;
+	default:
+		return ITEM_KERNEL;
+	}
+}
+
+static void note_pending(struct epoll_item *item)
+{
+	if (item->pending)
+		return;
+	item->pending = true;
+	atomic_fetch_add(&item->epoll->pending, 1);
+	served_more(item->epoll);
+}
+
+static void unnote_pending(struct epoll_item *item)
+{
+	if (!item->pending)
+		return;
+	item->pending = false;
+	atomic_fetch_sub(&item->epoll->pending, 1);
+	served_less(item->epoll);
+}
+
+/* Takes an item out of everything and frees it; the kernel's registration is left alone. */
+static void discard(struct epoll_item *item)
+{
+	unnote_pending(item);
+	if (item->form != ITEM_KERNEL)
+		served_less(item->epoll);
+	unqueue(item);
+	watch_detach(&item->watch);
+	list_remove(item);
+	free(item);
+}
+
+/* ---- epoll_ctl ---- */
+
+static int add(struct epoll *epoll, struct object *target, int descriptor,
+	       const struct epoll_event *event)
+{
+	struct epoll_item *item;
+	int result = 0;
+
+	if ((event->events & EPOLLEXCLUSIVE) && (event->events & ~(uint32_t)BESIDE_EXCLUSIVE))
+		return -EINVAL;
+	if (find(epoll, target, descriptor))
+		return -EEXIST;
+	item = calloc(1, sizeof(*item));
+	if (!item)
+		return -ENOMEM;
+	item->watch.notify = item_notified;
+	item->epoll = epoll;
+	item->target = target;
+	item->descriptor = descriptor;
+	item->form = form_of(target);
+	item->events = event->events;
+	item->data = event->data.u64;
+	if (item->form == ITEM_KERNEL) {
+		struct epoll_event copy = *event;
+
+		result = libc()->epoll_ctl(epoll->descriptor, EPOLL_CTL_ADD, descriptor, &copy) < 0
+				 ? -errno
+				 : 0;
+	} else if (item->form == ITEM_MIXED) {
+		result = kernel_half(item, EPOLL_CTL_ADD);
+	}
+	if (result < 0) {
+		free(item);
+		return result;
+	}
+	list_add(item->form == ITEM_MIXED ? &epoll->mixed : &epoll->items, item);
+	watch_attach(source_of(target), &item->watch);
+	if (target->kind == OBJECT_SOCKET && pending_is_unused((struct socket *)target))
+		note_pending(item);
+	if (item->form == ITEM_KERNEL) {
+		atomic_store(&epoll->kernel_items, true);
+	} else {
+		served_more(epoll);
+		look_at(item);
+	}
+	return 0;
+}
+
+static int modify(struct epoll *epoll, struct epoll_item *item, const struct epoll_event *event)
+{
+	struct epoll_event copy = *event;
+
+	if (item->events & EPOLLEXCLUSIVE)
+		return -EINVAL;
+	if (item->form == ITEM_KERNEL &&
+	    libc()->epoll_ctl(epoll->descriptor, EPOLL_CTL_MOD, item->descriptor, &copy) < 0)
+		return -errno;
+	item->events = event->events;
+	item->data = event->data.u64;
+	item->disabled = false;
+	if (item->form == ITEM_KERNEL)
+		return 0;
+	if (item->form == ITEM_MIXED)
+		kernel_half(item, EPOLL_CTL_MOD);
+	look_at(item);
+	return 0;
+}
+
+static int control(struct epoll *epoll, int operation, struct object *target, int descriptor,
+		   const struct epoll_event *event)
+{
+	struct epoll_item *item;
+
+	if (operation == EPOLL_CTL_ADD)
+		return add(epoll, target, descriptor, event);
+	if (operation == EPOLL_CTL_MOD && (event->events & EPOLLEXCLUSIVE))
+		return -EINVAL;
+	item = find(epoll, target, descriptor);
+	if (!item)
+		return -ENOENT;
+	if (operation == EPOLL_CTL_MOD)
+		return modify(epoll, item, event);
+	if (item->form != ITEM_STACK)
+		libc()->epoll_ctl(epoll->descriptor, EPOLL_CTL_DEL, descriptor, NULL);
+	discard(item);
+	return 0;
+}
+
+/* Whether anything about the call concerns the stack; if not, it is libc's. */
+static bool concerns_stack(struct epoll *epoll, int operation, struct object *target,
+			   int descriptor, const struct epoll_event *event)
+{
+	if (operation != EPOLL_CTL_ADD && operation != EPOLL_CTL_MOD && operation != EPOLL_CTL_DEL)
+		return false; /* libc says EINVAL */
+	if (operation != EPOLL_CTL_DEL && !memory_readable(event, sizeof(*event)))
+		return false; /* libc says EFAULT */
+	if (!target || target->kind == OBJECT_PRIVATE || target == &epoll->object)
+		return false;
+	if (target->kind == OBJECT_EPOLL || form_of(target) != ITEM_KERNEL)
+		return true;
+	/* An undecided socket that was registered by a way melin did not see is libc's. */
+	return operation == EPOLL_CTL_ADD || find(epoll, target, descriptor);
+}
+
+bool epoll_control(int descriptor, int operation, int target_descriptor, struct epoll_event *event,
+		   int *result)
+{
+	struct epoll *epoll = epoll_get(descriptor);
+	struct object *target;
+	bool done;
+
+	if (!epoll)
+		return false;
+	target = descriptor_get(target_descriptor);
+	guarded_lock(&wait_lock);
+	done = concerns_stack(epoll, operation, target, target_descriptor, event);
+	if (done)
+		*result = control(epoll, operation, target, target_descriptor, event);
+	else if (operation == EPOLL_CTL_ADD)
+		atomic_store(&epoll->kernel_items, true);
+	guarded_unlock(&wait_lock);
+	if (target)
+		object_put(target);
+	epoll_put(epoll);
+	return done;
+}
+
+/* ---- flows that are decided while registered ---- */
+
+/* Calls visit for each item on the socket. wait_lock is taken here. */
+static void each_item(struct source *source, void (*visit)(struct epoll_item *))
+{
+	struct watch *watch, *next;
+
+	guarded_lock(&wait_lock);
+	for (watch = source->watches; watch; watch = next) {
+		next = watch->next;
+		if (watch->notify == item_notified)
+			visit((struct epoll_item *)watch);
+	}
+	guarded_unlock(&wait_lock);
+}
+
+static void change_over(struct epoll_item *item)
+{
+	if (item->form != ITEM_KERNEL)
+		return;
+	libc()->epoll_ctl(item->epoll->descriptor, EPOLL_CTL_DEL, item->descriptor, NULL);
+	unnote_pending(item);
+	item->form = form_of(item->target);
+	if (item->form == ITEM_MIXED) {
+		list_remove(item);
+		list_add(&item->epoll->mixed, item);
+		kernel_half(item, EPOLL_CTL_ADD);
+	}
+	served_more(item->epoll);
+	look_at(item);
+}
+
+void epoll_taken_by_stack(struct socket *socket)
+{
+	each_item(&socket->source, change_over);
+}
+
+void epoll_left_to_kernel(struct socket *socket)
+{
+	each_item(&socket->source, discard);
+}
+
+void epoll_listener_unused(struct socket *socket)
+{
+	each_item(&socket->source, note_pending);
+}
+
+static void use_listeners(struct epoll_item *item)
+{
+	for (; item; item = item->next) {
+		if (!item->pending)
+			continue;
+		atomic_store(&((struct socket *)item->target)->shared, false);
+		if (!is_pending(item->target))
+			unnote_pending(item); /* else its start does that */
+	}
+}
+
+void epoll_use_listeners(struct epoll *epoll)
+{
+	guarded_lock(&wait_lock);
+	use_listeners(epoll->items);
+	use_listeners(epoll->mixed);
+	guarded_unlock(&wait_lock);
+	pending_first_use_all();
+}
+
+/* wait_lock. Of the watches on a source, those that are not items are sleeping threads'. */
+static bool is_waited_on(const struct source *source)
+{
+	for (struct watch *watch = source->watches; watch; watch = watch->next)
+		if (watch->notify != item_notified ||
+		    is_waited_on(&((struct epoll_item *)watch)->epoll->source))
+			return true;
+	return false;
+}
+
+bool epoll_is_waited_on(struct socket *socket)
+{
+	bool waited_on;
+
+	guarded_lock(&wait_lock);
+	waited_on = is_waited_on(&socket->source);
+	guarded_unlock(&wait_lock);
+	return waited_on;
+}
+
+static void forget_item(struct epoll_item *item)
+{
+	/* The kernel drops its half itself, when the last descriptor of the file is closed. */
+	discard(item);
+}
+
+void epoll_forget(struct source *source)
+{
+	if (source->watches)
+		each_item(source, forget_item);
+}
+
+/* ---- the instance ---- */
+
+bool epoll_is_kernels(int descriptor)
+{
+	const struct epoll *epoll;
+
+	if (!descriptor_known(descriptor))
+		return false;
+	epoll = (const struct epoll *)atomic_load_explicit(&descriptor_table[descriptor],
+							   memory_order_acquire);
+	return epoll && epoll->object.kind == OBJECT_EPOLL && !atomic_load(&epoll->served) &&
+	       !atomic_load(&epoll->pending) && epoll->kick < 0;
+}
+
+struct epoll *epoll_get(int descriptor)
+{
+	return (struct epoll *)descriptor_get_kind(descriptor, OBJECT_EPOLL);
+}
+
+void epoll_created(int descriptor)
+{
+	struct epoll *epoll = object_allocate(OBJECT_EPOLL, sizeof(*epoll));
+
+	if (!epoll)
+		return; /* stack sockets will be refused in it: EPERM from the kernel */
+	epoll->descriptor = descriptor;
+	epoll->kick = -1;
+	epoll->kept = -1;
+	/* Random: it must never equal what a program keeps there, which is never looked at. */
+	if (getrandom(&epoll->tag, sizeof(epoll->tag), 0) != sizeof(epoll->tag))
+		epoll->tag = (uint64_t)(uintptr_t)epoll * 0x9e3779b97f4a7c15u;
+	descriptor_install(descriptor, &epoll->object);
+	epoll_put(epoll);
+}
+
+bool epoll_readable(struct epoll *epoll)
+{
+	bool readable;
+
+	if (!epoll->ready)
+		return false;
+	guarded_lock(&wait_lock);
+	readable = any_ready(epoll);
+	guarded_unlock(&wait_lock);
+	return readable;
+}
+
+/*
+ * The kernel keeps the file as long as a call runs on it; melin's waits come back to it by a
+ * number, which the program may have for something else at once.
+ */
+static void keep_open(struct epoll *epoll, int descriptor)
+{
+	int duplicate = libc()->dup(descriptor);
+
+	if (duplicate < 0)
+		return; /* those who wait get EBADF */
+	epoll->kept = descriptor_hide(duplicate);
+	atomic_store(&epoll->descriptor, epoll->kept);
+	wait_notify(&epoll->source, EPOLLIN); /* who is about to sleep on the number looks again */
+}
+
+void epoll_descriptor_closed(struct epoll *epoll, int descriptor)
+{
+	if (atomic_load(&epoll->descriptor) != descriptor)
+		return;
+	if (atomic_load(&epoll->object.descriptors) > 1)
+		atomic_store(&epoll->descriptor, descriptor_find(&epoll->object));
+	else if (atomic_load(&epoll->object.references) > 1) /* more than the table's */
+		keep_open(epoll, descriptor);
+}
+
+void epoll_closed(struct epoll *epoll)
+{
+	epoll_forget(&epoll->source); /* the outer epolls' items */
+}
+
+void epoll_destroy(struct epoll *epoll)
+{
+	guarded_lock(&wait_lock);
+	/* NOLINTBEGIN(clang-analyzer-unix.Malloc): what is freed is taken off the list first. */
+	while (epoll->items)
+		discard(epoll->items);
+	while (epoll->mixed)
+		discard(epoll->mixed);
+	/* NOLINTEND(clang-analyzer-unix.Malloc) */
+	guarded_unlock(&wait_lock);
+	if (epoll->kept < 0)
+		return;
+	descriptor_unprotect(epoll->kept);
+	kernel_call(SYS_close, epoll->kept, 0, 0, 0);
+}

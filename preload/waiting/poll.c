@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * poll and select over stack and kernel descriptors together. Not for epoll.
+ */
+#include "preload/waiting/poll.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "preload/waiting/epoll.h"
+#include "preload/libc/program_memory.h"
+#include "preload/sockets/pending.h"
+#include "preload/libc/scratch.h"
+#include "preload/libc/signals.h"
+#include "preload/sockets/socket_object.h"
+#include "preload/libc/symbols.h"
+#include "preload/waiting/wait.h"
+
+/* One descriptor of the set that has a stack half. */
+struct poll_entry {
+	struct watch watch; /* first: it is the entry's address */
+	struct poll_waiting *waiting;
+	struct object *object; /* with a reference */
+	int descriptor;
+	nfds_t index;
+	uint32_t events;
+};
+
+struct poll_waiting {
+	struct wait wait;
+	struct waiter *waiter;
+	struct pollfd *kernel; /* the program's set; what is the stack's alone has descriptor -1 */
+	nfds_t count;
+	nfds_t kernel_used; /* entries of kernel that are not -1 */
+	uint64_t kernel_looked;
+	bool looked; /* at the kernel's part, once */
+	struct poll_entry *entries;
+	size_t entry_count;
+	bool names_melins; /* the set names a descriptor that the program does not have */
+	int ready_count;
+	int error;
+	void *memory; /* scratch that entries and kernel lie in if the set is large, or NULL */
+	void *select_memory; /* scratch that is given back when the thread is cancelled, or NULL */
+};
+
+/* ---- readiness ---- */
+
+/* Whether the number means what it did when the call began. */
+static bool is_still(const struct poll_entry *entry)
+{
+	return atomic_load_explicit(&descriptor_table[entry->descriptor], memory_order_relaxed) ==
+	       entry->object;
+}
+
+/*
+ * Another thread has closed or replaced the descriptor. As in Linux, whose poll() is woken by the
+ * file that it began with, and then looks at what has the number now.
+ */
+static short elsewhere(const struct poll_entry *entry)
+{
+	return kernel_call(SYS_fcntl, entry->descriptor, F_GETFD, 0, 0) < 0 ? POLLNVAL : 0;
+}
+
+static short entry_revents(const struct poll_entry *entry)
+{
+	uint32_t ready;
+
+	if (entry->object->kind == OBJECT_SOCKET)
+		ready = socket_readiness((struct socket *)entry->object);
+	else
+		ready = epoll_readable((struct epoll *)entry->object) ? POLLIN | POLLRDNORM : 0;
+	ready &= entry->events | POLLERR | POLLHUP;
+	return ready && !is_still(entry) ? elsewhere(entry) : (short)ready;
+}
+
+/*
+ * In the kernel a call keeps the files that it began with. What another thread has closed meanwhile
+ * never becomes ready.
+ */
+static void forget_closed(struct poll_waiting *this)
+{
+	for (nfds_t i = 0; i < this->count; i++) {
+		if (!(this->kernel[i].revents & POLLNVAL))
+			continue;
+		this->kernel[i] = (struct pollfd){ .fd = -1 };
+		this->kernel_used--;
+	}
+}
+
+/* False: the kernel refuses the set. */
+static bool look_at_kernel(struct poll_waiting *this)
+{
+	long result = wait_look(this->kernel, this->count);
+
+	if (result < 0 && result != -EINTR) {
+		this->error = (int)result;
+		return false;
+	}
+	if (result > 0 && this->looked)
+		forget_closed(this);
+	this->looked = true;
+	return true;
+}
+
+static bool poll_ready(struct wait *wait)
+{
+	struct poll_waiting *this = (struct poll_waiting *)wait;
+	int ready = 0;
+
+	for (nfds_t i = 0; i < this->count; i++)
+		this->kernel[i].revents = 0;
+	if (this->kernel_used && wait_kernel_due(wait, this->kernel_looked)) {
+		this->kernel_looked = wait->now;
+		if (!look_at_kernel(this))
+			return true;
+	}
+	for (size_t i = 0; i < this->entry_count; i++)
+		this->kernel[this->entries[i].index].revents |= entry_revents(&this->entries[i]);
+	for (nfds_t i = 0; i < this->count; i++)
+		ready += this->kernel[i].revents != 0;
+	this->ready_count = ready;
+	return ready > 0;
+}
+
+static void poll_notified(struct watch *watch, uint32_t events)
+{
+	struct poll_entry *entry = (struct poll_entry *)watch;
+
+	if (events & (entry->events | POLLERR | POLLHUP))
+		waiter_wake(entry->waiting->waiter);
+}
+
+static void poll_enroll(struct wait *wait, struct waiter *waiter)
+{
+	struct poll_waiting *this = (struct poll_waiting *)wait;
+
+	this->waiter = waiter;
+	for (size_t i = 0; i < this->entry_count; i++) {
+		struct object *object = this->entries[i].object;
+
+		watch_attach(object->kind == OBJECT_SOCKET ? &((struct socket *)object)->source
+							   : &((struct epoll *)object)->source,
+			     &this->entries[i].watch);
+	}
+}
+
+static void poll_withdraw(struct wait *wait)
+{
+	struct poll_waiting *this = (struct poll_waiting *)wait;
+
+	for (size_t i = 0; i < this->entry_count; i++)
+		watch_detach(&this->entries[i].watch);
+}
+
+static void give_back(struct poll_waiting *this)
+{
+	for (size_t i = 0; i < this->entry_count; i++)
+		object_put(this->entries[i].object);
+	scratch_put(this->memory);
+}
+
+static void poll_cancelled(struct wait *wait)
+{
+	struct poll_waiting *this = (struct poll_waiting *)wait;
+
+	scratch_put(this->select_memory);
+	give_back(this);
+}
+
+/* ---- making the set ---- */
+
+/*
+ * A reference to what has a stack half behind a descriptor, or NULL. *mixed: it has a kernel half
+ * as well. Listeners before their first use have it now.
+ */
+static struct object *stack_half(int descriptor, bool *mixed)
+{
+	struct object *object;
+	struct socket *socket;
+
+	*mixed = false;
+	if (!descriptor_known(descriptor))
+		return NULL;
+	object = descriptor_get(descriptor);
+	if (!object || object->kind == OBJECT_PRIVATE)
+		return NULL;
+	if (object->kind == OBJECT_EPOLL) {
+		struct epoll *epoll = (struct epoll *)object;
+
+		if (atomic_load(&epoll->pending))
+			epoll_use_listeners(epoll);
+		*mixed = true;
+		if (atomic_load(&epoll->served))
+			return object;
+		object_put(object);
+		return NULL;
+	}
+	object_put(object);
+	socket = socket_get(descriptor);
+	if (socket && pending_is_unused(socket)) {
+		pending_first_use(socket);
+		socket_put(socket);
+		socket = socket_get(descriptor);
+	}
+	if (!socket)
+		return NULL;
+	*mixed = socket->dual;
+	return &socket->object;
+}
+
+static void fill(struct poll_waiting *this)
+{
+	for (nfds_t i = 0; i < this->count; i++) {
+		struct poll_entry *entry = &this->entries[this->entry_count];
+		bool mixed;
+
+		const int descriptor = this->kernel[i].fd;
+
+		this->kernel[i].fd = descriptor_not_melins(descriptor, 1);
+		this->names_melins |= this->kernel[i].fd != descriptor;
+		this->kernel_used++;
+		if (descriptor < 0) {
+			this->kernel_used--;
+			continue;
+		}
+		entry->object = stack_half(descriptor, &mixed);
+		if (!entry->object)
+			continue;
+		entry->watch.notify = poll_notified;
+		entry->watch.link = NULL;
+		entry->waiting = this;
+		entry->index = i;
+		entry->descriptor = descriptor;
+		entry->events = (uint32_t)(unsigned short)this->kernel[i].events;
+		this->entry_count++;
+		if (mixed) {
+			this->kernel[i].events &= POLLIN | POLLRDNORM;
+		} else {
+			this->kernel[i].fd = -1;
+			this->kernel_used--;
+		}
+	}
+}
+
+static int wait_on_set(struct poll_waiting *this)
+{
+	int result;
+
+	if (this->kernel_used) {
+		this->wait.kernel = this->kernel;
+		this->wait.kernel_count = this->count;
+	}
+	result = wait_for(&this->wait);
+	if (this->error)
+		return this->error;
+	return result < 0 ? result : this->ready_count;
+}
+
+/* Sets up to this size are below any limit of open descriptors that is in use. */
+#define MANY 256
+
+bool poll_concerns(const struct pollfd *set, nfds_t count)
+{
+	if ((count > MANY && count > (nfds_t)sysconf(_SC_OPEN_MAX)) ||
+	    !memory_readable(set, count * sizeof(*set)))
+		return false;
+	for (nfds_t i = 0; i < count; i++)
+		if (descriptor_known(set[i].fd))
+			return true;
+	return false;
+}
+
+/* Sets up to this size are kept on the caller's stack. */
+#define FEW 16
+
+/* The set is in this->kernel, with room behind it; revents come to be there. */
+static bool wait_mixed_set(struct poll_waiting *this, int *result)
+{
+	fill(this);
+	if (!this->entry_count && !this->names_melins)
+		return false;
+	*result = wait_on_set(this);
+	return true;
+}
+
+/* Room for the set and what is known of it. False: no memory. */
+static bool make_room(struct poll_waiting *this, struct poll_entry *few_entries,
+		      struct pollfd *few_descriptors)
+{
+	const size_t room = this->count + WAIT_MORE_DESCRIPTORS;
+
+	this->entries = few_entries;
+	this->kernel = few_descriptors;
+	if (this->count <= FEW)
+		return true;
+	this->memory =
+		scratch_get(this->count * sizeof(struct poll_entry) + room * sizeof(struct pollfd));
+	if (!this->memory)
+		return false;
+	this->entries = this->memory;
+	this->kernel = (struct pollfd *)(this->entries + this->count);
+	return true;
+}
+
+static bool write_back(const struct poll_waiting *this, struct pollfd *set)
+{
+	if (!memory_writable(set, this->count * sizeof(*set)))
+		return false;
+	for (nfds_t i = 0; i < this->count; i++)
+		set[i].revents = this->kernel[i].revents;
+	return true;
+}
+
+static struct poll_waiting new_waiting(nfds_t count, uint64_t deadline, const sigset_t *mask)
+{
+	return (struct poll_waiting){
+		.wait = { .ready = poll_ready,
+			  .enroll = poll_enroll,
+			  .withdraw = poll_withdraw,
+			  .cancelled = poll_cancelled,
+			  .deadline = deadline,
+			  .mask = mask },
+		.count = count,
+	};
+}
+
+bool poll_mixed(struct pollfd *set, nfds_t count, uint64_t deadline, const sigset_t *mask,
+		int *result)
+{
+	struct poll_entry few_entries[FEW];
+	struct pollfd few[FEW + WAIT_MORE_DESCRIPTORS];
+	struct poll_waiting this = new_waiting(count, deadline, mask);
+	bool done = true;
+
+	signals_hold();
+	*result = -ENOMEM;
+	if (make_room(&this, few_entries, few)) {
+		*result = -EFAULT;
+		if (memory_copy_in(this.kernel, set, count * sizeof(*set)))
+			done = wait_mixed_set(&this, result);
+		if (done && *result >= 0 && !write_back(&this, set))
+			*result = -EFAULT;
+	}
+	give_back(&this);
+	signals_release_under(mask);
+	return done;
+}
+
+/* ---- select ---- */
+
+/* What select(2) calls readable, writable and exceptional, in terms of poll(2). */
+#define SELECT_READ	 (POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR)
+#define SELECT_WRITE	 (POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR)
+#define SELECT_EXCEPTION POLLPRI
+
+/* The sets of one call, copied: what is asked for, and then what is so. */
+struct select_sets {
+	long *words[3]; /* NULL: the program gave none */
+	size_t count;	/* of the words of each */
+	void *memory;	/* scratch, or NULL */
+};
+
+#define SELECT_WORDS(count) (((size_t)(count) + NFDBITS - 1) / NFDBITS)
+/* For FD_SETSIZE descriptors they lie on the caller's stack. */
+#define SELECT_FEW SELECT_WORDS(FD_SETSIZE)
+
+static bool has(const struct select_sets *sets, int which, int descriptor)
+{
+	return sets->words[which] &&
+	       (sets->words[which][descriptor / NFDBITS] >> (descriptor % NFDBITS)) & 1;
+}
+
+static bool any(const struct select_sets *sets, int descriptor)
+{
+	return has(sets, 0, descriptor) || has(sets, 1, descriptor) || has(sets, 2, descriptor);
+}
+
+/* 0, -EFAULT, -ENOMEM; the caller gives memory back in any case. */
+static int select_sets_begin(struct select_sets *sets, int count, fd_set *const program[3],
+			     long few[3 * SELECT_FEW])
+{
+	long *words = few;
+
+	sets->count = SELECT_WORDS(count);
+	sets->memory = NULL;
+	if (sets->count > SELECT_FEW)
+		words = sets->memory = scratch_get(3 * sets->count * sizeof(*words));
+	if (!words)
+		return -ENOMEM;
+	for (int i = 0; i < 3; i++, words += sets->count) {
+		sets->words[i] = program[i] ? words : NULL;
+		if (program[i] && !memory_copy_in(words, program[i], sets->count * sizeof(*words)))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+static int select_sets_report(const struct select_sets *sets, fd_set *const program[3], int bits)
+{
+	for (int i = 0; i < 3; i++)
+		if (program[i] && !memory_copy_out(program[i], sets->words[i],
+						   sets->count * sizeof(*sets->words[i])))
+			return -EFAULT;
+	return bits;
+}
+
+static bool select_concerns(const struct select_sets *sets, int count, nfds_t *used)
+{
+	bool known = false;
+
+	*used = 0;
+	for (int i = 0; i < count; i++) {
+		if (!any(sets, i))
+			continue;
+		++*used;
+		known |= descriptor_known(i);
+	}
+	return known;
+}
+
+static void set_from_bits(struct pollfd *set, int count, const struct select_sets *sets)
+{
+	for (int i = 0; i < count; i++) {
+		if (any(sets, i))
+			*set++ = (struct pollfd){
+				.fd = i,
+				.events = (short)((has(sets, 0, i) ? POLLIN | POLLRDNORM : 0) |
+						  (has(sets, 1, i) ? POLLOUT | POLLWRNORM : 0) |
+						  (has(sets, 2, i) ? POLLPRI : 0)),
+			};
+	}
+}
+
+/* In the order of set_from_bits(): entries of the stack's have lost their number. */
+static int bits_from_set(const struct pollfd *set, nfds_t used, int count, struct select_sets *sets)
+{
+	static const short means[3] = { SELECT_READ, SELECT_WRITE, SELECT_EXCEPTION };
+	int bits = 0;
+
+	for (nfds_t i = 0; i < used; i++)
+		if (set[i].revents & POLLNVAL)
+			return -EBADF;
+	for (int i = 0; i < count; i++) {
+		if (!any(sets, i))
+			continue;
+		for (int which = 0; which < 3; which++) {
+			if (!has(sets, which, i))
+				continue;
+			if (set->revents & means[which])
+				bits++;
+			else
+				sets->words[which][i / NFDBITS] &= ~(1l << (i % NFDBITS));
+		}
+		set++;
+	}
+	return bits;
+}
+
+static bool select_in(struct select_sets *sets, int count, struct poll_waiting *this, int *result)
+{
+	struct poll_entry few_entries[FEW];
+	struct pollfd few[FEW + WAIT_MORE_DESCRIPTORS];
+	bool done = true;
+
+	if (!select_concerns(sets, count, &this->count))
+		return false;
+	*result = -ENOMEM;
+	if (make_room(this, few_entries, few)) {
+		set_from_bits(this->kernel, count, sets);
+		done = wait_mixed_set(this, result);
+		/* On a time-out too: then no bit stays. */
+		if (done && *result >= 0)
+			*result = bits_from_set(this->kernel, this->count, count, sets);
+	}
+	give_back(this);
+	return done;
+}
+
+bool select_mixed(int count, fd_set *readable, fd_set *writable, fd_set *exceptional,
+		  uint64_t deadline, const sigset_t *mask, int *result)
+{
+	fd_set *const program[3] = { readable, writable, exceptional };
+	long few[3 * SELECT_FEW];
+	struct select_sets sets;
+	struct poll_waiting this = new_waiting(0, deadline, mask);
+	bool done = true;
+
+	if (count <= 0)
+		return false;
+	signals_hold();
+	*result = select_sets_begin(&sets, count, program, few);
+	this.select_memory = sets.memory;
+	if (*result == 0)
+		done = select_in(&sets, count, &this, result);
+	if (done && *result >= 0)
+		*result = select_sets_report(&sets, program, *result);
+	scratch_put(sets.memory);
+	signals_release_under(mask);
+	return done;
+}

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The waiting loop and the wake-ups. The thread that waits is the thread that polls; it sleeps
+ * in one kernel wait, and of several sleepers one watches the device for all.
+ */
+#include "preload/waiting/wait.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "preload/libc/cancellation.h"
+#include "preload/libc/monotonic.h"
+#include "preload/descriptors/descriptors.h"
+#include "preload/process/process_stack.h"
+#include "preload/libc/interruptible.h"
+#include "preload/libc/signals.h"
+#include "preload/waiting/spin.h"
+#include "common/system_call.h"
+#include "preload/libc/symbols.h"
+
+pthread_mutex_t wait_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct waiter *sleepers; /* wait_lock */
+
+/* The thread's eventfd, made when it first sleeps in ppoll(2); 0: none yet. */
+static __thread int thread_eventfd;
+static pthread_key_t thread_key;
+static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
+
+/* ---- sources and watches ---- */
+
+void watch_attach(struct source *source, struct watch *watch)
+{
+	watch->next = source->watches;
+	watch->link = &source->watches;
+	if (watch->next)
+		watch->next->link = &watch->next;
+	/*
+	 * Sequentially consistent, as is the fence in wait_notify(): either the notifier sees this
+	 * watch, or who attached it sees the readiness that was stored before the notification.
+	 */
+	__atomic_store_n(&source->watches, watch, __ATOMIC_SEQ_CST);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+void watch_detach(struct watch *watch)
+{
+	if (!watch->link)
+		return;
+	__atomic_store_n(watch->link, watch->next, __ATOMIC_RELAXED);
+	if (watch->next)
+		watch->next->link = watch->link;
+	watch->link = NULL;
+}
+
+void wait_notify_locked(struct source *source, uint32_t events)
+{
+	struct watch *watch = source->watches;
+
+	while (watch) {
+		struct watch *next = watch->next; /* notify() may detach its own watch */
+
+		watch->notify(watch, events);
+		watch = next;
+	}
+}
+
+void wait_notify(struct source *source, uint32_t events)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!__atomic_load_n(&source->watches, __ATOMIC_RELAXED))
+		return;
+	guarded_lock(&wait_lock);
+	wait_notify_locked(source, events);
+	guarded_unlock(&wait_lock);
+}
+
+/* ---- waiters ---- */
+
+static void thread_ended(void *unused)
+{
+	int descriptor = thread_eventfd;
+
+	(void)unused;
+	if (descriptor <= 0)
+		return;
+	thread_eventfd = 0;
+	descriptor_unprotect(descriptor);
+	libc()->close(descriptor);
+}
+
+static void make_thread_key(void)
+{
+	pthread_key_create(&thread_key, thread_ended);
+}
+
+static int waiter_eventfd(void)
+{
+	if (thread_eventfd > 0 && descriptor_private(thread_eventfd))
+		return thread_eventfd;
+	thread_eventfd = descriptor_own_eventfd(0);
+	if (thread_eventfd < 0)
+		return -1;
+	pthread_once(&thread_once, make_thread_key);
+	pthread_setspecific(thread_key, &thread_key); /* any value but NULL: thread_ended() runs */
+	return thread_eventfd;
+}
+
+void waiter_wake(struct waiter *waiter)
+{
+	static const uint64_t one = 1;
+
+	if (atomic_exchange(&waiter->woken, 1))
+		return;
+	if (waiter->descriptor >= 0)
+		libc()->syscall(SYS_write, waiter->descriptor, &one, sizeof(one));
+	else
+		libc()->syscall(SYS_futex, &waiter->woken, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static void sleepers_add(struct waiter *waiter)
+{
+	waiter->next = sleepers;
+	waiter->link = &sleepers;
+	if (sleepers)
+		sleepers->link = &waiter->next;
+	sleepers = waiter;
+}
+
+static void sleepers_remove(struct waiter *waiter)
+{
+	*waiter->link = waiter->next;
+	if (waiter->next)
+		waiter->next->link = waiter->link;
+}
+
+/* ---- sleeping ---- */
+
+static struct timespec *remaining(uint64_t deadline, struct timespec *timeout)
+{
+	uint64_t now;
+
+	if (deadline == CLOCK_NEVER)
+		return NULL;
+	now = clock_monotonic();
+	deadline = deadline > now ? deadline - now : 0;
+	timeout->tv_sec = (time_t)(deadline / 1000000000u);
+	timeout->tv_nsec = (long)(deadline % 1000000000u);
+	return timeout;
+}
+
+/* One sleep of one thread. */
+struct sleep {
+	struct wait *wait;
+	struct waiter waiter;
+	const struct instance *instance;
+	int device;
+	uint64_t deadline;
+};
+
+static void drain(struct waiter *waiter)
+{
+	uint64_t value;
+
+	if (waiter->descriptor >= 0 && atomic_load(&waiter->woken))
+		libc()->syscall(SYS_read, waiter->descriptor, &value, sizeof(value));
+}
+
+/* The device must not go unwatched while somebody sleeps: wake one, which then watches it. */
+static void hand_over_watch(void)
+{
+	struct waiter *waiter;
+
+	guarded_lock(&wait_lock);
+	for (waiter = sleepers; waiter && !waiter->watching; waiter = waiter->next)
+		;
+	if (!waiter && sleepers)
+		waiter_wake(sleepers);
+	guarded_unlock(&wait_lock);
+}
+
+static void end_watch(const struct sleep *sleep)
+{
+	sleep->instance->operations->watch_end(sleep->instance->stack, sleep->device == -EALREADY);
+}
+
+/* Awake again, or cancelled. */
+static void end_sleep(struct sleep *sleep)
+{
+	guarded_lock(&wait_lock);
+	sleep->wait->withdraw(sleep->wait);
+	sleepers_remove(&sleep->waiter);
+	guarded_unlock(&wait_lock);
+	drain(&sleep->waiter);
+	if (!sleep->waiter.watching)
+		return;
+	end_watch(sleep);
+	if (sleep->device >= 0)
+		hand_over_watch();
+}
+
+/* pthread_cancel(3) ends the thread here: what its call holds is given back. */
+static void cancelled(void *argument)
+{
+	struct sleep *sleep = argument;
+
+	end_sleep(sleep);
+	sleep->wait->cancelled(sleep->wait);
+}
+
+static long sleep_in_call(struct sleep *sleep, const struct system_call *call)
+{
+	const struct wait *wait = sleep->wait;
+
+	return cancellation_call(call, wait->deaf, wait->cancelled ? cancelled : NULL, sleep);
+}
+
+/* Nothing in the kernel to wait for but the wake-up itself. */
+static long sleep_on_futex(struct sleep *sleep)
+{
+	struct timespec timeout;
+	const struct system_call call = { SYS_futex,
+					  (long)&sleep->waiter.woken,
+					  FUTEX_WAIT_PRIVATE,
+					  0,
+					  (long)remaining(sleep->deadline, &timeout),
+					  0,
+					  0 };
+
+	return sleep_in_call(sleep, &call);
+}
+
+static long sleep_in_poll(struct sleep *sleep)
+{
+	const struct wait *wait = sleep->wait;
+	nfds_t count = wait->kernel_count;
+	struct pollfd own[WAIT_MORE_DESCRIPTORS], *set = wait->kernel ? wait->kernel : own;
+	struct timespec timeout;
+	struct system_call call = { .number = SYS_ppoll };
+
+	set[count++] = (struct pollfd){ .fd = sleep->waiter.descriptor, .events = POLLIN };
+	if (sleep->device >= 0)
+		set[count++] = (struct pollfd){ .fd = sleep->device, .events = POLLIN };
+	call.a = (long)set;
+	call.b = (long)count;
+	call.c = (long)remaining(sleep->deadline, &timeout);
+	call.d = (long)wait->mask;
+	call.e = sizeof(uint64_t); /* of the kernel's sets */
+	return sleep_in_call(sleep, &call);
+}
+
+/* Who sleeps with the kernel's descriptors needs one for the wake-up too. False: none is left. */
+static bool choose_wake_up(struct sleep *sleep)
+{
+	if (sleep->device < 0 && !sleep->wait->kernel_count && !sleep->wait->mask)
+		return true;
+	sleep->waiter.descriptor = waiter_eventfd();
+	if (sleep->waiter.descriptor >= 0)
+		return true;
+	if (sleep->waiter.watching)
+		end_watch(sleep);
+	return false;
+}
+
+/* A signal has come that ends this wait. */
+static bool interrupted(const struct wait *wait)
+{
+	return signals_waiting() && !wait->deaf;
+}
+
+/* Sleeps once, after it has done so vain times. 0: look again; -EINTR. */
+static int sleep_once(struct wait *wait, const struct instance *instance, unsigned vain)
+{
+	struct sleep sleep = { .wait = wait,
+			       .waiter = { .descriptor = -1 },
+			       .instance = instance,
+			       .device = -EBUSY,
+			       .deadline = wait->deadline };
+	uint64_t timer = CLOCK_NEVER;
+	long result = 0;
+
+	if (instance)
+		sleep.device = instance->operations->watch_begin(instance->stack, vain, &timer);
+	if (sleep.device == -EAGAIN)
+		return 0;
+	sleep.waiter.watching = sleep.device >= 0 || sleep.device == -EALREADY;
+	if (!choose_wake_up(&sleep))
+		return 0; /* the loop goes on polling instead */
+	if ((sleep.waiter.watching || sleep.device == -ENOTSUP) && timer < sleep.deadline)
+		sleep.deadline = timer;
+	guarded_lock(&wait_lock);
+	sleepers_add(&sleep.waiter);
+	wait->enroll(wait, &sleep.waiter);
+	guarded_unlock(&wait_lock);
+	if (!interrupted(wait) && !wait->ready(wait))
+		result = sleep.waiter.descriptor >= 0 ? sleep_in_poll(&sleep)
+						      : sleep_on_futex(&sleep);
+	end_sleep(&sleep);
+	return result == -EINTR ? -EINTR : 0;
+}
+
+/* Tells the core that this is a spin loop: the sibling thread gets its share. */
+static inline void spin_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+/* Looks at signals that the wait's mask lets through: they count even if it does not sleep. */
+static void let_signals_in(const struct wait *wait)
+{
+	struct timespec at_once = { 0 };
+
+	if (wait->mask)
+		kernel_call5(SYS_ppoll, 0, 0, (long)&at_once, (long)wait->mask, sizeof(uint64_t));
+}
+
+static void give_up_polling(void *argument)
+{
+	struct wait *wait = argument;
+
+	wait->cancelled(wait);
+}
+
+/*
+ * Whether the thread goes on polling. With a mask it has to sleep at some time, for the signals
+ * that the mask lets through.
+ */
+static bool polls_on(const struct wait *wait, uint64_t budget, uint64_t waited)
+{
+	if (budget == CLOCK_NEVER)
+		return !wait->mask;
+	return waited < budget;
+}
+
+static int wait_unmasked(struct wait *wait)
+{
+	const int end = wait->restarts ? -ERESTART : -EINTR;
+	uint64_t began = 0, budget = 0;
+	unsigned vain = 0;
+
+	for (;;) {
+		const struct instance *instance = process_stack_running();
+
+		/*
+		 * Who only looks must not miss what another call has seen already: the thread that
+		 * found it may be between showing it and reporting it.
+		 */
+		if (instance && instance->operations->poll(instance->stack) == -EBUSY &&
+		    wait->deadline == 0)
+			instance->operations->catch_up(instance->stack);
+		wait->now = clock_monotonic();
+		/* What came at the same time as a signal is reported first, as in the kernel. */
+		if (wait->ready(wait)) {
+			if (began)
+				spin_learn(wait->now - began);
+			return 1;
+		}
+		if (wait->deadline == 0)
+			let_signals_in(wait);
+		if (interrupted(wait))
+			return end;
+		if (wait->deadline == 0)
+			return 0;
+		if (wait->now >= wait->deadline) {
+			if (began)
+				spin_timed_out(wait->now - began);
+			return 0;
+		}
+		if (!began) {
+			began = wait->now;
+			budget = spin_budget();
+		}
+		if (instance && polls_on(wait, budget, wait->now - began)) {
+			/* A thread that never sleeps would never be cancelled. */
+			if (budget == CLOCK_NEVER && wait->cancelled)
+				cancellation_test(give_up_polling, wait);
+			spin_pause();
+			continue;
+		}
+		/* Without a signal of ours: a handler that was set by an instruction has run. */
+		if (sleep_once(wait, instance, vain++) == -EINTR && !signals_waiting())
+			return wait->ready(wait) ? 1 : -EINTR;
+	}
+}
+
+/* The thread's mask as it was, but for what waits: handlers come when nothing is held. */
+static void restore_mask(const sigset_t *before)
+{
+	uint64_t mask;
+
+	memcpy(&mask, before, sizeof(mask));
+	mask |= signals_thread.deferred;
+	kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof(mask));
+}
+
+/*
+ * With a mask: what it blocks stays out while the thread polls, and what it lets in comes in when
+ * the thread sleeps (in one step with it, as ppoll(2) promises) or gives up.
+ */
+int wait_for(struct wait *wait)
+{
+	sigset_t before;
+	int result;
+
+	if (!wait->mask)
+		return wait_unmasked(wait);
+	pthread_sigmask(SIG_BLOCK, wait->mask, &before);
+	result = wait_unmasked(wait);
+	restore_mask(&before);
+	return result;
+}
+
+void wait_forked(void)
+{
+	sleepers = NULL;
+	thread_eventfd = 0;
+}

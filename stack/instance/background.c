@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The background thread and the watching of the device: background.h.
+ *
+ * The thread is in one of three states. While program threads poll by themselves it sleeps for
+ * short times. While one of them sleeps on the device (for long enough that this is its habit), the
+ * thread is parked: watch_end() wakes it. Otherwise it does both itself: watches the device and
+ * polls.
+ */
+#include "stack/instance/background.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "stack/instance/clock.h"
+#include "stack/tcp/index.h"
+#include "stack/instance/instance.h"
+#include "common/system_call.h"
+#include "stack/tcp/timers.h"
+
+#define MS 1000000ull
+
+/* Program threads that have polled within this time are taken to be polling. */
+#define ACTIVE_NS (4 * MS)
+/* A program thread that sleeps for longer than this is waited for without further looking. */
+#define PARK_NS (20 * MS)
+/*
+ * A device without a descriptor is looked at so often when connections exist, and less often the
+ * longer nothing comes: 250 looks a second are below 1 % of a core.
+ */
+#define BLIND_MIN_NS (50000ull)
+#define BLIND_MAX_NS (4 * MS)
+/*
+ * Nobody is told when a frame comes to such a device, so a thread that waits looks for it without
+ * sleep for longer than the other end may nap: otherwise both ends find each other asleep for ever.
+ */
+#define BLIND_AWAKE_NS (6 * BLIND_MIN_NS)
+/* Nothing is open: frames are only ARP and ping. */
+#define EMPTY_NS (10 * MS)
+
+/* lwIP's buffers, frames and the callbacks into preload need little; printf needs some. */
+#define STACK_SIZE (256 * 1024)
+
+/*
+ * Another thread that has polled within this time has not stopped: frames are seen by it at once.
+ */
+#define POLLING_NS (100ull * 1000)
+/*
+ * And so often somebody sees whether it has: the delay of the others' frames if it has gone to
+ * work.
+ */
+#define LOOK_AFTER_NS (250ull * 1000)
+
+/*
+ * The same for a thread that has slept so often without getting anything (a listener's, beside a
+ * thread that serves): who serves a batch of requests polls between the batches, and to be woken
+ * for each frame meanwhile takes the core from it.
+ */
+#define VAIN		   16
+#define PATIENT_POLLING_NS (2 * MS)
+#define PATIENT_LOOK_NS	   (500ull * 1000)
+
+enum farewell {
+	FAREWELL_NONE,
+	FAREWELL_WANTED,
+	FAREWELL_SAID,
+};
+
+/* Beyond MELIN_LINGER_MS: for who has the lock, and for the thread to be scheduled. */
+#define FAREWELL_MORE_MS 200
+
+enum watcher {
+	WATCHER_NONE,
+	WATCHER_LOOKS_AFTER, /* a sleeping thread of the program, by time: another one polls */
+	WATCHER_PROGRAM,
+	WATCHER_BACKGROUND,
+};
+
+static void sleep_ns(struct background *background, int descriptor, uint64_t duration)
+{
+	struct pollfd descriptors[2] = {
+		{ .fd = background->kick, .events = POLLIN },
+		{ .fd = descriptor, .events = POLLIN },
+	};
+	struct timespec timeout = {
+		.tv_sec = (time_t)(duration / 1000000000u),
+		.tv_nsec = (long)(duration % 1000000000u),
+	};
+	uint64_t count;
+
+	kernel_call(SYS_ppoll, (long)descriptors, descriptor >= 0 ? 2 : 1,
+		    duration == UINT64_MAX ? 0 : (long)&timeout, 0);
+	if (descriptors[0].revents & POLLIN)
+		kernel_call(SYS_read, background->kick, (long)&count, sizeof(count), 0);
+}
+
+static void unpark(struct background *background)
+{
+	if (atomic_exchange(&background->parked, 0))
+		kernel_call(SYS_futex, (long)&background->parked, FUTEX_WAKE_PRIVATE, 1, 0);
+}
+
+/*
+ * Program threads start timers (a retransmission, a delayed acknowledgement) and go their way; the
+ * sleeper was told of an earlier state of things.
+ */
+bool background_is_late(struct stack *stack, uint64_t deadline)
+{
+	struct background *background = &stack->background;
+
+	if (background->going_to_sleep) {
+		background->going_to_sleep = false;
+		atomic_store(&background->asleep_until, deadline);
+		return false;
+	}
+	if (atomic_load_explicit(&background->asleep_until, memory_order_relaxed) <= deadline)
+		return false;
+	return atomic_exchange(&background->asleep_until, 0) > deadline;
+}
+
+void background_wake(struct stack *stack)
+{
+	const uint64_t one = 1;
+
+	unpark(&stack->background);
+	if (stack->background.running)
+		kernel_call(SYS_write, stack->background.kick, (long)&one, sizeof(one), 0);
+}
+
+void background_note_poll(struct stack *stack, uint64_t now)
+{
+	struct background *background = &stack->background;
+	const uintptr_t self = (uintptr_t)pthread_self();
+
+	if (atomic_load_explicit(&background->poller, memory_order_relaxed) != self) {
+		atomic_store_explicit(
+			&background->other_poll,
+			atomic_load_explicit(&background->last_poll, memory_order_relaxed),
+			memory_order_relaxed);
+		atomic_store_explicit(&background->poller, self, memory_order_relaxed);
+	}
+	atomic_store_explicit(&background->last_poll, now, memory_order_relaxed);
+}
+
+/* The words may be of different polls: then it is a guess, and a wrong one costs LOOK_AFTER_NS. */
+static bool another_polls(const struct background *background, uint64_t now, bool patient)
+{
+	bool self = atomic_load_explicit(&background->poller, memory_order_relaxed) ==
+		    (uintptr_t)pthread_self();
+
+	return now - atomic_load_explicit(self ? &background->other_poll : &background->last_poll,
+					  memory_order_relaxed) <
+	       (patient ? PATIENT_POLLING_NS : POLLING_NS);
+}
+
+static bool nothing_open(const struct stack *stack)
+{
+	/* Read without the lock: a socket that appears now wakes this thread or polls itself. */
+	return !melin_index_counts.active && !melin_index_counts.parked &&
+	       !melin_index_counts.listeners && !stack->sockets;
+}
+
+static uint64_t until(uint64_t deadline)
+{
+	uint64_t now = melin_clock_now();
+
+	if (deadline == UINT64_MAX)
+		return UINT64_MAX;
+	return deadline > now ? deadline - now : 0;
+}
+
+/* Polls, and returns when it must be done again even without input. */
+static int poll_once(struct stack *stack, uint64_t *deadline)
+{
+	int handled = 0;
+
+	*deadline = melin_clock_now() + ACTIVE_NS;
+	if (!instance_try_lock(stack))
+		return 1; /* that thread polls */
+	melin_clock_update();
+	handled = (int)instance_receive(stack);
+	stack->counters.polls++;
+	if (!handled)
+		instance_attend(stack);
+	stack->background.going_to_sleep = true;
+	instance_leave_with_deadline(stack, deadline);
+	return handled;
+}
+
+/* Watches the device as long as nobody else wants to and no program thread polls. */
+static void watch_with_descriptor(struct stack *stack)
+{
+	struct background *background = &stack->background;
+	uint64_t deadline;
+
+	while (!atomic_load(&background->stop) &&
+	       atomic_load(&background->watcher) == WATCHER_BACKGROUND) {
+		if (poll_once(stack, &deadline) &&
+		    melin_clock_now() - atomic_load(&background->last_poll) < ACTIVE_NS)
+			return;
+		sleep_ns(background, stack->info.wait_descriptor, until(deadline));
+	}
+}
+
+static void watch_blindly(struct stack *stack)
+{
+	struct background *background = &stack->background;
+	uint64_t pause = BLIND_MIN_NS;
+	uint64_t deadline;
+
+	while (!atomic_load(&background->stop)) {
+		uint64_t timer;
+
+		if (poll_once(stack, &deadline))
+			pause = BLIND_MIN_NS;
+		else if (pause < BLIND_MAX_NS)
+			pause *= 2;
+		if (melin_clock_now() - atomic_load(&background->last_poll) < ACTIVE_NS)
+			return;
+		timer = until(deadline);
+		if (nothing_open(stack))
+			pause = EMPTY_NS;
+		sleep_ns(background, -1, timer < pause ? timer : pause);
+	}
+}
+
+/* Device "loop": every call delivers its own segments, so only timers are left. */
+static void watch_timers(struct stack *stack)
+{
+	uint64_t deadline;
+
+	poll_once(stack, &deadline);
+	sleep_ns(&stack->background, -1, until(deadline));
+}
+
+static void watch(struct stack *stack)
+{
+	struct background *background = &stack->background;
+	uint32_t none = WATCHER_NONE;
+
+	if (!stack->link) {
+		watch_timers(stack);
+		return;
+	}
+	if (stack->info.wait_descriptor < 0) {
+		watch_blindly(stack);
+		return;
+	}
+	/* Who looks after a poller polls itself, so it has left too if nobody has polled lately. */
+	if (!atomic_compare_exchange_strong(&background->watcher, &none, WATCHER_BACKGROUND) &&
+	    (none != WATCHER_LOOKS_AFTER ||
+	     !atomic_compare_exchange_strong(&background->watcher, &none, WATCHER_BACKGROUND)))
+		return;
+	watch_with_descriptor(stack);
+	/* If a program thread has taken the role over, it stays its. */
+	none = WATCHER_BACKGROUND;
+	atomic_compare_exchange_strong(&background->watcher, &none, WATCHER_NONE);
+}
+
+/*
+ * A thread of the program sleeps on the device and does not know of timers that others have started
+ * since: their time is kept here.
+ */
+static void keep_time(struct stack *stack)
+{
+	struct background *background = &stack->background;
+	uint64_t deadline;
+
+	while (!atomic_load(&background->stop) &&
+	       atomic_load(&background->watcher) == WATCHER_PROGRAM) {
+		poll_once(stack, &deadline);
+		if (deadline == UINT64_MAX)
+			return;
+		sleep_ns(background, -1, until(deadline));
+	}
+}
+
+/*
+ * Waits until watch_end(). parked is set first and the watcher looked at again afterwards,
+ * watch_end() does it the other way round: one of the two sees the other.
+ */
+static void park(struct background *background)
+{
+	atomic_store(&background->parked, 1);
+	while (!atomic_load(&background->stop) &&
+	       atomic_load(&background->watcher) == WATCHER_PROGRAM &&
+	       atomic_load(&background->parked) && atomic_load(&background->asleep_until))
+		kernel_call(SYS_futex, (long)&background->parked, FUTEX_WAIT_PRIVATE, 1, 0);
+	atomic_store(&background->parked, 0);
+}
+
+static void *run(void *argument)
+{
+	struct stack *stack = argument;
+	struct background *background = &stack->background;
+
+	if (background->without_rights)
+		kernel_give_up_capabilities();
+	while (!atomic_load(&background->stop)) {
+		uint64_t now = melin_clock_now();
+
+		if (atomic_load(&background->watcher) == WATCHER_PROGRAM) {
+			if (atomic_load(&background->asleep_until) == 0)
+				keep_time(stack);
+			else if (now - atomic_load(&background->watched_since) >= PARK_NS)
+				park(background);
+			else
+				sleep_ns(background, -1, ACTIVE_NS);
+		} else if (now - atomic_load(&background->last_poll) < ACTIVE_NS) {
+			sleep_ns(background, -1, ACTIVE_NS);
+		} else {
+			watch(stack);
+		}
+	}
+	if (atomic_load(&background->farewell) == FAREWELL_WANTED) {
+		instance_say_farewell(stack, background->linger_ms, &background->last_counters);
+		atomic_store(&background->farewell, FAREWELL_SAID);
+		kernel_call(SYS_futex, (long)&background->farewell, FUTEX_WAKE_PRIVATE, 1, 0);
+	}
+	return NULL;
+}
+
+/*
+ * A thread that waits for a device without a descriptor sleeps for a part of the time it has
+ * waited.
+ */
+static int nap(uint64_t idle, uint64_t *deadline_ns)
+{
+	uint64_t end = melin_clock_now() + LWIP_MIN(LWIP_MAX(idle / 4, BLIND_MIN_NS), BLIND_MAX_NS);
+
+	if (idle < BLIND_AWAKE_NS)
+		return -EAGAIN;
+	if (end < *deadline_ns)
+		*deadline_ns = end;
+	return -ENOTSUP;
+}
+
+static int look_after(struct background *background, uint64_t now, bool patient,
+		      uint64_t *deadline_ns)
+{
+	uint64_t next = now + (patient ? PATIENT_LOOK_NS : LOOK_AFTER_NS);
+	uint32_t none = WATCHER_NONE;
+
+	if (!atomic_compare_exchange_strong(&background->watcher, &none, WATCHER_LOOKS_AFTER))
+		return -EBUSY;
+	if (next < *deadline_ns)
+		*deadline_ns = next;
+	return -EALREADY;
+}
+
+int background_watch_begin(struct stack *stack, unsigned vain, uint64_t *deadline_ns)
+{
+	struct background *background = &stack->background;
+	uint32_t watcher = WATCHER_NONE;
+	uint64_t idle, now;
+
+	*deadline_ns = UINT64_MAX;
+	if (instance_enter(stack))
+		return -EBUSY;
+	if (vain)
+		instance_attend(stack);
+	idle = melin_clock_now() - background->last_frame;
+	stack->background.going_to_sleep = true;
+	stack->counters.sleeps++;
+	instance_leave_with_deadline(stack, deadline_ns);
+	if (!stack->link)
+		return -ENOTSUP;
+	if (stack->info.wait_descriptor < 0)
+		return nap(idle, deadline_ns);
+	now = melin_clock_now();
+	if (another_polls(background, now, vain >= VAIN))
+		return look_after(background, now, vain >= VAIN, deadline_ns);
+	while (!atomic_compare_exchange_strong(&background->watcher, &watcher, WATCHER_PROGRAM)) {
+		if (watcher == WATCHER_PROGRAM)
+			return -EBUSY;
+	}
+	atomic_store(&background->watched_since, now);
+	if (watcher == WATCHER_BACKGROUND)
+		background_wake(stack); /* it must not wake up for our input */
+	return stack->info.wait_descriptor;
+}
+
+void background_watch_end(struct stack *stack, bool looked_after)
+{
+	struct background *background = &stack->background;
+	uint32_t role = WATCHER_LOOKS_AFTER;
+
+	if (looked_after) {
+		/* Another thread may have become the watcher meanwhile. */
+		atomic_compare_exchange_strong(&background->watcher, &role, WATCHER_NONE);
+		return;
+	}
+	background_note_poll(stack, melin_clock_now());
+	atomic_store(&background->watcher, WATCHER_NONE);
+	unpark(background);
+}
+
+int background_start(struct stack *stack, bool without_rights)
+{
+	struct background *background = &stack->background;
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	int status;
+
+	background->kick = kernel_hide(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	if (background->kick < 0)
+		return -errno;
+	background->without_rights = without_rights;
+	background->running = true; /* before the thread looks */
+	/* Listeners that have waited for the start come first: who polls now would refuse peers. */
+	atomic_store(&background->last_poll, melin_clock_now());
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	status = pthread_create(&background->thread, &attributes, run, stack);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	if (status) {
+		background->running = false;
+		close(background->kick);
+		return -status;
+	}
+	pthread_setname_np(background->thread, "melin");
+	return 0;
+}
+
+void background_stop(struct stack *stack)
+{
+	struct background *background = &stack->background;
+
+	if (!background->running)
+		return;
+	atomic_store(&background->stop, true);
+	background_wake(stack);
+	unpark(background);
+	pthread_join(background->thread, NULL);
+	background->running = false;
+	close(background->kick);
+}
+
+void background_abandon(struct stack *stack)
+{
+	if (stack->background.running)
+		close(stack->background.kick);
+	stack->background.running = false;
+}
+
+void background_farewell(struct stack *stack, unsigned linger_ms, struct stack_counters *counters)
+{
+	struct background *background = &stack->background;
+	uint64_t end = melin_clock_now() + (linger_ms + FAREWELL_MORE_MS) * MS, now;
+
+	background->linger_ms = linger_ms;
+	atomic_store(&background->farewell, FAREWELL_WANTED);
+	atomic_store(&background->stop, true);
+	background_wake(stack);
+	while (atomic_load(&background->farewell) == FAREWELL_WANTED &&
+	       (now = melin_clock_now()) < end) {
+		struct timespec left = { .tv_sec = (time_t)((end - now) / 1000000000u),
+					 .tv_nsec = (long)((end - now) % 1000000000u) };
+
+		kernel_call(SYS_futex, (long)&background->farewell, FUTEX_WAIT_PRIVATE,
+			    FAREWELL_WANTED, (long)&left);
+	}
+	if (atomic_load(&background->farewell) == FAREWELL_SAID)
+		*counters = background->last_counters;
+}

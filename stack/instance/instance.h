@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One TCP/IP stack instance: what its parts (network, sockets, timers, background thread) share.
+ * Not for anybody outside stack/: stack.h is.
+ */
+#ifndef MELIN_INSTANCE_H
+#define MELIN_INSTANCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dpdk/link.h"
+#include "lwip/netif.h"
+#include "stack/instance/background.h"
+#include "stack/instance/call_stack.h"
+#include "stack/instance/deadline.h"
+#include "stack/instance/lock.h"
+#include "stack/stack.h"
+
+struct pbuf;
+
+struct stack {
+	struct stack_lock lock; /* protects all below and all of lwIP, but what says otherwise */
+	struct stack_callbacks callbacks;
+	struct call_stack call_stack; /* for what needs more than the caller may have */
+
+	/* network.c; fixed after open() */
+	struct link *link; /* NULL: device "loop" */
+	struct link_info info;
+	unsigned address_count;
+	struct ip_address addresses[STACK_ADDRESSES_MAX];
+	struct ip_address gateway4, gateway6;
+	struct netif loop_netif;
+	struct netif silent_netif; /* in the place of all others while swallowing: syn_cookie.c */
+	bool swallowing;
+	struct netif netifs[STACK_ADDRESSES_MAX]; /* one for each IPv4 address, at least one */
+	unsigned netif_count;
+	bool claim_noted;     /* another host has said that it has an address of ours */
+	uint64_t doubted;     /* when a next hop was asked for anew */
+	bool transmit_waits;  /* the device had no room: flush again soon */
+	bool transmit_failed; /* and a connection stopped sending because of it */
+
+	/* loop.c: segments between sockets of this process, oldest first */
+	struct pbuf *loop_head, *loop_tail;
+
+	/* socket.c */
+	struct stack_socket *sockets; /* all that preload holds, and their children */
+	struct stack_socket *changed,
+		*changed_last;	    /* with events for the callback, oldest first */
+	struct stack_socket *owing; /* those that acknowledge.c owes an acknowledgement */
+	struct stack_socket *dead;  /* to be freed when lwIP cannot name them any more */
+
+	struct deadline *deadlines; /* of single connections: deadline.h */
+
+	/* timers.c; CLOCK_MONOTONIC ns */
+	uint64_t next_fast, next_slow, next_second;
+	unsigned keepalive_slices; /* of the index that are still to be looked at */
+
+	struct stack_counters counters; /* what no other part counts */
+	uint64_t assertions;		/* of lwIP's; logged a few times */
+	struct background background;	/* has its own rules */
+};
+
+/* The one instance: lwIP's own state exists once for each loaded copy of this module. */
+extern struct stack *melin_instance;
+
+/* The lock, with preload's callbacks around it. 0, or -EDEADLK from within the stack. */
+int instance_lock(struct stack *stack);
+bool instance_try_lock(struct stack *stack);
+void instance_unlock(struct stack *stack);
+
+/* Takes the lock and reads the clock. 0, or -EDEADLK from within the stack. */
+int instance_enter(struct stack *stack);
+/*
+ * Delivers in-process segments, runs due timers, flushes the device, reports events and lets go of
+ * the lock.
+ */
+void instance_leave(struct stack *stack);
+/* The same; *deadline is when poll() must be called even without input. NULL: not wanted. */
+void instance_leave_with_deadline(struct stack *stack, uint64_t *deadline);
+
+/*
+ * Acknowledges what is owed and receives what the device has; the lock is held. Returns the number
+ * of frames.
+ */
+unsigned instance_receive(struct stack *stack);
+/* Looks what has become of the device; the lock is held. When a thread woke up for nothing. */
+void instance_attend(struct stack *stack);
+
+/* One line for melin's log. */
+void instance_log(struct stack *stack, enum stack_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* On the background thread, which it leaves with the lock held: what farewell() promises. */
+void instance_say_farewell(struct stack *stack, unsigned linger_ms,
+			   struct stack_counters *counters);
+
+/* The table's functions on the instance */
+int instance_open(const struct stack_config *config, const struct stack_callbacks *callbacks,
+		  struct stack **stack, char *why, size_t why_size);
+int instance_check(const struct stack_config *config, char *why, size_t why_size);
+void instance_close(struct stack *stack, unsigned linger_ms, struct stack_counters *counters);
+void instance_abandon(struct stack *stack);
+int instance_poll(struct stack *stack);
+void instance_catch_up(struct stack *stack);
+void instance_counters(struct stack *stack, struct stack_counters *counters);
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The MTU of paths: path.h. A small table by destination, as Linux's next-hop exceptions: a new
+ * connection begins with what the last one has learnt. Not for reading ICMP: icmp_error.c.
+ */
+#include "stack/ip/path.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "lwip/ip.h"
+#include "lwip/priv/tcp_priv.h"
+
+#include "stack/instance/clock.h"
+#include "stack/tcp/index.h"
+#include "stack/instance/instance.h"
+#include "stack/instance/random.h"
+#include "stack/socket/socket.h"
+#include "stack/instance/sysctl.h"
+
+#define HEADERS4 40 /* of IPv4 and TCP without options */
+#define HEADERS6 60
+
+/* In sets, so that two destinations with one hash do not push each other out. */
+#define SETS 128
+#define WAYS 4
+
+struct path {
+	ip_addr_t remote;
+	uint16_t mtu; /* 0: the entry is free */
+	bool may_fragment;
+	uint64_t expires;
+};
+static struct path paths[SETS][WAYS];
+static unsigned known;
+
+u16_t melin_fragment_bits;
+
+/* lwip_tcp_out.c */
+int melin_lwip_fit(struct tcp_pcb *pcb);
+
+static struct path *set_of(const ip_addr_t *remote)
+{
+	const u32_t *word = ip_2_ip6(remote)->addr;
+	uint64_t hash = melin_random_mix(melin_random_key(), word[0]);
+
+	if (IP_IS_V6(remote)) {
+		hash = melin_random_mix(hash ^ word[1], (uint64_t)word[2] << 32 | word[3]);
+	}
+	return paths[(hash >> 32) % SETS];
+}
+
+static struct path *find(const ip_addr_t *remote)
+{
+	struct path *set;
+
+	if (!known)
+		return NULL;
+	set = set_of(remote);
+	for (unsigned i = 0; i < WAYS; i++) {
+		if (set[i].mtu && ip_addr_cmp(&set[i].remote, remote))
+			return &set[i];
+	}
+	return NULL;
+}
+
+/* What the interface that leads there takes; 0: none does. */
+static uint32_t link_mtu(const ip_addr_t *local, const ip_addr_t *remote)
+{
+	const struct netif *netif = ip_route(local, remote);
+
+	return netif ? netif->mtu : 0;
+}
+
+uint32_t path_mtu(const ip_addr_t *local, const ip_addr_t *remote)
+{
+	const struct path *path = find(remote);
+
+	return path ? path->mtu : link_mtu(local, remote);
+}
+
+/* Ten minutes, unless the system says otherwise: RFC 1191 6.3, RFC 8201 section 4. */
+static uint64_t known_ns(const ip_addr_t *remote)
+{
+	return 1000000000ull *
+	       (IP_IS_V6(remote) ? melin_sysctl.mtu_expires6 : melin_sysctl.mtu_expires);
+}
+
+static void learn(const ip_addr_t *remote, uint16_t mtu, bool may_fragment)
+{
+	struct path *path = find(remote);
+	struct path *set = set_of(remote);
+
+	if (!path) {
+		path = &set[0];
+		for (unsigned i = 1; i < WAYS && path->mtu; i++) {
+			if (!set[i].mtu || set[i].expires < path->expires)
+				path = &set[i];
+		}
+		known += path->mtu == 0;
+	}
+	ip_addr_copy(path->remote, *remote);
+	path->mtu = mtu;
+	path->may_fragment = may_fragment;
+	path->expires = melin_clock_ns() + known_ns(remote);
+}
+
+/* ip(7), ipv6(7): with these the program does without what routers say. */
+static bool follows(const struct stack_socket *socket)
+{
+	int discover;
+
+	if (!socket)
+		return true;
+	if (IP_IS_V6_VAL(socket->remote))
+		return socket->options.mtu_discover6 != IPV6_PMTUDISC_INTERFACE &&
+		       socket->options.mtu_discover6 != IPV6_PMTUDISC_OMIT;
+	discover = socket->options.mtu_discover;
+	return discover != IP_PMTUDISC_DONT && discover != IP_PMTUDISC_INTERFACE &&
+	       discover != IP_PMTUDISC_OMIT;
+}
+
+bool path_may_fragment(const struct stack_socket *socket)
+{
+	const struct path *path;
+
+	if (socket->options.mtu_discover == IP_PMTUDISC_DO)
+		return false;
+	if (socket->options.mtu_discover != IP_PMTUDISC_WANT)
+		return true;
+	path = find(&socket->remote);
+	return path && path->may_fragment;
+}
+
+/* As much data as a packet of the path's MTU holds. */
+static uint16_t segment_for(uint32_t mtu, const ip_addr_t *remote)
+{
+	uint32_t headers = IP_IS_V6(remote) ? HEADERS6 : HEADERS4;
+
+	return (uint16_t)(mtu > headers ? LWIP_MIN(mtu - headers, 0xffff) : 0xffff);
+}
+
+/* The largest segment that the ends have agreed on and that the path takes. */
+static void set_segment(struct stack_socket *socket, struct tcp_pcb *pcb)
+{
+	uint16_t most = segment_for(path_mtu(&pcb->local_ip, &pcb->remote_ip), &pcb->remote_ip);
+
+	pcb->mss =
+		follows(socket) ? LWIP_MIN(socket->agreed_segment, most) : socket->agreed_segment;
+	socket->may_fragment = path_may_fragment(socket);
+}
+
+void path_begin(struct stack_socket *socket)
+{
+	socket->agreed_segment = socket->pcb->mss;
+	set_segment(socket, socket->pcb);
+}
+
+void path_too_big(struct stack *stack, struct tcp_pcb *pcb, uint32_t mtu)
+{
+	struct stack_socket *socket = socket_of(pcb);
+	bool may_fragment = false;
+	uint16_t most, before = pcb->mss;
+
+	if (!IP_IS_V6_VAL(pcb->remote_ip) && mtu < melin_sysctl.min_pmtu) {
+		mtu = melin_sysctl.min_pmtu;
+		may_fragment = true;
+	}
+	if (mtu < path_mtu(&pcb->local_ip, &pcb->remote_ip))
+		learn(&pcb->remote_ip, (uint16_t)mtu, may_fragment);
+	if (!follows(socket))
+		return;
+	if (socket)
+		socket->may_fragment = path_may_fragment(socket);
+	most = segment_for(path_mtu(&pcb->local_ip, &pcb->remote_ip), &pcb->remote_ip);
+	if (pcb->state < ESTABLISHED)
+		return;
+	pcb->mss = LWIP_MIN(pcb->mss, most);
+	stack->link->operations->flush(stack->link); /* what it still holds cannot be sent again */
+	/* lwIP's queues must never have longer ones: it is done with the router's next error. */
+	if (!melin_lwip_fit(pcb))
+		pcb->mss = before;
+}
+
+static void try_larger(struct tcp_pcb *pcb, void *context)
+{
+	struct stack_socket *socket = socket_of(pcb);
+	uint16_t before = pcb->mss;
+
+	(void)context;
+	if (!socket || pcb->state < ESTABLISHED || pcb->state == TIME_WAIT)
+		return;
+	set_segment(socket, pcb);
+	/* What others have learnt: it learns that by itself, and then cuts what it holds. */
+	pcb->mss = LWIP_MAX(pcb->mss, before);
+}
+
+void path_expire(uint64_t now)
+{
+	bool any = false;
+
+	if (!known)
+		return;
+	for (unsigned i = 0; i < SETS * WAYS; i++) {
+		struct path *path = &paths[i / WAYS][i % WAYS];
+
+		if (!path->mtu || path->expires > now)
+			continue;
+		memset(path, 0, sizeof(*path));
+		known--;
+		any = true;
+	}
+	if (any)
+		melin_index_for_each(try_larger, NULL);
+}

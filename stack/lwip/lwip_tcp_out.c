@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Compiles lwIP's tcp_out.c unchanged, with three of its functions under other names: those that
+ * everybody calls are stack/tcp/output.c's tcp_output(), stack/tcp/gap.c's tcp_send_empty_ack(),
+ * and the tcp_split_unsent_seg() below. Not for code of our own that could do without what is
+ * static here.
+ */
+#include "stack/tcp/gap.h"
+#include "stack/tcp/recovery.h"
+#include "stack/socket/socket.h"
+#include "stack/tcp/timestamps.h"
+
+#define tcp_output	     melin_lwip_tcp_output
+#define tcp_send_empty_ack   melin_lwip_send_empty_ack
+#define tcp_split_unsent_seg melin_lwip_split_unsent_seg
+
+#include "core/tcp_out.c"
+
+#undef tcp_split_unsent_seg
+/*
+ * lwIP means to move FIN and PSH to the second part, but leaves them with the first one, too: the
+ * peer would take the middle for the end.
+ */
+err_t tcp_split_unsent_seg(struct tcp_pcb *pcb, u16_t split)
+{
+	struct tcp_seg *first = pcb->unsent, *next = first ? first->next : NULL;
+	err_t error = melin_lwip_split_unsent_seg(pcb, split);
+
+	if (first && first->next != next)
+		TCPH_UNSET_FLAG(first->tcphdr, TCP_FIN | TCP_PSH);
+	return error;
+}
+
+/* Here because what it calls is static. */
+err_t melin_lwip_retransmit(struct tcp_pcb *pcb, struct tcp_seg *segment)
+{
+	struct netif *netif = tcp_route(pcb, &pcb->local_ip, &pcb->remote_ip);
+
+	if (!netif)
+		return ERR_RTE;
+	if (tcp_output_segment_busy(segment))
+		return ERR_INPROGRESS;
+	return tcp_output_segment(segment, pcb, netif);
+}
+
+static int fits(const struct tcp_seg *segment, u16_t size)
+{
+	while (segment && segment->len <= size)
+		segment = segment->next;
+	return !segment;
+}
+
+/* Whether all could be made to fit. */
+static int cut(struct tcp_pcb *pcb, u16_t size)
+{
+	struct tcp_seg *head = pcb->unsent, *segment = head, *last = NULL;
+
+	for (; segment; segment = segment->next) {
+		pcb->unsent = segment;
+		if (segment->len > size && tcp_split_unsent_seg(pcb, size) != ERR_OK)
+			break;
+		last = segment;
+	}
+	pcb->unsent = head;
+	/* Room behind the last one was made for a longer segment. */
+	if (segment)
+		pcb->unsent_oversize = 0;
+	else if (last)
+		pcb->unsent_oversize = LWIP_MIN(pcb->unsent_oversize, (u16_t)(size - last->len));
+	return !segment;
+}
+
+#undef tcp_output
+err_t tcp_output(struct tcp_pcb *pcb); /* output.c */
+
+/*
+ * Cuts all that is longer than a full segment, which has just become smaller, and sends again what
+ * is unacknowledged, as after a timeout but with the window as it is. Returns 0 without memory, or
+ * when the device still holds some of it.
+ */
+int melin_lwip_fit(struct tcp_pcb *pcb)
+{
+	u16_t size = timestamps_full_segment(pcb);
+	int again = !fits(pcb->unacked, size);
+
+	if (!again && fits(pcb->unsent, size))
+		return 1;
+	if (again && recovery_of(pcb))
+		recovery_forget(recovery_of(pcb));
+	if (again && tcp_rexmit_rto_prepare(pcb) != ERR_OK)
+		return 0;
+	if (!cut(pcb, size))
+		return 0;
+	pcb->rtime = 0;
+	tcp_output(pcb);
+	return 1;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * connect(2), as Linux's __inet_stream_connect() with O_NONBLOCK. Not for what happens to the
+ * connection afterwards: socket.c.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lwip/priv/tcp_priv.h"
+
+#include "stack/instance/clock.h"
+#include "stack/instance/instance.h"
+#include "stack/ip/network.h"
+#include "stack/socket/ports.h"
+#include "stack/socket/socket.h"
+
+static err_t connected(void *arg, struct tcp_pcb *pcb, err_t error)
+{
+	struct stack_socket *socket = arg;
+
+	(void)error;
+	if (!socket)
+		return ERR_OK;
+	socket_established(socket);
+	socket->called = true;
+	pcb->rttest = 0; /* the first sample would hold the time until the first data */
+	socket->stack->counters.connects++;
+	socket_changed(socket, EPOLLOUT | EPOLLWRNORM);
+	return ERR_OK;
+}
+
+/* Linux's sock_error() and what follows a failed attempt: the socket can try again. */
+static int fail_attempt(struct stack_socket *socket)
+{
+	int error = socket->error ? socket->error : ECONNABORTED;
+
+	socket->error = 0;
+	socket->phase = PHASE_UNCONNECTED;
+	socket_disconnect(socket);
+	socket_changed(socket, 0);
+	return -error;
+}
+
+/* Fills in the local end: what the program bound, the rest chosen. */
+static int choose_local(struct stack_socket *socket, const struct sockaddr *name)
+{
+	ip_addr_t bound;
+	u16_t port = 0;
+	int status;
+
+	ip_addr_set_any(IP_IS_V6_VAL(socket->remote), &bound);
+	if (name)
+		status = network_from_sockaddr(name, &bound, &port);
+	else
+		status = 0;
+	if (status)
+		return status;
+	status = network_source(socket->stack, &socket->remote, &socket->local);
+	if (status)
+		return status;
+	if (!ip_addr_isany(&bound)) {
+		if (!network_is_local(socket->stack, &bound))
+			return -EADDRNOTAVAIL;
+		if (IP_IS_V6(&bound) != IP_IS_V6_VAL(socket->remote))
+			return -EINVAL;
+		ip_addr_copy(socket->local, bound);
+	}
+	if (!port)
+		port = ports_choose(&socket->local, &socket->remote, socket->remote_port);
+	else if (melin_index_find(&socket->local, port, &socket->remote, socket->remote_port))
+		return -EADDRNOTAVAIL; /* as Linux when the four-tuple exists */
+	if (!port)
+		return -EADDRNOTAVAIL;
+	socket->local_port = port;
+	return 0;
+}
+
+static bool is_broadcast(const struct stack_socket *socket)
+{
+	const struct netif *netif = ip_route(&socket->local, &socket->remote);
+
+	if (!netif || !IP_IS_V4_VAL(socket->remote))
+		return false;
+	/* RFC 3021: a network of two addresses has none. */
+	if (lwip_ntohl(netif_ip4_netmask(netif)->addr) >= 0xfffffffe)
+		return ip_2_ip4(&socket->remote)->addr == IPADDR_BROADCAST;
+	return ip4_addr_isbroadcast(ip_2_ip4(&socket->remote), netif);
+}
+
+static int begin(struct stack_socket *socket, const struct sockaddr *local,
+		 const struct sockaddr *remote)
+{
+	struct tcp_pcb *pcb;
+	err_t error;
+	int status = network_from_sockaddr(remote, &socket->remote, &socket->remote_port);
+
+	if (status)
+		return status;
+	if (socket->domain == AF_INET && remote->sa_family != AF_INET)
+		return -EAFNOSUPPORT;
+	if (socket->v6only && IP_IS_V4_VAL(socket->remote))
+		return -ENETUNREACH;
+	if (ip_addr_isany(&socket->remote)) { /* Linux takes the wildcard for loopback */
+		if (IP_IS_V6_VAL(socket->remote))
+			ip_2_ip6(&socket->remote)->addr[3] = PP_HTONL(1);
+		else
+			ip_addr_set_ip4_u32(&socket->remote, PP_HTONL(IPADDR_LOOPBACK));
+	}
+	if (ip_addr_ismulticast(&socket->remote))
+		return -ENETUNREACH;
+	status = choose_local(socket, local);
+	if (status)
+		return status;
+	if (is_broadcast(socket))
+		return -ENETUNREACH;
+	pcb = tcp_new_ip_type(IP_GET_TYPE(&socket->remote));
+	if (!pcb)
+		return -ENOBUFS;
+	ip_addr_copy(pcb->local_ip, socket->local);
+	pcb->local_port = socket->local_port;
+	socket->error = 0;
+	socket->soft_error = 0;
+	socket->crossed = false;
+	socket->connect_since = melin_clock_ns();
+	socket->state = SOCKET_SYN_SENT;
+	socket_attach(socket, pcb);
+	error = tcp_connect(pcb, &socket->remote, socket->remote_port, connected);
+	if (error != ERR_OK) {
+		socket_detach(socket);
+		tcp_abandon(pcb, 0);
+		socket->state = SOCKET_CLOSED;
+		return socket_from_error(error);
+	}
+	socket->shutdown = 0;
+	socket->phase = PHASE_CONNECTING;
+	return -EINPROGRESS;
+}
+
+/*
+ * connect(2) to AF_UNSPEC, as Linux's tcp_disconnect(): the peer is told, and so is the next
+ * reader.
+ */
+static int dissolve(struct stack_socket *socket)
+{
+	bool connected = socket->state == SOCKET_SYN_SENT || socket->state == SOCKET_CONNECTED;
+
+	socket_disconnect(socket);
+	socket->phase = PHASE_UNCONNECTED;
+	socket->error = connected ? ECONNRESET : 0;
+	ip_addr_set_zero(&socket->local); /* the port stays */
+	ip_addr_set_zero(&socket->remote);
+	socket->remote_port = 0;
+	socket_changed(socket, EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP);
+	return 0;
+}
+
+static int connect_locked(struct stack_socket *socket, const struct sockaddr *local,
+			  const struct sockaddr *remote)
+{
+	if (remote && remote->sa_family == AF_UNSPEC)
+		return dissolve(socket);
+	switch (socket->phase) {
+	case PHASE_CONNECTED:
+		return -EISCONN;
+	case PHASE_CONNECTING:
+		if (socket->state == SOCKET_SYN_SENT)
+			return -EALREADY;
+		if (socket->state == SOCKET_CLOSED)
+			return fail_attempt(socket);
+		socket->phase = PHASE_CONNECTED;
+		return 0;
+	case PHASE_UNCONNECTED:
+		if (socket->state != SOCKET_CLOSED)
+			return -EISCONN; /* listening */
+		/* Linux's answer to a connect() that waits when another thread dissolves it. */
+		if (!remote)
+			return -EPIPE;
+		return begin(socket, local, remote);
+	default:
+		return -EINVAL;
+	}
+}
+
+int socket_connect(struct stack_socket *socket, const struct sockaddr *local,
+		   const struct sockaddr *remote)
+{
+	int status = instance_enter(socket->stack);
+
+	if (status)
+		return status;
+	status = connect_locked(socket, local, remote);
+	socket_changed(socket, 0);
+	instance_leave(socket->stack);
+	return status;
+}

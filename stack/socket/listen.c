@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * listen(2) and accept(2): the accept queue, and the half-open connections (embryos) before it.
+ * Linux's rules: with a full queue SYNs and the handshakes' last ACKs are ignored, so that peers
+ * try again; when too many are half-open, SYNs are answered by cookies that need no memory.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lwip/priv/tcp_priv.h"
+
+#include "stack/instance/clock.h"
+#include "stack/instance/instance.h"
+#include "stack/ip/loop.h"
+#include "stack/ip/network.h"
+#include "stack/socket/ports.h"
+#include "stack/socket/socket.h"
+#include "stack/tcp/syn_cookie.h"
+#include "stack/instance/sysctl.h"
+
+/* Linux's net.core.somaxconn */
+#define BACKLOG_MAX 4096
+static bool queue_is_full(const struct stack_socket *listener)
+{
+	return listener->queued > listener->backlog; /* Linux's sk_acceptq_is_full(): one more */
+}
+
+bool listen_is_full(const struct stack_socket *child)
+{
+	return child->listener && queue_is_full(child->listener);
+}
+
+static void child_add(struct stack_socket **head, struct stack_socket **tail,
+		      struct stack_socket *child)
+{
+	child->next_child = NULL;
+	child->previous_child = *tail;
+	if (*tail)
+		(*tail)->next_child = child;
+	else
+		*head = child;
+	*tail = child;
+}
+
+static void child_remove(struct stack_socket **head, struct stack_socket **tail,
+			 struct stack_socket *child)
+{
+	if (child->previous_child)
+		child->previous_child->next_child = child->next_child;
+	else
+		*head = child->next_child;
+	if (child->next_child)
+		child->next_child->previous_child = child->previous_child;
+	else
+		*tail = child->previous_child;
+	child->next_child = child->previous_child = NULL;
+}
+
+static void embryo_remove(struct stack_socket *child)
+{
+	struct stack_socket *listener = child->listener;
+
+	child_remove(&listener->embryo_head, &listener->embryo_tail, child);
+	listener->embryos--;
+}
+
+/* Called while lwIP may still hold a pointer to it: freed at the end of the call into the stack. */
+static void bury(struct stack_socket *child)
+{
+	child->released = true;
+	child->listener = NULL;
+	child->next_child = child->stack->dead;
+	child->stack->dead = child;
+}
+
+bool listen_is_embryo(const struct stack_socket *child)
+{
+	return child->listener && (child->state == SOCKET_SYN_RECEIVED || child->deferred);
+}
+
+bool listen_forget_child(struct stack_socket *child)
+{
+	if (!listen_is_embryo(child))
+		return false; /* waits in the queue and will tell accept()'s caller what happened */
+	embryo_remove(child);
+	bury(child);
+	return true;
+}
+
+void listen_drop_embryo(struct stack_socket *child)
+{
+	struct tcp_pcb *pcb = child->pcb;
+
+	if (!listen_is_embryo(child))
+		return;
+	socket_detach(child);
+	embryo_remove(child);
+	bury(child);
+	tcp_abandon(pcb, 0);
+}
+
+/* A SYN has come for a listener: lwIP has made the PCB and will answer. */
+static err_t passive_open(u8_t id, struct tcp_pcb_listen *listening, struct tcp_pcb *pcb)
+{
+	struct stack_socket *listener = listening->ext_args[id].data;
+	struct stack_socket *child;
+
+	if (!listener || queue_is_full(listener))
+		return ERR_MEM; /* lwIP drops it without an answer */
+	child = socket_new(listener->stack, listener->domain);
+	if (!child)
+		return ERR_MEM;
+	child->v6only = listener->v6only;
+	child->state = SOCKET_SYN_RECEIVED;
+	child->phase = PHASE_CONNECTED;
+	child->listener = listener;
+	ip_addr_copy(child->local, pcb->local_ip);
+	ip_addr_copy(child->remote, pcb->remote_ip);
+	child->local_port = pcb->local_port;
+	child->remote_port = pcb->remote_port;
+	options_inherit(child, listener);
+	child_add(&listener->embryo_head, &listener->embryo_tail, child);
+	child->connect_since = melin_clock_ns();
+	listener->embryos++;
+	socket_attach(child, pcb);
+	receive_clamp_window(child);
+	pcb->rcv_wnd = LWIP_MIN(pcb->rcv_wnd, TCP_WND_MAX(pcb));
+	pcb->rcv_ann_wnd = pcb->rcv_wnd;
+	return ERR_OK;
+}
+
+/* As many as can become established, and enough that a small backlog does not need cookies. */
+static bool too_many_embryos(const struct stack_socket *listener)
+{
+	return melin_sysctl.syncookies > 1 ||
+	       listener->embryos >= LWIP_MAX(listener->backlog, melin_sysctl.max_syn_backlog);
+}
+
+static void note_overflow(struct stack_socket *listener)
+{
+	listener->overflow = melin_clock_ns();
+	if (listener->overflow_noted || melin_sysctl.syncookies > 1)
+		return;
+	listener->overflow_noted = true;
+	instance_log(
+		listener->stack, STACK_LOG_INFO,
+		"port %u: more than %u connections are half-open, a flood of SYNs perhaps; more "
+		"SYNs are %s",
+		listener->local_port, listener->embryos,
+		melin_sysctl.syncookies ? "answered by cookies" : "dropped");
+}
+
+/* Cookies are looked for only when some can be under way. */
+static bool cookies_are_out(const struct stack_socket *listener)
+{
+	return listener->overflow && melin_clock_ns() - listener->overflow <= SYN_COOKIE_AGE_MAX_NS;
+}
+
+bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pbuf *payload)
+{
+	struct stack_socket *listener = socket_of(listening);
+	u8_t flags = TCPH_FLAGS(header) & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+
+	if (!listener)
+		return true; /* closed in this very call into the stack */
+	if (listener->stack->swallowing)
+		return false; /* the SYN that a cookie stands for */
+	if (flags == (TCP_SYN | TCP_FIN))
+		return true; /* as Linux: nobody honest sends it */
+	if (flags == TCP_SYN && too_many_embryos(listener)) {
+		note_overflow(listener);
+		if (melin_sysctl.syncookies && !queue_is_full(listener))
+			syn_cookie_answer(listener, header);
+		return true;
+	}
+	if ((flags & ~TCP_FIN) != TCP_ACK || !cookies_are_out(listener))
+		return false;
+	/*
+	 * Data without a good cookie may be an honest client's, too: the segments before it were
+	 * lost, and come again if it is not reset.
+	 */
+	if (!syn_cookie_is_good(header))
+		return payload->tot_len > 0 || (flags & TCP_FIN);
+	if (!queue_is_full(listener))
+		syn_cookie_redeem(listener->stack, header, payload);
+	return true;
+}
+
+bool listen_take_cookie(struct stack_socket *child, struct tcp_hdr *header, struct pbuf *payload)
+{
+	struct stack_socket *listener = child->listener;
+
+	if (!listener || !cookies_are_out(listener) || !syn_cookie_is_good(header))
+		return false;
+	if (queue_is_full(listener))
+		return true;
+	listen_drop_embryo(child);
+	syn_cookie_redeem(listener->stack, header, payload);
+	return true;
+}
+
+static const struct tcp_ext_arg_callbacks listener_callbacks = { .passive_open = passive_open };
+
+/* From the embryos to those that accept() takes. */
+static void queue_child(struct stack_socket *child)
+{
+	struct stack_socket *listener = child->listener;
+
+	embryo_remove(child);
+	child_add(&listener->queue_head, &listener->queue_tail, child);
+	listener->queued++;
+	listener->stack->counters.accepts++;
+	socket_changed(child, 0);
+	socket_changed(listener, EPOLLIN | EPOLLRDNORM);
+}
+
+/* The handshake is done. */
+static err_t established(void *arg, struct tcp_pcb *pcb, err_t error)
+{
+	struct stack_socket *child = arg;
+	struct stack_socket *listener;
+
+	if (error != ERR_OK || !child || !child->listener)
+		return ERR_VAL;
+	listener = child->listener;
+	socket_established(child);
+	/* Linux counts no SYN-ACK, which its listener has sent, and both segments of the peer. */
+	child->segments_out = 0;
+	child->segments_in = 2;
+	/* lwIP would look for it among all connections when the listener is closed. */
+	pcb->listener = NULL;
+	child->deferred = listener->options.defer_accept > 0;
+	if (!child->deferred)
+		queue_child(child);
+	return ERR_OK;
+}
+
+void listen_data_came(struct stack_socket *child)
+{
+	child->deferred = false;
+	queue_child(child);
+}
+
+/* Linux hands it over, without data, once the last of so many SYN-ACKs has been answered. */
+void listen_check_deferred(struct stack_socket *child, uint64_t now)
+{
+	if (now - child->connect_since >= child->options.defer_accept * 1000000000ull)
+		listen_data_came(child);
+}
+
+static void listen_address(const struct stack_socket *socket, ip_addr_t *address)
+{
+	if (socket->domain == AF_INET6 && !socket->v6only && IP_IS_V6(address) &&
+	    ip_addr_isany(address))
+		*address = *IP_ANY_TYPE;
+}
+
+static int start_listening(struct stack_socket *socket, const ip_addr_t *address, u16_t port)
+{
+	struct tcp_pcb *pcb;
+	struct tcp_pcb *listening;
+
+	if (!port)
+		port = ports_choose_listener(socket, address);
+	if (!port || ports_may_listen(socket, address, port))
+		return -EADDRINUSE;
+	pcb = tcp_new_ip_type(IP_GET_TYPE(address));
+	if (!pcb)
+		return -ENOBUFS;
+	/* Not tcp_bind(): it searches all connections, and refuses what Linux allows. */
+	ip_addr_copy(pcb->local_ip, *address);
+	pcb->local_port = port;
+	listening = tcp_listen_with_backlog(pcb, 0xff);
+	if (!listening) {
+		pcb->local_port = 0;
+		tcp_abandon(pcb, 0);
+		return -ENOBUFS;
+	}
+	listening->ext_args[EXTRA_SOCKET].data = socket;
+	listening->ext_args[EXTRA_SOCKET].callbacks = &listener_callbacks;
+	tcp_accept(listening, established);
+	socket->pcb = listening;
+	ip_addr_copy(socket->local, *address);
+	socket->local_port = port;
+	socket->state = SOCKET_LISTENING;
+	socket->shutdown = 0;
+	return 0;
+}
+
+static int listen_locked(struct stack_socket *socket, const struct sockaddr *local, int backlog)
+{
+	ip_addr_t address;
+	u16_t port;
+	int status;
+
+	socket->backlog = backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (unsigned)backlog;
+	if (socket->state == SOCKET_LISTENING)
+		return 0;
+	if (socket->state != SOCKET_CLOSED || socket->phase != PHASE_UNCONNECTED)
+		return -EINVAL;
+	status = network_from_sockaddr(local, &address, &port);
+	if (status)
+		return status;
+	if (!network_may_bind(socket->stack, &address))
+		return -EADDRNOTAVAIL;
+	listen_address(socket, &address);
+	return start_listening(socket, &address, port);
+}
+
+int socket_listen(struct stack_socket *socket, const struct sockaddr *local, int backlog)
+{
+	int status = instance_enter(socket->stack);
+
+	if (status)
+		return status;
+	status = listen_locked(socket, local, backlog);
+	socket_changed(socket, 0);
+	instance_leave(socket->stack);
+	return status;
+}
+
+static struct stack_socket *take_child(struct stack_socket *listener)
+{
+	struct stack_socket *child = listener->queue_head;
+
+	if (!child)
+		return NULL;
+	child_remove(&listener->queue_head, &listener->queue_tail, child);
+	listener->queued--;
+	child->listener = NULL;
+	socket_changed(listener, 0);
+	return child;
+}
+
+static int accept_locked(struct stack_socket *listener, struct stack_socket **socket,
+			 struct sockaddr_storage *peer)
+{
+	struct stack_socket *child;
+
+	if (listener->state != SOCKET_LISTENING)
+		return -EINVAL;
+	child = take_child(listener);
+	if (!child) {
+		instance_receive(listener->stack);
+		loop_deliver(listener->stack);
+		child = take_child(listener);
+	}
+	if (!child)
+		return -EAGAIN;
+	child->owned = true;
+	socket_changed(child, 0);
+	network_to_sockaddr(child->domain, &child->remote, child->remote_port, peer);
+	*socket = child;
+	return 0;
+}
+
+int socket_accept(struct stack_socket *listener, struct stack_socket **socket,
+		  struct sockaddr_storage *peer)
+{
+	int status = instance_enter(listener->stack);
+
+	if (status)
+		return status;
+	status = accept_locked(listener, socket, peer);
+	instance_leave(listener->stack);
+	return status;
+}
+
+void listen_stop(struct stack_socket *listener)
+{
+	struct stack_socket *child;
+	struct tcp_pcb *pcb;
+
+	while (listener->embryo_head)
+		listen_drop_embryo(listener->embryo_head);
+	while ((child = take_child(listener)) != NULL) {
+		pcb = child->pcb;
+		socket_detach(child);
+		if (pcb && pcb->state != TIME_WAIT)
+			tcp_abort(pcb);
+		bury(child);
+	}
+	pcb = listener->pcb;
+	listener->pcb = NULL;
+	pcb->ext_args[EXTRA_SOCKET].data = NULL;
+	pcb->ext_args[EXTRA_SOCKET].callbacks = NULL;
+	tcp_close(pcb);
+	listener->state = SOCKET_CLOSED;
+}

@@ -1,0 +1,687 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Socket options: Linux's names, ranges and errors. One table; an option that is not in it is
+ * ENOPROTOOPT, and preload asks the twin. Not for TCP_INFO's contents: tcp_info.c.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lwip/priv/tcp_priv.h"
+
+#include "stack/instance/instance.h"
+#include "common/option_table.h"
+#include "stack/ip/path.h"
+#include "stack/socket/socket.h"
+#include "stack/tcp/timestamps.h"
+#include "stack/instance/sysctl.h"
+
+/* Linux's SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF on 64-bit machines */
+/* Half of what Linux's tcp_rmem allows. */
+#define RECEIVE_LOW_WATER_MAX (16 * 1024 * 1024)
+
+#define RECEIVE_BUFFER_MIN 2304
+#define SEND_BUFFER_MIN	   4608
+/* Half of it is window: see melin_receive_window(). Linux's too; receive.c lets it grow. */
+#define RECEIVE_BUFFER_DEFAULT 131072
+#define SEND_BUFFER_DEFAULT    (256u * 1024)
+#define MSS_MIN		       88
+#define MSS_MAX		       32767
+#define ECN_BITS	       3
+/* Linux's, of the number that SO_BUF_LOCK takes */
+#define SOCK_SNDBUF_LOCK 1
+#define SOCK_RCVBUF_LOCK 2
+/* Linux's TCP_FIN_TIMEOUT_MAX, in seconds */
+#define LINGER2_MAX 120
+
+#ifndef IP_PROTOCOL
+#define IP_PROTOCOL 52 /* Linux 6.4's headers */
+#endif
+
+void options_default(struct stack_socket *socket)
+{
+	socket->options = (struct socket_options){
+		.receive_buffer = RECEIVE_BUFFER_DEFAULT,
+		.send_buffer = SEND_BUFFER_DEFAULT,
+		.receive_low_water = 1,
+		.keep_idle = melin_sysctl.keepalive_time,
+		.keep_interval = melin_sysctl.keepalive_interval,
+		.keep_count = melin_sysctl.keepalive_probes,
+		.ttl = -1,
+		.traffic_class = -1,
+		.hops = -1,
+		.fin_timeout = (int)melin_sysctl.fin_timeout,
+		.window_clamp = UINT32_MAX,
+		.unsent_low_water = melin_sysctl.notsent_lowat,
+		.mtu_discover = melin_sysctl.no_pmtu_disc ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT,
+		.mtu_discover6 = IPV6_PMTUDISC_WANT,
+	};
+	socket->send_credit = SEND_BUFFER_DEFAULT;
+}
+
+void options_inherit(struct stack_socket *child, const struct stack_socket *listener)
+{
+	child->options = listener->options;
+	child->send_credit = listener->send_credit;
+}
+
+/* tcp(7): TCP_USER_TIMEOUT instead of the number of probes says when keepalive gives up. */
+static uint32_t keepalive_probes(const struct socket_options *options)
+{
+	uint64_t interval = options->keep_interval * 1000ull, idle = options->keep_idle * 1000ull;
+
+	if (!options->user_timeout)
+		return options->keep_count;
+	if (options->user_timeout <= idle)
+		return 1;
+	return (uint32_t)((options->user_timeout - idle + interval - 1) / interval);
+}
+
+void options_apply(struct stack_socket *socket)
+{
+	const struct socket_options *options = &socket->options;
+	struct tcp_pcb *pcb = socket->pcb;
+	bool v6;
+
+	if (!pcb || pcb->state == LISTEN)
+		return;
+	v6 = IP_IS_V6_VAL(pcb->remote_ip);
+	socket->may_fragment = path_may_fragment(socket);
+	pcb->tos =
+		v6 ? (u8_t)(options->traffic_class < 0 ? 0 : options->traffic_class) : options->tos;
+	pcb->ttl = (u8_t)((v6 ? options->hops : options->ttl) < 0
+				  ? TCP_TTL
+				  : (v6 ? options->hops : options->ttl));
+	if (options->keepalive)
+		ip_set_option(pcb, SOF_KEEPALIVE);
+	else
+		ip_reset_option(pcb, SOF_KEEPALIVE);
+	pcb->keep_idle = options->keep_idle * 1000;
+	pcb->keep_intvl = options->keep_interval * 1000;
+	pcb->keep_cnt = keepalive_probes(options);
+	melin_index_unpark(pcb); /* what it knows of a keepalive is from before */
+}
+
+/* ---- setting ---- */
+
+/* A window that was announced is never taken back: it only grows here. */
+void options_grow_receive_buffer(struct stack_socket *socket, uint32_t size)
+{
+	struct tcp_pcb *pcb = socket->pcb;
+	uint32_t before, more;
+
+	if (!pcb || socket->state != SOCKET_CONNECTED || socket->fin_received) {
+		socket->options.receive_buffer = size;
+		/* Between the SYN and its answer lwIP wants to find its initial value. */
+		if (pcb && socket->state == SOCKET_SYN_SENT)
+			pcb->rcv_wnd = pcb->rcv_ann_wnd = TCPWND_MIN16(TCP_WND_MAX(pcb));
+		return;
+	}
+	before = TCP_WND_MAX(pcb);
+	socket->options.receive_buffer = size;
+	more = TCP_WND_MAX(pcb) > before ? TCP_WND_MAX(pcb) - before : 0;
+	while (more) {
+		u16_t part = (u16_t)LWIP_MIN(more, 0xffff);
+
+		tcp_recved(pcb, part);
+		more -= part;
+	}
+}
+
+/* forced: beyond what the system allows, by CAP_NET_ADMIN, which the kernel has looked at. */
+static void set_receive_buffer(struct stack_socket *socket, int value, bool forced)
+{
+	uint32_t most = forced ? INT_MAX / 2 : melin_sysctl.rmem_max;
+	uint32_t wanted = LWIP_MIN((uint32_t)value, most);
+	uint32_t size = wanted * 2 > RECEIVE_BUFFER_MIN ? wanted * 2 : RECEIVE_BUFFER_MIN;
+
+	socket->options.receive_buffer_set = true;
+	options_grow_receive_buffer(socket, size);
+}
+
+static void set_send_buffer(struct stack_socket *socket, int value, bool forced)
+{
+	uint32_t most = forced ? INT_MAX / 2 : melin_sysctl.wmem_max;
+	uint32_t wanted = LWIP_MIN((uint32_t)value, most);
+	uint32_t size = wanted * 2 > SEND_BUFFER_MIN ? wanted * 2 : SEND_BUFFER_MIN;
+
+	socket->options.send_buffer = size;
+	socket->options.send_buffer_set = true;
+	send_set_credit(socket, size);
+}
+
+/* SO_BUF_LOCK of socket(7): a size that is locked is not tuned. */
+static void set_buffer_locks(struct socket_options *options, uint32_t credit, int locks)
+{
+	if ((locks & SOCK_SNDBUF_LOCK) && !options->send_buffer_set)
+		options->send_buffer = credit;
+	options->send_buffer_set = locks & SOCK_SNDBUF_LOCK;
+	options->receive_buffer_set = locks & SOCK_RCVBUF_LOCK;
+}
+
+/* As tcp_set_rcvlowat(): not more than what the buffer can hold. */
+static int low_water(const struct socket_options *options, int value)
+{
+	int most = options->receive_buffer_set ? (int)options->receive_buffer / 2
+					       : RECEIVE_LOW_WATER_MAX;
+
+	if (value < 0 || value > most)
+		return most;
+	return value ? value : 1;
+}
+
+static int set_socket_level(struct stack_socket *socket, int name, int value)
+{
+	struct socket_options *options = &socket->options;
+
+	switch (name) {
+	case SO_KEEPALIVE:
+		options->keepalive = value != 0;
+		break;
+	case SO_OOBINLINE:
+		options->urgent_in_line = value != 0;
+		break;
+	case SO_REUSEADDR:
+		options->reuse_address = value != 0;
+		break;
+	case SO_REUSEPORT:
+		options->reuse_port = value != 0;
+		break;
+	case SO_RCVBUF:
+	case SO_RCVBUFFORCE:
+		set_receive_buffer(socket, value, name == SO_RCVBUFFORCE);
+		break;
+	case SO_SNDBUF:
+	case SO_SNDBUFFORCE:
+		set_send_buffer(socket, value, name == SO_SNDBUFFORCE);
+		break;
+	case SO_BUF_LOCK:
+		set_buffer_locks(options, socket->send_credit, value);
+		break;
+	case SO_TIMESTAMP_OLD:
+		if (value && !options->times)
+			receive_queue_stamp(socket);
+		options->times = value != 0;
+		break;
+	case SO_RCVLOWAT:
+		options->receive_low_water = low_water(options, value);
+		break;
+	default:
+		return -ENOPROTOOPT;
+	}
+	return 0;
+}
+
+static int set_range(uint32_t *option, int value, int least, int most)
+{
+	if (value < least || value > most)
+		return -EINVAL;
+	*option = (uint32_t)value;
+	return 0;
+}
+
+static void push(struct stack_socket *socket)
+{
+	if (socket->pcb && socket->state == SOCKET_CONNECTED)
+		tcp_output(socket->pcb);
+}
+
+static int set_maximum_segment(struct stack_socket *socket, int value)
+{
+	if (value && (value < MSS_MIN || value > MSS_MAX))
+		return -EINVAL;
+	socket->options.maximum_segment = (uint16_t)value;
+	return 0;
+}
+
+/* What was announced is not taken back: a connection's window may only stop to grow. */
+static void set_window_clamp(struct stack_socket *socket, int value)
+{
+	uint32_t clamp = value > 0 ? (uint32_t)value : UINT32_MAX;
+
+	if (socket->pcb && socket->state == SOCKET_CONNECTED)
+		clamp = LWIP_MAX(clamp, TCP_WND_MAX(socket->pcb));
+	socket->options.window_clamp = clamp;
+}
+
+static int set_tcp_level(struct stack_socket *socket, int name, int value)
+{
+	struct socket_options *options = &socket->options;
+
+	switch (name) {
+	case TCP_NODELAY:
+		options->no_delay = value != 0;
+		if (options->no_delay)
+			output_push(socket, true);
+		return 0;
+	case TCP_CORK:
+		options->cork = value != 0;
+		if (!options->cork)
+			output_push(socket, options->no_delay);
+		return 0;
+	case TCP_QUICKACK:
+		options->quick_ack = value != 0;
+		if (value && socket->pcb && socket->state == SOCKET_CONNECTED &&
+		    (socket->pcb->flags & TF_ACK_DELAY)) {
+			tcp_ack_now(socket->pcb);
+			push(socket);
+		}
+		return 0;
+	case TCP_MAXSEG:
+		return set_maximum_segment(socket, value);
+	case TCP_KEEPIDLE:
+		return set_range(&options->keep_idle, value, 1, 32767);
+	case TCP_KEEPINTVL:
+		return set_range(&options->keep_interval, value, 1, 32767);
+	case TCP_KEEPCNT:
+		return set_range(&options->keep_count, value, 1, 127);
+	case TCP_USER_TIMEOUT:
+		return set_range(&options->user_timeout, value, 0, INT_MAX);
+	case TCP_SYNCNT:
+		if (value < 1 || value > 127)
+			return -EINVAL;
+		options->syn_retries = (uint8_t)value;
+		return 0;
+	case TCP_LINGER2:
+		options->fin_timeout = value > LINGER2_MAX ? LINGER2_MAX : value;
+		return 0;
+	case TCP_DEFER_ACCEPT:
+		options->defer_accept = value > 0 ? (uint32_t)value : 0;
+		return 0;
+	case TCP_WINDOW_CLAMP:
+		set_window_clamp(socket, value);
+		return 0;
+	case TCP_NOTSENT_LOWAT:
+		options->unsent_low_water_set = value;
+		options->unsent_low_water = value ? (uint32_t)value : melin_sysctl.notsent_lowat;
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int set_byte(uint8_t *option, int value)
+{
+	if (value < 0 || value > UINT8_MAX)
+		return -EINVAL;
+	*option = (uint8_t)value;
+	return 0;
+}
+
+/* The values of ip(7) and ipv6(7) are the same; the last one is newer than the manual pages. */
+static int set_mtu_discover(uint8_t *option, int value)
+{
+	if (value < IP_PMTUDISC_DONT || value > IP_PMTUDISC_OMIT)
+		return -EINVAL;
+	*option = (uint8_t)value;
+	return 0;
+}
+
+static int set_ip_level(struct stack_socket *socket, int name, int value)
+{
+	struct socket_options *options = &socket->options;
+
+	switch (name) {
+	case IP_TOS:
+		options->tos = (uint8_t)((value & ~ECN_BITS) | (options->tos & ECN_BITS));
+		return 0;
+	case IP_TTL:
+		if (value != -1 && (value < 1 || value > 255))
+			return -EINVAL;
+		options->ttl = value;
+		return 0;
+	case IP_MINTTL:
+		return set_byte(&options->least_ttl, value);
+	case IP_RECVERR:
+		options->receive_errors = value != 0;
+		return 0;
+	case IP_MTU_DISCOVER:
+		return set_mtu_discover(&options->mtu_discover, value);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static int set_ip6_level(struct stack_socket *socket, int name, int value)
+{
+	struct socket_options *options = &socket->options;
+
+	if (name == IPV6_MINHOPCOUNT)
+		return set_byte(&options->least_hops, value);
+	if (name == IPV6_RECVERR) {
+		options->receive_errors6 = value != 0;
+		return 0;
+	}
+	if (name == IPV6_MTU_DISCOVER)
+		return set_mtu_discover(&options->mtu_discover6, value);
+	if (name != IPV6_TCLASS && name != IPV6_UNICAST_HOPS)
+		return -ENOPROTOOPT;
+	if (value < -1 || value > 255)
+		return -EINVAL;
+	if (name == IPV6_UNICAST_HOPS)
+		options->hops = value;
+	else
+		options->traffic_class = value < 0 ? 0 : value & ~ECN_BITS;
+	return 0;
+}
+
+static int set_linger(struct stack_socket *socket, const void *value, socklen_t length)
+{
+	struct linger linger;
+
+	if (length < sizeof(linger))
+		return -EINVAL;
+	memcpy(&linger, value, sizeof(linger));
+	socket->options.linger = linger.l_onoff != 0;
+	socket->options.linger_seconds =
+		(uint16_t)(linger.l_linger < 0 || linger.l_linger > 0xffff ? 0xffff
+									   : linger.l_linger);
+	return 0;
+}
+
+/* One algorithm, and the one that it includes; saying yes to another would be a lie. */
+static int set_congestion(struct socket_options *options, const void *value, socklen_t length)
+{
+	char name[16] = "";
+
+	if (length < 1)
+		return -EINVAL;
+	memcpy(name, value, length < sizeof(name) - 1 ? length : sizeof(name) - 1);
+	if (strcmp(name, "cubic") && strcmp(name, "reno"))
+		return -ENOENT;
+	options->reno = !strcmp(name, "reno");
+	return 0;
+}
+
+/* What the stack does not know is the twin's to answer, wrong lengths included. */
+static bool is_known(int level, int name)
+{
+	const struct option *option = option_find(level, name);
+
+	if (level == SOL_SOCKET && name == SO_TIMESTAMP_OLD)
+		return true; /* any of its kin: libmelin.so knows which */
+	return option && option->service == OPTION_STACK;
+}
+
+static int set_locked(struct stack_socket *socket, int level, int name, const void *value,
+		      socklen_t length)
+{
+	int number;
+
+	if (!is_known(level, name))
+		return -ENOPROTOOPT;
+	if (length > INT_MAX)
+		return -EINVAL;
+	if (level == SOL_SOCKET && name == SO_LINGER)
+		return set_linger(socket, value, length);
+	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
+		return set_congestion(&socket->options, value, length);
+	/* ip(7): these may be a byte; for TOS even nothing will do. */
+	if (level == IPPROTO_IP && length == 0)
+		number = 0;
+	else if (level == IPPROTO_IP && length < sizeof(number))
+		number = *(const uint8_t *)value;
+	else if (length < sizeof(number))
+		return -EINVAL;
+	else
+		memcpy(&number, value, sizeof(number));
+	switch (level) {
+	case SOL_SOCKET:
+		return set_socket_level(socket, name, number);
+	case IPPROTO_TCP:
+		return set_tcp_level(socket, name, number);
+	case IPPROTO_IP:
+		return set_ip_level(socket, name, number);
+	case IPPROTO_IPV6:
+		return set_ip6_level(socket, name, number);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+int socket_set_option(struct stack_socket *socket, int level, int name, const void *value,
+		      socklen_t length)
+{
+	int status = instance_enter(socket->stack);
+
+	if (status)
+		return status;
+	status = set_locked(socket, level, name, value, length);
+	if (status == 0)
+		options_apply(socket);
+	socket_changed(socket, 0);
+	instance_leave(socket->stack);
+	return status;
+}
+
+/* ---- getting ---- */
+
+static int get_socket_level(struct stack_socket *socket, int name, int *value)
+{
+	const struct socket_options *options = &socket->options;
+
+	switch (name) {
+	case SO_ERROR:
+		*value = socket->error ? socket->error : socket->soft_error;
+		if (!socket->error)
+			socket->soft_error = 0;
+		socket->error = 0;
+		break;
+	case SO_ACCEPTCONN:
+		*value = socket->state == SOCKET_LISTENING;
+		break;
+	case SO_KEEPALIVE:
+		*value = options->keepalive;
+		break;
+	case SO_OOBINLINE:
+		*value = options->urgent_in_line;
+		break;
+	case SO_REUSEADDR:
+		*value = options->reuse_address;
+		break;
+	case SO_REUSEPORT:
+		*value = options->reuse_port;
+		break;
+	case SO_RCVBUF:
+		*value = (int)options->receive_buffer;
+		break;
+	case SO_SNDBUF:
+		*value = (int)(options->send_buffer_set ? options->send_buffer
+							: socket->send_credit);
+		break;
+	case SO_RCVLOWAT:
+		*value = options->receive_low_water;
+		break;
+	case SO_BUF_LOCK:
+		*value = (options->send_buffer_set ? SOCK_SNDBUF_LOCK : 0) |
+			 (options->receive_buffer_set ? SOCK_RCVBUF_LOCK : 0);
+		break;
+	default:
+		return -ENOPROTOOPT;
+	}
+	return 0;
+}
+
+static int maximum_segment(const struct stack_socket *socket)
+{
+	const int without_connection = 536;
+
+	if (socket->pcb && socket->state != SOCKET_LISTENING)
+		return timestamps_full_segment(socket->pcb);
+	return socket->options.maximum_segment ? socket->options.maximum_segment
+					       : without_connection;
+}
+
+static int get_tcp_level(const struct stack_socket *socket, int name, int *value)
+{
+	const struct socket_options *options = &socket->options;
+
+	switch (name) {
+	case TCP_NODELAY:
+		*value = options->no_delay;
+		break;
+	case TCP_CORK:
+		*value = options->cork;
+		break;
+	case TCP_QUICKACK:
+		*value = options->quick_ack;
+		break;
+	case TCP_MAXSEG:
+		*value = maximum_segment(socket);
+		break;
+	case TCP_KEEPIDLE:
+		*value = (int)options->keep_idle;
+		break;
+	case TCP_KEEPINTVL:
+		*value = (int)options->keep_interval;
+		break;
+	case TCP_KEEPCNT:
+		*value = (int)options->keep_count;
+		break;
+	case TCP_USER_TIMEOUT:
+		*value = (int)options->user_timeout;
+		break;
+	case TCP_LINGER2:
+		*value = options->fin_timeout;
+		break;
+	case TCP_NOTSENT_LOWAT:
+		*value = options->unsent_low_water_set;
+		break;
+	case TCP_SYNCNT:
+		*value =
+			options->syn_retries ? options->syn_retries : (int)melin_sysctl.syn_retries;
+		break;
+	default:
+		return -ENOPROTOOPT;
+	}
+	return 0;
+}
+
+/* ip(7), ipv6(7): what is known of the path, of a connected socket only. */
+static int get_mtu(const struct stack_socket *socket, int *value)
+{
+	if (!socket->pcb || socket->state == SOCKET_LISTENING)
+		return -ENOTCONN;
+	*value = (int)path_mtu(&socket->local, &socket->remote);
+	return 0;
+}
+
+static int get_ip_levels(const struct stack_socket *socket, int level, int name, int *value)
+{
+	const struct socket_options *options = &socket->options;
+
+	if (level == IPPROTO_IP && name == IP_TOS)
+		*value = options->tos;
+	else if (level == IPPROTO_IP && name == IP_TTL)
+		*value = options->ttl < 0 ? TCP_TTL : options->ttl;
+	else if (level == IPPROTO_IPV6 && name == IPV6_TCLASS)
+		*value = options->traffic_class < 0 ? 0 : options->traffic_class;
+	else if (level == IPPROTO_IPV6 && name == IPV6_UNICAST_HOPS)
+		*value = options->hops < 0 ? TCP_TTL : options->hops;
+	else if (level == IPPROTO_IP && name == IP_PROTOCOL)
+		*value = socket->local_port; /* so does Linux, on sockets that are not raw */
+	else if (level == IPPROTO_IP && name == IP_MINTTL)
+		*value = options->least_ttl;
+	else if (level == IPPROTO_IPV6 && name == IPV6_MINHOPCOUNT)
+		*value = options->least_hops;
+	else if (level == IPPROTO_IP && name == IP_RECVERR)
+		*value = options->receive_errors;
+	else if (level == IPPROTO_IPV6 && name == IPV6_RECVERR)
+		*value = options->receive_errors6;
+	else if (level == IPPROTO_IP && name == IP_MTU_DISCOVER)
+		*value = options->mtu_discover;
+	else if (level == IPPROTO_IPV6 && name == IPV6_MTU_DISCOVER)
+		*value = options->mtu_discover6;
+	else if ((level == IPPROTO_IP && name == IP_MTU) ||
+		 (level == IPPROTO_IPV6 && name == IPV6_MTU))
+		return get_mtu(socket, value);
+	else
+		return -ENOPROTOOPT;
+	return 0;
+}
+
+static int copy_out(void *value, socklen_t *length, const void *from, socklen_t size)
+{
+	if (*length < size)
+		size = *length;
+	memcpy(value, from, size);
+	*length = size;
+	return 0;
+}
+
+static uint32_t known_mtu(const struct stack_socket *socket)
+{
+	int mtu = 0;
+
+	return get_mtu(socket, &mtu) ? 0 : (uint32_t)mtu;
+}
+
+/* As IPV6_MTU in RFC 3542's form, whose address Linux leaves empty. */
+static int get_path_mtu(const struct stack_socket *socket, void *value, socklen_t *length)
+{
+	struct ip6_mtuinfo info = { 0 };
+	int mtu, status;
+
+	if (*length < sizeof(info))
+		return -EINVAL;
+	status = get_mtu(socket, &mtu);
+	if (status)
+		return status;
+	info.ip6m_mtu = (uint32_t)mtu;
+	return copy_out(value, length, &info, sizeof(info));
+}
+
+static int get_locked(struct stack_socket *socket, int level, int name, void *value,
+		      socklen_t *length)
+{
+	static const char cubic[16] = "cubic", reno[16] = "reno";
+	struct linger linger;
+	int number = 0;
+	int status = -ENOPROTOOPT;
+
+	if (*length > INT_MAX &&
+	    (level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP))
+		return -EINVAL; /* IPv6 takes it for a large one */
+	if (level == SOL_SOCKET && name == SO_LINGER) {
+		linger.l_onoff = socket->options.linger;
+		linger.l_linger = socket->options.linger_seconds;
+		return copy_out(value, length, &linger, sizeof(linger));
+	}
+	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
+		return copy_out(value, length, socket->options.reno ? reno : cubic, sizeof(reno));
+	if (level == IPPROTO_TCP && name == TCP_INFO)
+		return info_get(socket, known_mtu(socket), value, length);
+	if (level == IPPROTO_TCP && name == TCP_CC_INFO)
+		return copy_out(value, length, "", 0); /* they have nothing to say */
+	if (level == IPPROTO_IPV6 && name == IPV6_PATHMTU)
+		return get_path_mtu(socket, value, length);
+	if (level == SOL_SOCKET)
+		status = get_socket_level(socket, name, &number);
+	else if (level == IPPROTO_TCP)
+		status = get_tcp_level(socket, name, &number);
+	else if (level == IPPROTO_IP || level == IPPROTO_IPV6)
+		status = get_ip_levels(socket, level, name, &number);
+	if (status)
+		return status;
+	/* ip(7): small values fit the byte that a short length asks for. */
+	if (level == IPPROTO_IP && *length > 0 && *length < sizeof(number) && number >= 0 &&
+	    number <= UINT8_MAX)
+		return copy_out(value, length, &(uint8_t){ (uint8_t)number }, 1);
+	return copy_out(value, length, &number, sizeof(number));
+}
+
+int socket_get_option(struct stack_socket *socket, int level, int name, void *value,
+		      socklen_t *length)
+{
+	int status = instance_enter(socket->stack);
+
+	if (status)
+		return status;
+	status = get_locked(socket, level, name, value, length);
+	socket_changed(socket, 0);
+	instance_leave(socket->stack);
+	return status;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The connection index: finds the connection, the TIME_WAIT remains or the listener of a segment in
+ * constant time, takes connections out of lwIP's lists in constant time, and parks idle ones so
+ * that lwIP's timers visit only those that have something to time. lwIP's own way is a walk for
+ * each.
+ *
+ * It hangs between lwIP's files (lwip_changes.h, lwip_tcp_in.c, lwip_tcp_out.c) and keeps its links
+ * in the ext_args of each PCB. Everything here runs under the instance's lock.
+ */
+#ifndef MELIN_INDEX_H
+#define MELIN_INDEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+
+#include "stack/tcp/index_counts.h"
+
+struct tcp_hdr;
+struct tcp_seg;
+
+/* Who uses which of the LWIP_TCP_PCB_NUM_EXT_ARGS pointers in each PCB */
+enum pcb_extra {
+	EXTRA_INDEX,	  /* the PCB itself; the callbacks say which list it is in */
+	EXTRA_PREVIOUS,	  /* its predecessor in that list */
+	EXTRA_CHAIN,	  /* its successor in its hash bucket */
+	EXTRA_TAIL,	  /* the last segment of ->unacked, or NULL: not known */
+	EXTRA_SOCKET,	  /* its struct stack_socket, or NULL: released */
+	EXTRA_TIMESTAMPS, /* its struct timestamps, or NULL: it has none */
+	EXTRA_RECOVERY,	  /* its struct recovery without a socket, or NULL */
+};
+
+/* Behind TCP_REG and TCP_RMV */
+void melin_index_register(struct tcp_pcb **list, struct tcp_pcb *pcb);
+void melin_index_remove(struct tcp_pcb **list, struct tcp_pcb *pcb);
+
+/*
+ * What the segment that is being demultiplexed belongs to: lists of at most one, which
+ * lwip_tcp_in.c puts in the place of lwIP's.
+ */
+struct index_match {
+	struct tcp_pcb *active;
+	struct tcp_pcb *timewait;
+	union tcp_listen_pcbs_t listeners;
+};
+extern struct index_match melin_index_match;
+struct tcp_pcb **melin_index_match_segment(const struct tcp_hdr *header);
+
+/* The connection with these ends, parked or not, TIME_WAIT included; NULL: none. Host order. */
+struct tcp_pcb *melin_index_find(const ip_addr_t *local, uint16_t local_port,
+				 const ip_addr_t *remote, uint16_t remote_port);
+/* The listener that a segment from remote to local would reach; NULL: none. Host order. */
+struct tcp_pcb_listen *melin_index_find_listener(const ip_addr_t *local, uint16_t local_port,
+						 const ip_addr_t *remote, uint16_t remote_port);
+
+/* Puts a parked connection back into tcp_active_pcbs; nothing if it is there. */
+void melin_index_unpark(struct tcp_pcb *pcb);
+/* Parks connections that have been idle, no more than budget of them. */
+void melin_index_park_idle(unsigned budget);
+
+/*
+ * Parked connections whose keepalive comes near go back to lwIP's timer. To look at all of them
+ * would be a pause of milliseconds where there are many: a slice at a time, and only when the first
+ * can be due.
+ */
+#define INDEX_SLICES 32
+bool melin_index_keepalive_is_due(void);
+void melin_index_wake_keepalive(unsigned slice); /* 0 to INDEX_SLICES - 1, in this order */
+
+/* Calls visit for every connection, parked and TIME_WAIT ones included. visit may end it. */
+void melin_index_for_each(void (*visit)(struct tcp_pcb *pcb, void *context), void *context);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What lwIP's tcp_output() and tcp_write() are wrapped in: the ends of the queues are remembered
+ * instead of walked to; the last, partly filled segment waits as Minshall's variant of Nagle's
+ * algorithm, TCP_CORK and MSG_MORE want it (lwIP's own Nagle is always off).
+ */
+#include "stack/tcp/output.h"
+
+#include "lwip/priv/tcp_priv.h"
+
+#include "stack/tcp/acknowledge.h"
+#include "stack/instance/clock.h"
+#include "stack/tcp/recovery.h"
+#include "stack/socket/socket.h"
+#include "stack/tcp/timestamps.h"
+
+/* lwip_tcp_out.c */
+err_t melin_lwip_tcp_output(struct tcp_pcb *pcb);
+
+/* Linux sends what is corked after this time. */
+#define CORK_NS (200ull * 1000000)
+
+void output_note_segment(struct stack_socket *socket, const struct tcp_pcb *pcb, uint32_t sequence,
+			 uint32_t size, bool again)
+{
+	uint64_t now = melin_clock_ns();
+
+	socket->segments_out++;
+	info_note_sent(socket, pcb, sequence, size, again);
+	acknowledge_sent(socket);
+	if (!size)
+		gap_note_sent(socket);
+	if (size)
+		socket->last_sent = now / 1000000;
+	if (again) {
+		socket->retransmitted++;
+		if (!socket->retry_since)
+			socket->retry_since = now;
+	} else if (size && size < timestamps_full_segment(pcb)) {
+		socket->small_sent = true;
+		socket->small_end = sequence + size;
+	}
+}
+
+static uint32_t start_of(const struct tcp_seg *segment)
+{
+	return lwip_ntohl(segment->tcphdr->seqno);
+}
+
+static struct tcp_seg *last_of(struct tcp_seg *segment)
+{
+	while (segment->next)
+		segment = segment->next;
+	return segment;
+}
+
+/*
+ * lwIP looks for the end of ->unacked each time that it sends. All but the last segment are hidden
+ * from it, unless what it sends belongs before them (a retransmission).
+ */
+static err_t output_behind_tail(struct tcp_pcb *pcb)
+{
+	struct tcp_seg *head = pcb->unacked;
+	struct tcp_seg *tail = head ? pcb->ext_args[EXTRA_TAIL].data : NULL;
+	err_t error;
+
+	if (tail && tail != head && pcb->unsent &&
+	    TCP_SEQ_GT(start_of(pcb->unsent), start_of(tail))) {
+		pcb->unacked = tail;
+		error = melin_lwip_tcp_output(pcb);
+		pcb->unacked = head;
+	} else {
+		error = melin_lwip_tcp_output(pcb);
+		if (!tail)
+			tail = pcb->unacked;
+	}
+	pcb->ext_args[EXTRA_TAIL].data = tail ? last_of(tail) : NULL;
+	return error;
+}
+
+static bool small_in_flight(const struct stack_socket *socket, const struct tcp_pcb *pcb)
+{
+	return socket->small_sent && TCP_SEQ_GT(socket->small_end, pcb->lastack) &&
+	       TCP_SEQ_LEQ(socket->small_end, pcb->snd_nxt);
+}
+
+/* Whether the last segment of ->unsent must wait although the window would let it go. */
+static bool must_hold(const struct stack_socket *socket, const struct tcp_pcb *pcb,
+		      const struct tcp_seg *tail)
+{
+	uint32_t window = LWIP_MIN(pcb->snd_wnd, pcb->cwnd);
+	uint32_t most = timestamps_full_segment(pcb);
+	uint32_t full = LWIP_MIN(most, pcb->snd_wnd_max / 2);
+
+	if (tail->len == 0 || tail->len >= (full ? full : most))
+		return false;
+	if (TCPH_FLAGS(tail->tcphdr) & (TCP_FIN | TCP_SYN))
+		return false;
+	if (TCP_SEQ_LT(start_of(tail), pcb->snd_nxt)) /* has been sent once */
+		return false;
+	if (start_of(tail) - pcb->lastack + tail->len > window)
+		return false; /* cannot go anyway, and lwIP must see it to probe the window */
+	if (socket->push)
+		return false;
+	if (socket->options.cork || socket->more)
+		return !socket->held_since || melin_clock_ns() - socket->held_since < CORK_NS;
+	return !socket->options.no_delay && !urgent_is_sending(socket, pcb) &&
+	       small_in_flight(socket, pcb);
+}
+
+/* Takes tail out of ->unsent, lets the rest go, and puts it back. */
+static err_t output_without(struct tcp_pcb *pcb, struct tcp_seg *tail)
+{
+	u16_t oversize = pcb->unsent_oversize;
+	struct tcp_seg **link = &pcb->unsent;
+	err_t error;
+
+	while (*link != tail)
+		link = &(*link)->next;
+	*link = NULL;
+	error = output_behind_tail(pcb);
+	link = &pcb->unsent;
+	while (*link)
+		link = &(*link)->next;
+	*link = tail;
+	pcb->unsent_oversize = oversize;
+	return error;
+}
+
+static err_t output_unsent(struct stack_socket *socket, struct tcp_pcb *pcb)
+{
+	struct tcp_seg *tail;
+	err_t error;
+
+	melin_index_unpark(pcb);
+	if (!socket)
+		return output_behind_tail(pcb);
+	tail = last_of(socket->unsent_tail ? socket->unsent_tail : pcb->unsent);
+	if (must_hold(socket, pcb, tail)) {
+		if (!socket->held_since)
+			socket->held_since = melin_clock_ns();
+		error = output_without(pcb, tail);
+	} else {
+		socket->held_since = 0;
+		error = output_behind_tail(pcb);
+	}
+	socket->unsent_tail = pcb->unsent ? tail : NULL;
+	if (socket->options.unsent_low_water != UINT32_MAX)
+		socket_changed(socket, 0);
+	return error;
+}
+
+err_t tcp_output(struct tcp_pcb *pcb)
+{
+	struct stack_socket *socket = socket_of(pcb);
+	struct recovery *recovery;
+	struct gap_blocks blocks;
+	err_t error;
+
+	if (tcp_input_pcb == pcb)
+		return ERR_OK; /* its input goes on; it is called again at the end */
+	if (socket && socket->no_answer) {
+		tcp_clear_flags(pcb, TF_ACK_NOW); /* segment.c */
+		socket->no_answer = false;
+	}
+	if (socket && !pcb->unsent)
+		socket->unsent_tail = NULL;
+	recovery = recovery_of(pcb);
+	if (recovery && (pcb->unsent || recovery_has_lost(recovery)))
+		recovery_before_output(recovery);
+	blocks.changed = false;
+	if (socket && socket->gap.duplicate)
+		gap_before_output(socket, pcb, &blocks);
+	if (!pcb->unsent)
+		error = melin_lwip_tcp_output(pcb); /* an acknowledgement at most */
+	else
+		error = output_unsent(socket, pcb);
+	if (blocks.changed)
+		gap_after_output(pcb, &blocks);
+	if (recovery && (recovery->heard || pcb->snd_nxt != recovery->sent_to))
+		recovery_after_output(recovery);
+	return error;
+}
+
+/* tcp_write() looks for the end of ->unsent: it is shown nothing else. */
+err_t output_write(struct stack_socket *socket, const void *data, uint16_t size, uint8_t flags)
+{
+	struct tcp_pcb *pcb = socket->pcb;
+	struct tcp_seg *head = pcb->unsent;
+	struct tcp_seg *tail = head ? socket->unsent_tail : NULL;
+	err_t error;
+
+	if (tail)
+		pcb->unsent = tail;
+	error = tcp_write(pcb, data, size, flags);
+	if (tail) {
+		tail = last_of(tail);
+		pcb->unsent = head;
+	} else {
+		tail = pcb->unsent ? last_of(pcb->unsent) : NULL;
+	}
+	socket->unsent_tail = tail;
+	return error;
+}
+
+void output_push(struct stack_socket *socket, bool all)
+{
+	if (!socket->pcb || socket->state != SOCKET_CONNECTED)
+		return;
+	socket->more = false;
+	socket->push |= all;
+	tcp_output(socket->pcb);
+}
+
+void output_check_held(struct stack_socket *socket, uint64_t now)
+{
+	if (now - socket->held_since >= CORK_NS)
+		tcp_output(socket->pcb);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Recovery from loss, in the place of lwIP's: RACK-TLP (RFC 8985) says what is lost, a scoreboard
+ * in lwIP's segments what the peer holds (RFC 2018, RFC 2883), RFC 6298 when nothing else helps.
+ * lwIP ignores selective acknowledgements, mends one hole for each timeout, and its timer ticks.
+ * Peers without SACK get NewReno (RFC 6582) by the same means.
+ *
+ * It begins when a connection is established and belongs to its PCB: to the socket's while there is
+ * one, and to itself after close(), when data may still be on its way. Handshakes are lwIP's.
+ */
+#ifndef MELIN_RECOVERY_H
+#define MELIN_RECOVERY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lwip/err.h"
+
+#include "stack/tcp/congestion.h"
+#include "stack/instance/deadline.h"
+#include "stack/tcp/rack.h"
+#include "stack/tcp/round_trip.h"
+#include "stack/tcp/scoreboard.h"
+
+struct stack_socket;
+struct tcp_seg;
+struct tcp_hdr;
+struct tcp_pcb;
+
+/* RFC 6298 2.5, and Linux's TCP_RTO_MAX */
+#define RECOVERY_TIMEOUT_MAX_US 120000000u
+
+enum recovery_state {
+	RECOVERY_OPEN, /* nothing is known to be lost */
+	RECOVERY_FAST, /* what is lost is sent again while acknowledgements come in */
+	RECOVERY_LOSS, /* a timeout: all that is not acknowledged is taken for lost */
+};
+
+struct recovery {
+	struct tcp_pcb *pcb; /* NULL: not established */
+	enum recovery_state state;
+	uint32_t end; /* not open: until this is acknowledged */
+	struct scoreboard scoreboard;
+	struct rack rack;
+	struct round_trip trip;
+	struct congestion congestion;
+
+	struct deadline timer;	/* for the next of these three, ns of the clock; 0: not running */
+	uint64_t reorder_at_ns; /* RACK's: what may still be late is lost then */
+	uint64_t probe_at_ns;	/* TLP's */
+	uint64_t retransmit_at_ns;
+	uint8_t backoff; /* doublings of the timeout */
+	bool heard;	 /* an acknowledgement has brought news: the probe's time begins anew */
+
+	/* RFC 8985 7: a probe is on its way and ends there; whether it repeats data */
+	bool probe_out, probe_repeats;
+	uint32_t probe_end;
+
+	/* Whether what was sent again had only been late: D-SACK says so, for each segment. */
+	bool may_undo;
+	uint32_t undo_segments;	       /* sent again and not known to have come twice */
+	uint32_t undo_start, undo_end; /* they lie between these */
+	bool may_be_spurious;	       /* RFC 5682: the timeout */
+
+	uint32_t duplicates; /* acknowledgements; of a peer without SACK */
+
+	bool probing;	  /* the output under way is a probe */
+	uint32_t sent_to; /* snd_nxt after the last output */
+};
+
+/* recovery_of(), in socket.h, finds that of a PCB. */
+
+/* The handshake is done and took that long (0: not known); lost: a part of it was sent again. */
+void recovery_start(struct recovery *recovery, struct tcp_pcb *pcb, uint32_t handshake_us,
+		    bool lost);
+/*
+ * All that is not acknowledged is about to be sent again, in other segments: nothing is known of
+ * it.
+ */
+void recovery_forget(struct recovery *recovery);
+/* The PCB is gone. */
+void recovery_stop(struct recovery *recovery);
+/*
+ * The socket lets go of its PCB, which has still something to send. Without memory lwIP's way is
+ * left.
+ */
+void recovery_hand_over(struct stack_socket *socket);
+
+/* An acceptable segment with an acknowledgement has come; lwIP has not seen it yet. */
+void recovery_acknowledged(struct recovery *recovery, const struct tcp_hdr *header,
+			   uint32_t payload);
+/* Sends again what is lost, as the window allows, and lets lwIP know how much new data may go. */
+void recovery_before_output(struct recovery *recovery);
+static inline bool recovery_has_lost(const struct recovery *recovery)
+{
+	return recovery->scoreboard.lost != 0;
+}
+/* Sets the timer if anything has changed. */
+void recovery_after_output(struct recovery *recovery);
+/* lwIP has dealt with an acknowledgement, or its timer has ticked: its own ideas are set right. */
+void recovery_override(struct recovery *recovery);
+/* The timeout as it is now, with back-off. */
+static inline uint32_t recovery_timeout_us(const struct recovery *recovery)
+{
+	uint64_t timeout = (uint64_t)round_trip_timeout(&recovery->trip) << recovery->backoff;
+
+	return timeout < RECOVERY_TIMEOUT_MAX_US ? (uint32_t)timeout : RECOVERY_TIMEOUT_MAX_US;
+}
+
+/* lwip_tcp_out.c: sends a segment of ->unacked again, in its place. */
+err_t melin_lwip_retransmit(struct tcp_pcb *pcb, struct tcp_seg *segment);
+
+#endif

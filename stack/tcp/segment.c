@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Every TCP segment that has found its connection passes here before lwIP's state machine sees it,
+ * and every one that leaves: what lwIP does not check (RFC 5961 section 5, window edges, full
+ * accept queues) and what it does not count. Not for what can be told without a connection:
+ * filter.c.
+ */
+#include "stack/tcp/segment.h"
+
+#include "lwip/priv/tcp_priv.h"
+
+#include "stack/instance/clock.h"
+#include "stack/instance/instance.h"
+#include "stack/lwip/lwip_hooks.h"
+#include "stack/tcp/output.h"
+#include "stack/instance/pressure.h"
+#include "stack/tcp/reassembly.h"
+#include "stack/tcp/recovery.h"
+#include "stack/socket/socket.h"
+#include "stack/tcp/timestamps.h"
+
+/*
+ * lwIP's out-of-order queue is a list for each connection, with a bound for each; this one is for
+ * their sum. Each segment pins a receive buffer of the device. The sum is of estimates: a
+ * connection's is set right when its queue is found empty, and after each so many segments.
+ */
+#define OUT_OF_ORDER_MAX 1024
+#define RECOUNT		 64
+static unsigned out_of_order;
+
+/* Challenge ACKs, RFC 5961 section 7: as many in a tick of the slow timer, 5,000 a second. */
+#define CHALLENGES_MAX 100
+static u32_t challenge_tick;
+static unsigned challenges;
+
+static void challenge(struct tcp_pcb *pcb)
+{
+	if (challenge_tick != tcp_ticks) {
+		challenge_tick = tcp_ticks;
+		challenges = 0;
+	}
+	if (challenges++ >= CHALLENGES_MAX)
+		return;
+	tcp_ack_now(pcb);
+	tcp_output(pcb);
+}
+
+/* RFC 5961 5.2: an acknowledgement of the window that was or is, and of nothing not yet sent. */
+static bool acceptable_ack(const struct tcp_pcb *pcb, u32_t ack)
+{
+	u32_t oldest = pcb->lastack - pcb->snd_wnd_max;
+
+	return TCP_SEQ_GEQ(ack, oldest) && TCP_SEQ_LEQ(ack, pcb->snd_nxt);
+}
+
+/* RFC 9293 3.10.7.1: what a reset carries when it answers a segment; melin_segment_sent(). */
+enum reset_form {
+	RESET_OF_OUR_OWN,
+	RESET_FOR_ACK,	   /* <SEQ=SEG.ACK><CTL=RST> */
+	RESET_WITHOUT_ACK, /* <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK> */
+};
+static enum reset_form next_reset;
+
+/* lwip_tcp_in.c */
+void melin_reset_answers(int acknowledges);
+void melin_reset_answers(int acknowledges)
+{
+	next_reset = acknowledges ? RESET_FOR_ACK : RESET_WITHOUT_ACK;
+}
+
+static void shape_reset(struct tcp_hdr *header)
+{
+	if (next_reset == RESET_FOR_ACK) {
+		TCPH_UNSET_FLAG(header, TCP_ACK);
+		header->ackno = 0;
+	} else if (next_reset == RESET_WITHOUT_ACK) {
+		header->seqno = 0;
+	}
+	header->wnd = 0; /* as Linux */
+	next_reset = RESET_OF_OUR_OWN;
+}
+
+static unsigned count(const struct tcp_seg *segment)
+{
+	unsigned segments = 0;
+
+	for (; segment; segment = segment->next)
+		segments++;
+	return segments;
+}
+
+void segment_forget_out_of_order(struct stack_socket *socket)
+{
+	out_of_order -= socket->out_of_order;
+	socket->out_of_order = 0;
+}
+
+static bool may_queue(struct stack_socket *socket, const struct tcp_pcb *pcb)
+{
+	if (!socket)
+		return false; /* nobody will read it */
+	if (!pcb->ooseq || socket->out_of_order % RECOUNT == RECOUNT - 1) {
+		segment_forget_out_of_order(socket);
+		socket->out_of_order = count(pcb->ooseq);
+		out_of_order += socket->out_of_order;
+	}
+	if (out_of_order >= OUT_OF_ORDER_MAX)
+		return false;
+	socket->out_of_order++;
+	socket->info.out_of_order++;
+	out_of_order++;
+	return true;
+}
+
+static void note_received(struct stack_socket *socket, const struct tcp_pcb *pcb,
+			  const struct tcp_hdr *header, u8_t flags)
+{
+	socket->segments_in++;
+	socket->last_received = melin_clock_ns() / 1000000;
+	if (!(flags & TCP_ACK) || pcb->state < ESTABLISHED)
+		return;
+	socket->soft_error = 0; /* something has got through */
+	if (TCP_SEQ_GT(header->ackno, pcb->lastack)) {
+		socket->retry_since = 0;
+		socket->more = false; /* as Linux's tcp_data_snd_check() */
+	}
+}
+
+/* What is not the next. Returns whether lwIP shall have it. */
+static bool goes_to_queue(struct stack_socket *socket, struct tcp_pcb *pcb,
+			  const struct tcp_hdr *header, const struct pbuf *payload)
+{
+	if (pressure_now() == PRESSURE_LIMIT)
+		return false;
+	if (socket && timestamps_accept(pcb, header) && reassembly_append(pcb, header, payload)) {
+		note_received(socket, pcb, header, TCPH_FLAGS(header));
+		info_note_received(socket, pcb, payload->tot_len);
+		socket->info.out_of_order++;
+		return false;
+	}
+	return may_queue(socket, pcb);
+}
+
+/* New data for a socket that nobody can read or write any more. */
+static bool refuses_data(const struct stack_socket *socket, const struct tcp_pcb *pcb,
+			 const struct tcp_hdr *header, u32_t size)
+{
+	return socket->shutdown == 3 && !socket->fin_received && !socket->released &&
+	       (pcb->state == FIN_WAIT_1 || pcb->state == FIN_WAIT_2) &&
+	       TCP_SEQ_GT(header->seqno + size, pcb->rcv_nxt);
+}
+
+/*
+ * lwIP believes a window that shrinks only if something else has changed too; RFC 9293 3.10.7.4,
+ * and Linux for one that closes, do without.
+ */
+static void note_closed_window(struct tcp_pcb *pcb, const struct tcp_hdr *header)
+{
+	if (header->wnd == 0 && pcb->snd_wnd && header->seqno == pcb->snd_wl1 &&
+	    header->ackno == pcb->snd_wl2)
+		pcb->snd_wl1--;
+}
+
+/*
+ * Data up to the window's edge although the peer's FIN waits out of order, which has its place
+ * within the window, too: lwIP would take all of it together, one more than there is room for.
+ */
+static bool runs_over_fin(const struct tcp_pcb *pcb, const struct tcp_hdr *header, u32_t size)
+{
+	const struct tcp_seg *last = pcb->ooseq;
+
+	if (TCP_SEQ_LT(header->seqno + size, pcb->rcv_nxt + pcb->rcv_wnd))
+		return false;
+	while (last->next)
+		last = last->next;
+	return TCPH_FLAGS(last->tcphdr) & TCP_FIN;
+}
+
+static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
+			 const struct tcp_hdr *header, const struct pbuf *payload, u8_t flags)
+{
+	u32_t size = payload->tot_len + (flags & TCP_FIN ? 1u : 0u);
+
+	if (flags & (TCP_RST | TCP_SYN))
+		return true; /* lwIP follows RFC 5961 sections 3 and 4 */
+	if (!(flags & TCP_ACK))
+		return false;
+	if (!acceptable_ack(pcb, header->ackno)) {
+		challenge(pcb);
+		return false;
+	}
+	if (payload->tot_len && socket && refuses_data(socket, pcb, header, payload->tot_len)) {
+		socket->data_refused = true;
+		socket_changed(socket,
+			       EPOLLIN | EPOLLHUP); /* reported, and reset, after the burst */
+		return false;
+	}
+	note_closed_window(pcb, header);
+	/* As Linux's tcp_try_rmem_schedule(): the peer sends it again when some has been read. */
+	if (payload->tot_len && pressure_now() == PRESSURE_LIMIT && socket &&
+	    socket->received.bytes > PRESSURE_GUARANTEED)
+		return false;
+	if (pcb->ooseq && payload->tot_len && runs_over_fin(pcb, header, payload->tot_len))
+		return false;
+	if (size && header->seqno != pcb->rcv_nxt) {
+		/* Half the way round: 2.1.3 takes it for older and for newer at once. */
+		if (header->seqno - pcb->rcv_nxt == 1u << 31) {
+			challenge(pcb);
+			return false;
+		}
+		if (socket)
+			gap_note_received(socket, pcb, header, payload->tot_len);
+		/* lwIP queues it untrimmed; once the gap is filled it would run over the window. */
+		if (TCP_SEQ_GT(header->seqno + size, pcb->rcv_nxt + pcb->rcv_wnd))
+			return false;
+		if (TCP_SEQ_GT(header->seqno, pcb->rcv_nxt))
+			return goes_to_queue(socket, pcb, header, payload);
+	}
+	return true;
+}
+
+/*
+ * The half-open state: data with a SYN confuses 2.1.3, and a full accept queue leaves it as it is.
+ */
+static bool half_open(struct stack_socket *child, const struct tcp_pcb *pcb, struct tcp_hdr *header,
+		      struct pbuf *payload, u8_t flags)
+{
+	if ((flags & TCP_SYN) && payload->tot_len)
+		return false;
+	if (header->seqno - pcb->rcv_nxt == 1u << 31)
+		return false; /* see synchronised() */
+	if (!child || (flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_ACK)
+		return true;
+	if (header->ackno != pcb->lastack + 1)
+		return !listen_take_cookie(child, header, payload);
+	return !listen_is_full(child);
+}
+
+/* lwip_tcp_in.c */
+void melin_lwip_read_options(struct tcp_pcb *pcb);
+void melin_lwip_become_synack(void);
+
+/* Says SYN once more, and that the peer's has come. */
+static void answer_crossing(struct tcp_pcb *pcb)
+{
+	struct tcp_seg *syn = pcb->unacked ? pcb->unacked : pcb->unsent;
+	s16_t waited = pcb->rtime;
+
+	if (!syn)
+		return;
+	TCPH_SET_FLAG(syn->tcphdr, TCP_ACK);
+	if (syn == pcb->unacked)
+		melin_lwip_retransmit(pcb, syn);
+	pcb->rtime = waited; /* who sends SYNs does not make connect() last longer */
+}
+
+/*
+ * A SYN in answer to a SYN: both ends call at once, RFC 9293 3.5. lwIP is left in its state
+ * SYN_SENT, in which the peer's SYN-ACK is what it waits for. Should only the ACK behind that
+ * arrive, it is taken for both. Returns whether lwIP is to see the segment.
+ */
+static bool calling(struct stack_socket *socket, struct tcp_pcb *pcb, const struct tcp_hdr *header,
+		    u8_t flags)
+{
+	if (!socket)
+		return true;
+	if ((flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN) {
+		socket->crossed = true;
+		pcb->rcv_nxt = header->seqno + 1;
+		pcb->rcv_ann_right_edge = pcb->rcv_nxt;
+		melin_lwip_read_options(pcb);
+		answer_crossing(pcb);
+		return false;
+	}
+	if (socket->crossed && (flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK &&
+	    header->seqno == pcb->rcv_nxt && header->ackno == pcb->lastack + 1)
+		melin_lwip_become_synack();
+	return true;
+}
+
+/*
+ * lwIP answers each segment without data whose number is not within its window, and nothing is
+ * within a closed one. Two ends that do so answer each other's answers for ever. As Linux's
+ * tcp_sequence() and tcp_oow_rate_limited(): the edges are within, and what is outside is answered
+ * twice a second.
+ */
+#define OUTSIDE_PAUSE_MS 500
+
+static void judge_bare(struct stack_socket *socket, struct tcp_pcb *pcb,
+		       const struct tcp_hdr *header)
+{
+	uint64_t now = melin_clock_ns() / 1000000;
+
+	if (!TCP_SEQ_BETWEEN(header->seqno, pcb->rcv_nxt, pcb->rcv_nxt + pcb->rcv_wnd) &&
+	    (!socket->outside_answered || now - socket->outside_answered >= OUTSIDE_PAUSE_MS)) {
+		socket->outside_answered = now;
+		return;
+	}
+	/* What was to be said before is said. */
+	socket->no_answer = !(pcb->flags & TF_ACK_NOW);
+}
+
+/* ip(7), IP_MINTTL; RFC 5082: who is not next door cannot send a packet of the highest TTL. */
+static bool comes_from_afar(const struct socket_options *options)
+{
+	if (ip_current_is_v6())
+		return IP6H_HOPLIM(ip6_current_header()) < options->least_hops;
+	return IPH_TTL(ip4_current_header()) < options->least_ttl;
+}
+
+err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct pbuf *payload)
+{
+	u8_t flags = TCPH_FLAGS(header);
+	struct stack_socket *socket;
+	struct recovery *recovery;
+	bool good = true;
+
+	if (pcb->state == TIME_WAIT)
+		return ERR_OK;
+	socket = socket_of(pcb);
+	if (socket && (socket->options.least_ttl | socket->options.least_hops) &&
+	    comes_from_afar(&socket->options))
+		return ERR_VAL;
+	if (pcb->state == LISTEN)
+		return listen_segment(pcb, header, payload) ? ERR_VAL : ERR_OK;
+	if (pcb->state == SYN_RCVD)
+		good = half_open(socket, pcb, header, payload, flags);
+	else if (pcb->state == SYN_SENT)
+		good = calling(socket, pcb, header, flags);
+	else
+		good = synchronised(socket, pcb, header, payload, flags);
+	if (!good)
+		return ERR_VAL;
+	if (pcb->state >= ESTABLISHED && !timestamps_accept(pcb, header)) {
+		challenge(pcb);
+		return ERR_VAL;
+	}
+	recovery = recovery_of(pcb);
+	if (recovery && (flags & TCP_ACK))
+		recovery_acknowledged(recovery, header, payload->tot_len);
+	if (socket) {
+		note_received(socket, pcb, header, flags);
+		info_note_received(socket, pcb, payload->tot_len);
+		socket->no_answer = false;
+		if (pcb->state >= ESTABLISHED && payload->tot_len == 0 &&
+		    !(flags & (TCP_SYN | TCP_FIN | TCP_RST)))
+			judge_bare(socket, pcb, header);
+		if ((flags & TCP_URG) && pcb->state != SYN_SENT)
+			urgent_pointer(socket, pcb, header);
+	}
+	return ERR_OK;
+}
+
+/*
+ * An acknowledgement's number must lie in the peer's window, or the peer takes nothing of it. What
+ * was sent last may lie behind: a probe of a window that is closed, or data that were in flight
+ * when it was. Two ends that both wait for room would wait for ever. As Linux's
+ * tcp_acceptable_seq().
+ */
+static void keep_acceptable(struct tcp_hdr *header, const struct tcp_pcb *pcb, u32_t seq)
+{
+	u32_t end = pcb->lastack + pcb->snd_wnd;
+
+	if (TCPH_FLAGS(header) == TCP_ACK && TCP_SEQ_GT(seq, end))
+		header->seqno = lwip_htonl(end);
+}
+
+/* TCP_MAXSEG: a SYN announces no more. lwIP puts that option first. */
+static void announce_segment(struct tcp_hdr *header, uint16_t most)
+{
+	uint8_t *option = (uint8_t *)(header + 1);
+
+	if (TCPH_HDRLEN_BYTES(header) < TCP_HLEN + 4 || option[0] != LWIP_TCP_OPT_MSS ||
+	    (option[2] << 8 | option[3]) <= most)
+		return;
+	option[2] = (uint8_t)(most >> 8);
+	option[3] = (uint8_t)most;
+}
+
+u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const struct tcp_pcb *pcb,
+			  u32_t *options)
+{
+	u32_t seq = lwip_ntohl(header->seqno);
+	u32_t size = segment->tot_len - TCPH_HDRLEN_BYTES(header);
+	u8_t flags = TCPH_FLAGS(header);
+	bool again;
+
+	melin_fragment_bits = PP_HTONS(IP_DF);
+	if (flags & TCP_RST)
+		shape_reset(header);
+	if (!pcb || pcb->state == LISTEN)
+		return options;
+	if (socket_of(pcb) && socket_of(pcb)->may_fragment)
+		melin_fragment_bits = 0;
+	segment->sent_us = (u32_t)(melin_clock_ns() / 1000);
+	/* tcp_connect() gives a SYN the number before snd_nxt, the first one too. */
+	if (pcb->state == SYN_SENT)
+		again = (flags & TCP_SYN) && pcb->nrtx > 0;
+	else
+		again = (size || (flags & (TCP_SYN | TCP_FIN))) && TCP_SEQ_LT(seq, pcb->snd_nxt);
+	segment->sent_again = again;
+	if (again)
+		melin_instance->counters.retransmissions++;
+	if (size == 0)
+		keep_acceptable(header, pcb, seq);
+	if (socket_of(pcb)) {
+		if ((flags & TCP_SYN) && socket_of(pcb)->options.maximum_segment)
+			announce_segment(header, socket_of(pcb)->options.maximum_segment);
+		output_note_segment(socket_of(pcb), pcb, seq, size, again);
+		urgent_stamp(socket_of(pcb), pcb, header, seq);
+	}
+	return timestamps_write(pcb, options);
+}
+
+u8_t melin_option_length(const struct tcp_pcb *pcb, u8_t others)
+{
+	return (u8_t)(others + (timestamps_are_used(pcb) ? TIMESTAMPS_LENGTH : 0));
+}
