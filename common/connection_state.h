@@ -14,6 +14,17 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+/*
+ * How a connection's packets leave the machine and where they come in: what the kernel's routes and
+ * neighbours say. Ethernet only.
+ */
+struct connection_path {
+	unsigned interface;	/* its index; 0: not known */
+	uint8_t source[6];	/* the interface's MAC address */
+	uint8_t destination[6]; /* the next hop's */
+	uint16_t mtu;		/* bytes of the IP packet */
+};
+
 struct connection_state {
 	/* In the socket's domain: IPv4-mapped addresses in an AF_INET6 socket. */
 	struct sockaddr_storage local, remote;
@@ -40,6 +51,14 @@ struct connection_state {
 	/* Of the path; 0: not known. Bytes and microseconds. */
 	uint32_t congestion_window, slow_start_threshold;
 	uint32_t rtt_us, rtt_deviation_us, least_rtt_us;
+
+	struct connection_path path;
+
+	/*
+	 * The peer has sent a FIN or an acceptable RST, whose number is receive_next, and the stack
+	 * has not acted on it: whoever has the connection next is to receive it.
+	 */
+	bool remote_closed, remote_reset;
 
 	/*
 	 * Written and not acknowledged, sent or not; received and not read. They belong to whoever

@@ -58,6 +58,7 @@ stack_libstack_la_SOURCES = \
 	stack/ip/network.c \
 	stack/ip/path.c \
 	stack/socket/adopt.c \
+	stack/socket/adopted.c \
 	stack/socket/connect.c \
 	stack/socket/listen.c \
 	stack/socket/options.c \
@@ -110,6 +111,7 @@ noinst_HEADERS += \
 	stack/lwip/lwip_changes.h \
 	stack/lwip/lwip_hooks.h \
 	stack/lwip/lwipopts.h \
+	stack/socket/adopted.h \
 	stack/socket/ports.h \
 	stack/socket/socket.h \
 	stack/socket/tcp_info.h \

@@ -28,7 +28,7 @@
 #include "common/ip_address.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
-#define STACK_ABI 12
+#define STACK_ABI 13
 
 #define STACK_ADDRESSES_MAX 8 /* MELIN_ADDR entries; more is the user's mistake */
 
@@ -42,7 +42,21 @@ enum stack_log_level {
 
 /* All strings and arrays belong to the caller and are copied or done with when open() returns. */
 struct stack_config {
-	const char *device; /* MELIN_DEV: "loop", an interface, a PCI address or a vdev string */
+	/*
+	 * MELIN_DEV: "loop", an interface, a PCI address or a vdev string. NULL: the instance is
+	 * for connections that it borrows from the kernel by adopt(), and has tap instead. It has
+	 * no addresses then and answers nothing; it sends segments of these connections, without
+	 * SYN, FIN and RST, and nothing else. Of the fields below eal, rxd, txd, mbufs,
+	 * gives_up_rights and module_directory count then.
+	 */
+	const char *device;
+	/*
+	 * The packet socket (packet(7), PACKET_VNET_HDR, non-blocking) on which exactly the frames
+	 * of the borrowed connections come in, of whatever interfaces, and by which they leave. It
+	 * stays the caller's, who keeps it open until close() or abandon() has returned. Not used
+	 * (-1 by convention) where there is a device.
+	 */
+	int tap;
 	unsigned address_count;
 	struct ip_address addresses[STACK_ADDRESSES_MAX];
 	struct ip_address gateway4; /* family 0: none */
@@ -66,14 +80,43 @@ struct stack_config {
 /* Beside the EPOLL* bits: the peer has announced urgent data, what Linux sends SIGURG for. */
 #define STACK_EVENT_URGENT (1u << 16)
 
+/*
+ * Of a borrowed connection: the stack wants it to be given back; return_reason() says why. Said
+ * anew when another reason comes, and for each new loss.
+ */
+#define STACK_EVENT_RETURN (1u << 17)
+
+/*
+ * Why, the most pressing one (the last below) if there are several. The stack never ends such a
+ * connection by itself, and what has been received stays readable; but from STACK_RETURN_PATH on it
+ * gets no further here.
+ */
+enum stack_return {
+	STACK_RETURN_NONE,
+	STACK_RETURN_LOSS,    /* a loss is being mended: the kernel may do that better */
+	STACK_RETURN_IDLE,    /* tcp(7), SO_KEEPALIVE: it is time for the first probe */
+	STACK_RETURN_PATH,    /* its link, route, neighbour, MTU or address has changed or gone */
+	STACK_RETURN_TIMEOUT, /* the peer has not answered for as long as tcp(7) lets it */
+	STACK_RETURN_CLOSED,  /* the peer's FIN is the next to be received; not acknowledged */
+	STACK_RETURN_RESET,   /* the peer's RST has come, an acceptable one: RFC 5961 3.2 */
+};
+
+/* What has gone wrong on a borrowed connection's path, since adopt(). */
+struct stack_losses {
+	uint32_t recoveries;	/* RFC 8985: losses that acknowledgements have shown */
+	uint32_t timeouts;	/* RFC 6298: retransmission timeouts */
+	uint32_t retransmitted; /* segments sent again, probes included */
+	uint32_t out_of_order;	/* segments received that were not the next */
+};
+
 struct stack_callbacks {
 	/*
 	 * A socket's readiness changed: events are the EPOLL* bits that have become true or true
 	 * anew (each arrival of data is a new EPOLLIN: that is what edge-triggered waiters count),
 	 * and STACK_EVENT_URGENT.
 	 * Called with the instance's lock held, from any thread, the background thread too.
-	 * It must not call back into the table except readiness(). user is what socket_create()
-	 * or set_user() gave; not called while user is NULL.
+	 * It must not call back into the table except readiness(), return_reason() and losses().
+	 * user is what socket_create() or set_user() gave; not called while user is NULL.
 	 */
 	void (*event)(void *user, uint32_t events);
 
@@ -284,23 +327,37 @@ struct stack_operations {
 
 	/*
 	 * Makes a socket of a connection that the kernel has made, established; preload sees its
-	 * frames come here and the kernel be silent before it calls. state's data is copied. 0;
-	 * -EEXIST: a connection has these ends here; -ENOMEM; -EAFNOSUPPORT.
+	 * frames come here and the kernel be silent before it calls. state's data is copied; its
+	 * path counts where the instance has a tap. 0; -EEXIST: a connection has these ends here;
+	 * -ENOMEM; -EAFNOSUPPORT.
 	 */
 	int (*adopt)(struct stack *stack, int domain, bool v6only, void *user,
 		     const struct connection_state *state, struct stack_socket **socket);
 	/*
 	 * The other way: stops for this connection, and tells all that the kernel has to know to go
-	 * on with it. The socket is closed then, without a word to the peer or an event, and only
-	 * release() may follow. state's data is the caller's. -ENOTCONN: it is not established, or
-	 * a FIN has been sent or received, and the connection stays; -ENOMEM, too.
+	 * on with it, a FIN or RST of the peer's that has come included (remote_closed,
+	 * remote_reset). The socket is closed then, without a word to the peer or an event. state's
+	 * data is the caller's. -ENOTCONN: it is not established, or a FIN has been sent or
+	 * received, and the connection stays; -ENOMEM, too.
+	 *
+	 * From then on until release() each function on the socket that can fail returns -ESTALE,
+	 * also to threads that wait for the lock while give() has it; readiness() says EPOLLIN and
+	 * EPOLLOUT, so that waiters come and find out, and readable() and unsent() are 0. What
+	 * operations have taken or accepted before is in *state or gone, never both.
 	 */
 	int (*give)(struct stack_socket *socket, struct connection_state *state);
+	/*
+	 * Why the stack wants the connection to be given back. Lock-free, and event() may call it.
+	 */
+	enum stack_return (*return_reason)(const struct stack_socket *socket);
+	/* Lock-free, and event() may call it: each number is true, not all of one moment. */
+	void (*losses)(const struct stack_socket *socket, struct stack_losses *losses);
 
 	/*
 	 * The program's last descriptor is closed: close(2). The handle is gone on return, event()
 	 * is not called for it again. Unread data: RST. SO_LINGER zero: RST. Else the rest is
 	 * delivered in the background. (Waiting for SO_LINGER is preload's: see unsent().)
+	 * A borrowed connection is let go of without a word, whether it was given back or not.
 	 */
 	void (*release)(struct stack_socket *socket);
 

@@ -35,6 +35,8 @@ __attribute__((visibility("default"))) const struct stack_operations melin_stack
 	.shutdown = socket_shutdown,
 	.adopt = socket_adopt,
 	.give = socket_give,
+	.return_reason = adopted_reason,
+	.losses = adopted_losses,
 	.release = socket_release,
 	.readiness = socket_readiness,
 	.readable = socket_readable,

@@ -149,6 +149,10 @@ void socket_changed(struct stack_socket *socket, uint32_t events)
 		socket->urgent.announced = false;
 		events |= STACK_EVENT_URGENT;
 	}
+	if (socket->adopted.announced) {
+		socket->adopted.announced = false;
+		events |= STACK_EVENT_RETURN;
+	}
 	if (!events)
 		return;
 	socket->events |= events;

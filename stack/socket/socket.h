@@ -18,6 +18,7 @@
 #include "stack/tcp/index.h"
 #include "stack/tcp/recovery.h"
 #include "stack/stack.h"
+#include "stack/socket/adopted.h"
 #include "stack/socket/tcp_info.h"
 #include "stack/socket/urgent.h"
 
@@ -138,6 +139,7 @@ struct stack_socket {
 	struct stack_socket *next_owing, **owing_link; /* of stack->owing */
 
 	uint32_t segments_in, segments_out;
+	struct adopted adopted;
 	bool called; /* connect() has made the connection */
 	struct info_counts info;
 	uint32_t handshake_us; /* the first round trip, until lwIP's coarse clock has one */
