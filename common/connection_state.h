@@ -47,6 +47,7 @@ struct connection_state {
 	uint16_t segment;	   /* bytes of data in a full segment, options taken off */
 
 	bool reuse_address; /* SO_REUSEADDR of the kernel's socket, which repair changes */
+	bool keepalive;	    /* SO_KEEPALIVE, which is off in the kernel's socket meanwhile */
 
 	/* Of the path; 0: not known. Bytes and microseconds. */
 	uint32_t congestion_window, slow_start_threshold;

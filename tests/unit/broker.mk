@@ -6,5 +6,5 @@ UNIT_TESTS += $(broker_unit_tests)
 
 tests_unit_test_repair_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_test_repair_CFLAGS = $(WARNING_CFLAGS)
-tests_unit_test_repair_SOURCES = broker/repair.c broker/repair.h common/connection_state.c \
-	common/connection_state.h tests/unit/broker/test_repair.c tests/unit/tap.h
+tests_unit_test_repair_SOURCES = $(lender_sources) tests/unit/broker/test_repair.c \
+	tests/unit/tap.h
