@@ -31,6 +31,7 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/interface_watch.c \
 	dpdk/link.c \
 	dpdk/packet/packet.c \
+	dpdk/packet/packet_receive.c \
 	dpdk/port/limits.c \
 	dpdk/port/port.c \
 	dpdk/port/port_bus.c \
@@ -65,6 +66,7 @@ noinst_HEADERS += \
 	dpdk/interface_watch.h \
 	dpdk/internal.h \
 	dpdk/link.h \
+	dpdk/packet/packet_receive.h \
 	dpdk/port/limits.h \
 	dpdk/port/port.h \
 	dpdk/port/sizes.h \

@@ -130,6 +130,21 @@ int transmit_give_up(struct device_link *link, struct rte_mbuf *mbuf, int error)
 	return error;
 }
 
+int transmit_take(struct device_link *link, struct pbuf *frame, unsigned interface)
+{
+	bool send_first = false;
+
+	if (!transmit_fits(link, frame))
+		return transmit_give_up(link, NULL, -EMSGSIZE);
+	if (gso_take(link->gso, frame, interface, &send_first))
+		return 0;
+	if (send_first && transmit_gso(link))
+		return transmit_give_up(link, NULL, -ENOBUFS);
+	if (gso_take(link->gso, frame, interface, &send_first))
+		return 0;
+	return transmit_give_up(link, NULL, -EMSGSIZE);
+}
+
 unsigned transmit_gso(struct device_link *link)
 {
 	struct gso_counts counts;

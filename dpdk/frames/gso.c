@@ -57,6 +57,7 @@
 /* Segments of one connection, each where the last one ends. */
 struct run {
 	struct virtio_net_hdr offload;
+	struct sockaddr_ll to;	    /* the interface, or all is 0: the socket's own */
 	uint8_t header[HEADER_MAX]; /* of the first segment */
 	unsigned ip, tcp, header_length;
 	uint32_t next;	      /* sequence number behind the last segment */
@@ -71,8 +72,9 @@ struct run {
 
 struct gso {
 	int socket;
-	bool all;     /* frames of any kind: each is a run then, at least */
-	bool refused; /* the kernel wants no large segments: no more are made */
+	bool is_others; /* the socket is not ours to close */
+	bool all;	/* frames of any kind: each is a run then, at least */
+	bool refused;	/* the kernel wants no large segments: no more are made */
 	unsigned count, limit;
 	/* Used by gso_send() alone; not on its caller's stack, which may be small. */
 	struct mmsghdr messages[GSO_RUNS_MAX];
@@ -89,16 +91,36 @@ struct segment {
 	uint8_t flags;
 };
 
-struct gso *gso_open(int ifindex, bool all, unsigned runs)
+static struct gso *allocate(bool all, unsigned runs)
 {
-	struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_ifindex = ifindex };
 	struct gso *gso = calloc(1, sizeof(*gso) + runs * sizeof(gso->runs[0]));
-	int on = 1;
 
 	if (!gso)
 		return NULL;
 	gso->all = all;
 	gso->limit = runs;
+	return gso;
+}
+
+struct gso *gso_open_on(int socket, unsigned runs)
+{
+	struct gso *gso = allocate(true, runs);
+
+	if (!gso)
+		return NULL;
+	gso->socket = socket;
+	gso->is_others = true;
+	return gso;
+}
+
+struct gso *gso_open(int ifindex, bool all, unsigned runs)
+{
+	struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_ifindex = ifindex };
+	struct gso *gso = allocate(all, runs);
+	int on = 1;
+
+	if (!gso)
+		return NULL;
 	/* Of protocol 0: nothing is received. */
 	gso->socket = kernel_hide(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	if (gso->socket >= 0 &&
@@ -121,7 +143,7 @@ void gso_close(struct gso *gso)
 
 	while (gso->count)
 		release(&gso->runs[--gso->count]);
-	if (gso->socket >= 0)
+	if (gso->socket >= 0 && !gso->is_others)
 		close(gso->socket);
 	free(gso);
 	errno = error;
@@ -167,13 +189,15 @@ static bool is_plain(const struct pbuf *frame, const struct segment *segment)
 	       tcp[TCP_URGENT + 1] == 0;
 }
 
-/* By hardware and IP addresses and ports. */
-static bool is_of_connection(const struct run *run, const struct segment *segment)
+/* By interface, hardware and IP addresses and ports. */
+static bool is_of_connection(const struct run *run, const struct segment *segment,
+			     unsigned interface)
 {
 	unsigned addresses = segment->at.ip_header_length ? 12 : 8; /* to TCP's or the extensions */
 	const uint8_t *ours = run->header, *theirs = segment->bytes;
 
-	return run->ip == segment->at.ip && run->tcp == segment->at.tcp &&
+	return run->to.sll_ifindex == (int)interface && run->ip == segment->at.ip &&
+	       run->tcp == segment->at.tcp &&
 	       memcmp(ours + run->tcp, theirs + run->tcp, TCP_SEQUENCE) == 0 &&
 	       memcmp(ours + run->ip + addresses, theirs + run->ip + addresses,
 		      run->tcp - run->ip - addresses) == 0 &&
@@ -198,12 +222,12 @@ static bool is_alike(const struct run *run, const struct segment *segment)
 	       memcmp(ours + IPV6_NEXT, theirs + IPV6_NEXT, 2) == 0;
 }
 
-static struct run *find(struct gso *gso, const struct segment *segment)
+static struct run *find(struct gso *gso, const struct segment *segment, unsigned interface)
 {
 	unsigned i = gso->count;
 
 	while (i--) {
-		if (is_of_connection(&gso->runs[i], segment))
+		if (is_of_connection(&gso->runs[i], segment, interface))
 			return &gso->runs[i];
 	}
 	return NULL;
@@ -281,7 +305,19 @@ static bool begin_single(struct run *run, struct pbuf *frame, const struct segme
 	return true;
 }
 
-bool gso_take(struct gso *gso, struct pbuf *frame, bool *send_first)
+/* Which interface a run leaves by; Ethernet's type says which protocol it is. */
+static void address(struct run *run, const struct pbuf *frame, unsigned interface)
+{
+	const uint8_t *type = (const uint8_t *)frame->payload + FRAME_HEADER_LENGTH - 2;
+
+	run->to = (struct sockaddr_ll){ .sll_ifindex = (int)interface };
+	if (!interface)
+		return;
+	run->to.sll_family = AF_PACKET;
+	memcpy(&run->to.sll_protocol, type, sizeof(run->to.sll_protocol));
+}
+
+bool gso_take(struct gso *gso, struct pbuf *frame, unsigned interface, bool *send_first)
 {
 	struct segment segment;
 	struct run *run = NULL, *next = &gso->runs[gso->count];
@@ -293,7 +329,7 @@ bool gso_take(struct gso *gso, struct pbuf *frame, bool *send_first)
 	is_tcp = look(frame, &segment);
 	plain = is_tcp && !gso->refused && is_plain(frame, &segment);
 	if (is_tcp && gso->count)
-		run = find(gso, &segment);
+		run = find(gso, &segment, interface);
 	if (run && plain && append(run, frame, &segment))
 		return true;
 	if (gso->count == gso->limit)
@@ -302,6 +338,8 @@ bool gso_take(struct gso *gso, struct pbuf *frame, bool *send_first)
 		taken = begin(next, frame, &segment);
 	else
 		taken = gso->all && begin_single(next, frame, is_tcp ? &segment : NULL);
+	if (taken)
+		address(next, frame, interface);
 	gso->count += taken;
 	*send_first = !taken && (run || gso->count == gso->limit);
 	return taken;
@@ -387,6 +425,10 @@ unsigned gso_send(struct gso *gso, struct gso_counts *counts)
 		finish(&gso->runs[i]);
 		messages[i].msg_hdr.msg_iov = gso->runs[i].piece;
 		messages[i].msg_hdr.msg_iovlen = 2 + gso->runs[i].pieces;
+		if (gso->runs[i].to.sll_ifindex) {
+			messages[i].msg_hdr.msg_name = &gso->runs[i].to;
+			messages[i].msg_hdr.msg_namelen = sizeof(gso->runs[i].to);
+		}
 	}
 	while (done < gso->count) {
 		long sent = kernel_call(SYS_sendmmsg, gso->socket, (long)(messages + done),

@@ -33,6 +33,8 @@ struct gso_counts {
  * frames. NULL with errno set: it cannot be.
  */
 struct gso *gso_open(int ifindex, bool all, unsigned runs);
+/* Takes all frames, for several interfaces, by a packet socket that stays the caller's. */
+struct gso *gso_open_on(int socket, unsigned runs);
 
 /* Forgets what waits. In the child of fork() too. */
 void gso_close(struct gso *gso);
@@ -41,9 +43,10 @@ void gso_close(struct gso *gso);
  * Takes a frame (as link_transmit() gets it) to send it with others of its connection; it holds a
  * reference to it until gso_send(). False: it must go on its own, or, where all are taken, once
  * more when there is room; if *send_first is true then, what waits goes before it: earlier frames
- * of its connection, or all that there is room for.
+ * of its connection, or all that there is room for. interface: by which it is to leave; 0: the one
+ * that gso was opened for.
  */
-bool gso_take(struct gso *gso, struct pbuf *frame, bool *send_first);
+bool gso_take(struct gso *gso, struct pbuf *frame, unsigned interface, bool *send_first);
 
 /* Nothing waits: the case of every look at the device that finds nothing. */
 bool gso_is_empty(const struct gso *gso);

@@ -132,7 +132,7 @@ int port_transmit(struct device_link *link, struct pbuf *frame)
 	bool send_first = false;
 
 	if (link->gso && transmit_fits(link, frame)) {
-		if (gso_take(link->gso, frame, &send_first))
+		if (gso_take(link->gso, frame, 0, &send_first))
 			return 0;
 		if (send_first) {
 			flush_queue(link);
