@@ -35,7 +35,6 @@ libmelin_la_SOURCES = \
 	preload/calls/calls_wait.c \
 	preload/calls/raw_calls.c \
 	preload/calls/raw_calls.h \
-	preload/calls/stream.h \
 	preload/config/address.c \
 	preload/config/address.h \
 	preload/config/advice.c \
@@ -86,17 +85,17 @@ libmelin_la_SOURCES = \
 	preload/libc/timeout.h \
 	preload/libc/vector.c \
 	preload/libc/vector.h \
-	preload/process/forks.h \
+	preload/lifecycle/forks.h \
+	preload/lifecycle/main.c \
+	preload/lifecycle/rights.c \
+	preload/lifecycle/rights.h \
+	preload/lifecycle/version.c \
 	preload/process/keeper.c \
 	preload/process/keeper.h \
-	preload/process/main.c \
 	preload/process/module.c \
 	preload/process/module.h \
 	preload/process/process_stack.c \
 	preload/process/process_stack.h \
-	preload/process/rights.c \
-	preload/process/rights.h \
-	preload/process/version.c \
 	preload/sockets/ancillary.c \
 	preload/sockets/ancillary.h \
 	preload/sockets/asynchronous.c \
@@ -107,6 +106,8 @@ libmelin_la_SOURCES = \
 	preload/sockets/pending.h \
 	preload/sockets/socket_object.c \
 	preload/sockets/socket_object.h \
+	preload/sockets/stream.c \
+	preload/sockets/stream.h \
 	preload/sockets/transfer.c \
 	preload/sockets/twin_options.c \
 	preload/sockets/twin_options.h \

@@ -19,7 +19,7 @@
 #include "preload/libc/signals.h"
 #include "preload/sockets/socket_object.h"
 #include "common/system_call.h"
-#include "preload/calls/stream.h"
+#include "preload/sockets/stream.h"
 #include "preload/libc/symbols.h"
 
 /* No handler comes in between: one that does not return would leave half a descriptor behind. */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "preload/config/config.h"
-#include "preload/process/forks.h"
+#include "preload/lifecycle/forks.h"
 #include "preload/process/process_stack.h"
 #include "preload/libc/symbols.h"
 

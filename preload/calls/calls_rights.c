@@ -9,7 +9,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "preload/process/rights.h"
+#include "preload/lifecycle/rights.h"
 #include "preload/libc/symbols.h"
 
 /* libc has it without declaring it, for libcap. */

@@ -14,10 +14,10 @@
 #include <sys/syscall.h>
 
 #include "preload/config/config.h"
-#include "preload/process/forks.h"
+#include "preload/lifecycle/forks.h"
 #include "preload/libc/program_memory.h"
 #include "preload/calls/raw_calls.h"
-#include "preload/process/rights.h"
+#include "preload/lifecycle/rights.h"
 #include "preload/libc/symbols.h"
 #include "preload/libc/thread.h"
 

@@ -41,5 +41,8 @@ void thread_own_begin(void);
 void thread_own_end(void);
 /* Whether the calling thread is melin's own, or between the two. */
 bool thread_is_own(void);
+/* pthread_create(3) of such a thread: the new one is melin's own. 0 or an errno value. */
+int thread_create_own(pthread_t *thread, const pthread_attr_t *attributes,
+		      void *(*function)(void *), void *argument);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See rights.h. */
-#include "preload/process/rights.h"
+#include "preload/lifecycle/rights.h"
 
 #include <sched.h>
 #include <sys/prctl.h>

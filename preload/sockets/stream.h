@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Streams of stdio on the stack's connections, which libc would write to the twin. Not for what
- * goes over them: that is the interposed read() and write().
+ * stdio streams on the stack's connections. Inside libc, stdio reads and writes without calling any
+ * interposed function, and so would reach the twin: such a stream is given functions of melin's
+ * instead (fopencookie(3)). Not for what goes over them: that is the interposed read() and write().
  */
 #ifndef MELIN_STREAM_H
 #define MELIN_STREAM_H
+
+#include <stdio.h>
+
+/* As fdopen(3) with a mode that it would accept. NULL: no memory. */
+FILE *stream_open(int descriptor, const char *mode);
 
 /*
  * A connection of the stack has become one of descriptors 0 to 2 (a shell's >&3): the standard

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See stream.h. */
+#include "preload/sockets/stream.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "preload/libc/signals.h"
+#include "preload/sockets/socket_object.h"
+
+/* glibc's _IO_UNBUFFERED, in FILE's _flags: its functions can set that but not tell it. */
+#define UNBUFFERED 0x0002
+
+/*
+ * Protects streams, streams_opened and standard. Nothing that sleeps is called while it is held,
+ * and no other lock of melin's is taken but those that a fork takes after it (forks_before()).
+ */
+static pthread_mutex_t streams_lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct stream {
+	FILE *file;
+	int descriptor;
+	unsigned long number; /* falls along the list */
+	struct stream *next;
+};
+
+static struct stream *streams; /* the latest first */
+static unsigned long streams_opened;
+static struct stream *standard[3]; /* what stands in for stdin, stdout, stderr */
+
+static ssize_t stream_read(void *cookie, char *buffer, size_t size)
+{
+	return read(((struct stream *)cookie)->descriptor, buffer, size);
+}
+
+static ssize_t write_once(int descriptor, const char *buffer, size_t size)
+{
+	struct socket *socket = socket_get_any(descriptor);
+	ssize_t written;
+
+	/*
+	 * What a child flushes of its parent's connection must not end it: the twin is no reader.
+	 */
+	if (socket && atomic_load(&socket->state) == SOCKET_CONNECTION && !socket_instance(socket))
+		written = send(descriptor, buffer, size, MSG_NOSIGNAL);
+	else
+		written = write(descriptor, buffer, size);
+	if (socket)
+		socket_put(socket);
+	return written;
+}
+
+/* All of it, as libc's own streams do: it throws away what is left of a buffer after this. */
+static ssize_t stream_write(void *cookie, const char *buffer, size_t size)
+{
+	const int descriptor = ((struct stream *)cookie)->descriptor;
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t written = write_once(descriptor, buffer + done, size - done);
+
+		if (written <= 0)
+			break;
+		done += (size_t)written;
+	}
+	return (ssize_t)done; /* fopencookie(3): less is the error, and 0 instead of -1 */
+}
+
+/* Without one libc says EINVAL, and then fflush(3) of a stream with unread input fails. */
+static int stream_seek(void *cookie, off64_t *offset, int whence)
+{
+	(void)cookie;
+	(void)offset;
+	(void)whence;
+	errno = ESPIPE;
+	return -1;
+}
+
+static int stream_close(void *cookie)
+{
+	struct stream *stream = cookie;
+	int descriptor = stream->descriptor;
+	bool stays = false;
+
+	guarded_lock(&streams_lock);
+	for (struct stream **link = &streams; *link; link = &(*link)->next) {
+		if (*link == stream) {
+			*link = stream->next;
+			break;
+		}
+	}
+	for (unsigned i = 0; i < 3; i++)
+		stays |= standard[i] == stream;
+	guarded_unlock(&streams_lock);
+	if (!stays)
+		free(stream);
+	return close(descriptor);
+}
+
+/* *result: its entry in the list; NULL if nobody asks. */
+static FILE *open_stream(int descriptor, const char *mode, struct stream **result)
+{
+	static const cookie_io_functions_t functions = {
+		.read = stream_read,
+		.write = stream_write,
+		.seek = stream_seek,
+		.close = stream_close,
+	};
+	struct stream *stream = malloc(sizeof(*stream));
+	FILE *file = stream ? fopencookie(stream, mode, functions) : NULL;
+
+	if (!file) {
+		free(stream);
+		return NULL;
+	}
+	/* glibc keeps -2 there for such a stream; fileno(3) of a socket's stream must work. */
+	file->_fileno = descriptor;
+	stream->file = file;
+	stream->descriptor = descriptor;
+	guarded_lock(&streams_lock);
+	stream->number = ++streams_opened;
+	stream->next = streams;
+	streams = stream;
+	guarded_unlock(&streams_lock);
+	if (result)
+		*result = stream;
+	return file;
+}
+
+FILE *stream_open(int descriptor, const char *mode)
+{
+	return open_stream(descriptor, mode, NULL);
+}
+
+/*
+ * The program's stdout is another stream from now on, which writes to descriptor 1 whatever that is
+ * then. It buffers as the one before, and takes over what that has not written yet.
+ */
+void stream_standard(int descriptor)
+{
+	FILE **const variables[] = { &stdin, &stdout, &stderr };
+	struct stream *stream = NULL;
+	FILE *file, *before;
+
+	if ((unsigned)descriptor >= 3 || standard[descriptor])
+		return;
+	file = open_stream(descriptor, descriptor ? "w" : "r", &stream);
+	if (!file)
+		return;
+	guarded_lock(&streams_lock);
+	standard[descriptor] = stream;
+	before = *variables[descriptor];
+	*variables[descriptor] = file;
+	guarded_unlock(&streams_lock);
+	if (!before || !descriptor)
+		return;
+	if (descriptor == STDERR_FILENO || (before->_flags & UNBUFFERED))
+		setvbuf(file, NULL, _IONBF, 0);
+	else if (__flbf(before))
+		setvbuf(file, NULL, _IOLBF, 0);
+	if (__fpending(before)) {
+		fwrite(before->_IO_write_base, 1, __fpending(before), file);
+		__fpurge(before);
+	}
+}
+
+/*
+ * The latest stream before number that no thread is in, locked, so that fclose(3) in another thread
+ * waits for us; NULL: none. number becomes its own.
+ */
+static FILE *lock_stream_before(unsigned long *number)
+{
+	FILE *file = NULL;
+
+	guarded_lock(&streams_lock);
+	for (struct stream *stream = streams; stream; stream = stream->next) {
+		if (stream->number < *number && ftrylockfile(stream->file) == 0) {
+			file = stream->file;
+			*number = stream->number;
+			break;
+		}
+	}
+	guarded_unlock(&streams_lock);
+	return file;
+}
+
+/* Without waiting for a thread that sleeps in a stream, as libc does it. Itself it may sleep. */
+void stream_flush_all(void)
+{
+	unsigned long number = ULONG_MAX;
+	FILE *file;
+
+	while ((file = lock_stream_before(&number))) {
+		fflush_unlocked(file);
+		funlockfile(file);
+	}
+}
+
+void stream_before_fork(void)
+{
+	guarded_lock(&streams_lock);
+}
+
+void stream_after_fork(void)
+{
+	guarded_unlock(&streams_lock);
+}
