@@ -145,14 +145,14 @@ static void set_segment(struct stack_socket *socket, struct tcp_pcb *pcb)
 {
 	uint16_t most = segment_for(path_mtu(&pcb->local_ip, &pcb->remote_ip), &pcb->remote_ip);
 
-	pcb->mss =
-		follows(socket) ? LWIP_MIN(socket->agreed_segment, most) : socket->agreed_segment;
-	socket->may_fragment = path_may_fragment(socket);
+	pcb->mss = follows(socket) ? LWIP_MIN(socket->path.agreed_segment, most)
+				   : socket->path.agreed_segment;
+	socket->path.may_fragment = path_may_fragment(socket);
 }
 
 void path_begin(struct stack_socket *socket)
 {
-	socket->agreed_segment = socket->pcb->mss;
+	socket->path.agreed_segment = socket->pcb->mss;
 	set_segment(socket, socket->pcb);
 }
 
@@ -171,7 +171,7 @@ void path_too_big(struct stack *stack, struct tcp_pcb *pcb, uint32_t mtu)
 	if (!follows(socket))
 		return;
 	if (socket)
-		socket->may_fragment = path_may_fragment(socket);
+		socket->path.may_fragment = path_may_fragment(socket);
 	most = segment_for(path_mtu(&pcb->local_ip, &pcb->remote_ip), &pcb->remote_ip);
 	if (pcb->state < ESTABLISHED)
 		return;

@@ -15,6 +15,11 @@ struct stack;
 struct stack_socket;
 struct tcp_pcb;
 
+struct path_limit {
+	uint16_t agreed_segment; /* the largest of the two ends', whatever the path takes */
+	bool may_fragment;	 /* no "don't fragment" bit is set: routers may cut segments */
+};
+
 /* The largest IP packet that gets from here to there, in bytes: the device's MTU or less. */
 uint32_t path_mtu(const ip_addr_t *local, const ip_addr_t *remote);
 

@@ -240,7 +240,7 @@ static void tell_options(const struct stack_socket *socket, const struct tcp_pcb
 	state->timestamp = timestamps_now(pcb);
 	state->timestamp_recent = timestamps_recent(pcb);
 	state->segment = timestamps_full_segment(pcb);
-	state->largest_segment = socket->agreed_segment;
+	state->largest_segment = socket->path.agreed_segment;
 	state->congestion_window = socket->recovery.congestion.window;
 	state->slow_start_threshold = socket->recovery.congestion.threshold;
 	state->rtt_us = socket->recovery.trip.smoothed_us;

@@ -225,8 +225,8 @@ static err_t established(void *arg, struct tcp_pcb *pcb, err_t error)
 	listener = child->listener;
 	socket_established(child);
 	/* Linux counts no SYN-ACK, which its listener has sent, and both segments of the peer. */
-	child->segments_out = 0;
-	child->segments_in = 2;
+	child->info.segments_out = 0;
+	child->info.segments_in = 2;
 	/* lwIP would look for it among all connections when the listener is closed. */
 	pcb->listener = NULL;
 	child->deferred = listener->options.defer_accept > 0;

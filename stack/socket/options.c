@@ -89,7 +89,7 @@ void options_apply(struct stack_socket *socket)
 	if (!pcb || pcb->state == LISTEN)
 		return;
 	v6 = IP_IS_V6_VAL(pcb->remote_ip);
-	socket->may_fragment = path_may_fragment(socket);
+	socket->path.may_fragment = path_may_fragment(socket);
 	pcb->tos =
 		v6 ? (u8_t)(options->traffic_class < 0 ? 0 : options->traffic_class) : options->tos;
 	pcb->ttl = (u8_t)((v6 ? options->hops : options->ttl) < 0

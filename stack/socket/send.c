@@ -208,8 +208,8 @@ static ssize_t send_locked(struct stack_socket *socket, const struct iovec *iov,
 	if (done && (flags & MSG_OOB))
 		urgent_send(socket);
 	if (done) {
-		socket->push = false;
-		socket->more = flags & MSG_MORE;
+		socket->output.push = false;
+		socket->output.more = flags & MSG_MORE;
 	}
 	acknowledge_answer(socket);
 	tcp_output(socket->pcb);

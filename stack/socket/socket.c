@@ -230,7 +230,7 @@ static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *data, err_t e
 	(void)error;
 	if (data) {
 		acknowledge_data(socket);
-		socket->bytes_received += data->tot_len;
+		socket->info.bytes_received += data->tot_len;
 		receive_queue_add(socket, data);
 		urgent_moved(socket);
 		socket_changed(socket, INPUT | EPOLLPRI);
@@ -249,13 +249,13 @@ static err_t sent(void *arg, struct tcp_pcb *pcb, u16_t size)
 {
 	struct stack_socket *socket = arg;
 
-	socket->bytes_acked += size;
+	socket->info.bytes_acked += size;
 	info_note_acknowledged(socket, pcb);
 	urgent_acknowledged(socket, pcb);
 	if (socket->recovery.pcb)
 		recovery_override(&socket->recovery);
-	if (socket->small_sent && TCP_SEQ_LEQ(socket->small_end, pcb->lastack))
-		socket->small_sent = false; /* or it would be ahead again after 2 GB */
+	if (socket->output.small_sent && TCP_SEQ_LEQ(socket->output.small_end, pcb->lastack))
+		socket->output.small_sent = false; /* or it would be ahead again after 2 GB */
 	/* Linux's tcp_sndbuf_expand(): a buffer of less than two windows would limit the speed. */
 	if (!socket->options.send_buffer_set && pcb->cwnd > socket->send_credit / 2)
 		send_set_credit(socket, pcb->cwnd * 2);
@@ -284,6 +284,18 @@ static void failed(void *arg, err_t error)
 	}
 }
 
+/* The socket and its PCB part: nothing that the socket has noted may lead to the PCB any more. */
+static void forget_pcb(struct stack_socket *socket)
+{
+	segment_forget_out_of_order(socket);
+	acknowledge_forget(socket);
+	recovery_stop(&socket->recovery);
+	gap_stop(socket);
+	socket->pcb = NULL;
+	socket->output.unsent_tail = NULL;
+	socket->output.held_since = 0;
+}
+
 static void destroyed(u8_t id, void *data)
 {
 	struct stack_socket *socket = data;
@@ -291,13 +303,7 @@ static void destroyed(u8_t id, void *data)
 	(void)id;
 	if (!socket)
 		return;
-	segment_forget_out_of_order(socket);
-	acknowledge_forget(socket);
-	recovery_stop(&socket->recovery);
-	gap_stop(socket);
-	socket->pcb = NULL;
-	socket->unsent_tail = NULL;
-	socket->held_since = 0;
+	forget_pcb(socket);
 	if (socket->listener && listen_forget_child(socket))
 		return;
 	/* Without a word from failed() it has ended in good order, through TIME_WAIT. */
@@ -339,13 +345,7 @@ void socket_detach(struct stack_socket *socket)
 
 	if (!pcb)
 		return;
-	segment_forget_out_of_order(socket);
-	acknowledge_forget(socket);
-	recovery_stop(&socket->recovery);
-	gap_stop(socket);
-	socket->pcb = NULL;
-	socket->unsent_tail = NULL;
-	socket->held_since = 0;
+	forget_pcb(socket);
 	pcb->ext_args[EXTRA_SOCKET].data = NULL;
 	pcb->ext_args[EXTRA_SOCKET].callbacks = NULL;
 	tcp_arg(pcb, NULL);
@@ -362,7 +362,7 @@ void socket_established(struct stack_socket *socket)
 
 	socket->state = SOCKET_CONNECTED;
 	socket->info.established = melin_clock_ns() / 1000000;
-	socket->retry_since = 0;
+	socket->retry.since = 0;
 	socket->soft_error = 0;
 	if (socket->connect_since)
 		socket->handshake_us =
@@ -508,13 +508,10 @@ void socket_disconnect(struct stack_socket *socket)
 	memset(&socket->urgent, 0, sizeof(socket->urgent));
 	memset(&socket->info, 0, sizeof(socket->info));
 	socket->called = false;
-	socket->segments_in = socket->segments_out = socket->retransmitted = 0;
-	socket->bytes_received = socket->bytes_acked = 0;
-	socket->last_sent = socket->last_received = 0;
 	socket->handshake_us = 0;
 	acknowledge_reset(socket);
-	socket->small_sent = false;
-	socket->retry_since = 0;
+	socket->output.small_sent = false;
+	socket->retry.since = 0;
 	socket->soft_error = 0;
 }
 

@@ -14,10 +14,15 @@
 #include <sys/socket.h>
 
 #include "lwip/tcp.h"
+#include "stack/tcp/acknowledge.h"
 #include "stack/tcp/gap.h"
 #include "stack/tcp/index.h"
+#include "stack/tcp/output.h"
 #include "stack/tcp/recovery.h"
+#include "stack/tcp/retry.h"
+#include "stack/tcp/segment.h"
 #include "stack/stack.h"
+#include "stack/ip/path.h"
 #include "stack/socket/adopted.h"
 #include "stack/socket/tcp_info.h"
 #include "stack/socket/urgent.h"
@@ -103,45 +108,21 @@ struct stack_socket {
 	struct socket_options options;
 
 	/* send.c and output.c */
-	struct tcp_seg *unsent_tail; /* last of pcb->unsent; NULL: not known */
-	uint32_t send_credit;	     /* what pcb->snd_buf is when nothing is queued */
-	uint32_t small_end;	     /* end of the last segment sent that was not full */
-	bool small_sent;
-	bool more;		/* the last send had MSG_MORE, and no acknowledgement came since */
-	bool push;		/* TCP_NODELAY was set: nothing written before waits any longer */
+	uint32_t send_credit;	/* what pcb->snd_buf is when nothing is queued */
 	bool blocked;		/* send found no memory */
-	uint64_t held_since;	/* when output.c first kept the tail back; 0: it does not */
-	uint64_t no_room_since; /* the peer's window has been shut since then, see retry.c */
-	uint64_t no_room_seen;
-	uint32_t no_room_ack;
-	uint64_t retry_since;	/* when retransmission began; 0: not */
-	uint8_t doubted_at;	/* the retransmission at which the next hop was asked for anew */
 	bool crossed;		/* the peer's SYN has come before its answer to ours */
 	uint64_t connect_since; /* when connect() was called or a SYN came; 0: not known */
+	struct output output;
+	struct retry retry;
+	struct segments segments;
+	struct path_limit path;
+	struct info_counts info;
+	struct acknowledge acknowledge;
 	struct recovery recovery;
 	struct gap gap;
-	unsigned out_of_order;	/* segments that lwIP holds back: segment.c */
-	uint32_t retransmitted; /* segments, for TCP_INFO */
-	uint64_t bytes_received, bytes_acked;
-	uint64_t last_sent, last_received; /* ms of the clock, for TCP_INFO */
-	uint64_t outside_answered; /* ms: the last answer to a bare segment outside of the window */
-	bool no_answer;		   /* to the segment that is being received */
 
-	/* path.c */
-	uint16_t agreed_segment; /* the largest of the two ends', whatever the path takes */
-	bool may_fragment;	 /* no "don't fragment" */
-
-	/* acknowledge.c */
-	uint64_t last_data;	 /* ms: when data came in last */
-	uint32_t unacknowledged; /* segments with data since the last acknowledgement */
-	uint8_t quick_acks;	 /* segments that are still acknowledged without delay */
-	bool interactive;	 /* the program answers what it receives */
-	struct stack_socket *next_owing, **owing_link; /* of stack->owing */
-
-	uint32_t segments_in, segments_out;
 	struct adopted adopted;
-	bool called; /* connect() has made the connection */
-	struct info_counts info;
+	bool called;	       /* connect() has made the connection */
 	uint32_t handshake_us; /* the first round trip, until lwIP's coarse clock has one */
 
 	/* listen.c: of a listener */
@@ -272,17 +253,6 @@ size_t send_queued(const struct stack_socket *socket);
 bool send_has_room(const struct stack_socket *socket);
 /* Sets the credit after SO_SNDBUF or by autotuning. */
 void send_set_credit(struct stack_socket *socket, uint32_t credit);
-
-/* ---- output.c ---- */
-err_t output_write(struct stack_socket *socket, const void *data, uint16_t size, uint8_t flags);
-/*
- * After TCP_NODELAY or TCP_CORK was set: sends what TCP_CORK or MSG_MORE held back, and, if all,
- * what Nagle's algorithm would still hold back. As Linux's tcp_push_pending_frames(). Nothing
- * happens without a connection.
- */
-void output_push(struct stack_socket *socket, bool all);
-/* Lets a tail that has been held for too long go; now is the clock's time. */
-void output_check_held(struct stack_socket *socket, uint64_t now);
 
 /* ---- options.c ---- */
 void options_default(struct stack_socket *socket);

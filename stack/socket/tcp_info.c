@@ -53,7 +53,7 @@ void info_note_sent(struct stack_socket *socket, const struct tcp_pcb *pcb, uint
 		info->bytes_again += size;
 	} else if (sequence == pcb->lastack) {
 		info->flight_since = info->rate_since = melin_clock_ns();
-		info->rate_acked = socket->bytes_acked;
+		info->rate_acked = socket->info.bytes_acked;
 	}
 }
 
@@ -71,11 +71,11 @@ void info_note_acknowledged(struct stack_socket *socket, const struct tcp_pcb *p
 		return;
 	time = now - info->rate_since;
 	if (time && (all || time >= (uint64_t)socket->recovery.trip.smoothed_us * 1000)) {
-		info->rate_bytes = socket->bytes_acked - info->rate_acked;
+		info->rate_bytes = socket->info.bytes_acked - info->rate_acked;
 		info->rate_time = time;
 		info->rate_limited = all;
 		info->rate_since = now;
-		info->rate_acked = socket->bytes_acked;
+		info->rate_acked = socket->info.bytes_acked;
 	}
 	if (!all)
 		return;
@@ -210,15 +210,15 @@ static void from_counts(const struct stack_socket *socket, struct tcp_info *info
 
 	if (counts->flight_since)
 		busy += melin_clock_ns() - counts->flight_since;
-	info->tcpi_bytes_acked = socket->bytes_acked + socket->called + ended;
-	info->tcpi_bytes_received = socket->bytes_received + socket->fin_received;
+	info->tcpi_bytes_acked = socket->info.bytes_acked + socket->called + ended;
+	info->tcpi_bytes_received = socket->info.bytes_received + socket->fin_received;
 	info->tcpi_bytes_sent = counts->bytes_out;
 	info->tcpi_bytes_retrans = counts->bytes_again;
-	info->tcpi_segs_in = socket->segments_in;
-	info->tcpi_segs_out = socket->segments_out;
+	info->tcpi_segs_in = socket->info.segments_in;
+	info->tcpi_segs_out = socket->info.segments_out;
 	info->tcpi_data_segs_in = counts->data_in;
 	info->tcpi_data_segs_out = counts->data_out;
-	info->tcpi_total_retrans = socket->retransmitted;
+	info->tcpi_total_retrans = socket->info.retransmitted;
 	info->tcpi_rcv_ooopack = counts->out_of_order;
 	if (counts->rate_time)
 		info->tcpi_delivery_rate = counts->rate_bytes * 1000000000 / counts->rate_time;
@@ -226,7 +226,7 @@ static void from_counts(const struct stack_socket *socket, struct tcp_info *info
 	info->tcpi_busy_time = busy / 1000;
 	/* The SYN, the FIN, and what was sent once and is not on its way any more. */
 	info->tcpi_delivered =
-		1 + counts->data_out - LWIP_MIN(socket->retransmitted, counts->data_out);
+		1 + counts->data_out - LWIP_MIN(socket->info.retransmitted, counts->data_out);
 	info->tcpi_delivered -= LWIP_MIN(info->tcpi_unacked, info->tcpi_delivered - 1);
 	info->tcpi_delivered += info->tcpi_sacked + ended;
 }
@@ -235,9 +235,9 @@ static void from_times(const struct stack_socket *socket, struct tcp_info *info)
 {
 	uint64_t established = socket->info.established;
 
-	info->tcpi_last_data_sent = since(LWIP_MAX(socket->last_sent, established));
-	info->tcpi_last_data_recv = since(LWIP_MAX(socket->last_data, established));
-	info->tcpi_last_ack_recv = since(LWIP_MAX(socket->last_received, established));
+	info->tcpi_last_data_sent = since(LWIP_MAX(socket->info.last_sent, established));
+	info->tcpi_last_data_recv = since(LWIP_MAX(socket->acknowledge.last_data, established));
+	info->tcpi_last_ack_recv = since(LWIP_MAX(socket->info.last_received, established));
 }
 
 int info_get(struct stack_socket *socket, uint32_t mtu, void *value, socklen_t *length)

@@ -14,10 +14,13 @@ struct stack_socket;
 struct tcp_pcb;
 
 struct info_counts {
+	uint32_t segments_in, segments_out;
 	uint32_t data_in, data_out; /* segments with data */
+	uint32_t retransmitted;	    /* segments */
 	uint32_t out_of_order;	    /* segments that came before an earlier one */
+	uint64_t bytes_received, bytes_acked;
 	uint64_t bytes_out, bytes_again;
-	uint64_t established; /* ms of the clock */
+	uint64_t established, last_sent, last_received; /* ms of the clock */
 	/*
 	 * The rate of delivery: bytes acknowledged since then. Times in ns, 0: nothing is on its
 	 * way.
@@ -34,7 +37,7 @@ void info_note_received(struct stack_socket *socket, const struct tcp_pcb *pcb, 
 /* A segment leaves: its first number, its bytes of data, and whether it was sent before. */
 void info_note_sent(struct stack_socket *socket, const struct tcp_pcb *pcb, uint32_t sequence,
 		    uint32_t size, bool again);
-/* The peer has acknowledged more; socket->bytes_acked says how much in all. */
+/* The peer has acknowledged more; socket->info.bytes_acked says how much in all. */
 void info_note_acknowledged(struct stack_socket *socket, const struct tcp_pcb *pcb);
 
 /*

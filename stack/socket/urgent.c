@@ -14,7 +14,7 @@
 
 static uint64_t read_up_to(const struct stack_socket *socket)
 {
-	return socket->bytes_received - socket->received.bytes;
+	return socket->info.bytes_received - socket->received.bytes;
 }
 
 /* ---- the peer's ---- */
@@ -32,7 +32,7 @@ void urgent_pointer(struct stack_socket *socket, const struct tcp_pcb *pcb,
 		return;
 	if (TCP_SEQ_GT(header->seqno, pcb->rcv_nxt + pcb->rcv_wnd))
 		return;
-	place = socket->bytes_received + (sequence - pcb->rcv_nxt);
+	place = socket->info.bytes_received + (sequence - pcb->rcv_nxt);
 	if (urgent->state != URGENT_NONE && place <= urgent->place)
 		return;
 	/* A reader who stands at the last one has not stepped over it yet. */
@@ -50,7 +50,7 @@ void urgent_moved(struct stack_socket *socket)
 
 	if (urgent->state == URGENT_NONE)
 		return;
-	if (urgent->state == URGENT_AWAITED && socket->bytes_received > urgent->place)
+	if (urgent->state == URGENT_AWAITED && socket->info.bytes_received > urgent->place)
 		urgent->state = URGENT_THERE;
 	if (read_up_to(socket) > urgent->place)
 		urgent->state = URGENT_NONE;

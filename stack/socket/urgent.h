@@ -26,7 +26,7 @@ enum urgent_state {
 
 struct urgent {
 	enum urgent_state state;
-	uint64_t place; /* of the byte in the stream, in stack_socket.bytes_received's numbers */
+	uint64_t place; /* of the byte in the stream, in info_counts.bytes_received's numbers */
 	bool sending;	/* the program has sent some, up to the sequence number end */
 	uint32_t end;
 	bool announced; /* a pointer has come that preload does not know of yet */

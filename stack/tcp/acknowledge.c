@@ -12,6 +12,7 @@
 
 #include "stack/instance/clock.h"
 #include "stack/instance/instance.h"
+#include "stack/socket/socket.h"
 
 /* As Linux's TCP_MAX_QUICKACKS, and its least retransmission time-out. */
 #define QUICK_ACKS	   16
@@ -22,33 +23,36 @@
 
 static void owe(struct stack_socket *socket)
 {
+	struct acknowledge *own = &socket->acknowledge;
 	struct stack *stack = socket->stack;
 
-	if (socket->owing_link)
+	if (own->owing_link)
 		return;
-	socket->next_owing = stack->owing;
-	socket->owing_link = &stack->owing;
-	if (socket->next_owing)
-		socket->next_owing->owing_link = &socket->next_owing;
+	own->next_owing = stack->owing;
+	own->owing_link = &stack->owing;
+	if (own->next_owing)
+		own->next_owing->acknowledge.owing_link = &own->next_owing;
 	stack->owing = socket;
 }
 
 void acknowledge_forget(struct stack_socket *socket)
 {
-	if (!socket->owing_link)
+	struct acknowledge *own = &socket->acknowledge;
+
+	if (!own->owing_link)
 		return;
-	*socket->owing_link = socket->next_owing;
-	if (socket->next_owing)
-		socket->next_owing->owing_link = socket->owing_link;
-	socket->owing_link = NULL;
+	*own->owing_link = own->next_owing;
+	if (own->next_owing)
+		own->next_owing->acknowledge.owing_link = own->owing_link;
+	own->owing_link = NULL;
 }
 
 void acknowledge_reset(struct stack_socket *socket)
 {
-	socket->last_data = 0;
-	socket->unacknowledged = 0;
-	socket->quick_acks = 0;
-	socket->interactive = false;
+	socket->acknowledge.last_data = 0;
+	socket->acknowledge.unacknowledged = 0;
+	socket->acknowledge.quick_acks = 0;
+	socket->acknowledge.interactive = false;
 }
 
 void acknowledge_owed(struct stack *stack)
@@ -73,21 +77,23 @@ void acknowledge_data(struct stack_socket *socket)
 {
 	uint64_t now = melin_clock_ns() / 1000000;
 
-	if (!socket->last_data || now - socket->last_data > QUICK_ACK_PAUSE_MS) {
-		socket->quick_acks = QUICK_ACKS;
-		socket->interactive = false;
+	if (!socket->acknowledge.last_data ||
+	    now - socket->acknowledge.last_data > QUICK_ACK_PAUSE_MS) {
+		socket->acknowledge.quick_acks = QUICK_ACKS;
+		socket->acknowledge.interactive = false;
 	}
-	socket->last_data = now;
-	socket->unacknowledged++;
+	socket->acknowledge.last_data = now;
+	socket->acknowledge.unacknowledged++;
 	if (socket->options.quick_ack) {
 		tcp_ack_now(socket->pcb);
 		return;
 	}
 	/* RFC 5681 4.2: the sender waits to hear that a gap is filled. */
-	if (gap_is_filled(socket) || socket->quick_acks || socket->unacknowledged > 1)
+	if (gap_is_filled(socket) || socket->acknowledge.quick_acks ||
+	    socket->acknowledge.unacknowledged > 1)
 		owe(socket);
-	if (socket->quick_acks)
-		socket->quick_acks--;
+	if (socket->acknowledge.quick_acks)
+		socket->acknowledge.quick_acks--;
 }
 
 /* lwIP has just decided to answer at once; the program's own end, or its last data, may follow. */
@@ -115,20 +121,20 @@ void acknowledge_read(struct stack_socket *socket)
 	if (socket->options.quick_ack) {
 		tcp_ack_now(pcb);
 		tcp_output(pcb);
-	} else if (!socket->interactive && !socket->received.bytes) {
+	} else if (!socket->acknowledge.interactive && !socket->received.bytes) {
 		owe(socket);
 	}
 }
 
 void acknowledge_answer(struct stack_socket *socket)
 {
-	if (melin_clock_ns() / 1000000 - socket->last_data >= ANSWER_MS)
+	if (melin_clock_ns() / 1000000 - socket->acknowledge.last_data >= ANSWER_MS)
 		return;
-	socket->interactive = true;
-	socket->quick_acks = 0;
+	socket->acknowledge.interactive = true;
+	socket->acknowledge.quick_acks = 0;
 }
 
 void acknowledge_sent(struct stack_socket *socket)
 {
-	socket->unacknowledged = 0;
+	socket->acknowledge.unacknowledged = 0;
 }

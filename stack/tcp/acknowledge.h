@@ -7,7 +7,20 @@
 #ifndef MELIN_ACKNOWLEDGE_H
 #define MELIN_ACKNOWLEDGE_H
 
-#include "stack/socket/socket.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct stack;
+struct stack_socket;
+
+/* What a socket keeps of the data that it has received, to acknowledge it. */
+struct acknowledge {
+	uint64_t last_data;	 /* ms: when data came in last */
+	uint32_t unacknowledged; /* segments with data since the last acknowledgement */
+	uint8_t quick_acks;	 /* segments that are still acknowledged without delay */
+	bool interactive;	 /* the program answers what it receives */
+	struct stack_socket *next_owing, **owing_link; /* of stack->owing */
+};
 
 /* From lwIP's callbacks: the PCB has received data in order, or the peer's FIN. */
 void acknowledge_data(struct stack_socket *socket);

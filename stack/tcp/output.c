@@ -25,20 +25,20 @@ void output_note_segment(struct stack_socket *socket, const struct tcp_pcb *pcb,
 {
 	uint64_t now = melin_clock_ns();
 
-	socket->segments_out++;
+	socket->info.segments_out++;
 	info_note_sent(socket, pcb, sequence, size, again);
 	acknowledge_sent(socket);
 	if (!size)
 		gap_note_sent(socket);
 	if (size)
-		socket->last_sent = now / 1000000;
+		socket->info.last_sent = now / 1000000;
 	if (again) {
-		socket->retransmitted++;
-		if (!socket->retry_since)
-			socket->retry_since = now;
+		socket->info.retransmitted++;
+		if (!socket->retry.since)
+			socket->retry.since = now;
 	} else if (size && size < timestamps_full_segment(pcb)) {
-		socket->small_sent = true;
-		socket->small_end = sequence + size;
+		socket->output.small_sent = true;
+		socket->output.small_end = sequence + size;
 	}
 }
 
@@ -80,8 +80,8 @@ static err_t output_behind_tail(struct tcp_pcb *pcb)
 
 static bool small_in_flight(const struct stack_socket *socket, const struct tcp_pcb *pcb)
 {
-	return socket->small_sent && TCP_SEQ_GT(socket->small_end, pcb->lastack) &&
-	       TCP_SEQ_LEQ(socket->small_end, pcb->snd_nxt);
+	return socket->output.small_sent && TCP_SEQ_GT(socket->output.small_end, pcb->lastack) &&
+	       TCP_SEQ_LEQ(socket->output.small_end, pcb->snd_nxt);
 }
 
 /* Whether the last segment of ->unsent must wait although the window would let it go. */
@@ -100,10 +100,11 @@ static bool must_hold(const struct stack_socket *socket, const struct tcp_pcb *p
 		return false;
 	if (start_of(tail) - pcb->lastack + tail->len > window)
 		return false; /* cannot go anyway, and lwIP must see it to probe the window */
-	if (socket->push)
+	if (socket->output.push)
 		return false;
-	if (socket->options.cork || socket->more)
-		return !socket->held_since || melin_clock_ns() - socket->held_since < CORK_NS;
+	if (socket->options.cork || socket->output.more)
+		return !socket->output.held_since ||
+		       melin_clock_ns() - socket->output.held_since < CORK_NS;
 	return !socket->options.no_delay && !urgent_is_sending(socket, pcb) &&
 	       small_in_flight(socket, pcb);
 }
@@ -135,16 +136,16 @@ static err_t output_unsent(struct stack_socket *socket, struct tcp_pcb *pcb)
 	melin_index_unpark(pcb);
 	if (!socket)
 		return output_behind_tail(pcb);
-	tail = last_of(socket->unsent_tail ? socket->unsent_tail : pcb->unsent);
+	tail = last_of(socket->output.unsent_tail ? socket->output.unsent_tail : pcb->unsent);
 	if (must_hold(socket, pcb, tail)) {
-		if (!socket->held_since)
-			socket->held_since = melin_clock_ns();
+		if (!socket->output.held_since)
+			socket->output.held_since = melin_clock_ns();
 		error = output_without(pcb, tail);
 	} else {
-		socket->held_since = 0;
+		socket->output.held_since = 0;
 		error = output_behind_tail(pcb);
 	}
-	socket->unsent_tail = pcb->unsent ? tail : NULL;
+	socket->output.unsent_tail = pcb->unsent ? tail : NULL;
 	if (socket->options.unsent_low_water != UINT32_MAX)
 		socket_changed(socket, 0);
 	return error;
@@ -159,12 +160,12 @@ err_t tcp_output(struct tcp_pcb *pcb)
 
 	if (tcp_input_pcb == pcb)
 		return ERR_OK; /* its input goes on; it is called again at the end */
-	if (socket && socket->no_answer) {
+	if (socket && socket->segments.no_answer) {
 		tcp_clear_flags(pcb, TF_ACK_NOW); /* segment.c */
-		socket->no_answer = false;
+		socket->segments.no_answer = false;
 	}
 	if (socket && !pcb->unsent)
-		socket->unsent_tail = NULL;
+		socket->output.unsent_tail = NULL;
 	recovery = recovery_of(pcb);
 	if (recovery && (pcb->unsent || recovery_has_lost(recovery)))
 		recovery_before_output(recovery);
@@ -187,7 +188,7 @@ err_t output_write(struct stack_socket *socket, const void *data, uint16_t size,
 {
 	struct tcp_pcb *pcb = socket->pcb;
 	struct tcp_seg *head = pcb->unsent;
-	struct tcp_seg *tail = head ? socket->unsent_tail : NULL;
+	struct tcp_seg *tail = head ? socket->output.unsent_tail : NULL;
 	err_t error;
 
 	if (tail)
@@ -199,7 +200,7 @@ err_t output_write(struct stack_socket *socket, const void *data, uint16_t size,
 	} else {
 		tail = pcb->unsent ? last_of(pcb->unsent) : NULL;
 	}
-	socket->unsent_tail = tail;
+	socket->output.unsent_tail = tail;
 	return error;
 }
 
@@ -207,13 +208,13 @@ void output_push(struct stack_socket *socket, bool all)
 {
 	if (!socket->pcb || socket->state != SOCKET_CONNECTED)
 		return;
-	socket->more = false;
-	socket->push |= all;
+	socket->output.more = false;
+	socket->output.push |= all;
 	tcp_output(socket->pcb);
 }
 
 void output_check_held(struct stack_socket *socket, uint64_t now)
 {
-	if (now - socket->held_since >= CORK_NS)
+	if (now - socket->output.held_since >= CORK_NS)
 		tcp_output(socket->pcb);
 }

@@ -56,14 +56,15 @@ static uint64_t user_timeout_ns(const struct stack_socket *socket)
  */
 static uint64_t without_room_ns(const struct tcp_pcb *pcb, struct stack_socket *socket)
 {
+	struct retry *retry = &socket->retry;
 	uint64_t now = melin_clock_ns();
 
-	if (now - socket->no_room_seen > NO_ROOM_GAP_NS || socket->no_room_ack != pcb->lastack) {
-		socket->no_room_since = now;
-		socket->no_room_ack = pcb->lastack;
+	if (now - retry->no_room_seen > NO_ROOM_GAP_NS || retry->no_room_ack != pcb->lastack) {
+		retry->no_room_since = now;
+		retry->no_room_ack = pcb->lastack;
 	}
-	socket->no_room_seen = now;
-	return now - socket->no_room_since;
+	retry->no_room_seen = now;
+	return now - retry->no_room_since;
 }
 
 /*
@@ -87,9 +88,9 @@ static unsigned probe_limit(struct tcp_pcb *pcb, struct stack_socket *socket)
 /* As Linux after tcp_retries1: the next hop may have moved to other hardware (a fail-over). */
 static void doubt_next_hop(const struct tcp_pcb *pcb, struct stack_socket *socket)
 {
-	if (pcb->nrtx < DOUBT_AFTER || pcb->nrtx == socket->doubted_at)
+	if (pcb->nrtx < DOUBT_AFTER || pcb->nrtx == socket->retry.doubted_at)
 		return;
-	socket->doubted_at = pcb->nrtx;
+	socket->retry.doubted_at = pcb->nrtx;
 	network_doubt(melin_instance, &pcb->local_ip, &pcb->remote_ip);
 }
 
@@ -108,11 +109,11 @@ unsigned melin_retry_limit(struct tcp_pcb *pcb)
 	if (!socket)
 		return ORPHAN_RETRIES + 1;
 	doubt_next_hop(pcb, socket);
-	if (!socket->retry_since)
+	if (!socket->retry.since)
 		return GO_ON;
 	limit = user_timeout_ns(socket) ? user_timeout_ns(socket)
 					: retries_ns(melin_sysctl.retries, RTO_MIN_MS);
-	return melin_clock_ns() - socket->retry_since > limit ? GIVE_UP : GO_ON;
+	return melin_clock_ns() - socket->retry.since > limit ? GIVE_UP : GO_ON;
 }
 
 /*

@@ -6,7 +6,17 @@
 #ifndef MELIN_RETRY_H
 #define MELIN_RETRY_H
 
+#include <stdint.h>
+
 struct tcp_pcb;
+
+struct retry {
+	uint64_t since; /* when retransmission began; 0: it has not */
+	/* The peer's window is shut: since when, when that was seen last, and what it had acked. */
+	uint64_t no_room_since, no_room_seen;
+	uint32_t no_room_ack;
+	uint8_t doubted_at; /* the retransmission at which the next hop was asked for anew */
+};
 
 /*
  * What pcb->nrtx or pcb->persist_probe is compared with: 0 for "give up", out of reach for "go on".

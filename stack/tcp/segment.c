@@ -91,22 +91,22 @@ static unsigned count(const struct tcp_seg *segment)
 
 void segment_forget_out_of_order(struct stack_socket *socket)
 {
-	out_of_order -= socket->out_of_order;
-	socket->out_of_order = 0;
+	out_of_order -= socket->segments.out_of_order;
+	socket->segments.out_of_order = 0;
 }
 
 static bool may_queue(struct stack_socket *socket, const struct tcp_pcb *pcb)
 {
 	if (!socket)
 		return false; /* nobody will read it */
-	if (!pcb->ooseq || socket->out_of_order % RECOUNT == RECOUNT - 1) {
+	if (!pcb->ooseq || socket->segments.out_of_order % RECOUNT == RECOUNT - 1) {
 		segment_forget_out_of_order(socket);
-		socket->out_of_order = count(pcb->ooseq);
-		out_of_order += socket->out_of_order;
+		socket->segments.out_of_order = count(pcb->ooseq);
+		out_of_order += socket->segments.out_of_order;
 	}
 	if (out_of_order >= OUT_OF_ORDER_MAX)
 		return false;
-	socket->out_of_order++;
+	socket->segments.out_of_order++;
 	socket->info.out_of_order++;
 	out_of_order++;
 	return true;
@@ -115,14 +115,14 @@ static bool may_queue(struct stack_socket *socket, const struct tcp_pcb *pcb)
 static void note_received(struct stack_socket *socket, const struct tcp_pcb *pcb,
 			  const struct tcp_hdr *header, u8_t flags)
 {
-	socket->segments_in++;
-	socket->last_received = melin_clock_ns() / 1000000;
+	socket->info.segments_in++;
+	socket->info.last_received = melin_clock_ns() / 1000000;
 	if (!(flags & TCP_ACK) || pcb->state < ESTABLISHED)
 		return;
 	socket->soft_error = 0; /* something has got through */
 	if (TCP_SEQ_GT(header->ackno, pcb->lastack)) {
-		socket->retry_since = 0;
-		socket->more = false; /* as Linux's tcp_data_snd_check() */
+		socket->retry.since = 0;
+		socket->output.more = false; /* as Linux's tcp_data_snd_check() */
 	}
 }
 
@@ -292,12 +292,13 @@ static void judge_bare(struct stack_socket *socket, struct tcp_pcb *pcb,
 	uint64_t now = melin_clock_ns() / 1000000;
 
 	if (!TCP_SEQ_BETWEEN(header->seqno, pcb->rcv_nxt, pcb->rcv_nxt + pcb->rcv_wnd) &&
-	    (!socket->outside_answered || now - socket->outside_answered >= OUTSIDE_PAUSE_MS)) {
-		socket->outside_answered = now;
+	    (!socket->segments.outside_answered ||
+	     now - socket->segments.outside_answered >= OUTSIDE_PAUSE_MS)) {
+		socket->segments.outside_answered = now;
 		return;
 	}
 	/* What was to be said before is said. */
-	socket->no_answer = !(pcb->flags & TF_ACK_NOW);
+	socket->segments.no_answer = !(pcb->flags & TF_ACK_NOW);
 }
 
 /* ip(7), IP_MINTTL; RFC 5082: who is not next door cannot send a packet of the highest TTL. */
@@ -341,7 +342,7 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 	if (socket) {
 		note_received(socket, pcb, header, flags);
 		info_note_received(socket, pcb, payload->tot_len);
-		socket->no_answer = false;
+		socket->segments.no_answer = false;
 		if (pcb->state >= ESTABLISHED && payload->tot_len == 0 &&
 		    !(flags & (TCP_SYN | TCP_FIN | TCP_RST)))
 			judge_bare(socket, pcb, header);
@@ -390,7 +391,7 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 		shape_reset(header);
 	if (!pcb || pcb->state == LISTEN)
 		return options;
-	if (socket_of(pcb) && socket_of(pcb)->may_fragment)
+	if (socket_of(pcb) && socket_of(pcb)->path.may_fragment)
 		melin_fragment_bits = 0;
 	segment->sent_us = (u32_t)(melin_clock_ns() / 1000);
 	/* tcp_connect() gives a SYN the number before snd_nxt, the first one too. */

@@ -5,7 +5,16 @@
 #ifndef MELIN_SEGMENT_H
 #define MELIN_SEGMENT_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct stack_socket;
+
+struct segments {
+	uint64_t outside_answered; /* ms: the last answer to a bare segment outside the window */
+	unsigned out_of_order;	   /* segments that lwIP holds back until earlier ones come */
+	bool no_answer;		   /* to the segment that is being received */
+};
 
 /* The connection is going, and with it what it held back. */
 void segment_forget_out_of_order(struct stack_socket *socket);

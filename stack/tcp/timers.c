@@ -61,7 +61,7 @@ static void visit_active(struct stack *stack, uint64_t now)
 			recovery_override(recovery);
 		if (!socket)
 			continue;
-		if (socket->held_since)
+		if (socket->output.held_since)
 			output_check_held(socket, now);
 		if (socket->deferred)
 			listen_check_deferred(socket, now);

@@ -226,7 +226,7 @@ def show_connection(connection):
           f"shutdown {int(connection['shutdown'])}")
     received = connection["received"]
     print(f"  received, unread: {int(received['bytes'])} bytes in {int(received['buffers'])} "
-          f"buffers; out of order: {int(connection['out_of_order'])} segments")
+          f"buffers; out of order: {int(connection['segments']['out_of_order'])} segments")
     if plain(connection["state"]) == "SOCKET_LISTENING":
         print(f"  backlog {int(connection['backlog'])}, accept queue "
               f"{int(connection['queued'])}, embryos {int(connection['embryos'])}")
@@ -241,8 +241,9 @@ def show_connection(connection):
           f"({in_flight} in flight), window {int(pcb['snd_wnd'])}, congestion window "
           f"{int(pcb['cwnd'])}, segment {int(pcb['mss'])}")
     print(f"  receiving: next {int(pcb['rcv_nxt'])}, window {int(pcb['rcv_wnd'])}")
-    print(f"  retransmitted {int(connection['retransmitted'])}, segments in "
-          f"{int(connection['segments_in'])}, out {int(connection['segments_out'])}")
+    counts = connection["info"]
+    print(f"  retransmitted {int(counts['retransmitted'])}, segments in "
+          f"{int(counts['segments_in'])}, out {int(counts['segments_out'])}")
 
 
 class Connection(MelinCommand):
