@@ -27,7 +27,7 @@ bench_end_la_CPPFLAGS = $(stack_libstack_la_CPPFLAGS)
 bench_end_la_CFLAGS = $(stack_libstack_la_CFLAGS)
 bench_end_la_LDFLAGS = -module -avoid-version -shared -rpath $(abs_builddir) -Wl,-Bsymbolic \
 	-Wl,-z,defs $(LTO_CFLAGS)
-bench_end_la_LIBADD = stack/libstack.la -lpthread
+bench_end_la_LIBADD = stack/libstack.la common/libcommon.la -lpthread
 
 EXTRA_DIST += \
 	bench/README.md \

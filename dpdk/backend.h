@@ -18,21 +18,23 @@ struct pbuf;
 
 struct backend {
 	/*
-	 * Takes the device for this process. 0, or a negative errno value and one line in why.
+	 * Takes the device for this process. 0, or a negative errno value and the reason.
 	 * NULL: DPDK itself sees to that. On a program thread.
 	 */
-	int (*claim)(struct device_link *link, char *why, size_t why_size);
+	int (*claim)(struct device_link *link, struct reason *reason);
 
 	/*
 	 * Bytes that the pool will take, for EAL's start, before anything is known of the device.
 	 */
 	size_t (*memory)(const struct device_link *link);
-	/* Whether the process may have them: 0, or a negative errno value and why. Or NULL. */
-	int (*check_memory)(const struct device_link *link, size_t memory, char *why,
-			    size_t why_size);
+	/*
+	 * Whether the process may have them: 0, or a negative errno value and the reason. NULL:
+	 * whoever may use the device may have them.
+	 */
+	int (*check_memory)(const struct device_link *link, size_t memory, struct reason *reason);
 
 	/* Make and start the device and its pool, and undo it. On the thread that owns DPDK. */
-	int (*open)(struct device_link *link, char *why, size_t why_size);
+	int (*open)(struct device_link *link, struct reason *reason);
 	void (*close)(struct device_link *link);
 
 	/*
@@ -40,7 +42,7 @@ struct backend {
 	 * of fork(), where what they have set in the kernel is the parent's. On a program thread.
 	 * NULL: there are none.
 	 */
-	int (*open_sockets)(struct device_link *link, char *why, size_t why_size);
+	int (*open_sockets)(struct device_link *link, struct reason *reason);
 	void (*close_sockets)(struct device_link *link);
 	void (*abandon_sockets)(struct device_link *link);
 	/* Takes away what would outlive the process, which a signal is about to end. Or NULL. */

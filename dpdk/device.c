@@ -43,16 +43,14 @@ static void describe_driver(struct device *device)
 	}
 }
 
-int device_parse(const char *text, struct device *device, char *why, size_t why_size)
+int device_parse(const char *text, struct device *device, struct reason *reason)
 {
 	struct device_name parsed;
 
 	memset(device, 0, sizeof(*device));
-	if (!device_name_parse(text, &parsed) || parsed.kind == DEVICE_LOOP) {
-		snprintf(why, why_size, "\"%s\" is no interface, PCI address or vdev (net_...)",
-			 text);
-		return -EINVAL;
-	}
+	if (!device_name_parse(text, &parsed) || parsed.kind == DEVICE_LOOP)
+		return reason_set(reason, -EINVAL,
+				  "\"%s\" is no interface, PCI address or vdev (net_...)", text);
 	device->kind = parsed.kind;
 	memcpy(device->name, parsed.name, sizeof(device->name));
 	device->arguments = parsed.arguments;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "common/device_name.h"
+#include "common/reason.h"
 
 #define DEVICE_XDP_LIBRARY   "librte_net_af_xdp.so"
 #define DEVICE_TAP_LIBRARY   "librte_net_tap.so"
@@ -33,7 +34,7 @@ struct device {
 	bool late_descriptors;
 };
 
-/* 0, or -EINVAL with one line in why. text must live as long as device does. */
-int device_parse(const char *text, struct device *device, char *why, size_t why_size);
+/* 0, or -EINVAL and the reason. text must live as long as device does. */
+int device_parse(const char *text, struct device *device, struct reason *reason);
 
 #endif

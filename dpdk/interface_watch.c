@@ -127,15 +127,15 @@ static void lose(struct device_link *link)
 	xdp_release(&link->xdp);
 }
 
-static int take(struct device_link *link, const char *name, char *why, size_t why_size)
+static int take(struct device_link *link, const char *name, struct reason *reason)
 {
-	int error = xdp_claim(&link->xdp, name, true, &link->stack, why, why_size);
+	int error = xdp_claim(&link->xdp, name, true, &link->stack, reason);
 
 	if (error)
 		return error;
-	error = xdp_probe_end(&link->xdp, &link->stack, why, why_size);
+	error = xdp_probe_end(&link->xdp, &link->stack, reason);
 	if (!error)
-		error = packet_take_over(link, why, why_size);
+		error = packet_take_over(link, reason);
 	if (error)
 		xdp_release(&link->xdp);
 	return error;
@@ -143,17 +143,18 @@ static int take(struct device_link *link, const char *name, char *why, size_t wh
 
 static bool regain(struct device_link *link)
 {
-	char name[IF_NAMESIZE], why[300] = "";
+	struct reason reason = { "" };
+	char name[IF_NAMESIZE];
 	int error;
 
 	memcpy(name, link->xdp.name, sizeof(name));
-	error = take(link, name, why, sizeof(why));
+	error = take(link, name, &reason);
 	if (!error)
 		error = wait_again(link);
 	if (error) {
 		memcpy(link->xdp.name, name, sizeof(name));
 		journal_add(STACK_LOG_WARN, "interface %s is there again, but cannot be used: %s",
-			    name, why[0] ? why : strerrordesc_np(-error));
+			    name, reason.text[0] ? reason.text : strerrordesc_np(-error));
 		return false;
 	}
 	link->gone = false;

@@ -77,9 +77,9 @@ bool wait_may_be_used(int descriptor);
 
 /*
  * Receives and sends by packet sockets from now on, with the pool that there is. 0, or a negative
- * errno value and one line in why, and nothing has changed.
+ * errno value and the reason, and nothing has changed.
  */
-int packet_take_over(struct device_link *link, char *why, size_t why_size);
+int packet_take_over(struct device_link *link, struct reason *reason);
 
 /* ---- frame_receive.c ---- */
 

@@ -19,15 +19,14 @@
 struct port_work {
 	struct device_link *link;
 	int error;
-	char *why;
-	size_t why_size;
+	struct reason *reason;
 };
 
 static void open_work(void *argument)
 {
 	struct port_work *work = argument;
 
-	work->error = work->link->backend->open(work->link, work->why, work->why_size);
+	work->error = work->link->backend->open(work->link, work->reason);
 	if (!work->error)
 		eal_keep_memory();
 }
@@ -39,23 +38,23 @@ static void close_work(void *argument)
 	link->opened_as->close(link);
 }
 
-static int claim_device(struct device_link *link, char *why, size_t why_size)
+static int claim_device(struct device_link *link, struct reason *reason)
 {
 	link->xdp.lock = link->xdp.probes[0] = link->xdp.probes[1] = -1;
-	return link->backend->claim ? link->backend->claim(link, why, why_size) : 0;
+	return link->backend->claim ? link->backend->claim(link, reason) : 0;
 }
 
-int link_check(const struct stack_config *config, char *why, size_t why_size)
+int link_check(const struct stack_config *config, struct reason *reason)
 {
 	struct device device;
-	int error = device_parse(config->device, &device, why, why_size);
+	int error = device_parse(config->device, &device, reason);
 
 	if (error || (device.kind != DEVICE_INTERFACE && device.kind != DEVICE_PACKET))
 		return error;
-	return xdp_check(device.name, device.kind == DEVICE_PACKET, config, why, why_size);
+	return xdp_check(device.name, device.kind == DEVICE_PACKET, config, reason);
 }
 
-static int start_dpdk(struct device_link *link, char *why, size_t why_size)
+static int start_dpdk(struct device_link *link, struct reason *reason)
 {
 	const struct backend *backend = link->backend;
 	struct eal_need need = { .device = &link->device,
@@ -64,13 +63,13 @@ static int start_dpdk(struct device_link *link, char *why, size_t why_size)
 	int error = 0;
 
 	if (backend->check_memory)
-		error = backend->check_memory(link, need.memory, why, why_size);
-	return error ? error : eal_start(&need, &link->control, why, why_size);
+		error = backend->check_memory(link, need.memory, reason);
+	return error ? error : eal_start(&need, &link->control, reason);
 }
 
-static int open_sockets(struct device_link *link, char *why, size_t why_size)
+static int open_sockets(struct device_link *link, struct reason *reason)
 {
-	return link->backend->open_sockets ? link->backend->open_sockets(link, why, why_size) : 0;
+	return link->backend->open_sockets ? link->backend->open_sockets(link, reason) : 0;
 }
 
 static void close_sockets(struct device_link *link)
@@ -86,21 +85,21 @@ static int share_descriptors(struct device_link *link)
 	return error ? error : wait_open(link);
 }
 
-static int open_port(struct device_link *link, char *why, size_t why_size)
+static int open_port(struct device_link *link, struct reason *reason)
 {
-	struct port_work work = { .link = link, .why = why, .why_size = why_size };
+	struct port_work work = { .link = link, .reason = reason };
 	int error;
 
 	control_run(link->control, open_work, &work);
 	if (work.error)
 		return work.error;
-	error = open_sockets(link, why, why_size);
+	error = open_sockets(link, reason);
 	if (error == 0) {
 		error = share_descriptors(link);
 		if (error == 0)
 			return 0;
-		snprintf(why, why_size, "cannot get at DPDK's descriptors: %s",
-			 strerrordesc_np(-error));
+		reason_set(reason, error, "cannot get at DPDK's descriptors: %s",
+			   strerrordesc_np(-error));
 	}
 	close_sockets(link);
 	control_run(link->control, close_work, link);
@@ -114,23 +113,23 @@ static void close_watch(struct device_link *link)
 	link->watch = -1;
 }
 
-static int open_link(struct device_link *link, char *why, size_t why_size)
+static int open_link(struct device_link *link, struct reason *reason)
 {
-	int error = device_parse(link->stack.device, &link->device, why, why_size);
+	int error = device_parse(link->stack.device, &link->device, reason);
 
 	if (error)
 		return error;
 	link->backend = link->opened_as = backend_of(link->device.kind);
-	error = claim_device(link, why, why_size);
+	error = claim_device(link, reason);
 	if (error)
 		return error;
 	if (link->device.kind == DEVICE_INTERFACE || link->device.kind == DEVICE_PACKET)
 		link->watch = interface_watch_open();
-	error = start_dpdk(link, why, why_size);
+	error = start_dpdk(link, reason);
 	if (error == 0) {
-		error = xdp_probe_end(&link->xdp, &link->stack, why, why_size);
+		error = xdp_probe_end(&link->xdp, &link->stack, reason);
 		if (error == 0)
-			error = open_port(link, why, why_size);
+			error = open_port(link, reason);
 		if (error)
 			eal_stop();
 	}
@@ -267,27 +266,27 @@ const struct backend *backend_of(enum device_kind kind)
 }
 
 int link_open(const struct link_config *config, struct link **result, struct link_info *info,
-	      char *why, size_t why_size)
+	      struct reason *reason)
 {
 	struct device_link *link = calloc(1, sizeof(*link));
 	int error;
 
-	why[0] = '\0';
+	reason->text[0] = '\0';
 	if (!link)
 		return -ENOMEM;
 	link->link.operations = &operations;
 	link->watch = -1;
 	link->config = *config;
 	link->stack = *config->stack;
-	error = open_link(link, why, why_size);
+	error = open_link(link, reason);
 	if (error == 0 && link->stack.gives_up_rights)
 		eal_give_up_rights();
 	if (error == 0)
 		report(link);
 	journal_print(config);
 	if (error) {
-		if (!why[0])
-			snprintf(why, why_size, "%s", strerrordesc_np(-error));
+		if (!reason->text[0])
+			reason_set(reason, error, "%s", strerrordesc_np(-error));
 		free(link);
 		return error;
 	}

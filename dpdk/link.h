@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "common/ip_address.h"
+#include "common/reason.h"
 #include "stack/stack.h"
 
 struct link;
@@ -123,20 +124,20 @@ struct link {
 
 /*
  * Whether link_open() could succeed, as far as that is seen without claiming the device: 0, or a
- * negative errno value and one line in why. Of what is no Linux interface only the name is looked
+ * negative errno value and the reason. Of what is no Linux interface only the name is looked
  * at. Any thread.
  */
-int link_check(const struct stack_config *config, char *why, size_t why_size);
+int link_check(const struct stack_config *config, struct reason *reason);
 
 /*
  * Opens the device that config->stack->device names. Returns 0, or a negative errno value and
- * one line in why (what is missing, DPDK's error code and text, what would mend it); nothing is
+ * the reason (what is missing, DPDK's error code and text, what would mend it); nothing is
  * left behind then: no thread, no XDP program, no descriptor, no hugepage.
  * -EBUSY: another process uses this interface (or queue) now. A stale XDP program of a dead
  * melin process is removed first.
  * Tests and benchmarks of the stack are linked with a link_open() of their own.
  */
 int link_open(const struct link_config *config, struct link **link, struct link_info *info,
-	      char *why, size_t why_size);
+	      struct reason *reason);
 
 #endif

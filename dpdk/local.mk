@@ -7,8 +7,6 @@ LINK_LIBS = $(DPDK_LIBS) $(LIBBPF_LIBS)
 
 noinst_LTLIBRARIES += dpdk/liblink.la
 dpdk_liblink_la_SOURCES = \
-	common/device_name.c \
-	common/device_name.h \
 	dpdk/device.c \
 	dpdk/eal/confinement.c \
 	dpdk/eal/control_thread.c \

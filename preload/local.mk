@@ -9,15 +9,8 @@ libmelin_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden $
 # -Bsymbolic: a program that exports a function named like one of ours must not take ours over.
 libmelin_la_LDFLAGS = -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs -Wl,-e,melin_main \
 	$(HARDENING_LDFLAGS) $(LTO_CFLAGS)
+libmelin_la_LIBADD = common/libcommon.la
 libmelin_la_SOURCES = \
-	common/descriptor_limit.c \
-	common/descriptor_limit.h \
-	common/device_name.c \
-	common/device_name.h \
-	common/ip_address.h \
-	common/option_table.c \
-	common/option_table.h \
-	common/system_call.h \
 	preload/calls/calls_aio.c \
 	preload/calls/calls_descriptor.c \
 	preload/calls/calls_exec.c \
@@ -43,6 +36,8 @@ libmelin_la_SOURCES = \
 	preload/config/config.h \
 	preload/config/config_address.c \
 	preload/config/config_address.h \
+	preload/config/entry.c \
+	preload/config/entry.h \
 	preload/config/host_addresses.c \
 	preload/config/host_addresses.h \
 	preload/config/log.c \

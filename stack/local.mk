@@ -38,8 +38,6 @@ stack_liblwip_la_CFLAGS = -w $(HARDENING_CFLAGS) -fvisibility=hidden -fno-strict
 # The whole of stack/, for melin-stack.so and for the unit tests, which bring links of their own.
 noinst_LTLIBRARIES += stack/libstack.la
 stack_libstack_la_SOURCES = \
-	common/connection_state.c \
-	common/option_table.c \
 	stack/instance/allocation.c \
 	stack/instance/background.c \
 	stack/instance/call_stack.c \
@@ -90,9 +88,6 @@ stack_libstack_la_CFLAGS = $(STACK_CFLAGS) -fno-strict-aliasing $(LTO_CFLAGS)
 stack_libstack_la_LIBADD = stack/liblwip.la
 
 noinst_HEADERS += \
-	common/ip_address.h \
-	common/network_order.h \
-	common/option_table.h \
 	stack/instance/allocation.h \
 	stack/instance/background.h \
 	stack/instance/call_stack.h \
@@ -141,4 +136,4 @@ melin_stack_la_SOURCES =
 melin_stack_la_LDFLAGS = -module -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs \
 	$(HARDENING_LDFLAGS) $(LTO_CFLAGS) \
 	-export-symbols-regex '^melin_stack_operations$$'
-melin_stack_la_LIBADD = stack/libstack.la dpdk/liblink.la -lpthread
+melin_stack_la_LIBADD = stack/libstack.la dpdk/liblink.la common/libcommon.la -lpthread

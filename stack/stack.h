@@ -26,6 +26,7 @@
 #include <time.h>
 
 #include "common/ip_address.h"
+#include "common/reason.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
 #define STACK_ABI 13
@@ -185,19 +186,19 @@ struct stack_operations {
 
 	/*
 	 * Starts an instance. Takes long (DPDK's start is above 100 ms) and may make threads, all
-	 * with every signal blocked. On failure returns a negative errno value and writes one
-	 * line to why: what is missing, DPDK's own error code and text if it has one, and what
+	 * with every signal blocked. On failure returns a negative errno value and writes the
+	 * reason: what is missing, DPDK's own error code and text if it has one, and what
 	 * would mend it. -EBUSY: another process uses the device. Nothing is left behind then.
 	 */
 	int (*open)(const struct stack_config *config, const struct stack_callbacks *callbacks,
-		    struct stack **stack, char *why, size_t why_size);
+		    struct stack **stack, struct reason *reason);
 
 	/*
 	 * Whether open() could succeed, as far as that is seen without taking the device or
-	 * starting DPDK: 0, or a negative errno value and one line in why, as open() would. Any
+	 * starting DPDK: 0, or a negative errno value and the reason, as open() would. Any
 	 * thread; takes a millisecond.
 	 */
-	int (*check)(const struct stack_config *config, char *why, size_t why_size);
+	int (*check)(const struct stack_config *config, struct reason *reason);
 
 	/*
 	 * Ends an instance at process exit: closes every socket as Linux does when a process ends

@@ -103,21 +103,19 @@ static const struct link_operations operations = {
 	.counters = memory_counters,
 };
 
-int link_check(const struct stack_config *config, char *why, size_t why_size)
+int link_check(const struct stack_config *config, struct reason *reason)
 {
 	(void)config;
-	(void)why;
-	(void)why_size;
+	(void)reason;
 	return 0;
 }
 
 int link_open(const struct link_config *config, struct link **link, struct link_info *info,
-	      char *why, size_t why_size)
+	      struct reason *reason)
 {
 	static struct link link_of_memory = { .operations = &operations };
 
-	(void)why;
-	(void)why_size;
+	(void)reason;
 	/* The last byte of the address makes the hardware's. */
 	*info = (struct link_info){ .mac = { 2, 0, 0, 0, 0, config->stack->addresses[0].bytes[3] },
 				    .mtu = 1500,

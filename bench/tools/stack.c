@@ -79,14 +79,14 @@ static void start(struct side *side, const char *address)
 							  .log = on_log,
 							  .log_level = STACK_LOG_WARN };
 	struct stack_config config = { .device = "memory", .address_count = 1 };
-	char why[256] = "";
+	struct reason reason = { "" };
 
 	config.addresses[0].family = AF_INET;
 	config.addresses[0].prefix = 24;
 	config.addresses[0].v4 = address_of(address, 0).sin_addr;
 	errno = 0;
-	if (side->end->operations->open(&config, &callbacks, &side->stack, why, sizeof(why)))
-		fail("%s", why);
+	if (side->end->operations->open(&config, &callbacks, &side->stack, &reason))
+		fail("%s", reason.text);
 	side->end->alone(side->stack);
 }
 

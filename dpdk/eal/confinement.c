@@ -38,7 +38,7 @@ static bool has_system_call_filter(void)
 	return mode && mode[sizeof("\nSeccomp:\t") - 1] == '2';
 }
 
-int confinement_check_sockets(const char *interface, bool by_packets, char *why, size_t why_size)
+int confinement_check_sockets(const char *interface, bool by_packets, struct reason *reason)
 {
 	static const struct {
 		const char *name;
@@ -52,6 +52,7 @@ int confinement_check_sockets(const char *interface, bool by_packets, char *why,
 	char missing[64] = "";
 	size_t used = 0;
 	bool needed = false;
+	int error;
 
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
 		int probe;
@@ -69,20 +70,20 @@ int confinement_check_sockets(const char *interface, bool by_packets, char *why,
 	}
 	if (!used)
 		return 0;
+	error = needed ? -EAFNOSUPPORT : 0;
 	if (has_system_call_filter())
-		snprintf(why, why_size,
-			 "a filter of system calls refuses sockets of%s, which MELIN_DEV=%s%s "
-			 "needs; if this is a service of systemd's, add%s to its "
-			 "RestrictAddressFamilies=",
-			 missing, by_packets ? "packet:" : "", interface, missing);
+		reason_set(reason, error,
+			   "a filter of system calls refuses sockets of%s, which MELIN_DEV=%s%s "
+			   "needs; if this is a service of systemd's, add%s to its "
+			   "RestrictAddressFamilies=",
+			   missing, by_packets ? "packet:" : "", interface, missing);
 	else
-		snprintf(why, why_size,
-			 "this kernel has no sockets of%s, which MELIN_DEV=%s%s needs", missing,
-			 by_packets ? "packet:" : "", interface);
-	if (needed)
-		return -EAFNOSUPPORT;
-	journal_add(STACK_LOG_WARN, "%s", why);
-	return 0;
+		reason_set(reason, error,
+			   "this kernel has no sockets of%s, which MELIN_DEV=%s%s needs", missing,
+			   by_packets ? "packet:" : "", interface);
+	if (!error)
+		journal_add(STACK_LOG_WARN, "%s", reason->text);
+	return error;
 }
 
 /* ---- user namespaces ---- */
@@ -98,7 +99,7 @@ static bool in_user_namespace(void)
 		count != 0xffffffff);
 }
 
-int confinement_check_bpf(const char *interface, char *why, size_t why_size)
+int confinement_check_bpf(const char *interface, struct reason *reason)
 {
 	int map = bpf_map_create(BPF_MAP_TYPE_XSKMAP, "melin_probe", sizeof(int), sizeof(int), 1,
 				 NULL);
@@ -109,20 +110,18 @@ int confinement_check_bpf(const char *interface, char *why, size_t why_size)
 	if (error != EPERM)
 		return 0; /* anything else is the start's to say */
 	if (in_user_namespace())
-		snprintf(
-			why, why_size,
+		return reason_set(
+			reason, -EPERM,
 			"no permission to use AF_XDP on %s: this process is in a user namespace (a "
 			"container), whose capabilities do not count for bpf(2); "
 			"MELIN_DEV=packet:%s does without",
 			interface, interface);
-	else
-		snprintf(why, why_size,
-			 "no permission to use AF_XDP on %s although the capabilities are there: "
-			 "bpf(2) is refused, by a filter of system calls (a container's, "
-			 "SystemCallFilter= of a service of systemd's) or a security module; "
-			 "MELIN_DEV=packet:%s does without",
-			 interface, interface);
-	return -EPERM;
+	return reason_set(reason, -EPERM,
+			  "no permission to use AF_XDP on %s although the capabilities are there: "
+			  "bpf(2) is refused, by a filter of system calls (a container's, "
+			  "SystemCallFilter= of a service of systemd's) or a security module; "
+			  "MELIN_DEV=packet:%s does without",
+			  interface, interface);
 }
 
 /* ---- files ---- */
@@ -142,20 +141,19 @@ static bool has_processors(void)
 	return false;
 }
 
-int confinement_check_files(char *why, size_t why_size)
+int confinement_check_files(struct reason *reason)
 {
 	if (access("/proc/mounts", R_OK) < 0)
-		snprintf(
-			why, why_size,
+		return reason_set(
+			reason, -ENOENT,
 			"DPDK does not start: /proc is not mounted or may not be read: mount -t "
 			"proc proc /proc (in the program's root folder, if it has one of its own)");
-	else if (!has_processors())
-		snprintf(why, why_size,
-			 "DPDK does not start: /sys is not mounted or may not be read, where it "
-			 "looks for the processors: mount -t sysfs sysfs /sys (in the program's "
-			 "root "
-			 "folder, if it has one of its own)");
-	else
-		return 0;
-	return -ENOENT;
+	if (!has_processors())
+		return reason_set(
+			reason, -ENOENT,
+			"DPDK does not start: /sys is not mounted or may not be read, where it "
+			"looks for the processors: mount -t sysfs sysfs /sys (in the program's "
+			"root "
+			"folder, if it has one of its own)");
+	return 0;
 }

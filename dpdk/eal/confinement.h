@@ -5,14 +5,15 @@
  * start, since DPDK says nothing of the cause, or ends the process. Not for capabilities and limits
  * (interface.c).
  *
- * Each function returns 0, or a negative errno value and in why one line: what is missing, why, and
+ * Each function returns 0, or a negative errno value and the reason: what is missing, why, and
  * what would mend it. Any thread.
  */
 #ifndef MELIN_CONFINEMENT_H
 #define MELIN_CONFINEMENT_H
 
 #include <stdbool.h>
-#include <stddef.h>
+
+#include "common/reason.h"
 
 /*
  * The socket families that a Linux interface takes: AF_INET, AF_PACKET, and AF_XDP unless it is
@@ -20,15 +21,15 @@
  * only a warning is noted in the journal. -EAFNOSUPPORT; see RestrictAddressFamilies= in
  * systemd.exec(5).
  */
-int confinement_check_sockets(const char *interface, bool by_packets, char *why, size_t why_size);
+int confinement_check_sockets(const char *interface, bool by_packets, struct reason *reason);
 
 /*
  * For AF_XDP, in a process that has the capabilities: whether they count for bpf(2), which they do
  * not inside of a user namespace, see user_namespaces(7). -EPERM.
  */
-int confinement_check_bpf(const char *interface, char *why, size_t why_size);
+int confinement_check_bpf(const char *interface, struct reason *reason);
 
 /* The files below /proc and /sys without which DPDK fails, or ends the process. -ENOENT. */
-int confinement_check_files(char *why, size_t why_size);
+int confinement_check_files(struct reason *reason);
 
 #endif

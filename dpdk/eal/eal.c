@@ -203,24 +203,21 @@ static bool asks_for_secondary(const struct shell_words *words)
 	return false;
 }
 
-static int build_arguments(struct arguments *arguments, const struct eal_need *need, char *why,
-			   size_t why_size)
+static int build_arguments(struct arguments *arguments, const struct eal_need *need,
+			   struct reason *reason)
 {
 	size_t i;
 	int error = shell_words_split(need->words, &arguments->user);
 
-	if (error || arguments->user.count > 64) {
-		snprintf(why, why_size, "MELIN_EAL: %s",
-			 error == -EINVAL ? "a quote or a backslash is not finished"
-					  : "too many words");
-		return -EINVAL;
-	}
-	if (asks_for_secondary(&arguments->user)) {
-		snprintf(why, why_size,
-			 "MELIN_EAL: --proc-type: the stack is a primary process of DPDK's, and no "
-			 "other");
-		return -EINVAL;
-	}
+	if (error || arguments->user.count > 64)
+		return reason_set(reason, -EINVAL, "MELIN_EAL: %s",
+				  error == -EINVAL ? "a quote or a backslash is not finished"
+						   : "too many words");
+	if (asks_for_secondary(&arguments->user))
+		return reason_set(
+			reason, -EINVAL,
+			"MELIN_EAL: --proc-type: the stack is a primary process of DPDK's, and no "
+			"other");
 	/* DPDK gives its first word to openlog(): the default that a program has anyway. */
 	add_argument(arguments, "%s", program_invocation_short_name);
 	add_argument(arguments, "--file-prefix=melin");
@@ -238,11 +235,9 @@ static int build_arguments(struct arguments *arguments, const struct eal_need *n
 		add_argument(arguments, "--iova-mode=va");
 	}
 	for (i = 0; i < arguments->user.count; i++) {
-		if (asks_for_help(arguments->user.word[i])) {
-			snprintf(why, why_size, "MELIN_EAL: %s would end the program",
-				 arguments->user.word[i]);
-			return -EINVAL;
-		}
+		if (asks_for_help(arguments->user.word[i]))
+			return reason_set(reason, -EINVAL, "MELIN_EAL: %s would end the program",
+					  arguments->user.word[i]);
 		arguments->word[arguments->count++] = arguments->user.word[i];
 	}
 	return 0;
@@ -299,13 +294,12 @@ void eal_describe(int error, char *text, size_t size)
 		 line[0] ? "; DPDK says: " : "", line);
 }
 
-int eal_failure(const char *what, int error, char *why, size_t why_size)
+int eal_failure(const char *what, int error, struct reason *reason)
 {
 	char text[300];
 
 	eal_describe(error, text, sizeof(text));
-	snprintf(why, why_size, "%s: %s", what, text);
-	return error < 0 ? error : -error;
+	return reason_set(reason, error < 0 ? error : -error, "%s: %s", what, text);
 }
 
 static const char *remedy(int error, const struct shell_words *words)
@@ -349,8 +343,8 @@ static bool have_descriptors(void)
 	return count == DESCRIPTORS;
 }
 
-static int run_start(const struct eal_need *need, struct arguments *arguments, char *why,
-		     size_t why_size)
+static int run_start(const struct eal_need *need, struct arguments *arguments,
+		     struct reason *reason)
 {
 	struct overrides overrides = { .library = need->device->library,
 				       .search = arguments->user.count > 0,
@@ -361,25 +355,22 @@ static int run_start(const struct eal_need *need, struct arguments *arguments, c
 	char text[300];
 	int error;
 
-	error = confinement_check_files(why, why_size);
+	error = confinement_check_files(reason);
 	if (error)
 		return error;
-	if (!have_descriptors()) {
-		snprintf(why, why_size,
-			 "DPDK does not start: it may open fewer than %d descriptors; raise their "
-			 "limit (ulimit -n)",
-			 DESCRIPTORS);
-		return -EMFILE;
-	}
+	if (!have_descriptors())
+		return reason_set(
+			reason, -EMFILE,
+			"DPDK does not start: it may open fewer than %d descriptors; raise their "
+			"limit (ulimit -n)",
+			DESCRIPTORS);
 	eal.stream = journal_stream();
 	if (!eal.stream)
 		return -ENOMEM;
 	error = control_start(!need->device->late_descriptors, &eal.control);
-	if (error) {
-		snprintf(why, why_size, "cannot start a thread for DPDK: %s",
-			 strerrordesc_np(-error));
-		return error;
-	}
+	if (error)
+		return reason_set(reason, error, "cannot start a thread for DPDK: %s",
+				  strerrordesc_np(-error));
 	eal.spent = true;
 	overrides_prepare(&overrides);
 	journal_forget();
@@ -387,28 +378,27 @@ static int run_start(const struct eal_need *need, struct arguments *arguments, c
 	if (start.result >= 0)
 		return 0;
 	eal_describe(start.error, text, sizeof(text));
-	snprintf(why, why_size, "DPDK does not start: %s; %s", text,
-		 remedy(start.error, &arguments->user));
 	control_stop(eal.control);
 	eal.control = NULL;
-	return start.error > 0 ? -start.error : -EIO;
+	return reason_set(reason, start.error > 0 ? -start.error : -EIO,
+			  "DPDK does not start: %s; %s", text,
+			  remedy(start.error, &arguments->user));
 }
 
-int eal_start(const struct eal_need *need, struct control_thread **control, char *why,
-	      size_t why_size)
+int eal_start(const struct eal_need *need, struct control_thread **control, struct reason *reason)
 {
 	struct arguments *arguments;
 	int error = 0;
 
 	pthread_mutex_lock(&eal.mutex);
 	if (eal.users == 0 && eal.spent) {
-		snprintf(why, why_size, "DPDK has run in this process before: it starts only once");
-		error = -EALREADY;
+		error = reason_set(reason, -EALREADY,
+				   "DPDK has run in this process before: it starts only once");
 	} else if (eal.users == 0) {
 		arguments = calloc(1, sizeof(*arguments));
-		error = arguments ? build_arguments(arguments, need, why, why_size) : -ENOMEM;
+		error = arguments ? build_arguments(arguments, need, reason) : -ENOMEM;
 		if (error == 0)
-			error = run_start(need, arguments, why, why_size);
+			error = run_start(need, arguments, reason);
 		if (arguments)
 			shell_words_free(&arguments->user);
 		free(arguments);

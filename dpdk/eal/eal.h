@@ -18,11 +18,10 @@ struct eal_need {
 };
 
 /*
- * 0 and the thread on which all DPDK calls must run; or a negative errno value and one line
- * in why. DPDK cannot be started again after it was cleaned up: -EALREADY then.
+ * 0 and the thread on which all DPDK calls must run; or a negative errno value and the
+ * reason. DPDK cannot be started again after it was cleaned up: -EALREADY then.
  */
-int eal_start(const struct eal_need *need, struct control_thread **control, char *why,
-	      size_t why_size);
+int eal_start(const struct eal_need *need, struct control_thread **control, struct reason *reason);
 void eal_stop(void);
 
 /*
@@ -37,9 +36,9 @@ void eal_give_up_rights(void);
 /* In a forked child: nothing of DPDK is here any more, and never will be. */
 void eal_abandon(void);
 
-/* DPDK's text of an error, positive or negative, and its first error line; for why. */
+/* DPDK's text of an error, positive or negative, and its first error line; for a reason. */
 void eal_describe(int error, char *text, size_t size);
-/* The same behind what has failed; returns the error as a negative errno value. */
-int eal_failure(const char *what, int error, char *why, size_t why_size);
+/* Writes that behind what has failed. Returns the error as a negative errno value. */
+int eal_failure(const char *what, int error, struct reason *reason);
 
 #endif

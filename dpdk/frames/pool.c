@@ -64,8 +64,8 @@ static struct rte_mempool *create(const char *name, const struct pool_size *size
 	return NULL;
 }
 
-int pool_open(struct device_link *link, const struct pool_need *need, unsigned flags, char *why,
-	      size_t why_size)
+int pool_open(struct device_link *link, const struct pool_need *need, unsigned flags,
+	      struct reason *reason)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
 
@@ -81,7 +81,7 @@ int pool_open(struct device_link *link, const struct pool_need *need, unsigned f
 	if (!link->pool)
 		return eal_failure("no memory for the packet buffers (lower MELIN_MBUFS, or "
 				   "provide hugepages)",
-				   rte_errno, why, why_size);
+				   rte_errno, reason);
 	receive_prepare_pool(link);
 	return 0;
 }

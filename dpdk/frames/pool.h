@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "common/reason.h"
 #include "dpdk/port/sizes.h"
 
 struct device_link;
@@ -15,10 +16,10 @@ struct device_link;
 /*
  * Makes link->pool and sets link->size. need: what the device wants; the number of connections and
  * the user's own number are filled in here. flags are those of rte_mempool_create(). 0, or a
- * negative errno value and one line in why.
+ * negative errno value and the reason.
  */
-int pool_open(struct device_link *link, const struct pool_need *need, unsigned flags, char *why,
-	      size_t why_size);
+int pool_open(struct device_link *link, const struct pool_need *need, unsigned flags,
+	      struct reason *reason);
 void pool_close(struct device_link *link);
 
 /* Bytes that such a pool takes. */

@@ -50,7 +50,7 @@ static bool get_capabilities(struct __user_cap_data_struct data[2])
 	return syscall(SYS_capget, &header, data) == 0;
 }
 
-static int check_capabilities(const char *name, bool by_packets, char *why, size_t why_size)
+static int check_capabilities(const char *name, bool by_packets, struct reason *reason)
 {
 	struct __user_cap_data_struct data[2] = { 0 };
 	bool admin, raw, bpf;
@@ -62,16 +62,15 @@ static int check_capabilities(const char *name, bool by_packets, char *why, size
 	bpf = by_packets || has_capability(data, CAP_BPF) || has_capability(data, CAP_SYS_ADMIN);
 	if (admin && raw && bpf)
 		return 0;
-	snprintf(why, why_size,
-		 "no permission to use %s on %s:%s%s%s missing; run it as root or give it these "
-		 "capabilities",
-		 by_packets ? "packet sockets" : "AF_XDP", name, admin ? "" : " CAP_NET_ADMIN",
-		 raw ? "" : " CAP_NET_RAW", bpf ? "" : " CAP_BPF");
-	return -EPERM;
+	return reason_set(
+		reason, -EPERM,
+		"no permission to use %s on %s:%s%s%s missing; run it as root or give it these "
+		"capabilities",
+		by_packets ? "packet sockets" : "AF_XDP", name, admin ? "" : " CAP_NET_ADMIN",
+		raw ? "" : " CAP_NET_RAW", bpf ? "" : " CAP_BPF");
 }
 
-int xdp_check_memory(const struct xdp *xdp, size_t memory, unsigned queues, char *why,
-		     size_t why_size)
+int xdp_check_memory(const struct xdp *xdp, size_t memory, unsigned queues, struct reason *reason)
 {
 	struct __user_cap_data_struct data[2] = { 0 };
 	struct rlimit limit;
@@ -80,12 +79,12 @@ int xdp_check_memory(const struct xdp *xdp, size_t memory, unsigned queues, char
 	    getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ||
 	    limit.rlim_cur >= memory * queues)
 		return 0;
-	snprintf(why, why_size,
-		 "AF_XDP on %s locks %zu MB of memory and the limit is %zu MB: ulimit -l %zu, or "
-		 "give it CAP_IPC_LOCK",
-		 xdp->name, (memory * queues >> 20) + 1, (size_t)limit.rlim_cur >> 20,
-		 ((memory * queues >> 20) + 1) << 10);
-	return -EPERM;
+	return reason_set(
+		reason, -EPERM,
+		"AF_XDP on %s locks %zu MB of memory and the limit is %zu MB: ulimit -l %zu, or "
+		"give it CAP_IPC_LOCK",
+		xdp->name, (memory * queues >> 20) + 1, (size_t)limit.rlim_cur >> 20,
+		((memory * queues >> 20) + 1) << 10);
 }
 
 static int query(int socket, unsigned long request, struct ifreq *ifr)
@@ -113,7 +112,7 @@ static void query_channels(struct xdp *xdp, int socket, struct ifreq *ifr)
 	ifr->ifr_data = NULL;
 }
 
-static int query_interface(struct xdp *xdp, char *why, size_t why_size)
+static int query_interface(struct xdp *xdp, struct reason *reason)
 {
 	struct ifreq ifr = { 0 };
 	int socket_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), error;
@@ -141,22 +140,23 @@ static int query_interface(struct xdp *xdp, char *why, size_t why_size)
 	close(socket_);
 
 	if (error == -ENODEV)
-		snprintf(why, why_size,
-			 "no interface %s in this network namespace; ip link shows those there are",
-			 xdp->name);
-	else if (error == -EPROTONOSUPPORT)
-		snprintf(why, why_size, "interface %s is not an Ethernet one", xdp->name);
-	else if (error)
-		snprintf(why, why_size, "cannot look at interface %s: %s", xdp->name,
-			 strerrordesc_np(-error));
-	return error;
+		return reason_set(
+			reason, error,
+			"no interface %s in this network namespace; ip link shows those there are",
+			xdp->name);
+	if (error == -EPROTONOSUPPORT)
+		return reason_set(reason, error, "interface %s is not an Ethernet one", xdp->name);
+	if (error)
+		return reason_set(reason, error, "cannot look at interface %s: %s", xdp->name,
+				  strerrordesc_np(-error));
+	return 0;
 }
 
 /* ---- the claim ---- */
 
-static int take_lock(struct xdp *xdp, char *why, size_t why_size)
+static int take_lock(struct xdp *xdp, struct reason *reason)
 {
-	const int claim = interface_claim(xdp->ifindex, xdp->name, why, why_size);
+	const int claim = interface_claim(xdp->ifindex, xdp->name, reason);
 
 	xdp->lock = claim < 0 ? -1 : claim;
 	return claim < 0 ? claim : 0;
@@ -174,7 +174,7 @@ static bool is_address(const struct ip_address *ours, const struct sockaddr *the
 }
 
 /* The XDP program would take the kernel's own frames of such an address. */
-static int check_addresses(const struct stack_config *config, char *why, size_t why_size)
+static int check_addresses(const struct stack_config *config, struct reason *reason)
 {
 	struct ifaddrs *list, *entry;
 	unsigned i;
@@ -186,11 +186,11 @@ static int check_addresses(const struct stack_config *config, char *why, size_t 
 		for (i = 0; i < config->address_count; i++) {
 			if (!is_address(&config->addresses[i], entry->ifa_addr))
 				continue;
-			snprintf(why, why_size,
-				 "address %u of MELIN_ADDR is the kernel's on %s: give the stack "
-				 "an address of its own",
-				 i + 1, entry->ifa_name);
-			error = -EADDRINUSE;
+			error = reason_set(
+				reason, -EADDRINUSE,
+				"address %u of MELIN_ADDR is the kernel's on %s: give the stack "
+				"an address of its own",
+				i + 1, entry->ifa_name);
 		}
 	}
 	freeifaddrs(list);
@@ -219,7 +219,7 @@ static int is_melin_program(__u32 id)
  * We hold the claim, so a program of melin's belongs to a process that is dead. One that is
  * attached by a bpf_link cannot be detached and goes by itself, a moment after its process.
  */
-static int remove_stale_program(struct xdp *xdp, char *why, size_t why_size)
+static int remove_stale_program(struct xdp *xdp, struct reason *reason)
 {
 	int attempt, melin = 0;
 	__u32 id = 0;
@@ -237,52 +237,52 @@ static int remove_stale_program(struct xdp *xdp, char *why, size_t why_size)
 			break;
 		usleep(STALE_WAIT_US);
 	}
-	snprintf(why, why_size,
-		 "interface %s has %s XDP program (id %u); ip link set dev %s xdp off removes it",
-		 xdp->name, melin == 0 ? "another" : "an", id, xdp->name);
-	return -EBUSY;
+	return reason_set(
+		reason, -EBUSY,
+		"interface %s has %s XDP program (id %u); ip link set dev %s xdp off removes it",
+		xdp->name, melin == 0 ? "another" : "an", id, xdp->name);
 }
 
 /* What can be known before the interface is claimed. */
 static int look_at_interface(struct xdp *xdp, const char *name, bool by_packets,
-			     const struct stack_config *config, char *why, size_t why_size)
+			     const struct stack_config *config, struct reason *reason)
 {
 	int error;
 
 	memset(xdp, 0, sizeof(*xdp));
 	xdp->lock = xdp->probes[0] = xdp->probes[1] = -1;
 	snprintf(xdp->name, sizeof(xdp->name), "%s", name);
-	error = confinement_check_sockets(name, by_packets, why, why_size);
+	error = confinement_check_sockets(name, by_packets, reason);
 	if (error == 0)
-		error = query_interface(xdp, why, why_size);
+		error = query_interface(xdp, reason);
 	if (error == 0)
-		error = check_capabilities(name, by_packets, why, why_size);
+		error = check_capabilities(name, by_packets, reason);
 	if (error == 0 && !by_packets)
-		error = confinement_check_bpf(name, why, why_size);
+		error = confinement_check_bpf(name, reason);
 	if (error == 0)
-		error = check_addresses(config, why, why_size);
+		error = check_addresses(config, reason);
 	return error;
 }
 
-int xdp_check(const char *name, bool by_packets, const struct stack_config *config, char *why,
-	      size_t why_size)
+int xdp_check(const char *name, bool by_packets, const struct stack_config *config,
+	      struct reason *reason)
 {
 	struct xdp xdp;
 
-	return look_at_interface(&xdp, name, by_packets, config, why, why_size);
+	return look_at_interface(&xdp, name, by_packets, config, reason);
 }
 
 int xdp_claim(struct xdp *xdp, const char *name, bool by_packets, const struct stack_config *config,
-	      char *why, size_t why_size)
+	      struct reason *reason)
 {
-	int error = look_at_interface(xdp, name, by_packets, config, why, why_size);
+	int error = look_at_interface(xdp, name, by_packets, config, reason);
 
 	if (error == 0)
-		error = take_lock(xdp, why, why_size);
+		error = take_lock(xdp, reason);
 	if (error == 0)
 		filter_ingress_remove(xdp->ifindex);
 	/* Another's XDP program passes what it does not want on to packet sockets. */
-	if (error == 0 && remove_stale_program(xdp, why, why_size) < 0 && !by_packets)
+	if (error == 0 && remove_stale_program(xdp, reason) < 0 && !by_packets)
 		error = -EBUSY;
 	if (error == 0)
 		xdp_probe(xdp, config);

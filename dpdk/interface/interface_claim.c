@@ -53,7 +53,7 @@ static int join(int claim, int ifindex)
 	return 0;
 }
 
-int interface_claim(int ifindex, const char *name, char *why, size_t why_size)
+int interface_claim(int ifindex, const char *name, struct reason *reason)
 {
 	int claim = kernel_hide(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 	int error = claim < 0 ? -errno : join(claim, ifindex);
@@ -62,17 +62,15 @@ int interface_claim(int ifindex, const char *name, char *why, size_t why_size)
 		return claim;
 	if (claim >= 0)
 		close(claim);
-	if (error == -ENOSPC) {
-		snprintf(why, why_size, "another process under melin uses interface %s now", name);
-		return -EBUSY;
-	}
+	if (error == -ENOSPC)
+		return reason_set(reason, -EBUSY,
+				  "another process under melin uses interface %s now", name);
 	if (error == -EINVAL)
-		snprintf(why, why_size,
-			 "cannot claim interface %s: another program's packet sockets have fanout "
-			 "group %u, or the kernel is older than Linux 5.12",
-			 name, GROUP_OF(ifindex));
-	else
-		snprintf(why, why_size, "cannot claim interface %s: %s", name,
-			 strerrordesc_np(-error));
-	return error;
+		return reason_set(
+			reason, error,
+			"cannot claim interface %s: another program's packet sockets have fanout "
+			"group %u, or the kernel is older than Linux 5.12",
+			name, GROUP_OF(ifindex));
+	return reason_set(reason, error, "cannot claim interface %s: %s", name,
+			  strerrordesc_np(-error));
 }

@@ -8,13 +8,13 @@
 #ifndef MELIN_INTERFACE_CLAIM_H
 #define MELIN_INTERFACE_CLAIM_H
 
-#include <stddef.h>
+#include "common/reason.h"
 
 /*
  * Takes the claim on the interface with that index in the caller's network namespace. Needs
  * CAP_NET_RAW. Returns a descriptor, whose last copy's closing gives the claim back; or a negative
- * errno value, and one line in why: -EBUSY, another process has it.
+ * errno value and the reason: -EBUSY, another process has it.
  */
-int interface_claim(int ifindex, const char *name, char *why, size_t why_size);
+int interface_claim(int ifindex, const char *name, struct reason *reason);
 
 #endif

@@ -144,31 +144,31 @@ static const void *claimed(const void *packet, size_t size, bool is_v6)
 	return &advert->nd_na_target;
 }
 
-static bool look_at(const struct xdp *xdp, const struct stack_config *config, bool is_v6,
-		    const struct sockaddr_ll *from, const void *address, char *why, size_t why_size)
+static int look_at(const struct xdp *xdp, const struct stack_config *config, bool is_v6,
+		   const struct sockaddr_ll *from, const void *address, struct reason *reason)
 {
 	const uint8_t *mac = from->sll_addr;
 	char text[INET6_ADDRSTRLEN];
 
 	if (!address || from->sll_halen != ETH_ALEN || memcmp(mac, xdp->mac, ETH_ALEN) == 0)
-		return false;
+		return 0;
 	for (unsigned i = 0; i < config->address_count; i++) {
 		const struct ip_address *ours = &config->addresses[i];
 
 		if (ours->family != (is_v6 ? AF_INET6 : AF_INET) ||
 		    memcmp(&ours->bytes, address, is_v6 ? 16 : 4) != 0)
 			continue;
-		snprintf(why, why_size,
-			 "another host, %02x:%02x:%02x:%02x:%02x:%02x, has %s: give the stack an "
-			 "address of its own",
-			 mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
-			 inet_ntop(ours->family, address, text, sizeof(text)));
-		return true;
+		return reason_set(
+			reason, -EADDRINUSE,
+			"another host, %02x:%02x:%02x:%02x:%02x:%02x, has %s: give the stack an "
+			"address of its own",
+			mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
+			inet_ntop(ours->family, address, text, sizeof(text)));
 	}
-	return false;
+	return 0;
 }
 
-int xdp_probe_end(struct xdp *xdp, const struct stack_config *config, char *why, size_t why_size)
+int xdp_probe_end(struct xdp *xdp, const struct stack_config *config, struct reason *reason)
 {
 	int error = 0;
 
@@ -185,9 +185,9 @@ int xdp_probe_end(struct xdp *xdp, const struct stack_config *config, char *why,
 					(struct sockaddr *)&from, &length);
 			if (size < 0)
 				break;
-			if (!error && look_at(xdp, config, is_v6, &from,
-					      claimed(packet, (size_t)size, is_v6), why, why_size))
-				error = -EADDRINUSE;
+			if (!error)
+				error = look_at(xdp, config, is_v6, &from,
+						claimed(packet, (size_t)size, is_v6), reason);
 		}
 		if (xdp->probes[i] >= 0)
 			close(xdp->probes[i]);

@@ -91,25 +91,24 @@ static void keep_kernel_off(const struct device_link *link)
 }
 
 /* On a program thread, when the pool is there. */
-static int open_receiver(struct device_link *link, char *why, size_t why_size)
+static int open_receiver(struct device_link *link, struct reason *reason)
 {
 	int socket = open_socket(link);
 	int error = socket < 0 ? socket : packet_receive_start(link, socket);
 
 	if (error) {
-		snprintf(why, why_size, "no packet socket for %s: %s", link->xdp.name,
-			 strerrordesc_np(-error));
 		if (socket >= 0)
 			close(socket);
-		return error;
+		return reason_set(reason, error, "no packet socket for %s: %s", link->xdp.name,
+				  strerrordesc_np(-error));
 	}
 	keep_kernel_off(link);
 	return 0;
 }
 
-static int open_sockets(struct device_link *link, char *why, size_t why_size)
+static int open_sockets(struct device_link *link, struct reason *reason)
 {
-	int error = open_receiver(link, why, why_size);
+	int error = open_receiver(link, reason);
 
 	if (error)
 		return error;
@@ -117,9 +116,8 @@ static int open_sockets(struct device_link *link, char *why, size_t why_size)
 	if (link->gso)
 		return 0;
 	error = errno;
-	snprintf(why, why_size, "no packet socket for large segments on %s: %s", link->xdp.name,
-		 strerrordesc_np(error));
-	return -error;
+	return reason_set(reason, -error, "no packet socket for large segments on %s: %s",
+			  link->xdp.name, strerrordesc_np(error));
 }
 
 static void close_sockets(struct device_link *link)
@@ -190,14 +188,12 @@ static void choose_mtu(struct device_link *link)
 						    : mtu);
 }
 
-static int choose(struct device_link *link, char *why, size_t why_size)
+static int choose(struct device_link *link, struct reason *reason)
 {
-	if (link->stack.vlan) {
-		snprintf(
-			why, why_size,
+	if (link->stack.vlan)
+		return reason_set(
+			reason, -ENOTSUP,
 			"MELIN_VLAN: packet sockets see no tags; give it the VLAN's own interface");
-		return -ENOTSUP;
-	}
 	choose_sizes(link);
 	choose_mtu(link);
 	link->info.kernel_peer = true;
@@ -206,20 +202,20 @@ static int choose(struct device_link *link, char *why, size_t why_size)
 	return 0;
 }
 
-static int open_pool(struct device_link *link, char *why, size_t why_size)
+static int open_pool(struct device_link *link, struct reason *reason)
 {
 	struct pool_need need;
-	int error = choose(link, why, why_size);
+	int error = choose(link, reason);
 
 	if (error)
 		return error;
 	need = packet_pool_need(link->rxd);
-	return pool_open(link, &need, POOL_WITHOUT_HARDWARE, why, why_size);
+	return pool_open(link, &need, POOL_WITHOUT_HARDWARE, reason);
 }
 
-static int claim(struct device_link *link, char *why, size_t why_size)
+static int claim(struct device_link *link, struct reason *reason)
 {
-	return xdp_claim(&link->xdp, link->device.name, true, &link->stack, why, why_size);
+	return xdp_claim(&link->xdp, link->device.name, true, &link->stack, reason);
 }
 
 /* ---- sending: all frames go through gso.c ---- */
@@ -246,15 +242,15 @@ const struct backend backend_packet = {
 	.drops = packet_drops,
 };
 
-int packet_take_over(struct device_link *link, char *why, size_t why_size)
+int packet_take_over(struct device_link *link, struct reason *reason)
 {
 	const struct backend *before = link->backend;
-	int error = choose(link, why, why_size);
+	int error = choose(link, reason);
 
 	if (error)
 		return error;
 	link->backend = &backend_packet;
-	error = open_sockets(link, why, why_size);
+	error = open_sockets(link, reason);
 	if (error == 0)
 		return 0;
 	close_sockets(link);

@@ -27,30 +27,30 @@
 
 /* ---- the device ---- */
 
-static int probe(const struct device_link *link, const char *text, char *why, size_t why_size)
+static int probe(const struct device_link *link, const char *text, struct reason *reason)
 {
 	char what[DEVICE_NAME_MAX + 64];
 	int error;
 
 	snprintf(what, sizeof(what), "DPDK cannot use device %s", link->device.name);
 	error = rte_dev_probe(text);
-	if (error == -EFAULT) { /* what it gives when no bus can make sense of the name */
-		snprintf(why, why_size, "%s: error 14: no driver of DPDK's has such a name", what);
-		return -ENODEV;
-	}
-	return error ? eal_failure(what, error, why, why_size) : 0;
+	/* What DPDK gives when no bus can make sense of the name. */
+	if (error == -EFAULT)
+		return reason_set(reason, -ENODEV,
+				  "%s: error 14: no driver of DPDK's has such a name", what);
+	return error ? eal_failure(what, error, reason) : 0;
 }
 
-static int make_device(struct device_link *link, const struct port_kind *kind, char *why,
-		       size_t why_size)
+static int make_device(struct device_link *link, const struct port_kind *kind,
+		       struct reason *reason)
 {
 	char text[1024];
 	struct rte_dev_iterator iterator;
 	uint16_t port, found = RTE_MAX_ETHPORTS;
-	int error = kind->describe(link, text, sizeof(text), why, why_size);
+	int error = kind->describe(link, text, sizeof(text), reason);
 
 	if (!error && link->device.kind != DEVICE_PCI) /* those EAL has probed already */
-		error = probe(link, text, why, why_size);
+		error = probe(link, text, reason);
 	if (error)
 		return error;
 	text[strcspn(text, ",")] = '\0';
@@ -59,13 +59,12 @@ static int make_device(struct device_link *link, const struct port_kind *kind, c
 		if (found == RTE_MAX_ETHPORTS)
 			found = port;
 	}
-	if (found == RTE_MAX_ETHPORTS) {
-		snprintf(why, why_size,
-			 "DPDK cannot use device %s: no driver took it; bind it to vfio-pci "
-			 "(dpdk-devbind.py) and see that DPDK has a driver for it",
-			 link->device.name);
-		return -ENODEV;
-	}
+	if (found == RTE_MAX_ETHPORTS)
+		return reason_set(
+			reason, -ENODEV,
+			"DPDK cannot use device %s: no driver took it; bind it to vfio-pci "
+			"(dpdk-devbind.py) and see that DPDK has a driver for it",
+			link->device.name);
 	link->port = found;
 	link->has_port = true;
 	link->is_guarded =
@@ -137,15 +136,14 @@ size_t port_pool_memory(const struct device_link *link, unsigned queues, unsigne
 	return pool_memory(link, &need);
 }
 
-static int make_pool(struct device_link *link, const struct port_kind *kind, char *why,
-		     size_t why_size)
+static int make_pool(struct device_link *link, const struct port_kind *kind, struct reason *reason)
 {
 	const struct pool_need need =
 		need_of(link->queues, link->rxd, link->txd, link->info.mtu, kind->is_xdp);
-	int error = pool_open(link, &need, kind->pool_flags(link), why, why_size);
+	int error = pool_open(link, &need, kind->pool_flags(link), reason);
 
 	if (error == 0 && kind->check_pool)
-		error = kind->check_pool(link, why, why_size);
+		error = kind->check_pool(link, reason);
 	return error;
 }
 
@@ -206,20 +204,20 @@ static int set_up_queues(struct device_link *link, const struct rte_eth_dev_info
 	return error;
 }
 
-static int start(struct device_link *link, const struct port_kind *kind, char *why, size_t why_size)
+static int start(struct device_link *link, const struct port_kind *kind, struct reason *reason)
 {
 	struct rte_ether_addr mac;
 	int error = 0;
 
 	if (kind->before_start)
-		error = kind->before_start(link, why, why_size);
+		error = kind->before_start(link, reason);
 	if (error)
 		return error;
 	error = rte_eth_dev_start(link->port);
 	if (error == 0)
 		error = rte_eth_macaddr_get(link->port, &mac);
 	if (error)
-		return eal_failure("the device does not start", error, why, why_size);
+		return eal_failure("the device does not start", error, reason);
 	memcpy(link->info.mac, mac.addr_bytes, sizeof(link->info.mac));
 	if (kind->started)
 		kind->started(link);
@@ -235,7 +233,7 @@ static void note_driver(struct device_link *link, const struct rte_eth_dev_info 
 }
 
 static int set_up(struct device_link *link, const struct port_kind *kind,
-		  const struct rte_eth_dev_info *info, char *why, size_t why_size)
+		  const struct rte_eth_dev_info *info, struct reason *reason)
 {
 	int error;
 
@@ -248,33 +246,32 @@ static int set_up(struct device_link *link, const struct port_kind *kind,
 	if (error == 0)
 		error = apply_mtu(link, kind);
 	if (error)
-		return eal_failure("the device cannot be configured", error, why, why_size);
-	error = make_pool(link, kind, why, why_size);
+		return eal_failure("the device cannot be configured", error, reason);
+	error = make_pool(link, kind, reason);
 	if (error)
 		return error;
 	error = set_up_queues(link, info);
 	link->queues_refused = error != 0;
 	if (error)
-		return eal_failure(kind->queues_refused, error, why, why_size);
-	return start(link, kind, why, why_size);
+		return eal_failure(kind->queues_refused, error, reason);
+	return start(link, kind, reason);
 }
 
-static int open_once(struct device_link *link, const struct port_kind *kind, char *why,
-		     size_t why_size)
+static int open_once(struct device_link *link, const struct port_kind *kind, struct reason *reason)
 {
 	struct rte_eth_dev_info info;
 	int error;
 
 	link->queues_refused = false;
 	journal_forget();
-	error = make_device(link, kind, why, why_size);
+	error = make_device(link, kind, reason);
 	if (error == 0) {
 		error = rte_eth_dev_info_get(link->port, &info);
 		if (error)
-			eal_failure("the device gives no information", error, why, why_size);
+			eal_failure("the device gives no information", error, reason);
 	}
 	if (error == 0)
-		error = set_up(link, kind, &info, why, why_size);
+		error = set_up(link, kind, &info, reason);
 	if (error)
 		port_close(link, kind);
 	return error;
@@ -284,12 +281,12 @@ static int open_once(struct device_link *link, const struct port_kind *kind, cha
  * net_af_xdp has one error for everything, so busy cannot be told from the rest, and its queues
  * cannot be set up a second time: the device is made anew.
  */
-int port_open(struct device_link *link, const struct port_kind *kind, char *why, size_t why_size)
+int port_open(struct device_link *link, const struct port_kind *kind, struct reason *reason)
 {
 	unsigned attempt = 1;
 	int error;
 
-	while ((error = open_once(link, kind, why, why_size)) && link->queues_refused &&
+	while ((error = open_once(link, kind, reason)) && link->queues_refused &&
 	       attempt++ < kind->attempts)
 		usleep(REFUSED_WAIT_US);
 	return error;

@@ -14,13 +14,18 @@
 
 #include <rte_ethdev.h>
 
+#include "common/reason.h"
+
 struct device_link;
 struct pbuf;
 
 struct port_kind {
-	/* The device in DPDK's words, NAME[,ARGUMENTS]. 0, or a negative errno value and why. */
-	int (*describe)(const struct device_link *link, char *text, size_t size, char *why,
-			size_t why_size);
+	/*
+	 * Writes the device in DPDK's words, NAME[,ARGUMENTS]. 0, or a negative errno value and the
+	 * reason.
+	 */
+	int (*describe)(const struct device_link *link, char *text, size_t size,
+			struct reason *reason);
 	/* Sets link->queues, link->rxd and link->txd. */
 	void (*choose_rings)(struct device_link *link, const struct rte_eth_dev_info *info);
 	/* Of the IP packet; the device's own limit. */
@@ -35,9 +40,9 @@ struct port_kind {
 	int (*adjust_rings)(struct device_link *link);
 	/* Flags for pool_open(), and what else the pool must be: 0 or a negative errno value. */
 	unsigned (*pool_flags)(const struct device_link *link);
-	int (*check_pool)(const struct device_link *link, char *why, size_t why_size);
+	int (*check_pool)(const struct device_link *link, struct reason *reason);
 	/* Right before and after the start. */
-	int (*before_start)(struct device_link *link, char *why, size_t why_size);
+	int (*before_start)(struct device_link *link, struct reason *reason);
 	void (*started)(const struct device_link *link);
 	/* The port is closed. */
 	void (*closed)(struct device_link *link);
@@ -47,7 +52,7 @@ struct port_kind {
 	unsigned attempts;	    /* how often it is tried then, at least 1 */
 };
 
-int port_open(struct device_link *link, const struct port_kind *kind, char *why, size_t why_size);
+int port_open(struct device_link *link, const struct port_kind *kind, struct reason *reason);
 void port_close(struct device_link *link, const struct port_kind *kind);
 
 /* What the user wants, or what a Linux interface has; 0 if neither is known. */

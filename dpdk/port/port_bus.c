@@ -31,13 +31,11 @@ static size_t memory(const struct device_link *link)
 				config->txd ? config->txd : RING_ESTIMATE, false);
 }
 
-static int describe(const struct device_link *link, char *text, size_t size, char *why,
-		    size_t why_size)
+static int describe(const struct device_link *link, char *text, size_t size, struct reason *reason)
 {
 	const struct device *device = &link->device;
 
-	(void)why;
-	(void)why_size;
+	(void)reason;
 	snprintf(text, size, "%s%s%s", device->name, device->arguments[0] ? "," : "",
 		 device->arguments);
 	return 0;
@@ -165,9 +163,9 @@ static const struct port_kind kind = {
 	.attempts = 1,
 };
 
-static int open_port(struct device_link *link, char *why, size_t why_size)
+static int open_port(struct device_link *link, struct reason *reason)
 {
-	return port_open(link, &kind, why, why_size);
+	return port_open(link, &kind, reason);
 }
 
 static void close_port(struct device_link *link)

@@ -23,16 +23,15 @@
 
 /* ---- on a program thread ---- */
 
-static int claim(struct device_link *link, char *why, size_t why_size)
+static int claim(struct device_link *link, struct reason *reason)
 {
 #ifdef HAVE_XDP
-	return xdp_claim(&link->xdp, link->device.name, false, &link->stack, why, why_size);
+	return xdp_claim(&link->xdp, link->device.name, false, &link->stack, reason);
 #else
 	(void)link;
-	snprintf(why, why_size,
-		 "this build is without the XDP program: no Linux interface can be "
-		 "used (configure --enable-xdp)");
-	return -ENOTSUP;
+	return reason_set(reason, -ENOTSUP,
+			  "this build is without the XDP program: no Linux interface can be "
+			  "used (configure --enable-xdp)");
 #endif
 }
 
@@ -51,19 +50,18 @@ static size_t memory(const struct device_link *link)
 	return port_pool_memory(link, queues_of(link), ring, ring, true);
 }
 
-static int check_memory(const struct device_link *link, size_t bytes, char *why, size_t why_size)
+static int check_memory(const struct device_link *link, size_t bytes, struct reason *reason)
 {
-	return xdp_check_memory(&link->xdp, bytes, queues_of(link), why, why_size);
+	return xdp_check_memory(&link->xdp, bytes, queues_of(link), reason);
 }
 
 /*
  * Where frames are copied anyway. Behind hardware the device's own rings are the faster way, and a
  * tag for a VLAN would be in the way of the offload.
  */
-static int open_sockets(struct device_link *link, char *why, size_t why_size)
+static int open_sockets(struct device_link *link, struct reason *reason)
 {
-	(void)why;
-	(void)why_size;
+	(void)reason;
 	if (!link->xdp.is_virtual || link->stack.vlan)
 		return 0;
 	link->gso = gso_open(link->xdp.ifindex, false, GSO_RUNS);
@@ -83,8 +81,8 @@ static void close_sockets(struct device_link *link)
 /* ---- the port ---- */
 
 /* Beside melin-stack.so, or one folder up in the build tree (where libtool has .libs). */
-static int find_xdp_object(const struct device_link *link, char *path, size_t size, char *why,
-			   size_t why_size)
+static int find_xdp_object(const struct device_link *link, char *path, size_t size,
+			   struct reason *reason)
 {
 	static const char *const folders[] = { "", "../" };
 	size_t i;
@@ -95,18 +93,16 @@ static int find_xdp_object(const struct device_link *link, char *path, size_t si
 		if (access(path, R_OK) == 0 && !strpbrk(path, ",[]"))
 			return 0;
 	}
-	snprintf(why, why_size,
-		 "no XDP program %s in %s (or its path has a comma or bracket, which "
-		 "DPDK cannot be told)",
-		 MELIN_XDP_OBJECT, link->stack.module_directory);
-	return -ENOENT;
+	return reason_set(reason, -ENOENT,
+			  "no XDP program %s in %s (or its path has a comma or bracket, which "
+			  "DPDK cannot be told)",
+			  MELIN_XDP_OBJECT, link->stack.module_directory);
 }
 
-static int describe(const struct device_link *link, char *text, size_t size, char *why,
-		    size_t why_size)
+static int describe(const struct device_link *link, char *text, size_t size, struct reason *reason)
 {
 	char path[512];
-	int error = find_xdp_object(link, path, sizeof(path), why, why_size);
+	int error = find_xdp_object(link, path, sizeof(path), reason);
 
 	/*
 	 * Without hardware, busy polling has nobody to poll: the empty system call that each look
@@ -192,19 +188,18 @@ static unsigned pool_flags(const struct device_link *link)
 	return POOL_WITHOUT_HARDWARE;
 }
 
-static int check_pool(const struct device_link *link, char *why, size_t why_size)
+static int check_pool(const struct device_link *link, struct reason *reason)
 {
 	if (link->pool->nb_mem_chunks == 1)
 		return 0;
-	snprintf(why, why_size,
-		 "the packet buffers are not in one piece of memory, which "
-		 "AF_XDP needs: provide more hugepages, or none");
-	return -ENOMEM;
+	return reason_set(reason, -ENOMEM,
+			  "the packet buffers are not in one piece of memory, which "
+			  "AF_XDP needs: provide more hugepages, or none");
 }
 
-static int before_start(struct device_link *link, char *why, size_t why_size)
+static int before_start(struct device_link *link, struct reason *reason)
 {
-	return xdp_configure(&link->xdp, link->control, &link->stack, why, why_size);
+	return xdp_configure(&link->xdp, link->control, &link->stack, reason);
 }
 
 static void closed(struct device_link *link)
@@ -233,13 +228,13 @@ static const struct port_kind kind = {
 	.attempts = 40,
 };
 
-static int open_port(struct device_link *link, char *why, size_t why_size)
+static int open_port(struct device_link *link, struct reason *reason)
 {
 	int error;
 
 	choose_queues(link);
 	journal_capture_bpf();
-	error = port_open(link, &kind, why, why_size);
+	error = port_open(link, &kind, reason);
 	journal_release_bpf();
 	return error;
 }

@@ -122,24 +122,21 @@ static int fill_maps(const struct search *search, const struct stack_config *con
 }
 
 int xdp_configure(const struct xdp *xdp, struct control_thread *control,
-		  const struct stack_config *config, char *why, size_t why_size)
+		  const struct stack_config *config, struct reason *reason)
 {
 	struct search search = { .program = -1, .settings = -1, .address4 = -1, .address6 = -1 };
 	int error;
 
 	control_visit(control, look_at, &search);
-	if (search.program < 0 || search.settings < 0 || search.address4 < 0 ||
-	    search.address6 < 0) {
-		snprintf(why, why_size,
-			 "the XDP program's maps are not to be found: " MELIN_XDP_OBJECT
-			 " is not this version's, or /proc is not mounted");
-		return -ENOENT;
-	}
+	if (search.program < 0 || search.settings < 0 || search.address4 < 0 || search.address6 < 0)
+		return reason_set(reason, -ENOENT,
+				  "the XDP program's maps are not to be found: " MELIN_XDP_OBJECT
+				  " is not this version's, or /proc is not mounted");
 	error = fill_maps(&search, config);
-	if (error)
-		snprintf(why, why_size, "cannot set up the XDP program on %s: %s", xdp->name,
-			 strerrordesc_np(-error));
-	return error;
+	if (!error)
+		return 0;
+	return reason_set(reason, error, "cannot set up the XDP program on %s: %s", xdp->name,
+			  strerrordesc_np(-error));
 }
 
 void xdp_close_descriptors(struct control_thread *control)

@@ -27,34 +27,33 @@ struct xdp {
 
 /*
  * Looks at the interface and takes it for this process, for AF_XDP or for packet sockets. 0, or a
- * negative errno value and one line in why: -ENODEV, -EPERM, -EBUSY (another process has it, or
+ * negative errno value and the reason: -ENODEV, -EPERM, -EBUSY (another process has it, or
  * for AF_XDP a foreign XDP program), -EADDRINUSE (an address of the stack's is the kernel's). On a
  * program thread.
  */
 int xdp_claim(struct xdp *xdp, const char *name, bool by_packets, const struct stack_config *config,
-	      char *why, size_t why_size);
+	      struct reason *reason);
 /* What of this can be told without taking it. Any thread. */
-int xdp_check(const char *name, bool by_packets, const struct stack_config *config, char *why,
-	      size_t why_size);
+int xdp_check(const char *name, bool by_packets, const struct stack_config *config,
+	      struct reason *reason);
 void xdp_release(struct xdp *xdp);
 
 /*
  * Asks the network for the stack's addresses; and, some time later, whether somebody has answered:
- * 0, or -EADDRINUSE and one line in why. On a program thread.
+ * 0, or -EADDRINUSE and the reason. On a program thread.
  */
 void xdp_probe(struct xdp *xdp, const struct stack_config *config);
-int xdp_probe_end(struct xdp *xdp, const struct stack_config *config, char *why, size_t why_size);
+int xdp_probe_end(struct xdp *xdp, const struct stack_config *config, struct reason *reason);
 
 /* Whether this process may lock the memory that each queue shares with the kernel: 0 or -EPERM. */
-int xdp_check_memory(const struct xdp *xdp, size_t memory, unsigned queues, char *why,
-		     size_t why_size);
+int xdp_check_memory(const struct xdp *xdp, size_t memory, unsigned queues, struct reason *reason);
 
 /*
  * After the driver has loaded the program: tells it the stack's addresses and VLAN. On the control
  * thread.
  */
 int xdp_configure(const struct xdp *xdp, struct control_thread *control,
-		  const struct stack_config *config, char *why, size_t why_size);
+		  const struct stack_config *config, struct reason *reason);
 
 /*
  * Closes what the driver leaves open of the program, its maps and the sockets when it has closed

@@ -20,8 +20,7 @@
 #include "preload/config/log.h"
 #include "preload/config/span.h"
 
-#define PREFIX	 "MELIN_"
-#define WHY_SIZE 512
+#define PREFIX "MELIN_"
 
 /* RFC 791 and RFC 8200: what every link must carry; above: the largest common jumbo frame. */
 #define MTU_MIN_IPV4 68
@@ -34,42 +33,37 @@ const char *config_without_rules;
 
 struct variable {
 	const char *name; /* without PREFIX */
-	/* Turns text into the field; 0, or a negative errno value and the mistake in why. */
-	int (*parse)(const struct variable *variable, struct span text, char *why, size_t why_size);
+	/* Turns text into the field; 0, or a negative errno value and the reason. */
+	int (*parse)(const struct variable *variable, struct span text, struct reason *reason);
 	void *field;
 	unsigned minimum, maximum; /* of numbers */
 	const char *default_text;  /* NULL: the field stays zero */
 };
 
-static int parse_string(const struct variable *variable, struct span text, char *why,
-			size_t why_size)
+static int parse_string(const struct variable *variable, struct span text, struct reason *reason)
 {
 	char *copy = strndup(text.start, text.length);
 
-	if (!copy) {
-		snprintf(why, why_size, "no memory");
-		return -ENOMEM;
-	}
+	if (!copy)
+		return reason_set(reason, -ENOMEM, "no memory");
 	*(const char **)variable->field = copy;
 	return 0;
 }
 
-static int parse_number(const struct variable *variable, struct span text, char *why,
-			size_t why_size)
+static int parse_number(const struct variable *variable, struct span text, struct reason *reason)
 {
 	unsigned number;
 
-	if (!span_number(&text, variable->maximum, &number) || number < variable->minimum) {
-		snprintf(why, why_size, "\"%.*s\" is not a number from %u to %u",
-			 span_quoted(&text), text.start, variable->minimum, variable->maximum);
-		return -EINVAL;
-	}
+	if (!span_number(&text, variable->maximum, &number) || number < variable->minimum)
+		return reason_set(reason, -EINVAL, "\"%.*s\" is not a number from %u to %u",
+				  span_quoted(&text), text.start, variable->minimum,
+				  variable->maximum);
 	*(unsigned *)variable->field = number;
 	return 0;
 }
 
-static int parse_number_or_max(const struct variable *variable, struct span text, char *why,
-			       size_t why_size)
+static int parse_number_or_max(const struct variable *variable, struct span text,
+			       struct reason *reason)
 {
 	unsigned number;
 
@@ -77,62 +71,53 @@ static int parse_number_or_max(const struct variable *variable, struct span text
 		*(unsigned *)variable->field = CONFIG_SPIN_MAX;
 		return 0;
 	}
-	if (!span_number(&text, variable->maximum, &number)) {
-		snprintf(why, why_size, "\"%.*s\" is not a number from %u to %u, or max",
-			 span_quoted(&text), text.start, variable->minimum, variable->maximum);
-		return -EINVAL;
-	}
+	if (!span_number(&text, variable->maximum, &number))
+		return reason_set(reason, -EINVAL, "\"%.*s\" is not a number from %u to %u, or max",
+				  span_quoted(&text), text.start, variable->minimum,
+				  variable->maximum);
 	*(unsigned *)variable->field = number;
 	return 0;
 }
 
-static int parse_flag(const struct variable *variable, struct span text, char *why, size_t why_size)
+static int parse_flag(const struct variable *variable, struct span text, struct reason *reason)
 {
-	if (!span_is(&text, "0") && !span_is(&text, "1")) {
-		snprintf(why, why_size, "\"%.*s\" is neither 0 nor 1", span_quoted(&text),
-			 text.start);
-		return -EINVAL;
-	}
+	if (!span_is(&text, "0") && !span_is(&text, "1"))
+		return reason_set(reason, -EINVAL, "\"%.*s\" is neither 0 nor 1",
+				  span_quoted(&text), text.start);
 	*(bool *)variable->field = text.start[0] == '1';
 	return 0;
 }
 
-static int parse_flows(const struct variable *variable, struct span text, char *why,
-		       size_t why_size)
+static int parse_flows(const struct variable *variable, struct span text, struct reason *reason)
 {
 	/* Values are whole environment strings, so text.start is terminated. */
-	return rules_parse(text.start, variable->field, why, why_size);
+	return rules_parse(text.start, variable->field, reason);
 }
 
-static int parse_addresses(const struct variable *variable, struct span text, char *why,
-			   size_t why_size)
+static int parse_addresses(const struct variable *variable, struct span text, struct reason *reason)
 {
-	return config_parse_addresses(variable->field, text, why, why_size);
+	return config_parse_addresses(variable->field, text, reason);
 }
 
-static int parse_gateways(const struct variable *variable, struct span text, char *why,
-			  size_t why_size)
+static int parse_gateways(const struct variable *variable, struct span text, struct reason *reason)
 {
-	return config_parse_gateways(variable->field, text, why, why_size);
+	return config_parse_gateways(variable->field, text, reason);
 }
 
-static int parse_device(const struct variable *variable, struct span text, char *why,
-			size_t why_size)
+static int parse_device(const struct variable *variable, struct span text, struct reason *reason)
 {
 	struct device_name parsed;
-	int error = parse_string(variable, text, why, why_size);
+	int error = parse_string(variable, text, reason);
 
 	if (error || device_name_parse(*(const char **)variable->field, &parsed))
 		return error;
-	snprintf(why, why_size,
-		 "\"%.*s\" is no interface, PCI address, DPDK vdev (net_...) or \"loop\"",
-		 span_quoted(&text), text.start);
-	return -EINVAL;
+	return reason_set(reason, -EINVAL,
+			  "\"%.*s\" is no interface, PCI address, DPDK vdev (net_...) or \"loop\"",
+			  span_quoted(&text), text.start);
 }
 
 /* The words are split later (dpdk/); a quote that is never closed is a mistake that shows here. */
-static int parse_words(const struct variable *variable, struct span text, char *why,
-		       size_t why_size)
+static int parse_words(const struct variable *variable, struct span text, struct reason *reason)
 {
 	char quote = '\0';
 
@@ -140,23 +125,20 @@ static int parse_words(const struct variable *variable, struct span text, char *
 		char c = text.start[i];
 
 		if (c == '\\' && quote != '\'') {
-			if (++i == text.length) {
-				snprintf(why, why_size, "nothing follows the last backslash");
-				return -EINVAL;
-			}
+			if (++i == text.length)
+				return reason_set(reason, -EINVAL,
+						  "nothing follows the last backslash");
 		} else if (quote ? c == quote : c == '\'' || c == '"') {
 			quote = quote ? '\0' : c;
 		}
 	}
-	if (quote) {
-		snprintf(why, why_size, "the quote %c is not closed", quote);
-		return -EINVAL;
-	}
-	return parse_string(variable, text, why, why_size);
+	if (quote)
+		return reason_set(reason, -EINVAL, "the quote %c is not closed", quote);
+	return parse_string(variable, text, reason);
 }
 
 /* LEVEL[:FILE] */
-static int parse_log(const struct variable *variable, struct span text, char *why, size_t why_size)
+static int parse_log(const struct variable *variable, struct span text, struct reason *reason)
 {
 	static const char *const levels[] = { [STACK_LOG_ERROR] = "error",
 					      [STACK_LOG_WARN] = "warn",
@@ -172,23 +154,18 @@ static int parse_log(const struct variable *variable, struct span text, char *wh
 		if (span_is(&level, levels[i]))
 			break;
 	}
-	if (i == sizeof(levels) / sizeof(levels[0])) {
-		snprintf(why, why_size, "unknown level \"%.*s\" (error, warn, info, debug, trace)",
-			 span_quoted(&level), level.start);
-		return -EINVAL;
-	}
+	if (i == sizeof(levels) / sizeof(levels[0]))
+		return reason_set(reason, -EINVAL,
+				  "unknown level \"%.*s\" (error, warn, info, debug, trace)",
+				  span_quoted(&level), level.start);
 	target->log_level = (enum stack_log_level)i;
 	if (!has_file)
 		return 0;
-	if (!text.length) {
-		snprintf(why, why_size, "no file name behind the colon");
-		return -EINVAL;
-	}
+	if (!text.length)
+		return reason_set(reason, -EINVAL, "no file name behind the colon");
 	target->log_file = strndup(text.start, text.length);
-	if (!target->log_file) {
-		snprintf(why, why_size, "no memory");
-		return -ENOMEM;
-	}
+	if (!target->log_file)
+		return reason_set(reason, -ENOMEM, "no memory");
 	return 0;
 }
 
@@ -223,13 +200,13 @@ static const char *consequence;
 /* Reports the user's mistake in the variable that name (without PREFIX) is. Always false. */
 __attribute__((format(printf, 2, 3))) static bool mistake(const char *name, const char *format, ...)
 {
-	char why[WHY_SIZE];
+	struct reason reason;
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(why, sizeof(why), format, arguments);
+	vsnprintf(reason.text, sizeof(reason.text), format, arguments);
 	va_end(arguments);
-	log_write(STACK_LOG_ERROR, PREFIX "%s: %s%s", name, why, consequence);
+	log_write(STACK_LOG_ERROR, PREFIX "%s: %s%s", name, reason.text, consequence);
 	return false;
 }
 
@@ -263,7 +240,7 @@ static bool mistake_unknown(const struct span *name)
 {
 	const struct variable *nearest = NULL;
 	size_t least = 4; /* more edits than three: no likeness */
-	char text[WHY_SIZE / 2];
+	char text[256];
 
 	snprintf(text, sizeof(text), "%.*s", span_quoted(name), name->start);
 	for (size_t i = 0; name->length <= 32 && i < VARIABLES; i++) {
@@ -309,7 +286,7 @@ static bool scan_environment(bool *any)
 static bool read_variable(const struct variable *variable)
 {
 	char name[sizeof(PREFIX) + 32];
-	char why[WHY_SIZE];
+	struct reason reason;
 	const char *value;
 	struct span text;
 
@@ -322,8 +299,8 @@ static bool read_variable(const struct variable *variable)
 			return true;
 		text = span_of(variable->default_text);
 	}
-	if (variable->parse(variable, text, why, sizeof(why)))
-		return mistake(variable->name, "%s", why);
+	if (variable->parse(variable, text, &reason))
+		return mistake(variable->name, "%s", reason.text);
 	return true;
 }
 
@@ -331,10 +308,10 @@ static bool read_variable(const struct variable *variable)
 static bool check_together(void)
 {
 	const struct stack_config *stack = &config.stack;
-	char why[WHY_SIZE];
+	struct reason reason;
 
-	if (config_check_gateways(stack, why, sizeof(why)))
-		return mistake("GATEWAY", "%s", why);
+	if (config_check_gateways(stack, &reason))
+		return mistake("GATEWAY", "%s", reason.text);
 	for (unsigned i = 0; i < stack->address_count; i++) {
 		if (stack->addresses[i].family == AF_INET6 && stack->mtu &&
 		    stack->mtu < MTU_MIN_IPV6)

@@ -6,35 +6,11 @@
 #include "preload/config/config_address.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "preload/config/address.h"
-
-/* One entry of a list, for messages. */
-struct entry {
-	char *why;
-	size_t why_size;
-	unsigned number; /* from 1 */
-	struct span text;
-};
-
-__attribute__((format(printf, 2, 3))) static int mistake(const struct entry *entry,
-							 const char *format, ...)
-{
-	va_list arguments;
-	int used;
-
-	used = snprintf(entry->why, entry->why_size, "entry %u, \"%.*s\": ", entry->number,
-			span_quoted(&entry->text), entry->text.start);
-	if (used >= 0 && (size_t)used < entry->why_size) {
-		va_start(arguments, format);
-		vsnprintf(entry->why + used, entry->why_size - (size_t)used, format, arguments);
-		va_end(arguments);
-	}
-	return -EINVAL;
-}
+#include "preload/config/entry.h"
 
 static bool parse_bare(const struct span *text, struct ip_address *address)
 {
@@ -109,45 +85,45 @@ static int parse_own_address(const struct entry *entry, struct ip_address *addre
 	unsigned bits, length, least;
 
 	if (!bare.length)
-		return mistake(entry, "no address");
+		return entry_mistake(entry, "no address");
 	if (!parse_bare(&bare, address))
-		return mistake(entry, "bad address \"%.*s\"", span_quoted(&bare), bare.start);
+		return entry_mistake(entry, "bad address \"%.*s\"", span_quoted(&bare), bare.start);
 	bits = address_bits(address);
 	/* lwIP finds no IPv6 neighbour outside its own /64, and no network is wider (RFC 4291). */
 	least = bits == 32 ? 1 : 64;
 	if (!has_length)
-		return mistake(entry, "no prefix length (%.*s/%u, for example)", span_quoted(&bare),
-			       bare.start, bits == 32 ? 24U : 64U);
+		return entry_mistake(entry, "no prefix length (%.*s/%u, for example)",
+				     span_quoted(&bare), bare.start, bits == 32 ? 24U : 64U);
 	if (!span_number(&rest, bits, &length) || length < least)
-		return mistake(entry, "bad prefix length \"%.*s\" (%u to %u)", span_quoted(&rest),
-			       rest.start, least, bits);
+		return entry_mistake(entry, "bad prefix length \"%.*s\" (%u to %u)",
+				     span_quoted(&rest), rest.start, least, bits);
 	address->prefix = (uint8_t)length;
 	objection = unusable(address);
 	if (!objection)
 		objection = not_a_host(address);
-	return objection ? mistake(entry, "%s", objection) : 0;
+	return objection ? entry_mistake(entry, "%s", objection) : 0;
 }
 
-int config_parse_addresses(struct stack_config *stack, struct span text, char *why, size_t why_size)
+int config_parse_addresses(struct stack_config *stack, struct span text, struct reason *reason)
 {
 	const size_t count = span_pieces(&text, ',');
-	struct entry entry = { .why = why, .why_size = why_size };
+	struct entry entry = { .reason = reason, .kind = "entry" };
 	int error;
 
 	stack->address_count = 0;
 	for (size_t i = 0; i < count; i++) {
 		struct ip_address address;
 
-		entry.number = (unsigned)i + 1;
+		entry.number = i + 1;
 		entry.text = span_trim(span_cut(&text, ','));
 		if (i == STACK_ADDRESSES_MAX)
-			return mistake(&entry, "more than %d addresses", STACK_ADDRESSES_MAX);
+			return entry_mistake(&entry, "more than %d addresses", STACK_ADDRESSES_MAX);
 		error = parse_own_address(&entry, &address);
 		if (error)
 			return error;
 		for (unsigned k = 0; k < i; k++) {
 			if (address_equal(&address, &stack->addresses[k]))
-				return mistake(&entry, "the same address as entry %u", k + 1);
+				return entry_mistake(&entry, "the same address as entry %u", k + 1);
 		}
 		stack->addresses[i] = address;
 		stack->address_count++;
@@ -155,35 +131,35 @@ int config_parse_addresses(struct stack_config *stack, struct span text, char *w
 	return 0;
 }
 
-int config_parse_gateways(struct stack_config *stack, struct span text, char *why, size_t why_size)
+int config_parse_gateways(struct stack_config *stack, struct span text, struct reason *reason)
 {
 	const size_t count = span_pieces(&text, ',');
-	struct entry entry = { .why = why, .why_size = why_size };
+	struct entry entry = { .reason = reason, .kind = "entry" };
 
 	for (size_t i = 0; i < count; i++) {
 		struct ip_address address, *gateway;
 		const char *objection;
 
-		entry.number = (unsigned)i + 1;
+		entry.number = i + 1;
 		entry.text = span_trim(span_cut(&text, ','));
 		if (span_find(&entry.text, '/'))
-			return mistake(&entry, "a gateway has no prefix length");
+			return entry_mistake(&entry, "a gateway has no prefix length");
 		if (!parse_bare(&entry.text, &address))
-			return mistake(&entry, "bad address");
+			return entry_mistake(&entry, "bad address");
 		objection = unusable(&address);
 		if (objection)
-			return mistake(&entry, "%s", objection);
+			return entry_mistake(&entry, "%s", objection);
 		gateway = address.family == AF_INET ? &stack->gateway4 : &stack->gateway6;
 		if (gateway->family)
-			return mistake(&entry, "a second gateway for %s",
-				       address.family == AF_INET ? "IPv4" : "IPv6");
+			return entry_mistake(&entry, "a second gateway for %s",
+					     address.family == AF_INET ? "IPv4" : "IPv6");
 		*gateway = address;
 	}
 	return 0;
 }
 
 static int check_gateway(const struct stack_config *stack, const struct ip_address *gateway,
-			 char *why, size_t why_size)
+			 struct reason *reason)
 {
 	char text[ADDRESS_TEXT_SIZE];
 	bool has_family = false, on_link = false;
@@ -199,10 +175,8 @@ static int check_gateway(const struct stack_config *stack, const struct ip_addre
 		if (own->family != gateway->family)
 			continue;
 		has_family = true;
-		if (address_equal(own, gateway)) {
-			snprintf(why, why_size, "%s is the stack's own address", text);
-			return -EINVAL;
-		}
+		if (address_equal(own, gateway))
+			return reason_set(reason, -EINVAL, "%s is the stack's own address", text);
 		if (!address_in_prefix(gateway, own))
 			continue;
 		on_link = true;
@@ -210,27 +184,21 @@ static int check_gateway(const struct stack_config *stack, const struct ip_addre
 		in_network.prefix = own->prefix;
 		/* In IPv6 the network's own address is any of its routers (RFC 4291). */
 		objection = own->family == AF_INET ? not_a_host(&in_network) : NULL;
-		if (objection) {
-			snprintf(why, why_size, "%s %s", text, objection);
-			return -EINVAL;
-		}
+		if (objection)
+			return reason_set(reason, -EINVAL, "%s %s", text, objection);
 	}
-	if (!has_family) {
-		snprintf(why, why_size, "%s: MELIN_ADDR has no %s address", text,
-			 gateway->family == AF_INET ? "IPv4" : "IPv6");
-		return -EINVAL;
-	}
-	if (!on_link) {
-		snprintf(why, why_size, "%s is not on-link: it lies in no prefix of MELIN_ADDR",
-			 text);
-		return -EINVAL;
-	}
+	if (!has_family)
+		return reason_set(reason, -EINVAL, "%s: MELIN_ADDR has no %s address", text,
+				  gateway->family == AF_INET ? "IPv4" : "IPv6");
+	if (!on_link)
+		return reason_set(reason, -EINVAL,
+				  "%s is not on-link: it lies in no prefix of MELIN_ADDR", text);
 	return 0;
 }
 
-int config_check_gateways(const struct stack_config *stack, char *why, size_t why_size)
+int config_check_gateways(const struct stack_config *stack, struct reason *reason)
 {
-	const int error = check_gateway(stack, &stack->gateway4, why, why_size);
+	const int error = check_gateway(stack, &stack->gateway4, reason);
 
-	return error ? error : check_gateway(stack, &stack->gateway6, why, why_size);
+	return error ? error : check_gateway(stack, &stack->gateway6, reason);
 }

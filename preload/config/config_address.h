@@ -9,14 +9,13 @@
 #include "preload/config/span.h"
 #include "stack/stack.h"
 
-/* ADDRESS/N[,ADDRESS/N...] to addresses and address_count. 0, or -EINVAL and the mistake in why. */
-int config_parse_addresses(struct stack_config *stack, struct span text, char *why,
-			   size_t why_size);
+/* ADDRESS/N[,ADDRESS/N...] to addresses and address_count. 0, or -EINVAL and the reason. */
+int config_parse_addresses(struct stack_config *stack, struct span text, struct reason *reason);
 
 /* ADDRESS[,ADDRESS], one of a family, to gateway4 and gateway6. */
-int config_parse_gateways(struct stack_config *stack, struct span text, char *why, size_t why_size);
+int config_parse_gateways(struct stack_config *stack, struct span text, struct reason *reason);
 
 /* Whether each gateway can be reached from the addresses. */
-int config_check_gateways(const struct stack_config *stack, char *why, size_t why_size);
+int config_check_gateways(const struct stack_config *stack, struct reason *reason);
 
 #endif

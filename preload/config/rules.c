@@ -6,36 +6,13 @@
 #include "preload/config/rules.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "preload/config/address.h"
+#include "preload/config/entry.h"
 #include "preload/config/span.h"
-
-struct parser {
-	char *why;
-	size_t why_size;
-	size_t number;	  /* the current rule's, from 1 */
-	struct span rule; /* its text */
-};
-
-__attribute__((format(printf, 2, 3))) static int mistake(const struct parser *parser,
-							 const char *format, ...)
-{
-	va_list arguments;
-	int used;
-
-	used = snprintf(parser->why, parser->why_size, "rule %zu, \"%.*s\": ", parser->number,
-			span_quoted(&parser->rule), parser->rule.start);
-	if (used >= 0 && (size_t)used < parser->why_size) {
-		va_start(arguments, format);
-		vsnprintf(parser->why + used, parser->why_size - (size_t)used, format, arguments);
-		va_end(arguments);
-	}
-	return -EINVAL;
-}
 
 static uint32_t first_word(const struct ip_address *address)
 {
@@ -45,7 +22,7 @@ static uint32_t first_word(const struct ip_address *address)
 	return word;
 }
 
-static int parse_verb(const struct parser *parser, const struct span *text, struct rule *rule)
+static int parse_verb(const struct entry *entry, const struct span *text, struct rule *rule)
 {
 	static const struct {
 		const char *name;
@@ -58,12 +35,12 @@ static int parse_verb(const struct parser *parser, const struct span *text, stru
 			return 0;
 		}
 	}
-	return mistake(parser, "unknown verb \"%.*s\" (connect, listen, any)", span_quoted(text),
-		       text->start);
+	return entry_mistake(entry, "unknown verb \"%.*s\" (connect, listen, any)",
+			     span_quoted(text), text->start);
 }
 
 /* text: an address with or without /N, the brackets gone. */
-static int parse_prefix(const struct parser *parser, sa_family_t family, struct span text,
+static int parse_prefix(const struct entry *entry, sa_family_t family, struct span text,
 			struct rule *rule)
 {
 	const struct span whole = text;
@@ -81,17 +58,18 @@ static int parse_prefix(const struct parser *parser, sa_family_t family, struct 
 		goto bad;
 	if (prefix->family != family) {
 		return family == AF_INET6
-			       ? mistake(parser, "IPv4 addresses go without brackets: %s", copy)
-			       : mistake(parser, "IPv6 addresses go in brackets: [%s]", copy);
+			       ? entry_mistake(entry, "IPv4 addresses go without brackets: %s",
+					       copy)
+			       : entry_mistake(entry, "IPv6 addresses go in brackets: [%s]", copy);
 	}
 	if (address_is_mapped(prefix))
-		return mistake(parser, "IPv4-mapped addresses are written as IPv4: %u.%u.%u.%u",
-			       prefix->bytes[12], prefix->bytes[13], prefix->bytes[14],
-			       prefix->bytes[15]);
+		return entry_mistake(
+			entry, "IPv4-mapped addresses are written as IPv4: %u.%u.%u.%u",
+			prefix->bytes[12], prefix->bytes[13], prefix->bytes[14], prefix->bytes[15]);
 	if (has_length) {
 		if (!span_number(&text, address_bits(prefix), &length))
-			return mistake(parser, "bad prefix length \"%.*s\" (0 to %u)",
-				       span_quoted(&text), text.start, address_bits(prefix));
+			return entry_mistake(entry, "bad prefix length \"%.*s\" (0 to %u)",
+					     span_quoted(&text), text.start, address_bits(prefix));
 		prefix->prefix = (uint8_t)length;
 		address_mask(prefix);
 	}
@@ -102,12 +80,13 @@ static int parse_prefix(const struct parser *parser, sa_family_t family, struct 
 		address_is_loopback(prefix) && prefix->prefix >= (family == AF_INET ? 8 : 128);
 	return 0;
 bad:
-	return mistake(parser, "bad address \"%.*s\" (*, an IPv4 one, or an IPv6 one in brackets)",
-		       span_quoted(&whole), whole.start);
+	return entry_mistake(entry,
+			     "bad address \"%.*s\" (*, an IPv4 one, or an IPv6 one in brackets)",
+			     span_quoted(&whole), whole.start);
 }
 
 /* Takes the address off the front of rest, with the colon behind it. */
-static int parse_address(const struct parser *parser, struct span *rest, struct rule *rule)
+static int parse_address(const struct entry *entry, struct span *rest, struct rule *rule)
 {
 	struct span text;
 
@@ -115,34 +94,36 @@ static int parse_address(const struct parser *parser, struct span *rest, struct 
 		const char *end = span_find(rest, ']');
 
 		if (!end)
-			return mistake(parser, "the bracket \"[\" is not closed");
+			return entry_mistake(entry, "the bracket \"[\" is not closed");
 		text = (struct span){ rest->start + 1, (size_t)(end - rest->start) - 1 };
 		rest->length -= text.length + 2;
 		rest->start = end + 1;
 		if (rest->length && rest->start[0] == '/') {
 			const struct span length = span_cut(rest, ':');
 
-			return mistake(
-				parser, "the prefix length goes inside the brackets: [%.*s%.*s]",
+			return entry_mistake(
+				entry, "the prefix length goes inside the brackets: [%.*s%.*s]",
 				span_quoted(&text), text.start, span_quoted(&length), length.start);
 		}
 		if (!rest->length || rest->start[0] != ':')
-			return mistake(parser, "no ports (VERB:ADDRESS:PORTS, * for all ports)");
+			return entry_mistake(entry,
+					     "no ports (VERB:ADDRESS:PORTS, * for all ports)");
 		rest->start++;
 		rest->length--;
-		return parse_prefix(parser, AF_INET6, text, rule);
+		return parse_prefix(entry, AF_INET6, text, rule);
 	}
 	if (!span_find(rest, ':'))
-		return mistake(parser, "no ports (VERB:ADDRESS:PORTS, * for all ports)");
+		return entry_mistake(entry, "no ports (VERB:ADDRESS:PORTS, * for all ports)");
 	text = span_cut(rest, ':');
 	if (span_find(rest, ':'))
-		return mistake(parser, "too many colons; IPv6 addresses go in brackets: [fd00::1]");
+		return entry_mistake(entry,
+				     "too many colons; IPv6 addresses go in brackets: [fd00::1]");
 	if (span_is(&text, "*"))
 		return 0;
-	return parse_prefix(parser, AF_INET, text, rule);
+	return parse_prefix(entry, AF_INET, text, rule);
 }
 
-static int parse_ports(const struct parser *parser, struct span text, struct rule *rule)
+static int parse_ports(const struct entry *entry, struct span text, struct rule *rule)
 {
 	const struct span whole = text;
 	const bool range = span_find(&text, '-') != NULL;
@@ -161,41 +142,41 @@ static int parse_ports(const struct parser *parser, struct span text, struct rul
 	if (range && (!span_number(&text, UINT16_MAX, &last) || !last))
 		goto bad;
 	if (last < first)
-		return mistake(parser, "the range \"%.*s\" runs backwards", span_quoted(&whole),
-			       whole.start);
+		return entry_mistake(entry, "the range \"%.*s\" runs backwards",
+				     span_quoted(&whole), whole.start);
 	rule->port_first = (uint16_t)first;
 	rule->port_last = (uint16_t)last;
 	return 0;
 bad:
-	return mistake(parser, "bad port \"%.*s\" (*, 1 to 65535, or a range 8000-8999)",
-		       span_quoted(&whole), whole.start);
+	return entry_mistake(entry, "bad port \"%.*s\" (*, 1 to 65535, or a range 8000-8999)",
+			     span_quoted(&whole), whole.start);
 }
 
-static int parse_rule(const struct parser *parser, struct rule *rule)
+static int parse_rule(const struct entry *entry, struct rule *rule)
 {
-	struct span rest = parser->rule;
+	struct span rest = entry->text;
 	struct span verb;
 	int error;
 
 	if (!rest.length)
-		return mistake(parser, "empty rule (one comma too many?)");
+		return entry_mistake(entry, "empty rule (one comma too many?)");
 	if (rest.start[0] == '!') {
 		rule->not = true;
 		rest.start++;
 		rest.length--;
 	}
 	verb = span_cut(&rest, ':');
-	error = parse_verb(parser, &verb, rule);
+	error = parse_verb(entry, &verb, rule);
 	if (!error)
-		error = parse_address(parser, &rest, rule);
+		error = parse_address(entry, &rest, rule);
 	if (!error)
-		error = parse_ports(parser, rest, rule);
+		error = parse_ports(entry, rest, rule);
 	return error;
 }
 
-int rules_parse(const char *text, struct rule_list *list, char *why, size_t why_size)
+int rules_parse(const char *text, struct rule_list *list, struct reason *reason)
 {
-	struct parser parser = { .why = why, .why_size = why_size };
+	struct entry entry = { .reason = reason, .kind = "rule" };
 	struct span all = span_trim(span_of(text));
 	const size_t count = span_pieces(&all, ',');
 	int error;
@@ -204,14 +185,12 @@ int rules_parse(const char *text, struct rule_list *list, char *why, size_t why_
 	if (!count)
 		return 0;
 	list->rules = calloc(count, sizeof(*list->rules));
-	if (!list->rules) {
-		snprintf(why, why_size, "no memory for %zu rules", count);
-		return -ENOMEM;
-	}
+	if (!list->rules)
+		return reason_set(reason, -ENOMEM, "no memory for %zu rules", count);
 	for (; list->count < count; list->count++) {
-		parser.number = list->count + 1;
-		parser.rule = span_trim(span_cut(&all, ','));
-		error = parse_rule(&parser, &list->rules[list->count]);
+		entry.number = list->count + 1;
+		entry.text = span_trim(span_cut(&all, ','));
+		error = parse_rule(&entry, &list->rules[list->count]);
 		if (error) {
 			rules_free(list);
 			return error;

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "common/ip_address.h"
+#include "common/reason.h"
 
 /* Bits, so that RULE_ANY matches both. */
 enum rule_verb {
@@ -49,10 +50,10 @@ enum rule_verdict {
 };
 
 /*
- * Parses a whole list. 0; -EINVAL and one line in why that names the rule by number and text;
+ * Parses a whole list. 0; -EINVAL and a reason that names the rule by number and text;
  * -ENOMEM. *list is empty after a failure. Text of blanks alone is an empty list.
  */
-int rules_parse(const char *text, struct rule_list *list, char *why, size_t why_size);
+int rules_parse(const char *text, struct rule_list *list, struct reason *reason);
 
 void rules_free(struct rule_list *list);
 

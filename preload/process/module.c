@@ -3,6 +3,7 @@
 #include "preload/process/module.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,14 +12,13 @@
 static char directory[PATH_MAX];
 
 /*
- * Opens it where it is installed (melin/melin-stack.so beside libmelin.so) or lies in the build
- * tree (beside it); NULL and why.
+ * Opens the module where it is installed (melin/melin-stack.so beside libmelin.so) or lies in the
+ * build tree (beside it).
  */
-static void *open_beside(const char *library, size_t length, char *why, size_t why_size)
+static int open_beside(const char *library, size_t length, void **module, struct reason *reason)
 {
 	static const char *const places[] = { "/melin", "" };
 	char path[PATH_MAX];
-	void *module;
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		snprintf(directory, sizeof(directory), "%.*s%s", (int)length, library, places[i]);
@@ -26,42 +26,40 @@ static void *open_beside(const char *library, size_t length, char *why, size_t w
 			    (int)sizeof(path) ||
 		    access(path, F_OK) < 0)
 			continue;
-		module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-		if (!module)
-			snprintf(why, why_size, "cannot load %s: %s", path, dlerror());
-		return module;
+		*module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+		if (!*module)
+			return reason_set(reason, -ELIBACC, "cannot load %s: %s", path, dlerror());
+		return 0;
 	}
-	snprintf(why, why_size, "no melin-stack.so beside %s: is melin installed whole?", library);
-	return NULL;
+	return reason_set(reason, -ELIBACC,
+			  "no melin-stack.so beside %s: is melin installed whole?", library);
 }
 
-const struct stack_operations *module_load(char *why, size_t why_size)
+int module_load(const struct stack_operations **result, struct reason *reason)
 {
 	static const struct stack_operations *loaded;
 	const struct stack_operations *operations;
 	Dl_info info;
 	void *module;
 	char *slash;
+	int error;
 
+	*result = loaded;
 	if (loaded)
-		return loaded;
+		return 0;
 	if (!dladdr((void *)module_load, &info) || !info.dli_fname ||
-	    !(slash = strrchr(info.dli_fname, '/'))) {
-		snprintf(why, why_size, "cannot tell where libmelin.so lies");
-		return NULL;
-	}
-	module = open_beside(info.dli_fname, (size_t)(slash - info.dli_fname), why, why_size);
-	if (!module)
-		return NULL;
+	    !(slash = strrchr(info.dli_fname, '/')))
+		return reason_set(reason, -ELIBACC, "cannot tell where libmelin.so lies");
+	error = open_beside(info.dli_fname, (size_t)(slash - info.dli_fname), &module, reason);
+	if (error)
+		return error;
 	operations = dlsym(module, "melin_stack_operations");
-	if (!operations || operations->abi != STACK_ABI ||
-	    operations->size != sizeof(*operations)) {
-		snprintf(why, why_size, "%s/melin-stack.so is of another version than %s",
-			 directory, info.dli_fname);
-		return NULL;
-	}
-	loaded = operations;
-	return loaded;
+	if (!operations || operations->abi != STACK_ABI || operations->size != sizeof(*operations))
+		return reason_set(reason, -ELIBACC,
+				  "%s/melin-stack.so is of another version than %s", directory,
+				  info.dli_fname);
+	*result = loaded = operations;
+	return 0;
 }
 
 const char *module_directory(void)

@@ -8,10 +8,10 @@
 #include "stack/stack.h"
 
 /*
- * The module's table, or NULL and one line in why. Takes some 20 ms the first time and 50 KB of the
- * stack. One thread at a time.
+ * Stores the module's table. 0, or -ELIBACC and the reason. Takes some 20 ms the first time and
+ * 50 KB of the stack. One thread at a time.
  */
-const struct stack_operations *module_load(char *why, size_t why_size);
+int module_load(const struct stack_operations **operations, struct reason *reason);
 
 /* Where it lies, once it is loaded. */
 const char *module_directory(void);

@@ -129,7 +129,7 @@ static void descriptors_end(void)
 /* What a start gives back. */
 struct attempt {
 	int error;
-	char why[512];
+	struct reason reason;
 };
 
 /*
@@ -153,15 +153,13 @@ static void start(void *argument)
 		.clock = clock_of_libc,
 	};
 
-	instance.operations = module_load(attempt->why, sizeof(attempt->why));
-	if (!instance.operations) {
-		attempt->error = -ELIBACC;
+	attempt->error = module_load(&instance.operations, &attempt->reason);
+	if (attempt->error)
 		return;
-	}
 	config.module_directory = module_directory();
 	config.gives_up_rights = capabilities_exceed_programs();
-	attempt->error = instance.operations->open(&config, &callbacks, &instance.stack,
-						   attempt->why, sizeof(attempt->why));
+	attempt->error =
+		instance.operations->open(&config, &callbacks, &instance.stack, &attempt->reason);
 }
 
 /* With start_lock: where the rights are that a start takes. */
@@ -175,12 +173,11 @@ static void attempt_with_rights(void (*function)(void *argument), struct attempt
 static void check(void *argument)
 {
 	struct attempt *attempt = argument;
-	const struct stack_operations *operations = module_load(attempt->why, sizeof(attempt->why));
+	const struct stack_operations *operations;
 
-	attempt->error = -ELIBACC;
-	if (operations)
-		attempt->error =
-			operations->check(&config_get()->stack, attempt->why, sizeof(attempt->why));
+	attempt->error = module_load(&operations, &attempt->reason);
+	if (!attempt->error)
+		attempt->error = operations->check(&config_get()->stack, &attempt->reason);
 }
 
 /* The stack's addresses as text, "198.18.0.10, fd00::10". */
@@ -227,12 +224,12 @@ void process_stack_tell_unanswered(void)
 }
 
 /* Each reason once; listeners: some are waiting for the stack. With start_lock. */
-static void note_failure(int error, bool listeners, const char *why)
+static void note_failure(int error, bool listeners, const char *reason)
 {
 	char text[STACK_ADDRESSES_MAX * ADDRESS_TEXT_SIZE + 100];
 
 	if (!start_failed_at || error != start_error)
-		log_write(STACK_LOG_WARN, "%s: %s; %s", config_get()->stack.device, why,
+		log_write(STACK_LOG_WARN, "%s: %s; %s", config_get()->stack.device, reason,
 			  consequence(error, listeners, text, sizeof(text)));
 	start_failed_at = clock_monotonic();
 	start_error = error;
@@ -258,7 +255,7 @@ bool process_stack_can_listen(void)
 	if (!failed_for_good()) {
 		attempt_with_rights(check, &attempt);
 		if (attempt.error && attempt.error != -EBUSY)
-			note_failure(attempt.error, true, attempt.why);
+			note_failure(attempt.error, true, attempt.reason.text);
 	}
 	can = !failed_for_good();
 	guarded_unlock(&start_lock);
@@ -334,7 +331,7 @@ const struct instance *process_stack_start(void)
 		atomic_store_explicit(&process_stack_current, &instance, memory_order_release);
 		signals_stand_in(stop_by_signal);
 	} else {
-		note_failure(error, pending_any(), attempt.why);
+		note_failure(error, pending_any(), attempt.reason.text);
 	}
 	guarded_unlock(&start_lock);
 	if (error == 0) {

@@ -299,30 +299,25 @@ void instance_counters(struct stack *stack, struct stack_counters *counters)
 	instance_unlock(stack);
 }
 
-static int check(const struct stack_config *config, char *why, size_t why_size)
+static int check(const struct stack_config *config, struct reason *reason)
 {
-	if (melin_instance) {
-		snprintf(why, why_size, "this copy of the stack runs already");
-		return -EALREADY;
-	}
-	if (config->address_count > STACK_ADDRESSES_MAX) {
-		snprintf(why, why_size, "more than %d addresses", STACK_ADDRESSES_MAX);
-		return -EINVAL;
-	}
+	if (melin_instance)
+		return reason_set(reason, -EALREADY, "this copy of the stack runs already");
+	if (config->address_count > STACK_ADDRESSES_MAX)
+		return reason_set(reason, -EINVAL, "more than %d addresses", STACK_ADDRESSES_MAX);
 	return 0;
 }
 
-int instance_check(const struct stack_config *config, char *why, size_t why_size)
+int instance_check(const struct stack_config *config, struct reason *reason)
 {
-	int status = check(config, why, why_size);
+	int status = check(config, reason);
 
 	if (status || !strcmp(config->device, "loop"))
 		return status;
-	return link_check(config, why, why_size);
+	return link_check(config, reason);
 }
 
-static int open_link(struct stack *stack, const struct stack_config *config, char *why,
-		     size_t why_size)
+static int open_link(struct stack *stack, const struct stack_config *config, struct reason *reason)
 {
 	struct link_config link = {
 		.stack = config,
@@ -336,7 +331,7 @@ static int open_link(struct stack *stack, const struct stack_config *config, cha
 	stack->info.wait_descriptor = -1;
 	if (!strcmp(config->device, "loop"))
 		return 0;
-	return link_open(&link, &stack->link, &stack->info, why, why_size);
+	return link_open(&link, &stack->link, &stack->info, reason);
 }
 
 /* lwIP can be initialised once; its interfaces come and go. */
@@ -357,27 +352,26 @@ static void remove_interfaces(struct stack *stack)
 }
 
 int instance_open(const struct stack_config *config, const struct stack_callbacks *callbacks,
-		  struct stack **result, char *why, size_t why_size)
+		  struct stack **result, struct reason *reason)
 {
 	struct stack *stack;
-	int status = check(config, why, why_size);
+	int status = check(config, reason);
 
 	if (status)
 		return status;
 	stack = calloc(1, sizeof(*stack));
-	if (!stack) {
-		snprintf(why, why_size, "no memory");
-		return -ENOMEM;
-	}
+	if (!stack)
+		return reason_set(reason, -ENOMEM, "no memory");
 	stack->callbacks = *callbacks;
 	call_stack_open(&stack->call_stack);
 	melin_clock_use(callbacks->clock);
 	status = melin_random_start();
 	if (status) {
-		snprintf(why, why_size, "no random numbers from the kernel: %s", strerror(-status));
+		reason_set(reason, status, "no random numbers from the kernel: %s",
+			   strerror(-status));
 		goto failed;
 	}
-	status = open_link(stack, config, why, why_size);
+	status = open_link(stack, config, reason);
 	if (status)
 		goto failed;
 	melin_instance = stack;
@@ -387,14 +381,14 @@ int instance_open(const struct stack_config *config, const struct stack_callback
 	pressure_start(0);
 	loop_start(stack);
 	timers_start(stack);
-	status = network_start(stack, config, why, why_size);
+	status = network_start(stack, config, reason);
 	if (status == 0) {
 		/* The first frames go before there is another thread: the lock is not held here. */
 		if (stack->link)
 			stack->link->operations->flush(stack->link);
 		status = background_start(stack, config->gives_up_rights);
 		if (status)
-			snprintf(why, why_size, "no thread: %s", strerror(-status));
+			reason_set(reason, status, "no thread: %s", strerror(-status));
 	}
 	if (status == 0) {
 		*result = stack;

@@ -98,8 +98,8 @@ void instance_say_farewell(struct stack *stack, unsigned linger_ms,
 
 /* The table's functions on the instance */
 int instance_open(const struct stack_config *config, const struct stack_callbacks *callbacks,
-		  struct stack **stack, char *why, size_t why_size);
-int instance_check(const struct stack_config *config, char *why, size_t why_size);
+		  struct stack **stack, struct reason *reason);
+int instance_check(const struct stack_config *config, struct reason *reason);
 void instance_close(struct stack *stack, unsigned linger_ms, struct stack_counters *counters);
 void instance_abandon(struct stack *stack);
 int instance_poll(struct stack *stack);

@@ -290,7 +290,7 @@ static void add_address6(struct stack *stack, const struct ip_address *address, 
 	netif_ip6_addr_set_state(netif, slot, IP6_ADDR_PREFERRED);
 }
 
-int network_start(struct stack *stack, const struct stack_config *config, char *why, size_t size)
+int network_start(struct stack *stack, const struct stack_config *config, struct reason *reason)
 {
 	s8_t slot = 0;
 
@@ -303,15 +303,11 @@ int network_start(struct stack *stack, const struct stack_config *config, char *
 		return 0;
 	for (unsigned i = 0; i < config->address_count; i++) {
 		if (config->addresses[i].family == AF_INET &&
-		    add_netif(stack, &config->addresses[i])) {
-			snprintf(why, size, "no memory for another address");
-			return -ENOMEM;
-		}
+		    add_netif(stack, &config->addresses[i]))
+			return reason_set(reason, -ENOMEM, "no memory for another address");
 	}
-	if (stack->netif_count == 0 && add_netif(stack, NULL)) {
-		snprintf(why, size, "no memory for an interface");
-		return -ENOMEM;
-	}
+	if (stack->netif_count == 0 && add_netif(stack, NULL))
+		return reason_set(reason, -ENOMEM, "no memory for an interface");
 	for (unsigned i = 0; i < config->address_count; i++) {
 		if (config->addresses[i].family == AF_INET6)
 			add_address6(stack, &config->addresses[i], slot++);

@@ -8,14 +8,17 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+#include "common/reason.h"
 #include "lwip/ip_addr.h"
 
 struct pbuf;
 struct stack;
 struct stack_config;
 
-/* Makes the interfaces for the configured addresses. 0, or a negative errno value and why. */
-int network_start(struct stack *stack, const struct stack_config *config, char *why, size_t size);
+/*
+ * Makes the interfaces for the configured addresses. 0, or a negative errno value and the reason.
+ */
+int network_start(struct stack *stack, const struct stack_config *config, struct reason *reason);
 
 /* One received frame; takes it over. */
 void network_input(struct stack *stack, struct pbuf *frame);

@@ -351,7 +351,7 @@ int main(int argc, char **argv)
 {
 	struct link_config config = { .stack = &run.stack, .log = log_line, .connections = 64 };
 	uint64_t begin = now_ns();
-	char why[512];
+	struct reason reason;
 	int error, i;
 
 	if (argc < 4)
@@ -362,9 +362,9 @@ int main(int argc, char **argv)
 	for (i = 4; i < argc; i++)
 		parse_setting(argv[i]);
 	signal(SIGTERM, on_signal);
-	error = link_open(&config, &run.link, &run.info, why, sizeof(why));
+	error = link_open(&config, &run.link, &run.info, &reason);
 	if (error) {
-		printf("open: %d (%s): %s\n", error, strerrorname_np(-error), why);
+		printf("open: %d (%s): %s\n", error, strerrorname_np(-error), reason.text);
 		return 1;
 	}
 	printf("open: %.1f ms, driver %s, mtu %u, wait %d\n", (double)(now_ns() - begin) / 1e6,

@@ -8,3 +8,4 @@ tests_unit_test_repair_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_test_repair_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_repair_SOURCES = $(lender_sources) tests/unit/broker/test_repair.c \
 	tests/unit/tap.h
+tests_unit_test_repair_LDADD = common/libcommon.la

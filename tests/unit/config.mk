@@ -3,9 +3,10 @@
 EXTRA_LTLIBRARIES += tests/unit/libconfig.la
 tests_unit_libconfig_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_libconfig_la_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_libconfig_la_LIBADD = common/libcommon.la
 tests_unit_libconfig_la_SOURCES = \
-	common/descriptor_limit.c common/device_name.c preload/config/address.c \
-	preload/config/config.c preload/config/config_address.c \
+	preload/config/address.c preload/config/config.c preload/config/config_address.c \
+	preload/config/entry.c \
 	preload/config/log.c preload/config/log_file.c \
 	preload/config/log_syslog.c preload/config/rules.c preload/config/span.c \
 	preload/waiting/spin.c

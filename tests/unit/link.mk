@@ -15,7 +15,7 @@ ONLY_FOR_TESTS += tests/link/link_echo
 tests_link_link_echo_SOURCES = tests/link/link_echo.c
 tests_link_link_echo_CPPFLAGS = $(dpdk_liblink_la_CPPFLAGS)
 tests_link_link_echo_CFLAGS = $(WARNING_CFLAGS)
-tests_link_link_echo_LDADD = dpdk/liblink.la tests/link/libpbuf.la
+tests_link_link_echo_LDADD = dpdk/liblink.la common/libcommon.la tests/link/libpbuf.la
 
 link_unit_tests = \
 	tests/unit/test_checksum \
@@ -29,24 +29,24 @@ UNIT_TESTS += $(link_unit_tests)
 tests_unit_test_checksum_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_checksum_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_checksum_SOURCES = tests/unit/test_checksum.c tests/unit/tap.h
-tests_unit_test_checksum_LDADD = dpdk/liblink.la
+tests_unit_test_checksum_LDADD = dpdk/liblink.la common/libcommon.la
 
 tests_unit_test_device_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_device_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_device_SOURCES = tests/unit/test_device.c tests/unit/tap.h
-tests_unit_test_device_LDADD = dpdk/liblink.la
+tests_unit_test_device_LDADD = dpdk/liblink.la common/libcommon.la
 
 tests_unit_test_filter_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_filter_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_filter_SOURCES = tests/unit/test_filter.c tests/unit/tap.h
-tests_unit_test_filter_LDADD = dpdk/liblink.la
+tests_unit_test_filter_LDADD = dpdk/liblink.la common/libcommon.la
 
 tests_unit_test_sizes_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_sizes_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_sizes_SOURCES = tests/unit/test_sizes.c tests/unit/tap.h
-tests_unit_test_sizes_LDADD = dpdk/liblink.la
+tests_unit_test_sizes_LDADD = dpdk/liblink.la common/libcommon.la
 
 tests_unit_test_shell_words_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_shell_words_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_shell_words_SOURCES = tests/unit/test_shell_words.c tests/unit/tap.h
-tests_unit_test_shell_words_LDADD = dpdk/liblink.la
+tests_unit_test_shell_words_LDADD = dpdk/liblink.la common/libcommon.la

@@ -13,7 +13,7 @@ $(preload_test_folder)/melin-stack.so: tests/unit/preload/fake_stack.c \
 		tests/unit/preload/fake_stack.h stack/stack.h
 	$(AM_V_CCLD)$(MKDIR_P) $(preload_test_folder) && $(CC) $(DEFS) -I$(srcdir) -D_GNU_SOURCE \
 		$(WARNING_CFLAGS) $(CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ \
-		$(srcdir)/tests/unit/preload/fake_stack.c
+		$(srcdir)/tests/unit/preload/fake_stack.c $(srcdir)/common/reason.c
 $(preload_test_folder)/libmelin.so: libmelin.la
 	$(AM_V_GEN)ln -sf ../../../.libs/libmelin.so $@
 CLEANFILES += $(preload_test_folder)/melin-stack.so $(preload_test_folder)/libmelin.so

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Unit tests of stack/: in virtual time, within the process or against a peer of memory.
 stack_test_cppflags = -D_GNU_SOURCE $(LWIP_CPPFLAGS)
+stack_test_libraries = stack/libstack.la common/libcommon.la
 stack_test_common = tests/unit/stack/common.h tests/unit/tap.h
 stack_test_wire = $(stack_test_common) tests/unit/stack/peer.h tests/unit/stack/wire.c \
 	tests/unit/stack/wire.h
@@ -25,68 +26,68 @@ UNIT_TESTS += $(stack_unit_tests)
 tests_unit_test_stack_adopt_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_adopt_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_adopt_SOURCES = tests/unit/stack/test_adopt.c $(stack_test_wire)
-tests_unit_test_stack_adopt_LDADD = stack/libstack.la
+tests_unit_test_stack_adopt_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_acknowledge_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_acknowledge_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_acknowledge_SOURCES = tests/unit/stack/test_acknowledge.c $(stack_test_wire)
-tests_unit_test_stack_acknowledge_LDADD = stack/libstack.la
+tests_unit_test_stack_acknowledge_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_both_ends_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_both_ends_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_both_ends_SOURCES = tests/unit/stack/test_both_ends.c $(stack_test_wire)
-tests_unit_test_stack_both_ends_LDADD = stack/libstack.la
+tests_unit_test_stack_both_ends_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_cookie_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_cookie_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_cookie_SOURCES = tests/unit/stack/test_cookie.c $(stack_test_wire)
-tests_unit_test_stack_cookie_LDADD = stack/libstack.la
+tests_unit_test_stack_cookie_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_icmp_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_icmp_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_icmp_SOURCES = tests/unit/stack/test_icmp.c $(stack_test_wire)
-tests_unit_test_stack_icmp_LDADD = stack/libstack.la
+tests_unit_test_stack_icmp_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_loop_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_loop_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_loop_SOURCES = tests/unit/stack/test_loop.c tests/unit/stack/link_none.c \
 	$(stack_test_common)
-tests_unit_test_stack_loop_LDADD = stack/libstack.la
+tests_unit_test_stack_loop_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_timers_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_timers_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_timers_SOURCES = tests/unit/stack/test_timers.c $(stack_test_wire)
-tests_unit_test_stack_timers_LDADD = stack/libstack.la
+tests_unit_test_stack_timers_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_recovery_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_recovery_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_recovery_SOURCES = tests/unit/stack/test_recovery.c \
 	tests/unit/stack/impairment.h $(stack_test_wire)
-tests_unit_test_stack_recovery_LDADD = stack/libstack.la
+tests_unit_test_stack_recovery_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_wire_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_wire_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_wire_SOURCES = tests/unit/stack/test_wire.c $(stack_test_wire)
-tests_unit_test_stack_wire_LDADD = stack/libstack.la
+tests_unit_test_stack_wire_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_index_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_index_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_index_SOURCES = tests/unit/stack/test_index.c tests/unit/stack/link_none.c \
 	$(stack_test_common)
-tests_unit_test_stack_index_LDADD = stack/libstack.la
+tests_unit_test_stack_index_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_pressure_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_pressure_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_pressure_SOURCES = tests/unit/stack/test_pressure.c $(stack_test_wire)
-tests_unit_test_stack_pressure_LDADD = stack/libstack.la
+tests_unit_test_stack_pressure_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_threads_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_threads_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_threads_SOURCES = tests/unit/stack/test_threads.c \
 	tests/unit/stack/link_none.c $(stack_test_common)
-tests_unit_test_stack_threads_LDADD = stack/libstack.la -lpthread
+tests_unit_test_stack_threads_LDADD = $(stack_test_libraries) -lpthread
 
 tests_unit_test_stack_memory_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_memory_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_memory_SOURCES = tests/unit/stack/test_memory.c
-tests_unit_test_stack_memory_LDADD = stack/libstack.la
+tests_unit_test_stack_memory_LDADD = $(stack_test_libraries)

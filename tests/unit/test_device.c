@@ -13,8 +13,8 @@ static void is(const char *text, enum device_kind kind, const char *name, const 
 	       bool kernel_peer)
 {
 	struct device device;
-	char why[256] = "";
-	int error = device_parse(text, &device, why, sizeof(why));
+	struct reason reason = { "" };
+	int error = device_parse(text, &device, &reason);
 
 	tap_ok(error == 0 && device.kind == kind && strcmp(device.name, name) == 0 &&
 		       strcmp(device.arguments, arguments) == 0 &&
@@ -26,22 +26,22 @@ static void is(const char *text, enum device_kind kind, const char *name, const 
 static void is_refused(const char *text)
 {
 	struct device device;
-	char why[256] = "";
+	struct reason reason = { "" };
 
-	tap_ok(device_parse(text, &device, why, sizeof(why)) == -EINVAL && why[0],
-	       "\"%s\" is refused: %s", text, why);
+	tap_ok(device_parse(text, &device, &reason) == -EINVAL && reason.text[0],
+	       "\"%s\" is refused: %s", text, reason.text);
 }
 
 static void drivers(void)
 {
 	struct device device;
-	char why[256];
+	struct reason reason;
 
-	device_parse("net_memif0,role=client", &device, why, sizeof(why));
+	device_parse("net_memif0,role=client", &device, &reason);
 	tap_ok(device.late_descriptors && device.library &&
 		       strcmp(device.library, "librte_net_memif.so") == 0,
 	       "net_memif makes descriptors late and its library is known");
-	device_parse("net_ring0", &device, why, sizeof(why));
+	device_parse("net_ring0", &device, &reason);
 	tap_ok(!device.library && !device.kernel_peer, "of net_ring nothing is known");
 }
 

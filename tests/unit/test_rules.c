@@ -106,13 +106,13 @@ static void test_mistakes(void)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct rule_list list = { (struct rule *)1, 1 };
-		char why[512] = "";
-		int error = rules_parse(cases[i].text, &list, why, sizeof(why));
+		struct reason reason = { "" };
+		int error = rules_parse(cases[i].text, &list, &reason);
 
-		if (!tap_ok(error == -EINVAL && !strcmp(why, cases[i].why) && !list.count &&
+		if (!tap_ok(error == -EINVAL && !strcmp(reason.text, cases[i].why) && !list.count &&
 				    !list.rules,
 			    "the mistake in \"%s\" is named", cases[i].text))
-			printf("# got %d, %s\n", error, why);
+			printf("# got %d, %s\n", error, reason.text);
 	}
 }
 
@@ -121,11 +121,11 @@ static enum rule_verdict verdict(const char *rules, enum rule_verb verb, const c
 {
 	struct rule_list list;
 	struct ip_address parsed;
-	char why[512] = "";
+	struct reason reason = { "" };
 	enum rule_verdict result;
 
-	if (rules_parse(rules, &list, why, sizeof(why)) || !address_parse(address, &parsed)) {
-		printf("# %s: %s\n", rules, why);
+	if (rules_parse(rules, &list, &reason) || !address_parse(address, &parsed)) {
+		printf("# %s: %s\n", rules, reason.text);
 		return (enum rule_verdict) - 1;
 	}
 	result = rules_match(&list, verb, &parsed, port);
@@ -252,7 +252,7 @@ static void test_listeners(void)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct ip_address own[2], local;
 		struct rule_list list = { 0 };
-		char why[512];
+		struct reason reason;
 		size_t count = 0;
 
 		while (count < 2 && cases[i].own[count]) {
@@ -260,7 +260,7 @@ static void test_listeners(void)
 			count++;
 		}
 		address_parse(cases[i].local, &local);
-		tap_ok(!rules_parse(cases[i].rules, &list, why, sizeof(why)) &&
+		tap_ok(!rules_parse(cases[i].rules, &list, &reason) &&
 			       rules_match_listener(&list, &local, 80, cases[i].v6only, own,
 						    count) == cases[i].verdict,
 		       "\"%s\" and a listener on %s of a stack with %s %s", cases[i].rules,
@@ -275,14 +275,14 @@ static void test_thousand(void)
 	char *text = malloc(1000 * 40), *end = text;
 	struct rule_list list = { 0 };
 	struct ip_address address;
-	char why[512] = "";
+	struct reason reason = { "" };
 	bool held = true;
 
 	for (unsigned i = 0; i < 1000; i++)
 		end += sprintf(end, "%s%sconnect:198.%u.%u.0/24:%u", i ? "," : "", i % 2 ? "!" : "",
 			       18 + i / 256, i % 256, 1000 + i);
-	tap_ok(!rules_parse(text, &list, why, sizeof(why)) && list.count == 1000,
-	       "1,000 rules are parsed %s", why);
+	tap_ok(!rules_parse(text, &list, &reason) && list.count == 1000,
+	       "1,000 rules are parsed %s", reason.text);
 	for (unsigned i = 0; i < 1000; i++) {
 		char one[40];
 
@@ -297,8 +297,8 @@ static void test_thousand(void)
 	rules_free(&list);
 
 	strcpy(end, ",any:*:x");
-	tap_ok(rules_parse(text, &list, why, sizeof(why)) == -EINVAL &&
-		       !strncmp(why, "rule 1001, ", 11),
+	tap_ok(rules_parse(text, &list, &reason) == -EINVAL &&
+		       !strncmp(reason.text, "rule 1001, ", 11),
 	       "a mistake in rule 1001 is named");
 	free(text);
 }
@@ -328,7 +328,7 @@ static bool is_sound(const struct rule_list *list)
 	return true;
 }
 
-/* Random changes of good lists: always a sound list or a message, never more than fits. */
+/* Random changes of good lists: always a sound list or a message. */
 static void test_random(void)
 {
 	static const char good[] = "!connect:198.18.0.0/24:22,any:[fd00::/64]:8000-8999,listen:*:*";
@@ -338,8 +338,9 @@ static void test_random(void)
 	bool sound = true;
 
 	for (unsigned round = 0; round < 200000 && sound; round++) {
-		char *text = strdup(good), why[64];
-		size_t length = strlen(text), why_size = 1 + next_random(&random) % sizeof(why);
+		char *text = strdup(good);
+		size_t length = strlen(text);
+		struct reason reason;
 		struct rule_list list;
 		int error;
 
@@ -347,16 +348,15 @@ static void test_random(void)
 			text[next_random(&random) % length] =
 				letters[next_random(&random) % (sizeof(letters) - 1)];
 		text[next_random(&random) % (length + 1)] = '\0';
-		memset(why, 'x', sizeof(why));
-		error = rules_parse(text, &list, why, why_size);
+		memset(&reason, 'x', sizeof(reason));
+		error = rules_parse(text, &list, &reason);
 		if (!error) {
 			accepted++;
 			sound = is_sound(&list);
 		} else {
 			refused++;
-			sound = error == -EINVAL && memchr(why, '\0', why_size) && !list.rules;
-			for (size_t i = why_size; i < sizeof(why); i++)
-				sound = sound && why[i] == 'x';
+			sound = error == -EINVAL && !list.rules &&
+				memchr(reason.text, '\0', sizeof(reason.text));
 		}
 		if (!sound)
 			printf("# \"%s\"\n", text);
@@ -368,6 +368,26 @@ static void test_random(void)
 	       refused);
 }
 
+/* A reason of every length up to and beyond what fits: never more than fits. */
+static void test_long_reasons(void)
+{
+	struct {
+		struct reason reason;
+		char behind[64];
+	} room;
+	const int fits = sizeof(room.reason.text) - 1;
+	bool sound = true;
+
+	for (int length = 1; length < 3 * fits; length++) {
+		memset(&room, 'x', sizeof(room));
+		sound = sound && reason_set(&room.reason, -length, "%0*d", length, 0) == -length &&
+			strlen(room.reason.text) == (size_t)(length < fits ? length : fits);
+		for (size_t i = 0; i < sizeof(room.behind); i++)
+			sound = sound && room.behind[i] == 'x';
+	}
+	tap_ok(sound, "a reason that is too long is cut, and its error returned");
+}
+
 int main(void)
 {
 	test_mistakes();
@@ -375,5 +395,6 @@ int main(void)
 	test_listeners();
 	test_thousand();
 	test_random();
+	test_long_reasons();
 	return tap_done();
 }

@@ -27,24 +27,21 @@ VISIBLE void fake_stack_report(struct fake_socket *socket, uint32_t events)
 }
 
 static int open_stack(const struct stack_config *config, const struct stack_callbacks *callbacks,
-		      struct stack **stack, char *why, size_t why_size)
+		      struct stack **stack, struct reason *reason)
 {
 	(void)config;
 	fake_stack.opens++;
-	if (fake_stack.open_error) {
-		strncpy(why, "the test says no", why_size);
-		return fake_stack.open_error;
-	}
+	if (fake_stack.open_error)
+		return reason_set(reason, fake_stack.open_error, "the test says no");
 	fake_stack.callbacks = *callbacks;
 	*stack = (struct stack *)&fake_stack;
 	return 0;
 }
 
-static int check(const struct stack_config *config, char *why, size_t why_size)
+static int check(const struct stack_config *config, struct reason *reason)
 {
 	(void)config;
-	(void)why;
-	(void)why_size;
+	(void)reason;
 	return 0;
 }
 

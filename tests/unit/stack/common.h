@@ -75,10 +75,10 @@ __attribute__((unused)) static struct sockaddr *address6(const char *text, uint1
 __attribute__((unused)) static void open_loop(void)
 {
 	struct stack_config config = { .device = "loop" };
-	char why[256] = "";
+	struct reason reason = { "" };
 
-	if (ops->open(&config, &callbacks, &stack, why, sizeof(why))) {
-		printf("Bail out! %s\n", why);
+	if (ops->open(&config, &callbacks, &stack, &reason)) {
+		printf("Bail out! %s\n", reason.text);
 		exit(1);
 	}
 	background_stop(stack);

@@ -7,19 +7,17 @@
 
 #include "dpdk/link.h"
 
-int link_check(const struct stack_config *config, char *why, size_t why_size)
+int link_check(const struct stack_config *config, struct reason *reason)
 {
 	(void)config;
-	snprintf(why, why_size, "this test has no device");
-	return -ENODEV;
+	return reason_set(reason, -ENODEV, "this test has no device");
 }
 
 int link_open(const struct link_config *config, struct link **link, struct link_info *info,
-	      char *why, size_t why_size)
+	      struct reason *reason)
 {
 	(void)config;
 	(void)link;
 	(void)info;
-	snprintf(why, why_size, "this test has no device");
-	return -ENODEV;
+	return reason_set(reason, -ENODEV, "this test has no device");
 }

@@ -35,7 +35,7 @@ __attribute__((unused)) static void open_wire(void)
 {
 	struct stack_callbacks with_count = callbacks;
 	struct stack_config config = { .device = "memory", .address_count = 2 };
-	char why[256] = "";
+	struct reason reason = { "" };
 
 	with_count.log = count_complaints;
 	config.addresses[0].family = AF_INET;
@@ -44,8 +44,8 @@ __attribute__((unused)) static void open_wire(void)
 	config.addresses[1].family = AF_INET6;
 	config.addresses[1].prefix = 64;
 	inet_pton(AF_INET6, WIRE_OWN6, &config.addresses[1].v6);
-	if (ops->open(&config, &with_count, &stack, why, sizeof(why))) {
-		printf("Bail out! %s\n", why);
+	if (ops->open(&config, &with_count, &stack, &reason)) {
+		printf("Bail out! %s\n", reason.text);
 		exit(1);
 	}
 	background_stop(stack);

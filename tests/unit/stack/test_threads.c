@@ -158,10 +158,10 @@ int main(void)
 	struct stack_config config = { .device = "loop" };
 	struct stack_counters counters = { 0 };
 	pthread_t threads[THREADS], looker;
-	char why[256] = "";
+	struct reason reason = { "" };
 
 	slow.event = report_slowly;
-	if (ops->open(&config, &slow, &stack, why, sizeof(why)))
+	if (ops->open(&config, &slow, &stack, &reason))
 		return 1;
 	test_catch_up();
 	pthread_create(&looker, NULL, look, NULL);

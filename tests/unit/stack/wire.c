@@ -128,22 +128,20 @@ static const struct link_operations operations = {
 	.counters = memory_counters,
 };
 
-int link_check(const struct stack_config *config, char *why, size_t why_size)
+int link_check(const struct stack_config *config, struct reason *reason)
 {
 	(void)config;
-	(void)why;
-	(void)why_size;
+	(void)reason;
 	return 0;
 }
 
 int link_open(const struct link_config *config, struct link **link, struct link_info *info,
-	      char *why, size_t why_size)
+	      struct reason *reason)
 {
 	static struct link link_of_memory = { .operations = &operations };
 
 	(void)config;
-	(void)why;
-	(void)why_size;
+	(void)reason;
 	*link = &link_of_memory;
 	*info = (struct link_info){ .mtu = 1500, .wait_descriptor = -1, .driver = "memory" };
 	memcpy(info->mac, WIRE_OWN_MAC, 6);

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What more than one part uses and none owns. Each of libmelin.so and melin-stack.so has a copy of
+# its own, so nothing here may keep a state that the two would have to share.
+noinst_LTLIBRARIES += common/libcommon.la
+common_libcommon_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(HARDENING_CPPFLAGS)
+common_libcommon_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden \
+	$(LTO_CFLAGS)
+common_libcommon_la_SOURCES = \
+	common/connection_state.c \
+	common/connection_state.h \
+	common/descriptor_limit.c \
+	common/descriptor_limit.h \
+	common/device_name.c \
+	common/device_name.h \
+	common/ip_address.h \
+	common/network_order.h \
+	common/option_table.c \
+	common/option_table.h \
+	common/reason.c \
+	common/reason.h \
+	common/system_call.h
