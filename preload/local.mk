@@ -58,6 +58,8 @@ libmelin_la_SOURCES = \
 	preload/descriptors/descriptor_room.h \
 	preload/descriptors/descriptors.c \
 	preload/descriptors/descriptors.h \
+	preload/descriptors/source.c \
+	preload/descriptors/source.h \
 	preload/libc/cancellation.c \
 	preload/libc/cancellation.h \
 	preload/libc/capabilities.c \
@@ -101,6 +103,7 @@ libmelin_la_SOURCES = \
 	preload/sockets/pending.h \
 	preload/sockets/socket_object.c \
 	preload/sockets/socket_object.h \
+	preload/sockets/socket_operations.c \
 	preload/sockets/stream.c \
 	preload/sockets/stream.h \
 	preload/sockets/transfer.c \

@@ -58,7 +58,7 @@ has() {
 	has "$shown" 'backlog [0-9]+, accept queue 0, embryos 0'
 	has "$shown" 'sending: next [0-9]+, acknowledged [0-9]+ \(0 in flight\), window [1-9]'
 	has "$shown" 'receiving: next [0-9]+, window [1-9]'
-	has "$shown" "descriptor $connection: ITEM_STACK, wants in"
+	has "$shown" "descriptor $connection: FORM_STACK, wants in"
 	alive server
 }
 

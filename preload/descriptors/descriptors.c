@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The descriptor table and the memory of its objects. Not for the objects' own behaviour, which
- * is reached through object_closed() and object_destroy() of each kind.
+ * is reached through struct object_operations of each kind.
  */
 #include "preload/descriptors/descriptors.h"
 
@@ -15,8 +15,6 @@
 #include <sys/stat.h>
 
 #include "preload/descriptors/descriptor_room.h"
-#include "preload/waiting/epoll.h"
-#include "preload/sockets/socket_object.h"
 #include "preload/libc/signals.h"
 #include "preload/libc/symbols.h"
 #include "preload/libc/thread.h"
@@ -33,6 +31,13 @@ static _Atomic int highest_known;
 /* Protects free_list. Innermost: nothing is called while it is held. */
 static pthread_mutex_t free_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct object *free_list[OBJECT_PRIVATE];
+
+static const struct object_operations *operations_of[OBJECT_PRIVATE];
+
+void object_register(enum object_kind kind, const struct object_operations *operations)
+{
+	operations_of[kind] = operations;
+}
 
 void *object_allocate(enum object_kind kind, size_t size)
 {
@@ -56,6 +61,7 @@ void *object_allocate(enum object_kind kind, size_t size)
 		       size - sizeof(object->references));
 	}
 	object->kind = kind;
+	object->operations = operations_of[kind];
 	atomic_store_explicit(&object->references, 1, memory_order_release);
 	return object;
 }
@@ -73,10 +79,7 @@ static void drop(struct object *object)
 {
 	if (atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) != 1)
 		return;
-	if (object->kind == OBJECT_SOCKET)
-		socket_destroy((struct socket *)object);
-	else
-		epoll_destroy((struct epoll *)object);
+	object->operations->destroy(object);
 	object_free(object);
 }
 
@@ -179,16 +182,9 @@ void descriptor_remove(int descriptor)
 	if (!object || object == &private_object)
 		return;
 	signals_hold();
-	if (object->kind == OBJECT_SOCKET)
-		socket_descriptor_closed((struct socket *)object, descriptor);
-	else
-		epoll_descriptor_closed((struct epoll *)object, descriptor);
-	if (atomic_fetch_sub_explicit(&object->descriptors, 1, memory_order_acq_rel) == 1) {
-		if (object->kind == OBJECT_SOCKET)
-			socket_closed((struct socket *)object);
-		else
-			epoll_closed((struct epoll *)object);
-	}
+	object->operations->descriptor_closed(object, descriptor);
+	if (atomic_fetch_sub_explicit(&object->descriptors, 1, memory_order_acq_rel) == 1)
+		object->operations->closed(object);
 	object_put(object); /* the table's, and the signals */
 }
 

@@ -14,11 +14,55 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "preload/descriptors/source.h"
+
 enum object_kind {
 	OBJECT_SOCKET,
 	OBJECT_EPOLL,
 	OBJECT_PRIVATE, /* melin's own descriptor, which the program does not have */
 };
+
+/* Which of the two carries what is waited for on an object: the twin, the stack, or each a half. */
+enum object_form {
+	FORM_KERNEL,
+	FORM_STACK,
+	FORM_MIXED,
+};
+
+struct object;
+
+/*
+ * What the objects of one kind do when the table and the calls that wait ask them: nobody below the
+ * files of that kind looks into its objects.
+ */
+struct object_operations {
+	/* The program is closing one of its descriptors. References are counted as before still. */
+	void (*descriptor_closed)(struct object *object, int descriptor);
+	/* That was the last one: the program has closed it. Calls may be running on it. */
+	void (*closed)(struct object *object);
+	/* The last reference is gone, and the memory goes next. */
+	void (*destroy)(struct object *object);
+	/* EPOLL* bits of the stack's half. locked: the caller has wait_lock. */
+	uint32_t (*readiness)(struct object *object, bool locked);
+	/* The form of an epoll item for it. wait_lock is held. */
+	enum object_form (*form)(const struct object *object);
+	/*
+	 * poll() or select() is going to wait for it by this descriptor: if this is the first use
+	 * of a listener it starts now. Returns its form for this wait. No lock is held.
+	 */
+	enum object_form (*begin_wait)(struct object *object, int descriptor);
+	/*
+	 * The first use of a listener (pending.h), for epoll; NULL for a kind that has none.
+	 * is_unused: whether it is still to come. use: the program uses it from now on, wait_lock is
+	 * held; true if its stack has not started, which use_all() does next, without any lock.
+	 */
+	bool (*is_unused)(const struct object *object);
+	bool (*use)(struct object *object);
+	void (*use_all)(void);
+};
+
+/* Once for each kind of object, before there is one. */
+void object_register(enum object_kind kind, const struct object_operations *operations);
 
 /*
  * Objects live in memory that is never given back (object_allocate() recycles it), so that a
@@ -33,6 +77,8 @@ struct object {
 	/* Table entries alone; at zero the program has closed it, running calls may go on. */
 	_Atomic uint32_t descriptors;
 	enum object_kind kind;
+	const struct object_operations *operations; /* of its kind; NULL if it is private */
+	struct source source; /* epoll items, and threads that wait; wait_lock */
 	struct object *next_free;
 };
 

@@ -16,9 +16,11 @@
 #include "preload/config/log.h"
 #include "preload/config/origin.h"
 #include "preload/sockets/pending.h"
+#include "preload/sockets/socket_object.h"
 #include "preload/libc/signals.h"
 #include "preload/sockets/stream.h"
 #include "preload/libc/symbols.h"
+#include "preload/waiting/epoll.h"
 #include "preload/waiting/wait.h"
 
 /* No lock of melin's may be held by another thread, which the child does not have. */
@@ -94,6 +96,8 @@ __attribute__((constructor)) static void begin(void)
 	bool meant = origin_is_environment();
 
 	libc_resolve();
+	object_register(OBJECT_SOCKET, &socket_operations);
+	object_register(OBJECT_EPOLL, &epoll_operations);
 	/* Loaded into every program, it must not end every program for a typing error. */
 	if (!config_load(meant ? "" : "; melin does nothing in this program") && meant)
 		_exit(CONFIG_EXIT_STATUS);

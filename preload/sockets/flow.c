@@ -70,7 +70,7 @@ static void leave(struct socket *socket, int descriptor, enum flow_count why)
 {
 	flow_counted(why);
 	atomic_store(&socket->state, SOCKET_KERNEL);
-	epoll_left_to_kernel(socket);
+	epoll_left_to_kernel(&socket->object);
 	if (atomic_load(&socket->object.descriptors) == 1)
 		descriptor_remove(descriptor);
 }
@@ -236,7 +236,7 @@ static int connect_through_stack(struct socket *socket, int descriptor,
 	}
 	flow_counted(FLOW_TAKEN_CONNECT);
 	atomic_store_explicit(&socket->state, SOCKET_CONNECTION, memory_order_release);
-	epoll_taken_by_stack(socket);
+	epoll_taken_by_stack(&socket->object);
 	return await_connection(socket, result);
 }
 
@@ -460,7 +460,7 @@ int flow_start_listener(struct socket *socket, const struct instance *instance)
 		socket_make_twin_nonblocking(socket);
 	flow_counted(FLOW_TAKEN_LISTEN);
 	atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
-	epoll_taken_by_stack(socket);
+	epoll_taken_by_stack(&socket->object);
 	return 0;
 }
 
@@ -552,7 +552,7 @@ static int listen_selected(struct socket *socket, int descriptor, int backlog)
 	}
 	pending_add(socket);
 	atomic_store_explicit(&socket->state, SOCKET_PENDING, memory_order_release);
-	epoll_listener_unused(socket);
+	epoll_listener_unused(&socket->object);
 	return 0;
 }
 

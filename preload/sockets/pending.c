@@ -107,11 +107,11 @@ static void give_up_listener(struct socket *socket, enum flow_count why)
 		if (socket->dual)
 			socket_make_twin_nonblocking(socket);
 		atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
-		epoll_taken_by_stack(socket);
+		epoll_taken_by_stack(&socket->object);
 		return;
 	}
 	atomic_store(&socket->state, SOCKET_KERNEL);
-	epoll_left_to_kernel(socket);
+	epoll_left_to_kernel(&socket->object);
 }
 
 bool pending_leave(struct socket *socket, const char *option)
@@ -300,9 +300,9 @@ static void share_listeners(void)
 		state = atomic_load(&socket->state);
 		if (socket->dual && (state == SOCKET_PENDING || state == SOCKET_LISTENER)) {
 			atomic_store(&socket->forked, true);
-			if (!atomic_load(&socket->awaits) || !epoll_is_waited_on(socket))
+			if (!atomic_load(&socket->awaits) || !epoll_is_waited_on(&socket->object))
 				atomic_store(&socket->shared, true);
-			epoll_listener_unused(socket);
+			epoll_listener_unused(&socket->object);
 		}
 		socket_put(socket);
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The socket object: where it comes from, what its readiness is, its names, its end. Not for
- * deciding flows (flow.c) and not for moving bytes (transfer.c).
+ * The socket object: where it comes from, what its readiness is, its names. Not for deciding flows
+ * (flow.c), for moving bytes (transfer.c), nor for what the table of descriptors and the calls that
+ * wait ask of it, its end among that (socket_operations.c).
  */
 #include "preload/sockets/socket_object.h"
 
@@ -14,12 +15,8 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
-#include "preload/libc/monotonic.h"
-#include "preload/config/config.h"
-#include "preload/waiting/epoll.h"
 #include "preload/config/log.h"
 #include "preload/libc/program_memory.h"
-#include "preload/sockets/pending.h"
 #include "common/system_call.h"
 #include "preload/libc/symbols.h"
 
@@ -40,24 +37,29 @@ static void warn_of_inherited(int descriptor)
 			  descriptor);
 }
 
+bool socket_is_stacks(const struct socket *socket, int descriptor)
+{
+	enum socket_state state = atomic_load_explicit(&socket->state, memory_order_acquire);
+
+	if (state == SOCKET_PENDING || state == SOCKET_LISTENER)
+		return true;
+	/* A connection that was inherited through fork() is the parent's. */
+	if (state == SOCKET_CONNECTION && socket_instance(socket))
+		return true;
+	if (state == SOCKET_CONNECTION && process_stack_is_parents())
+		warn_of_inherited(descriptor);
+	return false;
+}
+
 struct socket *socket_get(int descriptor)
 {
 	struct socket *socket;
-	enum socket_state state;
 
 	if (__builtin_expect(!descriptor_known(descriptor), 1))
 		return NULL;
 	socket = socket_get_any(descriptor);
-	if (!socket)
-		return NULL;
-	state = atomic_load_explicit(&socket->state, memory_order_acquire);
-	if (state == SOCKET_PENDING || state == SOCKET_LISTENER)
+	if (!socket || socket_is_stacks(socket, descriptor))
 		return socket;
-	/* A connection that was inherited through fork() is the parent's. */
-	if (state == SOCKET_CONNECTION && socket_instance(socket))
-		return socket;
-	if (state == SOCKET_CONNECTION && process_stack_is_parents())
-		warn_of_inherited(descriptor);
 	socket_put(socket);
 	return NULL;
 }
@@ -169,7 +171,7 @@ void socket_event(void *user, uint32_t events)
 		signal_owner(socket, owner, events);
 	events &= ~STACK_EVENT_URGENT;
 	if (events)
-		wait_notify(&socket->source, events);
+		wait_notify(&socket->object.source, events);
 }
 
 /* As Linux's move_addr_to_user(): cut to the caller's room, the full length reported. */
@@ -218,100 +220,6 @@ int socket_shutdown(struct socket *socket, int descriptor, int how)
 		return result;
 	/* A listener's twin listens too. */
 	result = libc()->shutdown(descriptor, how) < 0 ? -errno : 0;
-	wait_notify(&socket->source, EPOLLIN | EPOLLHUP | EPOLLRDHUP);
+	wait_notify(&socket->object.source, EPOLLIN | EPOLLHUP | EPOLLRDHUP);
 	return result;
-}
-
-/*
- * The number by which melin knows the twin of a listener is closed: another of its duplicates has
- * to serve. After the last one a call that is running goes on as in the kernel, with one of melin's
- * own.
- */
-void socket_descriptor_closed(struct socket *socket, int descriptor)
-{
-	int duplicate;
-
-	if (atomic_load(&socket->descriptor) != descriptor)
-		return;
-	if (atomic_load(&socket->object.descriptors) > 1) {
-		atomic_store(&socket->descriptor, descriptor_find(&socket->object));
-	} else if (socket_has_kernel_half(socket) && atomic_load(&socket->object.references) > 1) {
-		duplicate = libc()->dup(descriptor);
-		if (duplicate < 0)
-			return; /* the call gets EBADF */
-		socket->kept = true;
-		atomic_store(&socket->descriptor, descriptor_hide(duplicate));
-	}
-}
-
-/* Calls work() for each connection of this process, with a reference to it. */
-static void for_each_connection(void (*work)(struct socket *socket, uint64_t deadline),
-				uint64_t deadline)
-{
-	const int highest = descriptor_highest();
-
-	for (int descriptor = 0; descriptor <= highest; descriptor++) {
-		struct socket *socket = socket_get_any(descriptor);
-
-		if (!socket)
-			continue;
-		if (atomic_load(&socket->state) == SOCKET_CONNECTION && socket_instance(socket))
-			work(socket, deadline);
-		socket_put(socket);
-	}
-}
-
-static void finish(struct socket *socket, uint64_t deadline)
-{
-	(void)deadline;
-	socket->instance->operations->shutdown(socket->handle, SHUT_WR);
-}
-
-/* First all of them, then the time that it takes. */
-void socket_finish_all(uint64_t deadline)
-{
-	for_each_connection(finish, 0);
-	for_each_connection(socket_wait_sent, deadline);
-}
-
-/* close(2) with SO_LINGER on: waits until the peer has everything, or the time is over. */
-static void linger(struct socket *socket, const struct instance *instance)
-{
-	const struct stack_operations *operations = instance->operations;
-	struct linger value = { 0 };
-	socklen_t length = sizeof(value);
-	uint64_t deadline;
-
-	if (operations->get_option(socket->handle, SOL_SOCKET, SO_LINGER, &value, &length) < 0 ||
-	    !value.l_onoff || value.l_linger <= 0 || operations->readable(socket->handle) > 0)
-		return;
-	if (operations->shutdown(socket->handle, SHUT_WR) < 0)
-		return;
-	deadline = clock_after((uint64_t)value.l_linger * 1000000000u);
-	socket_wait_sent(socket, deadline);
-}
-
-void socket_closed(struct socket *socket)
-{
-	const struct instance *instance = socket_instance(socket);
-
-	epoll_forget(&socket->source);
-	if (atomic_load(&socket->state) == SOCKET_PENDING)
-		pending_forget(socket);
-	if (instance && atomic_load(&socket->state) == SOCKET_CONNECTION &&
-	    !process_stack_is_parents())
-		linger(socket, instance);
-}
-
-void socket_destroy(struct socket *socket)
-{
-	const struct instance *instance = socket_instance(socket);
-
-	if (instance)
-		instance->operations->release(socket->handle);
-	socket->handle = NULL;
-	if (!socket->kept)
-		return;
-	descriptor_unprotect(socket->descriptor);
-	kernel_call(SYS_close, socket->descriptor, 0, 0, 0);
 }

@@ -32,7 +32,6 @@ enum socket_state {
 
 struct socket {
 	struct object object;
-	struct source source; /* epoll items and sleeping threads; wait_lock */
 	/* Set with release after the fields below it; read with acquire in socket_get(). */
 	_Atomic enum socket_state state;
 	const struct instance *instance;
@@ -74,6 +73,11 @@ struct socket {
 
 /* A reference to the socket if its flow is the stack's (the last three states), else NULL. */
 struct socket *socket_get(int descriptor);
+/*
+ * Whether the flow is the stack's. An inherited connection is not: that is logged once in a process,
+ * with the descriptor.
+ */
+bool socket_is_stacks(const struct socket *socket, int descriptor);
 /* A reference to the socket in any state, or NULL if melin knows nothing of it. */
 struct socket *socket_get_any(int descriptor);
 static inline void socket_put(struct socket *socket)
@@ -162,9 +166,7 @@ uint32_t socket_readiness(const struct socket *socket);
 /* From the stack: see stack_callbacks.event. */
 void socket_event(void *user, uint32_t events);
 
-/* From descriptors.c: one number is gone; the last number; the last reference. */
-void socket_descriptor_closed(struct socket *socket, int descriptor);
-void socket_closed(struct socket *socket);
-void socket_destroy(struct socket *socket);
+/* For the table of descriptors and the calls that wait. */
+extern const struct object_operations socket_operations;
 
 #endif

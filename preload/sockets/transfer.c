@@ -63,7 +63,7 @@ static void socket_enroll(struct wait *wait, struct waiter *waiter)
 	struct socket_wait *this = (struct socket_wait *)wait;
 
 	this->waiter = waiter;
-	watch_attach(&this->socket->source, &this->watch);
+	watch_attach(&this->socket->object.source, &this->watch);
 }
 
 static void socket_withdraw(struct wait *wait)

@@ -2,7 +2,7 @@
 /*
  * epoll instances, their items and their ready lists. Waiting on them is epoll_wait.c's.
  *
- * An item for a socket whose flow is not decided yet is the kernel's (ITEM_KERNEL), registered
+ * An item for a socket whose flow is not decided yet is the kernel's (FORM_KERNEL), registered
  * there with the program's own data, and remembered here so that it can change over.
  */
 #include "preload/waiting/epoll.h"
@@ -13,8 +13,6 @@
 
 #include "preload/waiting/epoll_item.h"
 #include "preload/libc/program_memory.h"
-#include "preload/sockets/pending.h"
-#include "preload/sockets/socket_object.h"
 #include "preload/libc/signals.h"
 #include "common/system_call.h"
 #include "preload/libc/symbols.h"
@@ -42,10 +40,7 @@ uint32_t epoll_item_readiness(const struct epoll_item *item)
 
 	if (item->disabled)
 		return 0;
-	if (item->target->kind == OBJECT_SOCKET)
-		ready = socket_readiness((struct socket *)item->target);
-	else
-		ready = any_ready((struct epoll *)item->target) ? EPOLLIN | EPOLLRDNORM : 0;
+	ready = item->target->operations->readiness(item->target, true);
 	if (item->kernel_ready)
 		ready |= EPOLLIN | EPOLLRDNORM;
 	return ready & (item->events | ALWAYS_REPORTED);
@@ -90,11 +85,11 @@ static void item_notified(struct watch *watch, uint32_t events)
 {
 	struct epoll_item *item = (struct epoll_item *)watch;
 
-	if (item->form == ITEM_KERNEL || item->disabled ||
+	if (item->form == FORM_KERNEL || item->disabled ||
 	    !(events & (item->events | ALWAYS_REPORTED)))
 		return;
 	epoll_item_queue(item);
-	wait_notify_locked(&item->epoll->source, EPOLLIN);
+	wait_notify_locked(&item->epoll->object.source, EPOLLIN);
 }
 
 /* After ADD, MOD or a change of form: what is ready already counts as an event. */
@@ -103,7 +98,7 @@ static void look_at(struct epoll_item *item)
 	if (!epoll_item_readiness(item))
 		return;
 	epoll_item_queue(item);
-	wait_notify_locked(&item->epoll->source, EPOLLIN);
+	wait_notify_locked(&item->epoll->object.source, EPOLLIN);
 }
 
 /* ---- lists and forms ---- */
@@ -124,15 +119,9 @@ static void list_remove(struct epoll_item *item)
 		item->next->link = item->link;
 }
 
-static struct source *source_of(struct object *object)
-{
-	return object->kind == OBJECT_SOCKET ? &((struct socket *)object)->source
-					     : &((struct epoll *)object)->source;
-}
-
 static struct epoll_item *find(struct epoll *epoll, struct object *target, int descriptor)
 {
-	struct watch *watch = source_of(target)->watches;
+	struct watch *watch = target->source.watches;
 
 	for (; watch; watch = watch->next) {
 		struct epoll_item *item = (struct epoll_item *)watch;
@@ -157,6 +146,25 @@ static int kernel_half(struct epoll_item *item, int operation)
 		       : 0;
 }
 
+/* An eventfd that is always readable, one for the process; -1 if there is no descriptor left. */
+static int kick_descriptor(void)
+{
+	static _Atomic int kick = -1;
+	int descriptor = atomic_load(&kick), none = -1;
+
+	if (descriptor >= 0 && descriptor_private(descriptor))
+		return descriptor;
+	none = descriptor;
+	descriptor = descriptor_own_eventfd(1);
+	if (descriptor < 0)
+		return -1;
+	if (atomic_compare_exchange_strong(&kick, &none, descriptor))
+		return descriptor;
+	descriptor_unprotect(descriptor);
+	libc()->close(descriptor);
+	return none;
+}
+
 /* Threads that sleep in libc's epoll_wait() would not see stack sockets: bring them out. */
 static void served_more(struct epoll *epoll)
 {
@@ -165,7 +173,7 @@ static void served_more(struct epoll *epoll)
 	atomic_fetch_add(&epoll->served, 1);
 	if (atomic_load(&epoll->kernel_waiters) == 0 || epoll->kick >= 0)
 		return;
-	epoll->kick = epoll_kick_descriptor();
+	epoll->kick = kick_descriptor();
 	if (epoll->kick >= 0)
 		libc()->epoll_ctl(epoll->descriptor, EPOLL_CTL_ADD, epoll->kick, &event);
 }
@@ -175,28 +183,9 @@ static void served_less(struct epoll *epoll)
 	atomic_fetch_sub(&epoll->served, 1);
 }
 
-static bool is_pending(struct object *target)
+static bool is_unused(const struct object *target)
 {
-	struct socket *socket = (struct socket *)target;
-
-	return target->kind == OBJECT_SOCKET && atomic_load(&socket->state) == SOCKET_PENDING;
-}
-
-/* The form that an item for this target has. */
-static enum item_form form_of(struct object *target)
-{
-	struct socket *socket = (struct socket *)target;
-
-	if (target->kind == OBJECT_EPOLL)
-		return ITEM_MIXED;
-	switch (atomic_load(&socket->state)) {
-	case SOCKET_CONNECTION:
-		return ITEM_STACK;
-	case SOCKET_LISTENER:
-		return socket->dual ? ITEM_MIXED : ITEM_STACK;
-	default:
-		return ITEM_KERNEL;
-	}
+	return target->operations->is_unused && target->operations->is_unused(target);
 }
 
 static void note_pending(struct epoll_item *item)
@@ -221,7 +210,7 @@ static void unnote_pending(struct epoll_item *item)
 static void discard(struct epoll_item *item)
 {
 	unnote_pending(item);
-	if (item->form != ITEM_KERNEL)
+	if (item->form != FORM_KERNEL)
 		served_less(item->epoll);
 	unqueue(item);
 	watch_detach(&item->watch);
@@ -248,27 +237,27 @@ static int add(struct epoll *epoll, struct object *target, int descriptor,
 	item->epoll = epoll;
 	item->target = target;
 	item->descriptor = descriptor;
-	item->form = form_of(target);
+	item->form = target->operations->form(target);
 	item->events = event->events;
 	item->data = event->data.u64;
-	if (item->form == ITEM_KERNEL) {
+	if (item->form == FORM_KERNEL) {
 		struct epoll_event copy = *event;
 
 		result = libc()->epoll_ctl(epoll->descriptor, EPOLL_CTL_ADD, descriptor, &copy) < 0
 				 ? -errno
 				 : 0;
-	} else if (item->form == ITEM_MIXED) {
+	} else if (item->form == FORM_MIXED) {
 		result = kernel_half(item, EPOLL_CTL_ADD);
 	}
 	if (result < 0) {
 		free(item);
 		return result;
 	}
-	list_add(item->form == ITEM_MIXED ? &epoll->mixed : &epoll->items, item);
-	watch_attach(source_of(target), &item->watch);
-	if (target->kind == OBJECT_SOCKET && pending_is_unused((struct socket *)target))
+	list_add(item->form == FORM_MIXED ? &epoll->mixed : &epoll->items, item);
+	watch_attach(&target->source, &item->watch);
+	if (is_unused(target))
 		note_pending(item);
-	if (item->form == ITEM_KERNEL) {
+	if (item->form == FORM_KERNEL) {
 		atomic_store(&epoll->kernel_items, true);
 	} else {
 		served_more(epoll);
@@ -283,15 +272,15 @@ static int modify(struct epoll *epoll, struct epoll_item *item, const struct epo
 
 	if (item->events & EPOLLEXCLUSIVE)
 		return -EINVAL;
-	if (item->form == ITEM_KERNEL &&
+	if (item->form == FORM_KERNEL &&
 	    libc()->epoll_ctl(epoll->descriptor, EPOLL_CTL_MOD, item->descriptor, &copy) < 0)
 		return -errno;
 	item->events = event->events;
 	item->data = event->data.u64;
 	item->disabled = false;
-	if (item->form == ITEM_KERNEL)
+	if (item->form == FORM_KERNEL)
 		return 0;
-	if (item->form == ITEM_MIXED)
+	if (item->form == FORM_MIXED)
 		kernel_half(item, EPOLL_CTL_MOD);
 	look_at(item);
 	return 0;
@@ -311,7 +300,7 @@ static int control(struct epoll *epoll, int operation, struct object *target, in
 		return -ENOENT;
 	if (operation == EPOLL_CTL_MOD)
 		return modify(epoll, item, event);
-	if (item->form != ITEM_STACK)
+	if (item->form != FORM_STACK)
 		libc()->epoll_ctl(epoll->descriptor, EPOLL_CTL_DEL, descriptor, NULL);
 	discard(item);
 	return 0;
@@ -327,7 +316,7 @@ static bool concerns_stack(struct epoll *epoll, int operation, struct object *ta
 		return false; /* libc says EFAULT */
 	if (!target || target->kind == OBJECT_PRIVATE || target == &epoll->object)
 		return false;
-	if (target->kind == OBJECT_EPOLL || form_of(target) != ITEM_KERNEL)
+	if (target->kind == OBJECT_EPOLL || target->operations->form(target) != FORM_KERNEL)
 		return true;
 	/* An undecided socket that was registered by a way melin did not see is libc's. */
 	return operation == EPOLL_CTL_ADD || find(epoll, target, descriptor);
@@ -358,13 +347,13 @@ bool epoll_control(int descriptor, int operation, int target_descriptor, struct 
 
 /* ---- flows that are decided while registered ---- */
 
-/* Calls visit for each item on the socket. wait_lock is taken here. */
-static void each_item(struct source *source, void (*visit)(struct epoll_item *))
+/* Calls visit for each item on the object. wait_lock is taken here. */
+static void each_item(struct object *object, void (*visit)(struct epoll_item *))
 {
 	struct watch *watch, *next;
 
 	guarded_lock(&wait_lock);
-	for (watch = source->watches; watch; watch = next) {
+	for (watch = object->source.watches; watch; watch = next) {
 		next = watch->next;
 		if (watch->notify == item_notified)
 			visit((struct epoll_item *)watch);
@@ -374,12 +363,12 @@ static void each_item(struct source *source, void (*visit)(struct epoll_item *))
 
 static void change_over(struct epoll_item *item)
 {
-	if (item->form != ITEM_KERNEL)
+	if (item->form != FORM_KERNEL)
 		return;
 	libc()->epoll_ctl(item->epoll->descriptor, EPOLL_CTL_DEL, item->descriptor, NULL);
 	unnote_pending(item);
-	item->form = form_of(item->target);
-	if (item->form == ITEM_MIXED) {
+	item->form = item->target->operations->form(item->target);
+	if (item->form == FORM_MIXED) {
 		list_remove(item);
 		list_add(&item->epoll->mixed, item);
 		kernel_half(item, EPOLL_CTL_ADD);
@@ -388,39 +377,45 @@ static void change_over(struct epoll_item *item)
 	look_at(item);
 }
 
-void epoll_taken_by_stack(struct socket *socket)
+void epoll_taken_by_stack(struct object *object)
 {
-	each_item(&socket->source, change_over);
+	each_item(object, change_over);
 }
 
-void epoll_left_to_kernel(struct socket *socket)
+void epoll_left_to_kernel(struct object *object)
 {
-	each_item(&socket->source, discard);
+	each_item(object, discard);
 }
 
-void epoll_listener_unused(struct socket *socket)
+void epoll_listener_unused(struct object *object)
 {
-	each_item(&socket->source, note_pending);
+	each_item(object, note_pending);
 }
 
-static void use_listeners(struct epoll_item *item)
+/* wait_lock. Returns the kind of what has to be started, or before if nothing of these does. */
+static const struct object_operations *use_listeners(struct epoll_item *item,
+						     const struct object_operations *before)
 {
 	for (; item; item = item->next) {
 		if (!item->pending)
 			continue;
-		atomic_store(&((struct socket *)item->target)->shared, false);
-		if (!is_pending(item->target))
+		before = item->target->operations;
+		if (!before->use(item->target))
 			unnote_pending(item); /* else its start does that */
 	}
+	return before;
 }
 
 void epoll_use_listeners(struct epoll *epoll)
 {
+	const struct object_operations *operations = NULL;
+
 	guarded_lock(&wait_lock);
-	use_listeners(epoll->items);
-	use_listeners(epoll->mixed);
+	operations = use_listeners(epoll->items, operations);
+	operations = use_listeners(epoll->mixed, operations);
 	guarded_unlock(&wait_lock);
-	pending_first_use_all();
+	if (operations)
+		operations->use_all();
 }
 
 /* wait_lock. Of the watches on a source, those that are not items are sleeping threads'. */
@@ -428,31 +423,26 @@ static bool is_waited_on(const struct source *source)
 {
 	for (struct watch *watch = source->watches; watch; watch = watch->next)
 		if (watch->notify != item_notified ||
-		    is_waited_on(&((struct epoll_item *)watch)->epoll->source))
+		    is_waited_on(&((struct epoll_item *)watch)->epoll->object.source))
 			return true;
 	return false;
 }
 
-bool epoll_is_waited_on(struct socket *socket)
+bool epoll_is_waited_on(struct object *object)
 {
 	bool waited_on;
 
 	guarded_lock(&wait_lock);
-	waited_on = is_waited_on(&socket->source);
+	waited_on = is_waited_on(&object->source);
 	guarded_unlock(&wait_lock);
 	return waited_on;
 }
 
-static void forget_item(struct epoll_item *item)
+/* The kernel drops its half itself, when the last descriptor of the file is closed. */
+void epoll_forget(struct object *object)
 {
-	/* The kernel drops its half itself, when the last descriptor of the file is closed. */
-	discard(item);
-}
-
-void epoll_forget(struct source *source)
-{
-	if (source->watches)
-		each_item(source, forget_item);
+	if (object->source.watches)
+		each_item(object, discard);
 }
 
 /* ---- the instance ---- */
@@ -490,18 +480,6 @@ void epoll_created(int descriptor)
 	epoll_put(epoll);
 }
 
-bool epoll_readable(struct epoll *epoll)
-{
-	bool readable;
-
-	if (!epoll->ready)
-		return false;
-	guarded_lock(&wait_lock);
-	readable = any_ready(epoll);
-	guarded_unlock(&wait_lock);
-	return readable;
-}
-
 /*
  * The kernel keeps the file as long as a call runs on it; melin's waits come back to it by a
  * number, which the program may have for something else at once.
@@ -514,26 +492,26 @@ static void keep_open(struct epoll *epoll, int descriptor)
 		return; /* those who wait get EBADF */
 	epoll->kept = descriptor_hide(duplicate);
 	atomic_store(&epoll->descriptor, epoll->kept);
-	wait_notify(&epoll->source, EPOLLIN); /* who is about to sleep on the number looks again */
+	wait_notify(&epoll->object.source,
+		    EPOLLIN); /* who is about to sleep on the number looks again */
 }
 
-void epoll_descriptor_closed(struct epoll *epoll, int descriptor)
+static void descriptor_closed(struct object *object, int descriptor)
 {
+	struct epoll *epoll = (struct epoll *)object;
+
 	if (atomic_load(&epoll->descriptor) != descriptor)
 		return;
-	if (atomic_load(&epoll->object.descriptors) > 1)
-		atomic_store(&epoll->descriptor, descriptor_find(&epoll->object));
-	else if (atomic_load(&epoll->object.references) > 1) /* more than the table's */
+	if (atomic_load(&object->descriptors) > 1)
+		atomic_store(&epoll->descriptor, descriptor_find(object));
+	else if (atomic_load(&object->references) > 1) /* more than the table's */
 		keep_open(epoll, descriptor);
 }
 
-void epoll_closed(struct epoll *epoll)
+static void destroy(struct object *object)
 {
-	epoll_forget(&epoll->source); /* the outer epolls' items */
-}
+	struct epoll *epoll = (struct epoll *)object;
 
-void epoll_destroy(struct epoll *epoll)
-{
 	guarded_lock(&wait_lock);
 	/* NOLINTBEGIN(clang-analyzer-unix.Malloc): what is freed is taken off the list first. */
 	while (epoll->items)
@@ -547,3 +525,43 @@ void epoll_destroy(struct epoll *epoll)
 	descriptor_unprotect(epoll->kept);
 	kernel_call(SYS_close, epoll->kept, 0, 0, 0);
 }
+
+static uint32_t readiness(struct object *object, bool locked)
+{
+	struct epoll *epoll = (struct epoll *)object;
+	bool ready;
+
+	if (!epoll->ready)
+		return 0;
+	if (!locked)
+		guarded_lock(&wait_lock);
+	ready = any_ready(epoll);
+	if (!locked)
+		guarded_unlock(&wait_lock);
+	return ready ? EPOLLIN | EPOLLRDNORM : 0;
+}
+
+static enum object_form form(const struct object *object)
+{
+	(void)object;
+	return FORM_MIXED;
+}
+
+static enum object_form begin_wait(struct object *object, int descriptor)
+{
+	struct epoll *epoll = (struct epoll *)object;
+
+	(void)descriptor;
+	if (atomic_load(&epoll->pending))
+		epoll_use_listeners(epoll);
+	return atomic_load(&epoll->served) ? FORM_MIXED : FORM_KERNEL;
+}
+
+const struct object_operations epoll_operations = {
+	.descriptor_closed = descriptor_closed,
+	.closed = epoll_forget, /* the outer epolls' items */
+	.destroy = destroy,
+	.readiness = readiness,
+	.form = form,
+	.begin_wait = begin_wait,
+};

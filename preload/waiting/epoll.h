@@ -16,11 +16,9 @@
 #include "preload/waiting/wait.h"
 
 struct epoll_item;
-struct socket;
 
 struct epoll {
 	struct object object;
-	struct source source;	  /* threads in epoll_wait, outer epolls; wait_lock */
 	struct epoll_item *items; /* all but mixed ones; wait_lock */
 	struct epoll_item *mixed; /* wait_lock */
 	/* Those that may be ready, oldest first; wait_lock, read without it as a hint. */
@@ -70,25 +68,19 @@ static inline void epoll_put(struct epoll *epoll)
 	object_put(&epoll->object);
 }
 
-/* Whether a stack socket in it is ready, for poll and select. Takes wait_lock. */
-bool epoll_readable(struct epoll *epoll);
-
-/* A socket's flow was decided: items that were the kernel's change over, or stay there. */
-void epoll_taken_by_stack(struct socket *socket);
-void epoll_left_to_kernel(struct socket *socket);
+/* The flow of a socket was decided: its items that were the kernel's change over, or are dropped. */
+void epoll_taken_by_stack(struct object *object);
+void epoll_left_to_kernel(struct object *object);
 /* A listener that this process has not used yet, or not since a fork: epoll_wait() will. */
-void epoll_listener_unused(struct socket *socket);
-/* The program waits for the listeners in it. */
-void epoll_use_listeners(struct epoll *epoll);
+void epoll_listener_unused(struct object *object);
 
-/* Whether a thread sleeps that waits for the socket: by itself or in an epoll, nested or not. */
-bool epoll_is_waited_on(struct socket *socket);
+/* Whether a thread sleeps that waits for it: by itself or in an epoll, nested or not. */
+bool epoll_is_waited_on(struct object *object);
 
-/* Takes all items off a source that has no descriptor any more. */
-void epoll_forget(struct source *source);
+/* Takes all items off an object that has no descriptor any more. */
+void epoll_forget(struct object *object);
 
-void epoll_descriptor_closed(struct epoll *epoll, int descriptor);
-void epoll_closed(struct epoll *epoll);
-void epoll_destroy(struct epoll *epoll);
+/* For the table of descriptors. */
+extern const struct object_operations epoll_operations;
 
 #endif

@@ -8,18 +8,16 @@
 
 #include "preload/waiting/epoll.h"
 
-enum item_form {
-	ITEM_KERNEL, /* registered in the kernel with the program's data; remembered only */
-	ITEM_STACK,  /* the stack's alone */
-	ITEM_MIXED,  /* both: the kernel half is registered under the epoll's tag */
-};
-
 struct epoll_item {
 	struct watch watch; /* on the target's source; first, so that it is the item's address */
 	struct epoll *epoll;
 	struct object *target; /* socket or epoll; its closing discards the item */
 	int descriptor;	       /* the number that the program registered */
-	enum item_form form;
+	/*
+	 * KERNEL: registered in the kernel with the program's data, and only remembered here.
+	 * STACK: known here alone. MIXED: the kernel half is registered under the epoll's tag.
+	 */
+	enum object_form form;
 	uint32_t events;
 	uint64_t data;	   /* the program's, never looked at */
 	bool queued;	   /* on the ready list */
@@ -34,8 +32,7 @@ struct epoll_item {
 uint32_t epoll_item_readiness(const struct epoll_item *item);
 /* Appends it to the ready list unless it is there. */
 void epoll_item_queue(struct epoll_item *item);
-
-/* An eventfd that is always readable, one for the process; -1 if there is no descriptor left. */
-int epoll_kick_descriptor(void);
+/* The program waits for the listeners in it: their first use, if it is one. No lock is held. */
+void epoll_use_listeners(struct epoll *epoll);
 
 #endif

@@ -13,7 +13,6 @@
 #include "preload/waiting/epoll_item.h"
 #include "preload/libc/interruptible.h"
 #include "preload/libc/program_memory.h"
-#include "preload/sockets/socket_object.h"
 #include "preload/libc/signals.h"
 #include "preload/libc/symbols.h"
 #include "preload/libc/timeout.h"
@@ -36,7 +35,7 @@ static void oneshot_fired(struct epoll_item *item)
 	struct epoll_event nothing = { .data.u64 = item->epoll->tag };
 
 	item->disabled = true;
-	if (item->form == ITEM_MIXED)
+	if (item->form == FORM_MIXED)
 		libc()->epoll_ctl(item->epoll->descriptor, EPOLL_CTL_MOD, item->descriptor,
 				  &nothing);
 }
@@ -196,7 +195,7 @@ static void epoll_enroll(struct wait *wait, struct waiter *waiter)
 	struct epoll_waiting *this = (struct epoll_waiting *)wait;
 
 	this->waiter = waiter;
-	watch_attach(&this->epoll->source, &this->watch);
+	watch_attach(&this->epoll->object.source, &this->watch);
 }
 
 static void epoll_withdraw(struct wait *wait)
@@ -237,24 +236,6 @@ static int wait_mixed(struct epoll *epoll, struct epoll_event *events, int max, 
 }
 
 /* ---- the epoll that holds kernel descriptors alone: libc's wait, until that changes ---- */
-
-int epoll_kick_descriptor(void)
-{
-	static _Atomic int kick = -1;
-	int descriptor = atomic_load(&kick), none = -1;
-
-	if (descriptor >= 0 && descriptor_private(descriptor))
-		return descriptor;
-	none = descriptor;
-	descriptor = descriptor_own_eventfd(1);
-	if (descriptor < 0)
-		return -1;
-	if (atomic_compare_exchange_strong(&kick, &none, descriptor))
-		return descriptor;
-	descriptor_unprotect(descriptor);
-	libc()->close(descriptor);
-	return none;
-}
 
 /* The last thread to come out takes the kick away. */
 static void came_out(struct epoll *epoll)

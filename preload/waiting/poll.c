@@ -8,12 +8,10 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "preload/waiting/epoll.h"
+#include "preload/descriptors/descriptors.h"
 #include "preload/libc/program_memory.h"
-#include "preload/sockets/pending.h"
 #include "preload/libc/scratch.h"
 #include "preload/libc/signals.h"
-#include "preload/sockets/socket_object.h"
 #include "preload/libc/symbols.h"
 #include "preload/waiting/wait.h"
 
@@ -66,10 +64,7 @@ static short entry_revents(const struct poll_entry *entry)
 {
 	uint32_t ready;
 
-	if (entry->object->kind == OBJECT_SOCKET)
-		ready = socket_readiness((struct socket *)entry->object);
-	else
-		ready = epoll_readable((struct epoll *)entry->object) ? POLLIN | POLLRDNORM : 0;
+	ready = entry->object->operations->readiness(entry->object, false);
 	ready &= entry->events | POLLERR | POLLHUP;
 	return ready && !is_still(entry) ? elsewhere(entry) : (short)ready;
 }
@@ -136,13 +131,8 @@ static void poll_enroll(struct wait *wait, struct waiter *waiter)
 	struct poll_waiting *this = (struct poll_waiting *)wait;
 
 	this->waiter = waiter;
-	for (size_t i = 0; i < this->entry_count; i++) {
-		struct object *object = this->entries[i].object;
-
-		watch_attach(object->kind == OBJECT_SOCKET ? &((struct socket *)object)->source
-							   : &((struct epoll *)object)->source,
-			     &this->entries[i].watch);
-	}
+	for (size_t i = 0; i < this->entry_count; i++)
+		watch_attach(&this->entries[i].object->source, &this->entries[i].watch);
 }
 
 static void poll_withdraw(struct wait *wait)
@@ -177,43 +167,26 @@ static void poll_cancelled(struct wait *wait)
 static struct object *stack_half(int descriptor, bool *mixed)
 {
 	struct object *object;
-	struct socket *socket;
+	enum object_form form;
 
-	*mixed = false;
 	if (!descriptor_known(descriptor))
 		return NULL;
 	object = descriptor_get(descriptor);
 	if (!object || object->kind == OBJECT_PRIVATE)
 		return NULL;
-	if (object->kind == OBJECT_EPOLL) {
-		struct epoll *epoll = (struct epoll *)object;
-
-		if (atomic_load(&epoll->pending))
-			epoll_use_listeners(epoll);
-		*mixed = true;
-		if (atomic_load(&epoll->served))
-			return object;
-		object_put(object);
-		return NULL;
-	}
+	form = object->operations->begin_wait(object, descriptor);
+	*mixed = form == FORM_MIXED;
+	if (form != FORM_KERNEL)
+		return object;
 	object_put(object);
-	socket = socket_get(descriptor);
-	if (socket && pending_is_unused(socket)) {
-		pending_first_use(socket);
-		socket_put(socket);
-		socket = socket_get(descriptor);
-	}
-	if (!socket)
-		return NULL;
-	*mixed = socket->dual;
-	return &socket->object;
+	return NULL;
 }
 
 static void fill(struct poll_waiting *this)
 {
 	for (nfds_t i = 0; i < this->count; i++) {
 		struct poll_entry *entry = &this->entries[this->entry_count];
-		bool mixed;
+		bool mixed = false;
 
 		const int descriptor = this->kernel[i].fd;
 

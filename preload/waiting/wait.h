@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Waiting: who is told when a socket becomes ready, and the loop in which a thread polls the
- * stack for a while and then sleeps. Blocking calls, poll, select and epoll are all built on it.
- * Not for what ready means: each caller brings that as a function.
+ * Waiting: the loop in which a thread polls the stack for a while and then sleeps. Blocking calls,
+ * poll, select and epoll are all built on it. Not for what ready means: each caller brings that as a
+ * function. Not for who is told that an object is ready: source.h.
  */
 #ifndef MELIN_WAIT_H
 #define MELIN_WAIT_H
 
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -16,35 +15,7 @@
 #include <time.h>
 
 #include "common/system_call.h"
-
-/*
- * Protects every source, watch, epoll item and ready list, and the list of sleepers. It comes
- * after the stack's lock (events arrive with that held), so no call that takes the stack's lock
- * may be made while it is held: only readiness().
- */
-extern pthread_mutex_t wait_lock;
-
-/* Something that becomes ready: a stack socket or an epoll instance. */
-struct source {
-	/*
-	 * Looked at without the lock by wait_notify(): see the fences there and in watch_attach().
-	 */
-	struct watch *watches;
-};
-
-/* Somebody's interest in a source; embedded in what notify() finds its way from. */
-struct watch {
-	struct watch *next, **link; /* link is NULL while it is on no source */
-	void (*notify)(struct watch *watch, uint32_t events); /* wait_lock held */
-};
-
-/* Both with wait_lock held. Detaching twice is harmless. */
-void watch_attach(struct source *source, struct watch *watch);
-void watch_detach(struct watch *watch);
-
-/* Tells all watches of a source. wait_notify() takes wait_lock, _locked() has it. */
-void wait_notify(struct source *source, uint32_t events);
-void wait_notify_locked(struct source *source, uint32_t events);
+#include "preload/descriptors/source.h"
 
 /* A thread that sleeps or is about to. */
 struct waiter {

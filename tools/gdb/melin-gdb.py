@@ -149,7 +149,7 @@ class Socket(MelinCommand):
               f"flags: {flags(known, ['v6only', 'dual', 'shared', 'passed', 'nonblocking'])}")
         print(f"references {plain(known['object']['references'])}, "
               f"descriptors {plain(known['object']['descriptors'])}, "
-              f"watches {sum(1 for _ in chain(known['source']['watches']))}")
+              f"watches {sum(1 for _ in chain(known['object']['source']['watches']))}")
         if not int(known["handle"]):
             print("no half in the stack: the kernel's, or not decided yet")
             return

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Who is told when an object becomes ready: each object has a source (descriptors.h), on which the
+ * watches of sleeping threads and of epoll items hang. Not for what ready means, which is the
+ * object's own, nor for the sleeping (wait.h).
+ */
+#ifndef MELIN_SOURCE_H
+#define MELIN_SOURCE_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+/*
+ * Protects every source, watch, epoll item and ready list, and the list of sleepers (wait.c). It
+ * comes after the stack's lock, which is held when an event arrives, so no call that takes the
+ * stack's lock may be made while it is held: of the stack's operations only readiness().
+ */
+extern pthread_mutex_t wait_lock;
+
+/* Something that becomes ready: a stack socket or an epoll instance. */
+struct source {
+	/*
+	 * wait_notify() looks at it without the lock: the fences there and in watch_attach() pair.
+	 */
+	struct watch *watches;
+};
+
+/* Somebody's interest in a source; embedded in what notify() finds its way from. */
+struct watch {
+	struct watch *next, **link; /* link is NULL while it is on no source */
+	void (*notify)(struct watch *watch, uint32_t events); /* wait_lock held */
+};
+
+/* Both with wait_lock held. Detaching twice is harmless. */
+void watch_attach(struct source *source, struct watch *watch);
+void watch_detach(struct watch *watch);
+
+/* Tells all watches of a source. wait_notify() takes wait_lock, _locked() has it. */
+void wait_notify(struct source *source, uint32_t events);
+void wait_notify_locked(struct source *source, uint32_t events);
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the table of descriptors, epoll and poll ask of a socket: struct object_operations for
+ * sockets. Not for the calls of the program on it.
+ */
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "common/system_call.h"
+#include "preload/libc/monotonic.h"
+#include "preload/libc/symbols.h"
+#include "preload/sockets/pending.h"
+#include "preload/sockets/socket_object.h"
+#include "preload/waiting/epoll.h"
+
+/* ---- its end ---- */
+
+/*
+ * The number by which melin knows the twin of a listener is closed: another of its duplicates has
+ * to serve. After the last one a call that is running goes on as in the kernel, with one of melin's
+ * own.
+ */
+static void descriptor_closed(struct object *object, int descriptor)
+{
+	struct socket *socket = (struct socket *)object;
+	int duplicate;
+
+	if (atomic_load(&socket->descriptor) != descriptor)
+		return;
+	if (atomic_load(&object->descriptors) > 1) {
+		atomic_store(&socket->descriptor, descriptor_find(object));
+	} else if (socket_has_kernel_half(socket) && atomic_load(&object->references) > 1) {
+		duplicate = libc()->dup(descriptor);
+		if (duplicate < 0)
+			return; /* the call gets EBADF */
+		socket->kept = true;
+		atomic_store(&socket->descriptor, descriptor_hide(duplicate));
+	}
+}
+
+/* Calls work() for each connection of this process, with a reference to it. */
+static void for_each_connection(void (*work)(struct socket *socket, uint64_t deadline),
+				uint64_t deadline)
+{
+	const int highest = descriptor_highest();
+
+	for (int descriptor = 0; descriptor <= highest; descriptor++) {
+		struct socket *socket = socket_get_any(descriptor);
+
+		if (!socket)
+			continue;
+		if (atomic_load(&socket->state) == SOCKET_CONNECTION && socket_instance(socket))
+			work(socket, deadline);
+		socket_put(socket);
+	}
+}
+
+static void finish(struct socket *socket, uint64_t deadline)
+{
+	(void)deadline;
+	socket->instance->operations->shutdown(socket->handle, SHUT_WR);
+}
+
+/* First all of them, then the time that it takes. */
+void socket_finish_all(uint64_t deadline)
+{
+	for_each_connection(finish, 0);
+	for_each_connection(socket_wait_sent, deadline);
+}
+
+/* close(2) with SO_LINGER on: waits until the peer has everything, or the time is over. */
+static void linger(struct socket *socket, const struct instance *instance)
+{
+	const struct stack_operations *operations = instance->operations;
+	struct linger value = { 0 };
+	socklen_t length = sizeof(value);
+	uint64_t deadline;
+
+	if (operations->get_option(socket->handle, SOL_SOCKET, SO_LINGER, &value, &length) < 0 ||
+	    !value.l_onoff || value.l_linger <= 0 || operations->readable(socket->handle) > 0)
+		return;
+	if (operations->shutdown(socket->handle, SHUT_WR) < 0)
+		return;
+	deadline = clock_after((uint64_t)value.l_linger * 1000000000u);
+	socket_wait_sent(socket, deadline);
+}
+
+static void closed(struct object *object)
+{
+	struct socket *socket = (struct socket *)object;
+	const struct instance *instance = socket_instance(socket);
+
+	epoll_forget(object);
+	if (atomic_load(&socket->state) == SOCKET_PENDING)
+		pending_forget(socket);
+	if (instance && atomic_load(&socket->state) == SOCKET_CONNECTION &&
+	    !process_stack_is_parents())
+		linger(socket, instance);
+}
+
+static void destroy(struct object *object)
+{
+	struct socket *socket = (struct socket *)object;
+	const struct instance *instance = socket_instance(socket);
+
+	if (instance)
+		instance->operations->release(socket->handle);
+	socket->handle = NULL;
+	if (!socket->kept)
+		return;
+	descriptor_unprotect(socket->descriptor);
+	kernel_call(SYS_close, socket->descriptor, 0, 0, 0);
+}
+
+/* ---- waiting for it ---- */
+
+static uint32_t readiness(struct object *object, bool locked)
+{
+	(void)locked;
+	return socket_readiness((struct socket *)object);
+}
+
+static enum object_form form(const struct object *object)
+{
+	const struct socket *socket = (const struct socket *)object;
+
+	switch (atomic_load(&socket->state)) {
+	case SOCKET_CONNECTION:
+		return FORM_STACK;
+	case SOCKET_LISTENER:
+		return socket->dual ? FORM_MIXED : FORM_STACK;
+	default:
+		return FORM_KERNEL;
+	}
+}
+
+static enum object_form begin_wait(struct object *object, int descriptor)
+{
+	struct socket *socket = (struct socket *)object;
+
+	if (!socket_is_stacks(socket, descriptor))
+		return FORM_KERNEL;
+	if (pending_is_unused(socket)) {
+		pending_first_use(socket);
+		if (!socket_is_stacks(socket, descriptor))
+			return FORM_KERNEL;
+	}
+	return socket->dual ? FORM_MIXED : FORM_STACK;
+}
+
+static bool is_unused(const struct object *object)
+{
+	return pending_is_unused((const struct socket *)object);
+}
+
+static bool use(struct object *object)
+{
+	struct socket *socket = (struct socket *)object;
+
+	atomic_store(&socket->shared, false);
+	return atomic_load(&socket->state) == SOCKET_PENDING;
+}
+
+const struct object_operations socket_operations = {
+	.descriptor_closed = descriptor_closed,
+	.closed = closed,
+	.destroy = destroy,
+	.readiness = readiness,
+	.form = form,
+	.begin_wait = begin_wait,
+	.is_unused = is_unused,
+	.use = use,
+	.use_all = pending_first_use_all,
+};
