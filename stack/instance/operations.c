@@ -1,13 +1,169 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The table that melin-stack.so exports: stack.h. Nothing else of it is visible.
+ * The table that melin-stack.so exports: stack.h. Nothing else of it is visible. Here is the one
+ * place where calls from outside take the instance's lock and let go of it again, and where a call
+ * that finds nothing looks for input before it says so. What the calls do is elsewhere: each
+ * function's name begins with its file's.
  */
+#include <errno.h>
+#include <string.h>
+
+#include "common/connection_state.h"
 #include "stack/instance/background.h"
 #include "stack/instance/instance.h"
+#include "stack/ip/loop.h"
 #include "stack/ip/network.h"
 #include "stack/socket/ports.h"
 #include "stack/socket/socket.h"
 #include "stack/stack.h"
+
+/* The value of call, made with the lock held; what comes of it is sent before the lock is freed. */
+#define INSIDE(stack, call)                                                                        \
+	({                                                                                         \
+		__typeof__(call) status_ = instance_enter(stack);                                  \
+                                                                                                   \
+		if (status_ == 0) {                                                                \
+			status_ = (call);                                                          \
+			instance_leave(stack);                                                     \
+		}                                                                                  \
+		status_;                                                                           \
+	})
+
+/* The same for a call that would have to wait: it is made once more after a look for input. */
+#define INSIDE_OR_AFTER_INPUT(stack, call)                                                         \
+	({                                                                                         \
+		__typeof__(call) status_ = instance_enter(stack);                                  \
+                                                                                                   \
+		if (status_ == 0) {                                                                \
+			for (int looks = 0; (status_ = (call)) == -EAGAIN && looks == 0; looks++)  \
+				look_for_input(stack);                                             \
+			instance_leave(stack);                                                     \
+		}                                                                                  \
+		status_;                                                                           \
+	})
+
+/* The same for a call that changes nothing, so that there is nothing to be sent. */
+#define LOOKING(stack, call)                                                                       \
+	({                                                                                         \
+		__typeof__(call) status_ = instance_enter(stack);                                  \
+                                                                                                   \
+		if (status_ == 0) {                                                                \
+			status_ = (call);                                                          \
+			instance_unlock(stack);                                                    \
+		}                                                                                  \
+		status_;                                                                           \
+	})
+
+/* Frames that the device has, and segments that this process sends to itself. */
+static void look_for_input(struct stack *stack)
+{
+	instance_receive(stack);
+	loop_deliver(stack);
+}
+
+static int route(struct stack *stack, const struct sockaddr *remote, void **listener)
+{
+	return LOOKING(stack, network_route(stack, remote, listener));
+}
+
+static bool port_in_use(struct stack *stack, const struct sockaddr *local)
+{
+	return INSIDE(stack, (int)ports_in_use(local)) > 0;
+}
+
+static int create(struct stack *stack, int domain, bool v6only, void *user,
+		  struct stack_socket **socket)
+{
+	return INSIDE(stack, socket_create(stack, domain, v6only, user, socket));
+}
+
+static void set_user(struct stack_socket *socket, void *user)
+{
+	struct stack *stack = socket->stack;
+
+	if (instance_enter(stack))
+		return;
+	socket->user = user;
+	instance_leave(stack);
+}
+
+static int start_listening(struct stack_socket *socket, const struct sockaddr *local, int backlog)
+{
+	return INSIDE(socket->stack, listen_start(socket, local, backlog));
+}
+
+static int take_connection(struct stack_socket *listener, struct stack_socket **socket,
+			   struct sockaddr_storage *peer)
+{
+	return INSIDE_OR_AFTER_INPUT(listener->stack, listen_accept(listener, socket, peer));
+}
+
+static int advance_connect(struct stack_socket *socket, const struct sockaddr *local,
+			   const struct sockaddr *remote)
+{
+	return INSIDE(socket->stack, connect_advance(socket, local, remote));
+}
+
+static ssize_t receive(struct stack_socket *socket, const struct iovec *iov, size_t count,
+		       int flags)
+{
+	return INSIDE_OR_AFTER_INPUT(socket->stack, receive_data(socket, iov, count, flags));
+}
+
+static int received_at(struct stack_socket *socket, struct timespec *time)
+{
+	return LOOKING(socket->stack, receive_time(socket, time));
+}
+
+static ssize_t send_some(struct stack_socket *socket, const struct iovec *iov, size_t count,
+			 int flags)
+{
+	return INSIDE_OR_AFTER_INPUT(socket->stack, send_data(socket, iov, count, flags));
+}
+
+static int shut_down(struct stack_socket *socket, int how)
+{
+	return INSIDE(socket->stack, socket_shut_down(socket, how));
+}
+
+static int adopt(struct stack *stack, int domain, bool v6only, void *user,
+		 const struct connection_state *state, struct stack_socket **socket)
+{
+	return INSIDE(stack, adopt_connection(stack, domain, v6only, user, state, socket));
+}
+
+static int give(struct stack_socket *socket, struct connection_state *state)
+{
+	memset(state, 0, sizeof(*state));
+	return INSIDE(socket->stack, adopt_give(socket, state));
+}
+
+static void release(struct stack_socket *socket)
+{
+	struct stack *stack = socket->stack; /* the socket is gone before the lock is let go of */
+
+	if (instance_enter(stack))
+		return;
+	socket_release(socket);
+	instance_leave(stack);
+}
+
+static int name(struct stack_socket *socket, bool peer, struct sockaddr_storage *address)
+{
+	return INSIDE(socket->stack, socket_address(socket, peer, address));
+}
+
+static int get_option(struct stack_socket *socket, int level, int option, void *value,
+		      socklen_t *length)
+{
+	return INSIDE(socket->stack, options_get(socket, level, option, value, length));
+}
+
+static int set_option(struct stack_socket *socket, int level, int option, const void *value,
+		      socklen_t length)
+{
+	return INSIDE(socket->stack, options_set(socket, level, option, value, length));
+}
 
 __attribute__((visibility("default"))) const struct stack_operations melin_stack_operations = {
 	.abi = STACK_ABI,
@@ -22,27 +178,28 @@ __attribute__((visibility("default"))) const struct stack_operations melin_stack
 	.watch_begin = background_watch_begin,
 	.watch_end = background_watch_end,
 	.counters = instance_counters,
-	.route = network_route,
-	.port_in_use = ports_in_use,
-	.socket_create = socket_create,
-	.set_user = socket_set_user,
-	.listen = socket_listen,
-	.accept = socket_accept,
-	.connect = socket_connect,
-	.receive = socket_receive,
-	.received_at = socket_received_at,
-	.send = socket_send,
-	.shutdown = socket_shutdown,
-	.adopt = socket_adopt,
-	.give = socket_give,
+	.route = route,
+	.port_in_use = port_in_use,
+	.socket_create = create,
+	.set_user = set_user,
+	.listen = start_listening,
+	.accept = take_connection,
+	.connect = advance_connect,
+	.receive = receive,
+	.received_at = received_at,
+	.send = send_some,
+	.shutdown = shut_down,
+	.adopt = adopt,
+	.give = give,
+	.release = release,
+	/* Without the lock: */
 	.return_reason = adopted_reason,
 	.losses = adopted_losses,
-	.release = socket_release,
-	.readiness = socket_readiness,
-	.readable = socket_readable,
-	.unsent = socket_unsent,
-	.urgent = socket_urgent,
-	.name = socket_name,
-	.get_option = socket_get_option,
-	.set_option = socket_set_option,
+	.readiness = readiness_now,
+	.readable = readiness_readable,
+	.unsent = readiness_unsent,
+	.urgent = readiness_urgent,
+	.name = name,
+	.get_option = get_option,
+	.set_option = set_option,
 };

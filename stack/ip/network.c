@@ -442,8 +442,6 @@ int network_route(struct stack *stack, const struct sockaddr *remote, void **lis
 	u16_t port;
 	int status = network_from_sockaddr(remote, &address, &port);
 
-	if (status == 0)
-		status = instance_enter(stack);
 	if (status)
 		return status;
 	if (network_is_local(stack, &address)) {
@@ -456,6 +454,5 @@ int network_route(struct stack *stack, const struct sockaddr *remote, void **lis
 	} else {
 		status = network_source(stack, &address, &source);
 	}
-	instance_unlock(stack);
 	return status;
 }

@@ -37,7 +37,7 @@ bool network_is_resolved(struct stack *stack, const ip_addr_t *remote);
  */
 void network_doubt(struct stack *stack, const ip_addr_t *local, const ip_addr_t *remote);
 
-/* stack_operations.route */
+/* stack_operations.route; the lock is held. */
 int network_route(struct stack *stack, const struct sockaddr *remote, void **listener);
 
 /*

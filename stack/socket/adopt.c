@@ -176,16 +176,12 @@ static void forget(struct stack_socket *socket)
 	socket->phase = PHASE_UNCONNECTED;
 }
 
-int socket_adopt(struct stack *stack, int domain, bool v6only, void *user,
-		 const struct connection_state *state, struct stack_socket **result)
+int adopt_connection(struct stack *stack, int domain, bool v6only, void *user,
+		     const struct connection_state *state, struct stack_socket **result)
 {
-	struct stack_socket *socket;
-	int status = instance_enter(stack);
+	struct stack_socket *socket = socket_new(stack, domain);
+	int status = socket ? adopt(socket, state) : -ENOMEM;
 
-	if (status)
-		return status;
-	socket = socket_new(stack, domain);
-	status = socket ? adopt(socket, state) : -ENOMEM;
 	if (status == 0) {
 		socket->v6only = v6only;
 		socket->user = user;
@@ -197,7 +193,6 @@ int socket_adopt(struct stack *stack, int domain, bool v6only, void *user,
 		forget(socket);
 		socket_free(socket);
 	}
-	instance_leave(stack);
 	return status;
 }
 
@@ -285,15 +280,11 @@ static int tell_data(const struct stack_socket *socket, struct connection_state 
 	return 0;
 }
 
-int socket_give(struct stack_socket *socket, struct connection_state *state)
+int adopt_give(struct stack_socket *socket, struct connection_state *state)
 {
-	struct stack *stack = socket->stack;
-	int status = instance_enter(stack);
+	int status = may_give(socket);
 
 	memset(state, 0, sizeof(*state));
-	if (status)
-		return status;
-	status = may_give(socket);
 	if (status == 0)
 		status = tell_data(socket, state);
 	if (status == 0) {
@@ -308,6 +299,5 @@ int socket_give(struct stack_socket *socket, struct connection_state *state)
 	} else {
 		connection_state_clear(state);
 	}
-	instance_leave(stack);
 	return status;
 }

@@ -154,8 +154,8 @@ static int dissolve(struct stack_socket *socket)
 	return 0;
 }
 
-static int connect_locked(struct stack_socket *socket, const struct sockaddr *local,
-			  const struct sockaddr *remote)
+static int advance(struct stack_socket *socket, const struct sockaddr *local,
+		   const struct sockaddr *remote)
 {
 	if (remote && remote->sa_family == AF_UNSPEC)
 		return dissolve(socket);
@@ -181,15 +181,11 @@ static int connect_locked(struct stack_socket *socket, const struct sockaddr *lo
 	}
 }
 
-int socket_connect(struct stack_socket *socket, const struct sockaddr *local,
-		   const struct sockaddr *remote)
+int connect_advance(struct stack_socket *socket, const struct sockaddr *local,
+		    const struct sockaddr *remote)
 {
-	int status = instance_enter(socket->stack);
+	int status = advance(socket, local, remote);
 
-	if (status)
-		return status;
-	status = connect_locked(socket, local, remote);
 	socket_changed(socket, 0);
-	instance_leave(socket->stack);
 	return status;
 }

@@ -11,7 +11,6 @@
 
 #include "stack/instance/clock.h"
 #include "stack/instance/instance.h"
-#include "stack/ip/loop.h"
 #include "stack/ip/network.h"
 #include "stack/socket/ports.h"
 #include "stack/socket/socket.h"
@@ -287,7 +286,7 @@ static int start_listening(struct stack_socket *socket, const ip_addr_t *address
 	return 0;
 }
 
-static int listen_locked(struct stack_socket *socket, const struct sockaddr *local, int backlog)
+static int begin(struct stack_socket *socket, const struct sockaddr *local, int backlog)
 {
 	ip_addr_t address;
 	u16_t port;
@@ -307,15 +306,11 @@ static int listen_locked(struct stack_socket *socket, const struct sockaddr *loc
 	return start_listening(socket, &address, port);
 }
 
-int socket_listen(struct stack_socket *socket, const struct sockaddr *local, int backlog)
+int listen_start(struct stack_socket *socket, const struct sockaddr *local, int backlog)
 {
-	int status = instance_enter(socket->stack);
+	int status = begin(socket, local, backlog);
 
-	if (status)
-		return status;
-	status = listen_locked(socket, local, backlog);
 	socket_changed(socket, 0);
-	instance_leave(socket->stack);
 	return status;
 }
 
@@ -332,19 +327,14 @@ static struct stack_socket *take_child(struct stack_socket *listener)
 	return child;
 }
 
-static int accept_locked(struct stack_socket *listener, struct stack_socket **socket,
-			 struct sockaddr_storage *peer)
+int listen_accept(struct stack_socket *listener, struct stack_socket **socket,
+		  struct sockaddr_storage *peer)
 {
 	struct stack_socket *child;
 
 	if (listener->state != SOCKET_LISTENING)
 		return -EINVAL;
 	child = take_child(listener);
-	if (!child) {
-		instance_receive(listener->stack);
-		loop_deliver(listener->stack);
-		child = take_child(listener);
-	}
 	if (!child)
 		return -EAGAIN;
 	child->owned = true;
@@ -352,18 +342,6 @@ static int accept_locked(struct stack_socket *listener, struct stack_socket **so
 	network_to_sockaddr(child->domain, &child->remote, child->remote_port, peer);
 	*socket = child;
 	return 0;
-}
-
-int socket_accept(struct stack_socket *listener, struct stack_socket **socket,
-		  struct sockaddr_storage *peer)
-{
-	int status = instance_enter(listener->stack);
-
-	if (status)
-		return status;
-	status = accept_locked(listener, socket, peer);
-	instance_leave(listener->stack);
-	return status;
 }
 
 void listen_stop(struct stack_socket *listener)

@@ -406,8 +406,8 @@ static bool is_known(int level, int name)
 	return option && option->service == OPTION_STACK;
 }
 
-static int set_locked(struct stack_socket *socket, int level, int name, const void *value,
-		      socklen_t length)
+static int set(struct stack_socket *socket, int level, int name, const void *value,
+	       socklen_t length)
 {
 	int number;
 
@@ -442,18 +442,14 @@ static int set_locked(struct stack_socket *socket, int level, int name, const vo
 	}
 }
 
-int socket_set_option(struct stack_socket *socket, int level, int name, const void *value,
-		      socklen_t length)
+int options_set(struct stack_socket *socket, int level, int name, const void *value,
+		socklen_t length)
 {
-	int status = instance_enter(socket->stack);
+	int status = set(socket, level, name, value, length);
 
-	if (status)
-		return status;
-	status = set_locked(socket, level, name, value, length);
 	if (status == 0)
 		options_apply(socket);
 	socket_changed(socket, 0);
-	instance_leave(socket->stack);
 	return status;
 }
 
@@ -634,8 +630,7 @@ static int get_path_mtu(const struct stack_socket *socket, void *value, socklen_
 	return copy_out(value, length, &info, sizeof(info));
 }
 
-static int get_locked(struct stack_socket *socket, int level, int name, void *value,
-		      socklen_t *length)
+static int get(struct stack_socket *socket, int level, int name, void *value, socklen_t *length)
 {
 	static const char cubic[16] = "cubic", reno[16] = "reno";
 	struct linger linger;
@@ -673,15 +668,10 @@ static int get_locked(struct stack_socket *socket, int level, int name, void *va
 	return copy_out(value, length, &number, sizeof(number));
 }
 
-int socket_get_option(struct stack_socket *socket, int level, int name, void *value,
-		      socklen_t *length)
+int options_get(struct stack_socket *socket, int level, int name, void *value, socklen_t *length)
 {
-	int status = instance_enter(socket->stack);
+	int status = get(socket, level, name, value, length);
 
-	if (status)
-		return status;
-	status = get_locked(socket, level, name, value, length);
 	socket_changed(socket, 0);
-	instance_leave(socket->stack);
 	return status;
 }

@@ -10,7 +10,6 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "stack/tcp/index.h"
-#include "stack/instance/instance.h"
 #include "stack/ip/network.h"
 #include "stack/instance/random.h"
 #include "stack/socket/socket.h"
@@ -123,13 +122,12 @@ static void look_for_holder(struct tcp_pcb *pcb, void *context)
 		holder->found = true;
 }
 
-bool ports_in_use(struct stack *stack, const struct sockaddr *local)
+bool ports_in_use(const struct sockaddr *local)
 {
 	struct holder holder = { .found = false };
 
-	if (network_from_sockaddr(local, &holder.address, &holder.port) || instance_enter(stack))
+	if (network_from_sockaddr(local, &holder.address, &holder.port))
 		return false;
 	melin_index_for_each(look_for_holder, &holder);
-	instance_leave(stack);
 	return holder.found;
 }

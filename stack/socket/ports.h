@@ -25,7 +25,7 @@ int ports_may_listen(const struct stack_socket *socket, const ip_addr_t *local, 
 /* A port that nobody listens on, for listen() without bind(). 0: all are taken. */
 uint16_t ports_choose_listener(const struct stack_socket *socket, const ip_addr_t *local);
 
-/* The table's port_in_use(). */
-bool ports_in_use(struct stack *stack, const struct sockaddr *local);
+/* stack_operations.port_in_use; the lock is held. */
+bool ports_in_use(const struct sockaddr *local);
 
 #endif

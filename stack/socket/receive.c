@@ -11,7 +11,6 @@
 #include "stack/tcp/acknowledge.h"
 #include "stack/instance/clock.h"
 #include "stack/instance/instance.h"
-#include "stack/ip/loop.h"
 #include "stack/instance/pressure.h"
 #include "stack/socket/socket.h"
 
@@ -396,26 +395,26 @@ static size_t copyable(const struct stack_socket *socket, const struct iovec *io
 	return size;
 }
 
-static ssize_t receive_locked(struct stack_socket *socket, const struct iovec *iov, size_t count,
+static ssize_t receive_urgent(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			      int flags)
+{
+	ssize_t status = urgent_receive(socket, iov, count, flags);
+
+	socket_changed(socket, 0);
+	return status;
+}
+
+ssize_t receive_data(struct stack_socket *socket, const struct iovec *iov, size_t count, int flags)
 {
 	struct receive_queue *queue = &socket->received;
 	bool peek = flags & MSG_PEEK;
 	size_t size = total(iov, count);
 	size_t hidden = 0;
-	ssize_t status;
 
 	if (flags & MSG_OOB)
-		return urgent_receive(socket, iov, count, flags);
-	if (size ? !any(socket, peek, &hidden) : !queue->bytes) {
-		status = nothing(socket);
-		if (status != -EAGAIN)
-			return status;
-		instance_receive(socket->stack);
-		loop_deliver(socket->stack);
-		if (size ? !any(socket, peek, &hidden) : !queue->bytes)
-			return nothing(socket);
-	}
+		return receive_urgent(socket, iov, count, flags);
+	if (size ? !any(socket, peek, &hidden) : !queue->bytes)
+		return nothing(socket);
 	size = before_mark(socket, LWIP_MIN(size, queue->bytes - hidden));
 	if (size && !(flags & MSG_TRUNC)) {
 		size = copyable(socket, iov, size, hidden);
@@ -428,35 +427,17 @@ static ssize_t receive_locked(struct stack_socket *socket, const struct iovec *i
 	return (ssize_t)size;
 }
 
-ssize_t socket_receive(struct stack_socket *socket, const struct iovec *iov, size_t count,
-		       int flags)
-{
-	ssize_t status = instance_enter(socket->stack);
-
-	if (status)
-		return status;
-	status = receive_locked(socket, iov, count, flags);
-	if (flags & MSG_OOB)
-		socket_changed(socket, 0);
-	instance_leave(socket->stack);
-	return status;
-}
-
 /* 32 bits of microseconds: data that lies unread for more than 71 minutes seems younger. */
-int socket_received_at(struct stack_socket *socket, struct timespec *time)
+int receive_time(const struct stack_socket *socket, struct timespec *time)
 {
-	int status = instance_enter(socket->stack);
-	uint64_t now, age;
+	uint64_t age = (uint32_t)(now_us() - socket->received.came_us) * 1000ull;
+	uint64_t now;
 
-	if (status)
-		return status;
-	age = (uint32_t)(now_us() - socket->received.came_us) * 1000ull;
 	if (!socket->options.times)
-		status = -ENODATA;
-	instance_unlock(socket->stack);
+		return -ENODATA;
 	clock_gettime(CLOCK_REALTIME, time);
 	now = (uint64_t)time->tv_sec * 1000000000 + (uint64_t)time->tv_nsec - age;
 	time->tv_sec = (time_t)(now / 1000000000);
 	time->tv_nsec = (long)(now % 1000000000);
-	return status;
+	return 0;
 }

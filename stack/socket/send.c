@@ -10,7 +10,6 @@
 #include "stack/tcp/acknowledge.h"
 #include "stack/instance/clock.h"
 #include "stack/instance/instance.h"
-#include "stack/ip/loop.h"
 #include "stack/instance/pressure.h"
 #include "stack/socket/socket.h"
 
@@ -188,18 +187,12 @@ static void wait_for_memory(struct stack_socket *socket)
 	melin_index_unpark(socket->pcb);
 }
 
-static ssize_t send_locked(struct stack_socket *socket, const struct iovec *iov, size_t count,
-			   int flags)
+ssize_t send_data(struct stack_socket *socket, const struct iovec *iov, size_t count, int flags)
 {
 	int status = refusal(socket);
 	bool fault = false;
 	size_t done;
 
-	if (status == -EAGAIN || (status == 0 && !room(socket))) {
-		instance_receive(socket->stack);
-		loop_deliver(socket->stack);
-		status = refusal(socket);
-	}
 	if (status)
 		return status;
 	done = write_all(socket, iov, count, &fault);
@@ -224,15 +217,4 @@ static ssize_t send_locked(struct stack_socket *socket, const struct iovec *iov,
 			return -EAGAIN;
 	}
 	return 0;
-}
-
-ssize_t socket_send(struct stack_socket *socket, const struct iovec *iov, size_t count, int flags)
-{
-	ssize_t status = instance_enter(socket->stack);
-
-	if (status)
-		return status;
-	status = send_locked(socket, iov, count, flags);
-	instance_leave(socket->stack);
-	return status;
 }

@@ -200,22 +200,22 @@ void socket_report(struct stack *stack)
 	}
 }
 
-uint32_t socket_readiness(const struct stack_socket *socket)
+uint32_t readiness_now(const struct stack_socket *socket)
 {
 	return atomic_load_explicit(&socket->ready, memory_order_acquire);
 }
 
-size_t socket_readable(const struct stack_socket *socket)
+size_t readiness_readable(const struct stack_socket *socket)
 {
 	return atomic_load_explicit(&socket->readable_bytes, memory_order_relaxed);
 }
 
-size_t socket_unsent(const struct stack_socket *socket)
+size_t readiness_unsent(const struct stack_socket *socket)
 {
 	return atomic_load_explicit(&socket->unsent_bytes, memory_order_relaxed);
 }
 
-size_t socket_urgent(const struct stack_socket *socket)
+size_t readiness_urgent(const struct stack_socket *socket)
 {
 	return atomic_load_explicit(&socket->urgent_bytes, memory_order_relaxed);
 }
@@ -423,33 +423,15 @@ int socket_from_error(err_t error)
 int socket_create(struct stack *stack, int domain, bool v6only, void *user,
 		  struct stack_socket **socket)
 {
-	int status;
-
 	if (domain != AF_INET && domain != AF_INET6)
 		return -EAFNOSUPPORT;
-	status = instance_enter(stack);
-	if (status)
-		return status;
 	*socket = socket_new(stack, domain);
-	if (*socket) {
-		(*socket)->v6only = v6only;
-		(*socket)->user = user;
-		(*socket)->owned = true;
-	} else {
-		status = -ENOMEM;
-	}
-	instance_leave(stack);
-	return status;
-}
-
-void socket_set_user(struct stack_socket *socket, void *user)
-{
-	struct stack *stack = socket->stack;
-
-	if (instance_enter(stack))
-		return;
-	socket->user = user;
-	instance_leave(stack);
+	if (!*socket)
+		return -ENOMEM;
+	(*socket)->v6only = v6only;
+	(*socket)->user = user;
+	(*socket)->owned = true;
+	return 0;
 }
 
 /*
@@ -527,19 +509,16 @@ void socket_end(struct stack_socket *socket)
 
 void socket_release(struct stack_socket *socket)
 {
-	struct stack *stack = socket->stack;
-
-	if (instance_enter(stack))
-		return;
 	socket_end(socket);
 	socket_free(socket);
-	instance_leave(stack);
 }
 
-static int shutdown_locked(struct stack_socket *socket, int how)
+int socket_shut_down(struct stack_socket *socket, int how)
 {
-	uint8_t directions = (uint8_t)(how + 1);
+	uint8_t directions = (uint8_t)(how + 1); /* SHUT_RECEIVE, SHUT_SEND, SHUT_BOTH */
 
+	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
+		return -EINVAL;
 	/* In TIME_WAIT Linux's socket is closed already, and so is ours for the program. */
 	if (socket->state == SOCKET_CONNECTED && socket->pcb && socket->pcb->state == TIME_WAIT)
 		socket_done(socket, 0);
@@ -569,34 +548,14 @@ static int shutdown_locked(struct stack_socket *socket, int how)
 	return 0;
 }
 
-int socket_shutdown(struct stack_socket *socket, int how)
+int socket_address(const struct stack_socket *socket, bool peer, struct sockaddr_storage *name)
 {
-	struct stack *stack = socket->stack;
-	int status;
-
-	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
-		return -EINVAL;
-	status = instance_enter(stack);
-	if (status)
-		return status;
-	status = shutdown_locked(socket, how);
-	instance_leave(stack);
-	return status;
-}
-
-int socket_name(struct stack_socket *socket, bool peer, struct sockaddr_storage *name)
-{
-	int status = instance_enter(socket->stack);
-
-	if (status)
-		return status;
 	if (peer &&
 	    (socket->state != SOCKET_CONNECTED || (socket->pcb && socket->pcb->state == TIME_WAIT)))
-		status = -ENOTCONN;
-	else if (peer)
+		return -ENOTCONN;
+	if (peer)
 		network_to_sockaddr(socket->domain, &socket->remote, socket->remote_port, name);
 	else
 		network_to_sockaddr(socket->domain, &socket->local, socket->local_port, name);
-	instance_leave(socket->stack);
-	return status;
+	return 0;
 }

@@ -153,7 +153,6 @@ struct stack_socket {
 /* ---- socket.c: life, readiness, names ---- */
 struct stack_socket *socket_new(struct stack *stack, int domain);
 void socket_free(struct stack_socket *socket);
-void socket_free(struct stack_socket *socket);
 /* Recomputes readiness and notes events for the callback. */
 void socket_changed(struct stack_socket *socket, uint32_t events);
 /* Calls back for all noted events. */
@@ -185,24 +184,23 @@ int socket_from_error(err_t error);
 
 int socket_create(struct stack *stack, int domain, bool v6only, void *user,
 		  struct stack_socket **socket);
-void socket_set_user(struct stack_socket *socket, void *user);
 void socket_release(struct stack_socket *socket);
 /* What release() does to the connection; the memory stays. */
 void socket_end(struct stack_socket *socket);
-uint32_t socket_readiness(const struct stack_socket *socket);
-size_t socket_readable(const struct stack_socket *socket);
-size_t socket_unsent(const struct stack_socket *socket);
-size_t socket_urgent(const struct stack_socket *socket);
-int socket_name(struct stack_socket *socket, bool peer, struct sockaddr_storage *name);
-int socket_shutdown(struct stack_socket *socket, int how);
+uint32_t readiness_now(const struct stack_socket *socket);
+size_t readiness_readable(const struct stack_socket *socket);
+size_t readiness_unsent(const struct stack_socket *socket);
+size_t readiness_urgent(const struct stack_socket *socket);
+int socket_address(const struct stack_socket *socket, bool peer, struct sockaddr_storage *name);
+int socket_shut_down(struct stack_socket *socket, int how);
 
 /* ---- connect.c ---- */
-int socket_connect(struct stack_socket *socket, const struct sockaddr *local,
-		   const struct sockaddr *remote);
+int connect_advance(struct stack_socket *socket, const struct sockaddr *local,
+		    const struct sockaddr *remote);
 
 /* ---- listen.c ---- */
-int socket_listen(struct stack_socket *socket, const struct sockaddr *local, int backlog);
-int socket_accept(struct stack_socket *listener, struct stack_socket **socket,
+int listen_start(struct stack_socket *socket, const struct sockaddr *local, int backlog);
+int listen_accept(struct stack_socket *listener, struct stack_socket **socket,
 		  struct sockaddr_storage *peer);
 /* Ends listening: children that nobody has accepted are reset. */
 void listen_stop(struct stack_socket *listener);
@@ -231,14 +229,13 @@ void listen_check_deferred(struct stack_socket *child, uint64_t now);
 bool listen_is_full(const struct stack_socket *child);
 
 /* ---- receive.c ---- */
-ssize_t socket_receive(struct stack_socket *socket, const struct iovec *iov, size_t count,
-		       int flags);
+ssize_t receive_data(struct stack_socket *socket, const struct iovec *iov, size_t count, int flags);
 void receive_queue_add(struct stack_socket *socket, struct pbuf *data);
 /* All that is unread, which stays. */
 void receive_queue_copy(const struct receive_queue *queue, uint8_t *to);
 /* SO_TIMESTAMP: notes that what is in the queue has come now; later data is noted as it comes. */
 void receive_queue_stamp(struct stack_socket *socket);
-int socket_received_at(struct stack_socket *socket, struct timespec *time);
+int receive_time(const struct stack_socket *socket, struct timespec *time);
 void receive_queue_clear(struct receive_queue *queue);
 /* The unread byte at that distance, which must be there. */
 uint8_t receive_queue_byte(const struct receive_queue *queue, size_t distance);
@@ -248,7 +245,7 @@ void receive_clamp_window(struct stack_socket *socket);
 void receive_drop_one(struct stack_socket *socket);
 
 /* ---- send.c ---- */
-ssize_t socket_send(struct stack_socket *socket, const struct iovec *iov, size_t count, int flags);
+ssize_t send_data(struct stack_socket *socket, const struct iovec *iov, size_t count, int flags);
 size_t send_queued(const struct stack_socket *socket);
 bool send_has_room(const struct stack_socket *socket);
 /* Sets the credit after SO_SNDBUF or by autotuning. */
@@ -262,14 +259,13 @@ void options_inherit(struct stack_socket *child, const struct stack_socket *list
 void options_grow_receive_buffer(struct stack_socket *socket, uint32_t size);
 /* Puts them into the PCB. */
 void options_apply(struct stack_socket *socket);
-int socket_get_option(struct stack_socket *socket, int level, int name, void *value,
-		      socklen_t *length);
-int socket_set_option(struct stack_socket *socket, int level, int name, const void *value,
-		      socklen_t length);
+int options_get(struct stack_socket *socket, int level, int name, void *value, socklen_t *length);
+int options_set(struct stack_socket *socket, int level, int name, const void *value,
+		socklen_t length);
 
 /* ---- adopt.c ---- */
-int socket_adopt(struct stack *stack, int domain, bool v6only, void *user,
-		 const struct connection_state *state, struct stack_socket **result);
-int socket_give(struct stack_socket *socket, struct connection_state *state);
+int adopt_connection(struct stack *stack, int domain, bool v6only, void *user,
+		     const struct connection_state *state, struct stack_socket **result);
+int adopt_give(struct stack_socket *socket, struct connection_state *state);
 
 #endif
