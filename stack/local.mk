@@ -107,7 +107,12 @@ noinst_HEADERS += \
 	stack/lwip/lwip_hooks.h \
 	stack/lwip/lwipopts.h \
 	stack/socket/adopted.h \
+	stack/socket/connect.h \
+	stack/socket/listen.h \
+	stack/socket/options.h \
 	stack/socket/ports.h \
+	stack/socket/receive.h \
+	stack/socket/send.h \
 	stack/socket/socket.h \
 	stack/socket/tcp_info.h \
 	stack/socket/urgent.h \

@@ -22,7 +22,7 @@ static err_t connected(void *arg, struct tcp_pcb *pcb, err_t error)
 	if (!socket)
 		return ERR_OK;
 	socket_established(socket);
-	socket->called = true;
+	socket->handshake.called = true;
 	pcb->rttest = 0; /* the first sample would hold the time until the first data */
 	socket->stack->counters.connects++;
 	socket_changed(socket, EPOLLOUT | EPOLLWRNORM);
@@ -120,8 +120,8 @@ static int begin(struct stack_socket *socket, const struct sockaddr *local,
 	pcb->local_port = socket->local_port;
 	socket->error = 0;
 	socket->soft_error = 0;
-	socket->crossed = false;
-	socket->connect_since = melin_clock_ns();
+	socket->handshake.crossed = false;
+	socket->handshake.since = melin_clock_ns();
 	socket->state = SOCKET_SYN_SENT;
 	socket_attach(socket, pcb);
 	error = tcp_connect(pcb, &socket->remote, socket->remote_port, connected);

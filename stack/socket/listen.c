@@ -21,60 +21,63 @@
 #define BACKLOG_MAX 4096
 static bool queue_is_full(const struct stack_socket *listener)
 {
-	return listener->queued > listener->backlog; /* Linux's sk_acceptq_is_full(): one more */
+	const struct accept_queue *queue = &listener->accept_queue;
+
+	return queue->established_count > queue->backlog; /* as sk_acceptq_is_full(): one more */
 }
 
 bool listen_is_full(const struct stack_socket *child)
 {
-	return child->listener && queue_is_full(child->listener);
+	return child->place.listener && queue_is_full(child->place.listener);
 }
 
-static void child_add(struct stack_socket **head, struct stack_socket **tail,
-		      struct stack_socket *child)
+static void child_add(struct child_list *list, struct stack_socket *child)
 {
-	child->next_child = NULL;
-	child->previous_child = *tail;
-	if (*tail)
-		(*tail)->next_child = child;
+	child->place.next = NULL;
+	child->place.previous = list->tail;
+	if (list->tail)
+		list->tail->place.next = child;
 	else
-		*head = child;
-	*tail = child;
+		list->head = child;
+	list->tail = child;
 }
 
-static void child_remove(struct stack_socket **head, struct stack_socket **tail,
-			 struct stack_socket *child)
+static void child_remove(struct child_list *list, struct stack_socket *child)
 {
-	if (child->previous_child)
-		child->previous_child->next_child = child->next_child;
+	struct stack_socket *next = child->place.next, *previous = child->place.previous;
+
+	if (previous)
+		previous->place.next = next;
 	else
-		*head = child->next_child;
-	if (child->next_child)
-		child->next_child->previous_child = child->previous_child;
+		list->head = next;
+	if (next)
+		next->place.previous = previous;
 	else
-		*tail = child->previous_child;
-	child->next_child = child->previous_child = NULL;
+		list->tail = previous;
+	child->place.next = child->place.previous = NULL;
 }
 
 static void embryo_remove(struct stack_socket *child)
 {
-	struct stack_socket *listener = child->listener;
+	struct stack_socket *listener = child->place.listener;
 
-	child_remove(&listener->embryo_head, &listener->embryo_tail, child);
-	listener->embryos--;
+	child_remove(&listener->accept_queue.embryos, child);
+	listener->accept_queue.embryo_count--;
 }
 
 /* Called while lwIP may still hold a pointer to it: freed at the end of the call into the stack. */
 static void bury(struct stack_socket *child)
 {
 	child->released = true;
-	child->listener = NULL;
-	child->next_child = child->stack->dead;
+	child->place.listener = NULL;
+	child->place.next = child->stack->dead;
 	child->stack->dead = child;
 }
 
 bool listen_is_embryo(const struct stack_socket *child)
 {
-	return child->listener && (child->state == SOCKET_SYN_RECEIVED || child->deferred);
+	return child->place.listener &&
+	       (child->state == SOCKET_SYN_RECEIVED || child->place.deferred);
 }
 
 bool listen_forget_child(struct stack_socket *child)
@@ -112,15 +115,15 @@ static err_t passive_open(u8_t id, struct tcp_pcb_listen *listening, struct tcp_
 	child->v6only = listener->v6only;
 	child->state = SOCKET_SYN_RECEIVED;
 	child->phase = PHASE_CONNECTED;
-	child->listener = listener;
+	child->place.listener = listener;
 	ip_addr_copy(child->local, pcb->local_ip);
 	ip_addr_copy(child->remote, pcb->remote_ip);
 	child->local_port = pcb->local_port;
 	child->remote_port = pcb->remote_port;
 	options_inherit(child, listener);
-	child_add(&listener->embryo_head, &listener->embryo_tail, child);
-	child->connect_since = melin_clock_ns();
-	listener->embryos++;
+	child_add(&listener->accept_queue.embryos, child);
+	child->handshake.since = melin_clock_ns();
+	listener->accept_queue.embryo_count++;
 	socket_attach(child, pcb);
 	receive_clamp_window(child);
 	pcb->rcv_wnd = LWIP_MIN(pcb->rcv_wnd, TCP_WND_MAX(pcb));
@@ -131,28 +134,34 @@ static err_t passive_open(u8_t id, struct tcp_pcb_listen *listening, struct tcp_
 /* As many as can become established, and enough that a small backlog does not need cookies. */
 static bool too_many_embryos(const struct stack_socket *listener)
 {
+	const struct accept_queue *queue = &listener->accept_queue;
+
 	return melin_sysctl.syncookies > 1 ||
-	       listener->embryos >= LWIP_MAX(listener->backlog, melin_sysctl.max_syn_backlog);
+	       queue->embryo_count >= LWIP_MAX(queue->backlog, melin_sysctl.max_syn_backlog);
 }
 
 static void note_overflow(struct stack_socket *listener)
 {
-	listener->overflow = melin_clock_ns();
-	if (listener->overflow_noted || melin_sysctl.syncookies > 1)
+	struct accept_queue *queue = &listener->accept_queue;
+
+	queue->overflow = melin_clock_ns();
+	if (queue->overflow_noted || melin_sysctl.syncookies > 1)
 		return;
-	listener->overflow_noted = true;
+	queue->overflow_noted = true;
 	instance_log(
 		listener->stack, STACK_LOG_INFO,
 		"port %u: more than %u connections are half-open, a flood of SYNs perhaps; more "
 		"SYNs are %s",
-		listener->local_port, listener->embryos,
+		listener->local_port, queue->embryo_count,
 		melin_sysctl.syncookies ? "answered by cookies" : "dropped");
 }
 
 /* Cookies are looked for only when some can be under way. */
 static bool cookies_are_out(const struct stack_socket *listener)
 {
-	return listener->overflow && melin_clock_ns() - listener->overflow <= SYN_COOKIE_AGE_MAX_NS;
+	uint64_t overflow = listener->accept_queue.overflow;
+
+	return overflow && melin_clock_ns() - overflow <= SYN_COOKIE_AGE_MAX_NS;
 }
 
 bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pbuf *payload)
@@ -187,7 +196,7 @@ bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pb
 
 bool listen_take_cookie(struct stack_socket *child, struct tcp_hdr *header, struct pbuf *payload)
 {
-	struct stack_socket *listener = child->listener;
+	struct stack_socket *listener = child->place.listener;
 
 	if (!listener || !cookies_are_out(listener) || !syn_cookie_is_good(header))
 		return false;
@@ -203,11 +212,11 @@ static const struct tcp_ext_arg_callbacks listener_callbacks = { .passive_open =
 /* From the embryos to those that accept() takes. */
 static void queue_child(struct stack_socket *child)
 {
-	struct stack_socket *listener = child->listener;
+	struct stack_socket *listener = child->place.listener;
 
 	embryo_remove(child);
-	child_add(&listener->queue_head, &listener->queue_tail, child);
-	listener->queued++;
+	child_add(&listener->accept_queue.established, child);
+	listener->accept_queue.established_count++;
 	listener->stack->counters.accepts++;
 	socket_changed(child, 0);
 	socket_changed(listener, EPOLLIN | EPOLLRDNORM);
@@ -219,31 +228,31 @@ static err_t established(void *arg, struct tcp_pcb *pcb, err_t error)
 	struct stack_socket *child = arg;
 	struct stack_socket *listener;
 
-	if (error != ERR_OK || !child || !child->listener)
+	if (error != ERR_OK || !child || !child->place.listener)
 		return ERR_VAL;
-	listener = child->listener;
+	listener = child->place.listener;
 	socket_established(child);
 	/* Linux counts no SYN-ACK, which its listener has sent, and both segments of the peer. */
 	child->info.segments_out = 0;
 	child->info.segments_in = 2;
 	/* lwIP would look for it among all connections when the listener is closed. */
 	pcb->listener = NULL;
-	child->deferred = listener->options.defer_accept > 0;
-	if (!child->deferred)
+	child->place.deferred = listener->options.defer_accept > 0;
+	if (!child->place.deferred)
 		queue_child(child);
 	return ERR_OK;
 }
 
 void listen_data_came(struct stack_socket *child)
 {
-	child->deferred = false;
+	child->place.deferred = false;
 	queue_child(child);
 }
 
 /* Linux hands it over, without data, once the last of so many SYN-ACKs has been answered. */
 void listen_check_deferred(struct stack_socket *child, uint64_t now)
 {
-	if (now - child->connect_since >= child->options.defer_accept * 1000000000ull)
+	if (now - child->handshake.since >= child->options.defer_accept * 1000000000ull)
 		listen_data_came(child);
 }
 
@@ -292,7 +301,8 @@ static int begin(struct stack_socket *socket, const struct sockaddr *local, int 
 	u16_t port;
 	int status;
 
-	socket->backlog = backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (unsigned)backlog;
+	socket->accept_queue.backlog =
+		backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (unsigned)backlog;
 	if (socket->state == SOCKET_LISTENING)
 		return 0;
 	if (socket->state != SOCKET_CLOSED || socket->phase != PHASE_UNCONNECTED)
@@ -316,13 +326,13 @@ int listen_start(struct stack_socket *socket, const struct sockaddr *local, int 
 
 static struct stack_socket *take_child(struct stack_socket *listener)
 {
-	struct stack_socket *child = listener->queue_head;
+	struct stack_socket *child = listener->accept_queue.established.head;
 
 	if (!child)
 		return NULL;
-	child_remove(&listener->queue_head, &listener->queue_tail, child);
-	listener->queued--;
-	child->listener = NULL;
+	child_remove(&listener->accept_queue.established, child);
+	listener->accept_queue.established_count--;
+	child->place.listener = NULL;
 	socket_changed(listener, 0);
 	return child;
 }
@@ -349,8 +359,8 @@ void listen_stop(struct stack_socket *listener)
 	struct stack_socket *child;
 	struct tcp_pcb *pcb;
 
-	while (listener->embryo_head)
-		listen_drop_embryo(listener->embryo_head);
+	while (listener->accept_queue.embryos.head)
+		listen_drop_embryo(listener->accept_queue.embryos.head);
 	while ((child = take_child(listener)) != NULL) {
 		pcb = child->pcb;
 		socket_detach(child);

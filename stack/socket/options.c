@@ -59,13 +59,13 @@ void options_default(struct stack_socket *socket)
 		.mtu_discover = melin_sysctl.no_pmtu_disc ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT,
 		.mtu_discover6 = IPV6_PMTUDISC_WANT,
 	};
-	socket->send_credit = SEND_BUFFER_DEFAULT;
+	socket->send_buffer.credit = SEND_BUFFER_DEFAULT;
 }
 
 void options_inherit(struct stack_socket *child, const struct stack_socket *listener)
 {
 	child->options = listener->options;
-	child->send_credit = listener->send_credit;
+	child->send_buffer.credit = listener->send_buffer.credit;
 }
 
 /* tcp(7): TCP_USER_TIMEOUT instead of the number of probes says when keepalive gives up. */
@@ -199,7 +199,7 @@ static int set_socket_level(struct stack_socket *socket, int name, int value)
 		set_send_buffer(socket, value, name == SO_SNDBUFFORCE);
 		break;
 	case SO_BUF_LOCK:
-		set_buffer_locks(options, socket->send_credit, value);
+		set_buffer_locks(options, socket->send_buffer.credit, value);
 		break;
 	case SO_TIMESTAMP_OLD:
 		if (value && !options->times)
@@ -486,7 +486,7 @@ static int get_socket_level(struct stack_socket *socket, int name, int *value)
 		break;
 	case SO_SNDBUF:
 		*value = (int)(options->send_buffer_set ? options->send_buffer
-							: socket->send_credit);
+							: socket->send_buffer.credit);
 		break;
 	case SO_RCVLOWAT:
 		*value = options->receive_low_water;

@@ -230,21 +230,21 @@ static void grow(struct stack_socket *socket, size_t size)
 {
 	uint32_t *buffer = &socket->options.receive_buffer;
 	uint64_t now = melin_clock_ns();
-	uint64_t time = socket->handshake_us * 1000ull * GROW_ROUND_TRIPS;
+	uint64_t time = socket->handshake.round_trip_us * 1000ull * GROW_ROUND_TRIPS;
 
 	if (socket->options.receive_buffer_set || *buffer >= GROWN_BYTES ||
 	    pressure_now() >= PRESSURE_HIGH)
 		return;
-	if (now - socket->read_start > LWIP_MAX(time, GROW_LEAST_NS)) {
-		socket->read_start = now;
-		socket->read_since = 0;
+	if (now - socket->window.read_start > LWIP_MAX(time, GROW_LEAST_NS)) {
+		socket->window.read_start = now;
+		socket->window.read = 0;
 	}
-	socket->read_since += (uint32_t)size;
-	if (socket->read_since < *buffer / 2)
+	socket->window.read += (uint32_t)size;
+	if (socket->window.read < *buffer / 2)
 		return;
 	options_grow_receive_buffer(socket, LWIP_MIN(*buffer * 2, GROWN_BYTES));
-	socket->read_start = now;
-	socket->read_since = 0;
+	socket->window.read_start = now;
+	socket->window.read = 0;
 }
 
 /* As small as a window gets under memory pressure. */
@@ -252,7 +252,7 @@ static void grow(struct stack_socket *socket, size_t size)
 
 void receive_clamp_window(struct stack_socket *socket)
 {
-	socket->pressure_window = pressure_now() >= PRESSURE_HIGH ? WINDOW_LEAST : 0;
+	socket->window.pressure_most = pressure_now() >= PRESSURE_HIGH ? WINDOW_LEAST : 0;
 }
 
 /*
@@ -263,17 +263,17 @@ static size_t clamp_window(struct stack_socket *socket, size_t size)
 {
 	uint32_t before, after;
 
-	if (pressure_now() < PRESSURE_HIGH && !socket->pressure_window)
+	if (pressure_now() < PRESSURE_HIGH && !socket->window.pressure_most)
 		return size;
 	before = TCP_WND_MAX(socket->pcb);
 	if (pressure_now() < PRESSURE_HIGH) {
-		socket->pressure_window = 0;
+		socket->window.pressure_most = 0;
 		return size + TCP_WND_MAX(socket->pcb) - before;
 	}
 	if (before <= WINDOW_LEAST)
 		return size;
 	after = before - WINDOW_LEAST > size ? before - (uint32_t)size : WINDOW_LEAST;
-	socket->pressure_window = after;
+	socket->window.pressure_most = after;
 	return size - (before - after);
 }
 

@@ -24,7 +24,7 @@
 
 void send_set_credit(struct stack_socket *socket, uint32_t credit)
 {
-	socket->send_credit = LWIP_MIN(credit, CREDIT_MAX);
+	socket->send_buffer.credit = LWIP_MIN(credit, CREDIT_MAX);
 }
 
 size_t send_queued(const struct stack_socket *socket)
@@ -50,20 +50,20 @@ static uint32_t credit_under_pressure(const struct stack_socket *socket, enum pr
 	uint32_t credit;
 
 	if (pressure == PRESSURE_LIMIT)
-		return LWIP_MIN(socket->send_credit, PRESSURE_GUARANTEED);
+		return LWIP_MIN(socket->send_buffer.credit, PRESSURE_GUARANTEED);
 	if (pressure == PRESSURE_LOW && socket->options.send_buffer_set)
-		return socket->send_credit;
+		return socket->send_buffer.credit;
 	if (pressure == PRESSURE_HIGH)
 		useful = LWIP_MIN(useful, CREDIT_HIGH);
 	credit = LWIP_MAX(useful, CREDIT_LEAST);
-	return LWIP_MIN(socket->send_credit, credit);
+	return LWIP_MIN(socket->send_buffer.credit, credit);
 }
 
 static uint32_t credit_of(const struct stack_socket *socket)
 {
 	enum pressure pressure = pressure_now();
 
-	return pressure == PRESSURE_NONE ? socket->send_credit
+	return pressure == PRESSURE_NONE ? socket->send_buffer.credit
 					 : credit_under_pressure(socket, pressure);
 }
 
@@ -182,7 +182,7 @@ static int refusal(struct stack_socket *socket)
 /* No acknowledgement will wake the program if nothing is queued: timers.c does, in a moment. */
 static void wait_for_memory(struct stack_socket *socket)
 {
-	socket->blocked = true;
+	socket->send_buffer.blocked = true;
 	tcp_set_flags(socket->pcb, TF_NAGLEMEMERR);
 	melin_index_unpark(socket->pcb);
 }

@@ -41,9 +41,9 @@ struct stack_socket *socket_new(struct stack *stack, int domain)
 	if (socket->next)
 		socket->next->previous = socket;
 	stack->sockets = socket;
-	socket->computed = compute_readiness(socket); /* how it starts is no event */
-	atomic_init(&socket->ready, socket->computed);
-	atomic_init(&socket->urgent_bytes, SIZE_MAX);
+	socket->readiness.computed = compute_readiness(socket); /* how it starts is no event */
+	atomic_init(&socket->readiness.ready, socket->readiness.computed);
+	atomic_init(&socket->readiness.urgent_bytes, SIZE_MAX);
 	return socket;
 }
 
@@ -53,22 +53,23 @@ static void forget_change(struct stack_socket *socket)
 	struct stack *stack = socket->stack;
 	struct stack_socket *previous = NULL;
 
-	for (struct stack_socket *each = stack->changed; each != socket; each = each->next_changed)
+	for (struct stack_socket *each = stack->changed; each != socket;
+	     each = each->readiness.next_changed)
 		previous = each;
 	if (previous)
-		previous->next_changed = socket->next_changed;
+		previous->readiness.next_changed = socket->readiness.next_changed;
 	else
-		stack->changed = socket->next_changed;
+		stack->changed = socket->readiness.next_changed;
 	if (stack->changed_last == socket)
 		stack->changed_last = previous;
-	socket->is_changed = false;
+	socket->readiness.is_changed = false;
 }
 
 void socket_free(struct stack_socket *socket)
 {
 	struct stack *stack = socket->stack;
 
-	if (socket->is_changed)
+	if (socket->readiness.is_changed)
 		forget_change(socket);
 	if (socket->previous)
 		socket->previous->next = socket->next;
@@ -101,7 +102,7 @@ static uint32_t compute_readiness(const struct stack_socket *socket)
 	uint32_t ready = 0;
 
 	if (socket->state == SOCKET_LISTENING)
-		return socket->queue_head ? INPUT : 0;
+		return socket->accept_queue.established.head ? INPUT : 0;
 	if (socket->shutdown == SHUT_BOTH || socket->state == SOCKET_CLOSED)
 		ready |= EPOLLHUP;
 	if (socket->shutdown & SHUT_RECEIVE)
@@ -124,10 +125,10 @@ static void append_change(struct stack_socket *socket)
 {
 	struct stack *stack = socket->stack;
 
-	socket->is_changed = true;
-	socket->next_changed = NULL;
+	socket->readiness.is_changed = true;
+	socket->readiness.next_changed = NULL;
 	if (stack->changed)
-		stack->changed_last->next_changed = socket;
+		stack->changed_last->readiness.next_changed = socket;
 	else
 		stack->changed = socket;
 	stack->changed_last = socket;
@@ -135,16 +136,16 @@ static void append_change(struct stack_socket *socket)
 
 void socket_changed(struct stack_socket *socket, uint32_t events)
 {
-	uint32_t seen = atomic_load_explicit(&socket->ready, memory_order_relaxed);
+	struct readiness *own = &socket->readiness;
+	uint32_t seen = atomic_load_explicit(&own->ready, memory_order_relaxed);
 	uint32_t ready = compute_readiness(socket);
 
-	atomic_store_explicit(&socket->readable_bytes, socket->received.bytes,
-			      memory_order_relaxed);
-	atomic_store_explicit(&socket->unsent_bytes, send_queued(socket), memory_order_relaxed);
-	atomic_store_explicit(&socket->urgent_bytes, urgent_distance(socket), memory_order_relaxed);
-	atomic_store_explicit(&socket->ready, seen & ready, memory_order_release);
-	events = (events & ready) | (ready & ~socket->computed);
-	socket->computed = ready;
+	atomic_store_explicit(&own->readable_bytes, socket->received.bytes, memory_order_relaxed);
+	atomic_store_explicit(&own->unsent_bytes, send_queued(socket), memory_order_relaxed);
+	atomic_store_explicit(&own->urgent_bytes, urgent_distance(socket), memory_order_relaxed);
+	atomic_store_explicit(&own->ready, seen & ready, memory_order_release);
+	events = (events & ready) | (ready & ~own->computed);
+	own->computed = ready;
 	if (socket->urgent.announced) {
 		socket->urgent.announced = false;
 		events |= STACK_EVENT_URGENT;
@@ -155,8 +156,8 @@ void socket_changed(struct stack_socket *socket, uint32_t events)
 	}
 	if (!events)
 		return;
-	socket->events |= events;
-	if (!socket->is_changed)
+	own->events |= events;
+	if (!own->is_changed)
 		append_change(socket);
 }
 
@@ -181,20 +182,21 @@ void socket_report(struct stack *stack)
 	while (stack->dead) {
 		struct stack_socket *socket = stack->dead;
 
-		stack->dead = socket->next_child;
+		stack->dead = socket->place.next;
 		socket_free(socket);
 	}
 	while (stack->changed) {
 		struct stack_socket *socket = stack->changed;
+		struct readiness *own = &socket->readiness;
 		uint32_t events;
 
 		if (socket->data_refused)
 			reset_for_data(socket);
-		events = socket->events;
-		stack->changed = socket->next_changed;
-		socket->is_changed = false;
-		socket->events = 0;
-		atomic_store_explicit(&socket->ready, socket->computed, memory_order_release);
+		events = own->events;
+		stack->changed = own->next_changed;
+		own->is_changed = false;
+		own->events = 0;
+		atomic_store_explicit(&own->ready, own->computed, memory_order_release);
 		if (socket->user && stack->callbacks.event)
 			stack->callbacks.event(socket->user, events);
 	}
@@ -202,22 +204,22 @@ void socket_report(struct stack *stack)
 
 uint32_t readiness_now(const struct stack_socket *socket)
 {
-	return atomic_load_explicit(&socket->ready, memory_order_acquire);
+	return atomic_load_explicit(&socket->readiness.ready, memory_order_acquire);
 }
 
 size_t readiness_readable(const struct stack_socket *socket)
 {
-	return atomic_load_explicit(&socket->readable_bytes, memory_order_relaxed);
+	return atomic_load_explicit(&socket->readiness.readable_bytes, memory_order_relaxed);
 }
 
 size_t readiness_unsent(const struct stack_socket *socket)
 {
-	return atomic_load_explicit(&socket->unsent_bytes, memory_order_relaxed);
+	return atomic_load_explicit(&socket->readiness.unsent_bytes, memory_order_relaxed);
 }
 
 size_t readiness_urgent(const struct stack_socket *socket)
 {
-	return atomic_load_explicit(&socket->urgent_bytes, memory_order_relaxed);
+	return atomic_load_explicit(&socket->readiness.urgent_bytes, memory_order_relaxed);
 }
 
 /* ---- what lwIP tells ---- */
@@ -240,7 +242,7 @@ static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *data, err_t e
 		socket->shutdown |= SHUT_RECEIVE;
 		socket_changed(socket, INPUT | EPOLLRDHUP | EPOLLHUP);
 	}
-	if (socket->deferred)
+	if (socket->place.deferred)
 		listen_data_came(socket);
 	return ERR_OK;
 }
@@ -257,7 +259,7 @@ static err_t sent(void *arg, struct tcp_pcb *pcb, u16_t size)
 	if (socket->output.small_sent && TCP_SEQ_LEQ(socket->output.small_end, pcb->lastack))
 		socket->output.small_sent = false; /* or it would be ahead again after 2 GB */
 	/* Linux's tcp_sndbuf_expand(): a buffer of less than two windows would limit the speed. */
-	if (!socket->options.send_buffer_set && pcb->cwnd > socket->send_credit / 2)
+	if (!socket->options.send_buffer_set && pcb->cwnd > socket->send_buffer.credit / 2)
 		send_set_credit(socket, pcb->cwnd * 2);
 	socket_changed(socket, 0);
 	return ERR_OK;
@@ -304,7 +306,7 @@ static void destroyed(u8_t id, void *data)
 	if (!socket)
 		return;
 	forget_pcb(socket);
-	if (socket->listener && listen_forget_child(socket))
+	if (socket->place.listener && listen_forget_child(socket))
 		return;
 	/* Without a word from failed() it has ended in good order, through TIME_WAIT. */
 	if (socket->state == SOCKET_CONNECTED)
@@ -364,9 +366,9 @@ void socket_established(struct stack_socket *socket)
 	socket->info.established = melin_clock_ns() / 1000000;
 	socket->retry.since = 0;
 	socket->soft_error = 0;
-	if (socket->connect_since)
-		socket->handshake_us =
-			(uint32_t)((melin_clock_ns() - socket->connect_since) / 1000 + 1);
+	if (socket->handshake.since)
+		socket->handshake.round_trip_us =
+			(uint32_t)((melin_clock_ns() - socket->handshake.since) / 1000 + 1);
 	if (socket->options.maximum_segment && pcb->mss > socket->options.maximum_segment)
 		pcb->mss = socket->options.maximum_segment;
 	/*
@@ -382,7 +384,7 @@ void socket_established(struct stack_socket *socket)
 	pcb->rcv_wnd = LWIP_MIN(pcb->rcv_wnd, TCP_WND_MAX(pcb));
 	pcb->rcv_ann_wnd = LWIP_MIN(pcb->rcv_ann_wnd, pcb->rcv_wnd);
 	gap_start(socket);
-	recovery_start(&socket->recovery, pcb, socket->handshake_us, pcb->nrtx > 0);
+	recovery_start(&socket->recovery, pcb, socket->handshake.round_trip_us, pcb->nrtx > 0);
 }
 
 /* TCP_WND_MAX() of lwip_changes.h: half of SO_RCVBUF's doubled value is for data, as in Linux. */
@@ -394,8 +396,8 @@ uint32_t melin_receive_window(const struct tcp_pcb *pcb)
 		socket ? LWIP_MIN(socket->options.receive_buffer / 2, socket->options.window_clamp)
 		       : TCP_WND;
 
-	if (socket && socket->pressure_window)
-		window = LWIP_MIN(window, socket->pressure_window);
+	if (socket && socket->window.pressure_most)
+		window = LWIP_MIN(window, socket->window.pressure_most);
 	if (!(pcb->flags & TF_WND_SCALE) && window > 0xffff)
 		window = 0xffff;
 	return window < TCP_WND ? window : TCP_WND;
@@ -484,13 +486,13 @@ void socket_disconnect(struct stack_socket *socket)
 	socket->state = SOCKET_CLOSED;
 	socket->shutdown = 0;
 	socket->fin_received = false;
-	socket->pressure_window = 0;
+	socket->window.pressure_most = 0;
 	memset(&socket->recovery, 0, sizeof(socket->recovery));
 	memset(&socket->gap, 0, sizeof(socket->gap));
 	memset(&socket->urgent, 0, sizeof(socket->urgent));
 	memset(&socket->info, 0, sizeof(socket->info));
-	socket->called = false;
-	socket->handshake_us = 0;
+	socket->handshake.called = false;
+	socket->handshake.round_trip_us = 0;
 	acknowledge_reset(socket);
 	socket->output.small_sent = false;
 	socket->retry.since = 0;

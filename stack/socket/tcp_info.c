@@ -210,7 +210,7 @@ static void from_counts(const struct stack_socket *socket, struct tcp_info *info
 
 	if (counts->flight_since)
 		busy += melin_clock_ns() - counts->flight_since;
-	info->tcpi_bytes_acked = socket->info.bytes_acked + socket->called + ended;
+	info->tcpi_bytes_acked = socket->info.bytes_acked + socket->handshake.called + ended;
 	info->tcpi_bytes_received = socket->info.bytes_received + socket->fin_received;
 	info->tcpi_bytes_sent = counts->bytes_out;
 	info->tcpi_bytes_retrans = counts->bytes_again;
@@ -251,8 +251,8 @@ int info_get(struct stack_socket *socket, uint32_t mtu, void *value, socklen_t *
 	info.known.tcpi_reordering = REORDERING;
 	info.known.tcpi_pacing_rate = info.known.tcpi_max_pacing_rate = UINT64_MAX; /* none */
 	if (socket->state == SOCKET_LISTENING) {
-		info.known.tcpi_unacked = socket->queued;
-		info.known.tcpi_sacked = socket->backlog;
+		info.known.tcpi_unacked = socket->accept_queue.established_count;
+		info.known.tcpi_sacked = socket->accept_queue.backlog;
 	} else {
 		if (socket->pcb) {
 			from_pcb(socket, &info.known);

@@ -129,7 +129,7 @@ unsigned melin_syn_retry_limit(struct tcp_pcb *pcb)
 	unsigned retries = socket && socket->options.syn_retries ? socket->options.syn_retries
 								 : melin_sysctl.syn_retries;
 	unsigned doublings = pcb->nrtx > linear ? pcb->nrtx - linear : 0;
-	uint64_t time = socket ? melin_clock_ns() - socket->connect_since : 0;
+	uint64_t time = socket ? melin_clock_ns() - socket->handshake.since : 0;
 	uint64_t user = socket ? user_timeout_ns(socket) : 0;
 
 	pcb->rto = (s16_t)LWIP_MIN(second << LWIP_MIN(doublings, SYN_DOUBLINGS_MAX),

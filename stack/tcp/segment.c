@@ -265,14 +265,14 @@ static bool calling(struct stack_socket *socket, struct tcp_pcb *pcb, const stru
 	if (!socket)
 		return true;
 	if ((flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN) {
-		socket->crossed = true;
+		socket->handshake.crossed = true;
 		pcb->rcv_nxt = header->seqno + 1;
 		pcb->rcv_ann_right_edge = pcb->rcv_nxt;
 		melin_lwip_read_options(pcb);
 		answer_crossing(pcb);
 		return false;
 	}
-	if (socket->crossed && (flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK &&
+	if (socket->handshake.crossed && (flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK &&
 	    header->seqno == pcb->rcv_nxt && header->ackno == pcb->lastack + 1)
 		melin_lwip_become_synack();
 	return true;

@@ -314,7 +314,7 @@ void syn_cookie_redeem(struct stack *stack, struct tcp_hdr *header, struct pbuf 
 	/* When the answer has left nobody knows any more. */
 	pcb->rttest = 0;
 	if (socket_of(pcb))
-		socket_of(pcb)->connect_since = 0;
+		socket_of(pcb)->handshake.since = 0;
 	header->src = lwip_htons(remote_port);
 	header->dest = lwip_htons(port);
 	header->seqno = lwip_htonl(header->seqno);

@@ -63,15 +63,15 @@ static void visit_active(struct stack *stack, uint64_t now)
 			continue;
 		if (socket->output.held_since)
 			output_check_held(socket, now);
-		if (socket->deferred)
+		if (socket->place.deferred)
 			listen_check_deferred(socket, now);
-		if (socket->blocked) {
-			socket->blocked = false;
+		if (socket->send_buffer.blocked) {
+			socket->send_buffer.blocked = false;
 			tcp_clear_flags(pcb, TF_NAGLEMEMERR);
 			socket_changed(socket, EPOLLOUT | EPOLLWRNORM);
 		}
 		if (socket->state == SOCKET_SYN_SENT &&
-		    now - socket->connect_since > RESOLVE_TIMEOUT &&
+		    now - socket->handshake.since > RESOLVE_TIMEOUT &&
 		    !network_is_resolved(stack, &pcb->remote_ip)) {
 			/* Without the socket the PCB's end reports nothing, and a SYN that was
 			 * never sent needs no RST. */

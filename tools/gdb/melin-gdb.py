@@ -213,8 +213,8 @@ class Connections(MelinCommand):
         print(f"{'socket':<14} {'state':<30} {'unread':>8} {'unsent':>8}  {'connection'}")
         for connection in chain(first):
             print(f"{int(connection.address):#014x} {state_of(connection):<30} "
-                  f"{plain(connection['readable_bytes']):8} "
-                  f"{plain(connection['unsent_bytes']):8}  {ends(connection)}")
+                  f"{plain(connection['readiness']['readable_bytes']):8} "
+                  f"{plain(connection['readiness']['unsent_bytes']):8}  {ends(connection)}")
             count += 1
         print(f"{count} sockets")
 
@@ -222,14 +222,15 @@ class Connections(MelinCommand):
 def show_connection(connection):
     print(f"connection {int(connection.address):#x}: {ends(connection)}")
     print(f"  {state_of(connection)}, {plain(connection['phase'])}, ready: "
-          f"{events(plain(connection['ready']))}, error {int(connection['error'])}, "
+          f"{events(plain(connection['readiness']['ready']))}, error {int(connection['error'])}, "
           f"shutdown {int(connection['shutdown'])}")
     received = connection["received"]
     print(f"  received, unread: {int(received['bytes'])} bytes in {int(received['buffers'])} "
           f"buffers; out of order: {int(connection['segments']['out_of_order'])} segments")
     if plain(connection["state"]) == "SOCKET_LISTENING":
-        print(f"  backlog {int(connection['backlog'])}, accept queue "
-              f"{int(connection['queued'])}, embryos {int(connection['embryos'])}")
+        queue = connection["accept_queue"]
+        print(f"  backlog {int(queue['backlog'])}, accept queue "
+              f"{int(queue['established_count'])}, embryos {int(queue['embryo_count'])}")
         return
     pcb = connection["pcb"]
     if not int(pcb):
