@@ -2,7 +2,7 @@
 # libmelin.so, what is preloaded: needs libc alone.
 lib_LTLIBRARIES += libmelin.la
 libmelin_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(HARDENING_CPPFLAGS) \
-	-DMELIN_LOADER='"$(LOADER)"'
+	-DMELIN_LOADER='"$(LOADER)"' $(broker_cppflags)
 # Thread variables of a preloaded library are there from the start: no call to find them.
 libmelin_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden $(LTO_CFLAGS) \
 	-ftls-model=initial-exec
@@ -11,6 +11,7 @@ libmelin_la_LDFLAGS = -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs -Wl,-e,m
 	$(HARDENING_LDFLAGS) $(LTO_CFLAGS)
 libmelin_la_LIBADD = common/libcommon.la
 libmelin_la_SOURCES = \
+	$(broker_client_sources) \
 	preload/calls/calls_aio.c \
 	preload/calls/calls_descriptor.c \
 	preload/calls/calls_exec.c \

@@ -70,7 +70,7 @@ variables() {
 @test "docs/LOCKING.md has every lock, with its file" {
 	locks=$(cd "$source" && grep \
 		-rnE '^\s*(static )?pthread_(mutex|rwlock|spinlock)_t \w+( =.*)?;' \
-		--include='*.[ch]' common preload stack dpdk | sed -E 's/:.*_t (\w+).*/ \1/')
+		--include='*.[ch]' broker common preload stack dpdk | sed -E 's/:.*_t (\w+).*/ \1/')
 	[ "$(wc -l <<<"$locks")" -ge 12 ]
 	while read -r file lock; do
 		grep -qE "^\| [0-9]+ \| \`([a-z]+(->|\.))?$lock\` \| $file " \
@@ -94,7 +94,8 @@ variables() {
 			}
 		done
 		for name in $(grep -oE '\`?[a-z]+_[a-z_]+\(\)' "$page" | tr -d '`()' | sort -u); do
-			grep -rqE "\b$name\(" --include='*.[ch]' common preload stack dpdk || {
+			grep -rqE "\b$name\(" --include='*.[ch]' \
+				broker common preload stack dpdk || {
 				echo "$page: there is no $name()"
 				false
 			}

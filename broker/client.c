@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See client.h. */
+#include "broker/client.h"
+
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include "broker/broker_protocol.h"
+#include "common/system_call.h"
+
+struct client {
+	struct lender lender;
+	/*
+	 * Protects the channel from a request to its answer, and reader. A leaf: nothing is called
+	 * under it but the kernel, and malloc() for data.
+	 */
+	pthread_mutex_t channel_lock;
+	int channel;
+	int tap;
+	bool gone; /* the broker; written and read under channel_lock */
+	struct broker_reader reader;
+};
+
+static struct client *client_of(struct lender *lender)
+{
+	return (struct client *)lender;
+}
+
+static void close_descriptor(int descriptor)
+{
+	if (descriptor >= 0)
+		kernel_call(SYS_close, descriptor, 0, 0, 0);
+}
+
+/* ---- one request ---- */
+
+/*
+ * The broker is late. After the shutdown either its answer is here or it will not be able to send
+ * one, in which case it undoes what it has done (serve.c): the two agree.
+ */
+static int last_answer(struct client *client)
+{
+	kernel_call(SYS_shutdown, client->channel, SHUT_RDWR, 0, 0);
+	return broker_message_receive(client->channel, &client->reader, MSG_DONTWAIT);
+}
+
+/* With channel_lock held. 0: the answer is in reader. */
+static int exchange(struct client *client, const struct broker_message *request, int descriptor)
+{
+	int error = client->gone ? -EPIPE
+				 : broker_message_send(client->channel, request, descriptor, 0);
+
+	if (error)
+		return error;
+	error = broker_message_receive(client->channel, &client->reader, 0);
+	client->gone = error;
+	return error == -EAGAIN ? last_answer(client) : error;
+}
+
+/* A descriptor that nobody has asked for is closed. */
+static void end_exchange(struct client *client)
+{
+	broker_message_end(&client->reader);
+	pthread_mutex_unlock(&client->channel_lock);
+}
+
+static struct broker_message request_for(enum broker_request what, const struct loan *loan)
+{
+	return (struct broker_message){ .what = (int32_t)what, .token = loan->token };
+}
+
+/* Of an answer that is a refusal. */
+static enum refusal refusal_of(int32_t what)
+{
+	return what >= 0 && what < REFUSAL_COUNT ? (enum refusal)what : REFUSAL_BROKER;
+}
+
+/* ---- the operations ---- */
+
+static int client_tap(struct lender *lender)
+{
+	return client_of(lender)->tap;
+}
+
+static enum refusal client_watch(struct lender *lender, int descriptor, struct loan *loan)
+{
+	struct client *client = client_of(lender);
+	const struct broker_message request = request_for(BROKER_WATCH, loan);
+	enum refusal refusal = REFUSAL_BROKER;
+
+	pthread_mutex_lock(&client->channel_lock);
+	if (exchange(client, &request, descriptor) == 0) {
+		refusal = refusal_of(client->reader.message.what);
+		loan->token = client->reader.message.token;
+		loan->path = client->reader.message.state.path;
+	}
+	loan->state = refusal == REFUSAL_NONE ? LOAN_WATCHED : LOAN_NONE;
+	end_exchange(client);
+	return refusal;
+}
+
+/* There is no memory for the data that has come: the connection is given back from where it is. */
+static void undo_borrow(struct client *client, int descriptor, const struct loan *loan)
+{
+	struct broker_message request = client->reader.message;
+
+	request.what = BROKER_GIVE;
+	request.token = loan->token;
+	request.state.receive_data = client->reader.data;
+	exchange(client, &request, descriptor);
+}
+
+/* The answer says that it is borrowed. */
+static enum refusal take_state(struct client *client, int descriptor, struct loan *loan,
+			       struct connection_state *state)
+{
+	if (broker_message_data(&client->reader) < 0) {
+		undo_borrow(client, descriptor, loan);
+		return REFUSAL_FAILED;
+	}
+	loan->state = LOAN_BORROWED;
+	*state = client->reader.message.state;
+	return REFUSAL_NONE;
+}
+
+static enum refusal client_borrow(struct lender *lender, int descriptor, struct loan *loan,
+				  struct connection_state *state)
+{
+	struct client *client = client_of(lender);
+	const struct broker_message request = request_for(BROKER_BORROW, loan);
+	enum refusal refusal = REFUSAL_BROKER;
+
+	memset(state, 0, sizeof(*state));
+	pthread_mutex_lock(&client->channel_lock);
+	if (exchange(client, &request, descriptor) == 0) {
+		refusal = refusal_of(client->reader.message.what);
+		if (client->reader.message.token == 0)
+			loan->state = LOAN_NONE;
+		if (refusal == REFUSAL_NONE)
+			refusal = take_state(client, descriptor, loan, state);
+	}
+	end_exchange(client);
+	return refusal;
+}
+
+static int client_hold(struct lender *lender, struct loan *loan)
+{
+	struct client *client = client_of(lender);
+	const struct broker_message request = request_for(BROKER_HOLD, loan);
+	int error;
+
+	pthread_mutex_lock(&client->channel_lock);
+	error = exchange(client, &request, -1) ? -EPERM : client->reader.message.what;
+	if (error == 0)
+		loan->state = LOAN_HELD;
+	end_exchange(client);
+	return error;
+}
+
+/* In repair still, and established: so the kernel has nothing of it. Needs no rights. */
+static bool is_silent(int descriptor)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info), repair_size = sizeof(int);
+	int repair = 0;
+
+	kernel_call5(SYS_getsockopt, descriptor, IPPROTO_TCP, TCP_REPAIR, (long)&repair,
+		     (long)&repair_size);
+	kernel_call5(SYS_getsockopt, descriptor, IPPROTO_TCP, TCP_INFO, (long)&info, (long)&size);
+	return repair && info.tcpi_state == 1 /* TCP_ESTABLISHED */;
+}
+
+static int client_give(struct lender *lender, int descriptor, struct loan *loan,
+		       const struct connection_state *state)
+{
+	struct client *client = client_of(lender);
+	struct broker_message request = request_for(BROKER_GIVE, loan);
+	int error;
+
+	request.state = *state;
+	pthread_mutex_lock(&client->channel_lock);
+	error = exchange(client, &request, descriptor);
+	if (error)
+		error = is_silent(descriptor) ? -EPERM : -EIO;
+	else
+		error = client->reader.message.what;
+	if (error != -EPERM)
+		loan->state = error ? LOAN_NONE : LOAN_WATCHED;
+	end_exchange(client);
+	return error;
+}
+
+/* Without an answer: it is asked for each connection that ends. */
+static void client_unwatch(struct lender *lender, struct loan *loan)
+{
+	struct client *client = client_of(lender);
+	const struct broker_message request = request_for(BROKER_UNWATCH, loan);
+
+	if (loan->state == LOAN_NONE)
+		return;
+	loan->state = LOAN_NONE;
+	pthread_mutex_lock(&client->channel_lock);
+	if (!client->gone && broker_message_send(client->channel, &request, -1, 0) < 0)
+		client->gone = true;
+	pthread_mutex_unlock(&client->channel_lock);
+}
+
+static void client_abandon(struct lender *lender)
+{
+	close_descriptor(client_of(lender)->channel);
+	close_descriptor(client_of(lender)->tap);
+}
+
+static void client_close(struct lender *lender)
+{
+	client_abandon(lender);
+	pthread_mutex_destroy(&client_of(lender)->channel_lock);
+	free(client_of(lender));
+}
+
+static const struct lender_operations operations = {
+	.tap = client_tap,
+	.watch = client_watch,
+	.borrow = client_borrow,
+	.hold = client_hold,
+	.give = client_give,
+	.unwatch = client_unwatch,
+	.close = client_close,
+	.abandon = client_abandon,
+};
+
+/* ---- the channel ---- */
+
+/*
+ * One end of a new pair goes through the door, which many processes share: what is sent there comes
+ * out whole, and nobody receives on this side.
+ */
+static int channel_through(int door)
+{
+	int ends[2], error;
+	struct broker_message message = { 0 };
+
+	error = (int)kernel_call(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+				 (long)ends);
+	if (error < 0)
+		return error;
+	error = broker_message_send(door, &message, ends[1], MSG_DONTWAIT);
+	close_descriptor(ends[1]);
+	if (error == 0)
+		return ends[0];
+	close_descriptor(ends[0]);
+	return error;
+}
+
+static int channel_to_service(void)
+{
+	const struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = BROKER_SOCKET };
+	int channel = (int)kernel_call(SYS_socket, AF_UNIX,
+				       SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0);
+	int error;
+
+	if (channel < 0)
+		return channel;
+	error = (int)kernel_call(SYS_connect, channel, (long)&name, sizeof(name), 0);
+	error = error ?: (int)kernel_call(SYS_fcntl, channel, F_SETFL, O_RDWR, 0);
+	if (error == 0)
+		return channel;
+	close_descriptor(channel);
+	return error;
+}
+
+static void limit_waits(int channel)
+{
+	const struct timeval patience = { .tv_sec = BROKER_PATIENCE / 1000,
+					  .tv_usec = BROKER_PATIENCE % 1000 * 1000 };
+
+	kernel_call5(SYS_setsockopt, channel, SOL_SOCKET, SO_RCVTIMEO, (long)&patience,
+		     sizeof(patience));
+	kernel_call5(SYS_setsockopt, channel, SOL_SOCKET, SO_SNDTIMEO, (long)&patience,
+		     sizeof(patience));
+}
+
+/* REFUSAL_NONE: the tap is the client's. */
+static enum refusal ask_for_tap(struct client *client)
+{
+	const struct broker_message request = { .what = BROKER_TAP };
+	enum refusal refusal;
+
+	if (exchange(client, &request, -1))
+		return REFUSAL_BROKER;
+	refusal = refusal_of(client->reader.message.what);
+	if (refusal != REFUSAL_NONE)
+		return refusal;
+	client->tap = kernel_hide(client->reader.connection);
+	client->reader.connection = -1;
+	return client->tap < 0 ? REFUSAL_BROKER : REFUSAL_NONE;
+}
+
+static enum refusal begin(struct client *client, int channel)
+{
+	enum refusal refusal;
+
+	client->lender.operations = &operations;
+	client->tap = client->reader.connection = client->reader.file = -1;
+	client->channel = kernel_hide(channel);
+	limit_waits(client->channel);
+	pthread_mutex_init(&client->channel_lock, NULL);
+	pthread_mutex_lock(&client->channel_lock);
+	refusal = ask_for_tap(client);
+	end_exchange(client);
+	return refusal;
+}
+
+enum refusal lender_connect(int door, struct lender **lender)
+{
+	const int error_before = errno;
+	struct client *client = malloc(sizeof(*client));
+	int channel = door >= 0 ? channel_through(door) : channel_to_service();
+	enum refusal refusal = REFUSAL_BROKER;
+
+	errno = error_before;
+	if (!client || channel < 0) {
+		close_descriptor(channel);
+		free(client);
+		return REFUSAL_BROKER;
+	}
+	memset(client, 0, offsetof(struct client, reader.data));
+	refusal = begin(client, channel);
+	if (refusal == REFUSAL_NONE)
+		*lender = &client->lender;
+	else
+		client_close(&client->lender);
+	return refusal;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The maker of a lender (lender.h) for a process that has not the rights itself: asks melin-broker.
+ * Not for starting that (broker_start.h).
+ *
+ * Each operation of such a lender but unwatch(), close() and abandon() waits for the broker's
+ * answer: for microseconds, and for BROKER_PATIENCE at most. A broker that has gone or does not
+ * answer in time is never asked again by this lender:
+ *
+ *	watch(), borrow()  REFUSAL_BROKER. The connection is the kernel's, as it was.
+ *	hold()             -EPERM; the tap goes on as before.
+ *	give()             -EPERM, and nothing has been changed. The stack goes on with the connection,
+ *	                   since the tap is this process's and does not depend on the broker, and the
+ *	                   twin stays silent; only a maker in a process with the rights can give it back.
+ *	                   -EIO: the broker went in the middle of it, and the connection is lost.
+ */
+#ifndef MELIN_CLIENT_H
+#define MELIN_CLIENT_H
+
+#include "broker/lender.h"
+
+/*
+ * Milliseconds. An answer takes some microseconds; on a machine so loaded that it takes this long
+ * the broker is as good as dead.
+ */
+#define BROKER_PATIENCE 2000
+
+/*
+ * A lender for this process, which must be the network namespace's that the broker is in. door is
+ * from broker_start(), here or in a process that this one descends from; -1: the broker that serves
+ * the host at BROKER_SOCKET, if this process may connect to that. REFUSAL_NONE and *lender; or
+ * REFUSAL_BROKER, or why the broker cannot lend. A lender's descriptors are close-on-exec and have
+ * numbers of melin's own. Any thread, also of a process that has been forked since; may wait for
+ * the broker to begin. errno is as before.
+ */
+enum refusal lender_connect(int door, struct lender **lender);
+
+#endif

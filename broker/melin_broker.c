@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * melin-broker: does for processes without the rights what lending connections takes (lender.h).
+ * This file is who its clients are, and when it ends; what they may ask is serve.c's, and what it
+ * gives up first confine.c's.
+ *
+ *	melin-broker --door    started by libmelin.so (broker_start.h): a client is whoever sends a
+ *	                       channel through the door, a socket that the program and its
+ *	                       children inherit. Ends with the last of them.
+ *	melin-broker --listen  a service: a client is whoever may connect to the socket, by its
+ *	                       file's permissions. The socket is systemd's (LISTEN_FDS, see
+ *	                       sd_listen_fds(3)), or made at BROKER_SOCKET. Ends when it is told to.
+ *
+ * The door is the safest of what a worker could show that has become another user, in a chroot and
+ * an orphan perhaps: it cannot be had but from a process that has it, it cannot be guessed or met
+ * with by name as an abstract address can, and does not change its meaning as user and process
+ * numbers do.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "broker/broker_protocol.h"
+#include "broker/confine.h"
+#include "broker/serve.h"
+
+/* Each client costs a thread and a lender with its tap: some 100 KiB. */
+#define CLIENTS_MAX 1024
+
+/* No user can have all of a service. */
+#define CLIENTS_OF_USER_MAX (CLIENTS_MAX / 4)
+
+/* A few calls deep, and the kernel's least is 16 KiB. The messages are not on it. */
+#define CLIENT_STACK 65536
+
+/* Where systemd's first socket is. */
+#define LISTEN_FDS_START 3
+
+struct client {
+	struct client *next;
+	uid_t user;
+};
+
+/* Protects clients and clients_count. A leaf. */
+static pthread_mutex_t clients_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t client_left = PTHREAD_COND_INITIALIZER;
+static struct client *clients;
+static unsigned clients_count;
+
+/* Where clients come from: a descriptor that becomes readable, and how one is taken from it. */
+static int source;
+static bool source_is_door;
+
+/* A client has been taken from the source, or was not there; the source has been closed. */
+static sem_t taken;
+static _Atomic bool source_has_ended;
+
+static volatile sig_atomic_t is_told_to_end;
+
+/* ---- one client ---- */
+
+static uid_t user_of(int channel)
+{
+	struct ucred peer = { .uid = (uid_t)-1 };
+	socklen_t size = sizeof(peer);
+
+	getsockopt(channel, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+	return peer.uid;
+}
+
+static bool add_client(struct client *client)
+{
+	unsigned of_user = 0;
+	bool may;
+
+	pthread_mutex_lock(&clients_lock);
+	for (const struct client *other = clients; other; other = other->next)
+		of_user += other->user == client->user;
+	may = clients_count < CLIENTS_MAX && (source_is_door || of_user < CLIENTS_OF_USER_MAX);
+	if (may) {
+		client->next = clients;
+		clients = client;
+		clients_count++;
+	}
+	pthread_mutex_unlock(&clients_lock);
+	return may;
+}
+
+static void remove_client(struct client *client)
+{
+	pthread_mutex_lock(&clients_lock);
+	for (struct client **at = &clients; *at; at = &(*at)->next) {
+		if (*at == client) {
+			*at = client->next;
+			clients_count--;
+			break;
+		}
+	}
+	pthread_cond_signal(&client_left);
+	pthread_mutex_unlock(&clients_lock);
+}
+
+/* A channel, or -1: whoever wanted one has gone, or has sent something else. */
+static int take_from_door(void)
+{
+	struct broker_reader *reader = malloc(sizeof(*reader));
+	int error = reader ? broker_message_receive(source, reader, MSG_DONTWAIT) : -ENOMEM;
+	int channel = error ? -1 : reader->connection;
+
+	if (error == -EPIPE)
+		source_has_ended = true;
+	free(reader);
+	return channel;
+}
+
+static bool is_channel(int descriptor)
+{
+	int domain = -1, type = -1;
+	socklen_t size = sizeof(int);
+
+	return getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
+	       getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+	       domain == AF_UNIX && type == SOCK_SEQPACKET;
+}
+
+/*
+ * What may come through the door has to be closed, which may take long for a file that is none of
+ * a broker's: so it is this thread that takes it.
+ */
+static void *run_client(void *unused)
+{
+	struct client client = { 0 };
+	int channel = source_is_door ? take_from_door() : accept4(source, NULL, NULL, SOCK_CLOEXEC);
+
+	(void)unused;
+	sem_post(&taken);
+	if (channel < 0)
+		return NULL;
+	client.user = user_of(channel);
+	if (is_channel(channel) && add_client(&client)) {
+		serve(channel);
+		remove_client(&client);
+	}
+	close(channel);
+	return NULL;
+}
+
+/* ---- all clients ---- */
+
+/*
+ * The source goes on when the client has been taken; a thread that hangs in it, or cannot be made,
+ * holds up the others for a moment only.
+ */
+static void start_client(const pthread_attr_t *attributes)
+{
+	struct timespec until;
+	pthread_t thread;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	if (pthread_create(&thread, attributes, run_client, NULL) == 0)
+		sem_timedwait(&taken, &until);
+	else
+		poll(NULL, 0, 100);
+}
+
+static void serve_source(void)
+{
+	struct pollfd ready = { .fd = source, .events = POLLIN };
+	pthread_attr_t attributes;
+
+	sem_init(&taken, 0, 0);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, CLIENT_STACK);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	while (!source_has_ended && !is_told_to_end) {
+		if (poll(&ready, 1, -1) == 1)
+			start_client(&attributes);
+	}
+}
+
+static void wait_for_clients(void)
+{
+	pthread_mutex_lock(&clients_lock);
+	while (clients_count > 0)
+		pthread_cond_wait(&client_left, &clients_lock);
+	pthread_mutex_unlock(&clients_lock);
+}
+
+/* A service that ends leaves no connection borrowed: programs have the time that systemd gives. */
+static void wait_for_connections(void)
+{
+	serve_stop_lending();
+	while (serve_count_lent() > 0)
+		poll(NULL, 0, 20);
+}
+
+/* ---- the beginning ---- */
+
+static void end(int signal_number)
+{
+	(void)signal_number;
+	is_told_to_end = true;
+}
+
+/*
+ * What ends a service's control group, or a session, comes to the broker at the same time as to the
+ * program, which wants to give back what it has borrowed.
+ */
+static void set_signals(void)
+{
+	static const int all[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2 };
+	struct sigaction action = { .sa_handler = SIG_IGN };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		sigaction(all[i], &action, NULL);
+	action.sa_handler = end;
+	if (!source_is_door)
+		sigaction(SIGTERM, &action, NULL);
+}
+
+/* Mode 660; the group is the directory's if that is set-group-ID, else this process's. */
+static int make_socket(void)
+{
+	const struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = BROKER_SOCKET };
+	int descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (descriptor < 0)
+		return -1;
+	umask(0117);
+	if (unlink(name.sun_path) < 0 && errno != ENOENT)
+		return -1;
+	if (bind(descriptor, (const struct sockaddr *)&name, sizeof(name)) < 0 ||
+	    listen(descriptor, 128) < 0)
+		return -1;
+	return descriptor;
+}
+
+static int systemd_socket(void)
+{
+	const char *process = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+
+	if (!process || !count || strtol(process, NULL, 10) != getpid() || strcmp(count, "1") != 0)
+		return -1;
+	return LISTEN_FDS_START;
+}
+
+static int find_source(int count, char **arguments)
+{
+	if (count == 2 && strcmp(arguments[1], "--door") == 0) {
+		source_is_door = true;
+		return BROKER_DOOR;
+	}
+	if (count == 2 && strcmp(arguments[1], "--listen") == 0) {
+		int descriptor = systemd_socket();
+
+		if (descriptor < 0)
+			descriptor = make_socket();
+		if (descriptor < 0)
+			fprintf(stderr, "melin-broker: %s: %s\n", BROKER_SOCKET, strerror(errno));
+		return descriptor;
+	}
+	fprintf(stderr, "usage: melin-broker --listen\n");
+	return -1;
+}
+
+int main(int count, char **arguments)
+{
+	source = find_source(count, arguments);
+	if (source < 0)
+		return 2;
+	set_signals();
+	confine_leave_program();
+	if (confine_rights() < 0) {
+		fprintf(stderr, "melin-broker: cannot give up its rights: %s\n", strerror(errno));
+		return 1;
+	}
+	serve_source();
+	if (source_is_door)
+		wait_for_clients();
+	else
+		wait_for_connections();
+	return 0;
+}

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See serve.h. */
+#include "broker/serve.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <search.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "broker/broker_protocol.h"
+#include "broker/lender.h"
+
+/*
+ * What a connection was when it was borrowed, and must be when it is given back. The socket itself
+ * does not tell: in repair mode any process that holds it may connect it to whatever it likes.
+ */
+struct identity {
+	struct sockaddr_in6 local, remote; /* or struct sockaddr_in */
+	uint16_t largest_segment;
+	uint8_t send_scale, receive_scale;
+	bool scaled, sack, timestamps;
+};
+
+/* A connection that the client has had watched. */
+struct connection {
+	uint64_t token; /* SO_COOKIE of the socket: whoever names it must bring that very socket */
+	struct loan loan;
+	bool is_counted; /* in lent */
+	struct identity identity;
+};
+
+struct session {
+	int channel;
+	struct lender *lender;
+	void *entries; /* a tree of struct connection, by token */
+	struct broker_reader request;
+	struct broker_message answer;
+};
+
+/*
+ * Data too large for a message (64 MiB each way) is in memory for one client at a time. Held while
+ * a connection is given back; the lender's lock comes after it.
+ */
+static pthread_mutex_t large_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Of all clients; nothing else is published with it, nor with the other. */
+static _Atomic unsigned long lent;
+static _Atomic bool has_stopped;
+
+/* ---- the client's connections ---- */
+
+static int compare(const void *left, const void *right)
+{
+	const uint64_t a = ((const struct connection *)left)->token;
+	const uint64_t b = ((const struct connection *)right)->token;
+
+	return a < b ? -1 : a > b;
+}
+
+static struct connection *entry_of(struct session *session, uint64_t token)
+{
+	const struct connection key = { .token = token };
+	void *found = tfind(&key, &session->entries, compare);
+
+	return found ? *(struct connection **)found : NULL;
+}
+
+/* Entries know themselves whether they are counted: whoever changes a loan calls this afterwards. */
+static void count(struct connection *entry)
+{
+	const bool is_lent = entry->loan.state == LOAN_BORROWED || entry->loan.state == LOAN_HELD;
+
+	if (is_lent && !entry->is_counted)
+		atomic_fetch_add(&lent, 1);
+	else if (!is_lent && entry->is_counted)
+		atomic_fetch_sub(&lent, 1);
+	entry->is_counted = is_lent;
+}
+
+static void free_entry(void *memory)
+{
+	struct connection *entry = memory;
+
+	entry->loan.state = LOAN_NONE;
+	count(entry);
+	free(entry);
+}
+
+static void forget(struct session *session, struct connection *entry)
+{
+	tdelete(entry, &session->entries, compare);
+	free_entry(entry);
+}
+
+/* The token of the socket that came with the request; 0: there is none, or it is no socket. */
+static uint64_t token_of(const struct session *session)
+{
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+
+	if (getsockopt(session->request.connection, SOL_SOCKET, SO_COOKIE, &cookie, &size) < 0)
+		return 0;
+	return cookie;
+}
+
+/* A new entry of the client's, or the one that it has. NULL: there is no memory. */
+static struct connection *add_entry(struct session *session, uint64_t token)
+{
+	struct connection *entry = entry_of(session, token);
+
+	if (entry)
+		return entry;
+	entry = calloc(1, sizeof(*entry));
+	if (!entry)
+		return NULL;
+	entry->token = token;
+	if (tsearch(entry, &session->entries, compare))
+		return entry;
+	free(entry);
+	return NULL;
+}
+
+static void remember(struct connection *entry, const struct connection_state *state)
+{
+	struct identity *identity = &entry->identity;
+
+	memcpy(&identity->local, &state->local, sizeof(identity->local));
+	memcpy(&identity->remote, &state->remote, sizeof(identity->remote));
+	identity->largest_segment = state->largest_segment;
+	identity->send_scale = state->send_scale;
+	identity->receive_scale = state->receive_scale;
+	identity->scaled = state->scaled;
+	identity->sack = state->sack;
+	identity->timestamps = state->timestamps;
+}
+
+static void restore(const struct connection *entry, struct connection_state *state)
+{
+	const struct identity *identity = &entry->identity;
+
+	memcpy(&state->local, &identity->local, sizeof(identity->local));
+	memcpy(&state->remote, &identity->remote, sizeof(identity->remote));
+	state->path = entry->loan.path;
+	state->largest_segment = identity->largest_segment;
+	state->send_scale = identity->send_scale;
+	state->receive_scale = identity->receive_scale;
+	state->scaled = identity->scaled;
+	state->sack = identity->sack;
+	state->timestamps = identity->timestamps;
+}
+
+/* ---- the requests: each returns what the answer says ---- */
+
+static int32_t serve_watch(struct session *session)
+{
+	const uint64_t token = token_of(session);
+	struct connection *entry = token ? add_entry(session, token) : NULL;
+	enum refusal refusal;
+
+	if (!entry)
+		return token ? REFUSAL_FAILED : REFUSAL_STATE;
+	if (entry->is_counted)
+		return REFUSAL_STATE;
+	refusal = lender_watch(session->lender, session->request.connection, &entry->loan);
+	if (refusal != REFUSAL_NONE) {
+		lender_unwatch(session->lender, &entry->loan);
+		forget(session, entry);
+		return refusal;
+	}
+	session->answer.token = token;
+	session->answer.state.path = entry->loan.path;
+	return REFUSAL_NONE;
+}
+
+/* Its data is to go into one message. Another time there will be less of it. */
+static bool has_much(int descriptor)
+{
+	int unread = 0;
+
+	return ioctl(descriptor, SIOCINQ, &unread) == 0 && unread > (int)BROKER_INLINE;
+}
+
+static int32_t serve_borrow(struct session *session)
+{
+	const int descriptor = session->request.connection;
+	struct connection_state *state = &session->answer.state;
+	struct connection *entry = entry_of(session, token_of(session));
+	enum refusal refusal;
+
+	if (!entry || entry->is_counted)
+		return REFUSAL_STATE;
+	session->answer.token = entry->token;
+	if (atomic_load(&has_stopped))
+		return REFUSAL_BROKER;
+	if (has_much(descriptor))
+		return REFUSAL_BUSY;
+	refusal = lender_borrow(session->lender, descriptor, &entry->loan, state);
+	if (refusal == REFUSAL_NONE && state->send_size + state->receive_size > BROKER_INLINE) {
+		lender_give(session->lender, descriptor, &entry->loan, state);
+		connection_state_clear(state);
+		refusal = REFUSAL_BUSY;
+	}
+	if (refusal == REFUSAL_NONE)
+		remember(entry, state);
+	count(entry);
+	if (entry->loan.state != LOAN_NONE)
+		return refusal;
+	forget(session, entry);
+	session->answer.token = 0;
+	return refusal;
+}
+
+static int32_t serve_hold(struct session *session)
+{
+	struct connection *entry = entry_of(session, session->request.message.token);
+
+	return entry && entry->is_counted ? lender_hold(session->lender, &entry->loan) : -ENOENT;
+}
+
+/* A client that does not wait any more believes that it has the connection still. */
+static bool is_waiting(int channel)
+{
+	char byte;
+	ssize_t got = recv(channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return got < 0 && errno == EAGAIN;
+}
+
+/* -EPERM, as lender_give() says: nothing has been changed. */
+static int32_t give_with_data(struct session *session, struct connection *entry)
+{
+	struct connection_state *state = &session->request.message.state;
+	int error = -EPERM;
+
+	if (broker_message_data(&session->request) < 0)
+		return error;
+	restore(entry, state);
+	if (is_waiting(session->channel))
+		error = lender_give(session->lender, session->request.connection, &entry->loan,
+				    state);
+	connection_state_clear(state);
+	return error;
+}
+
+static int32_t serve_give(struct session *session)
+{
+	const bool is_large = session->request.file >= 0;
+	struct connection *entry = entry_of(session, token_of(session));
+	int32_t result;
+
+	if (!entry || !entry->is_counted)
+		return -EPERM;
+	if (is_large)
+		pthread_mutex_lock(&large_lock);
+	result = give_with_data(session, entry);
+	if (is_large)
+		pthread_mutex_unlock(&large_lock);
+	count(entry);
+	if (entry->loan.state == LOAN_NONE)
+		forget(session, entry);
+	return result;
+}
+
+/* The client need not have the socket any more. */
+static int32_t serve_unwatch(struct session *session)
+{
+	struct connection *entry = entry_of(session, session->request.message.token);
+
+	if (entry) {
+		lender_unwatch(session->lender, &entry->loan);
+		forget(session, entry);
+	}
+	return 0;
+}
+
+static int32_t (*const serve_request[BROKER_REQUESTS])(struct session *session) = {
+	[BROKER_WATCH] = serve_watch, [BROKER_BORROW] = serve_borrow,	[BROKER_HOLD] = serve_hold,
+	[BROKER_GIVE] = serve_give,   [BROKER_UNWATCH] = serve_unwatch,
+};
+
+/* ---- the session ---- */
+
+/*
+ * What is not read at once is not read at all: a client waits for its answers. A connection whose
+ * state nobody takes goes on in the kernel.
+ */
+static bool answer(struct session *session, int tap)
+{
+	int error = broker_message_send(session->channel, &session->answer, tap, MSG_DONTWAIT);
+	struct connection *entry;
+
+	if (error && session->request.message.what == BROKER_BORROW &&
+	    session->answer.what == REFUSAL_NONE) {
+		entry = entry_of(session, session->answer.token);
+		lender_give(session->lender, session->request.connection, &entry->loan,
+			    &session->answer.state);
+		count(entry);
+	}
+	connection_state_clear(&session->answer.state);
+	return error == 0;
+}
+
+/* The first request of each client. */
+static bool begin(struct session *session)
+{
+	enum refusal refusal;
+	bool done;
+
+	if (broker_message_receive(session->channel, &session->request, 0) < 0)
+		return false;
+	broker_message_end(&session->request);
+	if (session->request.message.what != BROKER_TAP)
+		return false;
+	refusal = lender_open(&session->lender);
+	session->answer.what = (int32_t)refusal;
+	done = answer(session, refusal == REFUSAL_NONE ? lender_tap(session->lender) : -1);
+	if (refusal == REFUSAL_NONE && !done)
+		lender_close(session->lender);
+	return done && refusal == REFUSAL_NONE;
+}
+
+static bool serve_one(struct session *session)
+{
+	int32_t what;
+	bool goes_on = false;
+
+	if (broker_message_receive(session->channel, &session->request, 0) < 0)
+		return false;
+	what = session->request.message.what;
+	if (what > BROKER_TAP && what < BROKER_REQUESTS) {
+		memset(&session->answer, 0, sizeof(session->answer));
+		session->answer.what = serve_request[what](session);
+		goes_on = what == BROKER_UNWATCH || answer(session, -1);
+	}
+	broker_message_end(&session->request);
+	return goes_on;
+}
+
+void serve(int channel)
+{
+	struct session *session = calloc(1, sizeof(*session));
+
+	if (!session)
+		return;
+	session->channel = channel;
+	if (begin(session)) {
+		while (serve_one(session))
+			;
+		lender_close(session->lender);
+	}
+	tdestroy(session->entries, free_entry);
+	free(session);
+}
+
+void serve_stop_lending(void)
+{
+	atomic_store(&has_stopped, true);
+}
+
+unsigned long serve_count_lent(void)
+{
+	return atomic_load(&lent);
+}
