@@ -100,11 +100,17 @@ libmelin_la_SOURCES = \
 	preload/sockets/asynchronous.h \
 	preload/sockets/flow.c \
 	preload/sockets/flow.h \
+	preload/sockets/listener.c \
+	preload/sockets/listener.h \
+	preload/sockets/option_calls.c \
+	preload/sockets/option_calls.h \
 	preload/sockets/pending.c \
 	preload/sockets/pending.h \
 	preload/sockets/socket_object.c \
 	preload/sockets/socket_object.h \
 	preload/sockets/socket_operations.c \
+	preload/sockets/stack_half.c \
+	preload/sockets/stack_half.h \
 	preload/sockets/stream.c \
 	preload/sockets/stream.h \
 	preload/sockets/transfer.c \

@@ -6,7 +6,7 @@
 #include "preload/config/advice.h"
 #include "preload/config/config.h"
 #include "preload/sockets/flow.h"
-#include "preload/sockets/twin_options.h"
+#include "preload/sockets/option_calls.h"
 #include "preload/sockets/pending.h"
 #include "preload/libc/result.h"
 #include "preload/sockets/socket_object.h"
@@ -132,7 +132,7 @@ INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, sock
 	if (!socket)
 		return libc()->getsockopt(descriptor_of_program(descriptor), level, name, value,
 					  length);
-	result = (int)as_libc(twin_options_get(socket, descriptor, level, name, value, length));
+	result = (int)as_libc(option_call_get(socket, descriptor, level, name, value, length));
 	socket_put(socket);
 	return result;
 }
@@ -145,7 +145,7 @@ INTERPOSED int setsockopt(int descriptor, int level, int name, const void *value
 	if (!socket)
 		return libc()->setsockopt(descriptor_of_program(descriptor), level, name, value,
 					  length);
-	result = (int)as_libc(twin_options_set(socket, descriptor, level, name, value, length));
+	result = (int)as_libc(option_call_set(socket, descriptor, level, name, value, length));
 	socket_put(socket);
 	return result;
 }

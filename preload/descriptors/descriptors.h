@@ -53,8 +53,8 @@ struct object_operations {
 	enum object_form (*begin_wait)(struct object *object, int descriptor);
 	/*
 	 * The first use of a listener (pending.h), for epoll; NULL for a kind that has none.
-	 * is_unused: whether it is still to come. use: the program uses it from now on, wait_lock is
-	 * held; true if its stack has not started, which use_all() does next, without any lock.
+	 * is_unused: whether it is still to come. use, with wait_lock held: the program uses it
+	 * from now on; true if its stack has not started, which use_all() does next, with no lock.
 	 */
 	bool (*is_unused)(const struct object *object);
 	bool (*use)(struct object *object);

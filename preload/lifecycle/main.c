@@ -91,13 +91,29 @@ static void register_ends(void)
 	at_quick_exit(end_quickly);
 }
 
+/* What is below asks and tells what is above by these tables. */
+static void register_parts(void)
+{
+	static const struct process_stack_users users = {
+		.event = socket_event,
+		.any_waiting = pending_any,
+		.any_ever_waited = pending_was_any,
+		.is_awaited_elsewhere = pending_is_awaited_elsewhere,
+		.start_begins = pending_start_begins,
+		.started = pending_start,
+	};
+
+	object_register(OBJECT_SOCKET, &socket_operations);
+	object_register(OBJECT_EPOLL, &epoll_operations);
+	process_stack_register(&users);
+}
+
 __attribute__((constructor)) static void begin(void)
 {
 	bool meant = origin_is_environment();
 
 	libc_resolve();
-	object_register(OBJECT_SOCKET, &socket_operations);
-	object_register(OBJECT_EPOLL, &epoll_operations);
+	register_parts();
 	/* Loaded into every program, it must not end every program for a typing error. */
 	if (!config_load(meant ? "" : "; melin does nothing in this program") && meant)
 		_exit(CONFIG_EXIT_STATUS);

@@ -23,14 +23,19 @@
 #include "preload/config/log.h"
 #include "preload/libc/program_memory.h"
 #include "preload/process/module.h"
-#include "preload/sockets/pending.h"
-#include "preload/sockets/socket_object.h"
 #include "preload/libc/signals.h"
 #include "common/system_call.h"
 #include "preload/libc/symbols.h"
 #include "preload/libc/thread.h"
 
 _Atomic(const struct instance *) process_stack_current;
+
+static const struct process_stack_users *users;
+
+void process_stack_register(const struct process_stack_users *above)
+{
+	users = above;
+}
 
 static struct instance instance;
 
@@ -141,7 +146,7 @@ static void start(void *argument)
 	struct attempt *attempt = argument;
 	struct stack_config config = config_get()->stack;
 	struct stack_callbacks callbacks = {
-		.event = socket_event,
+		.event = users->event,
 		.lock_enter = signals_hold,
 		.lock_leave = signals_release,
 		.readable = memory_readable_bytes,
@@ -300,18 +305,18 @@ const struct instance *process_stack_start(void)
 	if (process_stack_has_ended())
 		wait_for_the_end();
 	if (process_stack_is_parents() || process_stack_has_ended() ||
-	    (process_stack_is_busy() && pending_is_awaited_elsewhere()))
+	    (process_stack_is_busy() && users->is_awaited_elsewhere()))
 		return NULL;
 	guarded_lock(&start_lock);
 	if (!process_stack_running() && !failed_for_good() && forbidden)
-		note_failure(-EPERM, pending_any(), forbidden);
+		note_failure(-EPERM, users->any_waiting(), forbidden);
 	if (process_stack_running() || failed_for_good() ||
 	    (start_failed_at && clock_monotonic() - start_failed_at < RETRY_BUSY_NS)) {
 		guarded_unlock(&start_lock);
 		return process_stack_running();
 	}
 	/* All listeners that wait are started below, and those that come meanwhile. */
-	atomic_store(&pending_unused, false);
+	users->start_begins();
 	/*
 	 * The start blocks in interposed calls (libbpf's, DPDK's, those of the threads it makes).
 	 * If one of them asked for a start, since another thread has called listen() meanwhile, it
@@ -324,19 +329,19 @@ const struct instance *process_stack_start(void)
 	if (error != -EBUSY)
 		keeper_end(); /* no other start comes */
 	descriptors_end();
-	atomic_store(&starting, false); /* before pending_start() */
+	atomic_store(&starting, false); /* before started() */
 	if (error == 0) {
 		start_failed_at = 0;
 		atomic_store(&busy, false);
 		atomic_store_explicit(&process_stack_current, &instance, memory_order_release);
 		signals_stand_in(stop_by_signal);
 	} else {
-		note_failure(error, pending_any(), attempt.reason.text);
+		note_failure(error, users->any_waiting(), attempt.reason.text);
 	}
 	guarded_unlock(&start_lock);
 	if (error == 0) {
 		advice_started();
-		pending_start();
+		users->started();
 	}
 	return process_stack_running();
 }
@@ -412,7 +417,7 @@ void process_stack_stop(void)
 	sum_up(&counters);
 	advice_end(flow_counts[FLOW_TAKEN_CONNECT] + flow_counts[FLOW_TAKEN_LISTEN] +
 			   flow_counts[FLOW_TAKEN_ACCEPT],
-		   flow_counts[FLOW_LEFT_STACK], pending_was_any());
+		   flow_counts[FLOW_LEFT_STACK], users->any_ever_waited());
 }
 
 /* The same in a handler, before the process ends by its signal. */

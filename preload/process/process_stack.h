@@ -16,6 +16,25 @@ struct instance {
 	struct stack *stack;
 };
 
+/*
+ * What the start asks and tells the sockets, which are built on it. All but event, which is
+ * stack_callbacks.event, are functions of pending.h, whose comments say more.
+ */
+struct process_stack_users {
+	void (*event)(void *user, uint32_t events);
+	/* Whether listeners wait for the stack, or ever did. */
+	bool (*any_waiting)(void);
+	bool (*any_ever_waited)(void);
+	/* The device is another process's, and another thread of this one waits for it. */
+	bool (*is_awaited_elsewhere)(void);
+	/* A start begins; it has succeeded. The second is called without a lock. */
+	void (*start_begins)(void);
+	void (*started)(void);
+};
+
+/* Once, before the first start. */
+void process_stack_register(const struct process_stack_users *users);
+
 /* NULL until started, and in a forked child. Pairs with the release store at the start. */
 extern _Atomic(const struct instance *) process_stack_current;
 
@@ -34,8 +53,8 @@ const struct instance *process_stack_start(void);
 bool process_stack_is_parents(void);
 
 /*
- * A thread is in process_stack_start(), and after it in pending_start(): a listener that was
- * pending when this was true is started there.
+ * A thread is in process_stack_start(), and gives the waiting listeners to the stack after that:
+ * one that waited when this was true is among them.
  */
 bool process_stack_is_starting(void);
 

@@ -22,8 +22,10 @@
 #include "preload/config/log.h"
 #include "preload/libc/program_memory.h"
 #include "preload/sockets/twin_options.h"
+#include "preload/sockets/listener.h"
 #include "preload/sockets/pending.h"
 #include "preload/sockets/socket_object.h"
+#include "preload/sockets/stack_half.h"
 #include "preload/libc/symbols.h"
 
 /* ---- the decision and its end ---- */
@@ -116,43 +118,12 @@ static void log_flow(const char *what, const struct ip_address *address, uint16_
 			  port, verdict);
 }
 
-static int read_v6only(int descriptor, int domain)
-{
-	int value = 0;
-	socklen_t length = sizeof(value);
-
-	if (domain == AF_INET6)
-		libc()->getsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &value, &length);
-	return value;
-}
-
-static int create_handle(struct socket *socket, int descriptor, const struct instance *instance)
-{
-	int result;
-
-	socket->v6only = read_v6only(descriptor, socket->domain);
-	result = instance->operations->socket_create(instance->stack, socket->domain,
-						     socket->v6only, socket, &socket->handle);
-	if (result < 0)
-		return result;
-	socket->instance = instance;
-	twin_options_adopt(socket, descriptor);
-	return 0;
-}
-
 /* From now on melin does the blocking. */
 static void adopt_blocking(struct socket *socket, int descriptor)
 {
 	int flags = libc()->fcntl(descriptor, F_GETFL, 0L);
 
 	atomic_store(&socket->nonblocking, flags >= 0 && (flags & O_NONBLOCK));
-}
-
-static void drop_handle(struct socket *socket)
-{
-	socket->instance->operations->release(socket->handle);
-	socket->handle = NULL;
-	socket->instance = NULL;
 }
 
 /* ---- connect ---- */
@@ -221,7 +192,7 @@ static int connect_through_stack(struct socket *socket, int descriptor,
 				 const struct instance *instance, const struct sockaddr *local,
 				 const struct sockaddr *remote)
 {
-	int result = create_handle(socket, descriptor, instance);
+	int result = stack_half_create(socket, descriptor, instance);
 
 	if (result < 0) {
 		undo(socket);
@@ -230,7 +201,7 @@ static int connect_through_stack(struct socket *socket, int descriptor,
 	adopt_blocking(socket, descriptor);
 	result = instance->operations->connect(socket->handle, local, remote);
 	if (result < 0 && result != -EINPROGRESS) {
-		drop_handle(socket);
+		stack_half_drop(socket);
 		undo(socket);
 		return result;
 	}
@@ -439,31 +410,6 @@ bool flow_bind(int descriptor, const struct sockaddr *local, socklen_t length, i
 
 /* ---- listen ---- */
 
-int flow_start_listener(struct socket *socket, const struct instance *instance)
-{
-	struct sockaddr_storage local;
-	socklen_t length = sizeof(local);
-	int result;
-
-	if (libc()->getsockname(socket->descriptor, (struct sockaddr *)&local, &length) < 0)
-		return -errno;
-	result = create_handle(socket, socket->descriptor, instance);
-	if (result < 0)
-		return result;
-	result = instance->operations->listen(socket->handle, (struct sockaddr *)&local,
-					      socket->backlog);
-	if (result < 0) {
-		drop_handle(socket);
-		return result;
-	}
-	if (socket->dual && !atomic_load(&socket->awaits))
-		socket_make_twin_nonblocking(socket);
-	flow_counted(FLOW_TAKEN_LISTEN);
-	atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
-	epoll_taken_by_stack(&socket->object);
-	return 0;
-}
-
 /* What a listener's local address means for it. */
 static bool listener_selected(const struct ip_address *address, uint16_t port, bool v6only,
 			      bool *dual)
@@ -545,7 +491,7 @@ static int listen_selected(struct socket *socket, int descriptor, int backlog)
 	socket->descriptor = descriptor;
 	adopt_blocking(socket, descriptor);
 	if (process_stack_running()) {
-		result = flow_start_listener(socket, process_stack_running());
+		result = listener_start(socket, process_stack_running());
 		if (result < 0)
 			undo(socket);
 		return result;
@@ -594,7 +540,7 @@ bool flow_listen(int descriptor, int backlog, int *result)
 		libc()->getsockname(descriptor, (struct sockaddr *)&local, &length);
 	}
 	if (address_from_sockaddr((struct sockaddr *)&local, length, &address, &port) == 0 &&
-	    listener_selected(&address, port, read_v6only(descriptor, socket->domain),
+	    listener_selected(&address, port, stack_half_v6only(descriptor, socket->domain),
 			      &socket->dual)) {
 		log_flow("listen on", &address, port, socket->dual ? "selected, dual" : "selected");
 		*result = listen_selected(socket, descriptor, backlog);
@@ -638,7 +584,8 @@ static bool may_become_stacks(struct socket *socket, int descriptor)
 		return false;
 	if (port == 0)
 		return rules_take_connections();
-	return listener_selected(&address, port, read_v6only(descriptor, socket->domain), &dual);
+	return listener_selected(&address, port, stack_half_v6only(descriptor, socket->domain),
+				 &dual);
 }
 
 bool flow_any_undecided(void)

@@ -12,21 +12,11 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-struct instance;
-struct socket;
-
 /* *result is -ERESTART, too: the call is to begin anew (socket_leave()). */
 bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t length, int *result);
 bool flow_listen(int descriptor, int backlog, int *result);
 /* Only an address of the stack's own, which the kernel does not have, is done here. */
 bool flow_bind(int descriptor, const struct sockaddr *local, socklen_t length, int *result);
-
-/*
- * A selected listener is given to the running stack. Any thread, holding no lock of melin's but
- * listeners_lock (pending.h). 0 or -errno, as getsockname(2) of the twin (EBADF) and the stack say
- * (ENOMEM, EADDRINUSE, EADDRNOTAVAIL): the listener's state is then what it was.
- */
-int flow_start_listener(struct socket *socket, const struct instance *instance);
 
 /*
  * Whether there is a socket that rules may give to the stack when it listens or connects: one that

@@ -15,7 +15,7 @@
 #include "preload/libc/capabilities.h"
 #include "preload/config/config.h"
 #include "preload/waiting/epoll.h"
-#include "preload/sockets/flow.h"
+#include "preload/sockets/listener.h"
 #include "preload/config/log.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/libc/signals.h"
@@ -92,28 +92,6 @@ static struct socket *take_pending(void)
 
 /* ---- to the stack or to the kernel ---- */
 
-/* A listener that the stack was to serve and cannot. */
-static void give_up_listener(struct socket *socket, enum flow_count why)
-{
-	process_stack_tell_unanswered();
-	if (!atomic_exchange(&socket->awaits, false))
-		flow_counted(why);
-	else if (socket->dual && !atomic_load(&socket->nonblocking))
-		socket_make_twin_blocking(socket);
-	if (config_get()->required)
-		atomic_store(&socket->failed, true); /* accept(2) says so, once */
-	if (config_get()->required || (socket->dual && atomic_load(&socket->forked))) {
-		/* The process that has the stack makes the twin, which is its too, non-blocking. */
-		if (socket->dual)
-			socket_make_twin_nonblocking(socket);
-		atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
-		epoll_taken_by_stack(&socket->object);
-		return;
-	}
-	atomic_store(&socket->state, SOCKET_KERNEL);
-	epoll_left_to_kernel(&socket->object);
-}
-
 bool pending_leave(struct socket *socket, const char *option)
 {
 	if (config_get()->required || !unlink_pending(socket))
@@ -122,8 +100,13 @@ bool pending_leave(struct socket *socket, const char *option)
 		  "listen: %s is set, which only the kernel has; nobody answers at the stack's "
 		  "addresses",
 		  option);
-	give_up_listener(socket, FLOW_LEFT_OPTION);
+	listener_give_up(socket, FLOW_LEFT_OPTION);
 	return true;
+}
+
+void pending_start_begins(void)
+{
+	atomic_store(&pending_unused, false);
 }
 
 void pending_start(void)
@@ -134,12 +117,12 @@ void pending_start(void)
 	/* Who comes second waits until all of them listen: it may be about to connect to one. */
 	guarded_lock(&listeners_lock);
 	while (instance && (socket = take_pending())) {
-		int result = flow_start_listener(socket, instance);
+		int result = listener_start(socket, instance);
 
 		if (result < 0) {
 			log_write(STACK_LOG_WARN, "listen: the stack cannot: %s",
 				  strerror(-result));
-			give_up_listener(socket, FLOW_LEFT_STACK);
+			listener_give_up(socket, FLOW_LEFT_STACK);
 		}
 		socket_put(socket);
 	}
@@ -254,7 +237,7 @@ void pending_first_use_all(void)
 		return;
 	}
 	while ((socket = take_pending())) {
-		give_up_listener(socket, FLOW_LEFT_STACK);
+		listener_give_up(socket, FLOW_LEFT_STACK);
 		socket_put(socket);
 	}
 }

@@ -62,7 +62,7 @@ void pending_first_use(struct socket *socket);
 
 /*
  * Listeners are pending, and there was no fork() since. Set under pending_lock; cleared under it,
- * and when the stack starts (process_stack.c); read without.
+ * and when the stack starts (pending_start_begins()); read without.
  */
 extern _Atomic bool pending_unused;
 /*
@@ -80,6 +80,8 @@ static inline void pending_before_blocking(void)
 /* Those that are shared with another process are this one's to use from now on. */
 void pending_use_here(void);
 
+/* The stack begins to start: nobody has to ask for it any more. */
+void pending_start_begins(void);
 /* The instance has started: the listeners of this process that were waiting start too. */
 void pending_start(void);
 

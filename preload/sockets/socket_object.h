@@ -74,8 +74,8 @@ struct socket {
 /* A reference to the socket if its flow is the stack's (the last three states), else NULL. */
 struct socket *socket_get(int descriptor);
 /*
- * Whether the flow is the stack's. An inherited connection is not: that is logged once in a process,
- * with the descriptor.
+ * Whether the flow is the stack's. An inherited connection is not: that is logged once in a
+ * process, with the descriptor.
  */
 bool socket_is_stacks(const struct socket *socket, int descriptor);
 /* A reference to the socket in any state, or NULL if melin knows nothing of it. */

@@ -1,27 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Socket options between the twin and the stack: twin_options.h. Not for what an option does: that
- * is the stack's business, or the waiting and receiving calls'; nor for which option is whose:
- * common/option_table.c.
+ * Socket options between the twin and the stack: twin_options.h. Not for what an option does, which
+ * is the stack's business or the waiting and receiving calls'; nor for which option is whose
+ * (common/option_table.c); nor for the program's calls (option_calls.c).
  */
 #include "preload/sockets/twin_options.h"
 
-#include <errno.h>
 #include <linux/tcp.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/time.h>
 
 #include "preload/sockets/ancillary.h"
 #include "common/device_name.h"
 #include "preload/config/config.h"
-#include "preload/config/log.h"
-#include "preload/libc/program_memory.h"
-#include "preload/sockets/pending.h"
 #include "preload/sockets/socket_object.h"
 #include "common/option_table.h"
 #include "preload/libc/symbols.h"
@@ -114,8 +109,8 @@ static bool is_other_interface(int name, const union value *value, socklen_t len
 	return interface[0] && !is_stacks_interface(interface);
 }
 
-/* Whether a value of an option asks for what the stack has not. */
-static bool asks_kernel(const struct option *option, int name, const void *given, socklen_t length)
+bool twin_options_asks_kernel(const struct option *option, int name, const void *given,
+			      socklen_t length)
 {
 	union value value = { .bytes = { 0 } };
 
@@ -154,7 +149,7 @@ static bool twin_asks_kernel(const struct option *option, int twin)
 	/* There is a filter, but it cannot be read, or is longer. */
 	if (result < 0)
 		return level == SOL_SOCKET && option->form == OPTION_BYTES;
-	return asks_kernel(option, name, &value, length);
+	return twin_options_asks_kernel(option, name, &value, length);
 }
 
 const struct option *twin_options_kernel_only(const struct socket *socket, int twin, unsigned flow)
@@ -281,170 +276,12 @@ void twin_options_inherit(const struct socket *listener, int listener_twin, stru
 	}
 }
 
-/* ---- getsockopt ---- */
-
-/* As Linux's sock_getsockopt(): not cut, but refused, if there is too little room. */
-static int get_peer_name(struct socket *socket, void *value, const socklen_t *length)
+void twin_options_changed(struct socket *socket, int twin, const struct option *option, int level,
+			  int name)
 {
-	struct sockaddr_storage name;
-	socklen_t size = socket->domain == AF_INET ? sizeof(struct sockaddr_in)
-						   : sizeof(struct sockaddr_in6);
-
-	if (socket->instance->operations->name(socket->handle, true, &name) < 0)
-		return -ENOTCONN;
-	if (size < *length)
-		return -EINVAL;
-	memcpy(value, &name, *length);
-	return 0;
-}
-
-/* As Linux's tcp_zerocopy_receive() when nothing lies on whole pages: so much is to be copied. */
-static int get_zero_copy(struct socket *socket, void *value, socklen_t *length)
-{
-	struct tcp_zerocopy_receive *receive = value;
-	uint32_t there = (uint32_t)ancillary_readable(socket);
-
-	if (*length < offsetof(struct tcp_zerocopy_receive, length) + sizeof(receive->length))
-		return -EINVAL;
-	if (!there && (socket_readiness(socket) & EPOLLRDHUP))
-		return -EIO;
-	if (*length > sizeof(*receive))
-		*length = sizeof(*receive);
-	memset((char *)value + offsetof(struct tcp_zerocopy_receive, length), 0,
-	       *length - offsetof(struct tcp_zerocopy_receive, length));
-	if (*length >=
-	    offsetof(struct tcp_zerocopy_receive, recv_skip_hint) + sizeof(receive->recv_skip_hint))
-		receive->recv_skip_hint = there;
-	if (*length >= offsetof(struct tcp_zerocopy_receive, inq) + sizeof(receive->inq))
-		receive->inq = there;
-	return 0;
-}
-
-/* -ENOPROTOOPT: ask the twin. */
-static int get_from_here(struct socket *socket, int level, int name, void *value, socklen_t *length)
-{
-	if (atomic_load(&socket->state) != SOCKET_CONNECTION)
-		return -ENOPROTOOPT;
-	if (level == SOL_SOCKET && name == SO_PEERNAME)
-		return get_peer_name(socket, value, length);
-	if (level == IPPROTO_TCP && name == TCP_ZEROCOPY_RECEIVE)
-		return get_zero_copy(socket, value, length);
-	return -ENOPROTOOPT;
-}
-
-int twin_options_get(struct socket *socket, int twin, int level, int name, void *value,
-		     socklen_t *length)
-{
-	int result = -ENOPROTOOPT;
-
-	if (!memory_writable(length, sizeof(*length)))
-		return -EFAULT;
-	/* The kernel has an opinion on each level about a negative length; IPv6 calls it large. */
-	if ((int)*length < 0 && level == IPPROTO_IPV6)
-		*length = sizeof(int);
-	if ((int)*length > 0 && !memory_writable(value, *length))
-		return -EFAULT;
-	if (socket_instance(socket) && (int)*length >= 0) {
-		result = get_from_here(socket, level, name, value, length);
-		if (result == -ENOPROTOOPT)
-			result = socket->instance->operations->get_option(socket->handle, level,
-									  name, value, length);
-	}
-	if (result != -ENOPROTOOPT)
-		return result;
-	return libc()->getsockopt(twin, level, name, value, length) < 0 ? -errno : 0;
-}
-
-/* ---- setsockopt ---- */
-
-/* An option that only the kernel knows changes nothing for a flow that it does not carry. */
-static void log_unknown_once(int level, int name)
-{
-	static _Atomic int last_level = -1, last_name = -1;
-
-	if (atomic_exchange(&last_level, level) == level &&
-	    atomic_exchange(&last_name, name) == name)
-		return;
-	atomic_store(&last_name, name);
-	log_write(STACK_LOG_INFO, "setsockopt: level %d, option %d: set on the twin only", level,
-		  name);
-}
-
-/*
- * What programs switch before and after each message: one number that any value fits, so that there
- * is nothing that the kernel would have to check.
- */
-static bool needs_no_check(int level, int name, socklen_t length)
-{
-	return level == IPPROTO_TCP && length >= sizeof(int) && (int)length > 0 &&
-	       (name == TCP_NODELAY || name == TCP_CORK || name == TCP_QUICKACK);
-}
-
-/* The flows that the socket's option would be for, once it is decided; 0: it is not yet. */
-static unsigned decided_flow(const struct socket *socket)
-{
-	switch (atomic_load(&socket->state)) {
-	case SOCKET_PENDING:
-	case SOCKET_LISTENER:
-		return OPTION_LISTEN;
-	case SOCKET_CONNECTION:
-		return OPTION_CONNECT;
-	default:
-		return 0;
-	}
-}
-
-/* Too late for what only the kernel serves: errno; 0: it is not so, or does not matter. */
-static int refused(struct socket *socket, const struct option *option, int name, const void *value,
-		   socklen_t length)
-{
-	unsigned flow = decided_flow(socket);
-
-	if (!flow || !option->refusal)
-		return 0;
-	if (!option->flows)
-		return flow == OPTION_CONNECT ? option->refusal : 0;
-	if (!(option->flows & flow) || (int)length < 0 || !asks_kernel(option, name, value, length))
-		return 0;
-	/* A listener that nobody has used yet is in no stack. */
-	if (flow == OPTION_LISTEN && pending_leave(socket, option->name))
-		return 0;
-	return option->refusal;
-}
-
-/* The kernel half of a dual listener gives its connections the same. */
-static int set_checked(struct socket *socket, int twin, const struct option *option, int level,
-		       int name, const void *value, socklen_t length)
-{
-	if (libc()->setsockopt(twin, level, name, value, length) < 0)
-		return -errno;
-	if (!option) {
-		if (socket_instance(socket))
-			log_unknown_once(level, name);
-		return 0;
-	}
 	remember(socket, option);
 	if (option->service == OPTION_PRELOAD)
 		adopt_here(socket, twin, level, name);
 	else if (option->service == OPTION_STACK && socket_instance(socket))
 		give_to_stack(socket, twin, level, name);
-	return 0;
-}
-
-int twin_options_set(struct socket *socket, int twin, int level, int name, const void *value,
-		     socklen_t length)
-{
-	const struct option *option;
-	int error;
-
-	if ((int)length > 0 && !memory_readable(value, length))
-		return -EFAULT;
-	if (needs_no_check(level, name, length) && !socket->dual && socket_instance(socket))
-		return socket->instance->operations->set_option(socket->handle, level, name, value,
-								length);
-	option = option_find(level, name);
-	error = option ? refused(socket, option, name, value, length) : 0;
-	if (error)
-		return -error;
-	return set_checked(socket, twin, option, level, name, value, length);
 }

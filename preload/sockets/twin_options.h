@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Socket options between the program, the twin and the stack: which of them a flow takes along from
- * its twin when it is decided, which make it the kernel's, and who answers getsockopt(2) and
- * setsockopt(2) afterwards. What each option needs is in common/option_table.h.
+ * Socket options between the twin and the stack: which of them a flow takes along from its twin
+ * when it is decided, and which make it the kernel's. What each option needs is in
+ * common/option_table.h. Not for getsockopt(2) and setsockopt(2): option_calls.h.
  */
-#ifndef MELIN_OPTIONS_H
-#define MELIN_OPTIONS_H
+#ifndef MELIN_TWIN_OPTIONS_H
+#define MELIN_TWIN_OPTIONS_H
 
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -29,13 +29,12 @@ void twin_options_adopt(struct socket *socket, int twin);
 void twin_options_inherit(const struct socket *listener, int listener_twin, struct socket *socket,
 			  int twin);
 
-/*
- * getsockopt(2) and setsockopt(2): 0 or -errno. Any thread may call them while it holds no lock.
- * The errors are Linux's; that of an option which only the kernel serves is in the table.
- */
-int twin_options_get(struct socket *socket, int twin, int level, int name, void *value,
-		     socklen_t *length);
-int twin_options_set(struct socket *socket, int twin, int level, int name, const void *value,
-		     socklen_t length);
+/* Whether a value of an option asks for what the stack has not. */
+bool twin_options_asks_kernel(const struct option *option, int name, const void *given,
+			      socklen_t length);
+
+/* The program has set an option on the twin, and the kernel has accepted it: it is handed on. */
+void twin_options_changed(struct socket *socket, int twin, const struct option *option, int level,
+			  int name);
 
 #endif

@@ -68,7 +68,7 @@ static inline void epoll_put(struct epoll *epoll)
 	object_put(&epoll->object);
 }
 
-/* The flow of a socket was decided: its items that were the kernel's change over, or are dropped. */
+/* A socket's flow was decided: its items that were the kernel's change over, or are dropped. */
 void epoll_taken_by_stack(struct object *object);
 void epoll_left_to_kernel(struct object *object);
 /* A listener that this process has not used yet, or not since a fork: epoll_wait() will. */

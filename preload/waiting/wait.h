@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Waiting: the loop in which a thread polls the stack for a while and then sleeps. Blocking calls,
- * poll, select and epoll are all built on it. Not for what ready means: each caller brings that as a
- * function. Not for who is told that an object is ready: source.h.
+ * poll, select and epoll are all built on it. Not for what ready means, which each caller brings as
+ * a function, nor for who is told that an object is ready (source.h).
  */
 #ifndef MELIN_WAIT_H
 #define MELIN_WAIT_H

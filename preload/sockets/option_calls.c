@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See option_calls.h. */
+#include "preload/sockets/option_calls.h"
+
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "common/option_table.h"
+#include "preload/config/log.h"
+#include "preload/libc/program_memory.h"
+#include "preload/libc/symbols.h"
+#include "preload/sockets/ancillary.h"
+#include "preload/sockets/pending.h"
+#include "preload/sockets/socket_object.h"
+#include "preload/sockets/twin_options.h"
+
+/* ---- getsockopt ---- */
+
+/* As Linux's sock_getsockopt(): not cut, but refused, if there is too little room. */
+static int get_peer_name(struct socket *socket, void *value, const socklen_t *length)
+{
+	struct sockaddr_storage name;
+	socklen_t size = socket->domain == AF_INET ? sizeof(struct sockaddr_in)
+						   : sizeof(struct sockaddr_in6);
+
+	if (socket->instance->operations->name(socket->handle, true, &name) < 0)
+		return -ENOTCONN;
+	if (size < *length)
+		return -EINVAL;
+	memcpy(value, &name, *length);
+	return 0;
+}
+
+/* As Linux's tcp_zerocopy_receive() when nothing lies on whole pages: so much is to be copied. */
+static int get_zero_copy(struct socket *socket, void *value, socklen_t *length)
+{
+	struct tcp_zerocopy_receive *receive = value;
+	uint32_t there = (uint32_t)ancillary_readable(socket);
+
+	if (*length < offsetof(struct tcp_zerocopy_receive, length) + sizeof(receive->length))
+		return -EINVAL;
+	if (!there && (socket_readiness(socket) & EPOLLRDHUP))
+		return -EIO;
+	if (*length > sizeof(*receive))
+		*length = sizeof(*receive);
+	memset((char *)value + offsetof(struct tcp_zerocopy_receive, length), 0,
+	       *length - offsetof(struct tcp_zerocopy_receive, length));
+	if (*length >=
+	    offsetof(struct tcp_zerocopy_receive, recv_skip_hint) + sizeof(receive->recv_skip_hint))
+		receive->recv_skip_hint = there;
+	if (*length >= offsetof(struct tcp_zerocopy_receive, inq) + sizeof(receive->inq))
+		receive->inq = there;
+	return 0;
+}
+
+/* -ENOPROTOOPT: ask the twin. */
+static int get_from_here(struct socket *socket, int level, int name, void *value, socklen_t *length)
+{
+	if (atomic_load(&socket->state) != SOCKET_CONNECTION)
+		return -ENOPROTOOPT;
+	if (level == SOL_SOCKET && name == SO_PEERNAME)
+		return get_peer_name(socket, value, length);
+	if (level == IPPROTO_TCP && name == TCP_ZEROCOPY_RECEIVE)
+		return get_zero_copy(socket, value, length);
+	return -ENOPROTOOPT;
+}
+
+int option_call_get(struct socket *socket, int twin, int level, int name, void *value,
+		    socklen_t *length)
+{
+	int result = -ENOPROTOOPT;
+
+	if (!memory_writable(length, sizeof(*length)))
+		return -EFAULT;
+	/* The kernel has an opinion on each level about a negative length; IPv6 calls it large. */
+	if ((int)*length < 0 && level == IPPROTO_IPV6)
+		*length = sizeof(int);
+	if ((int)*length > 0 && !memory_writable(value, *length))
+		return -EFAULT;
+	if (socket_instance(socket) && (int)*length >= 0) {
+		result = get_from_here(socket, level, name, value, length);
+		if (result == -ENOPROTOOPT)
+			result = socket->instance->operations->get_option(socket->handle, level,
+									  name, value, length);
+	}
+	if (result != -ENOPROTOOPT)
+		return result;
+	return libc()->getsockopt(twin, level, name, value, length) < 0 ? -errno : 0;
+}
+
+/* ---- setsockopt ---- */
+
+/* An option that only the kernel knows changes nothing for a flow that it does not carry. */
+static void log_unknown_once(int level, int name)
+{
+	static _Atomic int last_level = -1, last_name = -1;
+
+	if (atomic_exchange(&last_level, level) == level &&
+	    atomic_exchange(&last_name, name) == name)
+		return;
+	atomic_store(&last_name, name);
+	log_write(STACK_LOG_INFO, "setsockopt: level %d, option %d: set on the twin only", level,
+		  name);
+}
+
+/*
+ * What programs switch before and after each message: one number that any value fits, so that there
+ * is nothing that the kernel would have to check.
+ */
+static bool needs_no_check(int level, int name, socklen_t length)
+{
+	return level == IPPROTO_TCP && length >= sizeof(int) && (int)length > 0 &&
+	       (name == TCP_NODELAY || name == TCP_CORK || name == TCP_QUICKACK);
+}
+
+/* The flows that the socket's option would be for, once it is decided; 0: it is not yet. */
+static unsigned decided_flow(const struct socket *socket)
+{
+	switch (atomic_load(&socket->state)) {
+	case SOCKET_PENDING:
+	case SOCKET_LISTENER:
+		return OPTION_LISTEN;
+	case SOCKET_CONNECTION:
+		return OPTION_CONNECT;
+	default:
+		return 0;
+	}
+}
+
+/* Too late for what only the kernel serves: errno; 0: it is not so, or does not matter. */
+static int refused(struct socket *socket, const struct option *option, int name, const void *value,
+		   socklen_t length)
+{
+	unsigned flow = decided_flow(socket);
+
+	if (!flow || !option->refusal)
+		return 0;
+	if (!option->flows)
+		return flow == OPTION_CONNECT ? option->refusal : 0;
+	if (!(option->flows & flow) || (int)length < 0 ||
+	    !twin_options_asks_kernel(option, name, value, length))
+		return 0;
+	/* A listener that nobody has used yet is in no stack. */
+	if (flow == OPTION_LISTEN && pending_leave(socket, option->name))
+		return 0;
+	return option->refusal;
+}
+
+/* The kernel half of a dual listener gives its connections the same. */
+static int set_checked(struct socket *socket, int twin, const struct option *option, int level,
+		       int name, const void *value, socklen_t length)
+{
+	if (libc()->setsockopt(twin, level, name, value, length) < 0)
+		return -errno;
+	if (option)
+		twin_options_changed(socket, twin, option, level, name);
+	else if (socket_instance(socket))
+		log_unknown_once(level, name);
+	return 0;
+}
+
+int option_call_set(struct socket *socket, int twin, int level, int name, const void *value,
+		    socklen_t length)
+{
+	const struct option *option;
+	int error;
+
+	if ((int)length > 0 && !memory_readable(value, length))
+		return -EFAULT;
+	if (needs_no_check(level, name, length) && !socket->dual && socket_instance(socket))
+		return socket->instance->operations->set_option(socket->handle, level, name, value,
+								length);
+	option = option_find(level, name);
+	error = option ? refused(socket, option, name, value, length) : 0;
+	if (error)
+		return -error;
+	return set_checked(socket, twin, option, level, name, value, length);
+}

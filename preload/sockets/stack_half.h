@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The stack's half of a socket whose flow is being decided: made with what its twin was told, and
+ * given back if the stack cannot serve it after all. Not for deciding (flow.h), nor for accepted
+ * connections, whose half the stack has made.
+ */
+#ifndef MELIN_STACK_HALF_H
+#define MELIN_STACK_HALF_H
+
+#include <stdbool.h>
+
+struct instance;
+struct socket;
+
+/* The twin's IPV6_V6ONLY; false for IPv4. */
+bool stack_half_v6only(int twin, int domain);
+
+/* Sets socket->instance and handle. 0, or -ENOMEM or what else the stack says. Takes its lock. */
+int stack_half_create(struct socket *socket, int twin, const struct instance *instance);
+void stack_half_drop(struct socket *socket);
+
+#endif
