@@ -13,9 +13,11 @@ common_libcommon_la_SOURCES = \
 	common/device_name.c \
 	common/device_name.h \
 	common/ip_address.h \
+	common/log_level.h \
 	common/network_order.h \
 	common/option_table.c \
 	common/option_table.h \
 	common/reason.c \
 	common/reason.h \
+	common/stack_config.h \
 	common/system_call.h

@@ -80,7 +80,7 @@ static bool is_renamed(struct device_link *link)
 
 	if (ask(link->watch, SIOCGIFNAME, &ifr) < 0)
 		return false;
-	journal_add(STACK_LOG_WARN, "interface %s is called %s now and is used on", link->xdp.name,
+	journal_add(LOG_LEVEL_WARN, "interface %s is called %s now and is used on", link->xdp.name,
 		    ifr.ifr_name);
 	memcpy(link->xdp.name, ifr.ifr_name, sizeof(link->xdp.name));
 	return true;
@@ -93,13 +93,13 @@ static bool has_changed(struct device_link *link, const struct look *look)
 	const bool came_up = look->is_up && link->is_down;
 
 	if (look->is_up == link->is_down)
-		journal_add(STACK_LOG_WARN,
+		journal_add(LOG_LEVEL_WARN,
 			    look->is_up ? "interface %s is up again"
 					: "interface %s is down: connections wait until it is up",
 			    link->xdp.name);
 	link->is_down = !look->is_up;
 	if (is_new)
-		journal_add(STACK_LOG_INFO, "interface %s has another MAC address", link->xdp.name);
+		journal_add(LOG_LEVEL_INFO, "interface %s has another MAC address", link->xdp.name);
 	memcpy(link->info.mac, look->mac, sizeof(look->mac));
 	memcpy(link->xdp.mac, look->mac, sizeof(look->mac));
 	return is_new || came_up;
@@ -114,7 +114,7 @@ static void release_xdp(void *unused)
 
 static void lose(struct device_link *link)
 {
-	journal_add(STACK_LOG_WARN,
+	journal_add(LOG_LEVEL_WARN,
 		    "interface %s is gone: connections wait until there is one of that name "
 		    "again",
 		    link->xdp.name);
@@ -153,12 +153,12 @@ static bool regain(struct device_link *link)
 		error = wait_again(link);
 	if (error) {
 		memcpy(link->xdp.name, name, sizeof(name));
-		journal_add(STACK_LOG_WARN, "interface %s is there again, but cannot be used: %s",
+		journal_add(LOG_LEVEL_WARN, "interface %s is there again, but cannot be used: %s",
 			    name, reason.text[0] ? reason.text : strerrordesc_np(-error));
 		return false;
 	}
 	link->gone = false;
-	journal_add(STACK_LOG_WARN, "interface %s is there again, and used by packet sockets",
+	journal_add(LOG_LEVEL_WARN, "interface %s is there again, and used by packet sockets",
 		    name);
 	return true;
 }

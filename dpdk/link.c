@@ -144,7 +144,7 @@ static void report(struct device_link *link)
 {
 	const struct link_info *info = &link->info;
 
-	journal_add(STACK_LOG_INFO,
+	journal_add(LOG_LEVEL_INFO,
 		    "device %s: %s, %02x:%02x:%02x:%02x:%02x:%02x, MTU %u, %u queue%s of %u and %u "
 		    "descriptors, %u buffers",
 		    link->device.name, info->driver, info->mac[0], info->mac[1], info->mac[2],

@@ -26,9 +26,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/ip_address.h"
+#include "common/log_level.h"
 #include "common/reason.h"
-#include "stack/stack.h"
+#include "common/stack_config.h"
 
 struct link;
 struct pbuf;
@@ -36,7 +36,7 @@ struct pbuf;
 struct link_config {
 	const struct stack_config *stack; /* device, addresses, mtu, vlan, queues, ... */
 	/* printf-like; one line, no newline. Never NULL. */
-	void (*log)(void *context, enum stack_log_level level, const char *format, ...)
+	void (*log)(void *context, enum log_level level, const char *format, ...)
 		__attribute__((format(printf, 3, 4)));
 	void *log_context;
 	/* Around the opening of descriptors later: stack_callbacks. Or NULL. */

@@ -25,58 +25,12 @@
 #include <sys/uio.h>
 #include <time.h>
 
-#include "common/ip_address.h"
+#include "common/log_level.h"
 #include "common/reason.h"
+#include "common/stack_config.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
 #define STACK_ABI 13
-
-#define STACK_ADDRESSES_MAX 8 /* MELIN_ADDR entries; more is the user's mistake */
-
-enum stack_log_level {
-	STACK_LOG_ERROR,
-	STACK_LOG_WARN,
-	STACK_LOG_INFO,
-	STACK_LOG_DEBUG,
-	STACK_LOG_TRACE,
-};
-
-/* All strings and arrays belong to the caller and are copied or done with when open() returns. */
-struct stack_config {
-	/*
-	 * MELIN_DEV: "loop", an interface, a PCI address or a vdev string. NULL: the instance is
-	 * for connections that it borrows from the kernel by adopt(), and has tap instead. It has
-	 * no addresses then and answers nothing; it sends segments of these connections, without
-	 * SYN, FIN and RST, and nothing else. Of the fields below eal, rxd, txd, mbufs,
-	 * gives_up_rights and module_directory count then.
-	 */
-	const char *device;
-	/*
-	 * The packet socket (packet(7), PACKET_VNET_HDR, non-blocking) on which exactly the frames
-	 * of the borrowed connections come in, of whatever interfaces, and by which they leave. It
-	 * stays the caller's, who keeps it open until close() or abandon() has returned. Not used
-	 * (-1 by convention) where there is a device.
-	 */
-	int tap;
-	unsigned address_count;
-	struct ip_address addresses[STACK_ADDRESSES_MAX];
-	struct ip_address gateway4; /* family 0: none */
-	struct ip_address gateway6;
-	/* 0 in each of these: not set, the device's or a computed value is used */
-	unsigned mtu;	 /* bytes of the IP packet */
-	unsigned vlan;	 /* 802.1Q id, 1..4094 */
-	unsigned queues; /* receive and transmit queue pairs */
-	unsigned rxd;	 /* receive descriptors a queue */
-	unsigned txd;	 /* transmit descriptors a queue */
-	unsigned mbufs;	 /* packet buffers in the pool */
-	const char *eal; /* further EAL arguments, shell-like words, or NULL */
-	/*
-	 * The caller has capabilities that the program has given up: threads that the stack starts
-	 * have none when the device is open.
-	 */
-	bool gives_up_rights;
-	const char *module_directory; /* where melin-stack.so and its XDP program lie */
-};
 
 /* Beside the EPOLL* bits: the peer has announced urgent data, what Linux sends SIGURG for. */
 #define STACK_EVENT_URGENT (1u << 16)
@@ -138,9 +92,9 @@ struct stack_callbacks {
 	size_t (*writable)(void *start, size_t length);
 
 	/* One line for melin's log, without a newline. May be called with the lock held. */
-	void (*log)(enum stack_log_level level, const char *message);
+	void (*log)(enum log_level level, const char *message);
 	/* The highest level that log() would print: saves formatting the rest. */
-	enum stack_log_level log_level;
+	enum log_level log_level;
 
 	/*
 	 * clock_gettime(2), for CLOCK_MONOTONIC: libc's own, whatever the process has preloaded in

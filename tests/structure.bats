@@ -11,17 +11,20 @@ structure=$BATS_TEST_DIRNAME/structure
 	"$structure" --build="${TESTS_BUILD:-$PWD}"
 }
 
-# A tree of three parts in which all is well. Each file: PART/NAME and its C text.
+# A tree in which all is well. Each file: PART/NAME and its C text.
 make_tree() {
 	tree=$BATS_TEST_TMPDIR/tree
-	mkdir -p "$tree"/{preload,stack,dpdk}/.libs
+	mkdir -p "$tree"/{preload,stack,dpdk,common}/.libs "$tree/broker"
 	echo '# nothing' >"$tree/known"
 	echo 'int link_open(void);' >"$tree/dpdk/link.h"
 	echo 'int stack_open(void);' >"$tree/stack/stack.h"
 	file preload/one '#include "stack/stack.h"' 'int two(void); int one(void) { return two(); }'
 	file preload/two 'int two(void) { return 2; }'
 	file stack/three '#include "dpdk/link.h"' 'int three(void) { return link_open(); }'
-	file dpdk/four '#include "dpdk/link.h"' 'int link_open(void) { return 4; }'
+	echo 'int lender_open(void);' >"$tree/broker/lender.h"
+	file dpdk/four '#include "dpdk/link.h"' \
+		'int help(void); int link_open(void) { return help(); }'
+	file common/help 'int help(void) { return 5; }'
 }
 
 file() {
@@ -30,6 +33,8 @@ file() {
 	preload) library=libmelin ;;
 	stack) library=libstack ;;
 	dpdk) library=liblink ;;
+	broker) library=libmelin && mkdir -p "$tree/broker/.libs" ;;
+	common) library=libcommon ;;
 	esac
 	shift
 	printf '%s\n' "$@" >"$tree/$path.c"
@@ -122,4 +127,16 @@ not_by_shrinking() {
 	file dpdk/four 'int link_open(void) { return 4; } int inner(void) { return 5; }'
 	file stack/three 'int inner(void); int three(void) { return inner(); }'
 	complains 'new call stack/three: inner of dpdk/'
+	file stack/three 'int link_open(void); int three(void) { return link_open(); }'
+	check
+	file preload/two '#include "broker/lender.h"' 'int two(void) { return lender_open(); }'
+	file broker/loan '#include "broker/lender.h"' 'int secret(void) { return 6; }' \
+		'int lender_open(void) { return secret(); }'
+	check
+	file preload/two 'int secret(void); int two(void) { return secret(); }'
+	complains 'new call preload/two: secret of broker/'
+	file preload/two 'int two(void) { return 2; }'
+	file common/help '#include "broker/lender.h"' 'int help(void) { return lender_open(); }'
+	complains 'new include common: broker/lender.h'
+	complains 'new call common/help: lender_open of broker/'
 }

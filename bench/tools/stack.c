@@ -45,7 +45,7 @@ static void on_event(void *user, uint32_t events)
 	(void)events;
 }
 
-static void on_log(enum stack_log_level level, const char *message)
+static void on_log(enum log_level level, const char *message)
 {
 	(void)level;
 	fprintf(stderr, "%s\n", message);
@@ -77,7 +77,7 @@ static void start(struct side *side, const char *address)
 {
 	static const struct stack_callbacks callbacks = { .event = on_event,
 							  .log = on_log,
-							  .log_level = STACK_LOG_WARN };
+							  .log_level = LOG_LEVEL_WARN };
 	struct stack_config config = { .device = "memory", .address_count = 1 };
 	struct reason reason = { "" };
 

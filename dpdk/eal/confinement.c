@@ -82,7 +82,7 @@ int confinement_check_sockets(const char *interface, bool by_packets, struct rea
 			   "this kernel has no sockets of%s, which MELIN_DEV=%s%s needs", missing,
 			   by_packets ? "packet:" : "", interface);
 	if (!error)
-		journal_add(STACK_LOG_WARN, "%s", reason->text);
+		journal_add(LOG_LEVEL_WARN, "%s", reason->text);
 	return error;
 }
 

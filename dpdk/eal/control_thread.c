@@ -162,7 +162,7 @@ static void leave_table_work(void *argument)
 		return;
 	/* The thread may be left without a usable table: the caller starts another. */
 	control->own_table = false;
-	journal_add(STACK_LOG_DEBUG, "no descriptor table of its own for DPDK: %s",
+	journal_add(LOG_LEVEL_DEBUG, "no descriptor table of its own for DPDK: %s",
 		    strerrordesc_np(-error));
 }
 

@@ -137,7 +137,7 @@ static void add_memory(struct arguments *arguments, size_t need)
 		add_argument(arguments, "--single-file-segments");
 		return;
 	}
-	journal_add(STACK_LOG_INFO, "no hugepages for %zu MB: running without", memory / MEGABYTE);
+	journal_add(LOG_LEVEL_INFO, "no hugepages for %zu MB: running without", memory / MEGABYTE);
 	add_argument(arguments, "--no-huge");
 	add_argument(arguments, "--no-shconf");
 	add_argument(arguments, "-m");
@@ -437,7 +437,7 @@ static void give_up_work(void *unused)
 	(void)unused;
 	sem_init(&given_up, 0, 0);
 	if (rte_eal_alarm_set(1, give_up_alarm, &given_up) < 0 || !wait_for(&given_up))
-		journal_add(STACK_LOG_WARN, "DPDK's interrupt thread keeps its capabilities");
+		journal_add(LOG_LEVEL_WARN, "DPDK's interrupt thread keeps its capabilities");
 	kernel_give_up_capabilities();
 }
 
@@ -493,7 +493,7 @@ static void stop_work(void *argument)
 	if (park_interrupts())
 		rte_eal_cleanup();
 	else
-		journal_add(STACK_LOG_DEBUG, "DPDK's interrupt thread is busy: no clean-up");
+		journal_add(LOG_LEVEL_DEBUG, "DPDK's interrupt thread is busy: no clean-up");
 	if (control_has_table(argument))
 		control_visit(argument, close_memory, NULL);
 }

@@ -14,7 +14,7 @@
 #define LINES_MAX	64 /* a start with all drivers' notices is about 20 */
 
 struct line {
-	enum stack_log_level level;
+	enum log_level level;
 	char text[LINE_MAX_LENGTH];
 };
 
@@ -27,7 +27,7 @@ static atomic_bool waiting; /* a hint for journal_waiting(); the mutex orders th
 
 static libbpf_print_fn_t program_bpf_print;
 
-static void add_text(enum stack_log_level level, const char *text, size_t length)
+static void add_text(enum log_level level, const char *text, size_t length)
 {
 	struct line *line;
 
@@ -69,7 +69,7 @@ static bool is_waiting(const char *text)
 	return found;
 }
 
-void journal_add(enum stack_log_level level, const char *format, ...)
+void journal_add(enum log_level level, const char *format, ...)
 {
 	char text[LINE_MAX_LENGTH];
 	va_list arguments;
@@ -117,7 +117,7 @@ static ssize_t stream_write(void *cookie, const char *text, size_t length)
 	(void)cookie;
 	if (rte_log_cur_msg_loglevel() <= (int)RTE_LOG_ERR)
 		note_error(text, length);
-	add_text(STACK_LOG_DEBUG, text, length);
+	add_text(LOG_LEVEL_DEBUG, text, length);
 	return (ssize_t)length;
 }
 
@@ -152,7 +152,7 @@ static int bpf_print(enum libbpf_print_level level, const char *format, va_list 
 	vsnprintf(text, sizeof(text), format, arguments);
 	if (level == LIBBPF_WARN)
 		note_error(text, strlen(text));
-	add_text(STACK_LOG_DEBUG, text, strlen(text));
+	add_text(LOG_LEVEL_DEBUG, text, strlen(text));
 	return 0;
 }
 

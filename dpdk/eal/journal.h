@@ -17,7 +17,7 @@
  * Keeps one line, unless the same one waits already (a device that is opened a second time says all
  * of it again); the oldest is lost when too many wait.
  */
-void journal_add(enum stack_log_level level, const char *format, ...)
+void journal_add(enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* Prints what waits. On a program thread only. */

@@ -193,7 +193,7 @@ void overrides_release_xdp(void)
 static void replace(const char *library, const char *symbol, void *function)
 {
 	if (imports_replace(library, symbol, function) < 0)
-		journal_add(STACK_LOG_DEBUG, "%s does not import %s", library, symbol);
+		journal_add(LOG_LEVEL_DEBUG, "%s does not import %s", library, symbol);
 }
 
 /* The version of the DPDK that is here, as file names have it (".23"). */
@@ -218,7 +218,7 @@ static bool load(const char *library)
 	snprintf(name, sizeof(name), "%s%s", library, version);
 	if (dlopen(name, RTLD_NOW | RTLD_LOCAL))
 		return true;
-	journal_add(STACK_LOG_DEBUG, "%s", dlerror());
+	journal_add(LOG_LEVEL_DEBUG, "%s", dlerror());
 	return false;
 }
 

@@ -71,7 +71,7 @@ int pool_open(struct device_link *link, const struct pool_need *need, unsigned f
 
 	choose(link, need, &link->size);
 	if (link->size.raised)
-		journal_add(STACK_LOG_WARN,
+		journal_add(LOG_LEVEL_WARN,
 			    "MELIN_MBUFS=%u: the device's rings need more, using %u",
 			    link->stack.mbufs, link->size.mbufs);
 	snprintf(name, sizeof(name), "melin_%u", link->port);

@@ -133,7 +133,7 @@ static int query_interface(struct xdp *xdp, struct reason *reason)
 	if (error == 0)
 		error = query(socket_, SIOCGIFFLAGS, &ifr);
 	if (error == 0 && !(ifr.ifr_flags & IFF_UP))
-		journal_add(STACK_LOG_WARN, "interface %s is down: ip link set dev %s up",
+		journal_add(LOG_LEVEL_WARN, "interface %s is down: ip link set dev %s up",
 			    xdp->name, xdp->name);
 	if (error == 0)
 		query_channels(xdp, socket_, &ifr);
@@ -229,7 +229,7 @@ static int remove_stale_program(struct xdp *xdp, struct reason *reason)
 			return 0;
 		melin = is_melin_program(id);
 		if (melin == 1 && bpf_xdp_detach(xdp->ifindex, 0, NULL) == 0) {
-			journal_add(STACK_LOG_INFO, "removed a dead process's XDP program from %s",
+			journal_add(LOG_LEVEL_INFO, "removed a dead process's XDP program from %s",
 				    xdp->name);
 			return 0;
 		}

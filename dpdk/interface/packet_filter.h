@@ -10,7 +10,7 @@
 #include <linux/filter.h>
 #include <stdint.h>
 
-#include "stack/stack.h"
+#include "common/stack_config.h"
 
 /* For each address of IPv6 28 instructions, of IPv4 ten; and seven for all. */
 #define FILTER_MAX (7 + STACK_ADDRESSES_MAX * 28)

@@ -84,7 +84,7 @@ static void keep_kernel_off(const struct device_link *link)
 
 	if (error)
 		journal_add(
-			STACK_LOG_WARN,
+			LOG_LEVEL_WARN,
 			"%s: the kernel sees the stack's frames too, and would send them on if it "
 			"is a router: no filter at the ingress (%s)",
 			link->xdp.name, strerrordesc_np(-error));

@@ -9,7 +9,7 @@ unsigned limits_clamp(const char *name, unsigned wanted, unsigned low, unsigned 
 	unsigned value = wanted < low ? low : wanted > high ? high : wanted;
 
 	if (value != wanted)
-		journal_add(STACK_LOG_WARN, "%s=%u: the device can do %u to %u, using %u", name,
+		journal_add(LOG_LEVEL_WARN, "%s=%u: the device can do %u to %u, using %u", name,
 			    wanted, low, high, value);
 	return value;
 }

@@ -111,7 +111,7 @@ static int apply_mtu(struct device_link *link, const struct port_kind *kind)
 		return 0;
 	if (kind->current_mtu(link, &current) < 0)
 		return error;
-	journal_add(STACK_LOG_WARN, "the device does not take an MTU of %u (%s), using %u", mtu,
+	journal_add(LOG_LEVEL_WARN, "the device does not take an MTU of %u (%s), using %u", mtu,
 		    rte_strerror(-error), current);
 	link->info.mtu = current;
 	return 0;

@@ -99,7 +99,7 @@ static int adjust_rings(struct device_link *link)
 	if (error)
 		return error;
 	if ((link->stack.rxd && rxd != link->rxd) || (link->stack.txd && txd != link->txd))
-		journal_add(STACK_LOG_WARN,
+		journal_add(LOG_LEVEL_WARN,
 			    "the device takes %u receive and %u transmit "
 			    "descriptors a queue",
 			    rxd, txd);
@@ -129,7 +129,7 @@ static void accept_groups(const struct device_link *link)
 		return;
 	if (rte_eth_allmulticast_enable(link->port) < 0 &&
 	    rte_eth_promiscuous_enable(link->port) < 0)
-		journal_add(STACK_LOG_DEBUG, "the device has neither a multicast nor a promiscuous "
+		journal_add(LOG_LEVEL_DEBUG, "the device has neither a multicast nor a promiscuous "
 					     "mode");
 }
 
@@ -140,7 +140,7 @@ static void warn_without_carrier(const struct device_link *link)
 
 	if (is_card(link) && rte_eth_link_get(link->port, &state) == 0 &&
 	    state.link_status == RTE_ETH_LINK_DOWN)
-		journal_add(STACK_LOG_WARN, "device %s has no link: is the cable in?",
+		journal_add(LOG_LEVEL_WARN, "device %s has no link: is the cable in?",
 			    link->device.name);
 }
 

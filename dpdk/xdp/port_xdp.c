@@ -66,7 +66,7 @@ static int open_sockets(struct device_link *link, struct reason *reason)
 		return 0;
 	link->gso = gso_open(link->xdp.ifindex, false, GSO_RUNS);
 	if (!link->gso)
-		journal_add(STACK_LOG_DEBUG, "no packet socket for large segments on %s: %s",
+		journal_add(LOG_LEVEL_DEBUG, "no packet socket for large segments on %s: %s",
 			    link->xdp.name, strerrordesc_np(errno));
 	return 0;
 }
@@ -125,7 +125,7 @@ static unsigned ring_size(const char *name, unsigned wanted)
 	while (size < wanted)
 		size *= 2;
 	if (size != wanted)
-		journal_add(STACK_LOG_WARN, "%s=%u: the device needs a power of two, using %u",
+		journal_add(LOG_LEVEL_WARN, "%s=%u: the device needs a power of two, using %u",
 			    name, wanted, size);
 	return size;
 }
@@ -138,7 +138,7 @@ static void choose_rings(struct device_link *link, const struct rte_eth_dev_info
 	link->rxd = (uint16_t)ring_size("MELIN_RXD", config->rxd);
 	link->txd = link->rxd; /* the driver makes both alike */
 	if (config->txd && config->txd != link->txd)
-		journal_add(STACK_LOG_WARN,
+		journal_add(LOG_LEVEL_WARN,
 			    "MELIN_TXD=%u: on an interface it is as MELIN_RXD, using %u",
 			    config->txd, link->txd);
 }
@@ -153,7 +153,7 @@ static void choose_queues(struct device_link *link)
 	link->queues = (uint16_t)queues_of(link);
 	if (xdp->receive_queues > link->queues)
 		journal_add(
-			STACK_LOG_WARN,
+			LOG_LEVEL_WARN,
 			"%s has %u receive queues and the stack serves %u: frames of the others "
 			"go to the kernel (ethtool -L %s)",
 			xdp->name, xdp->receive_queues, link->queues, xdp->name);

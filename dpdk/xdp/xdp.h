@@ -10,8 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/reason.h"
+#include "common/stack_config.h"
 #include "dpdk/eal/control_thread.h"
-#include "stack/stack.h"
 
 struct xdp {
 	char name[IF_NAMESIZE];

@@ -124,7 +124,7 @@ static void check_rule(const struct rule *rule, size_t number)
 {
 	const struct stack_config *stack = &config_get()->stack;
 	const bool is_one = rule->prefix.prefix == address_bits(&rule->prefix);
-	const enum stack_log_level level = is_one ? STACK_LOG_WARN : STACK_LOG_INFO;
+	const enum log_level level = is_one ? LOG_LEVEL_WARN : LOG_LEVEL_INFO;
 	char text[RULE_TEXT_SIZE];
 
 	if (log_enabled(level) && is_useless(stack, rule))
@@ -190,7 +190,7 @@ static void report_no_route(const struct ip_address *address, uint16_t port)
 	else if (!has_family(stack, address->family))
 		why = address->family == AF_INET ? "MELIN_ADDR has no IPv4 address"
 						 : "MELIN_ADDR has no IPv6 address";
-	log_write(STACK_LOG_WARN, "%s: the stack has no route: %s; such flows %s",
+	log_write(LOG_LEVEL_WARN, "%s: the stack has no route: %s; such flows %s",
 		  format_flow(RULE_CONNECT, address, port, text), why,
 		  config_get()->required ? "fail" : "go to the kernel");
 }
@@ -234,7 +234,7 @@ void advice_without_rules(int descriptor)
 	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
 	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 &&
 	    socket_candidate(domain, type, protocol) && first(&told))
-		log_write(STACK_LOG_WARN,
+		log_write(LOG_LEVEL_WARN,
 			  "MELIN_%s is set, but MELIN_FLOWS is not: nothing is taken",
 			  config_without_rules);
 	errno = saved_errno;
@@ -259,7 +259,7 @@ void advice_started(void)
 			    stack->addresses[j].prefix < address_bits(address))
 				alone = false;
 		if (alone)
-			log_write(STACK_LOG_WARN,
+			log_write(LOG_LEVEL_WARN,
 				  "MELIN_ADDR: %s is a network without another host in it: the "
 				  "stack can reach nobody; give the length of the network's prefix",
 				  address_format_prefix(address, text));
@@ -268,14 +268,14 @@ void advice_started(void)
 
 /* ---- programs that are executed ---- */
 
-static enum stack_log_level level_for_programs(void)
+static enum log_level level_for_programs(void)
 {
-	return origin_is_parents() ? STACK_LOG_INFO : STACK_LOG_WARN;
+	return origin_is_parents() ? LOG_LEVEL_INFO : LOG_LEVEL_WARN;
 }
 
 bool advice_wants_programs(void)
 {
-	return config_active() && log_enabled(STACK_LOG_WARN) && log_enabled(level_for_programs());
+	return config_active() && log_enabled(LOG_LEVEL_WARN) && log_enabled(level_for_programs());
 }
 
 void advice_executes(const char *path)
@@ -294,7 +294,7 @@ static bool is_known(enum advice_reason reason)
 	return reason == ADVICE_ROUTE || reason == ADVICE_EXCLUDED;
 }
 
-static void report_reason(enum advice_reason reason, enum stack_log_level level)
+static void report_reason(enum advice_reason reason, enum log_level level)
 {
 	static const char *const texts[ADVICE_REASONS] = {
 		[ADVICE_UNMATCHED] = "no rule of MELIN_FLOWS is for it",
@@ -321,7 +321,7 @@ static void report_reason(enum advice_reason reason, enum stack_log_level level)
 void advice_end(unsigned long taken, unsigned long failed, bool unused)
 {
 	unsigned reason = 0;
-	enum stack_log_level level = STACK_LOG_WARN;
+	enum log_level level = LOG_LEVEL_WARN;
 
 	if (taken)
 		return;
@@ -329,18 +329,18 @@ void advice_end(unsigned long taken, unsigned long failed, bool unused)
 		reason++;
 	if (reason == ADVICE_REASONS) {
 		if (unused)
-			log_write(STACK_LOG_INFO, "nothing was taken: this process has not used "
+			log_write(LOG_LEVEL_INFO, "nothing was taken: this process has not used "
 						  "its listeners; its children may have");
 		else if (!failed)
-			log_write(STACK_LOG_DEBUG, "nothing was taken: no TCP socket of this "
+			log_write(LOG_LEVEL_DEBUG, "nothing was taken: no TCP socket of this "
 						   "process has connected or listened");
 		return;
 	}
 	if (unused || failed || is_known(reason))
-		level = STACK_LOG_INFO;
+		level = LOG_LEVEL_INFO;
 	if (log_enabled(level)) {
-		if (level == STACK_LOG_WARN && origin_is_parents())
-			level = STACK_LOG_INFO;
+		if (level == LOG_LEVEL_WARN && origin_is_parents())
+			level = LOG_LEVEL_INFO;
 		report_reason(reason, level);
 	}
 }

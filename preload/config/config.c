@@ -140,11 +140,11 @@ static int parse_words(const struct variable *variable, struct span text, struct
 /* LEVEL[:FILE] */
 static int parse_log(const struct variable *variable, struct span text, struct reason *reason)
 {
-	static const char *const levels[] = { [STACK_LOG_ERROR] = "error",
-					      [STACK_LOG_WARN] = "warn",
-					      [STACK_LOG_INFO] = "info",
-					      [STACK_LOG_DEBUG] = "debug",
-					      [STACK_LOG_TRACE] = "trace" };
+	static const char *const levels[] = { [LOG_LEVEL_ERROR] = "error",
+					      [LOG_LEVEL_WARN] = "warn",
+					      [LOG_LEVEL_INFO] = "info",
+					      [LOG_LEVEL_DEBUG] = "debug",
+					      [LOG_LEVEL_TRACE] = "trace" };
 	struct config *target = variable->field;
 	const bool has_file = span_find(&text, ':') != NULL;
 	const struct span level = span_cut(&text, ':');
@@ -158,7 +158,7 @@ static int parse_log(const struct variable *variable, struct span text, struct r
 		return reason_set(reason, -EINVAL,
 				  "unknown level \"%.*s\" (error, warn, info, debug, trace)",
 				  span_quoted(&level), level.start);
-	target->log_level = (enum stack_log_level)i;
+	target->log_level = (enum log_level)i;
 	if (!has_file)
 		return 0;
 	if (!text.length)
@@ -206,7 +206,7 @@ __attribute__((format(printf, 2, 3))) static bool mistake(const char *name, cons
 	va_start(arguments, format);
 	vsnprintf(reason.text, sizeof(reason.text), format, arguments);
 	va_end(arguments);
-	log_write(STACK_LOG_ERROR, PREFIX "%s: %s%s", name, reason.text, consequence);
+	log_write(LOG_LEVEL_ERROR, PREFIX "%s: %s%s", name, reason.text, consequence);
 	return false;
 }
 
@@ -271,7 +271,7 @@ static bool scan_environment(bool *any)
 		rest = span_of(*entry + strlen(PREFIX));
 		name = span_cut(&rest, '=');
 		if (!*any)
-			log_open(STACK_LOG_WARN, NULL);
+			log_open(LOG_LEVEL_WARN, NULL);
 		*any = true;
 		while (i < VARIABLES && !span_is(&name, variables[i].name))
 			i++;
@@ -363,7 +363,7 @@ bool config_load(const char *mistakes_consequence)
 	error = log_open(config.log_level, config.log_file);
 	/* No mistake: a child may have fewer rights than its parent, or another root directory. */
 	if (error)
-		log_write(STACK_LOG_WARN,
+		log_write(LOG_LEVEL_WARN,
 			  PREFIX "LOG: cannot open \"%.80s\": %s; warnings go to standard error",
 			  config.log_file, strerror(-error));
 	return true;

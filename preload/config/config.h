@@ -10,8 +10,9 @@
 #include <limits.h>
 #include <stdbool.h>
 
+#include "common/log_level.h"
+#include "common/stack_config.h"
 #include "preload/config/rules.h"
-#include "stack/stack.h"
 
 #define CONFIG_SPIN_MAX	   UINT_MAX /* MELIN_SPIN_US=max: a waiting call never sleeps */
 #define CONFIG_EXIT_STATUS 2	    /* of a program that does not run, for a mistake in them */
@@ -23,7 +24,7 @@ struct config {
 	unsigned spin_us;	   /* MELIN_SPIN_US; CONFIG_SPIN_MAX: no limit */
 	unsigned linger_ms;	   /* MELIN_LINGER_MS */
 	bool required;		   /* MELIN_REQUIRED */
-	enum stack_log_level log_level;
+	enum log_level log_level;
 	char *log_file; /* NULL: standard error */
 };
 

@@ -7,7 +7,8 @@
 #define MELIN_CONFIG_ADDRESS_H
 
 #include "preload/config/span.h"
-#include "stack/stack.h"
+#include "common/reason.h"
+#include "common/stack_config.h"
 
 /* ADDRESS/N[,ADDRESS/N...] to addresses and address_count. 0, or -EINVAL and the reason. */
 int config_parse_addresses(struct stack_config *stack, struct span text, struct reason *reason);

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -50,7 +51,7 @@ struct identity {
 /* Written by log_open() alone, before the program has threads; constant afterwards. */
 static struct {
 	bool open;
-	enum stack_log_level level;
+	enum log_level level;
 	int file;		    /* -1: standard error */
 	struct identity error;	    /* standard error as the program found it */
 	char program[PROGRAM_SIZE]; /* a copy: setproctitle() writes over its source */
@@ -84,7 +85,7 @@ static bool same_file(const struct identity *a, const struct identity *b)
 	       a->birth.tv_sec == b->birth.tv_sec && a->birth.tv_nsec == b->birth.tv_nsec;
 }
 
-int log_open(enum stack_log_level level, const char *file)
+int log_open(enum log_level level, const char *file)
 {
 	int saved_errno = errno;
 	int opened = -1;
@@ -97,8 +98,8 @@ int log_open(enum stack_log_level level, const char *file)
 	if (file) {
 		opened = log_file_open(file);
 		/* What was meant for a file is too much for the program's standard error. */
-		if (opened < 0 && level > STACK_LOG_WARN)
-			state.level = STACK_LOG_WARN;
+		if (opened < 0 && level > LOG_LEVEL_WARN)
+			state.level = LOG_LEVEL_WARN;
 		if (opened >= 0)
 			state.file = opened;
 	}
@@ -111,7 +112,7 @@ int log_descriptor(void)
 	return state.file;
 }
 
-bool log_enabled(enum stack_log_level level)
+bool log_enabled(enum log_level level)
 {
 	return state.open && level <= state.level;
 }
@@ -120,9 +121,9 @@ static const struct {
 	const char *prefix;
 	int syslog; /* -1: too much for the system's log */
 } levels[] = {
-	[STACK_LOG_ERROR] = { "melin: ", LOG_ERR },   [STACK_LOG_WARN] = { "melin: ", LOG_WARNING },
-	[STACK_LOG_INFO] = { "melin: ", LOG_INFO },   [STACK_LOG_DEBUG] = { "melin: debug: ", -1 },
-	[STACK_LOG_TRACE] = { "melin: trace: ", -1 },
+	[LOG_LEVEL_ERROR] = { "melin: ", LOG_ERR },   [LOG_LEVEL_WARN] = { "melin: ", LOG_WARNING },
+	[LOG_LEVEL_INFO] = { "melin: ", LOG_INFO },   [LOG_LEVEL_DEBUG] = { "melin: debug: ", -1 },
+	[LOG_LEVEL_TRACE] = { "melin: trace: ", -1 },
 };
 
 /*
@@ -151,7 +152,7 @@ static void write_without_signals(int descriptor, const char *line, size_t lengt
 }
 
 /* line has room behind it for who says it. */
-static void deliver(enum stack_log_level level, char *line, size_t length)
+static void deliver(enum log_level level, char *line, size_t length)
 {
 	const long process = kernel_call(SYS_getpid, 0, 0, 0, 0);
 	struct identity now;
@@ -172,7 +173,7 @@ static void deliver(enum stack_log_level level, char *line, size_t length)
 	write_without_signals(file, line, length);
 }
 
-void log_write(enum stack_log_level level, const char *format, ...)
+void log_write(enum log_level level, const char *format, ...)
 {
 	char line[LINE_SIZE + SIGNATURE_SIZE];
 	size_t start, length;

@@ -16,7 +16,7 @@
 
 #include <stdbool.h>
 
-#include "stack/stack.h"
+#include "common/log_level.h"
 
 /*
  * Sets the level and where lines go from now on: to file, or for NULL to standard error as it is
@@ -24,18 +24,17 @@
  * 0, or the negative errno value of opening file (log_file.h): then warnings and errors go to
  * standard error, and the rest is left out.
  */
-int log_open(enum stack_log_level level, const char *file);
+int log_open(enum log_level level, const char *file);
 
 /* The log file's descriptor, which the program must not close or overwrite; -1: there is none. */
 int log_descriptor(void);
 
-bool log_enabled(enum stack_log_level level);
+bool log_enabled(enum log_level level);
 
 /*
  * "melin: TEXT [PROGRAM PID]", with "melin: debug: " or "melin: trace: " in front at these two
  * levels. To the system's log "PROGRAM[PID]: melin: TEXT" without these two levels.
  */
-void log_write(enum stack_log_level level, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

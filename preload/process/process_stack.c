@@ -113,7 +113,7 @@ static void wait_for_the_end(void)
 		kernel_call5(SYS_ppoll, 0, 0, 0, 0, 0);
 }
 
-static void log_from_stack(enum stack_log_level level, const char *message)
+static void log_from_stack(enum log_level level, const char *message)
 {
 	log_write(level, "%s", message);
 }
@@ -224,7 +224,7 @@ void process_stack_tell_unanswered(void)
 
 	if (!config_get()->stack.address_count || atomic_exchange(&unanswered_told, true))
 		return;
-	log_write(STACK_LOG_WARN, "%s: without a stack, nobody answers at %s for this process",
+	log_write(LOG_LEVEL_WARN, "%s: without a stack, nobody answers at %s for this process",
 		  config_get()->stack.device, own_addresses(addresses, sizeof(addresses)));
 }
 
@@ -234,7 +234,7 @@ static void note_failure(int error, bool listeners, const char *reason)
 	char text[STACK_ADDRESSES_MAX * ADDRESS_TEXT_SIZE + 100];
 
 	if (!start_failed_at || error != start_error)
-		log_write(STACK_LOG_WARN, "%s: %s; %s", config_get()->stack.device, reason,
+		log_write(LOG_LEVEL_WARN, "%s: %s; %s", config_get()->stack.device, reason,
 			  consequence(error, listeners, text, sizeof(text)));
 	start_failed_at = clock_monotonic();
 	start_error = error;
@@ -348,7 +348,7 @@ const struct instance *process_stack_start(void)
 
 static void write_summary(const struct stack_counters *counters)
 {
-	log_write(STACK_LOG_INFO,
+	log_write(LOG_LEVEL_INFO,
 		  "summary: taken_connect=%lu taken_listen=%lu taken_accept=%lu left_rule=%lu "
 		  "left_stack=%lu left_route=%lu left_option=%lu rx_frames=%llu tx_frames=%llu "
 		  "rx_bytes=%llu "
@@ -395,7 +395,7 @@ static void sum_up(const struct stack_counters *counters)
 
 	for (unsigned i = 0; i < FLOW_COUNTS; i++)
 		flows += flow_counts[i];
-	if (flows && log_enabled(STACK_LOG_INFO))
+	if (flows && log_enabled(LOG_LEVEL_INFO))
 		write_summary(counters);
 }
 

@@ -113,8 +113,8 @@ static void log_flow(const char *what, const struct ip_address *address, uint16_
 {
 	char text[ADDRESS_TEXT_SIZE];
 
-	if (log_enabled(STACK_LOG_DEBUG))
-		log_write(STACK_LOG_DEBUG, "%s %s port %u: %s", what, address_format(address, text),
+	if (log_enabled(LOG_LEVEL_DEBUG))
+		log_write(LOG_LEVEL_DEBUG, "%s %s port %u: %s", what, address_format(address, text),
 			  port, verdict);
 }
 
@@ -457,7 +457,7 @@ static int listen_in_kernel(struct socket *socket, int descriptor, const struct 
 		flow_counted(FLOW_LEFT_OPTION);
 		return -ENETDOWN;
 	}
-	log_write(STACK_LOG_WARN,
+	log_write(LOG_LEVEL_WARN,
 		  "listen: %s is set, which only the kernel has; nobody answers at the stack's "
 		  "addresses",
 		  option->name);

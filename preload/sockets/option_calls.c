@@ -105,7 +105,7 @@ static void log_unknown_once(int level, int name)
 	    atomic_exchange(&last_name, name) == name)
 		return;
 	atomic_store(&last_name, name);
-	log_write(STACK_LOG_INFO, "setsockopt: level %d, option %d: set on the twin only", level,
+	log_write(LOG_LEVEL_INFO, "setsockopt: level %d, option %d: set on the twin only", level,
 		  name);
 }
 

@@ -96,7 +96,7 @@ bool pending_leave(struct socket *socket, const char *option)
 {
 	if (config_get()->required || !unlink_pending(socket))
 		return false;
-	log_write(STACK_LOG_WARN,
+	log_write(LOG_LEVEL_WARN,
 		  "listen: %s is set, which only the kernel has; nobody answers at the stack's "
 		  "addresses",
 		  option);
@@ -120,7 +120,7 @@ void pending_start(void)
 		int result = listener_start(socket, instance);
 
 		if (result < 0) {
-			log_write(STACK_LOG_WARN, "listen: the stack cannot: %s",
+			log_write(LOG_LEVEL_WARN, "listen: the stack cannot: %s",
 				  strerror(-result));
 			listener_give_up(socket, FLOW_LEFT_STACK);
 		}

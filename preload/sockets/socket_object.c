@@ -31,7 +31,7 @@ static void warn_of_inherited(int descriptor)
 	static _Atomic bool warned;
 
 	if (!atomic_exchange(&warned, true))
-		log_write(STACK_LOG_WARN,
+		log_write(LOG_LEVEL_WARN,
 			  "descriptor %d: a forked child cannot use its parent's connection; a "
 			  "rule with ! leaves such flows to the kernel (LIMITS in libmelin(7))",
 			  descriptor);

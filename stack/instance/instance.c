@@ -40,10 +40,10 @@
 
 struct stack *melin_instance;
 
-static void log_line(struct stack *stack, enum stack_log_level level, const char *format,
+static void log_line(struct stack *stack, enum log_level level, const char *format,
 		     va_list arguments) __attribute__((format(printf, 3, 0)));
 
-static void log_line(struct stack *stack, enum stack_log_level level, const char *format,
+static void log_line(struct stack *stack, enum log_level level, const char *format,
 		     va_list arguments)
 {
 	char line[512];
@@ -54,7 +54,7 @@ static void log_line(struct stack *stack, enum stack_log_level level, const char
 	stack->callbacks.log(level, line);
 }
 
-void instance_log(struct stack *stack, enum stack_log_level level, const char *format, ...)
+void instance_log(struct stack *stack, enum log_level level, const char *format, ...)
 {
 	va_list arguments;
 
@@ -63,10 +63,10 @@ void instance_log(struct stack *stack, enum stack_log_level level, const char *f
 	va_end(arguments);
 }
 
-static void log_for_link(void *context, enum stack_log_level level, const char *format, ...)
+static void log_for_link(void *context, enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static void log_for_link(void *context, enum stack_log_level level, const char *format, ...)
+static void log_for_link(void *context, enum log_level level, const char *format, ...)
 {
 	va_list arguments;
 
@@ -82,7 +82,7 @@ void melin_lwip_assertion(const char *message, const char *file, int line)
 
 	if (!stack || stack->assertions++ >= ASSERTIONS_LOGGED)
 		return;
-	instance_log(stack, STACK_LOG_ERROR, "lwIP: %s (%s:%d)", message, name ? name + 1 : file,
+	instance_log(stack, LOG_LEVEL_ERROR, "lwIP: %s (%s:%d)", message, name ? name + 1 : file,
 		     line);
 }
 

@@ -89,7 +89,7 @@ unsigned instance_receive(struct stack *stack);
 void instance_attend(struct stack *stack);
 
 /* One line for melin's log. */
-void instance_log(struct stack *stack, enum stack_log_level level, const char *format, ...)
+void instance_log(struct stack *stack, enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* On the background thread, which it leaves with the lock held: what farewell() promises. */

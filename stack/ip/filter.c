@@ -43,7 +43,7 @@ static void note_claim(struct stack *stack, const uint8_t *mac, const uint8_t *a
 		return;
 	stack->claim_noted = true;
 	instance_log(
-		stack, STACK_LOG_WARN,
+		stack, LOG_LEVEL_WARN,
 		"another host, %02x:%02x:%02x:%02x:%02x:%02x, says that it has %u.%u.%u.%u, an "
 		"address of the stack's",
 		mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], address[0], address[1], address[2],

@@ -149,7 +149,7 @@ static void note_overflow(struct stack_socket *listener)
 		return;
 	queue->overflow_noted = true;
 	instance_log(
-		listener->stack, STACK_LOG_INFO,
+		listener->stack, LOG_LEVEL_INFO,
 		"port %u: more than %u connections are half-open, a flood of SYNs perhaps; more "
 		"SYNs are %s",
 		listener->local_port, queue->embryo_count,

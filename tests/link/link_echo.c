@@ -49,10 +49,10 @@ void melin_lwip_assertion(const char *message, const char *file, int line)
 	exit(3);
 }
 
-static void log_line(void *context, enum stack_log_level level, const char *format, ...)
+static void log_line(void *context, enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static void log_line(void *context, enum stack_log_level level, const char *format, ...)
+static void log_line(void *context, enum log_level level, const char *format, ...)
 {
 	static const char *const names[] = { "error", "warn", "info", "debug", "trace" };
 	va_list arguments;

@@ -256,7 +256,7 @@ static void test_lenient(void)
 
 static bool silent(const struct config *config)
 {
-	return inactive(config) && !log_enabled(STACK_LOG_ERROR);
+	return inactive(config) && !log_enabled(LOG_LEVEL_ERROR);
 }
 
 static bool defaults(const struct config *config)
@@ -265,11 +265,11 @@ static bool defaults(const struct config *config)
 
 	return config_active() && config->flows.count == 1 && config->spin_us == 100 &&
 	       config->linger_ms == 2000 && !config->required &&
-	       config->log_level == STACK_LOG_WARN && !config->log_file &&
+	       config->log_level == LOG_LEVEL_WARN && !config->log_file &&
 	       !strcmp(stack->device, "loop") && !stack->address_count && !stack->mtu &&
 	       !stack->vlan && !stack->queues && !stack->rxd && !stack->txd && !stack->mbufs &&
 	       !stack->eal && !stack->gateway4.family && !stack->gateway6.family &&
-	       log_enabled(STACK_LOG_WARN) && !log_enabled(STACK_LOG_INFO);
+	       log_enabled(LOG_LEVEL_WARN) && !log_enabled(LOG_LEVEL_INFO);
 }
 
 static bool has_addresses(const struct config *config)
@@ -295,7 +295,7 @@ static bool has_numbers(const struct config *config)
 static bool has_rest(const struct config *config)
 {
 	return config->spin_us == CONFIG_SPIN_MAX && config->linger_ms == 0 && config->required &&
-	       config->log_level == STACK_LOG_TRACE && log_enabled(STACK_LOG_TRACE) &&
+	       config->log_level == LOG_LEVEL_TRACE && log_enabled(LOG_LEVEL_TRACE) &&
 	       !strcmp(config->stack.eal, "-l 0 --file-prefix='a b' \\\"");
 }
 

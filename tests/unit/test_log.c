@@ -61,54 +61,54 @@ static void expect(const char *name, void (*body)(void), const char *expected)
 
 static void before_opening(void)
 {
-	log_write(STACK_LOG_ERROR, "too early");
-	if (log_enabled(STACK_LOG_ERROR))
+	log_write(LOG_LEVEL_ERROR, "too early");
+	if (log_enabled(LOG_LEVEL_ERROR))
 		_exit(1);
 }
 
 static void levels(void)
 {
-	log_open(STACK_LOG_INFO, NULL);
-	log_write(STACK_LOG_ERROR, "an error, %d", 1);
-	log_write(STACK_LOG_WARN, "a warning, %s", "two");
-	log_write(STACK_LOG_INFO, "a word");
-	log_write(STACK_LOG_DEBUG, "not this");
-	log_open(STACK_LOG_TRACE, NULL);
-	log_write(STACK_LOG_DEBUG, "three");
-	log_write(STACK_LOG_TRACE, "four");
+	log_open(LOG_LEVEL_INFO, NULL);
+	log_write(LOG_LEVEL_ERROR, "an error, %d", 1);
+	log_write(LOG_LEVEL_WARN, "a warning, %s", "two");
+	log_write(LOG_LEVEL_INFO, "a word");
+	log_write(LOG_LEVEL_DEBUG, "not this");
+	log_open(LOG_LEVEL_TRACE, NULL);
+	log_write(LOG_LEVEL_DEBUG, "three");
+	log_write(LOG_LEVEL_TRACE, "four");
 }
 
 static void keeps_errno(void)
 {
-	log_open(STACK_LOG_INFO, NULL);
+	log_open(LOG_LEVEL_INFO, NULL);
 	errno = ENOTTY;
-	log_write(STACK_LOG_INFO, "x");
-	log_write(STACK_LOG_TRACE, "x");
-	if (errno != ENOTTY || log_open(STACK_LOG_INFO, "/nonexistent/x") != -ENOENT ||
+	log_write(LOG_LEVEL_INFO, "x");
+	log_write(LOG_LEVEL_TRACE, "x");
+	if (errno != ENOTTY || log_open(LOG_LEVEL_INFO, "/nonexistent/x") != -ENOENT ||
 	    errno != ENOTTY)
 		_exit(1);
 }
 
 static void control_characters(void)
 {
-	log_open(STACK_LOG_INFO, NULL);
-	log_write(STACK_LOG_INFO, "a\nb\033[1mc\177d\xc3\xa4");
+	log_open(LOG_LEVEL_INFO, NULL);
+	log_write(LOG_LEVEL_INFO, "a\nb\033[1mc\177d\xc3\xa4");
 }
 
 static void closed(void)
 {
-	log_open(STACK_LOG_INFO, NULL);
+	log_open(LOG_LEVEL_INFO, NULL);
 	close(STDERR_FILENO);
-	log_write(STACK_LOG_ERROR, "closed");
+	log_write(LOG_LEVEL_ERROR, "closed");
 }
 
 static void closed_levels(void)
 {
-	log_open(STACK_LOG_TRACE, NULL);
+	log_open(LOG_LEVEL_TRACE, NULL);
 	close(STDERR_FILENO);
-	log_write(STACK_LOG_DEBUG, "not this");
-	log_write(STACK_LOG_TRACE, "nor this");
-	log_write(STACK_LOG_INFO, "info");
+	log_write(LOG_LEVEL_DEBUG, "not this");
+	log_write(LOG_LEVEL_TRACE, "nor this");
+	log_write(LOG_LEVEL_INFO, "info");
 	/* No descriptor is left open. */
 	if (open("/dev/null", O_RDONLY) != STDERR_FILENO)
 		_exit(1);
@@ -124,7 +124,7 @@ static void recycled(void)
 	if (first < 0 || fstat(first, &before) || dup2(first, STDERR_FILENO) < 0)
 		_exit(1);
 	close(first);
-	log_open(STACK_LOG_WARN, NULL);
+	log_open(LOG_LEVEL_WARN, NULL);
 	unlink(path);
 	close(STDERR_FILENO);
 	while (count < 64 && now.st_ino != before.st_ino) {
@@ -137,7 +137,7 @@ static void recycled(void)
 	}
 	if (files[count - 1] != STDERR_FILENO)
 		dup2(files[count - 1], STDERR_FILENO);
-	log_write(STACK_LOG_WARN, "recycled");
+	log_write(LOG_LEVEL_WARN, "recycled");
 	if (fstat(STDERR_FILENO, &now) || now.st_size != 0)
 		_exit(2);
 }
@@ -215,11 +215,11 @@ static void reused(void)
 	int pair[2];
 	char byte;
 
-	log_open(STACK_LOG_INFO, NULL);
+	log_open(LOG_LEVEL_INFO, NULL);
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		_exit(1);
 	dup2(pair[0], STDERR_FILENO);
-	log_write(STACK_LOG_ERROR, "into the program's socket");
+	log_write(LOG_LEVEL_ERROR, "into the program's socket");
 	if (recv(pair[1], &byte, 1, MSG_DONTWAIT) != -1 || errno != EAGAIN)
 		_exit(1);
 }
@@ -229,11 +229,11 @@ static void closed_at_start(void)
 	int pair[2];
 
 	close(STDERR_FILENO);
-	log_open(STACK_LOG_INFO, NULL);
+	log_open(LOG_LEVEL_INFO, NULL);
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		_exit(1);
 	dup2(pair[0], STDERR_FILENO);
-	log_write(STACK_LOG_ERROR, "into the program's socket");
+	log_write(LOG_LEVEL_ERROR, "into the program's socket");
 	if (recv(pair[1], &(char){ 0 }, 1, MSG_DONTWAIT) != -1 || errno != EAGAIN)
 		_exit(1);
 }
@@ -248,8 +248,8 @@ static void broken_pipe(void)
 	dup2(ends[1], STDERR_FILENO);
 	close(ends[1]);
 	close(ends[0]);
-	log_open(STACK_LOG_INFO, NULL);
-	log_write(STACK_LOG_ERROR, "into a broken pipe"); /* SIGPIPE would end the child */
+	log_open(LOG_LEVEL_INFO, NULL);
+	log_write(LOG_LEVEL_ERROR, "into a broken pipe"); /* SIGPIPE would end the child */
 	sigpending(&pending);
 	sigprocmask(SIG_SETMASK, NULL, &mask);
 	if (sigismember(&pending, SIGPIPE) || sigismember(&mask, SIGPIPE))
@@ -259,7 +259,7 @@ static void broken_pipe(void)
 	sigaddset(&mask, SIGPIPE);
 	sigprocmask(SIG_BLOCK, &mask, NULL);
 	raise(SIGPIPE);
-	log_write(STACK_LOG_ERROR, "into a broken pipe");
+	log_write(LOG_LEVEL_ERROR, "into a broken pipe");
 	sigpending(&pending);
 	if (!sigismember(&pending, SIGPIPE))
 		_exit(1);
@@ -274,8 +274,8 @@ static void full_file(void)
 	if (fd < 0 || setrlimit(RLIMIT_FSIZE, &nothing))
 		_exit(1);
 	dup2(fd, STDERR_FILENO);
-	log_open(STACK_LOG_INFO, NULL);
-	log_write(STACK_LOG_ERROR, "into a full file"); /* SIGXFSZ would end the child */
+	log_open(LOG_LEVEL_INFO, NULL);
+	log_write(LOG_LEVEL_ERROR, "into a full file"); /* SIGXFSZ would end the child */
 	sigpending(&pending);
 	sigprocmask(SIG_SETMASK, NULL, &mask);
 	if (sigismember(&pending, SIGXFSZ) || sigismember(&mask, SIGXFSZ))
@@ -288,16 +288,16 @@ static void long_line(void)
 
 	memset(text, 'a', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
-	log_open(STACK_LOG_INFO, NULL);
-	log_write(STACK_LOG_INFO, "%s", text);
-	log_write(STACK_LOG_INFO, "next");
+	log_open(LOG_LEVEL_INFO, NULL);
+	log_write(LOG_LEVEL_INFO, "%s", text);
+	log_write(LOG_LEVEL_INFO, "next");
 }
 
 static char log_path[] = "/tmp/melin-test-log.XXXXXX";
 
 static void into_file(void)
 {
-	if (log_open(STACK_LOG_INFO, log_path))
+	if (log_open(LOG_LEVEL_INFO, log_path))
 		_exit(1);
 	if (log_descriptor() < 100 || !(fcntl(log_descriptor(), F_GETFD) & FD_CLOEXEC) ||
 	    !(fcntl(log_descriptor(), F_GETFL) & O_APPEND))
@@ -306,7 +306,7 @@ static void into_file(void)
 	if (open("/dev/null", O_RDONLY) != 3)
 		_exit(3);
 	close(STDERR_FILENO);
-	log_write(STACK_LOG_INFO, "into the file");
+	log_write(LOG_LEVEL_INFO, "into the file");
 }
 
 static void test_file(void)
@@ -408,17 +408,17 @@ static void test_names(void)
 
 static void into_full_device(void)
 {
-	if (log_open(STACK_LOG_INFO, "/dev/full"))
+	if (log_open(LOG_LEVEL_INFO, "/dev/full"))
 		_exit(1);
-	log_write(STACK_LOG_ERROR, "there is no room for this");
+	log_write(LOG_LEVEL_ERROR, "there is no room for this");
 }
 
 static void into_folder(void)
 {
-	if (log_open(STACK_LOG_INFO, folder) != -EISDIR || log_enabled(STACK_LOG_INFO))
+	if (log_open(LOG_LEVEL_INFO, folder) != -EISDIR || log_enabled(LOG_LEVEL_INFO))
 		_exit(1);
-	log_write(STACK_LOG_INFO, "this is left out");
-	log_write(STACK_LOG_WARN, "a warning");
+	log_write(LOG_LEVEL_INFO, "this is left out");
+	log_write(LOG_LEVEL_WARN, "a warning");
 }
 
 static void test_opening(void)

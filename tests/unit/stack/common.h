@@ -35,7 +35,7 @@ static void on_event(void *user, uint32_t events)
 	((struct test_socket *)user)->events |= events;
 }
 
-static void on_log(enum stack_log_level level, const char *message)
+static void on_log(enum log_level level, const char *message)
 {
 	printf("# log %d: %s\n", (int)level, message);
 }
@@ -43,7 +43,7 @@ static void on_log(enum stack_log_level level, const char *message)
 static const struct stack_callbacks callbacks = {
 	.event = on_event,
 	.log = on_log,
-	.log_level = STACK_LOG_INFO,
+	.log_level = LOG_LEVEL_INFO,
 };
 
 __attribute__((unused)) static struct sockaddr *address4(const char *text, uint16_t port)

@@ -24,10 +24,10 @@ static bool syn_has_sack = true;
 static unsigned complaints; /* lwIP's assertions */
 static unsigned warnings;
 
-static void count_complaints(enum stack_log_level level, const char *message)
+static void count_complaints(enum log_level level, const char *message)
 {
-	complaints += level == STACK_LOG_ERROR && !strncmp(message, "lwIP:", 5);
-	warnings += level == STACK_LOG_WARN;
+	complaints += level == LOG_LEVEL_ERROR && !strncmp(message, "lwIP:", 5);
+	warnings += level == LOG_LEVEL_WARN;
 	on_log(level, message);
 }
 
