@@ -22,6 +22,7 @@ enum device_kind {
 	DEVICE_PACKET,	  /* packet:veth0: the same interface by packet sockets */
 	DEVICE_PCI,	  /* 0000:03:00.0[,driver arguments] */
 	DEVICE_VDEV,	  /* net_memif0,role=client,... in DPDK's own words */
+	DEVICE_TAP,	  /* has no name: stack_config.tap */
 };
 
 struct device_name {

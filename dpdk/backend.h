@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "dpdk/device.h"
+#include "dpdk/link.h"
 
 struct device_link;
 struct pbuf;
@@ -56,7 +57,11 @@ struct backend {
 	/* As in link.h. */
 	unsigned (*receive)(struct device_link *link, struct pbuf **frames, unsigned max);
 	int (*transmit)(struct device_link *link, struct pbuf *frame);
+	int (*transmit_by)(struct device_link *link, struct pbuf *frame, unsigned interface);
 	unsigned (*flush)(struct device_link *link);
+
+	/* Looks what has become of the device. NULL: as for an interface (interface_watch.h). */
+	enum link_news (*attend)(struct device_link *link);
 
 	/* Frames that the device had no room for, since the start. */
 	uint64_t (*drops)(const struct device_link *link);
@@ -65,9 +70,10 @@ struct backend {
 /* Never NULL. Where the build is without XDP, its claim() says so. */
 const struct backend *backend_of(enum device_kind kind);
 
-/* port_xdp.c, packet.c, port_bus.c */
+/* port_xdp.c, packet.c, tap.c, port_bus.c */
 extern const struct backend backend_interface;
 extern const struct backend backend_packet;
+extern const struct backend backend_tap;
 extern const struct backend backend_bus;
 
 #endif

@@ -43,6 +43,15 @@ static void describe_driver(struct device *device)
 	}
 }
 
+void device_of_tap(struct device *device)
+{
+	*device = (struct device){ .kind = DEVICE_TAP,
+				   .name = "tap",
+				   .arguments = "",
+				   .kernel_peer = true,
+				   .library = DEVICE_NO_DRIVER };
+}
+
 int device_parse(const char *text, struct device *device, struct reason *reason)
 {
 	struct device_name parsed;

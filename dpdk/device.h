@@ -34,7 +34,10 @@ struct device {
 	bool late_descriptors;
 };
 
-/* 0, or -EINVAL and the reason. text must live as long as device does. */
+/* For stack_config.tap. */
+void device_of_tap(struct device *device);
+
+/* 0, or -EINVAL with the reason. text must live as long as device does. */
 int device_parse(const char *text, struct device *device, struct reason *reason);
 
 #endif

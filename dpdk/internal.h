@@ -50,7 +50,8 @@ struct device_link {
 	uint16_t next_queue; /* where the next burst begins, so that each queue gets its turn */
 	unsigned held;	     /* buffers whose pbufs are out */
 
-	struct packet *packet; /* the device is "packet:NAME"; else NULL, and there is a port */
+	struct packet *packet;	  /* a packet socket; else NULL, and there is a port */
+	struct path_watch *paths; /* of the tap; else NULL */
 
 	/* sending: what the device has not taken yet, in order */
 	unsigned queued;

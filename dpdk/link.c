@@ -44,10 +44,19 @@ static int claim_device(struct device_link *link, struct reason *reason)
 	return link->backend->claim ? link->backend->claim(link, reason) : 0;
 }
 
+static int name_device(const struct stack_config *config, struct device *device,
+		       struct reason *reason)
+{
+	if (config->device)
+		return device_parse(config->device, device, reason);
+	device_of_tap(device);
+	return 0;
+}
+
 int link_check(const struct stack_config *config, struct reason *reason)
 {
 	struct device device;
-	int error = device_parse(config->device, &device, reason);
+	int error = name_device(config, &device, reason);
 
 	if (error || (device.kind != DEVICE_INTERFACE && device.kind != DEVICE_PACKET))
 		return error;
@@ -115,7 +124,7 @@ static void close_watch(struct device_link *link)
 
 static int open_link(struct device_link *link, struct reason *reason)
 {
-	int error = device_parse(link->stack.device, &link->device, reason);
+	int error = name_device(&link->stack, &link->device, reason);
 
 	if (error)
 		return error;
@@ -214,6 +223,13 @@ static int transmit(struct link *this, struct pbuf *frame)
 	return link->backend->transmit(link, frame);
 }
 
+static int transmit_by(struct link *this, struct pbuf *frame, unsigned interface)
+{
+	struct device_link *link = (struct device_link *)this;
+
+	return link->backend->transmit_by(link, frame, interface);
+}
+
 static unsigned flush(struct link *this)
 {
 	struct device_link *link = (struct device_link *)this;
@@ -233,7 +249,8 @@ static void count(struct link *this, struct link_counters *counters)
 static enum link_news attend(struct link *this, struct link_info *info)
 {
 	struct device_link *link = (struct device_link *)this;
-	const enum link_news news = interface_watch_attend(link);
+	const enum link_news news =
+		link->backend->attend ? link->backend->attend(link) : interface_watch_attend(link);
 
 	if (journal_waiting())
 		journal_print(&link->config);
@@ -248,6 +265,7 @@ static const struct link_operations operations = {
 	.abandon = abandon_link,
 	.receive = receive,
 	.transmit = transmit,
+	.transmit_by = transmit_by,
 	.flush = flush,
 	.counters = count,
 	.attend = attend,
@@ -260,6 +278,7 @@ const struct backend *backend_of(enum device_kind kind)
 		[DEVICE_PACKET] = &backend_packet,
 		[DEVICE_PCI] = &backend_bus,
 		[DEVICE_VDEV] = &backend_bus,
+		[DEVICE_TAP] = &backend_tap,
 	};
 
 	return backends[kind];

@@ -33,12 +33,32 @@
 struct link;
 struct pbuf;
 
+/* What has become of the ways that frames take; which are in use the link does not know. */
+struct link_path_news {
+	enum {
+		LINK_PATH_ANY,	     /* none can be relied on */
+		LINK_PATH_INTERFACE, /* an interface: is_up, mtu and mac are how it is now */
+		LINK_PATH_NEIGHBOUR, /* who had that mac on that interface has another one */
+		LINK_PATH_LOCAL,     /* that address of the machine's is gone */
+		LINK_PATH_REMOTE,    /* a route to the network of that address and prefix */
+	} what;
+	unsigned interface;
+	bool is_up;
+	uint32_t mtu;
+	uint8_t mac[6];
+	uint8_t family; /* AF_INET, AF_INET6 */
+	uint8_t address[16];
+	unsigned prefix; /* bits */
+};
+
 struct link_config {
 	const struct stack_config *stack; /* device, addresses, mtu, vlan, queues, ... */
 	/* printf-like; one line, no newline. Never NULL. */
 	void (*log)(void *context, enum log_level level, const char *format, ...)
 		__attribute__((format(printf, 3, 4)));
-	void *log_context;
+	/* Called from attend() of a link for several interfaces. Or NULL. */
+	void (*path_changed)(void *context, const struct link_path_news *news);
+	void *context; /* what these two are given */
 	/* Around the opening of descriptors later: stack_callbacks. Or NULL. */
 	void (*descriptors_begin)(void);
 	void (*descriptors_end)(void);
@@ -102,6 +122,12 @@ struct link_operations {
 	int (*transmit)(struct link *link, struct pbuf *frame);
 
 	/*
+	 * As transmit(), by the interface of that index: in the place of transmit() on a link for
+	 * several interfaces (the tap, stack_config.tap), and on no other.
+	 */
+	int (*transmit_by)(struct link *link, struct pbuf *frame, unsigned interface);
+
+	/*
 	 * Hands queued frames to the device: once per call into the stack or burst. Returns how
 	 * many still wait; they go first in the next flush.
 	 */
@@ -111,8 +137,8 @@ struct link_operations {
 
 	/*
 	 * Looks what has become of the device, which costs one system call as long as nothing has.
-	 * Changes *info (wait_descriptor stays) unless it is as it was; may take long then. NULL:
-	 * nothing can become of it.
+	 * Changes *info (wait_descriptor stays) unless it is as it was; may take long then. Of
+	 * several interfaces path_changed() tells. NULL: nothing can become of it.
 	 */
 	enum link_news (*attend)(struct link *link, struct link_info *info);
 };
@@ -130,9 +156,9 @@ struct link {
 int link_check(const struct stack_config *config, struct reason *reason);
 
 /*
- * Opens the device that config->stack->device names. Returns 0, or a negative errno value and
- * the reason (what is missing, DPDK's error code and text, what would mend it); nothing is
- * left behind then: no thread, no XDP program, no descriptor, no hugepage.
+ * Opens the device that config->stack->device names, or the tap. Returns 0, or a negative errno
+ * value and the reason (what is missing, DPDK's error code and text, what would mend it); nothing
+ * is left behind then: no thread, no XDP program, no descriptor, no hugepage.
  * -EBUSY: another process uses this interface (or queue) now. A stale XDP program of a dead
  * melin process is removed first.
  * Tests and benchmarks of the stack are linked with a link_open() of their own.

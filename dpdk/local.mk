@@ -30,6 +30,8 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/link.c \
 	dpdk/packet/packet.c \
 	dpdk/packet/packet_receive.c \
+	dpdk/packet/path_watch.c \
+	dpdk/packet/tap.c \
 	dpdk/port/limits.c \
 	dpdk/port/port.c \
 	dpdk/port/port_bus.c \
@@ -65,6 +67,7 @@ noinst_HEADERS += \
 	dpdk/internal.h \
 	dpdk/link.h \
 	dpdk/packet/packet_receive.h \
+	dpdk/packet/path_watch.h \
 	dpdk/port/limits.h \
 	dpdk/port/port.h \
 	dpdk/port/sizes.h \

@@ -128,16 +128,20 @@ static bool have_hugepages(size_t memory)
 	return false;
 }
 
-static void add_memory(struct arguments *arguments, size_t need)
+static void add_memory(struct arguments *arguments, const struct eal_need *need)
 {
-	size_t memory = need + MEMORY_OVERHEAD;
+	size_t memory = need->memory + MEMORY_OVERHEAD;
+	/* Each of many processes has a tap; whole huge pages are too much for it. */
+	bool is_small = need->device->kind == DEVICE_TAP;
 
-	if (have_hugepages(memory)) {
+	if (!is_small && have_hugepages(memory)) {
 		add_argument(arguments, "--in-memory");
 		add_argument(arguments, "--single-file-segments");
 		return;
 	}
-	journal_add(LOG_LEVEL_INFO, "no hugepages for %zu MB: running without", memory / MEGABYTE);
+	if (!is_small)
+		journal_add(LOG_LEVEL_INFO, "no hugepages for %zu MB: running without",
+			    memory / MEGABYTE);
 	add_argument(arguments, "--no-huge");
 	add_argument(arguments, "--no-shconf");
 	add_argument(arguments, "-m");
@@ -225,7 +229,7 @@ static int build_arguments(struct arguments *arguments, const struct eal_need *n
 	if (!has_option(&arguments->user, processor_options))
 		add_processors(arguments);
 	if (!has_option(&arguments->user, memory_options))
-		add_memory(arguments, need->memory);
+		add_memory(arguments, need);
 	if (need->device->kind == DEVICE_PCI) {
 		add_argument(arguments, "-a%s%s%s", need->device->name,
 			     need->device->arguments[0] ? "," : "", need->device->arguments);
@@ -350,7 +354,8 @@ static int run_start(const struct eal_need *need, struct arguments *arguments,
 				       .search = arguments->user.count > 0,
 				       .software = need->device->kind != DEVICE_PCI,
 				       .private_memory = need->device->kind == DEVICE_INTERFACE ||
-							 need->device->kind == DEVICE_PACKET };
+							 need->device->kind == DEVICE_PACKET ||
+							 need->device->kind == DEVICE_TAP };
 	struct start start = { .arguments = arguments };
 	char text[300];
 	int error;

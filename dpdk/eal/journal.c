@@ -109,7 +109,7 @@ void journal_print(const struct link_config *config)
 	struct line line;
 
 	while (take_line(&line))
-		config->log(config->log_context, line.level, "%s", line.text);
+		config->log(config->context, line.level, "%s", line.text);
 }
 
 static ssize_t stream_write(void *cookie, const char *text, size_t length)

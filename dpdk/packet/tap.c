@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The device of an instance that borrows connections: a packet socket, the tap, which somebody else
+ * has opened and filtered. What comes by it is received, whatever the interface; what is sent names
+ * its own. Nothing is claimed or changed at any interface, nothing else is sent or answered. It is
+ * no port of DPDK's, but has its pool, as packet.c.
+ *
+ * Many processes have one each, so it is small: the pool takes about 4.5 MB, and EAL no hugepages.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "dpdk/frames/gso.h"
+#include "dpdk/frames/pool.h"
+#include "dpdk/internal.h"
+#include "dpdk/packet/packet_receive.h"
+#include "dpdk/packet/path_watch.h"
+#include "dpdk/port/limits.h"
+
+/* Received frames that may lie unread without a copy; as a large segment takes 33, about 16. */
+#define HOLD 512
+
+static uint16_t choose(const char *name, unsigned wanted, unsigned most)
+{
+	return (uint16_t)(wanted ? limits_clamp(name, wanted, 1, most) : PACKET_FRAMES);
+}
+
+/* Nothing is claimed: the sizes are chosen. */
+static int claim(struct device_link *link, struct reason *reason)
+{
+	(void)reason;
+	link->queues = 1;
+	link->rxd = choose("MELIN_RXD", link->stack.rxd, PACKET_FRAMES_MAX);
+	link->txd = choose("MELIN_TXD", link->stack.txd, GSO_RUNS_MAX);
+	if (!link->stack.mbufs)
+		link->stack.mbufs = packet_pool_need(link->rxd).rxd + TRANSMIT_QUEUE_MAX + HOLD;
+	link->info.mtu = PACKET_MTU_MAX; /* each connection has its path's */
+	link->info.kernel_peer = true;
+	link->info.driver = "packet socket";
+	return 0;
+}
+
+static size_t memory(const struct device_link *link)
+{
+	const struct pool_need need = packet_pool_need(link->rxd);
+
+	return pool_memory(link, &need);
+}
+
+static int open_pool(struct device_link *link, struct reason *reason)
+{
+	const struct pool_need need = packet_pool_need(link->rxd);
+
+	return pool_open(link, &need, POOL_WITHOUT_HARDWARE, reason);
+}
+
+static int open_sockets(struct device_link *link, struct reason *reason)
+{
+	(void)reason;
+	if (packet_receive_start(link, link->stack.tap) < 0)
+		return -ENOMEM;
+	link->gso = gso_open_on(link->stack.tap, link->txd);
+	link->paths = path_watch_open(&link->watch);
+	return link->gso && link->paths ? 0 : -ENOMEM;
+}
+
+static void forget_sending(struct device_link *link)
+{
+	if (link->gso)
+		gso_close(link->gso);
+	link->gso = NULL;
+	path_watch_close(link->paths);
+	link->paths = NULL;
+}
+
+static void close_sockets(struct device_link *link)
+{
+	forget_sending(link);
+	packet_receive_stop(link);
+}
+
+static void abandon_sockets(struct device_link *link)
+{
+	forget_sending(link);
+	packet_receive_abandon(link);
+}
+
+static int transmit_by(struct device_link *link, struct pbuf *frame, unsigned interface)
+{
+	return transmit_take(link, frame, interface);
+}
+
+/* Without an interface there is no way. */
+static int transmit(struct device_link *link, struct pbuf *frame)
+{
+	(void)frame;
+	return transmit_give_up(link, NULL, -EMSGSIZE);
+}
+
+static enum link_news attend(struct device_link *link)
+{
+	path_watch_attend(link->paths, &link->config);
+	return LINK_SAME;
+}
+
+const struct backend backend_tap = {
+	.claim = claim,
+	.memory = memory,
+	.open = open_pool,
+	.close = pool_close,
+	.open_sockets = open_sockets,
+	.close_sockets = close_sockets,
+	.abandon_sockets = abandon_sockets,
+	.needs_descriptor = wait_may_be_used, /* it has none that handles frames */
+	.wait_descriptor = packet_wait_descriptor,
+	.receive = packet_receive,
+	.transmit = transmit,
+	.transmit_by = transmit_by,
+	.flush = transmit_gso,
+	.drops = packet_drops,
+	.attend = attend,
+};
