@@ -51,10 +51,12 @@ stack_libstack_la_SOURCES = \
 	stack/instance/sysctl.c \
 	stack/ip/checksum.c \
 	stack/ip/filter.c \
+	stack/ip/host.c \
 	stack/ip/icmp_error.c \
 	stack/ip/loop.c \
 	stack/ip/network.c \
 	stack/ip/path.c \
+	stack/ip/segment_filter.c \
 	stack/socket/adopt.c \
 	stack/socket/adopted.c \
 	stack/socket/connect.c \
@@ -99,9 +101,11 @@ noinst_HEADERS += \
 	stack/instance/random.h \
 	stack/instance/sysctl.h \
 	stack/ip/filter.h \
+	stack/ip/host.h \
 	stack/ip/loop.h \
 	stack/ip/network.h \
 	stack/ip/path.h \
+	stack/ip/segment_filter.h \
 	stack/lwip/arch/cc.h \
 	stack/lwip/lwip_changes.h \
 	stack/lwip/lwip_hooks.h \

@@ -246,6 +246,8 @@ static void poll_here(void *argument)
 	uint64_t segments = stack->counters.loop_segments;
 
 	receive_here(look);
+	if (host_should_attend(stack))
+		attend_here(stack);
 	stack->counters.polls++;
 	loop_deliver(stack);
 	look->frames += (unsigned)(stack->counters.loop_segments - segments);
@@ -303,7 +305,7 @@ static int check(const struct stack_config *config, struct reason *reason)
 {
 	if (melin_instance)
 		return reason_set(reason, -EALREADY, "this copy of the stack runs already");
-	if (config->address_count > STACK_ADDRESSES_MAX)
+	if (config->device && config->address_count > STACK_ADDRESSES_MAX)
 		return reason_set(reason, -EINVAL, "more than %d addresses", STACK_ADDRESSES_MAX);
 	return 0;
 }
@@ -312,7 +314,7 @@ int instance_check(const struct stack_config *config, struct reason *reason)
 {
 	int status = check(config, reason);
 
-	if (status || !strcmp(config->device, "loop"))
+	if (status || (config->device && !strcmp(config->device, "loop")))
 		return status;
 	return link_check(config, reason);
 }
@@ -322,14 +324,16 @@ static int open_link(struct stack *stack, const struct stack_config *config, str
 	struct link_config link = {
 		.stack = config,
 		.log = log_for_link,
-		.log_context = stack,
+		.path_changed = host_path_changed,
+		.context = stack,
 		.descriptors_begin = stack->callbacks.descriptors_begin,
 		.descriptors_end = stack->callbacks.descriptors_end,
 		.connections = BUSY_CONNECTIONS,
 	};
 
 	stack->info.wait_descriptor = -1;
-	if (!strcmp(config->device, "loop"))
+	stack->host.borrows = !config->device;
+	if (config->device && !strcmp(config->device, "loop"))
 		return 0;
 	return link_open(&link, &stack->link, &stack->info, reason);
 }
@@ -348,6 +352,8 @@ static void remove_interfaces(struct stack *stack)
 {
 	for (unsigned i = 0; i < stack->netif_count; i++)
 		netif_remove(&stack->netifs[i]);
+	if (stack->host.borrows)
+		host_stop(stack);
 	netif_remove(&stack->loop_netif);
 }
 

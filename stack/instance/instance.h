@@ -16,6 +16,7 @@
 #include "stack/instance/call_stack.h"
 #include "stack/instance/deadline.h"
 #include "stack/instance/lock.h"
+#include "stack/ip/host.h"
 #include "stack/stack.h"
 
 struct pbuf;
@@ -41,15 +42,18 @@ struct stack {
 	bool transmit_waits;  /* the device had no room: flush again soon */
 	bool transmit_failed; /* and a connection stopped sending because of it */
 
+	struct host host; /* of an instance that borrows connections, which has none of the above */
+
 	/* loop.c: segments between sockets of this process, oldest first */
 	struct pbuf *loop_head, *loop_tail;
 
 	/* socket.c */
 	struct stack_socket *sockets; /* all that preload holds, and their children */
 	struct stack_socket *changed,
-		*changed_last;	    /* with events for the callback, oldest first */
-	struct stack_socket *owing; /* those that acknowledge.c owes an acknowledgement */
-	struct stack_socket *dead;  /* to be freed when lwIP cannot name them any more */
+		*changed_last;		/* with events for the callback, oldest first */
+	struct stack_socket *owing;	/* those that acknowledge.c owes an acknowledgement */
+	struct stack_socket *returning; /* borrowed, to be given back: adopted.c */
+	struct stack_socket *dead;	/* to be freed when lwIP cannot name them any more */
 
 	struct deadline *deadlines; /* of single connections: deadline.h */
 

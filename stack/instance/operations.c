@@ -54,6 +54,9 @@
 		status_;                                                                           \
 	})
 
+/* A call on a socket, unless its connection has been given back meanwhile. */
+#define OF(socket, call) ((socket)->state == SOCKET_GIVEN ? -ESTALE : (call))
+
 /* Frames that the device has, and segments that this process sends to itself. */
 static void look_for_input(struct stack *stack)
 {
@@ -89,7 +92,7 @@ static void set_user(struct stack_socket *socket, void *user)
 
 static int start_listening(struct stack_socket *socket, const struct sockaddr *local, int backlog)
 {
-	return INSIDE(socket->stack, listen_start(socket, local, backlog));
+	return INSIDE(socket->stack, OF(socket, listen_start(socket, local, backlog)));
 }
 
 static int take_connection(struct stack_socket *listener, struct stack_socket **socket,
@@ -101,29 +104,31 @@ static int take_connection(struct stack_socket *listener, struct stack_socket **
 static int advance_connect(struct stack_socket *socket, const struct sockaddr *local,
 			   const struct sockaddr *remote)
 {
-	return INSIDE(socket->stack, connect_advance(socket, local, remote));
+	return INSIDE(socket->stack, OF(socket, connect_advance(socket, local, remote)));
 }
 
 static ssize_t receive(struct stack_socket *socket, const struct iovec *iov, size_t count,
 		       int flags)
 {
-	return INSIDE_OR_AFTER_INPUT(socket->stack, receive_data(socket, iov, count, flags));
+	return INSIDE_OR_AFTER_INPUT(socket->stack,
+				     OF(socket, receive_data(socket, iov, count, flags)));
 }
 
 static int received_at(struct stack_socket *socket, struct timespec *time)
 {
-	return LOOKING(socket->stack, receive_time(socket, time));
+	return LOOKING(socket->stack, OF(socket, receive_time(socket, time)));
 }
 
 static ssize_t send_some(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			 int flags)
 {
-	return INSIDE_OR_AFTER_INPUT(socket->stack, send_data(socket, iov, count, flags));
+	return INSIDE_OR_AFTER_INPUT(socket->stack,
+				     OF(socket, send_data(socket, iov, count, flags)));
 }
 
 static int shut_down(struct stack_socket *socket, int how)
 {
-	return INSIDE(socket->stack, socket_shut_down(socket, how));
+	return INSIDE(socket->stack, OF(socket, socket_shut_down(socket, how)));
 }
 
 static int adopt(struct stack *stack, int domain, bool v6only, void *user,
@@ -135,7 +140,7 @@ static int adopt(struct stack *stack, int domain, bool v6only, void *user,
 static int give(struct stack_socket *socket, struct connection_state *state)
 {
 	memset(state, 0, sizeof(*state));
-	return INSIDE(socket->stack, adopt_give(socket, state));
+	return INSIDE(socket->stack, OF(socket, adopt_give(socket, state)));
 }
 
 static void release(struct stack_socket *socket)
@@ -150,19 +155,19 @@ static void release(struct stack_socket *socket)
 
 static int name(struct stack_socket *socket, bool peer, struct sockaddr_storage *address)
 {
-	return INSIDE(socket->stack, socket_address(socket, peer, address));
+	return INSIDE(socket->stack, OF(socket, socket_address(socket, peer, address)));
 }
 
 static int get_option(struct stack_socket *socket, int level, int option, void *value,
 		      socklen_t *length)
 {
-	return INSIDE(socket->stack, options_get(socket, level, option, value, length));
+	return INSIDE(socket->stack, OF(socket, options_get(socket, level, option, value, length)));
 }
 
 static int set_option(struct stack_socket *socket, int level, int option, const void *value,
 		      socklen_t length)
 {
-	return INSIDE(socket->stack, options_set(socket, level, option, value, length));
+	return INSIDE(socket->stack, OF(socket, options_set(socket, level, option, value, length)));
 }
 
 __attribute__((visibility("default"))) const struct stack_operations melin_stack_operations = {

@@ -16,11 +16,11 @@
 #include "common/network_order.h"
 #include "stack/instance/instance.h"
 #include "stack/ip/network.h"
+#include "stack/ip/segment_filter.h"
 
 #define ARP_SIZE	    28
 #define IP4_SIZE	    20
 #define IP6_SIZE	    40
-#define TCP_SIZE	    20
 #define PROTOCOL_HOP_BY_HOP 0
 #define PROTOCOL_ICMP	    1
 #define PROTOCOL_TCP	    6
@@ -66,58 +66,6 @@ static struct netif *filter_arp(struct stack *stack, const uint8_t *arp, unsigne
 	return netif ? netif : &stack->netifs[0];
 }
 
-/*
- * Walks the options as Linux does: what follows a malformed one is as if it were not there. Written
- * into the segment, because lwIP reads past the end instead. An MSS that makes a frame of each byte
- * is raised, as by Linux's tcp_min_snd_mss. Only a SYN's is one, RFC 9293 3.2; lwIP takes any, even
- * while it holds segments that are longer.
- */
-static void mend_tcp_options(uint8_t *options, unsigned size, bool syn)
-{
-	const unsigned smallest_mss = 88;
-	const unsigned default_mss = 536;
-	unsigned at = 0;
-
-	while (at < size) {
-		unsigned length;
-
-		if (options[at] == 0)
-			return;
-		if (options[at] == 1) {
-			at++;
-			continue;
-		}
-		length = at + 1 < size ? options[at + 1] : 0;
-		if (length < 2 || at + length > size) {
-			memset(options + at, 0, size - at);
-			return;
-		}
-		if (options[at] == 2 && !syn) {
-			memset(options + at, 1, length);
-		} else if (options[at] == 2 && length == 4 &&
-			   bytes_read16(options + at + 2) < smallest_mss) {
-			unsigned mss = bytes_read16(options + at + 2) ? smallest_mss : default_mss;
-
-			options[at + 2] = (uint8_t)(mss >> 8);
-			options[at + 3] = (uint8_t)mss;
-		}
-		at += length;
-	}
-}
-
-static bool filter_tcp(uint8_t *tcp, unsigned in_buffer, unsigned size)
-{
-	unsigned header;
-
-	if (in_buffer < TCP_SIZE || size < TCP_SIZE)
-		return false;
-	header = (tcp[12] >> 4) * 4u;
-	if (header < TCP_SIZE || header > size || header > in_buffer)
-		return false;
-	mend_tcp_options(tcp + TCP_SIZE, header - TCP_SIZE, tcp[13] & 2);
-	return true;
-}
-
 static bool is_martian4(const struct stack *stack, const uint8_t *source,
 			const uint8_t *destination)
 {
@@ -148,7 +96,7 @@ static struct netif *filter_ip4(struct stack *stack, uint8_t *ip, unsigned in_bu
 		return NULL;
 	netif = netif_with4(stack, ip + 16);
 	if (ip[9] == PROTOCOL_TCP) {
-		if (!netif || !filter_tcp(ip + header, in_buffer - header, total - header))
+		if (!netif || !filter_segment(ip + header, in_buffer - header, total - header))
 			return NULL;
 	}
 	return netif ? netif : &stack->netifs[0];
@@ -223,7 +171,7 @@ static struct netif *filter_ip6(struct stack *stack, uint8_t *ip, unsigned in_bu
 	in_buffer -= IP6_SIZE;
 	switch (ip[6]) {
 	case PROTOCOL_TCP:
-		return filter_tcp(next, in_buffer, payload) ? netif : NULL;
+		return filter_segment(next, in_buffer, payload) ? netif : NULL;
 	case PROTOCOL_ICMP6:
 		return filter_icmp6(next, in_buffer, payload, ip[7]) ? netif : NULL;
 	case PROTOCOL_UDP:

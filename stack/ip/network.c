@@ -166,6 +166,8 @@ struct netif *melin_route4(const ip4_addr_t *source, const ip4_addr_t *destinati
 
 	if (stack->swallowing)
 		return &stack->silent_netif;
+	if (stack->host.borrows)
+		return &stack->host.netif;
 	ip_addr_copy_from_ip4(address, *destination);
 	if (network_is_local(stack, &address))
 		return &stack->loop_netif;
@@ -180,6 +182,8 @@ struct netif *melin_route6(const ip6_addr_t *source, const ip6_addr_t *destinati
 	(void)source;
 	if (stack->swallowing)
 		return &stack->silent_netif;
+	if (stack->host.borrows)
+		return &stack->host.netif;
 	ip_addr_copy_from_ip6(address, *destination);
 	if (network_is_local(stack, &address))
 		return &stack->loop_netif;
@@ -301,6 +305,8 @@ int network_start(struct stack *stack, const struct stack_config *config, struct
 	stack->gateway6 = config->gateway6;
 	if (!stack->link)
 		return 0;
+	if (stack->host.borrows)
+		return host_start(stack, reason);
 	for (unsigned i = 0; i < config->address_count; i++) {
 		if (config->addresses[i].family == AF_INET &&
 		    add_netif(stack, &config->addresses[i]))
@@ -317,8 +323,13 @@ int network_start(struct stack *stack, const struct stack_config *config, struct
 
 void network_input(struct stack *stack, struct pbuf *frame)
 {
-	struct netif *netif = filter_frame(stack, frame);
+	struct netif *netif;
 
+	if (stack->host.borrows) {
+		host_input(stack, frame);
+		return;
+	}
+	netif = filter_frame(stack, frame);
 	if (!netif) {
 		stack->counters.rx_drops++;
 		pbuf_free(frame);

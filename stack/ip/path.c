@@ -79,6 +79,13 @@ uint32_t path_mtu(const ip_addr_t *local, const ip_addr_t *remote)
 	return path ? path->mtu : link_mtu(local, remote);
 }
 
+uint32_t path_mtu_of(const struct stack_socket *socket)
+{
+	if (socket->adopted.is_borrowed)
+		return socket->adopted.path.mtu;
+	return path_mtu(&socket->pcb->local_ip, &socket->pcb->remote_ip);
+}
+
 /* Ten minutes, unless the system says otherwise: RFC 1191 6.3, RFC 8201 section 4. */
 static uint64_t known_ns(const ip_addr_t *remote)
 {
@@ -143,7 +150,7 @@ static uint16_t segment_for(uint32_t mtu, const ip_addr_t *remote)
 /* The largest segment that the ends have agreed on and that the path takes. */
 static void set_segment(struct stack_socket *socket, struct tcp_pcb *pcb)
 {
-	uint16_t most = segment_for(path_mtu(&pcb->local_ip, &pcb->remote_ip), &pcb->remote_ip);
+	uint16_t most = segment_for(path_mtu_of(socket), &pcb->remote_ip);
 
 	pcb->mss = follows(socket) ? LWIP_MIN(socket->path.agreed_segment, most)
 				   : socket->path.agreed_segment;

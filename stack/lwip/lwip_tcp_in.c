@@ -24,6 +24,14 @@ err_t melin_gap_acknowledge(struct tcp_pcb *pcb);
 
 #include "core/tcp_in.c"
 
+/* The FIN of the segment that is being received is not for lwIP: adopted.c. */
+void melin_lwip_take_fin_off(void)
+{
+	flags &= (u8_t)~TCP_FIN;
+	TCPH_UNSET_FLAG(tcphdr, TCP_FIN);
+	tcplen--;
+}
+
 /* For two ends that call each other at once, of which lwIP knows nothing: segment.c. */
 void melin_lwip_read_options(struct tcp_pcb *pcb)
 {

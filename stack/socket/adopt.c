@@ -150,6 +150,8 @@ static int adopt(struct stack_socket *socket, const struct connection_state *sta
 	int status = name_ends(socket, state);
 	struct tcp_pcb *pcb;
 
+	if (status == 0)
+		status = adopted_begin(socket, state);
 	if (status)
 		return status;
 	pcb = make_pcb(socket, state);
@@ -161,19 +163,6 @@ static int adopt(struct stack_socket *socket, const struct connection_state *sta
 	set_path(socket, state);
 	status = take_unread(socket, state);
 	return status ? status : take_unsent(socket, state);
-}
-
-/* Nothing is sent for it: whoever has the connection now goes on with it. */
-static void forget(struct stack_socket *socket)
-{
-	struct tcp_pcb *pcb = socket->pcb;
-
-	socket_detach(socket);
-	if (pcb)
-		tcp_abandon(pcb, 0);
-	receive_queue_clear(&socket->received);
-	socket->state = SOCKET_CLOSED;
-	socket->phase = PHASE_UNCONNECTED;
 }
 
 int adopt_connection(struct stack *stack, int domain, bool v6only, void *user,
@@ -190,7 +179,7 @@ int adopt_connection(struct stack *stack, int domain, bool v6only, void *user,
 		socket_changed(socket, 0);
 		*result = socket;
 	} else if (socket) {
-		forget(socket);
+		socket_forget(socket);
 		socket_free(socket);
 	}
 	return status;
@@ -235,7 +224,6 @@ static void tell_options(const struct stack_socket *socket, const struct tcp_pcb
 	state->timestamp = timestamps_now(pcb);
 	state->timestamp_recent = timestamps_recent(pcb);
 	state->segment = timestamps_full_segment(pcb);
-	state->largest_segment = socket->path.agreed_segment;
 	state->congestion_window = socket->recovery.congestion.window;
 	state->slow_start_threshold = socket->recovery.congestion.threshold;
 	state->rtt_us = socket->recovery.trip.smoothed_us;
@@ -294,8 +282,13 @@ int adopt_give(struct stack_socket *socket, struct connection_state *state)
 				    &state->remote);
 		tell_windows(socket->pcb, state);
 		tell_options(socket, socket->pcb, state);
-		forget(socket);
+		adopted_tell(socket, state);
+		adopted_forget(socket);
+		socket_forget(socket);
+		memset(&socket->urgent, 0, sizeof(socket->urgent));
+		socket->state = SOCKET_GIVEN;
 		socket->user = NULL;
+		socket_changed(socket, 0);
 	} else {
 		connection_state_clear(state);
 	}

@@ -2,19 +2,128 @@
 /* See adopted.h. */
 #include "stack/socket/adopted.h"
 
+#include <errno.h>
+#include <string.h>
+
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/prot/ethernet.h"
+
+#include "stack/instance/instance.h"
 #include "stack/socket/socket.h"
+
+int adopted_begin(struct stack_socket *socket, const struct connection_state *state)
+{
+	struct adopted *adopted = &socket->adopted;
+	const struct connection_path *path = &state->path;
+	uint16_t type =
+		IP_IS_V6_VAL(socket->remote) ? PP_HTONS(ETHTYPE_IPV6) : PP_HTONS(ETHTYPE_IP);
+
+	adopted->largest_segment = state->largest_segment;
+	if (!socket->stack->host.borrows)
+		return 0;
+	if (!path->interface || !path->mtu)
+		return -EINVAL;
+	adopted->is_borrowed = true;
+	adopted->path = *path;
+	memcpy(adopted->ethernet, path->destination, sizeof(path->destination));
+	memcpy(adopted->ethernet + 6, path->source, sizeof(path->source));
+	memcpy(adopted->ethernet + 12, &type, sizeof(type));
+	return 0;
+}
+
+/* ---- the peer's end ---- */
+
+void adopted_fin_came(struct stack_socket *socket, uint32_t fin)
+{
+	const struct tcp_pcb *pcb = socket->pcb;
+
+	/* A bare one is within a closed window, too. */
+	if (!TCP_SEQ_BETWEEN(fin, pcb->rcv_nxt, pcb->rcv_nxt + pcb->rcv_wnd))
+		return;
+	socket->adopted.fin_known = true;
+	socket->adopted.fin = fin;
+	adopted_received(socket);
+}
+
+void adopted_reset_came(struct stack_socket *socket)
+{
+	socket->adopted.reset = true;
+	adopted_return(socket, STACK_RETURN_RESET);
+}
+
+void adopted_received(struct stack_socket *socket)
+{
+	struct adopted *adopted = &socket->adopted;
+
+	if (socket->pcb->rcv_nxt != adopted->fin)
+		return;
+	adopted->closed = true;
+	adopted_return(socket, STACK_RETURN_CLOSED);
+}
+
+void adopted_tell(const struct stack_socket *socket, struct connection_state *state)
+{
+	const struct adopted *adopted = &socket->adopted;
+
+	state->path = adopted->path;
+	state->largest_segment =
+		adopted->largest_segment ? adopted->largest_segment : socket->path.agreed_segment;
+	state->remote_closed = adopted->closed;
+	state->remote_reset = adopted->reset;
+}
+
+/* ---- why it should go back ---- */
+
+/* And lwIP must not end it: it would be dead after so many probes. */
+void adopted_check_idle(struct stack_socket *socket)
+{
+	struct tcp_pcb *pcb = socket->pcb;
+
+	if (!ip_get_option(pcb, SOF_KEEPALIVE) ||
+	    (u32_t)(tcp_ticks - pcb->tmr) <= pcb->keep_idle / TCP_SLOW_INTERVAL)
+		return;
+	pcb->keep_cnt = INT32_MAX / LWIP_MAX(pcb->keep_intvl, 1);
+	adopted_return(socket, STACK_RETURN_IDLE);
+}
 
 void adopted_return(struct stack_socket *socket, enum stack_return reason)
 {
 	struct adopted *adopted = &socket->adopted;
+	struct stack *stack = socket->stack;
 	uint32_t before = atomic_load_explicit(&adopted->reason, memory_order_relaxed);
 
 	if (!adopted->is_borrowed || reason < before ||
 	    (reason == before && reason != STACK_RETURN_LOSS))
 		return;
 	atomic_store_explicit(&adopted->reason, reason, memory_order_relaxed);
-	adopted->announced = true;
-	socket_changed(socket, 0);
+	if (adopted->returning_link)
+		return;
+	adopted->next_returning = stack->returning;
+	adopted->returning_link = &stack->returning;
+	if (adopted->next_returning)
+		adopted->next_returning->adopted.returning_link = &adopted->next_returning;
+	stack->returning = socket;
+}
+
+void adopted_forget(struct stack_socket *socket)
+{
+	struct adopted *adopted = &socket->adopted;
+
+	if (!adopted->returning_link)
+		return;
+	*adopted->returning_link = adopted->next_returning;
+	if (adopted->next_returning)
+		adopted->next_returning->adopted.returning_link = adopted->returning_link;
+	adopted->returning_link = NULL;
+}
+
+struct stack_socket *adopted_next(struct stack *stack)
+{
+	struct stack_socket *socket = stack->returning;
+
+	if (socket)
+		adopted_forget(socket);
+	return socket;
 }
 
 enum stack_return adopted_reason(const struct stack_socket *socket)

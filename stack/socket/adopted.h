@@ -14,21 +14,51 @@
 #include "common/connection_state.h"
 #include "stack/stack.h"
 
+struct stack;
 struct stack_socket;
+struct tcp_pcb;
 
 struct adopted {
-	bool is_borrowed; /* the instance has a tap; all below is for such connections only */
-	bool announced;	  /* STACK_EVENT_RETURN is to be reported */
+	bool is_borrowed; /* the instance has a tap: all that follows is of such connections */
 	bool fin_known;	  /* the peer's FIN has been seen; its number is fin */
 	bool closed;	  /* and it is the next to be received */
 	bool reset;	  /* an acceptable RST has come */
 	uint32_t fin;
+	struct stack_socket *next_returning, **returning_link; /* of stack->returning */
 	struct connection_path path;
+	uint8_t ethernet[14];	  /* the header that it stands for */
+	uint16_t largest_segment; /* connection_state's, which the stack does not change */
 	/* enum stack_return. Read without the lock; nothing else is published by it. */
 	_Atomic uint32_t reason;
 	/* struct stack_losses. Read without the lock: numbers that stand alone. */
 	_Atomic uint32_t recoveries, timeouts, retransmitted, out_of_order;
 };
+
+/* From state's path. 0, or -EINVAL: it has none. */
+int adopted_begin(struct stack_socket *socket, const struct connection_state *state);
+
+/*
+ * The peer's FIN, whose number is fin, or an RST has come, neither of which lwIP gets to know of.
+ * The latter's sequence number is that of the next byte.
+ */
+void adopted_fin_came(struct stack_socket *socket, uint32_t fin);
+void adopted_reset_came(struct stack_socket *socket);
+/* Data has been received: perhaps all before the FIN. */
+static inline bool adopted_waits_for_end(const struct adopted *adopted)
+{
+	return adopted->fin_known && !adopted->closed;
+}
+void adopted_received(struct stack_socket *socket);
+/* What give() tells of it. */
+void adopted_tell(const struct stack_socket *socket, struct connection_state *state);
+
+/* The slow timer: whether keepalive would have something to do, which is the kernel's. */
+void adopted_check_idle(struct stack_socket *socket);
+
+/* It is going: no event will be reported. */
+void adopted_forget(struct stack_socket *socket);
+/* One of those that STACK_EVENT_RETURN is to be reported of, each only once; NULL: no more. */
+struct stack_socket *adopted_next(struct stack *stack);
 
 /*
  * The connection should be given back. The more pressing of two reasons stays; a loss is said each

@@ -561,7 +561,7 @@ static int get_mtu(const struct stack_socket *socket, int *value)
 {
 	if (!socket->pcb || socket->state == SOCKET_LISTENING)
 		return -ENOTCONN;
-	*value = (int)path_mtu(&socket->local, &socket->remote);
+	*value = (int)path_mtu_of(socket);
 	return 0;
 }
 

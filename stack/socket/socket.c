@@ -71,6 +71,7 @@ void socket_free(struct stack_socket *socket)
 
 	if (socket->readiness.is_changed)
 		forget_change(socket);
+	adopted_forget(socket);
 	if (socket->previous)
 		socket->previous->next = socket->next;
 	else
@@ -103,6 +104,8 @@ static uint32_t compute_readiness(const struct stack_socket *socket)
 
 	if (socket->state == SOCKET_LISTENING)
 		return socket->accept_queue.established.head ? INPUT : 0;
+	if (socket->state == SOCKET_GIVEN)
+		return INPUT | OUTPUT; /* who waits comes, and is told */
 	if (socket->shutdown == SHUT_BOTH || socket->state == SOCKET_CLOSED)
 		ready |= EPOLLHUP;
 	if (socket->shutdown & SHUT_RECEIVE)
@@ -150,10 +153,6 @@ void socket_changed(struct stack_socket *socket, uint32_t events)
 		socket->urgent.announced = false;
 		events |= STACK_EVENT_URGENT;
 	}
-	if (socket->adopted.announced) {
-		socket->adopted.announced = false;
-		events |= STACK_EVENT_RETURN;
-	}
 	if (!events)
 		return;
 	own->events |= events;
@@ -177,8 +176,21 @@ static void reset_for_data(struct stack_socket *socket)
 	socket_done(socket, ECONNRESET);
 }
 
+/* Behind the data that has come with it. */
+static void append_returning(struct stack *stack)
+{
+	struct stack_socket *socket;
+
+	while ((socket = adopted_next(stack))) {
+		socket->readiness.events |= STACK_EVENT_RETURN;
+		if (!socket->readiness.is_changed)
+			append_change(socket);
+	}
+}
+
 void socket_report(struct stack *stack)
 {
+	append_returning(stack);
 	while (stack->dead) {
 		struct stack_socket *socket = stack->dead;
 
@@ -235,6 +247,8 @@ static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *data, err_t e
 		socket->info.bytes_received += data->tot_len;
 		receive_queue_add(socket, data);
 		urgent_moved(socket);
+		if (adopted_waits_for_end(&socket->adopted))
+			adopted_received(socket);
 		socket_changed(socket, INPUT | EPOLLPRI);
 	} else {
 		acknowledge_fin(socket);
@@ -427,6 +441,8 @@ int socket_create(struct stack *stack, int domain, bool v6only, void *user,
 {
 	if (domain != AF_INET && domain != AF_INET6)
 		return -EAFNOSUPPORT;
+	if (stack->host.borrows)
+		return -EOPNOTSUPP;
 	*socket = socket_new(stack, domain);
 	if (!*socket)
 		return -ENOMEM;
@@ -499,11 +515,25 @@ void socket_disconnect(struct stack_socket *socket)
 	socket->soft_error = 0;
 }
 
+void socket_forget(struct stack_socket *socket)
+{
+	struct tcp_pcb *pcb = socket->pcb;
+
+	socket_detach(socket);
+	if (pcb)
+		tcp_abandon(pcb, 0);
+	receive_queue_clear(&socket->received);
+	socket->state = SOCKET_CLOSED;
+	socket->phase = PHASE_UNCONNECTED;
+}
+
 void socket_end(struct stack_socket *socket)
 {
 	socket->user = NULL;
 	if (socket->state == SOCKET_LISTENING)
 		listen_stop(socket);
+	else if (socket->adopted.is_borrowed)
+		socket_forget(socket);
 	else if (socket->pcb)
 		close_connection(socket);
 	socket->state = SOCKET_CLOSED;

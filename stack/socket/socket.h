@@ -40,6 +40,7 @@ enum socket_state {
 	SOCKET_SYN_RECEIVED, /* a listener's child that is not established yet */
 	SOCKET_CONNECTED,    /* established, or any state after it while there is a PCB */
 	SOCKET_LISTENING,
+	SOCKET_GIVEN, /* the kernel has the connection: what is asked of it is -ESTALE */
 };
 
 /* What Linux calls sock->state: what connect() remembers. */
@@ -117,6 +118,8 @@ void socket_done(struct stack_socket *socket, int error);
 void socket_attach(struct stack_socket *socket, struct tcp_pcb *pcb);
 /* Lets the PCB go its way without the socket. */
 void socket_detach(struct stack_socket *socket);
+/* Nothing is sent for it: somebody else has the connection and goes on with it. */
+void socket_forget(struct stack_socket *socket);
 /* The handshake is done: times, windows. */
 void socket_established(struct stack_socket *socket);
 /* As Linux's tcp_disconnect(): aborts what there is, the socket is as new. */

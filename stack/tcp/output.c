@@ -33,6 +33,7 @@ void output_note_segment(struct stack_socket *socket, const struct tcp_pcb *pcb,
 	if (size)
 		socket->info.last_sent = now / 1000000;
 	if (again) {
+		adopted_count(&socket->adopted.retransmitted);
 		socket->info.retransmitted++;
 		if (!socket->retry.since)
 			socket->retry.since = now;

@@ -85,6 +85,17 @@ static void arm(struct recovery *recovery)
 
 /* ---- what is lost ---- */
 
+/* Where the kernel would mend it, preload may want that. */
+static void note_loss(const struct recovery *recovery, bool is_timeout)
+{
+	struct stack_socket *socket = socket_of(recovery->pcb);
+
+	if (!socket || !socket->adopted.is_borrowed)
+		return;
+	adopted_count(is_timeout ? &socket->adopted.timeouts : &socket->adopted.recoveries);
+	adopted_return(socket, STACK_RETURN_LOSS);
+}
+
 static void enter_fast(struct recovery *recovery, uint32_t acknowledged)
 {
 	const struct tcp_pcb *pcb = recovery->pcb;
@@ -95,6 +106,7 @@ static void enter_fast(struct recovery *recovery, uint32_t acknowledged)
 	recovery->probe_out = false;
 	recovery->may_undo = true;
 	recovery->undo_segments = 0;
+	note_loss(recovery, false);
 }
 
 /* Returns whether more is lost than before. */
@@ -452,6 +464,7 @@ static void time_out(struct recovery *recovery, uint64_t now)
 		recovery->backoff++;
 	if (pcb->nrtx < UINT8_MAX)
 		pcb->nrtx++;
+	note_loss(recovery, true);
 	recovery->retransmit_at_ns = melin_clock_ns() + timeout_ns(recovery);
 	tcp_output(pcb);
 }

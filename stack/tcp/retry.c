@@ -94,7 +94,7 @@ static void doubt_next_hop(const struct tcp_pcb *pcb, struct stack_socket *socke
 	network_doubt(melin_instance, &pcb->local_ip, &pcb->remote_ip);
 }
 
-unsigned melin_retry_limit(struct tcp_pcb *pcb)
+static unsigned limit_of(struct tcp_pcb *pcb)
 {
 	struct stack_socket *socket;
 	uint64_t limit;
@@ -114,6 +114,17 @@ unsigned melin_retry_limit(struct tcp_pcb *pcb)
 	limit = user_timeout_ns(socket) ? user_timeout_ns(socket)
 					: retries_ns(melin_sysctl.retries, RTO_MIN_MS);
 	return melin_clock_ns() - socket->retry.since > limit ? GIVE_UP : GO_ON;
+}
+
+unsigned melin_retry_limit(struct tcp_pcb *pcb)
+{
+	struct stack_socket *socket = socket_of(pcb);
+	unsigned limit = limit_of(pcb);
+
+	if (limit != GIVE_UP || !socket || !socket->adopted.is_borrowed)
+		return limit;
+	adopted_return(socket, STACK_RETURN_TIMEOUT);
+	return GO_ON;
 }
 
 /*

@@ -95,6 +95,12 @@ void segment_forget_out_of_order(struct stack_socket *socket)
 	socket->segments.out_of_order = 0;
 }
 
+static void note_out_of_order(struct stack_socket *socket)
+{
+	socket->info.out_of_order++;
+	adopted_count(&socket->adopted.out_of_order);
+}
+
 static bool may_queue(struct stack_socket *socket, const struct tcp_pcb *pcb)
 {
 	if (!socket)
@@ -107,7 +113,7 @@ static bool may_queue(struct stack_socket *socket, const struct tcp_pcb *pcb)
 	if (out_of_order >= OUT_OF_ORDER_MAX)
 		return false;
 	socket->segments.out_of_order++;
-	socket->info.out_of_order++;
+	note_out_of_order(socket);
 	out_of_order++;
 	return true;
 }
@@ -135,7 +141,7 @@ static bool goes_to_queue(struct stack_socket *socket, struct tcp_pcb *pcb,
 	if (socket && timestamps_accept(pcb, header) && reassembly_append(pcb, header, payload)) {
 		note_received(socket, pcb, header, TCPH_FLAGS(header));
 		info_note_received(socket, pcb, payload->tot_len);
-		socket->info.out_of_order++;
+		note_out_of_order(socket);
 		return false;
 	}
 	return may_queue(socket, pcb);
@@ -309,6 +315,30 @@ static bool comes_from_afar(const struct socket_options *options)
 	return IPH_TTL(ip4_current_header()) < options->least_ttl;
 }
 
+/* lwip_tcp_in.c */
+void melin_lwip_take_fin_off(void);
+
+/*
+ * Of a connection that is borrowed from the kernel: its end is the kernel's to receive, and to
+ * acknowledge. Data that comes with it is taken. Returns whether lwIP may have the segment.
+ */
+static bool leave_end(struct stack_socket *socket, struct tcp_pcb *pcb,
+		      const struct tcp_hdr *header, const struct pbuf *payload, u8_t *flags)
+{
+	if (*flags & TCP_RST) {
+		if (header->seqno != pcb->rcv_nxt)
+			return true; /* lwIP challenges what is within the window */
+		adopted_reset_came(socket);
+		return false;
+	}
+	melin_lwip_take_fin_off();
+	*flags &= (u8_t)~TCP_FIN;
+	if ((*flags & TCP_ACK) && acceptable_ack(pcb, header->ackno) &&
+	    timestamps_accept(pcb, header))
+		adopted_fin_came(socket, header->seqno + payload->tot_len);
+	return true;
+}
+
 err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct pbuf *payload)
 {
 	u8_t flags = TCPH_FLAGS(header);
@@ -321,6 +351,9 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 	socket = socket_of(pcb);
 	if (socket && (socket->options.least_ttl | socket->options.least_hops) &&
 	    comes_from_afar(&socket->options))
+		return ERR_VAL;
+	if ((flags & (TCP_FIN | TCP_RST)) && socket && socket->adopted.is_borrowed &&
+	    !leave_end(socket, pcb, header, payload, &flags))
 		return ERR_VAL;
 	if (pcb->state == LISTEN)
 		return listen_segment(pcb, header, payload) ? ERR_VAL : ERR_OK;
@@ -387,6 +420,8 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 	bool again;
 
 	melin_fragment_bits = PP_HTONS(IP_DF);
+	if (melin_instance->host.borrows)
+		melin_instance->host.sender = pcb ? socket_of(pcb) : NULL;
 	if (flags & TCP_RST)
 		shape_reset(header);
 	if (!pcb || pcb->state == LISTEN)

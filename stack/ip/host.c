@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * See host.h. Neither IP input nor ARP is run: the header's addresses and ports find a borrowed
+ * connection, or the frame is dropped without a word, since the kernel answers all others. lwIP's
+ * output gets the Ethernet header of the path that the connection was borrowed with.
+ */
+#include "stack/ip/host.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lwip/ip.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/prot/ethernet.h"
+
+#include "common/network_order.h"
+#include "common/reason.h"
+#include "stack/instance/clock.h"
+#include "stack/instance/instance.h"
+#include "stack/ip/segment_filter.h"
+#include "stack/socket/socket.h"
+#include "stack/tcp/index.h"
+
+/* A pbuf counts in 16 bits; each connection's segments fit its path. */
+#define HOST_MTU (UINT16_MAX - SIZEOF_ETH_HDR)
+
+/* Threads that find nothing look after the link; a busy one need not do so often. */
+#define ATTEND_NS (100ull * 1000000)
+
+#define IP4_SIZE     20
+#define IP4_TOTAL    2
+#define IP4_FRAGMENT 6
+#define IP4_PROTOCOL 9
+#define IP6_SIZE     40
+#define IP6_PAYLOAD  4
+#define IP6_NEXT     6
+
+/* ---- output ---- */
+
+/* What lwIP would say of others' connections, or at the end of one, is the kernel's to say. */
+static bool may_be_said(const struct pbuf *packet, unsigned header)
+{
+	const struct tcp_hdr *tcp = (const void *)((const uint8_t *)packet->payload + header);
+
+	return packet->len >= header + TCP_HLEN &&
+	       !(TCPH_FLAGS(tcp) & (TCP_SYN | TCP_FIN | TCP_RST));
+}
+
+static err_t output(struct stack *stack, struct pbuf *packet, unsigned header)
+{
+	const struct stack_socket *socket = stack->host.sender;
+
+	if (!socket || !may_be_said(packet, header))
+		return ERR_OK;
+	if (pbuf_add_header(packet, SIZEOF_ETH_HDR))
+		return ERR_BUF;
+	memcpy(packet->payload, socket->adopted.ethernet, SIZEOF_ETH_HDR);
+	if (stack->link->operations->transmit_by(stack->link, packet,
+						 socket->adopted.path.interface) != -ENOBUFS)
+		return ERR_OK;
+	stack->transmit_failed = true; /* as in network.c */
+	return ERR_BUF;
+}
+
+static err_t output4(struct netif *netif, struct pbuf *packet, const ip4_addr_t *destination)
+{
+	(void)destination;
+	return output(netif->state, packet, IP4_SIZE);
+}
+
+static err_t output6(struct netif *netif, struct pbuf *packet, const ip6_addr_t *destination)
+{
+	(void)destination;
+	return output(netif->state, packet, IP6_SIZE);
+}
+
+static err_t never_input(struct pbuf *packet, struct netif *netif)
+{
+	(void)netif;
+	pbuf_free(packet);
+	return ERR_OK;
+}
+
+static err_t start_netif(struct netif *netif)
+{
+	netif->name[0] = 'h';
+	netif->name[1] = 'o';
+	netif->output = output4;
+	netif->output_ip6 = output6;
+	netif->mtu = HOST_MTU;
+	netif->flags = NETIF_FLAG_LINK_UP;
+	NETIF_SET_CHECKSUM_CTRL(netif, NETIF_CHECKSUM_GEN_IP); /* the link does TCP's */
+	return ERR_OK;
+}
+
+int host_start(struct stack *stack, struct reason *reason)
+{
+	ip4_addr_t none;
+
+	ip4_addr_set_zero(&none);
+	if (!netif_add(&stack->host.netif, &none, &none, &none, stack, start_netif, never_input))
+		return reason_set(reason, -ENOMEM, "no memory for an interface");
+	netif_set_up(&stack->host.netif);
+	return 0;
+}
+
+void host_stop(struct stack *stack)
+{
+	netif_remove(&stack->host.netif);
+}
+
+/* ---- input ---- */
+
+/*
+ * Sets what IP input would have left behind for TCP, and the size of the packet; returns that of
+ * its header, 0: drop. Headers with options are never TCP's here: the kernel has to judge them.
+ */
+static unsigned read_ip4(const uint8_t *ip, unsigned there, unsigned *size)
+{
+	const struct ip_hdr *header = (const struct ip_hdr *)ip;
+
+	if (there < IP4_SIZE || ip[0] != 0x45 || ip[IP4_PROTOCOL] != IP_PROTO_TCP ||
+	    (bytes_read16(ip + IP4_FRAGMENT) & 0x3fff))
+		return 0;
+	*size = bytes_read16(ip + IP4_TOTAL);
+	ip_data.current_ip4_header = header;
+	ip_data.current_ip6_header = NULL;
+	ip_addr_copy_from_ip4(ip_data.current_iphdr_src, header->src);
+	ip_addr_copy_from_ip4(ip_data.current_iphdr_dest, header->dest);
+	return IP4_SIZE;
+}
+
+static unsigned read_ip6(const uint8_t *ip, unsigned there, unsigned *size)
+{
+	struct ip6_hdr *header = (struct ip6_hdr *)(uintptr_t)ip;
+
+	if (there < IP6_SIZE || ip[0] >> 4 != 6 || ip[IP6_NEXT] != IP_PROTO_TCP)
+		return 0;
+	*size = IP6_SIZE + bytes_read16(ip + IP6_PAYLOAD);
+	ip_data.current_ip4_header = NULL;
+	ip_data.current_ip6_header = header;
+	ip_addr_copy_from_ip6_packed(ip_data.current_iphdr_src, header->src);
+	ip_addr_copy_from_ip6_packed(ip_data.current_iphdr_dest, header->dest);
+	return IP6_SIZE;
+}
+
+static unsigned read_ip(const struct pbuf *frame, unsigned *size)
+{
+	const uint8_t *bytes = frame->payload;
+
+	if (frame->len < SIZEOF_ETH_HDR)
+		return 0;
+	switch (bytes_read16(bytes + SIZEOF_ETH_HDR - 2)) {
+	case ETHTYPE_IP:
+		return read_ip4(bytes + SIZEOF_ETH_HDR, frame->len - SIZEOF_ETH_HDR, size);
+	case ETHTYPE_IPV6:
+		return read_ip6(bytes + SIZEOF_ETH_HDR, frame->len - SIZEOF_ETH_HDR, size);
+	default:
+		return 0;
+	}
+}
+
+/* The size of all headers before TCP's if it is a segment for a connection of ours; else 0. */
+static unsigned find_segment(const struct pbuf *frame, unsigned *size)
+{
+	uint8_t *bytes = frame->payload;
+	unsigned header = read_ip(frame, size), before = header + SIZEOF_ETH_HDR;
+
+	if (!header || *size < header || SIZEOF_ETH_HDR + *size > frame->tot_len ||
+	    frame->len < before ||
+	    !filter_segment(bytes + before, frame->len - before, *size - header))
+		return 0;
+	if (!melin_index_find(ip_current_dest_addr(), bytes_read16(bytes + before + 2),
+			      ip_current_src_addr(), bytes_read16(bytes + before)))
+		return 0;
+	ip_data.current_ip_header_tot_len = (u16_t)header;
+	*size += SIZEOF_ETH_HDR;
+	return before;
+}
+
+void host_input(struct stack *stack, struct pbuf *frame)
+{
+	unsigned size, before = find_segment(frame, &size);
+
+	if (!before) {
+		stack->counters.rx_drops++;
+		pbuf_free(frame);
+		return;
+	}
+	if (frame->tot_len > size)
+		pbuf_realloc(frame, (u16_t)size); /* Ethernet's padding */
+	pbuf_remove_header(frame, before);
+	ip_data.current_netif = ip_data.current_input_netif = &stack->host.netif;
+	tcp_input(frame, &stack->host.netif);
+	ip_data.current_netif = ip_data.current_input_netif = NULL;
+	ip_data.current_ip4_header = NULL;
+	ip_data.current_ip6_header = NULL;
+}
+
+/* ---- paths ---- */
+
+static bool same_prefix(const uint8_t *one, const uint8_t *other, unsigned bits)
+{
+	unsigned rest = bits % 8;
+
+	return memcmp(one, other, bits / 8) == 0 &&
+	       (rest == 0 || ((one[bits / 8] ^ other[bits / 8]) >> (8 - rest)) == 0);
+}
+
+static bool is_within(const ip_addr_t *address, const struct link_path_news *news, unsigned bits)
+{
+	const void *bytes = IP_IS_V6(address) ? (const void *)ip_2_ip6(address)->addr
+					      : (const void *)&ip_2_ip4(address)->addr;
+
+	return (news->family == AF_INET6) == IP_IS_V6(address) &&
+	       same_prefix(bytes, news->address, bits);
+}
+
+static bool concerns(const struct link_path_news *news, const struct stack_socket *socket)
+{
+	const struct connection_path *path = &socket->adopted.path;
+
+	switch (news->what) {
+	case LINK_PATH_INTERFACE:
+		return news->interface == path->interface &&
+		       (!news->is_up || news->mtu < path->mtu ||
+			memcmp(news->mac, path->source, sizeof(news->mac)) != 0);
+	case LINK_PATH_NEIGHBOUR:
+		return news->interface == path->interface &&
+		       memcmp(news->mac, path->destination, sizeof(news->mac)) == 0;
+	case LINK_PATH_LOCAL:
+		return is_within(&socket->local, news, news->family == AF_INET6 ? 128 : 32);
+	case LINK_PATH_REMOTE:
+		return is_within(&socket->remote, news, news->prefix);
+	default:
+		return true;
+	}
+}
+
+void host_path_changed(void *context, const struct link_path_news *news)
+{
+	struct stack *stack = context;
+
+	for (struct stack_socket *socket = stack->sockets; socket; socket = socket->next) {
+		if (socket->adopted.is_borrowed && concerns(news, socket))
+			adopted_return(socket, STACK_RETURN_PATH);
+	}
+}
+
+bool host_should_attend(struct stack *stack)
+{
+	uint64_t now = melin_clock_ns();
+
+	if (!stack->host.borrows || now < stack->host.next_attend)
+		return false;
+	stack->host.next_attend = now + ATTEND_NS;
+	return true;
+}
