@@ -1,12 +1,50 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # What lends connections of the kernel's (broker/lender.h): part of libmelin.so, of the broker and
-# of their tests, each of which compiles it with its own flags. Needs libc and
-# common/libcommon.la alone.
-lender_sources = \
+# of their tests. Needs libc and common/libcommon.la alone.
+noinst_LTLIBRARIES += broker/liblender.la
+broker_liblender_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(HARDENING_CPPFLAGS)
+broker_liblender_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden \
+	$(LTO_CFLAGS)
+broker_liblender_la_SOURCES = \
+	broker/bpf_call.c \
+	broker/bpf_call.h \
+	broker/injection.c \
+	broker/injection.h \
+	broker/ipsec.c \
+	broker/ipsec.h \
+	broker/kept_frames.c \
+	broker/kept_frames.h \
+	broker/lender.c \
 	broker/lender.h \
+	broker/netlink_call.c \
+	broker/netlink_call.h \
 	broker/refusal.c \
 	broker/repair.c \
-	broker/repair.h
+	broker/repair.h \
+	broker/route.c \
+	broker/route.h \
+	broker/tap.c \
+	broker/tap.h \
+	broker/tap_program.h \
+	broker/tracking.c \
+	broker/tracking.h
+nodist_broker_liblender_la_SOURCES = broker/tap_instructions.h
+
+# The tap's eBPF programs, each section as an array of instructions; without clang there are none,
+# and no connection is lent. -mcpu=v3: Linux 5.1.
+EXTRA_DIST += broker/tap_program.c broker/instructions
+CLEANFILES += broker/tap_instructions.h broker/tap_program.o
+$(broker_liblender_la_OBJECTS): broker/tap_instructions.h
+if XDP
+broker/tap_instructions.h: broker/tap_program.c broker/tap_program.h broker/instructions
+	$(AM_V_GEN)mkdir -p broker && $(CLANG) -target bpf -mcpu=v3 -O2 -Wall -Wextra \
+		$(BPF_CPPFLAGS) -I$(srcdir) -c $(srcdir)/broker/tap_program.c -o broker/tap_program.o && \
+		OBJCOPY='$(OBJCOPY)' $(srcdir)/broker/instructions broker/tap_program.o \
+		filter ingress inject >$@-part && mv $@-part $@
+else
+broker/tap_instructions.h: broker/instructions
+	$(AM_V_GEN)mkdir -p broker && $(srcdir)/broker/instructions '' filter ingress inject >$@
+endif
 
 # What asks melin-broker, and starts it. A part of libmelin.so.
 broker_client_sources = \
@@ -21,7 +59,6 @@ broker_cppflags = -DBROKER_SOCKET='"$(runstatedir)/melin/broker.sock"'
 # melin-broker, beside melin-stack.so. To be built by default when there is lender_open().
 EXTRA_PROGRAMS += melin-broker
 melin_broker_SOURCES = \
-	$(lender_sources) \
 	broker/broker_message.c \
 	broker/broker_protocol.h \
 	broker/confine.c \
@@ -32,4 +69,4 @@ melin_broker_SOURCES = \
 melin_broker_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(HARDENING_CPPFLAGS) $(broker_cppflags)
 melin_broker_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -pthread
 melin_broker_LDFLAGS = $(HARDENING_LDFLAGS)
-melin_broker_LDADD = common/libcommon.la
+melin_broker_LDADD = broker/liblender.la common/libcommon.la

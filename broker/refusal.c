@@ -21,7 +21,7 @@ static const char *const texts[REFUSAL_COUNT] = {
 	[REFUSAL_TRACKED] = "connection tracking cannot be told",
 	[REFUSAL_NAMESPACE] = "a socket of another network namespace",
 	[REFUSAL_RIGHTS] = "it takes CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF",
-	[REFUSAL_KERNEL] = "it takes Linux 6.6 (tcx)",
+	[REFUSAL_KERNEL] = "it takes Linux 6.6 (tcx), and a build with clang",
 	[REFUSAL_BROKER] = "the broker does not answer",
 	[REFUSAL_FAILED] = "a system call failed",
 };

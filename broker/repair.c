@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -36,6 +37,11 @@ static int set(int descriptor, int level, int name, const void *value, size_t si
 static int set_int(int descriptor, int name, int value)
 {
 	return set(descriptor, IPPROTO_TCP, name, &value, sizeof(value));
+}
+
+static int set_socket_int(int descriptor, int name, int value)
+{
+	return set(descriptor, SOL_SOCKET, name, &value, sizeof(value));
 }
 
 static int get(int descriptor, int level, int name, void *value, socklen_t *size)
@@ -100,11 +106,13 @@ static int read_names(int descriptor, struct connection_state *state)
 					   (long)&size, 0);
 }
 
-static int read_info(int descriptor, struct connection_state *state)
+static int read_info(int descriptor, struct connection_state *state, bool *had_gaps)
 {
 	struct tcp_info info = { 0 };
 	socklen_t size = sizeof(info);
 	int error = get(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size);
+
+	*had_gaps = info.tcpi_rcv_ooopack > 0;
 
 	if (error)
 		return error;
@@ -132,7 +140,8 @@ static int check(int descriptor, struct connection_state *state)
 {
 	char upper[16];
 	socklen_t size = sizeof(upper), filter = 0;
-	int is_multipath = 0, error = read_info(descriptor, state);
+	bool had_gaps;
+	int is_multipath = 0, error = read_info(descriptor, state, &had_gaps);
 
 	if (error)
 		return error;
@@ -195,19 +204,37 @@ static int read_queue(int descriptor, int queue, unsigned long size_request, uin
 	return 0;
 }
 
+/*
+ * What came behind a gap cannot be read, and the peer has been told that it is here (RFC 2018):
+ * memory that is not the receive queue's is its. Without a gap ever there can be none now.
+ */
+static int refuse_gap(int descriptor, const struct connection_state *state, bool had_gaps)
+{
+	uint32_t memory[SK_MEMINFO_VARS] = { 0 };
+	socklen_t size = sizeof(memory);
+
+	if (!had_gaps)
+		return 0;
+	if (get(descriptor, SOL_SOCKET, SO_MEMINFO, memory, &size) < 0 || state->receive_size > 0)
+		return -EAGAIN;
+	return memory[SK_MEMINFO_RMEM_ALLOC] ? -EAGAIN : 0;
+}
+
 static int read_all(int descriptor, struct connection_state *state)
 {
 	uint32_t send_end = 0;
+	bool had_gaps = false;
 	int segment = 0, error;
 
 	error = read_names(descriptor, state);
-	error = error ?: read_info(descriptor, state);
+	error = error ?: read_info(descriptor, state, &had_gaps);
 	error = error
 			?: read_queue(descriptor, TCP_SEND_QUEUE, SIOCOUTQ, &send_end,
 				      &state->send_data, &state->send_size);
 	error = error
 			?: read_queue(descriptor, TCP_RECV_QUEUE, SIOCINQ, &state->receive_next,
 				      &state->receive_data, &state->receive_size);
+	error = error ?: refuse_gap(descriptor, state, had_gaps);
 	error = error ?: read_window(descriptor, state);
 	error = error ?: get_int(descriptor, IPPROTO_TCP, TCP_MAXSEG, &segment);
 	error = error ?: get_int(descriptor, IPPROTO_TCP, TCP_TIMESTAMP, &state->timestamp);
@@ -227,21 +254,26 @@ static int refuse_unacknowledged(int descriptor)
 
 int repair_take(int descriptor, struct connection_state *state)
 {
-	int reuse = 0, error;
+	int reuse = 0, keepalive = 0, error;
 
 	memset(state, 0, sizeof(*state));
 	error = check(descriptor, state) ?: refuse_unacknowledged(descriptor);
 	error = error ?: get_int(descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse);
+	error = error ?: get_int(descriptor, SOL_SOCKET, SO_KEEPALIVE, &keepalive);
 	if (error)
 		return error;
 	error = set_int(descriptor, TCP_REPAIR, TCP_REPAIR_ON);
 	if (error)
 		return error;
-	error = silence(descriptor);
+	state->reuse_address = reuse;
+	state->keepalive = keepalive;
+	/* It would probe the peer, hear no answer and give up. */
+	if (keepalive)
+		error = set_socket_int(descriptor, SO_KEEPALIVE, 0);
+	error = error ?: silence(descriptor);
 	/* Nothing moves any more: what has been written meanwhile shows now. */
 	if (error == 0)
 		error = refuse_unacknowledged(descriptor) ?: read_all(descriptor, state);
-	state->reuse_address = reuse;
 	if (error == 0)
 		return 0;
 	repair_cancel(descriptor, state);
@@ -252,10 +284,12 @@ int repair_take(int descriptor, struct connection_state *state)
 /* The end of repair takes SO_REUSEADDR away. */
 int repair_cancel(int descriptor, const struct connection_state *state)
 {
-	int error = set_int(descriptor, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP), on = 1;
+	int error = set_int(descriptor, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
 
 	if (state->reuse_address)
-		error = error ?: set(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+		error = error ?: set_socket_int(descriptor, SO_REUSEADDR, 1);
+	if (state->keepalive)
+		error = error ?: set_socket_int(descriptor, SO_KEEPALIVE, 1);
 	unsilence(descriptor);
 	return error;
 }
@@ -376,8 +410,12 @@ static int write_all(int descriptor, const struct connection_state *state)
 int repair_give(int descriptor, const struct connection_state *state)
 {
 	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
-	int error = write_all(descriptor, state);
+	/* It is on already: this tells whether the rights are there still. */
+	int error = set_int(descriptor, TCP_REPAIR, TCP_REPAIR_ON);
 
+	if (error == -EPERM)
+		return error;
+	error = error ?: write_all(descriptor, state);
 	if (error)
 		connect_to(descriptor, &nobody, sizeof(nobody));
 	return error ?: repair_cancel(descriptor, state);

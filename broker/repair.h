@@ -22,7 +22,7 @@ enum repair_refusal {
 	REPAIR_FIT,
 	REPAIR_RIGHTS, /* -EPERM: no CAP_NET_ADMIN */
 	REPAIR_STATE,  /* -ENOTCONN: not (or no longer) established */
-	REPAIR_BUSY,   /* -EAGAIN: sent data is not acknowledged yet; later it may be fit */
+	REPAIR_BUSY,   /* -EAGAIN: data is under way either way; later it may be fit */
 	REPAIR_ULP,    /* -EBUSY: TLS or another protocol in the kernel, or MPTCP */
 	REPAIR_FILTER, /* -EEXIST: the program's own socket filter */
 	REPAIR_FAILED, /* any other errno value */
@@ -42,7 +42,7 @@ int repair_take(int descriptor, struct connection_state *state);
  * it speak. The caller keeps the connection's frames from the kernel until this returns: a segment
  * that came while there is no socket would be answered by a RST. The socket sends nothing by
  * itself. 0, or a negative errno value: the socket is closed then (as by connect(2) with
- * AF_UNSPEC), and the connection is lost to the kernel.
+ * AF_UNSPEC), and the connection is lost to the kernel. But for -EPERM, which changes nothing.
  */
 int repair_give(int descriptor, const struct connection_state *state);
 

@@ -9,7 +9,7 @@ libmelin_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden $
 # -Bsymbolic: a program that exports a function named like one of ours must not take ours over.
 libmelin_la_LDFLAGS = -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs -Wl,-e,melin_main \
 	$(HARDENING_LDFLAGS) $(LTO_CFLAGS)
-libmelin_la_LIBADD = common/libcommon.la
+libmelin_la_LIBADD = broker/liblender.la common/libcommon.la
 libmelin_la_SOURCES = \
 	$(broker_client_sources) \
 	preload/calls/calls_aio.c \

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See injection.h. */
+#include "broker/injection.h"
+
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "broker/tap.h"
+#include "common/network_order.h"
+
+/* Linux's own first value (net.ipv4.ip_default_ttl); nobody looks at it here. */
+#define HOPS 64
+
+/* RFC 7323 appendix A: two NOPs, then kind, length, and the two values. */
+#define TIMESTAMP_BYTES	  12
+#define TIMESTAMP_LEADING 0x0101080a
+
+/* A frame to be injected, and where its parts are. */
+struct packet {
+	uint8_t *frame;
+	size_t length, ip, tcp; /* the last two are offsets */
+	bool is_ipv4;
+};
+
+/* ---- checksums: RFC 1071 ---- */
+
+static uint32_t sum(uint32_t so_far, const uint8_t *bytes, size_t length)
+{
+	for (; length > 1; bytes += 2, length -= 2)
+		so_far += bytes_read16(bytes);
+	if (length)
+		so_far += (uint32_t)bytes[0] << 8;
+	return so_far;
+}
+
+static uint16_t fold(uint32_t total)
+{
+	total = (total & 0xffff) + (total >> 16);
+	return (uint16_t)(total + (total >> 16));
+}
+
+static void put16(uint8_t *bytes, uint16_t value)
+{
+	bytes[0] = (uint8_t)(value >> 8);
+	bytes[1] = (uint8_t)value;
+}
+
+/* Of the addresses, the protocol and the length of the TCP segment. */
+static uint16_t pseudo_header(const struct packet *packet, size_t length)
+{
+	const uint8_t *ip = packet->frame + packet->ip;
+	uint32_t total = packet->is_ipv4 ? sum(0, ip + offsetof(struct iphdr, saddr), 8)
+					 : sum(0, ip + offsetof(struct ip6_hdr, ip6_src), 32);
+
+	return fold(total + IPPROTO_TCP + (uint32_t)(length >> 16) + (uint32_t)(length & 0xffff));
+}
+
+static uint8_t *checksum_of(const struct packet *packet)
+{
+	return packet->frame + packet->tcp + offsetof(struct tcphdr, check);
+}
+
+static uint16_t whole_sum(const struct packet *packet)
+{
+	const size_t length = packet->length - packet->tcp;
+
+	return fold(sum(pseudo_header(packet, length), packet->frame + packet->tcp, length));
+}
+
+/* IP's lengths and both checksums. */
+static void finish(const struct packet *packet)
+{
+	uint8_t *ip = packet->frame + packet->ip;
+	const size_t length = packet->length - packet->ip;
+
+	if (packet->is_ipv4) {
+		put16(ip + offsetof(struct iphdr, tot_len), (uint16_t)length);
+		put16(ip + offsetof(struct iphdr, check), 0);
+		put16(ip + offsetof(struct iphdr, check),
+		      (uint16_t)~fold(sum(0, ip, packet->tcp - packet->ip)));
+	} else {
+		put16(ip + offsetof(struct ip6_hdr, ip6_plen),
+		      (uint16_t)(length - sizeof(struct ip6_hdr)));
+	}
+	put16(checksum_of(packet), 0);
+	put16(checksum_of(packet), (uint16_t)~whole_sum(packet));
+}
+
+/* ---- the peer's end ---- */
+
+static void write_ip(struct packet *packet, const struct loan_tuple *tuple)
+{
+	uint8_t *ip = packet->frame + packet->ip;
+
+	if (packet->is_ipv4) {
+		struct iphdr header = { .version = 4,
+					.ihl = 5,
+					.frag_off = htons(IP_DF),
+					.ttl = HOPS,
+					.protocol = IPPROTO_TCP };
+
+		memcpy(&header.saddr, tuple->remote, sizeof(header.saddr));
+		memcpy(&header.daddr, tuple->local, sizeof(header.daddr));
+		memcpy(ip, &header, sizeof(header));
+	} else {
+		struct ip6_hdr header = { .ip6_flow = htonl(6u << 28),
+					  .ip6_nxt = IPPROTO_TCP,
+					  .ip6_hlim = HOPS };
+
+		memcpy(&header.ip6_src, tuple->remote, sizeof(header.ip6_src));
+		memcpy(&header.ip6_dst, tuple->local, sizeof(header.ip6_dst));
+		memcpy(ip, &header, sizeof(header));
+	}
+}
+
+static uint16_t window_of(const struct connection_state *state)
+{
+	const uint32_t window = state->send_window >> (state->scaled ? state->send_scale : 0);
+
+	return window < UINT16_MAX ? (uint16_t)window : UINT16_MAX;
+}
+
+/* It acknowledges what has been acknowledged, with the window as it was: nothing new. */
+static void write_tcp(struct packet *packet, const struct loan_tuple *tuple,
+		      const struct connection_state *state, uint32_t number, bool is_reset)
+{
+	struct tcphdr header = { .source = tuple->remote_port,
+				 .dest = tuple->local_port,
+				 .seq = htonl(number),
+				 .ack_seq = htonl(state->send_unacknowledged),
+				 .doff = (uint16_t)((packet->length - packet->tcp) / 4) & 0xf,
+				 .ack = 1,
+				 .rst = is_reset,
+				 .fin = !is_reset,
+				 .window = htons(window_of(state)) };
+	const uint32_t timestamps[] = { htonl(TIMESTAMP_LEADING), htonl(state->timestamp_recent),
+					htonl(state->timestamp) };
+
+	memcpy(packet->frame + packet->tcp, &header, sizeof(header));
+	if (state->timestamps)
+		memcpy(packet->frame + packet->tcp + sizeof(header), timestamps,
+		       sizeof(timestamps));
+}
+
+static int inject_end(const struct loan *loan, const struct connection_state *state,
+		      uint32_t number, bool is_reset)
+{
+	const bool is_ipv4 = loan->tuple.family == AF_INET;
+	uint8_t frame[ETH_HLEN + sizeof(struct ip6_hdr) + sizeof(struct tcphdr) + TIMESTAMP_BYTES];
+	struct packet packet = { .frame = frame, .ip = ETH_HLEN, .is_ipv4 = is_ipv4 };
+
+	packet.tcp = packet.ip + (is_ipv4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr));
+	packet.length =
+		packet.tcp + sizeof(struct tcphdr) + (state->timestamps ? TIMESTAMP_BYTES : 0);
+	memcpy(frame, loan->path.source, ETH_ALEN);
+	memcpy(frame + ETH_ALEN, loan->path.destination, ETH_ALEN);
+	put16(frame + offsetof(struct ethhdr, h_proto), is_ipv4 ? ETH_P_IP : ETH_P_IPV6);
+	write_ip(&packet, &loan->tuple);
+	write_tcp(&packet, &loan->tuple, state, number, is_reset);
+	finish(&packet);
+	return tap_inject(loan->tuple.interface, frame, packet.length);
+}
+
+int injection_end(const struct loan *loan, const struct connection_state *state)
+{
+	int error = 0;
+
+	if (state->remote_closed)
+		error = inject_end(loan, state, state->receive_next, false);
+	if (state->remote_reset)
+		error = error
+				?: inject_end(loan, state,
+					      state->receive_next + state->remote_closed, true);
+	return error;
+}
+
+/* ---- what was kept ---- */
+
+/* Only frames that tap_program.c lets pass come here, and fragments, which nobody needs. */
+static bool find_parts(struct packet *packet)
+{
+	const uint8_t *ip = packet->frame + ETH_HLEN;
+	size_t ip_length;
+
+	packet->ip = ETH_HLEN;
+	if (packet->length < ETH_HLEN + sizeof(struct iphdr))
+		return false;
+	packet->is_ipv4 = ip[0] >> 4 == 4;
+	if (packet->is_ipv4) {
+		packet->tcp = packet->ip + (ip[0] & 0xfu) * 4;
+		ip_length = bytes_read16(ip + offsetof(struct iphdr, tot_len));
+		if (bytes_read16(ip + offsetof(struct iphdr, frag_off)) & IP_MF)
+			return false;
+	} else {
+		packet->tcp = packet->ip + sizeof(struct ip6_hdr);
+		if (packet->length < packet->tcp ||
+		    ip[offsetof(struct ip6_hdr, ip6_nxt)] != IPPROTO_TCP)
+			return false;
+		ip_length = sizeof(struct ip6_hdr) +
+			    bytes_read16(ip + offsetof(struct ip6_hdr, ip6_plen));
+	}
+	/* Short frames are padded. */
+	if (packet->length > packet->ip + ip_length)
+		packet->length = packet->ip + ip_length;
+	return packet->length >= packet->tcp + sizeof(struct tcphdr);
+}
+
+/*
+ * A frame that was never on a wire, or that GRO has put together, has the sum of the pseudo header
+ * instead of its checksum; any other has to be whole to be judged.
+ */
+static bool is_good(const struct packet *packet, size_t whole_length)
+{
+	if (bytes_read16(checksum_of(packet)) == pseudo_header(packet, whole_length - packet->tcp))
+		return true;
+	return packet->length == whole_length && whole_sum(packet) == UINT16_MAX;
+}
+
+static size_t whole_length_of(const struct packet *packet, const struct tap_kept *kept)
+{
+	return packet->length < TAP_KEPT_BYTES ? packet->length : kept->length;
+}
+
+/* The last flags of a segment are those of its last byte. */
+static void clear_end(const struct packet *packet)
+{
+	packet->frame[packet->tcp + offsetof(struct tcphdr, th_flags)] &= (uint8_t)~TH_FIN;
+}
+
+void injection_kept(const struct tap_kept *kept)
+{
+	uint8_t frame[TAP_KEPT_BYTES];
+	struct packet packet = { .frame = frame };
+	size_t whole;
+
+	packet.length = kept->length < TAP_KEPT_BYTES ? kept->length : TAP_KEPT_BYTES;
+	memcpy(frame, kept->frame, packet.length);
+	if (!find_parts(&packet))
+		return;
+	whole = whole_length_of(&packet, kept);
+	if (!is_good(&packet, whole))
+		return;
+	if (packet.length < whole)
+		clear_end(&packet);
+	finish(&packet);
+	tap_inject(kept->interface, frame, packet.length);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Frames that the kernel is given as if they had just come in: the peer's FIN or RST, which the
+ * stack has seen and the kernel is to act on, and frames that came while their connection was held.
+ * Any thread, no lock, errno is not touched.
+ */
+#ifndef MELIN_INJECTION_H
+#define MELIN_INJECTION_H
+
+#include "broker/lender.h"
+#include "broker/tap_program.h"
+
+/*
+ * Injects a FIN for state->remote_closed and a RST for state->remote_reset, at the number
+ * receive_next, that the kernel's socket finds acceptable (RFC 9293 3.10.7.4, RFC 5961 3.2, RFC
+ * 7323 5.3). 0 or a negative errno value; the peer's own retransmission will then tell the kernel.
+ */
+int injection_end(const struct loan *loan, const struct connection_state *state);
+
+/*
+ * Injects a frame that was kept. One whose checksum is wrong is thrown away; one that is too long
+ * to be kept, or to be injected, is cut: the peer sends the rest again.
+ */
+void injection_kept(const struct tap_kept *kept);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Frames that came while their connection was held: read from the ring that tap_program.c writes
+ * to, and sorted by connection. Under tap.c's lock, but for kept_any().
+ */
+#ifndef MELIN_KEPT_FRAMES_H
+#define MELIN_KEPT_FRAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/tap_program.h"
+
+/* About 120 frames: more than come in the microseconds for which connections are held. */
+#define KEPT_RING_BYTES (256 << 10)
+
+struct kept_frame {
+	struct kept_frame *next;
+	struct tap_kept kept; /* its last bytes are missing where the frame is shorter */
+};
+
+int kept_open(int ring); /* maps it; 0 or a negative errno value */
+void kept_close(void);
+void kept_abandon(void); /* in the child of a fork, which has no such memory */
+
+/* Whether a frame may be kept for anybody. Without the lock. */
+bool kept_any(void);
+
+/* The frames of the entry, the earliest first: the caller's, each to be given to free(). */
+struct kept_frame *kept_take(uint64_t token);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* lender.h's maker for a process that has the rights itself. */
+#include "broker/lender.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/injection.h"
+#include "broker/ipsec.h"
+#include "broker/repair.h"
+#include "broker/route.h"
+#include "broker/tap.h"
+#include "broker/tracking.h"
+#include "common/system_call.h"
+
+#ifndef SO_NETNS_COOKIE /* Linux 5.14 */
+#define SO_NETNS_COOKIE 71
+#endif
+
+/*
+ * How far the last frame that was noticed may be behind, or in front of, what the socket says:
+ * more than any window that is usual, and little beside the 4 GiB of numbers.
+ */
+#define NUMBERS_NEAR (16u << 20)
+
+struct own_lender {
+	struct lender lender;
+	struct tap tap;
+	uint64_t namespace; /* SO_NETNS_COOKIE */
+	/* Protects the sockets below. A leaf but for the system calls that wait for an answer. */
+	pthread_mutex_t path_lock;
+	struct netlink route, ipsec;
+	struct tracking tracking;
+};
+
+static struct own_lender *own_of(struct lender *lender)
+{
+	return (struct own_lender *)lender;
+}
+
+static uint64_t namespace_of(int descriptor)
+{
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+
+	kernel_call5(SYS_getsockopt, descriptor, SOL_SOCKET, SO_NETNS_COOKIE, (long)&cookie,
+		     (long)&size);
+	return cookie;
+}
+
+static int tap_of(struct lender *lender)
+{
+	return own_of(lender)->tap.socket;
+}
+
+/* ---- watching ---- */
+
+static void unwatch(struct lender *lender, struct loan *loan)
+{
+	(void)lender;
+	if (loan->state != LOAN_NONE)
+		tap_remove(&loan->tuple, loan->token);
+	loan->state = LOAN_NONE;
+}
+
+/* What the kernel knows of the connection, and what has to know of us. */
+static enum refusal find_path(struct own_lender *own, int descriptor, struct loan *loan)
+{
+	enum refusal refusal;
+
+	pthread_mutex_lock(&own->path_lock);
+	refusal = route_find(&own->route, descriptor, &loan->path, &loan->tuple);
+	if (refusal == REFUSAL_NONE && ipsec_has_policies(&own->ipsec))
+		refusal = REFUSAL_IPSEC;
+	refusal = refusal ?: tracking_tell(&own->tracking, &loan->tuple);
+	pthread_mutex_unlock(&own->path_lock);
+	return refusal;
+}
+
+static enum refusal watch(struct lender *lender, int descriptor, struct loan *loan)
+{
+	struct own_lender *own = own_of(lender);
+	enum refusal refusal;
+
+	unwatch(lender, loan);
+	if (namespace_of(descriptor) != own->namespace)
+		return REFUSAL_NAMESPACE;
+	refusal = find_path(own, descriptor, loan);
+	refusal = refusal ?: tap_add(&own->tap, &loan->tuple, &loan->token);
+	if (refusal == REFUSAL_NONE)
+		loan->state = LOAN_WATCHED;
+	return refusal;
+}
+
+/* ---- borrowing ---- */
+
+static enum refusal refusal_of_repair(int error)
+{
+	static const enum refusal refusals[] = {
+		[REPAIR_FIT] = REFUSAL_NONE,	  [REPAIR_RIGHTS] = REFUSAL_RIGHTS,
+		[REPAIR_STATE] = REFUSAL_STATE,	  [REPAIR_BUSY] = REFUSAL_BUSY,
+		[REPAIR_ULP] = REFUSAL_ULP,	  [REPAIR_FILTER] = REFUSAL_FILTER,
+		[REPAIR_FAILED] = REFUSAL_FAILED,
+	};
+
+	return refusals[repair_refusal_of(error)];
+}
+
+static bool is_near(uint32_t number, uint32_t other)
+{
+	return number - other < NUMBERS_NEAR || other - number < NUMBERS_NEAR;
+}
+
+/*
+ * The frame may be another connection's that has the same tuple on the wire, while this one's are
+ * translated: its numbers tell.
+ */
+static bool was_seen(const struct tap_slot *slot, const struct connection_state *state)
+{
+	return is_near(ntohl(slot->sequence), state->receive_next) &&
+	       is_near(ntohl(slot->acknowledgment), state->send_unacknowledged);
+}
+
+static enum refusal take(struct tap_slot *slot, int descriptor, struct connection_state *state)
+{
+	int error = repair_take(descriptor, state);
+
+	if (error)
+		return refusal_of_repair(error);
+	if (was_seen(slot, state))
+		return REFUSAL_NONE;
+	repair_cancel(descriptor, state);
+	connection_state_clear(state);
+	return REFUSAL_UNSEEN;
+}
+
+static enum refusal borrow(struct lender *lender, int descriptor, struct loan *loan,
+			   struct connection_state *state)
+{
+	struct tap_slot *slot = loan->state == LOAN_WATCHED ? tap_entry(loan->token) : NULL;
+	enum refusal refusal;
+	uint32_t seen;
+
+	(void)lender;
+	memset(state, 0, sizeof(*state));
+	if (!slot)
+		return REFUSAL_UNSEEN;
+	seen = __atomic_load_n(&slot->seen, __ATOMIC_RELAXED);
+	if (seen & TAP_SEEN_SIGNED)
+		return REFUSAL_SIGNED;
+	if ((seen & TAP_SEEN) != TAP_SEEN)
+		return REFUSAL_UNSEEN;
+	/* First both have the frames: none is missed, and the stack finds the older ones old. */
+	tap_change(slot, TAP_PASSED);
+	refusal = take(slot, descriptor, state);
+	tap_change(slot, refusal == REFUSAL_NONE ? TAP_BORROWED : TAP_WATCHED);
+	if (refusal)
+		return refusal;
+	loan->state = LOAN_BORROWED;
+	state->path = loan->path;
+	return REFUSAL_NONE;
+}
+
+/* ---- giving back ---- */
+
+static int hold(struct lender *lender, struct loan *loan)
+{
+	const bool is_borrowed = loan->state == LOAN_BORROWED || loan->state == LOAN_HELD;
+	struct tap_slot *slot = is_borrowed ? tap_entry(loan->token) : NULL;
+
+	(void)lender;
+	if (!slot)
+		return -EINVAL;
+	tap_change(slot, TAP_HELD);
+	loan->state = LOAN_HELD;
+	return 0;
+}
+
+/*
+ * Injected frames come in like any other, so the kernel gets frames again first. Those that come
+ * in between are in front of those that were kept, which TCP puts right. A thread that has gone to
+ * another network namespace cannot inject.
+ */
+static void tell(const struct loan *loan, const struct connection_state *state)
+{
+	injection_end(loan, state);
+	tap_visit_kept(loan->token, injection_kept);
+}
+
+static int give(struct lender *lender, int descriptor, struct loan *loan,
+		const struct connection_state *state)
+{
+	int error = hold(lender, loan);
+
+	if (error)
+		return error;
+	error = repair_give(descriptor, state);
+	if (error == -EPERM) {
+		tap_change(tap_entry(loan->token), TAP_BORROWED);
+		loan->state = LOAN_BORROWED;
+		return error;
+	}
+	if (error) {
+		unwatch(lender, loan);
+		return error;
+	}
+	tap_change(tap_entry(loan->token), TAP_WATCHED);
+	loan->state = LOAN_WATCHED;
+	tell(loan, state);
+	return 0;
+}
+
+/* ---- the lender ---- */
+
+static void close_sockets(struct own_lender *own)
+{
+	netlink_close(&own->route);
+	netlink_close(&own->ipsec);
+	tracking_close(&own->tracking);
+}
+
+static void close_lender(struct lender *lender)
+{
+	struct own_lender *own = own_of(lender);
+
+	tap_close(&own->tap);
+	close_sockets(own);
+	free(own);
+}
+
+static void abandon(struct lender *lender)
+{
+	struct own_lender *own = own_of(lender);
+
+	kernel_call(SYS_close, own->tap.socket, 0, 0, 0);
+	close_sockets(own);
+	tap_abandon();
+}
+
+static const struct lender_operations operations = {
+	.tap = tap_of,
+	.watch = watch,
+	.borrow = borrow,
+	.hold = hold,
+	.give = give,
+	.unwatch = unwatch,
+	.close = close_lender,
+	.abandon = abandon,
+};
+
+/* Taps can be had with CAP_NET_RAW and CAP_BPF; the rest needs this, and it is better known now. */
+static bool may_repair(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	return kernel_call(SYS_capget, (long)&header, (long)data, 0, 0) == 0 &&
+	       data[0].effective & (1u << CAP_NET_ADMIN);
+}
+
+enum refusal lender_open(struct lender **lender)
+{
+	struct own_lender *own = may_repair() ? calloc(1, sizeof(*own)) : NULL;
+	enum refusal refusal;
+
+	if (!own)
+		return may_repair() ? REFUSAL_FAILED : REFUSAL_RIGHTS;
+	refusal = tap_open(&own->tap);
+	if (refusal == REFUSAL_NONE && netlink_open(&own->route, NETLINK_ROUTE) < 0) {
+		tap_close(&own->tap);
+		refusal = REFUSAL_FAILED;
+	}
+	if (refusal) {
+		free(own);
+		return refusal;
+	}
+	netlink_open(&own->ipsec, NETLINK_XFRM);
+	tracking_open(&own->tracking);
+	own->namespace = namespace_of(own->tap.socket);
+	own->lender.operations = &operations;
+	pthread_mutex_init(&own->path_lock, NULL);
+	*lender = &own->lender;
+	return REFUSAL_NONE;
+}

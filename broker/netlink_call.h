@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Questions to the kernel by netlink(7): one message out, one back. Not for dumps and not for
+ * notifications. No errno, no cancellation point; a socket must not be used by two threads at once.
+ */
+#ifndef MELIN_NETLINK_CALL_H
+#define MELIN_NETLINK_CALL_H
+
+#include <linux/netlink.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* All requests of ours fit, and all answers, whose longest is that about an interface. */
+#define NETLINK_REQUEST 256
+#define NETLINK_ANSWER	8192
+
+struct netlink {
+	int socket; /* -1: there is none */
+	uint32_t sequence;
+	union {
+		struct nlmsghdr header;
+		char bytes[NETLINK_REQUEST];
+	} request;
+	union {
+		struct nlmsghdr header;
+		char bytes[NETLINK_ANSWER];
+	} answer;
+};
+
+/* protocol: NETLINK_ROUTE and so on. 0 or a negative errno value. */
+int netlink_open(struct netlink *netlink, int protocol);
+void netlink_close(struct netlink *netlink);
+
+/* Begins a request with the header of its type, of the size given. */
+void netlink_begin(struct netlink *netlink, uint16_t type, uint16_t flags, const void *header,
+		   size_t size);
+void netlink_add(struct netlink *netlink, uint16_t type, const void *data, size_t size);
+
+/* Attributes that follow are inside of this one, until netlink_leave() with what this returns. */
+struct nlattr *netlink_enter(struct netlink *netlink, uint16_t type);
+void netlink_leave(struct netlink *netlink, struct nlattr *nest);
+
+/* 0: the answer is there (none of its own: the acknowledgement, NLM_F_ACK); or its errno value. */
+int netlink_ask(struct netlink *netlink);
+
+/* The header of the answer's type. */
+static inline void *netlink_header(struct netlink *netlink)
+{
+	return netlink->answer.bytes + NLMSG_HDRLEN;
+}
+
+/* The data of an attribute behind a header of that size, if it has at least size bytes, or NULL. */
+const void *netlink_find(const struct netlink *netlink, size_t header, uint16_t type, size_t size);
+
+#endif

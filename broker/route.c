@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See route.h. */
+#include "broker/route.h"
+
+#include <errno.h>
+#include <linux/if.h>
+#include <linux/if_arp.h>
+#include <linux/rtnetlink.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/system_call.h"
+
+#ifndef SO_BINDTOIFINDEX /* Linux 5.0 */
+#define SO_BINDTOIFINDEX 62
+#endif
+
+#define STATE_ESTABLISHED 1 /* TCP_ESTABLISHED of include/net/tcp_states.h */
+#define MAC_LENGTH	  6
+#define ROUTE_SERVICE	  0x1c /* RT_TOS() of include/net/route.h: what IPv4 routes may ask for */
+
+/* States of a neighbour in which its address is used: NUD_VALID of include/net/neighbour.h. */
+#define NEIGHBOUR_VALID                                                                            \
+	(NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
+
+/* What is asked about, and the answers so far. */
+struct question {
+	struct netlink *netlink;
+	int descriptor;
+	struct loan_tuple tuple;
+	struct connection_path path;
+	uint32_t scope;	 /* the interface of a link-local address */
+	uint8_t hop[16]; /* the next one's IP address */
+	uint8_t hop_family;
+};
+
+/* ---- the socket's own ---- */
+
+static int get(int descriptor, int level, int name, void *value, socklen_t size)
+{
+	return (int)kernel_call5(SYS_getsockopt, descriptor, level, name, (long)value, (long)&size);
+}
+
+static size_t address_length(uint32_t family)
+{
+	return family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
+}
+
+/* Frames bear IPv4 addresses where the socket says IPv4-mapped ones. */
+static void take_name(const struct sockaddr_storage *name, uint32_t *family, uint8_t *address,
+		      uint16_t *port, uint32_t *scope)
+{
+	const struct sockaddr_in *in = (const void *)name;
+	const struct sockaddr_in6 *in6 = (const void *)name;
+
+	if (name->ss_family == AF_INET) {
+		*family = AF_INET;
+		*port = in->sin_port;
+		memcpy(address, &in->sin_addr, sizeof(in->sin_addr));
+		return;
+	}
+	*port = in6->sin6_port;
+	if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+		*family = AF_INET;
+		memcpy(address, &in6->sin6_addr.s6_addr[12], sizeof(struct in_addr));
+		return;
+	}
+	*family = AF_INET6;
+	*scope = in6->sin6_scope_id;
+	memcpy(address, &in6->sin6_addr, sizeof(in6->sin6_addr));
+}
+
+static enum refusal read_socket(struct question *question)
+{
+	struct sockaddr_storage local = { 0 }, remote = { 0 };
+	socklen_t local_size = sizeof(local), remote_size = sizeof(remote);
+	struct loan_tuple *tuple = &question->tuple;
+	struct tcp_info info = { 0 };
+
+	if (get(question->descriptor, IPPROTO_TCP, TCP_INFO, &info, sizeof(info)) < 0 ||
+	    info.tcpi_state != STATE_ESTABLISHED ||
+	    kernel_call(SYS_getsockname, question->descriptor, (long)&local, (long)&local_size, 0) <
+		    0 ||
+	    kernel_call(SYS_getpeername, question->descriptor, (long)&remote, (long)&remote_size,
+			0) < 0 ||
+	    (local.ss_family != AF_INET && local.ss_family != AF_INET6))
+		return REFUSAL_STATE;
+	take_name(&local, &tuple->family, tuple->local, &tuple->local_port, &question->scope);
+	take_name(&remote, &tuple->family, tuple->remote, &tuple->remote_port, &question->scope);
+	/* 0: not known yet, or more than 16 bits. */
+	question->path.mtu = info.tcpi_pmtu <= UINT16_MAX ? (uint16_t)info.tcpi_pmtu : 0;
+	return REFUSAL_NONE;
+}
+
+/* ---- the route ---- */
+
+/* What rules (ip-rule(8)) and routes may ask for: fib_rules and inet_sk_flowi_flags' fields. */
+static void add_selectors(struct question *question)
+{
+	const struct loan_tuple *tuple = &question->tuple;
+	const uint8_t protocol = IPPROTO_TCP;
+	uint32_t mark = 0, bound = 0;
+	struct stat owner = { 0 };
+
+	get(question->descriptor, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+	get(question->descriptor, SOL_SOCKET, SO_BINDTOIFINDEX, &bound, sizeof(bound));
+	if (!bound)
+		bound = question->scope;
+	if (mark)
+		netlink_add(question->netlink, RTA_MARK, &mark, sizeof(mark));
+	if (bound)
+		netlink_add(question->netlink, RTA_OIF, &bound, sizeof(bound));
+	if (kernel_call(SYS_fstat, question->descriptor, (long)&owner, 0, 0) == 0)
+		netlink_add(question->netlink, RTA_UID, &owner.st_uid, sizeof(owner.st_uid));
+	netlink_add(question->netlink, RTA_IP_PROTO, &protocol, sizeof(protocol));
+	netlink_add(question->netlink, RTA_SPORT, &tuple->local_port, sizeof(tuple->local_port));
+	netlink_add(question->netlink, RTA_DPORT, &tuple->remote_port, sizeof(tuple->remote_port));
+}
+
+static uint8_t service_of(int descriptor, uint32_t family)
+{
+	int service = 0;
+
+	if (family == AF_INET)
+		get(descriptor, IPPROTO_IP, IP_TOS, &service, sizeof(service));
+	return (uint8_t)(service & ROUTE_SERVICE);
+}
+
+/* An IPv4 route may have an IPv6 gateway (RTA_VIA); without a gateway the peer itself is next. */
+static void take_hop(struct question *question)
+{
+	const size_t length = address_length(question->tuple.family);
+	const uint8_t *gateway =
+		netlink_find(question->netlink, sizeof(struct rtmsg), RTA_GATEWAY, length);
+	const struct rtvia *via = netlink_find(question->netlink, sizeof(struct rtmsg), RTA_VIA,
+					       sizeof(*via) + sizeof(struct in6_addr));
+
+	question->hop_family = (uint8_t)question->tuple.family;
+	if (via) {
+		question->hop_family = (uint8_t)via->rtvia_family;
+		memcpy(question->hop, via->rtvia_addr, sizeof(struct in6_addr));
+	} else {
+		memcpy(question->hop, gateway ? gateway : question->tuple.remote, length);
+	}
+}
+
+/* RTA_METRICS is a nest of numbers, of which the MTU is looked for. */
+static void limit_by_metrics(struct question *question)
+{
+	const char *metrics =
+		netlink_find(question->netlink, sizeof(struct rtmsg), RTA_METRICS, NLA_HDRLEN);
+	const struct nlattr *nest, *one;
+	uint32_t mtu;
+
+	if (!metrics)
+		return;
+	nest = (const void *)(metrics - NLA_HDRLEN);
+	for (one = (const void *)metrics;
+	     (const char *)one + NLA_HDRLEN + sizeof(mtu) <= (const char *)nest + nest->nla_len;
+	     one = (const void *)((const char *)one + NLA_ALIGN(one->nla_len))) {
+		if (one->nla_len < NLA_HDRLEN)
+			return;
+		if (one->nla_type != RTAX_MTU)
+			continue;
+		memcpy(&mtu, (const char *)one + NLA_HDRLEN, sizeof(mtu));
+		if (mtu && (!question->path.mtu || mtu < question->path.mtu))
+			question->path.mtu = (uint16_t)(mtu < UINT16_MAX ? mtu : UINT16_MAX);
+	}
+}
+
+static enum refusal find_route(struct question *question)
+{
+	const struct loan_tuple *tuple = &question->tuple;
+	const size_t length = address_length(tuple->family);
+	const struct rtmsg header = { .rtm_family = (unsigned char)tuple->family,
+				      .rtm_dst_len = (unsigned char)(length * 8),
+				      .rtm_src_len = (unsigned char)(length * 8),
+				      .rtm_tos = service_of(question->descriptor, tuple->family) };
+	const struct rtmsg *route = netlink_header(question->netlink);
+	const uint32_t *interface;
+
+	netlink_begin(question->netlink, RTM_GETROUTE, 0, &header, sizeof(header));
+	netlink_add(question->netlink, RTA_DST, tuple->remote, length);
+	netlink_add(question->netlink, RTA_SRC, tuple->local, length);
+	add_selectors(question);
+	if (netlink_ask(question->netlink) < 0)
+		return REFUSAL_ROUTE;
+	if (route->rtm_type == RTN_LOCAL)
+		return REFUSAL_LOCAL;
+	interface = netlink_find(question->netlink, sizeof(*route), RTA_OIF, sizeof(*interface));
+	if (route->rtm_type != RTN_UNICAST || !interface ||
+	    netlink_find(question->netlink, sizeof(*route), RTA_ENCAP_TYPE, 0))
+		return REFUSAL_ROUTE;
+	question->path.interface = question->tuple.interface = *interface;
+	take_hop(question);
+	limit_by_metrics(question);
+	return REFUSAL_NONE;
+}
+
+/* ---- the interface and the neighbour ---- */
+
+static enum refusal find_interface(struct question *question)
+{
+	const struct ifinfomsg header = { .ifi_index = (int)question->path.interface };
+	const uint32_t without_statistics = RTEXT_FILTER_SKIP_STATS;
+	const struct ifinfomsg *link = netlink_header(question->netlink);
+	const uint8_t *address;
+	const uint32_t *mtu;
+
+	netlink_begin(question->netlink, RTM_GETLINK, 0, &header, sizeof(header));
+	netlink_add(question->netlink, IFLA_EXT_MASK, &without_statistics,
+		    sizeof(without_statistics));
+	if (netlink_ask(question->netlink) < 0)
+		return REFUSAL_INTERFACE;
+	if (link->ifi_flags & IFF_LOOPBACK)
+		return REFUSAL_LOCAL;
+	address = netlink_find(question->netlink, sizeof(*link), IFLA_ADDRESS, MAC_LENGTH);
+	mtu = netlink_find(question->netlink, sizeof(*link), IFLA_MTU, sizeof(*mtu));
+	if (link->ifi_type != ARPHRD_ETHER || link->ifi_flags & IFF_NOARP ||
+	    !(link->ifi_flags & IFF_UP) || !(link->ifi_flags & IFF_RUNNING) || !address || !mtu)
+		return REFUSAL_INTERFACE;
+	memcpy(question->path.source, address, MAC_LENGTH);
+	if (!question->path.mtu || *mtu < question->path.mtu)
+		question->path.mtu = (uint16_t)(*mtu < UINT16_MAX ? *mtu : UINT16_MAX);
+	return REFUSAL_NONE;
+}
+
+static enum refusal find_neighbour(struct question *question)
+{
+	const struct ndmsg header = { .ndm_family = question->hop_family,
+				      .ndm_ifindex = (int)question->path.interface };
+	const struct ndmsg *neighbour = netlink_header(question->netlink);
+	const uint8_t *address;
+
+	netlink_begin(question->netlink, RTM_GETNEIGH, 0, &header, sizeof(header));
+	netlink_add(question->netlink, NDA_DST, question->hop,
+		    address_length(question->hop_family));
+	if (netlink_ask(question->netlink) < 0 || !(neighbour->ndm_state & NEIGHBOUR_VALID))
+		return REFUSAL_UNRESOLVED;
+	address = netlink_find(question->netlink, sizeof(*neighbour), NDA_LLADDR, MAC_LENGTH);
+	if (!address)
+		return REFUSAL_UNRESOLVED;
+	memcpy(question->path.destination, address, MAC_LENGTH);
+	return REFUSAL_NONE;
+}
+
+enum refusal route_find(struct netlink *netlink, int descriptor, struct connection_path *path,
+			struct loan_tuple *tuple)
+{
+	struct question question = { .netlink = netlink, .descriptor = descriptor };
+	enum refusal refusal = read_socket(&question);
+
+	refusal = refusal ?: find_route(&question);
+	refusal = refusal ?: find_interface(&question);
+	refusal = refusal ?: find_neighbour(&question);
+	if (refusal == REFUSAL_NONE) {
+		*path = question.path;
+		*tuple = question.tuple;
+	}
+	return refusal;
+}

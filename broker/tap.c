@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See tap.h. */
+#include "broker/tap.h"
+
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "broker/bpf_call.h"
+#include "broker/kept_frames.h"
+#include "broker/tap_instructions.h"
+#include "common/system_call.h"
+
+#ifndef PACKET_IGNORE_OUTGOING /* Linux 4.20 */
+#define PACKET_IGNORE_OUTGOING 23
+#endif
+
+_Static_assert(sizeof(struct loan_tuple) == 44, "as struct tuple of tap_program.c");
+
+/*
+ * What the socket may hold: as much as all windows of a burst of bulk transfers. Counted are the
+ * kernel's buffers, which are larger than the frames in them.
+ */
+#define SOCKET_BUFFER (16 << 20)
+
+/* An interface that has the program at its ingress. */
+struct attachment {
+	uint32_t interface;
+	int link;
+};
+
+/*
+ * Protects all below, and the taps' opening. A leaf: nothing but system calls and malloc() are
+ * called while it is held.
+ */
+static pthread_mutex_t tap_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* What all taps of the process share; there while taps is not 0. */
+static struct shared {
+	unsigned taps;
+	uint32_t last_number; /* of a tap */
+	int tuples, slots, ring, ingress, inject;
+	struct tap_slot *slot;	/* mapped */
+	uint32_t *free_numbers; /* a queue: a number comes back as late as can be */
+	uint32_t free_first, free_count, never_used;
+	struct attachment *attachments;
+	size_t attachment_count;
+} shared;
+
+/* ---- what all taps share ---- */
+
+static void close_descriptor(int descriptor)
+{
+	if (descriptor > 0)
+		kernel_call(SYS_close, descriptor, 0, 0, 0);
+}
+
+static void close_descriptors(void)
+{
+	close_descriptor(shared.tuples);
+	close_descriptor(shared.slots);
+	close_descriptor(shared.ring);
+	close_descriptor(shared.ingress);
+	close_descriptor(shared.inject);
+	for (size_t i = 0; i < shared.attachment_count; i++)
+		close_descriptor(shared.attachments[i].link);
+}
+
+static void close_shared(void)
+{
+	close_descriptors();
+	if (shared.slot)
+		munmap(shared.slot, TAP_CONNECTIONS * sizeof(struct tap_slot));
+	kept_close();
+	free(shared.free_numbers);
+	free(shared.attachments);
+	shared = (struct shared){ .last_number = shared.last_number };
+}
+
+/* mmap() is libc's, and sets errno. The child of a fork has none of it. */
+static int map_slots(void)
+{
+	const size_t size = TAP_CONNECTIONS * sizeof(struct tap_slot);
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, shared.slots, 0);
+
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	madvise(memory, size, MADV_DONTFORK);
+	shared.slot = memory;
+	shared.free_numbers = calloc(TAP_CONNECTIONS, sizeof(*shared.free_numbers));
+	return shared.free_numbers ? kept_open(shared.ring) : -ENOMEM;
+}
+
+static int load(enum bpf_prog_type type, const uint64_t *code, size_t count, uint32_t owner)
+{
+	const int places[] = { shared.tuples, shared.slots, shared.ring, (int)owner };
+
+	return bpf_load(type, code, count, places);
+}
+
+#define LOAD(type, code, owner) load(type, code, sizeof(code) / sizeof((code)[0]), owner)
+
+static int open_shared(void)
+{
+	int error = 0;
+
+	shared.tuples = bpf_make_map(BPF_MAP_TYPE_HASH, sizeof(struct loan_tuple), sizeof(uint32_t),
+				     TAP_CONNECTIONS, BPF_F_NO_PREALLOC);
+	if (shared.tuples < 0)
+		return shared.tuples;
+	shared.slots = bpf_make_map(BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(struct tap_slot),
+				    TAP_CONNECTIONS, BPF_F_MMAPABLE);
+	shared.ring = bpf_make_map(BPF_MAP_TYPE_RINGBUF, 0, 0, KEPT_RING_BYTES, 0);
+	if (shared.slots < 0 || shared.ring < 0)
+		return shared.slots < 0 ? shared.slots : shared.ring;
+	shared.ingress = LOAD(BPF_PROG_TYPE_SCHED_CLS, instructions_ingress, 0);
+	shared.inject = LOAD(BPF_PROG_TYPE_XDP, instructions_inject, 0);
+	if (shared.ingress < 0 || shared.inject < 0)
+		return shared.ingress < 0 ? shared.ingress : shared.inject;
+	error = bpf_probe_tcx(shared.ingress);
+	return error ? error : map_slots();
+}
+
+static enum refusal refusal_of(int error)
+{
+	switch (error) {
+	case 0:
+		return REFUSAL_NONE;
+	case -EPERM:
+		return REFUSAL_RIGHTS;
+	case -EINVAL: /* a program or a kind of link that the kernel does not know */
+	case -EACCES: /* a program that it does not understand */
+	case -ENOSYS:
+		return REFUSAL_KERNEL;
+	default:
+		return REFUSAL_FAILED;
+	}
+}
+
+/* ---- the packet socket ---- */
+
+static int set(int descriptor, int level, int name, int value)
+{
+	return (int)kernel_call5(SYS_setsockopt, descriptor, level, name, (long)&value,
+				 sizeof(value));
+}
+
+/* The filter is there before the protocol is: nothing else ever comes. */
+static int prepare_socket(int descriptor, int filter)
+{
+	const struct sockaddr_ll all = { .sll_family = AF_PACKET,
+					 .sll_protocol = htons(ETH_P_ALL) };
+	int error = set(descriptor, SOL_SOCKET, SO_ATTACH_BPF, filter);
+
+	error = error ?: set(descriptor, SOL_SOCKET, SO_LOCK_FILTER, 1);
+	error = error ?: set(descriptor, SOL_PACKET, PACKET_VNET_HDR, 1);
+	error = error ?: set(descriptor, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
+	if (error == 0 && set(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER) < 0)
+		set(descriptor, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER);
+	return error ?: (int)kernel_call(SYS_bind, descriptor, (long)&all, sizeof(all), 0);
+}
+
+static int open_socket(uint32_t number)
+{
+	int filter = LOAD(BPF_PROG_TYPE_SOCKET_FILTER, instructions_filter, number), error;
+	int descriptor;
+
+	if (filter < 0)
+		return filter;
+	descriptor = kernel_hide((int)kernel_call(SYS_socket, AF_PACKET,
+						  SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0));
+	error = descriptor < 0 ? descriptor : prepare_socket(descriptor, filter);
+	close_descriptor(filter);
+	if (error == 0)
+		return descriptor;
+	close_descriptor(descriptor);
+	return error;
+}
+
+enum refusal tap_open(struct tap *tap)
+{
+	const int saved = errno;
+	int error = 0;
+
+	pthread_mutex_lock(&tap_lock);
+	if (shared.taps == 0)
+		error = open_shared();
+	if (error == 0) {
+		tap->number = ++shared.last_number;
+		tap->socket = open_socket(tap->number);
+		error = tap->socket < 0 ? tap->socket : 0;
+	}
+	if (error == 0)
+		shared.taps++;
+	else if (shared.taps == 0)
+		close_shared();
+	pthread_mutex_unlock(&tap_lock);
+	errno = saved;
+	return refusal_of(error);
+}
+
+/* ---- entries ---- */
+
+static uint64_t token_of(uint32_t number)
+{
+	return (uint64_t)shared.slot[number].generation << 32 | number;
+}
+
+struct tap_slot *tap_entry(uint64_t token)
+{
+	struct tap_slot *slot = &shared.slot[(uint32_t)token];
+
+	/* The generation of an entry that somebody holds a token of changes under the lock only. */
+	return __atomic_load_n(&slot->generation, __ATOMIC_RELAXED) == token >> 32 ? slot : NULL;
+}
+
+/* Not ordered by anything else: a frame that comes meanwhile may see either. */
+void tap_change(struct tap_slot *slot, enum tap_state state)
+{
+	__atomic_store_n(&slot->state, state, __ATOMIC_SEQ_CST);
+}
+
+static void free_number(uint32_t number)
+{
+	struct tap_slot *slot = &shared.slot[number];
+
+	tap_change(slot, TAP_FREE);
+	__atomic_store_n(&slot->generation, slot->generation + 1, __ATOMIC_RELAXED);
+	shared.free_numbers[(shared.free_first + shared.free_count++) % TAP_CONNECTIONS] = number;
+}
+
+static int take_number(uint32_t *number)
+{
+	if (shared.never_used < TAP_CONNECTIONS) {
+		*number = shared.never_used++;
+		shared.slot[*number].generation = 1;
+		return 0;
+	}
+	if (shared.free_count == 0)
+		return -ENOSPC;
+	*number = shared.free_numbers[shared.free_first];
+	shared.free_first = (shared.free_first + 1) % TAP_CONNECTIONS;
+	shared.free_count--;
+	return 0;
+}
+
+/* Interfaces come and go: links to those that are gone are of no use. */
+static void forget_gone(void)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < shared.attachment_count; i++) {
+		if (bpf_link_interface(shared.attachments[i].link) != 0)
+			shared.attachments[kept++] = shared.attachments[i];
+		else
+			close_descriptor(shared.attachments[i].link);
+	}
+	shared.attachment_count = kept;
+}
+
+static int attach(uint32_t interface)
+{
+	struct attachment *grown;
+	int link;
+
+	for (size_t i = 0; i < shared.attachment_count; i++) {
+		if (shared.attachments[i].interface == interface)
+			return 0;
+	}
+	forget_gone();
+	grown = realloc(shared.attachments, (shared.attachment_count + 1) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	shared.attachments = grown;
+	link = bpf_link_ingress(shared.ingress, interface);
+	if (link < 0)
+		return link;
+	grown[shared.attachment_count++] = (struct attachment){ interface, link };
+	return 0;
+}
+
+/* The tuple is there already: a loan of another time, or of another tap. */
+static int take_over(uint32_t number)
+{
+	struct tap_slot *slot = &shared.slot[number];
+
+	if (slot->state == TAP_PASSED || slot->state == TAP_BORROWED || slot->state == TAP_HELD)
+		return -EBUSY;
+	tap_change(slot, TAP_FREE);
+	__atomic_store_n(&slot->generation, slot->generation + 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int add(const struct tap *tap, const struct loan_tuple *tuple, uint64_t *token)
+{
+	struct tap_slot *slot;
+	uint32_t number;
+	bool known = bpf_find(shared.tuples, tuple, &number) == 0;
+	int error = known ? take_over(number) : take_number(&number);
+
+	if (error)
+		return error;
+	slot = &shared.slot[number];
+	slot->owner = tap->number;
+	slot->seen = slot->sequence = slot->acknowledgment = 0;
+	tap_change(slot, TAP_WATCHED);
+	if (!known)
+		error = bpf_store(shared.tuples, tuple, &number);
+	if (error)
+		free_number(number);
+	else
+		*token = token_of(number);
+	return error;
+}
+
+enum refusal tap_add(const struct tap *tap, const struct loan_tuple *tuple, uint64_t *token)
+{
+	int error;
+
+	pthread_mutex_lock(&tap_lock);
+	error = attach(tuple->interface);
+	if (error == 0)
+		error = add(tap, tuple, token);
+	pthread_mutex_unlock(&tap_lock);
+	if (error == -EBUSY)
+		return REFUSAL_BUSY;
+	if (error == -ENOSPC || error == -E2BIG || error == -ENOMEM)
+		return REFUSAL_FULL;
+	return error == -ENODEV ? REFUSAL_INTERFACE : refusal_of(error);
+}
+
+void tap_remove(const struct loan_tuple *tuple, uint64_t token)
+{
+	tap_forget_kept(token);
+	pthread_mutex_lock(&tap_lock);
+	if (tap_entry(token)) {
+		bpf_delete(shared.tuples, tuple);
+		free_number((uint32_t)token);
+	}
+	pthread_mutex_unlock(&tap_lock);
+}
+
+/* ---- the end ---- */
+
+/* What the tap's loans were is not known here but by the map. */
+static void remove_all_of(uint32_t owner)
+{
+	struct loan_tuple here, next;
+	uint32_t number;
+	bool more = bpf_next(shared.tuples, NULL, &next) == 0;
+
+	while (more) {
+		here = next;
+		more = bpf_next(shared.tuples, &here, &next) == 0;
+		if (bpf_find(shared.tuples, &here, &number) == 0 &&
+		    shared.slot[number].owner == owner) {
+			bpf_delete(shared.tuples, &here);
+			free_number(number);
+		}
+	}
+}
+
+void tap_close(struct tap *tap)
+{
+	const int saved = errno;
+
+	pthread_mutex_lock(&tap_lock);
+	close_descriptor(tap->socket);
+	if (--shared.taps == 0)
+		close_shared();
+	else
+		remove_all_of(tap->number);
+	pthread_mutex_unlock(&tap_lock);
+	errno = saved;
+}
+
+void tap_abandon(void)
+{
+	close_descriptors();
+	kept_abandon();
+	shared = (struct shared){ .last_number = shared.last_number };
+	pthread_mutex_init(&tap_lock, NULL);
+}
+
+/* ---- what is kept, and putting frames in ---- */
+
+void tap_visit_kept(uint64_t token, void (*visit)(const struct tap_kept *kept))
+{
+	struct kept_frame *list, *next;
+
+	if (!kept_any())
+		return;
+	pthread_mutex_lock(&tap_lock);
+	list = kept_take(token);
+	pthread_mutex_unlock(&tap_lock);
+	for (; list; list = next) {
+		next = list->next;
+		if (visit)
+			visit(&list->kept);
+		free(list);
+	}
+}
+
+void tap_forget_kept(uint64_t token)
+{
+	tap_visit_kept(token, NULL);
+}
+
+int tap_inject(uint32_t interface, const void *frame, size_t size)
+{
+	return bpf_run_frame(shared.inject, interface, frame, size);
+}

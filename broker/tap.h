@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The tap: a packet socket that shows the frames of borrowed connections and no others, and the
+ * programs that keep those frames from the kernel. A process may have several taps; they share one
+ * map of connections and one program at each interface's ingress. Nothing of it outlives the
+ * process. Not for paths, nor for the state of connections.
+ *
+ * All functions may be called by any thread; none touches errno. Those that say so take tap_lock.
+ */
+#ifndef MELIN_TAP_SOCKET_H
+#define MELIN_TAP_SOCKET_H
+
+#include <stdbool.h>
+
+#include "broker/lender.h"
+#include "broker/tap_program.h"
+
+/* Connections of all taps of a process. The map's memory: 16 bytes each, used or not, and slots. */
+#define TAP_CONNECTIONS 32768
+
+struct tap {
+	int socket;
+	uint32_t number;
+};
+
+/* For the calling thread's network namespace. Takes the lock. */
+enum refusal tap_open(struct tap *tap);
+void tap_close(struct tap *tap);
+
+/* In the child of a fork: the descriptors of all taps are closed, no lock is taken. */
+void tap_abandon(void);
+
+/*
+ * Notices the frames of the tuple, in state TAP_WATCHED, after its interface has got its program.
+ * *token names the entry from then on. Of two entries with the same tuple the later one
+ * counts: the earlier one's token leads nowhere. REFUSAL_BUSY: the tuple is borrowed; REFUSAL_FULL,
+ * REFUSAL_RIGHTS, REFUSAL_INTERFACE, REFUSAL_FAILED. Takes the lock.
+ */
+enum refusal tap_add(const struct tap *tap, const struct loan_tuple *tuple, uint64_t *token);
+
+/* Takes the lock. Nothing, if the token leads nowhere. */
+void tap_remove(const struct loan_tuple *tuple, uint64_t token);
+
+/* The entry; NULL: the tuple has been added anew. Without the lock: each field is atomic. */
+struct tap_slot *tap_entry(uint64_t token);
+
+/* From the next frame on. What is on its way meanwhile is judged by either state. */
+void tap_change(struct tap_slot *slot, enum tap_state state);
+
+/* Discards what is kept for the entry. Takes the lock, if anything is kept for any. */
+void tap_forget_kept(uint64_t token);
+
+/*
+ * Hands each kept frame of the entry to visit(), in the order in which they came, and discards it.
+ * Takes the lock, if anything is kept for any entry, and calls visit() without it.
+ */
+void tap_visit_kept(uint64_t token, void (*visit)(const struct tap_kept *kept));
+
+/* Lets a frame come in at an interface, with good checksums and of less than a page. */
+int tap_inject(uint32_t interface, const void *frame, size_t size);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the eBPF programs of the tap (tap_program.c) and the process that loads them (tap.c) share:
+ * the maps' contents. Plain C for both compilers.
+ *
+ * A frame's tuple (struct loan_tuple of lender.h, the key of a hash map) leads to the number of a
+ * slot, an array that the process has mapped: so a change of state is a store, and no system call.
+ */
+#ifndef MELIN_TAP_PROGRAM_H
+#define MELIN_TAP_PROGRAM_H
+
+#include <linux/types.h>
+
+/* What happens to frames of the tuple. Written by the process, but for TAP_STALE. */
+enum tap_state {
+	TAP_FREE,     /* the kernel has them */
+	TAP_WATCHED,  /* the kernel has them, they are noticed */
+	TAP_PASSED,   /* the tap shows them, the kernel has them too */
+	TAP_BORROWED, /* the tap shows them */
+	TAP_HELD,     /* they are kept in the ring */
+	TAP_STALE,    /* the kernel has them: a SYN has come, and there is no twin any more */
+};
+
+/* What has been noticed of a watched tuple's frames; written by the programs. */
+#define TAP_SEEN_BY_FILTER  1 /* the packet socket's filter has seen one */
+#define TAP_SEEN_AT_INGRESS 2 /* the program at the interface's ingress has seen one */
+#define TAP_SEEN	    3 /* both */
+#define TAP_SEEN_SIGNED	    4 /* one bore TCP MD5 or TCP-AO */
+
+struct tap_slot {
+	__u32 state;
+	__u32 owner;	  /* the number of the tap that shows the frames */
+	__u32 generation; /* counts the uses of the slot; the process's alone */
+	__u32 seen;	  /* the two below are the last noticed frame's, in network order */
+	__u32 sequence;
+	__u32 acknowledgment;
+};
+
+/*
+ * The most of a frame that is kept while its connection is held: an Ethernet frame of the usual
+ * MTU. Of longer ones, which GRO has made, the beginning serves.
+ */
+#define TAP_KEPT_BYTES 2032
+
+/* A record of the ring. */
+struct tap_kept {
+	__u32 slot;
+	__u32 generation;
+	__u32 interface;
+	__u32 length; /* the whole frame's */
+	__u8 frame[TAP_KEPT_BYTES];
+};
+
+/* Instructions "rN = NUMBER ll" that tap.c replaces, by the maps and the number of the tap. */
+#define TAP_PLACE_TUPLES 0x6d656c696e000001
+#define TAP_PLACE_SLOTS	 0x6d656c696e000002
+#define TAP_PLACE_RING	 0x6d656c696e000003
+#define TAP_PLACE_OWNER	 0x6d656c696e000004
+
+#endif

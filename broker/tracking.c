@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See tracking.h. */
+#include "broker/tracking.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
+
+#include "common/system_call.h"
+
+/* There while the module is: a question by netlink would load it. */
+#define COUNT_FILE "/proc/sys/net/netfilter/nf_conntrack_count"
+
+static void open_count(struct tracking *tracking)
+{
+	tracking->count = kernel_hide(
+		(int)kernel_call(SYS_openat, AT_FDCWD, (long)COUNT_FILE, O_RDONLY | O_CLOEXEC, 0));
+}
+
+void tracking_open(struct tracking *tracking)
+{
+	tracking->netlink.socket = -1;
+	open_count(tracking);
+}
+
+void tracking_close(struct tracking *tracking)
+{
+	netlink_close(&tracking->netlink);
+	if (tracking->count >= 0)
+		kernel_call(SYS_close, tracking->count, 0, 0, 0);
+	tracking->count = -1;
+}
+
+/* "0" is what an idle module says. */
+static bool tracks_any(struct tracking *tracking)
+{
+	char digit = '0';
+
+	if (tracking->count < 0)
+		open_count(tracking);
+	if (tracking->count < 0)
+		return false;
+	kernel_call(SYS_pread64, tracking->count, (long)&digit, 1, 0);
+	return digit != '0';
+}
+
+static void add_tuple(struct netlink *netlink, const struct loan_tuple *tuple)
+{
+	const bool is_ipv4 = tuple->family == AF_INET;
+	const size_t length = is_ipv4 ? sizeof(struct in_addr) : sizeof(struct in6_addr);
+	const uint8_t protocol = IPPROTO_TCP;
+	struct nlattr *whole = netlink_enter(netlink, CTA_TUPLE_ORIG);
+	struct nlattr *part = netlink_enter(netlink, CTA_TUPLE_IP);
+
+	netlink_add(netlink, is_ipv4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, tuple->remote, length);
+	netlink_add(netlink, is_ipv4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, tuple->local, length);
+	netlink_leave(netlink, part);
+	part = netlink_enter(netlink, CTA_TUPLE_PROTO);
+	netlink_add(netlink, CTA_PROTO_NUM, &protocol, sizeof(protocol));
+	netlink_add(netlink, CTA_PROTO_SRC_PORT, &tuple->remote_port, sizeof(uint16_t));
+	netlink_add(netlink, CTA_PROTO_DST_PORT, &tuple->local_port, sizeof(uint16_t));
+	netlink_leave(netlink, part);
+	netlink_leave(netlink, whole);
+}
+
+static void add_flags(struct netlink *netlink)
+{
+	const struct nf_ct_tcp_flags liberal = { .flags = IP_CT_TCP_FLAG_BE_LIBERAL,
+						 .mask = IP_CT_TCP_FLAG_BE_LIBERAL };
+	struct nlattr *whole = netlink_enter(netlink, CTA_PROTOINFO);
+	struct nlattr *part = netlink_enter(netlink, CTA_PROTOINFO_TCP);
+
+	netlink_add(netlink, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &liberal, sizeof(liberal));
+	netlink_add(netlink, CTA_PROTOINFO_TCP_FLAGS_REPLY, &liberal, sizeof(liberal));
+	netlink_leave(netlink, part);
+	netlink_leave(netlink, whole);
+}
+
+/* Either direction's tuple finds it. */
+enum refusal tracking_tell(struct tracking *tracking, const struct loan_tuple *tuple)
+{
+	const struct nfgenmsg header = { .nfgen_family = (uint8_t)tuple->family,
+					 .version = NFNETLINK_V0 };
+	struct netlink *netlink = &tracking->netlink;
+	int error;
+
+	if (!tracks_any(tracking))
+		return REFUSAL_NONE;
+	if (netlink->socket < 0 && netlink_open(netlink, NETLINK_NETFILTER) < 0)
+		return REFUSAL_TRACKED;
+	netlink_begin(netlink, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW, NLM_F_ACK, &header,
+		      sizeof(header));
+	add_tuple(netlink, tuple);
+	add_flags(netlink);
+	error = netlink_ask(netlink);
+	return error == 0 || error == -ENOENT ? REFUSAL_NONE : REFUSAL_TRACKED;
+}

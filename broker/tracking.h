@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The host's connection tracking (nf_conntrack), which does not see the segments of borrowed
+ * connections, and would find those that come afterwards out of its windows: "ct state invalid
+ * drop" of a firewall would end the connection. It is told to be liberal with it.
+ */
+#ifndef MELIN_TRACKING_H
+#define MELIN_TRACKING_H
+
+#include "broker/lender.h"
+#include "broker/netlink_call.h"
+
+struct tracking {
+	int count; /* the file that says how many connections are tracked; -1: not open */
+	struct netlink netlink;
+};
+
+void tracking_open(struct tracking *tracking);
+void tracking_close(struct tracking *tracking);
+
+/*
+ * Sets IP_CT_TCP_FLAG_BE_LIBERAL for both directions of the connection, for as long as it lives.
+ * REFUSAL_NONE, also if it is not tracked; REFUSAL_TRACKED. Needs CAP_NET_ADMIN.
+ */
+enum refusal tracking_tell(struct tracking *tracking, const struct loan_tuple *tuple);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The ground for tests of broker/lender.h: this thread in a network namespace of its own, another
+ * namespace for the peers, and a veth pair between them. Not for loopback.
+ */
+#ifndef MELIN_TEST_GROUND_H
+#define MELIN_TEST_GROUND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define GROUND_OWN4  "198.18.7.1"
+#define GROUND_PEER4 "198.18.7.2"
+#define GROUND_OWN6  "fd00:7::1"
+#define GROUND_PEER6 "fd00:7::2"
+#define GROUND_PORT  7000
+
+/* A connection between the two namespaces. */
+struct ends {
+	int own, peer, listener;
+};
+
+/* False: namespaces are not to be had. Called once. */
+bool ground_make(void);
+
+/* Runs a shell command here, or in the peers' namespace; whether it has succeeded. */
+bool ground_run(const char *command);
+bool ground_run_there(const char *command);
+
+/* socket(2) in the peers' namespace. */
+int ground_socket_there(int domain, int type, int protocol);
+
+/*
+ * how: "IPv4", "IPv6" or "mapped" (own is an AF_INET6 socket); own is the accepted end, or the
+ * connected one.
+ */
+bool ground_connect(const char *how, bool own_accepts, struct ends *ends);
+void ground_close(struct ends *ends);
+
+/* Sends text and receives it at the other end. */
+bool ground_says(int from, int to, const char *text);
+
+/* A field of TCP's counts in this namespace, "OutRsts". */
+unsigned long ground_count(const char *field);
+
+/* Waits for up to 2 s until all that was sent is acknowledged. */
+bool ground_settles(int descriptor);
+
+#endif
