@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dpdk/device.h"
+#include "dpdk/eal/device.h"
 #include "dpdk/link.h"
 
 struct device_link;

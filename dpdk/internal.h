@@ -13,10 +13,10 @@
 #include <rte_mbuf.h>
 
 #include "dpdk/backend.h"
-#include "dpdk/device.h"
+#include "dpdk/eal/device.h"
 #include "dpdk/link.h"
 #include "dpdk/eal/control_thread.h"
-#include "dpdk/port/sizes.h"
+#include "dpdk/frames/sizes.h"
 #include "dpdk/xdp/xdp.h"
 
 /* The largest bite of frames that DPDK's drivers take or give at a time. */

@@ -7,9 +7,9 @@ LINK_LIBS = $(DPDK_LIBS) $(LIBBPF_LIBS)
 
 noinst_LTLIBRARIES += dpdk/liblink.la
 dpdk_liblink_la_SOURCES = \
-	dpdk/device.c \
 	dpdk/eal/confinement.c \
 	dpdk/eal/control_thread.c \
+	dpdk/eal/device.c \
 	dpdk/eal/eal.c \
 	dpdk/eal/imports.c \
 	dpdk/eal/journal.c \
@@ -22,6 +22,7 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/frames/frame_transmit.c \
 	dpdk/frames/gso.c \
 	dpdk/frames/pool.c \
+	dpdk/frames/sizes.c \
 	dpdk/interface/interface.c \
 	dpdk/interface/interface_claim.c \
 	dpdk/interface/packet_filter.c \
@@ -36,7 +37,6 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/port/port.c \
 	dpdk/port/port_bus.c \
 	dpdk/port/port_frames.c \
-	dpdk/port/sizes.c \
 	dpdk/wait_descriptor.c \
 	dpdk/xdp/port_xdp.c \
 	dpdk/xdp/xdp.c
@@ -47,9 +47,9 @@ dpdk_liblink_la_LIBADD = $(LINK_LIBS)
 
 noinst_HEADERS += \
 	dpdk/backend.h \
-	dpdk/device.h \
 	dpdk/eal/confinement.h \
 	dpdk/eal/control_thread.h \
+	dpdk/eal/device.h \
 	dpdk/eal/eal.h \
 	dpdk/eal/imports.h \
 	dpdk/eal/journal.h \
@@ -61,6 +61,7 @@ noinst_HEADERS += \
 	dpdk/frames/frame_checksum.h \
 	dpdk/frames/gso.h \
 	dpdk/frames/pool.h \
+	dpdk/frames/sizes.h \
 	dpdk/interface/interface_claim.h \
 	dpdk/interface/packet_filter.h \
 	dpdk/interface_watch.h \
@@ -70,7 +71,6 @@ noinst_HEADERS += \
 	dpdk/packet/path_watch.h \
 	dpdk/port/limits.h \
 	dpdk/port/port.h \
-	dpdk/port/sizes.h \
 	dpdk/xdp/melin_xdp.h \
 	dpdk/xdp/xdp.h
 

@@ -11,7 +11,7 @@ structure=$BATS_TEST_DIRNAME/structure
 	"$structure" --build="${TESTS_BUILD:-$PWD}"
 }
 
-# A tree in which all is well. Each file: PART/NAME and its C text.
+# A tree in which all is well. Each file: PART/NAME or PART/FOLDER/NAME, and its C text.
 make_tree() {
 	tree=$BATS_TEST_TMPDIR/tree
 	mkdir -p "$tree"/{preload,stack,dpdk,common}/.libs "$tree/broker"
@@ -28,7 +28,7 @@ make_tree() {
 }
 
 file() {
-	local path=$1 part=${1%/*} name=${1#*/} library
+	local path=$1 part=${1%%/*} name=${1##*/} library
 	case $part in
 	preload) library=libmelin ;;
 	stack) library=libstack ;;
@@ -37,6 +37,7 @@ file() {
 	common) library=libcommon ;;
 	esac
 	shift
+	mkdir -p "$tree/${path%/*}"
 	printf '%s\n' "$@" >"$tree/$path.c"
 	"${CC:-gcc}" -fvisibility=hidden -I"$tree" -c "$tree/$path.c" \
 		-o "$tree/$part/.libs/${library}_la-$name.o"
@@ -108,6 +109,32 @@ not_by_shrinking() {
 		'int two(void); int one(void) { return two(); }'
 	file preload/two 'int one(void); int two(void) { return one(); }'
 	check
+}
+
+@test "structure: arrows between the folders of a part" {
+	make_tree
+	file dpdk/eal/five 'int five(void) { return 5; }'
+	file dpdk/port/six '#include "dpdk/link.h"' \
+		'int five(void); int six(void) { return five(); }'
+	check
+	file dpdk/eal/five 'int seven(void); int five(void) { return seven(); }'
+	file dpdk/port/seven 'int seven(void) { return 7; }'
+	complains 'new folders dpdk: eal -> port'
+	complains 'five needs seven of seven'
+	echo 'folders dpdk: eal -> port' >"$tree/known"
+	check
+	file dpdk/eal/five 'int five(void) { return 5; }'
+	complains 'no longer true: folders dpdk: eal -> port'
+	check --shrink
+	[ "$(cat "$tree/known")" = "" ]
+	echo '/* nothing */' >"$tree/dpdk/port/six.h"
+	file dpdk/eal/five '#include "dpdk/port/six.h"' 'int five(void) { return 5; }'
+	complains 'five.c includes port/six.h'
+	file dpdk/eal/five 'int link_open(void); int five(void) { return link_open(); }'
+	complains 'new folders dpdk: eal -> .'
+	file dpdk/eal/five 'int five(void) { return 5; }'
+	file dpdk/elsewhere/eight 'int five(void); int eight(void) { return five(); }'
+	complains 'new folders dpdk: elsewhere -> eal'
 }
 
 @test "structure: names in two parts" {

@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "dpdk/device.h"
+#include "dpdk/eal/device.h"
 #include "dpdk/eal/control_thread.h"
 
 struct eal_need {

@@ -40,7 +40,7 @@
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
 
-#include "dpdk/device.h"
+#include "dpdk/eal/device.h"
 #include "dpdk/eal/memif_guard.h"
 #include "dpdk/eal/imports.h"
 #include "dpdk/eal/journal.h"

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "common/reason.h"
-#include "dpdk/port/sizes.h"
+#include "dpdk/frames/sizes.h"
 
 struct device_link;
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "dpdk/frames/frame.h"
-#include "dpdk/port/sizes.h"
+#include "dpdk/frames/sizes.h"
 
 struct device_link;
 struct pbuf;

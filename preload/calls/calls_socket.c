@@ -5,6 +5,7 @@
  */
 #include "preload/config/advice.h"
 #include "preload/config/config.h"
+#include "preload/config/rules.h"
 #include "preload/sockets/flow.h"
 #include "preload/sockets/option_calls.h"
 #include "preload/sockets/pending.h"

@@ -11,7 +11,7 @@
 #include "preload/config/log.h"
 #include "preload/config/origin.h"
 #include "preload/config/program_file.h"
-#include "preload/sockets/socket_object.h"
+#include "preload/config/rules.h"
 #include "preload/libc/symbols.h"
 
 /* "connect to " and the longest address, " port 65535". */

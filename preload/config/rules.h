@@ -15,9 +15,11 @@
 #ifndef MELIN_RULES_H
 #define MELIN_RULES_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "common/ip_address.h"
 #include "common/reason.h"
@@ -74,5 +76,13 @@ enum rule_verdict rules_match(const struct rule_list *list, enum rule_verb verb,
 enum rule_verdict rules_match_listener(const struct rule_list *list, const struct ip_address *local,
 				       uint16_t port, bool v6only, const struct ip_address *own,
 				       size_t own_count);
+
+/* Whether socket(2) with these arguments makes a socket whose flow might be the stack's. */
+static inline bool socket_candidate(int domain, int type, int protocol)
+{
+	return (domain == AF_INET || domain == AF_INET6) &&
+	       (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM &&
+	       (protocol == 0 || protocol == IPPROTO_TCP);
+}
 
 #endif

@@ -20,6 +20,7 @@
 #include "preload/waiting/epoll.h"
 #include "preload/config/host_addresses.h"
 #include "preload/config/log.h"
+#include "preload/config/rules.h"
 #include "preload/libc/program_memory.h"
 #include "preload/sockets/twin_options.h"
 #include "preload/sockets/listener.h"

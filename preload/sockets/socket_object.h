@@ -119,15 +119,7 @@ void socket_make_twin_blocking(struct socket *socket);
 /* A descriptor goes to another process through a Unix socket. */
 void socket_passed(int descriptor);
 
-/* Whether socket(2) with these arguments makes a socket whose flow might be the stack's. */
-static inline bool socket_candidate(int domain, int type, int protocol)
-{
-	return (domain == AF_INET || domain == AF_INET6) &&
-	       (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM &&
-	       (protocol == 0 || protocol == IPPROTO_TCP);
-}
-
-/* The program made such a socket: remember it until its flow is decided. */
+/* The program made a socket_candidate() (rules.h): remember it until its flow is decided. */
 void socket_created(int descriptor, int domain);
 
 /* An UNDECIDED object with the caller's reference, in no table slot yet; NULL: no memory. */

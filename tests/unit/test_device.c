@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* dpdk/device.c: what MELIN_DEV names. */
+/* dpdk/eal/device.c: what MELIN_DEV names. */
 #include <errno.h>
 #include <string.h>
 
-#include "dpdk/device.h"
+#include "dpdk/eal/device.h"
 #include "tap.h"
 
 static const char *const kinds[] = { "loop", "interface", "interface by packets", "PCI address",

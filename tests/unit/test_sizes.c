@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* dpdk/port/sizes.c: how many buffers there are, how large, and how many may be out. */
-#include "dpdk/port/sizes.h"
+/* dpdk/frames/sizes.c: how many buffers there are, how large, and how many may be out. */
+#include "dpdk/frames/sizes.h"
 #include "tap.h"
 
 static struct pool_size size_of(struct pool_need need)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See sizes.h. */
-#include "dpdk/port/sizes.h"
+#include "dpdk/frames/sizes.h"
 
 #include <net/ethernet.h>
 #include <rte_mbuf.h>

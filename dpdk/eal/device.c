@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See device.h. */
-#include "dpdk/device.h"
+#include "dpdk/eal/device.h"
 
 #include <errno.h>
 #include <stdio.h>
