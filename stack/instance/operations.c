@@ -98,7 +98,8 @@ static int start_listening(struct stack_socket *socket, const struct sockaddr *l
 static int take_connection(struct stack_socket *listener, struct stack_socket **socket,
 			   struct sockaddr_storage *peer)
 {
-	return INSIDE_OR_AFTER_INPUT(listener->stack, listen_accept(listener, socket, peer));
+	return INSIDE_OR_AFTER_INPUT(listener->stack,
+				     OF(listener, listen_accept(listener, socket, peer)));
 }
 
 static int advance_connect(struct stack_socket *socket, const struct sockaddr *local,

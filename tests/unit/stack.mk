@@ -11,6 +11,7 @@ stack_unit_tests = \
 	tests/unit/test_stack_adopt \
 	tests/unit/test_stack_both_ends \
 	tests/unit/test_stack_cookie \
+	tests/unit/test_stack_host \
 	tests/unit/test_stack_icmp \
 	tests/unit/test_stack_index \
 	tests/unit/test_stack_loop \
@@ -25,8 +26,15 @@ UNIT_TESTS += $(stack_unit_tests)
 
 tests_unit_test_stack_adopt_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_adopt_CFLAGS = $(WARNING_CFLAGS)
-tests_unit_test_stack_adopt_SOURCES = tests/unit/stack/test_adopt.c $(stack_test_wire)
+tests_unit_test_stack_adopt_SOURCES = tests/unit/stack/test_adopt.c \
+	tests/unit/stack/kernels.h $(stack_test_wire)
 tests_unit_test_stack_adopt_LDADD = $(stack_test_libraries)
+
+tests_unit_test_stack_host_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_host_CFLAGS = $(WARNING_CFLAGS) -pthread
+tests_unit_test_stack_host_SOURCES = tests/unit/stack/test_host.c \
+	tests/unit/stack/kernels.h $(stack_test_wire)
+tests_unit_test_stack_host_LDADD = $(stack_test_libraries) -lpthread
 
 tests_unit_test_stack_acknowledge_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_acknowledge_CFLAGS = $(WARNING_CFLAGS)

@@ -24,6 +24,11 @@ struct queue {
 };
 
 bool wire_answers_arp = true;
+unsigned wire_interface;
+
+static const struct link_config *opened_with;
+static struct link_path_news path_news[16];
+static unsigned path_news_count;
 
 static struct queue received = { .tail = &received.head };
 static struct queue sent = { .tail = &sent.head };
@@ -107,6 +112,27 @@ static int memory_transmit(struct link *link, struct pbuf *frame)
 	return 0;
 }
 
+static int memory_transmit_by(struct link *link, struct pbuf *frame, unsigned interface)
+{
+	wire_interface = interface;
+	return memory_transmit(link, frame);
+}
+
+static enum link_news memory_attend(struct link *link, struct link_info *info)
+{
+	(void)link;
+	(void)info;
+	for (unsigned i = 0; i < path_news_count; i++)
+		opened_with->path_changed(opened_with->context, &path_news[i]);
+	path_news_count = 0;
+	return LINK_SAME;
+}
+
+void wire_change_path(const struct link_path_news *news)
+{
+	path_news[path_news_count++] = *news;
+}
+
 static unsigned memory_flush(struct link *link)
 {
 	(void)link;
@@ -124,6 +150,8 @@ static const struct link_operations operations = {
 	.abandon = memory_abandon,
 	.receive = memory_receive,
 	.transmit = memory_transmit,
+	.transmit_by = memory_transmit_by,
+	.attend = memory_attend,
 	.flush = memory_flush,
 	.counters = memory_counters,
 };
@@ -140,7 +168,10 @@ int link_open(const struct link_config *config, struct link **link, struct link_
 {
 	static struct link link_of_memory = { .operations = &operations };
 
-	(void)config;
+	static struct link_config copy;
+
+	copy = *config;
+	opened_with = &copy;
 	(void)reason;
 	*link = &link_of_memory;
 	*info = (struct link_info){ .mtu = 1500, .wait_descriptor = -1, .driver = "memory" };
@@ -215,9 +246,8 @@ static size_t put_ip6(uint8_t *ip, size_t size)
 	return 40;
 }
 
-void wire_put_segment(const struct segment *segment)
+size_t wire_build(const struct segment *segment, uint8_t *frame)
 {
-	uint8_t frame[2048] = { 0 };
 	uint8_t *ip = frame + 14;
 	size_t header = 20 + segment->option_size;
 	size_t size = header + segment->size;
@@ -240,7 +270,14 @@ void wire_put_segment(const struct segment *segment)
 		memcpy(tcp + 20, segment->options, segment->option_size);
 	if (segment->size)
 		memcpy(tcp + header, segment->data, segment->size);
-	wire_put(frame, 14 + ip_size + size);
+	return 14 + ip_size + size;
+}
+
+void wire_put_segment(const struct segment *segment)
+{
+	uint8_t frame[2048] = { 0 };
+
+	wire_put(frame, wire_build(segment, frame));
 }
 
 bool wire_get_segment(struct segment *segment)

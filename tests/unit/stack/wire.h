@@ -43,9 +43,17 @@ struct segment {
 };
 
 extern bool wire_answers_arp;
+/* Of the frame that the stack has sent last (dpdk/link.h, transmit_by()); 0: it named none. */
+extern unsigned wire_interface;
+
+struct link_path_news;
+/* Tells the stack, with its next look at the device. */
+void wire_change_path(const struct link_path_news *news);
 
 /* Hands a raw frame to the stack with its next poll(). */
 void wire_put(const void *frame, size_t size);
+/* Writes the frame of such a segment, of up to 2048 bytes, and returns its size. */
+size_t wire_build(const struct segment *segment, uint8_t *frame);
 /* Hands a segment of the peer to it. */
 void wire_put_segment(const struct segment *segment);
 /* The next frame that the stack has sent (ARP is left out if it is answered); 0: none. */

@@ -1,0 +1,806 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An instance that borrows connections from the kernel (stack.h: no device, but a tap): what it
+ * says and to whom, what of a connection's end it leaves to the kernel, and when it wants a
+ * connection to be given back. Taking over and giving back by themselves: test_adopt.c.
+ */
+#include <pthread.h>
+
+#include "dpdk/link.h"
+#include "tests/unit/stack/kernels.h"
+
+#define MSS_OPTION 2 /* TCP_MAXSEG */
+#define KEEPIDLE   4
+#define KEEPINTVL  5
+#define KEEPCNT	   6
+
+/* ---- the ground ---- */
+
+static void open_tap(void)
+{
+	struct stack_callbacks with_count = callbacks;
+	struct stack_config config = { .tap = -1 };
+	struct reason reason = { "" };
+
+	with_count.log = count_complaints;
+	if (ops->open(&config, &with_count, &stack, &reason)) {
+		printf("Bail out! %s\n", reason.text);
+		exit(1);
+	}
+	background_stop(stack);
+	wire_clear();
+}
+
+/* Borrows one more, and forgets what came of it. */
+static struct connection_state borrow(struct test_socket *socket)
+{
+	struct connection_state state = kernels();
+
+	if (adopt(socket, &state)) {
+		printf("Bail out! not adopted\n");
+		exit(1);
+	}
+	wire_clear();
+	return state;
+}
+
+static void say_flags(uint8_t flags, uint32_t sequence, const char *text)
+{
+	struct segment segment = { .seq = sequence,
+				   .ack = peer.ack,
+				   .flags = flags,
+				   .window = 1000,
+				   .data = text,
+				   .size = strlen(text) };
+
+	put_stamped(&segment, ++peers_clock);
+	ops->poll(stack);
+}
+
+static enum stack_return reason_of(const struct test_socket *socket)
+{
+	return ops->return_reason(socket->handle);
+}
+
+static bool is_asked_for(struct test_socket *socket, enum stack_return reason)
+{
+	return (take_events(socket) & STACK_EVENT_RETURN) && reason_of(socket) == reason;
+}
+
+/* Gives it back; the state's data is lost. */
+static struct connection_state give(struct test_socket *socket)
+{
+	struct connection_state state;
+
+	tap_ok(ops->give(socket->handle, &state) == 0, "given back");
+	connection_state_clear(&state);
+	ops->release(socket->handle);
+	return state;
+}
+
+static bool is_silent(void)
+{
+	uint8_t frame[64];
+
+	return wire_get(frame, sizeof(frame)) == 0;
+}
+
+/* ---- what it says ---- */
+
+static void has_no_addresses(void)
+{
+	struct connection_state state = kernels();
+	struct stack_socket *socket;
+	struct test_socket adopted;
+
+	tap_ok(is_silent(), "it does not announce itself");
+	tap_ok(ops->socket_create(stack, AF_INET, false, NULL, &socket) == -EOPNOTSUPP,
+	       "no socket of its own");
+	tap_ok(ops->route(stack, address4(WIRE_PEER, 80), NULL) < 0, "no route");
+	state.path.interface = 0;
+	tap_ok(adopt(&adopted, &state) == -EINVAL, "without a path: not adopted");
+}
+
+static void goes_its_way(void)
+{
+	struct connection_state state = kernels(), other = kernels();
+	struct test_socket socket, second;
+	uint8_t frame[200];
+
+	adopt(&socket, &state);
+	other.path.interface = 70000;
+	other.path.mtu = 1000;
+	memcpy(other.path.destination, "\2\0\0\0\0\x77", 6);
+	memcpy(other.path.source, "\2\0\0\0\0\x88", 6);
+	adopt(&second, &other);
+	put(&socket, "one", 3, 0);
+	tap_ok(wire_get(frame, sizeof(frame)) == 14 + 20 + 32 + 3 && wire_interface == 7 &&
+		       !memcmp(frame, WIRE_PEER_MAC WIRE_OWN_MAC "\x08\x00", 14),
+	       "a frame leaves by the connection's path");
+	put(&second, "two", 3, 0);
+	tap_ok(wire_get(frame, sizeof(frame)) == 14 + 20 + 32 + 3 && wire_interface == 70000 &&
+		       !memcmp(frame, "\2\0\0\0\0\x77\2\0\0\0\0\x88\x08\x00", 14),
+	       "and the other's by its own");
+	tap_ok(option(&socket, IPPROTO_TCP, MSS_OPTION) == SEGMENT &&
+		       option(&second, IPPROTO_TCP, MSS_OPTION) == 1000 - 40 - 12,
+	       "segments fit the path");
+	tap_ok(option(&second, IPPROTO_IP, IP_MTU) == 1000, "IP_MTU");
+	tap_ok(ops->give(second.handle, &other) == 0 && other.path.interface == 70000 &&
+		       other.path.mtu == 1000 && other.largest_segment == 1460,
+	       "the path comes back with it");
+	connection_state_clear(&other);
+	ops->release(second.handle);
+	give(&socket);
+}
+
+static void speaks_ipv6(void)
+{
+	struct connection_state state = kernels();
+	struct segment segment = { .flags = ACK, .v6 = true, .data = "six", .size = 3 };
+	struct test_socket socket;
+	struct sockaddr_storage name;
+
+	memcpy(&state.local, address6(WIRE_OWN6, PORT), sizeof(struct sockaddr_in6));
+	memcpy(&state.remote, address6(WIRE_PEER6, 50000), sizeof(struct sockaddr_in6));
+	adopt(&socket, &state);
+	peer.port = 50000;
+	segment.seq = peer.seq;
+	segment.ack = peer.ack;
+	put_stamped(&segment, ++peers_clock);
+	ops->poll(stack);
+	tap_ok(reads(&socket, "six"), "IPv6 comes in");
+	put(&socket, "answer", 6, 0);
+	tap_ok(wire_get_segment(&seen) && seen.v6 && seen.size == 6 && seen.ack == peer.seq + 3 &&
+		       wire_interface == 7,
+	       "and goes out");
+	ops->give(socket.handle, &state);
+	name = state.remote;
+	tap_ok(((struct sockaddr_in6 *)&name)->sin6_port == htons(50000), "and back");
+	connection_state_clear(&state);
+	ops->release(socket.handle);
+}
+
+/* Frames that come by the tap although they should not. */
+static void put_raw(const char *what, const uint8_t *bytes, size_t size)
+{
+	wire_put(bytes, size);
+	ops->poll(stack);
+	pass_ms(50);
+	tap_ok(is_silent(), "no answer to %s", what);
+}
+
+static void answers_no_stranger(void)
+{
+	static const uint8_t arp[42] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2,	  0,  0, 0, 0,
+					 2,    8,    6,	   0,	 1,    8,    0,	  6,  4, 0, 1,
+					 2,    0,    0,	   0,	 0,    2,    198, 18, 0, 2, 0,
+					 0,    0,    0,	   0,	 0,    198,  18,  0,  10 };
+	static const uint8_t ping[42] = { 2,   0,    0, 0, 0,	1,  2, 0,  0, 0,  0,	2,   8,
+					  0,   0x45, 0, 0, 28,	0,  0, 0,  0, 64, 1,	0,   0,
+					  198, 18,   0, 2, 198, 18, 0, 10, 8, 0,  0xf7, 0xff };
+	static const uint8_t others[] = { SYN, ACK, SYN | ACK, RST, FIN | ACK, RST | ACK, 0 };
+	struct segment segment = { .from = 999, .to = PORT, .seq = 5, .ack = 6, .data = "x" };
+	struct test_socket socket;
+	struct stack_counters before, after;
+
+	borrow(&socket);
+	ops->counters(stack, &before);
+	put_raw("ARP", arp, sizeof(arp));
+	put_raw("a ping", ping, sizeof(ping));
+	put_raw("a frame of 3 bytes", arp, 3);
+	for (size_t i = 0; i < sizeof(others); i++) {
+		segment.flags = others[i];
+		segment.size = i % 2;
+		wire_put_segment(&segment);
+		segment.v6 = !segment.v6;
+		wire_put_segment(&segment);
+	}
+	pass_ms(50);
+	tap_ok(is_silent(), "none to segments of other connections");
+	segment = (struct segment){ .from = peer.port,
+				    .to = PORT,
+				    .seq = peer.seq,
+				    .ack = peer.ack,
+				    .flags = ACK,
+				    .data = "half",
+				    .size = 4,
+				    .fragment = true };
+	wire_put_segment(&segment);
+	pass_ms(50);
+	tap_ok(ready(&socket) == (EPOLLOUT | EPOLLWRNORM) && is_silent(), "nor to a fragment");
+	ops->counters(stack, &after);
+	tap_ok(after.rx_drops - before.rx_drops == 3 + 2 * sizeof(others) + 1,
+	       "all of them are counted");
+	give(&socket);
+	tell("too late");
+	pass_ms(50);
+	tap_ok(is_silent(), "nor to one that was given back");
+}
+
+/* An IPv4 header that says more, or less, than there is; padding; options. */
+static void measures_packets(void)
+{
+	uint8_t frame[2048] = { 0 };
+	struct test_socket socket;
+	struct segment segment;
+	size_t size;
+
+	borrow(&socket);
+	segment = (struct segment){ .from = peer.port,
+				    .to = PORT,
+				    .seq = peer.seq,
+				    .ack = peer.ack,
+				    .flags = ACK,
+				    .data = "data",
+				    .size = 4 };
+	size = wire_build(&segment, frame);
+	frame[17] += 1;
+	wire_put(frame, size);
+	ops->poll(stack);
+	tap_ok(!(ready(&socket) & EPOLLIN), "longer than the frame: dropped");
+	frame[17] -= 1;
+	frame[14] = 0x46;
+	wire_put(frame, size);
+	ops->poll(stack);
+	tap_ok(!(ready(&socket) & EPOLLIN), "with IP options: dropped");
+	frame[14] = 0x45;
+	frame[47] = 0x40; /* a TCP header of 16 bytes */
+	wire_put(frame, size);
+	ops->poll(stack);
+	tap_ok(!(ready(&socket) & EPOLLIN), "with half a TCP header: dropped");
+	wire_build(&segment, frame);
+	wire_put(frame, size + 20);
+	ops->poll(stack);
+	tap_ok(reads(&socket, "data"), "padding is no data");
+	give(&socket);
+}
+
+/* ---- the peer's end ---- */
+
+static void leaves_fin(void)
+{
+	struct test_socket socket;
+	struct connection_state state = borrow(&socket), back;
+
+	say_flags(FIN | ACK, peer.seq, "");
+	tap_ok(is_asked_for(&socket, STACK_RETURN_CLOSED), "a FIN: to be given back");
+	tap_ok(!(ready(&socket) & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)), "which nobody else is told");
+	say_flags(FIN | ACK, peer.seq, "");
+	pass_ms(1000);
+	tap_ok(is_silent() && take_events(&socket) == 0,
+	       "it is not acknowledged, and said only once");
+	back = give(&socket);
+	tap_ok(back.remote_closed && !back.remote_reset && back.receive_next == state.receive_next,
+	       "its number is the next");
+}
+
+static void leaves_fin_with_data(void)
+{
+	struct test_socket socket;
+	struct connection_state state = borrow(&socket), back;
+	uint32_t events;
+
+	say_flags(FIN | ACK, peer.seq, "last words");
+	events = take_events(&socket);
+	tap_ok((events & EPOLLIN) && (events & STACK_EVENT_RETURN) &&
+		       reason_of(&socket) == STACK_RETURN_CLOSED,
+	       "a FIN with data: both are said");
+	pass_ms(100);
+	tap_ok(wire_get_segment(&seen) && seen.ack == peer.seq + 10 && seen.size == 0 &&
+		       !(seen.flags & FIN) && is_silent(),
+	       "the data alone is acknowledged");
+	tap_ok(reads(&socket, "last words"), "and read");
+	put(&socket, "answer", 6, 0);
+	tap_ok(wire_get_segment(&seen) && seen.size == 6 && seen.ack == peer.seq + 10,
+	       "what is written meanwhile is sent");
+	back = give(&socket);
+	tap_ok(back.remote_closed && back.receive_next == state.receive_next + 10, "closed");
+}
+
+static void leaves_fin_behind_a_gap(void)
+{
+	struct test_socket socket;
+	struct connection_state back;
+
+	borrow(&socket);
+	say_flags(FIN | ACK, peer.seq + 5, "behind");
+	tap_ok(reason_of(&socket) == STACK_RETURN_NONE, "a FIN behind a gap: not yet");
+	say_flags(ACK, peer.seq, "first");
+	tap_ok(is_asked_for(&socket, STACK_RETURN_CLOSED), "when the gap is filled it is");
+	tap_ok(reads(&socket, "firstbehind"), "and all data is there");
+	back = give(&socket);
+	tap_ok(back.remote_closed && back.receive_next == peer.seq + 11, "closed");
+
+	borrow(&socket);
+	say_flags(FIN | ACK, peer.seq + 5, "");
+	say_flags(ACK, peer.seq, "first");
+	tap_ok(is_asked_for(&socket, STACK_RETURN_CLOSED), "a bare one, too");
+	give(&socket);
+
+	borrow(&socket);
+	say_flags(FIN | ACK, peer.seq + 5, "behind");
+	back = give(&socket);
+	tap_ok(!back.remote_closed && back.receive_next == peer.seq,
+	       "with the gap: the peer says all of it again");
+}
+
+static void leaves_no_false_fin(void)
+{
+	struct test_socket socket;
+
+	borrow(&socket);
+	say_flags(FIN | ACK, peer.seq + 0x1000000, "");
+	say_flags(FIN | ACK, peer.seq - 1, "");
+	say_flags(FIN, peer.seq, "");
+	peer.ack += 1000;
+	say_flags(FIN | ACK, peer.seq, "");
+	peer.ack -= 1000;
+	tap_ok(reason_of(&socket) == STACK_RETURN_NONE,
+	       "a FIN outside of the window, or with a wrong acknowledgement, is none");
+	tell("alive");
+	tap_ok(reads(&socket, "alive"), "it goes on");
+	give(&socket);
+}
+
+static void leaves_reset(void)
+{
+	struct test_socket socket;
+	struct connection_state back;
+
+	borrow(&socket);
+	tell("unread");
+	pass_ms(100);
+	wire_clear();
+	say_flags(RST, peer.seq + 0x1000000, "");
+	tap_ok(reason_of(&socket) == STACK_RETURN_NONE && is_silent(),
+	       "an RST outside of the window: nothing");
+	say_flags(RST, peer.seq + 10, "");
+	tap_ok(reason_of(&socket) == STACK_RETURN_NONE && wire_get_segment(&seen) &&
+		       seen.flags == ACK && seen.ack == peer.seq,
+	       "within, but not the next: challenged");
+	say_flags(RST | ACK, peer.seq, "");
+	tap_ok(is_asked_for(&socket, STACK_RETURN_RESET) && is_silent(), "the next: given back");
+	tap_ok(!(ready(&socket) & (EPOLLERR | EPOLLHUP)), "which nobody else is told");
+	say_flags(FIN | ACK, peer.seq, "");
+	tap_ok(reason_of(&socket) == STACK_RETURN_RESET, "the more pressing reason stays");
+	tap_ok(reads(&socket, "unread"), "what has come is read");
+	back = give(&socket);
+	tap_ok(back.remote_reset, "reset");
+}
+
+/* ---- giving back ---- */
+
+static void gives_what_there_is(void)
+{
+	static char full[200000];
+	struct test_socket socket;
+	struct connection_state back;
+	uint32_t read_from;
+	size_t written;
+
+	borrow(&socket);
+	read_from = peer.seq;
+	say_stamped(peer.seq + 3000, "hole", 4, ++peers_clock);
+	tell("in order");
+	tap_ok(ops->give(socket.handle, &back) == 0 && back.receive_size == 8 &&
+		       back.receive_next == read_from + 8,
+	       "what came behind a gap is not given");
+	connection_state_clear(&back);
+	ops->release(socket.handle);
+
+	borrow(&socket);
+	{
+		struct segment shut = {
+			.seq = peer.seq, .ack = peer.ack, .flags = ACK, .shut = true
+		};
+
+		put_stamped(&shut, ++peers_clock);
+	}
+	ops->poll(stack);
+	written = (size_t)put(&socket, full, sizeof(full), 0);
+	pass_ms(500);
+	tap_ok(ops->give(socket.handle, &back) == 0 && back.send_window == 0 &&
+		       back.send_size == written,
+	       "the peer has no room: all %zu bytes go back", written);
+	connection_state_clear(&back);
+	ops->release(socket.handle);
+
+	borrow(&socket);
+	read_from = peer.seq;
+	for (int i = 0; i < 60; i++) {
+		say_stamped(peer.seq, full, 1200, ++peers_clock);
+		peer.seq += 1200;
+	}
+	tap_ok(ops->give(socket.handle, &back) == 0 &&
+		       back.receive_size == back.receive_next - read_from &&
+		       back.receive_size >= 60000,
+	       "we have no room: %zu unread bytes go back", back.receive_size);
+	tap_ok(back.receive_window_start + back.receive_window - (read_from + 65536 - 4) <
+		       UINT32_MAX / 2,
+	       "the window's edge is where it was, or further");
+	connection_state_clear(&back);
+	ops->release(socket.handle);
+}
+
+static void is_stale(void)
+{
+	struct sockaddr_storage name;
+	struct connection_state state;
+	struct test_socket socket, other;
+	struct timespec time;
+	struct stack_losses losses;
+	char byte;
+
+	borrow(&socket);
+	tell("unread");
+	put(&socket, "unsent", 6, 0);
+	ops->give(socket.handle, &state);
+	connection_state_clear(&state);
+	wire_clear();
+	tap_ok(ready(&socket) == (EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM),
+	       "given back: it seems to be ready");
+	tap_ok(ops->readable(socket.handle) == 0 && ops->unsent(socket.handle) == 0 &&
+		       ops->urgent(socket.handle) == SIZE_MAX,
+	       "with nothing in it");
+	tap_ok(get(&socket, &byte, 1, 0) == -ESTALE && put(&socket, "x", 1, 0) == -ESTALE &&
+		       get(&socket, &byte, 1, MSG_PEEK) == -ESTALE &&
+		       get(&socket, &byte, 1, MSG_OOB) == -ESTALE,
+	       "reading and writing: -ESTALE");
+	tap_ok(ops->shutdown(socket.handle, SHUT_WR) == -ESTALE &&
+		       ops->listen(socket.handle, address4(WIRE_OWN, 1), 1) == -ESTALE &&
+		       ops->connect(socket.handle, NULL, address4(WIRE_PEER, 1)) == -ESTALE &&
+		       ops->accept(socket.handle, &other.handle, &name) == -ESTALE &&
+		       ops->name(socket.handle, true, &name) == -ESTALE &&
+		       option(&socket, IPPROTO_TCP, MSS_OPTION) == -ESTALE &&
+		       set(&socket, IPPROTO_TCP, MSS_OPTION, 1000) == -ESTALE &&
+		       ops->received_at(socket.handle, &time) == -ESTALE &&
+		       ops->give(socket.handle, &state) == -ESTALE,
+	       "all else as well");
+	ops->losses(socket.handle, &losses);
+	tap_ok(reason_of(&socket) == STACK_RETURN_NONE && losses.timeouts == 0,
+	       "counts can still be asked for");
+	ops->release(socket.handle);
+	pass_ms(50);
+	tap_ok(is_silent(), "and nothing was sent");
+}
+
+static void is_let_go(void)
+{
+	struct test_socket socket;
+
+	borrow(&socket);
+	tell("unread");
+	wire_clear();
+	ops->release(socket.handle);
+	pass_ms(500);
+	tap_ok(is_silent(), "released without being given back: neither FIN nor RST");
+}
+
+/* ---- why else it should go back ---- */
+
+static void notes_losses(void)
+{
+	static char data[8 * SEGMENT];
+	struct test_socket socket;
+	struct stack_losses losses;
+	struct connection_state state;
+	unsigned ends = 0;
+
+	borrow(&socket);
+	put(&socket, data, sizeof(data), 0);
+	tap_ok(take_events(&socket) == 0 || reason_of(&socket) == STACK_RETURN_NONE,
+	       "nothing is lost yet");
+	pass_ms(1500);
+	ops->losses(socket.handle, &losses);
+	tap_ok(is_asked_for(&socket, STACK_RETURN_LOSS) && losses.timeouts >= 1 &&
+		       losses.retransmitted >= 1,
+	       "a timeout: %u, %u segments sent again", losses.timeouts, losses.retransmitted);
+	wire_clear();
+	for (int i = 0; i < 950; i++) {
+		melin_clock_advance(1000000000ull);
+		ops->poll(stack);
+	}
+	tap_ok(is_asked_for(&socket, STACK_RETURN_TIMEOUT), "a quarter of an hour: given up");
+	pass_ms(1000);
+	tap_ok(!(ready(&socket) & (EPOLLERR | EPOLLHUP)), "but not ended");
+	while (wire_get_segment(&seen))
+		ends += (seen.flags & (RST | FIN)) != 0;
+	tap_ok(ends == 0, "nor was the peer told");
+	tap_ok(ops->give(socket.handle, &state) == 0 && state.send_size == sizeof(data),
+	       "all goes back");
+	connection_state_clear(&state);
+	ops->release(socket.handle);
+}
+
+static void put_sack(uint32_t acknowledged, uint32_t left, uint32_t right)
+{
+	uint8_t options[24] = { 1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 5, 10 };
+	struct segment segment = { .from = peer.port,
+				   .to = PORT,
+				   .seq = peer.seq,
+				   .ack = acknowledged,
+				   .flags = ACK,
+				   .window = 1000,
+				   .options = options,
+				   .option_size = sizeof(options) };
+
+	peers_clock++;
+	for (int i = 0; i < 4; i++) {
+		options[4 + i] = (uint8_t)(peers_clock >> (24 - 8 * i));
+		options[16 + i] = (uint8_t)(left >> (24 - 8 * i));
+		options[20 + i] = (uint8_t)(right >> (24 - 8 * i));
+	}
+	wire_put_segment(&segment);
+	ops->poll(stack);
+}
+
+static void notes_recovery(void)
+{
+	static char data[8 * SEGMENT];
+	struct test_socket socket;
+	struct stack_losses losses;
+
+	borrow(&socket);
+	put(&socket, data, sizeof(data), 0);
+	wire_clear();
+	take_events(&socket);
+	for (uint32_t i = 2; i < 8; i++)
+		put_sack(peer.ack, peer.ack + SEGMENT, peer.ack + i * SEGMENT);
+	pass_ms(20);
+	ops->losses(socket.handle, &losses);
+	tap_ok(is_asked_for(&socket, STACK_RETURN_LOSS) && losses.recoveries == 1 &&
+		       losses.timeouts == 0,
+	       "acknowledgements show a loss");
+	put_sack(peer.ack + sizeof(data), 0, 0);
+	tell("goes on");
+	tap_ok(reads(&socket, "goes on"), "preload may leave it here");
+	say_stamped(peer.seq + 2000, "later", 5, ++peers_clock);
+	ops->losses(socket.handle, &losses);
+	tap_ok(losses.out_of_order == 1, "what came too early is counted");
+	give(&socket);
+}
+
+static void leaves_keepalive(void)
+{
+	struct test_socket socket;
+
+	borrow(&socket);
+	set(&socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set(&socket, IPPROTO_TCP, KEEPIDLE, 10);
+	set(&socket, IPPROTO_TCP, KEEPINTVL, 5);
+	set(&socket, IPPROTO_TCP, KEEPCNT, 2);
+	tell("before");
+	take_events(&socket);
+	pass_ms(9000);
+	tap_ok(reason_of(&socket) == STACK_RETURN_NONE, "keepalive: not yet");
+	pass_ms(2000);
+	tap_ok(is_asked_for(&socket, STACK_RETURN_IDLE), "then it is the kernel's");
+	pass_ms(100000);
+	tap_ok(!(ready(&socket) & (EPOLLERR | EPOLLHUP)), "and the stack does not end it");
+	give(&socket);
+}
+
+static bool has_lost_path(struct test_socket *socket)
+{
+	pass_ms(200);
+	return is_asked_for(socket, STACK_RETURN_PATH);
+}
+
+static void notes_paths(void)
+{
+	static const struct {
+		const char *what;
+		struct link_path_news news;
+	} harmless[] = {
+		{ "another interface", { .what = LINK_PATH_INTERFACE, .interface = 8 } },
+		{ "its own, as it was",
+		  { .what = LINK_PATH_INTERFACE, .interface = 7, .is_up = true, .mtu = 1500,
+		    .mac = { 2, 0, 0, 0, 0, 1 } } },
+		{ "another address", { .what = LINK_PATH_LOCAL, .family = AF_INET,
+				       .address = { 198, 18, 0, 11 } } },
+		{ "an address of IPv6", { .what = LINK_PATH_LOCAL, .family = AF_INET6,
+					  .address = { 198, 18, 0, 10 } } },
+		{ "another route", { .what = LINK_PATH_REMOTE, .family = AF_INET, .prefix = 23,
+				     .address = { 198, 18, 2, 0 } } },
+		{ "another neighbour", { .what = LINK_PATH_NEIGHBOUR, .interface = 7,
+					 .mac = { 2, 0, 0, 0, 0, 3 } } },
+		{ "a neighbour elsewhere", { .what = LINK_PATH_NEIGHBOUR, .interface = 8,
+					     .mac = { 2, 0, 0, 0, 0, 2 } } },
+	}, harmful[] = {
+		{ "its interface is down", { .what = LINK_PATH_INTERFACE, .interface = 7 } },
+		{ "a smaller MTU",
+		  { .what = LINK_PATH_INTERFACE, .interface = 7, .is_up = true, .mtu = 1400,
+		    .mac = { 2, 0, 0, 0, 0, 1 } } },
+		{ "another MAC address",
+		  { .what = LINK_PATH_INTERFACE, .interface = 7, .is_up = true, .mtu = 1500,
+		    .mac = { 2, 0, 0, 0, 0, 9 } } },
+		{ "its address is gone", { .what = LINK_PATH_LOCAL, .family = AF_INET,
+					   .address = { 198, 18, 0, 10 } } },
+		{ "its route", { .what = LINK_PATH_REMOTE, .family = AF_INET, .prefix = 23,
+				 .address = { 198, 18, 0, 0 } } },
+		{ "the default route", { .what = LINK_PATH_REMOTE, .family = AF_INET } },
+		{ "its neighbour", { .what = LINK_PATH_NEIGHBOUR, .interface = 7,
+				     .mac = { 2, 0, 0, 0, 0, 2 } } },
+		{ "anything", { .what = LINK_PATH_ANY } },
+	};
+	struct test_socket socket;
+
+	borrow(&socket);
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
+		wire_change_path(&harmless[i].news);
+		tap_ok(!has_lost_path(&socket), "%s: stays", harmless[i].what);
+	}
+	give(&socket);
+	for (size_t i = 0; i < sizeof(harmful) / sizeof(harmful[0]); i++) {
+		borrow(&socket);
+		wire_change_path(&harmful[i].news);
+		tap_ok(has_lost_path(&socket), "%s: goes back", harmful[i].what);
+		give(&socket);
+	}
+}
+
+/* ---- together ---- */
+
+/* What one thread reads while another gives back: nothing is lost or double. */
+static void *read_all(void *argument)
+{
+	struct test_socket *socket = argument;
+	uintptr_t total = 0;
+	char bytes[7];
+	ssize_t size;
+
+	while ((size = get(socket, bytes, sizeof(bytes), 0)) != -ESTALE)
+		total += size > 0 ? (uintptr_t)size : 0;
+	return (void *)total;
+}
+
+static void races(void)
+{
+	unsigned wrong = 0;
+
+	for (unsigned i = 0; i < 200; i++) {
+		struct test_socket socket;
+		struct connection_state state = borrow(&socket), back;
+		pthread_t reader;
+		void *total;
+
+		for (unsigned k = 0; k < 20; k++) {
+			struct segment segment = { .seq = peer.seq + 10 * k,
+						   .ack = peer.ack,
+						   .flags = ACK,
+						   .data = "0123456789",
+						   .size = 10 };
+
+			put_stamped(&segment, ++peers_clock);
+		}
+		pthread_create(&reader, NULL, read_all, &socket);
+		for (volatile unsigned wait = 0; wait < i * 200; wait++)
+			;
+		if (ops->give(socket.handle, &back))
+			wrong++;
+		pthread_join(reader, &total);
+		if ((uintptr_t)total + back.receive_size != back.receive_next - state.receive_next)
+			wrong++;
+		connection_state_clear(&back);
+		ops->release(socket.handle);
+		ops->poll(stack); /* what is left is nobody's */
+	}
+	tap_ok(wrong == 0, "a reader and a give-back: nothing is lost or double");
+}
+
+#define MANY 65536u
+
+/* Peers with 65,536 addresses. */
+static const struct sockaddr *many(uint32_t number)
+{
+	static struct sockaddr_in name;
+
+	name = (struct sockaddr_in){ .sin_family = AF_INET,
+				     .sin_port = htons(PEER_PORT),
+				     .sin_addr.s_addr = htonl(0xc6120000 + 0x10000 + number) };
+	return (const struct sockaddr *)&name;
+}
+
+static uint64_t frame_ns(uint32_t count)
+{
+	struct timespec from, to;
+	char source[16];
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (uint32_t i = 0; i < 20000; i++) {
+		uint32_t number = (i * 2654435761u) % count;
+		const struct sockaddr_in *name = (const void *)many(number);
+		struct segment segment = { .from = PEER_PORT,
+					   .to = PORT,
+					   .seq = first_sequence,
+					   .ack = first_sequence + 77,
+					   .flags = ACK,
+					   .source = source };
+
+		inet_ntop(AF_INET, &name->sin_addr, source, sizeof(source));
+		wire_put_segment(&segment);
+		if (i % 32 == 31)
+			ops->poll(stack);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	return (uint64_t)(to.tv_sec - from.tv_sec) * 1000000000 + (uint64_t)to.tv_nsec -
+	       (uint64_t)from.tv_nsec;
+}
+
+static void finds_among_many(void)
+{
+	struct test_socket *sockets = calloc(MANY, sizeof(*sockets));
+	unsigned failed = 0;
+	uint64_t few = 0, all;
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		struct connection_state state = kernels();
+
+		state.timestamps = false;
+		memcpy(&state.remote, many(i), sizeof(struct sockaddr_in));
+		failed += ops->adopt(stack, AF_INET, false, &sockets[i], &state,
+				     &sockets[i].handle) != 0;
+		if (i == 15)
+			few = frame_ns(16);
+	}
+	all = frame_ns(MANY);
+	printf("# %llu ns a frame among 16 connections, %llu among %u\n",
+	       (unsigned long long)few / 20000, (unsigned long long)all / 20000, MANY);
+	/* Each misses the cache in some places; a walk would take a thousand times as long. */
+	tap_ok(failed == 0 && all < 50 * few, "%u connections: found without a walk", MANY);
+	failed = 0;
+	for (uint32_t i = 0; i < MANY; i++) {
+		struct connection_state state;
+
+		failed += ops->give(sockets[i].handle, &state) != 0;
+		connection_state_clear(&state);
+		ops->release(sockets[i].handle);
+	}
+	tap_ok(failed == 0 && is_silent(), "and all given back");
+	free(sockets);
+}
+
+static void closes_in_silence(void)
+{
+	struct stack_counters counters;
+	struct test_socket socket;
+
+	borrow(&socket);
+	tell("unread");
+	put(&socket, "unacknowledged", 14, 0);
+	wire_clear();
+	ops->close(stack, 100, &counters);
+	tap_ok(is_silent(), "the process ends: without a word");
+}
+
+static void tests(void)
+{
+	open_tap();
+	has_no_addresses();
+	goes_its_way();
+	speaks_ipv6();
+	answers_no_stranger();
+	measures_packets();
+	leaves_fin();
+	leaves_fin_with_data();
+	leaves_fin_behind_a_gap();
+	leaves_no_false_fin();
+	leaves_reset();
+	gives_what_there_is();
+	is_stale();
+	is_let_go();
+	notes_losses();
+	notes_recovery();
+	leaves_keepalive();
+	notes_paths();
+	races();
+	if (first_sequence == 1u << 30) /* once is enough */
+		finds_among_many();
+	closes_in_silence();
+	tap_ok(complaints == 0, "lwIP never complained");
+}
+
+int main(void)
+{
+	return run_at_each_start(tests);
+}
