@@ -44,6 +44,7 @@ stack_libstack_la_SOURCES = \
 	stack/instance/clock.c \
 	stack/instance/deadline.c \
 	stack/instance/instance.c \
+	stack/instance/instance_log.c \
 	stack/instance/lock.c \
 	stack/instance/operations.c \
 	stack/instance/pressure.c \
@@ -57,14 +58,22 @@ stack_libstack_la_SOURCES = \
 	stack/ip/network.c \
 	stack/ip/path.c \
 	stack/ip/segment_filter.c \
+	stack/socket/accept_queue.c \
 	stack/socket/adopt.c \
 	stack/socket/adopted.c \
+	stack/socket/close.c \
 	stack/socket/connect.c \
 	stack/socket/listen.c \
 	stack/socket/options.c \
+	stack/socket/pcb.c \
 	stack/socket/ports.c \
+	stack/socket/readiness.c \
 	stack/socket/receive.c \
+	stack/socket/receive_queue.c \
+	stack/socket/receive_window.c \
+	stack/socket/report.c \
 	stack/socket/send.c \
+	stack/socket/send_buffer.c \
 	stack/socket/socket.c \
 	stack/socket/tcp_info.c \
 	stack/socket/urgent.c \
@@ -72,6 +81,7 @@ stack_libstack_la_SOURCES = \
 	stack/tcp/congestion.c \
 	stack/tcp/gap.c \
 	stack/tcp/index.c \
+	stack/tcp/out_of_order.c \
 	stack/tcp/output.c \
 	stack/tcp/rack.c \
 	stack/tcp/reassembly.c \
@@ -110,13 +120,21 @@ noinst_HEADERS += \
 	stack/lwip/lwip_changes.h \
 	stack/lwip/lwip_hooks.h \
 	stack/lwip/lwipopts.h \
+	stack/socket/accept_queue.h \
 	stack/socket/adopted.h \
+	stack/socket/close.h \
 	stack/socket/connect.h \
 	stack/socket/listen.h \
 	stack/socket/options.h \
+	stack/socket/pcb.h \
 	stack/socket/ports.h \
+	stack/socket/readiness.h \
 	stack/socket/receive.h \
+	stack/socket/receive_queue.h \
+	stack/socket/receive_window.h \
+	stack/socket/report.h \
 	stack/socket/send.h \
+	stack/socket/send_buffer.h \
 	stack/socket/socket.h \
 	stack/socket/tcp_info.h \
 	stack/socket/urgent.h \
@@ -126,6 +144,7 @@ noinst_HEADERS += \
 	stack/tcp/gap.h \
 	stack/tcp/index.h \
 	stack/tcp/index_counts.h \
+	stack/tcp/out_of_order.h \
 	stack/tcp/output.h \
 	stack/tcp/rack.h \
 	stack/tcp/reassembly.h \

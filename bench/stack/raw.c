@@ -64,7 +64,7 @@ static void raw_listen(struct stack *stack, unsigned port)
 	tcp_accept(pcb, accepted);
 	/* A listener without a socket is one that is being closed: the stack drops its SYNs. */
 	socket = socket_new(stack, AF_INET);
-	socket->backlog = BACKLOG;
+	socket->accept_queue.backlog = BACKLOG;
 	pcb->ext_args[EXTRA_SOCKET].data = socket;
 	instance_leave(stack);
 }

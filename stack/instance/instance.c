@@ -24,6 +24,7 @@
 #include "stack/ip/network.h"
 #include "stack/instance/pressure.h"
 #include "stack/instance/random.h"
+#include "stack/socket/report.h"
 #include "stack/socket/socket.h"
 #include "stack/instance/sysctl.h"
 #include "stack/tcp/timers.h"
@@ -35,34 +36,6 @@
 /* What the device's pool is sized for. */
 #define BUSY_CONNECTIONS 64
 
-/* lwIP's assertions that are logged; all are counted. */
-#define ASSERTIONS_LOGGED 10
-
-struct stack *melin_instance;
-
-static void log_line(struct stack *stack, enum log_level level, const char *format,
-		     va_list arguments) __attribute__((format(printf, 3, 0)));
-
-static void log_line(struct stack *stack, enum log_level level, const char *format,
-		     va_list arguments)
-{
-	char line[512];
-
-	if (!stack->callbacks.log || level > stack->callbacks.log_level)
-		return;
-	vsnprintf(line, sizeof(line), format, arguments);
-	stack->callbacks.log(level, line);
-}
-
-void instance_log(struct stack *stack, enum log_level level, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	log_line(stack, level, format, arguments);
-	va_end(arguments);
-}
-
 static void log_for_link(void *context, enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -71,19 +44,8 @@ static void log_for_link(void *context, enum log_level level, const char *format
 	va_list arguments;
 
 	va_start(arguments, format);
-	log_line(context, level, format, arguments);
+	instance_log_line(context, level, format, arguments);
 	va_end(arguments);
-}
-
-void melin_lwip_assertion(const char *message, const char *file, int line)
-{
-	struct stack *stack = melin_instance;
-	const char *name = strrchr(file, '/');
-
-	if (!stack || stack->assertions++ >= ASSERTIONS_LOGGED)
-		return;
-	instance_log(stack, LOG_LEVEL_ERROR, "lwIP: %s (%s:%d)", message, name ? name + 1 : file,
-		     line);
 }
 
 /* Called around every hold of the lock: preload keeps the program's signal handlers out of it. */

@@ -6,6 +6,7 @@
 #ifndef MELIN_INSTANCE_H
 #define MELIN_INSTANCE_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -95,6 +96,8 @@ void instance_attend(struct stack *stack);
 /* One line for melin's log. */
 void instance_log(struct stack *stack, enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+void instance_log_line(struct stack *stack, enum log_level level, const char *format,
+		       va_list arguments) __attribute__((format(printf, 3, 0)));
 
 /* On the background thread, which it leaves with the lock held: what farewell() promises. */
 void instance_say_farewell(struct stack *stack, unsigned linger_ms,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * How much memory all connections together have, and what follows: the stack's tcp_mem (tcp(7)).
- * Not for a single connection's buffers: send.c and receive.c ask here.
+ * Not for a single connection's buffers: send_buffer.c and receive_window.c ask here.
  *
  * The bound is on what lwIP and the receive queues have from malloc() for data: segments to be
  * sent and copies of what was received. Received frames that still lie in the device's buffers are
- * few, see receive.c and segment.c; connections without data count nothing. The instance's lock is
+ * few, see receive_queue.c and segment.c; connections without data count nothing. The instance's lock is
  * held for all of it.
  */
 #ifndef MELIN_PRESSURE_H

@@ -50,7 +50,7 @@ extern u16_t melin_fragment_bits; /* of the TCP segment that is being sent; path
 #undef tcp_ack
 #define tcp_ack(pcb) tcp_set_flags(pcb, TF_ACK_DELAY)
 
-/* In milliseconds: TCP_LINGER2 or tcp_fin_timeout, which socket.c leaves there at the end. */
+/* In milliseconds: TCP_LINGER2 or tcp_fin_timeout, which close.c leaves there at the end. */
 #undef TCP_FIN_WAIT_TIMEOUT
 #define TCP_FIN_WAIT_TIMEOUT ((pcb)->keep_idle)
 /* Five retries of a SYN-ACK, as Linux. */

@@ -113,10 +113,9 @@
 /* The largest receive window. Sockets have their own: TCP_WND_MAX() in lwip_changes.h. */
 #define RECEIVE_WINDOW_MAX (4 * 1024 * 1024)
 #define TCP_WND		   RECEIVE_WINDOW_MAX
-/* Only the credit that a new connection starts with: stack/socket/send.c sets each socket's own. */
-#define TCP_SND_BUF (256 * 1024)
-#define TCP_SND_QUEUELEN                                                                           \
-	65000 /* buffers, not bytes; stack/socket/send.c bounds them much earlier */
+/* Only the credit that a new connection starts with: send_buffer.c sets each socket's own. */
+#define TCP_SND_BUF	      (256 * 1024)
+#define TCP_SND_QUEUELEN      65000 /* buffers, not bytes; send_buffer.c bounds them much earlier */
 #define MEMP_NUM_TCP_SEG      65535 /* no pool behind it, but lwIP's sanity check wants it */
 #define TCP_SNDLOWAT	      2048  /* unused by the raw API; the default overflows the check */
 #define TCP_SNDQUEUELOWAT     100
@@ -132,7 +131,7 @@
 #define LWIP_TCP_KEEPALIVE 1
 #define SO_REUSE	   0	 /* addresses and ports are checked and chosen in ports.c */
 #define TCP_MSL		   30000 /* TIME_WAIT of 60 s, as Linux */
-/* RFC 6298, as Linux; socket.c tells 2.1.3. */
+/* RFC 6298, as Linux; pcb.c tells 2.1.3. */
 #define LWIP_TCP_RTO_TIME 1000
 /*
  * The retransmission timer counts in twice this and never falls below three counts: 60 ms

@@ -253,7 +253,7 @@ static size_t copy_segments(const struct tcp_seg *segment, uint32_t from, uint8_
 static int tell_data(const struct stack_socket *socket, struct connection_state *state)
 {
 	const struct tcp_pcb *pcb = socket->pcb;
-	size_t unsent = send_queued(socket), unread = socket->received.bytes;
+	size_t unsent = send_buffer_queued(socket), unread = socket->received.bytes;
 	size_t done;
 
 	state->send_data = malloc(unsent ? unsent : 1);

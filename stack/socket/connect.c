@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * connect(2), as Linux's __inet_stream_connect() with O_NONBLOCK. Not for what happens to the
- * connection afterwards: socket.c.
+ * connection afterwards: pcb.c.
  */
 #include <errno.h>
 #include <string.h>
@@ -39,6 +39,23 @@ static int fail_attempt(struct stack_socket *socket)
 	socket_disconnect(socket);
 	socket_changed(socket, 0);
 	return -error;
+}
+
+static int from_lwip_error(err_t error)
+{
+	switch (error) {
+	case ERR_OK:
+		return 0;
+	case ERR_MEM:
+	case ERR_BUF:
+		return -ENOBUFS;
+	case ERR_RTE:
+		return -ENETUNREACH;
+	case ERR_USE:
+		return -EADDRINUSE;
+	default:
+		return -EINVAL;
+	}
 }
 
 /* Fills in the local end: what the program bound, the rest chosen. */
@@ -129,7 +146,7 @@ static int begin(struct stack_socket *socket, const struct sockaddr *local,
 		socket_detach(socket);
 		tcp_abandon(pcb, 0);
 		socket->state = SOCKET_CLOSED;
-		return socket_from_error(error);
+		return from_lwip_error(error);
 	}
 	socket->shutdown = 0;
 	socket->phase = PHASE_CONNECTING;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * listen(2) and accept(2): the accept queue, and the half-open connections (embryos) before it.
+ * listen(2) and accept(2), and what peers' first segments make of a listener.
  * Linux's rules: with a full queue SYNs and the handshakes' last ACKs are ignored, so that peers
  * try again; when too many are half-open, SYNs are answered by cookies that need no memory.
  */
@@ -19,85 +19,15 @@
 
 /* Linux's net.core.somaxconn */
 #define BACKLOG_MAX 4096
-static bool queue_is_full(const struct stack_socket *listener)
-{
-	const struct accept_queue *queue = &listener->accept_queue;
-
-	return queue->established_count > queue->backlog; /* as sk_acceptq_is_full(): one more */
-}
-
-bool listen_is_full(const struct stack_socket *child)
-{
-	return child->place.listener && queue_is_full(child->place.listener);
-}
-
-static void child_add(struct child_list *list, struct stack_socket *child)
-{
-	child->place.next = NULL;
-	child->place.previous = list->tail;
-	if (list->tail)
-		list->tail->place.next = child;
-	else
-		list->head = child;
-	list->tail = child;
-}
-
-static void child_remove(struct child_list *list, struct stack_socket *child)
-{
-	struct stack_socket *next = child->place.next, *previous = child->place.previous;
-
-	if (previous)
-		previous->place.next = next;
-	else
-		list->head = next;
-	if (next)
-		next->place.previous = previous;
-	else
-		list->tail = previous;
-	child->place.next = child->place.previous = NULL;
-}
-
-static void embryo_remove(struct stack_socket *child)
-{
-	struct stack_socket *listener = child->place.listener;
-
-	child_remove(&listener->accept_queue.embryos, child);
-	listener->accept_queue.embryo_count--;
-}
-
-/* Called while lwIP may still hold a pointer to it: freed at the end of the call into the stack. */
-static void bury(struct stack_socket *child)
-{
-	child->released = true;
-	child->place.listener = NULL;
-	child->place.next = child->stack->dead;
-	child->stack->dead = child;
-}
-
-bool listen_is_embryo(const struct stack_socket *child)
-{
-	return child->place.listener &&
-	       (child->state == SOCKET_SYN_RECEIVED || child->place.deferred);
-}
-
-bool listen_forget_child(struct stack_socket *child)
-{
-	if (!listen_is_embryo(child))
-		return false; /* waits in the queue and will tell accept()'s caller what happened */
-	embryo_remove(child);
-	bury(child);
-	return true;
-}
 
 void listen_drop_embryo(struct stack_socket *child)
 {
 	struct tcp_pcb *pcb = child->pcb;
 
-	if (!listen_is_embryo(child))
+	if (!accept_queue_is_embryo(child))
 		return;
 	socket_detach(child);
-	embryo_remove(child);
-	bury(child);
+	accept_queue_forget(child);
 	tcp_abandon(pcb, 0);
 }
 
@@ -107,7 +37,7 @@ static err_t passive_open(u8_t id, struct tcp_pcb_listen *listening, struct tcp_
 	struct stack_socket *listener = listening->ext_args[id].data;
 	struct stack_socket *child;
 
-	if (!listener || queue_is_full(listener))
+	if (!listener || accept_queue_is_full(listener))
 		return ERR_MEM; /* lwIP drops it without an answer */
 	child = socket_new(listener->stack, listener->domain);
 	if (!child)
@@ -115,17 +45,15 @@ static err_t passive_open(u8_t id, struct tcp_pcb_listen *listening, struct tcp_
 	child->v6only = listener->v6only;
 	child->state = SOCKET_SYN_RECEIVED;
 	child->phase = PHASE_CONNECTED;
-	child->place.listener = listener;
 	ip_addr_copy(child->local, pcb->local_ip);
 	ip_addr_copy(child->remote, pcb->remote_ip);
 	child->local_port = pcb->local_port;
 	child->remote_port = pcb->remote_port;
 	options_inherit(child, listener);
-	child_add(&listener->accept_queue.embryos, child);
+	accept_queue_add_embryo(listener, child);
 	child->handshake.since = melin_clock_ns();
-	listener->accept_queue.embryo_count++;
 	socket_attach(child, pcb);
-	receive_clamp_window(child);
+	receive_window_start(child);
 	pcb->rcv_wnd = LWIP_MIN(pcb->rcv_wnd, TCP_WND_MAX(pcb));
 	pcb->rcv_ann_wnd = pcb->rcv_wnd;
 	return ERR_OK;
@@ -177,7 +105,7 @@ bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pb
 		return true; /* as Linux: nobody honest sends it */
 	if (flags == TCP_SYN && too_many_embryos(listener)) {
 		note_overflow(listener);
-		if (melin_sysctl.syncookies && !queue_is_full(listener))
+		if (melin_sysctl.syncookies && !accept_queue_is_full(listener))
 			syn_cookie_answer(listener, header);
 		return true;
 	}
@@ -189,7 +117,7 @@ bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pb
 	 */
 	if (!syn_cookie_is_good(header))
 		return payload->tot_len > 0 || (flags & TCP_FIN);
-	if (!queue_is_full(listener))
+	if (!accept_queue_is_full(listener))
 		syn_cookie_redeem(listener->stack, header, payload);
 	return true;
 }
@@ -200,7 +128,7 @@ bool listen_take_cookie(struct stack_socket *child, struct tcp_hdr *header, stru
 
 	if (!listener || !cookies_are_out(listener) || !syn_cookie_is_good(header))
 		return false;
-	if (queue_is_full(listener))
+	if (accept_queue_is_full(listener))
 		return true;
 	listen_drop_embryo(child);
 	syn_cookie_redeem(listener->stack, header, payload);
@@ -209,51 +137,21 @@ bool listen_take_cookie(struct stack_socket *child, struct tcp_hdr *header, stru
 
 static const struct tcp_ext_arg_callbacks listener_callbacks = { .passive_open = passive_open };
 
-/* From the embryos to those that accept() takes. */
-static void queue_child(struct stack_socket *child)
-{
-	struct stack_socket *listener = child->place.listener;
-
-	embryo_remove(child);
-	child_add(&listener->accept_queue.established, child);
-	listener->accept_queue.established_count++;
-	listener->stack->counters.accepts++;
-	socket_changed(child, 0);
-	socket_changed(listener, EPOLLIN | EPOLLRDNORM);
-}
-
 /* The handshake is done. */
 static err_t established(void *arg, struct tcp_pcb *pcb, err_t error)
 {
 	struct stack_socket *child = arg;
-	struct stack_socket *listener;
 
 	if (error != ERR_OK || !child || !child->place.listener)
 		return ERR_VAL;
-	listener = child->place.listener;
 	socket_established(child);
 	/* Linux counts no SYN-ACK, which its listener has sent, and both segments of the peer. */
 	child->info.segments_out = 0;
 	child->info.segments_in = 2;
 	/* lwIP would look for it among all connections when the listener is closed. */
 	pcb->listener = NULL;
-	child->place.deferred = listener->options.defer_accept > 0;
-	if (!child->place.deferred)
-		queue_child(child);
+	accept_queue_establish(child);
 	return ERR_OK;
-}
-
-void listen_data_came(struct stack_socket *child)
-{
-	child->place.deferred = false;
-	queue_child(child);
-}
-
-/* Linux hands it over, without data, once the last of so many SYN-ACKs has been answered. */
-void listen_check_deferred(struct stack_socket *child, uint64_t now)
-{
-	if (now - child->handshake.since >= child->options.defer_accept * 1000000000ull)
-		listen_data_came(child);
 }
 
 static void listen_address(const struct stack_socket *socket, ip_addr_t *address)
@@ -324,19 +222,6 @@ int listen_start(struct stack_socket *socket, const struct sockaddr *local, int 
 	return status;
 }
 
-static struct stack_socket *take_child(struct stack_socket *listener)
-{
-	struct stack_socket *child = listener->accept_queue.established.head;
-
-	if (!child)
-		return NULL;
-	child_remove(&listener->accept_queue.established, child);
-	listener->accept_queue.established_count--;
-	child->place.listener = NULL;
-	socket_changed(listener, 0);
-	return child;
-}
-
 int listen_accept(struct stack_socket *listener, struct stack_socket **socket,
 		  struct sockaddr_storage *peer)
 {
@@ -344,7 +229,7 @@ int listen_accept(struct stack_socket *listener, struct stack_socket **socket,
 
 	if (listener->state != SOCKET_LISTENING)
 		return -EINVAL;
-	child = take_child(listener);
+	child = accept_queue_take(listener);
 	if (!child)
 		return -EAGAIN;
 	child->owned = true;
@@ -361,12 +246,12 @@ void listen_stop(struct stack_socket *listener)
 
 	while (listener->accept_queue.embryos.head)
 		listen_drop_embryo(listener->accept_queue.embryos.head);
-	while ((child = take_child(listener)) != NULL) {
+	while ((child = accept_queue_take(listener)) != NULL) {
 		pcb = child->pcb;
 		socket_detach(child);
 		if (pcb && pcb->state != TIME_WAIT)
 			tcp_abort(pcb);
-		bury(child);
+		accept_queue_bury(child);
 	}
 	pcb = listener->pcb;
 	listener->pcb = NULL;

@@ -19,13 +19,12 @@
 #include "stack/tcp/timestamps.h"
 #include "stack/instance/sysctl.h"
 
-/* Linux's SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF on 64-bit machines */
 /* Half of what Linux's tcp_rmem allows. */
 #define RECEIVE_LOW_WATER_MAX (16 * 1024 * 1024)
-
+/* Linux's SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF on 64-bit machines */
 #define RECEIVE_BUFFER_MIN 2304
 #define SEND_BUFFER_MIN	   4608
-/* Half of it is window: see melin_receive_window(). Linux's too; receive.c lets it grow. */
+/* Half of it is window: see melin_receive_window(). Linux's too; receive_window.c lets it grow. */
 #define RECEIVE_BUFFER_DEFAULT 131072
 #define SEND_BUFFER_DEFAULT    (256u * 1024)
 #define MSS_MIN		       88
@@ -107,30 +106,6 @@ void options_apply(struct stack_socket *socket)
 
 /* ---- setting ---- */
 
-/* A window that was announced is never taken back: it only grows here. */
-void options_grow_receive_buffer(struct stack_socket *socket, uint32_t size)
-{
-	struct tcp_pcb *pcb = socket->pcb;
-	uint32_t before, more;
-
-	if (!pcb || socket->state != SOCKET_CONNECTED || socket->fin_received) {
-		socket->options.receive_buffer = size;
-		/* Between the SYN and its answer lwIP wants to find its initial value. */
-		if (pcb && socket->state == SOCKET_SYN_SENT)
-			pcb->rcv_wnd = pcb->rcv_ann_wnd = TCPWND_MIN16(TCP_WND_MAX(pcb));
-		return;
-	}
-	before = TCP_WND_MAX(pcb);
-	socket->options.receive_buffer = size;
-	more = TCP_WND_MAX(pcb) > before ? TCP_WND_MAX(pcb) - before : 0;
-	while (more) {
-		u16_t part = (u16_t)LWIP_MIN(more, 0xffff);
-
-		tcp_recved(pcb, part);
-		more -= part;
-	}
-}
-
 /* forced: beyond what the system allows, by CAP_NET_ADMIN, which the kernel has looked at. */
 static void set_receive_buffer(struct stack_socket *socket, int value, bool forced)
 {
@@ -139,7 +114,7 @@ static void set_receive_buffer(struct stack_socket *socket, int value, bool forc
 	uint32_t size = wanted * 2 > RECEIVE_BUFFER_MIN ? wanted * 2 : RECEIVE_BUFFER_MIN;
 
 	socket->options.receive_buffer_set = true;
-	options_grow_receive_buffer(socket, size);
+	receive_window_resize(socket, size);
 }
 
 static void set_send_buffer(struct stack_socket *socket, int value, bool forced)
@@ -150,7 +125,7 @@ static void set_send_buffer(struct stack_socket *socket, int value, bool forced)
 
 	socket->options.send_buffer = size;
 	socket->options.send_buffer_set = true;
-	send_set_credit(socket, size);
+	send_buffer_set_credit(socket, size);
 }
 
 /* SO_BUF_LOCK of socket(7): a size that is locked is not tuned. */

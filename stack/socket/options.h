@@ -42,8 +42,6 @@ struct socket_options {
 void options_default(struct stack_socket *socket);
 /* What accept() hands down. */
 void options_inherit(struct stack_socket *child, const struct stack_socket *listener);
-/* A larger receive buffer, and the window with it. */
-void options_grow_receive_buffer(struct stack_socket *socket, uint32_t size);
 /* Puts them into the PCB. */
 void options_apply(struct stack_socket *socket);
 int options_get(struct stack_socket *socket, int level, int name, void *value, socklen_t *length);

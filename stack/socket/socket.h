@@ -16,12 +16,19 @@
 #include "lwip/tcp.h"
 
 #include "stack/ip/path.h"
+#include "stack/socket/accept_queue.h"
 #include "stack/socket/adopted.h"
+#include "stack/socket/close.h"
 #include "stack/socket/connect.h"
 #include "stack/socket/listen.h"
 #include "stack/socket/options.h"
+#include "stack/socket/pcb.h"
+#include "stack/socket/readiness.h"
 #include "stack/socket/receive.h"
+#include "stack/socket/receive_queue.h"
+#include "stack/socket/receive_window.h"
 #include "stack/socket/send.h"
+#include "stack/socket/send_buffer.h"
 #include "stack/socket/tcp_info.h"
 #include "stack/socket/urgent.h"
 #include "stack/stack.h"
@@ -51,19 +58,10 @@ enum socket_phase {
 	PHASE_DISCONNECTING,
 };
 
-/*
- * What poll(2) and its kin see of a socket. What others see of it without the lock grows only when
- * the event is reported: who sees a bit in poll(2) finds it in epoll_wait(2) too. Release pairs
- * with acquire.
- */
-struct readiness {
-	uint32_t computed; /* EPOLL* bits as they are; seen by who holds the lock */
-	_Atomic uint32_t ready;
-	_Atomic size_t readable_bytes, unsent_bytes, urgent_bytes;
-	uint32_t events; /* to be reported when the lock is let go of */
-	bool is_changed; /* and the socket is in the list of such, stack->changed */
-	struct stack_socket *next_changed;
-};
+/* stack_socket.shutdown: Linux's RCV_SHUTDOWN and SEND_SHUTDOWN. */
+#define SHUT_RECEIVE 1
+#define SHUT_SEND    2
+#define SHUT_BOTH    (SHUT_RECEIVE | SHUT_SEND)
 
 /* What all files of stack/ use, and a part for each file that keeps more: see its header. */
 struct stack_socket {
@@ -76,7 +74,7 @@ struct stack_socket {
 	bool owned;    /* preload has the handle */
 	enum socket_state state;
 	enum socket_phase phase;
-	uint8_t shutdown; /* 1: no more reading, 2: no more writing, as Linux's sk_shutdown */
+	uint8_t shutdown; /* SHUT_RECEIVE, SHUT_SEND: no more reading, no more writing */
 	bool fin_received;
 	bool data_refused; /* data came after shutdown both ways: reset when lwIP is done */
 	int error;	   /* SO_ERROR, positive */
@@ -108,22 +106,8 @@ struct stack_socket {
 
 struct stack_socket *socket_new(struct stack *stack, int domain);
 void socket_free(struct stack_socket *socket);
-/* Recomputes readiness and notes events for the callback. */
-void socket_changed(struct stack_socket *socket, uint32_t events);
-/* Calls back for all noted events. */
-void socket_report(struct stack *stack);
 /* Makes the connection end as Linux's tcp_done() does: no PCB, both directions shut. */
 void socket_done(struct stack_socket *socket, int error);
-/* Gives a fresh PCB this socket's options, window and callbacks. */
-void socket_attach(struct stack_socket *socket, struct tcp_pcb *pcb);
-/* Lets the PCB go its way without the socket. */
-void socket_detach(struct stack_socket *socket);
-/* Nothing is sent for it: somebody else has the connection and goes on with it. */
-void socket_forget(struct stack_socket *socket);
-/* The handshake is done: times, windows. */
-void socket_established(struct stack_socket *socket);
-/* As Linux's tcp_disconnect(): aborts what there is, the socket is as new. */
-void socket_disconnect(struct stack_socket *socket);
 static inline struct stack_socket *socket_of(const struct tcp_pcb *pcb)
 {
 	return pcb->ext_args[EXTRA_SOCKET].data;
@@ -137,19 +121,9 @@ static inline struct recovery *recovery_of(const struct tcp_pcb *pcb)
 		return pcb->ext_args[EXTRA_RECOVERY].data;
 	return socket->recovery.pcb ? &socket->recovery : NULL;
 }
-int socket_from_error(err_t error);
-
 int socket_create(struct stack *stack, int domain, bool v6only, void *user,
 		  struct stack_socket **socket);
-void socket_release(struct stack_socket *socket);
-/* What release() does to the connection; the memory stays. */
-void socket_end(struct stack_socket *socket);
-uint32_t readiness_now(const struct stack_socket *socket);
-size_t readiness_readable(const struct stack_socket *socket);
-size_t readiness_unsent(const struct stack_socket *socket);
-size_t readiness_urgent(const struct stack_socket *socket);
 int socket_address(const struct stack_socket *socket, bool peer, struct sockaddr_storage *name);
-int socket_shut_down(struct stack_socket *socket, int how);
 
 /* ---- adopt.c ---- */
 int adopt_connection(struct stack *stack, int domain, bool v6only, void *user,

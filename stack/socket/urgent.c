@@ -19,29 +19,26 @@ static uint64_t read_up_to(const struct stack_socket *socket)
 
 /* ---- the peer's ---- */
 
-void urgent_pointer(struct stack_socket *socket, const struct tcp_pcb *pcb,
-		    const struct tcp_hdr *header)
+bool urgent_find(const struct stack_socket *socket, const struct tcp_pcb *pcb,
+		 const struct tcp_hdr *header, uint64_t *place)
 {
-	struct urgent *urgent = &socket->urgent;
 	uint16_t pointer = lwip_ntohs(header->urgp);
 	/* BSD's reading of RFC 793, which everybody follows: the byte before the pointer. */
 	u32_t sequence = header->seqno + (pointer ? pointer - 1u : 0u);
-	uint64_t place;
 
 	if (TCP_SEQ_LT(sequence, pcb->rcv_nxt)) /* said before */
-		return;
+		return false;
 	if (TCP_SEQ_GT(header->seqno, pcb->rcv_nxt + pcb->rcv_wnd))
-		return;
-	place = socket->info.bytes_received + (sequence - pcb->rcv_nxt);
-	if (urgent->state != URGENT_NONE && place <= urgent->place)
-		return;
-	/* A reader who stands at the last one has not stepped over it yet. */
-	if (urgent_is_next(socket))
-		receive_drop_one(socket);
-	urgent->state = URGENT_AWAITED;
-	urgent->place = place;
-	urgent->announced = true;
-	socket_changed(socket, 0);
+		return false;
+	*place = socket->info.bytes_received + (sequence - pcb->rcv_nxt);
+	return socket->urgent.state == URGENT_NONE || *place > socket->urgent.place;
+}
+
+void urgent_await(struct stack_socket *socket, uint64_t place)
+{
+	socket->urgent.state = URGENT_AWAITED;
+	socket->urgent.place = place;
+	socket->urgent.announced = true;
 }
 
 void urgent_moved(struct stack_socket *socket)
@@ -82,7 +79,9 @@ ssize_t urgent_receive(struct stack_socket *socket, const struct iovec *iov, siz
 	if (socket->state == SOCKET_CLOSED && !socket->fin_received)
 		return -ENOTCONN;
 	if (urgent->state == URGENT_AWAITED)
-		return socket->state == SOCKET_CLOSED || (socket->shutdown & 1) ? 0 : -EAGAIN;
+		return socket->state == SOCKET_CLOSED || (socket->shutdown & SHUT_RECEIVE)
+			       ? 0
+			       : -EAGAIN;
 	while (count && iov->iov_len == 0) {
 		iov++;
 		count--;

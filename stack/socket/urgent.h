@@ -34,9 +34,14 @@ struct urgent {
 
 /* ---- the peer's ---- */
 
-/* A segment with the URG bit has come. Its data is not in the queue yet. */
-void urgent_pointer(struct stack_socket *socket, const struct tcp_pcb *pcb,
-		    const struct tcp_hdr *header);
+/*
+ * A segment with the URG bit has come: finds the place in the stream of the byte that it makes
+ * urgent. False: it is no news, or beyond the window.
+ */
+bool urgent_find(const struct stack_socket *socket, const struct tcp_pcb *pcb,
+		 const struct tcp_hdr *header, uint64_t *place);
+/* The byte at that place, which has not come yet, is urgent. */
+void urgent_await(struct stack_socket *socket, uint64_t place);
 /* Data has come into the queue, or was taken from it. */
 void urgent_moved(struct stack_socket *socket);
 /* Bytes that are unread before the urgent one; SIZE_MAX: none is before the reader. */

@@ -12,21 +12,13 @@
 #include "stack/instance/clock.h"
 #include "stack/instance/instance.h"
 #include "stack/lwip/lwip_hooks.h"
+#include "stack/tcp/out_of_order.h"
 #include "stack/tcp/output.h"
 #include "stack/instance/pressure.h"
 #include "stack/tcp/reassembly.h"
 #include "stack/tcp/recovery.h"
 #include "stack/socket/socket.h"
 #include "stack/tcp/timestamps.h"
-
-/*
- * lwIP's out-of-order queue is a list for each connection, with a bound for each; this one is for
- * their sum. Each segment pins a receive buffer of the device. The sum is of estimates: a
- * connection's is set right when its queue is found empty, and after each so many segments.
- */
-#define OUT_OF_ORDER_MAX 1024
-#define RECOUNT		 64
-static unsigned out_of_order;
 
 /* Challenge ACKs, RFC 5961 section 7: as many in a tick of the slow timer, 5,000 a second. */
 #define CHALLENGES_MAX 100
@@ -80,44 +72,6 @@ static void shape_reset(struct tcp_hdr *header)
 	next_reset = RESET_OF_OUR_OWN;
 }
 
-static unsigned count(const struct tcp_seg *segment)
-{
-	unsigned segments = 0;
-
-	for (; segment; segment = segment->next)
-		segments++;
-	return segments;
-}
-
-void segment_forget_out_of_order(struct stack_socket *socket)
-{
-	out_of_order -= socket->segments.out_of_order;
-	socket->segments.out_of_order = 0;
-}
-
-static void note_out_of_order(struct stack_socket *socket)
-{
-	socket->info.out_of_order++;
-	adopted_count(&socket->adopted.out_of_order);
-}
-
-static bool may_queue(struct stack_socket *socket, const struct tcp_pcb *pcb)
-{
-	if (!socket)
-		return false; /* nobody will read it */
-	if (!pcb->ooseq || socket->segments.out_of_order % RECOUNT == RECOUNT - 1) {
-		segment_forget_out_of_order(socket);
-		socket->segments.out_of_order = count(pcb->ooseq);
-		out_of_order += socket->segments.out_of_order;
-	}
-	if (out_of_order >= OUT_OF_ORDER_MAX)
-		return false;
-	socket->segments.out_of_order++;
-	note_out_of_order(socket);
-	out_of_order++;
-	return true;
-}
-
 static void note_received(struct stack_socket *socket, const struct tcp_pcb *pcb,
 			  const struct tcp_hdr *header, u8_t flags)
 {
@@ -141,17 +95,17 @@ static bool goes_to_queue(struct stack_socket *socket, struct tcp_pcb *pcb,
 	if (socket && timestamps_accept(pcb, header) && reassembly_append(pcb, header, payload)) {
 		note_received(socket, pcb, header, TCPH_FLAGS(header));
 		info_note_received(socket, pcb, payload->tot_len);
-		note_out_of_order(socket);
+		out_of_order_note(socket);
 		return false;
 	}
-	return may_queue(socket, pcb);
+	return out_of_order_may_wait(socket, pcb);
 }
 
 /* New data for a socket that nobody can read or write any more. */
 static bool refuses_data(const struct stack_socket *socket, const struct tcp_pcb *pcb,
 			 const struct tcp_hdr *header, u32_t size)
 {
-	return socket->shutdown == 3 && !socket->fin_received && !socket->released &&
+	return socket->shutdown == SHUT_BOTH && !socket->fin_received && !socket->released &&
 	       (pcb->state == FIN_WAIT_1 || pcb->state == FIN_WAIT_2) &&
 	       TCP_SEQ_GT(header->seqno + size, pcb->rcv_nxt);
 }
@@ -239,7 +193,7 @@ static bool half_open(struct stack_socket *child, const struct tcp_pcb *pcb, str
 		return true;
 	if (header->ackno != pcb->lastack + 1)
 		return !listen_take_cookie(child, header, payload);
-	return !listen_is_full(child);
+	return !accept_queue_refuses(child);
 }
 
 /* lwip_tcp_in.c */
@@ -380,7 +334,7 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 		    !(flags & (TCP_SYN | TCP_FIN | TCP_RST)))
 			judge_bare(socket, pcb, header);
 		if ((flags & TCP_URG) && pcb->state != SYN_SENT)
-			urgent_pointer(socket, pcb, header);
+			receive_urgent_pointer(socket, pcb, header);
 	}
 	return ERR_OK;
 }

@@ -16,7 +16,4 @@ struct segments {
 	bool no_answer;		   /* to the segment that is being received */
 };
 
-/* The connection is going, and with it what it held back. */
-void segment_forget_out_of_order(struct stack_socket *socket);
-
 #endif

@@ -66,7 +66,7 @@ static void visit_active(struct stack *stack, uint64_t now)
 		if (socket->adopted.is_borrowed)
 			adopted_check_idle(socket);
 		if (socket->place.deferred)
-			listen_check_deferred(socket, now);
+			accept_queue_check_deferred(socket, now);
 		if (socket->send_buffer.blocked) {
 			socket->send_buffer.blocked = false;
 			tcp_clear_flags(pcb, TF_NAGLEMEMERR);

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A listener's children: accept_queue.h. */
+#include "stack/socket/accept_queue.h"
+
+#include "stack/instance/instance.h"
+#include "stack/socket/socket.h"
+
+bool accept_queue_is_full(const struct stack_socket *listener)
+{
+	const struct accept_queue *queue = &listener->accept_queue;
+
+	return queue->established_count > queue->backlog; /* as sk_acceptq_is_full(): one more */
+}
+
+bool accept_queue_refuses(const struct stack_socket *child)
+{
+	return child->place.listener && accept_queue_is_full(child->place.listener);
+}
+
+static void add(struct child_list *list, struct stack_socket *child)
+{
+	child->place.next = NULL;
+	child->place.previous = list->tail;
+	if (list->tail)
+		list->tail->place.next = child;
+	else
+		list->head = child;
+	list->tail = child;
+}
+
+static void remove_child(struct child_list *list, struct stack_socket *child)
+{
+	struct stack_socket *next = child->place.next, *previous = child->place.previous;
+
+	if (previous)
+		previous->place.next = next;
+	else
+		list->head = next;
+	if (next)
+		next->place.previous = previous;
+	else
+		list->tail = previous;
+	child->place.next = child->place.previous = NULL;
+}
+
+void accept_queue_add_embryo(struct stack_socket *listener, struct stack_socket *child)
+{
+	child->place.listener = listener;
+	add(&listener->accept_queue.embryos, child);
+	listener->accept_queue.embryo_count++;
+}
+
+static void remove_embryo(struct stack_socket *child)
+{
+	struct stack_socket *listener = child->place.listener;
+
+	remove_child(&listener->accept_queue.embryos, child);
+	listener->accept_queue.embryo_count--;
+}
+
+void accept_queue_bury(struct stack_socket *child)
+{
+	child->released = true;
+	child->place.listener = NULL;
+	child->place.next = child->stack->dead;
+	child->stack->dead = child;
+}
+
+bool accept_queue_is_embryo(const struct stack_socket *child)
+{
+	return child->place.listener &&
+	       (child->state == SOCKET_SYN_RECEIVED || child->place.deferred);
+}
+
+bool accept_queue_forget(struct stack_socket *child)
+{
+	if (!accept_queue_is_embryo(child))
+		return false;
+	remove_embryo(child);
+	accept_queue_bury(child);
+	return true;
+}
+
+static void establish(struct stack_socket *child)
+{
+	struct stack_socket *listener = child->place.listener;
+
+	remove_embryo(child);
+	add(&listener->accept_queue.established, child);
+	listener->accept_queue.established_count++;
+	listener->stack->counters.accepts++;
+	socket_changed(child, 0);
+	socket_changed(listener, READY_INPUT);
+}
+
+void accept_queue_establish(struct stack_socket *child)
+{
+	child->place.deferred = child->place.listener->options.defer_accept > 0;
+	if (!child->place.deferred)
+		establish(child);
+}
+
+void accept_queue_data_came(struct stack_socket *child)
+{
+	child->place.deferred = false;
+	establish(child);
+}
+
+void accept_queue_check_deferred(struct stack_socket *child, uint64_t now)
+{
+	if (now - child->handshake.since >= child->options.defer_accept * 1000000000ull)
+		accept_queue_data_came(child);
+}
+
+struct stack_socket *accept_queue_take(struct stack_socket *listener)
+{
+	struct stack_socket *child = listener->accept_queue.established.head;
+
+	if (!child)
+		return NULL;
+	remove_child(&listener->accept_queue.established, child);
+	listener->accept_queue.established_count--;
+	child->place.listener = NULL;
+	socket_changed(listener, 0);
+	return child;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a socket has to do with its PCB, which is lwIP's half of a connection: pcb.h. lwIP's
+ * callbacks are here, and they only note what has happened.
+ */
+#include "stack/socket/pcb.h"
+
+#include <errno.h>
+
+#include "lwip/priv/tcp_priv.h"
+
+#include "stack/instance/clock.h"
+#include "stack/socket/socket.h"
+#include "stack/tcp/out_of_order.h"
+
+/* ---- what lwIP tells ---- */
+
+static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *data, err_t error)
+{
+	struct stack_socket *socket = arg;
+
+	(void)pcb;
+	(void)error;
+	if (data) {
+		acknowledge_data(socket);
+		socket->info.bytes_received += data->tot_len;
+		receive_queue_add(socket, data);
+		urgent_moved(socket);
+		if (adopted_waits_for_end(&socket->adopted))
+			adopted_received(socket);
+		socket_changed(socket, READY_INPUT | EPOLLPRI);
+	} else {
+		acknowledge_fin(socket);
+		socket->fin_received = true;
+		socket->shutdown |= SHUT_RECEIVE;
+		socket_changed(socket, READY_INPUT | EPOLLRDHUP | EPOLLHUP);
+	}
+	if (socket->place.deferred)
+		accept_queue_data_came(socket);
+	return ERR_OK;
+}
+
+static err_t sent(void *arg, struct tcp_pcb *pcb, u16_t size)
+{
+	struct stack_socket *socket = arg;
+
+	socket->info.bytes_acked += size;
+	info_note_acknowledged(socket, pcb);
+	urgent_acknowledged(socket, pcb);
+	if (socket->recovery.pcb)
+		recovery_override(&socket->recovery);
+	if (socket->output.small_sent && TCP_SEQ_LEQ(socket->output.small_end, pcb->lastack))
+		socket->output.small_sent = false; /* or it would be ahead again after 2 GB */
+	/* Linux's tcp_sndbuf_expand(): a buffer of less than two windows would limit the speed. */
+	if (!socket->options.send_buffer_set && pcb->cwnd > socket->send_buffer.credit / 2)
+		send_buffer_set_credit(socket, pcb->cwnd * 2);
+	socket_changed(socket, 0);
+	return ERR_OK;
+}
+
+/* The PCB is gone or going: this says why, destroyed() says that it is. */
+static void failed(void *arg, err_t error)
+{
+	struct stack_socket *socket = arg;
+	enum socket_state state = socket->state;
+	bool close_wait = socket->fin_received && !(socket->shutdown & SHUT_SEND);
+
+	if (socket->released || accept_queue_is_embryo(socket)) /* nobody knows of it */
+		return;
+	if (error == ERR_RST) {
+		if (state == SOCKET_SYN_SENT)
+			socket_done(socket, ECONNREFUSED);
+		else
+			socket_done(socket, close_wait ? EPIPE : ECONNRESET);
+	} else if (error == ERR_ABRT) {
+		socket_done(socket, socket->soft_error ? socket->soft_error : ETIMEDOUT);
+	} else { /* ERR_CLSD: both sides have closed, all is acknowledged */
+		socket_done(socket, 0);
+	}
+}
+
+/* The socket and its PCB part: nothing that the socket has noted may lead to the PCB any more. */
+static void forget_pcb(struct stack_socket *socket)
+{
+	out_of_order_forget(socket);
+	acknowledge_forget(socket);
+	recovery_stop(&socket->recovery);
+	gap_stop(socket);
+	socket->pcb = NULL;
+	socket->output.unsent_tail = NULL;
+	socket->output.held_since = 0;
+}
+
+static void destroyed(u8_t id, void *data)
+{
+	struct stack_socket *socket = data;
+
+	(void)id;
+	if (!socket)
+		return;
+	forget_pcb(socket);
+	if (socket->place.listener && accept_queue_forget(socket))
+		return;
+	/* Without a word from failed() it has ended in good order, through TIME_WAIT. */
+	if (socket->state == SOCKET_CONNECTED)
+		socket_done(socket, 0);
+}
+
+static const struct tcp_ext_arg_callbacks socket_callbacks = { .destroy = destroyed };
+
+/* ---- what it is told ---- */
+
+void socket_attach(struct stack_socket *socket, struct tcp_pcb *pcb)
+{
+	socket->pcb = pcb;
+	pcb->ext_args[EXTRA_SOCKET].data = socket;
+	pcb->ext_args[EXTRA_SOCKET].callbacks = &socket_callbacks;
+	tcp_arg(pcb, socket);
+	tcp_recv(pcb, received);
+	tcp_sent(pcb, sent);
+	tcp_err(pcb, failed);
+	tcp_nagle_disable(pcb); /* output.c has Linux's */
+	/* 2.1.3 has 3 s built in */
+	pcb->rto = LWIP_TCP_RTO_TIME / TCP_SLOW_INTERVAL;
+	pcb->sv = LWIP_TCP_RTO_TIME / TCP_SLOW_INTERVAL;
+	pcb->ssthresh = 0x7fffffff; /* RFC 5681: arbitrarily high */
+	options_apply(socket);
+}
+
+void socket_detach(struct stack_socket *socket)
+{
+	struct tcp_pcb *pcb = socket->pcb;
+
+	if (!pcb)
+		return;
+	forget_pcb(socket);
+	pcb->ext_args[EXTRA_SOCKET].data = NULL;
+	pcb->ext_args[EXTRA_SOCKET].callbacks = NULL;
+	tcp_arg(pcb, NULL);
+	if (pcb->state == LISTEN)
+		return;
+	tcp_recv(pcb, NULL);
+	tcp_sent(pcb, NULL);
+	tcp_err(pcb, NULL);
+}
+
+void socket_established(struct stack_socket *socket)
+{
+	struct tcp_pcb *pcb = socket->pcb;
+
+	socket->state = SOCKET_CONNECTED;
+	socket->info.established = melin_clock_ns() / 1000000;
+	socket->retry.since = 0;
+	socket->soft_error = 0;
+	if (socket->handshake.since)
+		socket->handshake.round_trip_us =
+			(uint32_t)((melin_clock_ns() - socket->handshake.since) / 1000 + 1);
+	if (socket->options.maximum_segment && pcb->mss > socket->options.maximum_segment)
+		pcb->mss = socket->options.maximum_segment;
+	/*
+	 * lwIP bounds segments by half of the largest window, while that is nothing by nothing; so
+	 * its first small one would find segments in the queue that are too long.
+	 */
+	if (pcb->snd_wnd_max < 2)
+		pcb->snd_wnd_max = 2 * pcb->mss;
+	path_begin(socket);
+	/*
+	 * lwIP sets its largest window when it sees window scaling; nothing has been received yet.
+	 */
+	pcb->rcv_wnd = LWIP_MIN(pcb->rcv_wnd, TCP_WND_MAX(pcb));
+	pcb->rcv_ann_wnd = LWIP_MIN(pcb->rcv_ann_wnd, pcb->rcv_wnd);
+	gap_start(socket);
+	recovery_start(&socket->recovery, pcb, socket->handshake.round_trip_us, pcb->nrtx > 0);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What poll(2) and its kin see of a socket: readiness.h. */
+#include "stack/socket/readiness.h"
+
+#include "stack/instance/instance.h"
+#include "stack/socket/socket.h"
+
+static bool input_ready(const struct stack_socket *socket)
+{
+	size_t target =
+		(size_t)(socket->options.receive_low_water > 1 ? socket->options.receive_low_water
+							       : 1);
+
+	if (target > socket->options.receive_buffer / 2)
+		target = socket->options.receive_buffer / 2;
+	if (urgent_is_next(socket))
+		target++;
+	return socket->received.bytes >= target;
+}
+
+/* As Linux's tcp_poll() and, for listeners, inet_csk_listen_poll(). */
+static uint32_t compute(const struct stack_socket *socket)
+{
+	uint32_t ready = 0;
+
+	if (socket->state == SOCKET_LISTENING)
+		return socket->accept_queue.established.head ? READY_INPUT : 0;
+	if (socket->state == SOCKET_GIVEN)
+		return READY_INPUT | READY_OUTPUT; /* who waits comes, and is told */
+	if (socket->shutdown == SHUT_BOTH || socket->state == SOCKET_CLOSED)
+		ready |= EPOLLHUP;
+	if (socket->shutdown & SHUT_RECEIVE)
+		ready |= READY_INPUT | EPOLLRDHUP;
+	if (socket->state != SOCKET_SYN_SENT && socket->state != SOCKET_SYN_RECEIVED) {
+		if (input_ready(socket))
+			ready |= READY_INPUT;
+		if ((socket->shutdown & SHUT_SEND) || send_buffer_has_room(socket))
+			ready |= READY_OUTPUT;
+		if (socket->urgent.state == URGENT_THERE)
+			ready |= EPOLLPRI;
+	}
+	if (socket->error)
+		ready |= EPOLLERR;
+	return ready;
+}
+
+void readiness_start(struct stack_socket *socket)
+{
+	struct readiness *own = &socket->readiness;
+
+	own->computed = compute(socket);
+	atomic_init(&own->ready, own->computed);
+	atomic_init(&own->urgent_bytes, SIZE_MAX);
+}
+
+/* Behind those before it: epoll_wait(2) reports in the order of arrival. */
+static void append(struct stack_socket *socket)
+{
+	struct stack *stack = socket->stack;
+
+	socket->readiness.is_changed = true;
+	socket->readiness.next_changed = NULL;
+	if (stack->changed)
+		stack->changed_last->readiness.next_changed = socket;
+	else
+		stack->changed = socket;
+	stack->changed_last = socket;
+}
+
+void readiness_note(struct stack_socket *socket, uint32_t events)
+{
+	socket->readiness.events |= events;
+	if (!socket->readiness.is_changed)
+		append(socket);
+}
+
+void readiness_end(struct stack_socket *socket)
+{
+	struct stack *stack = socket->stack;
+	struct stack_socket *previous = NULL;
+
+	if (!socket->readiness.is_changed)
+		return;
+	for (struct stack_socket *each = stack->changed; each != socket;
+	     each = each->readiness.next_changed)
+		previous = each;
+	if (previous)
+		previous->readiness.next_changed = socket->readiness.next_changed;
+	else
+		stack->changed = socket->readiness.next_changed;
+	if (stack->changed_last == socket)
+		stack->changed_last = previous;
+	socket->readiness.is_changed = false;
+}
+
+void socket_changed(struct stack_socket *socket, uint32_t events)
+{
+	struct readiness *own = &socket->readiness;
+	uint32_t seen = atomic_load_explicit(&own->ready, memory_order_relaxed);
+	uint32_t ready = compute(socket);
+
+	atomic_store_explicit(&own->readable_bytes, socket->received.bytes, memory_order_relaxed);
+	atomic_store_explicit(&own->unsent_bytes, send_buffer_queued(socket), memory_order_relaxed);
+	atomic_store_explicit(&own->urgent_bytes, urgent_distance(socket), memory_order_relaxed);
+	atomic_store_explicit(&own->ready, seen & ready, memory_order_release);
+	events = (events & ready) | (ready & ~own->computed);
+	own->computed = ready;
+	if (socket->urgent.announced) {
+		socket->urgent.announced = false;
+		events |= STACK_EVENT_URGENT;
+	}
+	if (events)
+		readiness_note(socket, events);
+}
+
+uint32_t readiness_now(const struct stack_socket *socket)
+{
+	return atomic_load_explicit(&socket->readiness.ready, memory_order_acquire);
+}
+
+size_t readiness_readable(const struct stack_socket *socket)
+{
+	return atomic_load_explicit(&socket->readiness.readable_bytes, memory_order_relaxed);
+}
+
+size_t readiness_unsent(const struct stack_socket *socket)
+{
+	return atomic_load_explicit(&socket->readiness.unsent_bytes, memory_order_relaxed);
+}
+
+size_t readiness_urgent(const struct stack_socket *socket)
+{
+	return atomic_load_explicit(&socket->readiness.urgent_bytes, memory_order_relaxed);
+}

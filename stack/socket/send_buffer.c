@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The room in the send buffer: send_buffer.h. */
+#include "stack/socket/send_buffer.h"
+
+#include "lwip/priv/tcp_priv.h"
+
+#include "stack/instance/pressure.h"
+#include "stack/socket/socket.h"
+
+/* Autotuning stops here, as Linux's tcp_wmem does. */
+#define CREDIT_MAX (4u * 1024 * 1024)
+/* Each queued segment is a buffer of a full one's size: so many bytes of credit may be one. */
+#define CREDIT_PER_BUFFER 256
+#define BUFFERS_MIN	  64
+/* With little memory left: Linux's initial buffer at least, a local network's need at most. */
+#define CREDIT_LEAST (16u * 1024)
+#define CREDIT_HIGH  (64u * 1024)
+
+void send_buffer_set_credit(struct stack_socket *socket, uint32_t credit)
+{
+	socket->send_buffer.credit = LWIP_MIN(credit, CREDIT_MAX);
+}
+
+size_t send_buffer_queued(const struct stack_socket *socket)
+{
+	const struct tcp_pcb *pcb = socket->pcb;
+	uint32_t queued;
+
+	if (!pcb || socket->state != SOCKET_CONNECTED)
+		return 0;
+	queued = pcb->snd_lbb - pcb->lastack;
+	return queued && (pcb->flags & TF_FIN) ? queued - 1 : queued;
+}
+
+/*
+ * As Linux's sk_stream_moderate_sndbuf() and __sk_mem_schedule(), and what its tcp_sndbuf_expand()
+ * never gives: a peer whose window is closed shall not hold a whole buffer. What has been queued
+ * already stays.
+ */
+static uint32_t credit_under_pressure(const struct stack_socket *socket, enum pressure pressure)
+{
+	const struct tcp_pcb *pcb = socket->pcb;
+	uint32_t useful = 2 * LWIP_MIN(LWIP_MIN(pcb->cwnd, pcb->snd_wnd), CREDIT_MAX);
+	uint32_t credit;
+
+	if (pressure == PRESSURE_LIMIT)
+		return LWIP_MIN(socket->send_buffer.credit, PRESSURE_GUARANTEED);
+	if (pressure == PRESSURE_LOW && socket->options.send_buffer_set)
+		return socket->send_buffer.credit;
+	if (pressure == PRESSURE_HIGH)
+		useful = LWIP_MIN(useful, CREDIT_HIGH);
+	credit = LWIP_MAX(useful, CREDIT_LEAST);
+	return LWIP_MIN(socket->send_buffer.credit, credit);
+}
+
+static uint32_t credit_of(const struct stack_socket *socket)
+{
+	enum pressure pressure = pressure_now();
+
+	return pressure == PRESSURE_NONE ? socket->send_buffer.credit
+					 : credit_under_pressure(socket, pressure);
+}
+
+static bool too_many_buffers(const struct stack_socket *socket, uint32_t credit)
+{
+	const struct tcp_pcb *pcb = socket->pcb;
+
+	if (credit <= PRESSURE_GUARANTEED)
+		return pcb->snd_queuelen > credit / pcb->mss + 1;
+	return pcb->snd_queuelen > LWIP_MAX(credit / CREDIT_PER_BUFFER, BUFFERS_MIN);
+}
+
+/* TCP_NOTSENT_LOWAT: how much may be added to what waits to be sent for the first time. */
+static uint32_t unsent_room(const struct stack_socket *socket)
+{
+	uint32_t most = socket->options.unsent_low_water;
+	uint32_t unsent = socket->pcb->snd_lbb - socket->pcb->snd_nxt;
+
+	return unsent < most ? most - unsent : 0;
+}
+
+/* Linux's __sk_stream_is_writeable(): a third must be free, and half of TCP_NOTSENT_LOWAT. */
+bool send_buffer_has_room(const struct stack_socket *socket)
+{
+	size_t queued = send_buffer_queued(socket);
+	uint32_t credit;
+
+	if (!queued) /* or there is no connection */
+		return true;
+	credit = credit_of(socket);
+	return queued + queued / 2 <= credit && !too_many_buffers(socket, credit) &&
+	       unsent_room(socket) > socket->options.unsent_low_water / 2;
+}
+
+size_t send_buffer_room(const struct stack_socket *socket)
+{
+	size_t queued = send_buffer_queued(socket);
+	uint32_t credit = credit_of(socket);
+
+	if (queued >= credit || too_many_buffers(socket, credit))
+		return 0;
+	return LWIP_MIN(credit - queued, unsent_room(socket));
+}
