@@ -60,6 +60,19 @@ complains() {
 	check
 }
 
+@test "structure: what lwIP's headers declare is lwIP's, whoever answers" {
+	make_tree
+	mkdir -p "$tree/lwip/src/include/lwip/priv"
+	file stack/three 'int six(void); int tcp_output(void) { return six(); }'
+	file stack/six 'int tcp_output(void); int six(void) { return tcp_output(); }'
+	complains 'new cycle stack: six three'
+	echo "LWIP_SRC = $tree/lwip" >"$tree/Makefile"
+	echo 'int tcp_close(void);' >"$tree/lwip/src/include/lwip/tcp.h"
+	complains 'new cycle stack: six three'
+	echo 'int tcp_output (void);' >"$tree/lwip/src/include/lwip/priv/tcp_priv.h"
+	check
+}
+
 @test "structure: a new cycle, a new file in one, one that is cut" {
 	make_tree
 	file preload/two 'int one(void); int two(void) { return one(); }'
