@@ -57,7 +57,9 @@ stack_libstack_la_SOURCES = \
 	stack/ip/loop.c \
 	stack/ip/network.c \
 	stack/ip/path.c \
+	stack/ip/routing.c \
 	stack/ip/segment_filter.c \
+	stack/ip/sockaddr.c \
 	stack/socket/accept_queue.c \
 	stack/socket/adopt.c \
 	stack/socket/adopted.c \
@@ -115,7 +117,9 @@ noinst_HEADERS += \
 	stack/ip/loop.h \
 	stack/ip/network.h \
 	stack/ip/path.h \
+	stack/ip/routing.h \
 	stack/ip/segment_filter.h \
+	stack/ip/sockaddr.h \
 	stack/lwip/arch/cc.h \
 	stack/lwip/lwip_changes.h \
 	stack/lwip/lwip_hooks.h \

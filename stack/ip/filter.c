@@ -15,7 +15,7 @@
 
 #include "common/network_order.h"
 #include "stack/instance/instance.h"
-#include "stack/ip/network.h"
+#include "stack/ip/routing.h"
 #include "stack/ip/segment_filter.h"
 
 #define ARP_SIZE	    28
@@ -76,7 +76,7 @@ static bool is_martian4(const struct stack *stack, const uint8_t *source,
 		return true;
 	memcpy(&word, source, sizeof(word));
 	ip_addr_set_ip4_u32_val(address, word);
-	return network_is_local(stack, &address);
+	return routing_is_local(stack, &address);
 }
 
 static struct netif *filter_ip4(struct stack *stack, uint8_t *ip, unsigned in_buffer, unsigned size)
@@ -115,7 +115,7 @@ static bool is_martian6(const struct stack *stack, const uint8_t *source,
 	to = from;
 	memcpy(ip_2_ip6(&from)->addr, source, 16);
 	memcpy(ip_2_ip6(&to)->addr, destination, 16);
-	return network_is_local(stack, &from) || ip6_addr_isloopback(ip_2_ip6(&to));
+	return routing_is_local(stack, &from) || ip6_addr_isloopback(ip_2_ip6(&to));
 }
 
 /*

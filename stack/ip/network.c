@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Addresses, interfaces and routes: network.h. An IPv4 address is an interface of lwIP's (it knows
+ * Interfaces and neighbours: network.h. An IPv4 address is an interface of lwIP's (it knows
  * one for each), all IPv6 addresses are on the first; all of them share the one link.
  */
 #include "stack/ip/network.h"
@@ -20,195 +20,11 @@
 #include "stack/ip/filter.h"
 #include "stack/tcp/index.h"
 #include "stack/instance/instance.h"
-#include "stack/lwip/lwip_hooks.h"
+#include "stack/ip/routing.h"
+#include "stack/ip/sockaddr.h"
 #include "stack/socket/socket.h"
 
 #define DOUBT_GAP_NS (100ull * 1000000)
-
-static bool same_prefix(const uint8_t *one, const uint8_t *other, unsigned bits)
-{
-	unsigned rest = bits % 8;
-
-	if (memcmp(one, other, bits / 8) != 0)
-		return false;
-	return rest == 0 || ((one[bits / 8] ^ other[bits / 8]) >> (8 - rest)) == 0;
-}
-
-static const uint8_t *bytes_of(const ip_addr_t *address)
-{
-	if (IP_IS_V6(address))
-		return (const uint8_t *)ip_2_ip6(address)->addr;
-	return (const uint8_t *)&ip_2_ip4(address)->addr;
-}
-
-static bool same_family(const struct ip_address *one, const ip_addr_t *other)
-{
-	return one->family == (IP_IS_V6(other) ? AF_INET6 : AF_INET);
-}
-
-/* The configured address that is exactly this one, or NULL. */
-static const struct ip_address *own(const struct stack *stack, const ip_addr_t *address)
-{
-	size_t size = IP_IS_V6(address) ? 16 : 4;
-
-	for (unsigned i = 0; i < stack->address_count; i++) {
-		const struct ip_address *each = &stack->addresses[i];
-
-		if (same_family(each, address) && !memcmp(each->bytes, bytes_of(address), size))
-			return each;
-	}
-	return NULL;
-}
-
-/* The configured address whose network this one is in, the longest prefix first; or NULL. */
-static const struct ip_address *on_link(const struct stack *stack, const ip_addr_t *address)
-{
-	const struct ip_address *best = NULL;
-
-	for (unsigned i = 0; i < stack->address_count; i++) {
-		const struct ip_address *each = &stack->addresses[i];
-
-		if (same_family(each, address) &&
-		    same_prefix(each->bytes, bytes_of(address), each->prefix) &&
-		    (!best || each->prefix > best->prefix))
-			best = each;
-	}
-	return best;
-}
-
-static bool is_loopback(const ip_addr_t *address)
-{
-	if (IP_IS_V6(address))
-		return ip6_addr_isloopback(ip_2_ip6(address));
-	return (ip4_addr_get_u32(ip_2_ip4(address)) & PP_HTONL(0xff000000)) == PP_HTONL(0x7f000000);
-}
-
-bool network_is_local(const struct stack *stack, const ip_addr_t *address)
-{
-	return is_loopback(address) || own(stack, address);
-}
-
-bool network_may_bind(const struct stack *stack, const ip_addr_t *address)
-{
-	return ip_addr_isany(address) || network_is_local(stack, address);
-}
-
-static void to_lwip(const struct ip_address *from, ip_addr_t *to)
-{
-	memset(to, 0, sizeof(*to));
-	if (from->family == AF_INET6) {
-		memcpy(ip_2_ip6(to)->addr, from->bytes, 16);
-		IP_SET_TYPE(to, IPADDR_TYPE_V6);
-	} else {
-		memcpy(&ip_2_ip4(to)->addr, from->bytes, 4);
-		IP_SET_TYPE(to, IPADDR_TYPE_V4);
-	}
-}
-
-static const struct ip_address *gateway_for(const struct stack *stack, const ip_addr_t *remote)
-{
-	const struct ip_address *gateway = IP_IS_V6(remote) ? &stack->gateway6 : &stack->gateway4;
-
-	return gateway->family ? gateway : NULL;
-}
-
-static const struct ip_address *first_of_family(const struct stack *stack, const ip_addr_t *other)
-{
-	for (unsigned i = 0; i < stack->address_count; i++) {
-		if (same_family(&stack->addresses[i], other))
-			return &stack->addresses[i];
-	}
-	return NULL;
-}
-
-int network_source(const struct stack *stack, const ip_addr_t *remote, ip_addr_t *source)
-{
-	const struct ip_address *from;
-	const struct ip_address *gateway;
-	ip_addr_t hop;
-
-	if (network_is_local(stack, remote)) {
-		*source = *remote;
-		return 0;
-	}
-	if (!stack->link)
-		return -ENETUNREACH;
-	if (!first_of_family(stack, remote))
-		return -EAFNOSUPPORT;
-	from = on_link(stack, remote);
-	gateway = gateway_for(stack, remote);
-	if (!from && gateway) {
-		to_lwip(gateway, &hop);
-		from = on_link(stack, &hop);
-		if (!from && IP_IS_V6_VAL(hop) && ip6_addr_islinklocal(ip_2_ip6(&hop)))
-			from = first_of_family(stack, remote);
-	}
-	if (!from)
-		return -ENETUNREACH;
-	to_lwip(from, source);
-	return 0;
-}
-
-/* The interface that an IPv4 source address belongs to; the first if it is none of ours. */
-static struct netif *netif_of4(struct stack *stack, const ip4_addr_t *source)
-{
-	for (unsigned i = 0; source && i < stack->netif_count; i++) {
-		if (ip4_addr_cmp(netif_ip4_addr(&stack->netifs[i]), source))
-			return &stack->netifs[i];
-	}
-	return stack->netif_count ? &stack->netifs[0] : NULL;
-}
-
-struct netif *melin_route4(const ip4_addr_t *source, const ip4_addr_t *destination)
-{
-	struct stack *stack = melin_instance;
-	ip_addr_t address;
-
-	if (stack->swallowing)
-		return &stack->silent_netif;
-	if (stack->host.borrows)
-		return &stack->host.netif;
-	ip_addr_copy_from_ip4(address, *destination);
-	if (network_is_local(stack, &address))
-		return &stack->loop_netif;
-	return netif_of4(stack, source);
-}
-
-struct netif *melin_route6(const ip6_addr_t *source, const ip6_addr_t *destination)
-{
-	struct stack *stack = melin_instance;
-	ip_addr_t address;
-
-	(void)source;
-	if (stack->swallowing)
-		return &stack->silent_netif;
-	if (stack->host.borrows)
-		return &stack->host.netif;
-	ip_addr_copy_from_ip6(address, *destination);
-	if (network_is_local(stack, &address))
-		return &stack->loop_netif;
-	return stack->netif_count ? &stack->netifs[0] : NULL;
-}
-
-/* lwIP would take any /64 for on-link and look for routers otherwise; ours is the configuration. */
-const ip6_addr_t *melin_next_hop6(struct netif *netif, const ip6_addr_t *destination)
-{
-	static ip6_addr_t hop;
-	struct stack *stack = melin_instance;
-	const struct ip_address *gateway;
-	ip_addr_t address;
-
-	ip_addr_copy_from_ip6(address, *destination);
-	if (on_link(stack, &address))
-		return destination;
-	gateway = gateway_for(stack, &address);
-	if (!gateway)
-		return NULL;
-	to_lwip(gateway, &address);
-	ip6_addr_copy(hop, *ip_2_ip6(&address));
-	ip6_addr_assign_zone(&hop, IP6_UNICAST, netif);
-	return &hop;
-}
 
 static err_t transmit(struct netif *netif, struct pbuf *frame)
 {
@@ -285,7 +101,7 @@ static void add_address6(struct stack *stack, const struct ip_address *address, 
 	struct netif *netif = &stack->netifs[0];
 	ip_addr_t ip;
 
-	to_lwip(address, &ip);
+	routing_to_lwip(address, &ip);
 	ip6_addr_assign_zone(ip_2_ip6(&ip), IP6_UNICAST, netif);
 	netif_ip6_addr_set(netif, slot, ip_2_ip6(&ip));
 	/* Not static to lwIP: it would believe that the whole /64 is on-link. */
@@ -341,17 +157,12 @@ void network_input(struct stack *stack, struct pbuf *frame)
 
 bool network_is_resolved(struct stack *stack, const ip_addr_t *remote)
 {
-	const struct ip_address *gateway;
-	ip_addr_t hop = *remote;
+	ip_addr_t hop;
 
-	if (network_is_local(stack, remote))
+	if (routing_is_local(stack, remote))
 		return true;
-	if (!on_link(stack, remote)) {
-		gateway = gateway_for(stack, remote);
-		if (!gateway)
-			return false;
-		to_lwip(gateway, &hop);
-	}
+	if (!routing_next_hop(stack, remote, &hop))
+		return false;
 	if (IP_IS_V6(&hop)) {
 		for (int i = 0; i < LWIP_ND6_NUM_NEIGHBORS; i++) {
 			if (ip6_addr_cmp_zoneless(&neighbor_cache[i].next_hop_address,
@@ -372,77 +183,17 @@ bool network_is_resolved(struct stack *stack, const ip_addr_t *remote)
 
 void network_doubt(struct stack *stack, const ip_addr_t *local, const ip_addr_t *remote)
 {
-	const struct ip_address *gateway;
-	ip_addr_t hop = *remote;
+	ip_addr_t hop;
 	uint64_t now = melin_clock_ns();
 
 	/* A gateway that has gone leaves all connections alike. */
-	if (IP_IS_V6(remote) || network_is_local(stack, remote) || !stack->link ||
+	if (IP_IS_V6(remote) || routing_is_local(stack, remote) || !stack->link ||
 	    now - stack->doubted < DOUBT_GAP_NS)
 		return;
-	if (!on_link(stack, remote)) {
-		gateway = gateway_for(stack, remote);
-		if (!gateway)
-			return;
-		to_lwip(gateway, &hop);
-	}
-	stack->doubted = now;
-	etharp_request(netif_of4(stack, ip_2_ip4(local)), ip_2_ip4(&hop));
-}
-
-int network_from_sockaddr(const struct sockaddr *name, ip_addr_t *address, u16_t *port)
-{
-	memset(address, 0, sizeof(*address));
-	if (name->sa_family == AF_INET) {
-		struct sockaddr_in in;
-
-		memcpy(&in, name, sizeof(in));
-		ip_addr_set_ip4_u32(address, in.sin_addr.s_addr);
-		*port = ntohs(in.sin_port);
-		return 0;
-	}
-	if (name->sa_family == AF_INET6) {
-		struct sockaddr_in6 in;
-
-		memcpy(&in, name, sizeof(in));
-		*port = ntohs(in.sin6_port);
-		if (IN6_IS_ADDR_V4MAPPED(&in.sin6_addr)) {
-			u32_t ip;
-
-			memcpy(&ip, in.sin6_addr.s6_addr + 12, sizeof(ip));
-			ip_addr_set_ip4_u32(address, ip);
-			return 0;
-		}
-		memcpy(ip_2_ip6(address)->addr, &in.sin6_addr, 16);
-		IP_SET_TYPE(address, IPADDR_TYPE_V6);
-		if (melin_instance && melin_instance->netif_count)
-			ip6_addr_assign_zone(ip_2_ip6(address), IP6_UNICAST,
-					     &melin_instance->netifs[0]);
-		return 0;
-	}
-	return -EAFNOSUPPORT;
-}
-
-void network_to_sockaddr(int domain, const ip_addr_t *address, u16_t port,
-			 struct sockaddr_storage *name)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-
-	memset(name, 0, sizeof(*name));
-	if (domain == AF_INET) {
-		in.sin_addr.s_addr = ip4_addr_get_u32(ip_2_ip4(address));
-		memcpy(name, &in, sizeof(in));
+	if (!routing_next_hop(stack, remote, &hop))
 		return;
-	}
-	if (IP_IS_V6_VAL(*address)) {
-		memcpy(&in6.sin6_addr, ip_2_ip6(address)->addr, 16);
-	} else if (IP_IS_V4_VAL(*address) && !ip4_addr_isany_val(*ip_2_ip4(address))) {
-		in6.sin6_addr.s6_addr[10] = 0xff;
-		in6.sin6_addr.s6_addr[11] = 0xff;
-		memcpy(in6.sin6_addr.s6_addr + 12, &ip_2_ip4(address)->addr, 4);
-	}
-	memcpy(name, &in6, sizeof(in6));
+	stack->doubted = now;
+	etharp_request(routing_netif4(stack, ip_2_ip4(local)), ip_2_ip4(&hop));
 }
 
 int network_route(struct stack *stack, const struct sockaddr *remote, void **listener)
@@ -451,11 +202,11 @@ int network_route(struct stack *stack, const struct sockaddr *remote, void **lis
 	const struct stack_socket *socket;
 	ip_addr_t address, source;
 	u16_t port;
-	int status = network_from_sockaddr(remote, &address, &port);
+	int status = sockaddr_read(remote, &address, &port);
 
 	if (status)
 		return status;
-	if (network_is_local(stack, &address)) {
+	if (routing_is_local(stack, &address)) {
 		listening = melin_index_find_listener(&address, port, &address, 0);
 		socket = listening ? listening->ext_args[EXTRA_SOCKET].data : NULL;
 		if (!listening)
@@ -463,7 +214,7 @@ int network_route(struct stack *stack, const struct sockaddr *remote, void **lis
 		if (socket && listener)
 			*listener = socket->user;
 	} else {
-		status = network_source(stack, &address, &source);
+		status = routing_source(stack, &address, &source);
 	}
 	return status;
 }

@@ -38,7 +38,7 @@ int melin_icmp_error6(struct pbuf *packet);
 	(IP6H_NEXTH((const struct ip6_hdr *)(p)->payload) == IP6_NEXTH_ICMP6 &&                    \
 	 melin_icmp_error6(p))
 
-/* stack/ip/network.c: which interface, which next hop */
+/* stack/ip/routing.c: which interface, which next hop */
 struct netif *melin_route4(const ip4_addr_t *source, const ip4_addr_t *destination);
 /* LWIP_HOOK_IP4_ROUTE_SRC is set in lwipopts.h */
 struct netif *melin_route6(const ip6_addr_t *source, const ip6_addr_t *destination);

@@ -13,7 +13,7 @@
 #include "common/connection_state.h"
 #include "stack/instance/clock.h"
 #include "stack/instance/instance.h"
-#include "stack/ip/network.h"
+#include "stack/ip/sockaddr.h"
 #include "stack/tcp/output.h"
 #include "stack/ip/path.h"
 #include "stack/socket/socket.h"
@@ -23,12 +23,12 @@
 
 static int name_ends(struct stack_socket *socket, const struct connection_state *state)
 {
-	int status = network_from_sockaddr((const struct sockaddr *)&state->local, &socket->local,
-					   &socket->local_port);
+	int status = sockaddr_read((const struct sockaddr *)&state->local, &socket->local,
+				   &socket->local_port);
 
 	if (status == 0)
-		status = network_from_sockaddr((const struct sockaddr *)&state->remote,
-					       &socket->remote, &socket->remote_port);
+		status = sockaddr_read((const struct sockaddr *)&state->remote, &socket->remote,
+				       &socket->remote_port);
 	if (status)
 		return status;
 	if (melin_index_find(&socket->local, socket->local_port, &socket->remote,
@@ -276,10 +276,9 @@ int adopt_give(struct stack_socket *socket, struct connection_state *state)
 	if (status == 0)
 		status = tell_data(socket, state);
 	if (status == 0) {
-		network_to_sockaddr(socket->domain, &socket->local, socket->local_port,
-				    &state->local);
-		network_to_sockaddr(socket->domain, &socket->remote, socket->remote_port,
-				    &state->remote);
+		sockaddr_write(socket->domain, &socket->local, socket->local_port, &state->local);
+		sockaddr_write(socket->domain, &socket->remote, socket->remote_port,
+			       &state->remote);
 		tell_windows(socket->pcb, state);
 		tell_options(socket, socket->pcb, state);
 		adopted_tell(socket, state);

@@ -10,7 +10,8 @@
 
 #include "stack/instance/clock.h"
 #include "stack/instance/instance.h"
-#include "stack/ip/network.h"
+#include "stack/ip/routing.h"
+#include "stack/ip/sockaddr.h"
 #include "stack/socket/ports.h"
 #include "stack/socket/socket.h"
 
@@ -67,16 +68,16 @@ static int choose_local(struct stack_socket *socket, const struct sockaddr *name
 
 	ip_addr_set_any(IP_IS_V6_VAL(socket->remote), &bound);
 	if (name)
-		status = network_from_sockaddr(name, &bound, &port);
+		status = sockaddr_read(name, &bound, &port);
 	else
 		status = 0;
 	if (status)
 		return status;
-	status = network_source(socket->stack, &socket->remote, &socket->local);
+	status = routing_source(socket->stack, &socket->remote, &socket->local);
 	if (status)
 		return status;
 	if (!ip_addr_isany(&bound)) {
-		if (!network_is_local(socket->stack, &bound))
+		if (!routing_is_local(socket->stack, &bound))
 			return -EADDRNOTAVAIL;
 		if (IP_IS_V6(&bound) != IP_IS_V6_VAL(socket->remote))
 			return -EINVAL;
@@ -109,7 +110,7 @@ static int begin(struct stack_socket *socket, const struct sockaddr *local,
 {
 	struct tcp_pcb *pcb;
 	err_t error;
-	int status = network_from_sockaddr(remote, &socket->remote, &socket->remote_port);
+	int status = sockaddr_read(remote, &socket->remote, &socket->remote_port);
 
 	if (status)
 		return status;

@@ -11,7 +11,8 @@
 
 #include "stack/instance/clock.h"
 #include "stack/instance/instance.h"
-#include "stack/ip/network.h"
+#include "stack/ip/routing.h"
+#include "stack/ip/sockaddr.h"
 #include "stack/socket/ports.h"
 #include "stack/socket/socket.h"
 #include "stack/tcp/syn_cookie.h"
@@ -205,10 +206,10 @@ static int begin(struct stack_socket *socket, const struct sockaddr *local, int 
 		return 0;
 	if (socket->state != SOCKET_CLOSED || socket->phase != PHASE_UNCONNECTED)
 		return -EINVAL;
-	status = network_from_sockaddr(local, &address, &port);
+	status = sockaddr_read(local, &address, &port);
 	if (status)
 		return status;
-	if (!network_may_bind(socket->stack, &address))
+	if (!routing_may_bind(socket->stack, &address))
 		return -EADDRNOTAVAIL;
 	listen_address(socket, &address);
 	return start_listening(socket, &address, port);
@@ -234,7 +235,7 @@ int listen_accept(struct stack_socket *listener, struct stack_socket **socket,
 		return -EAGAIN;
 	child->owned = true;
 	socket_changed(child, 0);
-	network_to_sockaddr(child->domain, &child->remote, child->remote_port, peer);
+	sockaddr_write(child->domain, &child->remote, child->remote_port, peer);
 	*socket = child;
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "stack/tcp/index.h"
-#include "stack/ip/network.h"
+#include "stack/ip/sockaddr.h"
 #include "stack/instance/random.h"
 #include "stack/socket/socket.h"
 
@@ -126,7 +126,7 @@ bool ports_in_use(const struct sockaddr *local)
 {
 	struct holder holder = { .found = false };
 
-	if (network_from_sockaddr(local, &holder.address, &holder.port))
+	if (sockaddr_read(local, &holder.address, &holder.port))
 		return false;
 	melin_index_for_each(look_for_holder, &holder);
 	return holder.found;

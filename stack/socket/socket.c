@@ -8,7 +8,7 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "stack/instance/instance.h"
-#include "stack/ip/network.h"
+#include "stack/ip/sockaddr.h"
 
 struct stack_socket *socket_new(struct stack *stack, int domain)
 {
@@ -74,8 +74,8 @@ int socket_address(const struct stack_socket *socket, bool peer, struct sockaddr
 	    (socket->state != SOCKET_CONNECTED || (socket->pcb && socket->pcb->state == TIME_WAIT)))
 		return -ENOTCONN;
 	if (peer)
-		network_to_sockaddr(socket->domain, &socket->remote, socket->remote_port, name);
+		sockaddr_write(socket->domain, &socket->remote, socket->remote_port, name);
 	else
-		network_to_sockaddr(socket->domain, &socket->local, socket->local_port, name);
+		sockaddr_write(socket->domain, &socket->local, socket->local_port, name);
 	return 0;
 }
