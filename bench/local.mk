@@ -22,7 +22,8 @@ bench_stack_alone_CFLAGS = $(WARNING_CFLAGS) -pthread
 
 # The stack with a device of memory; loaded twice by stack-alone.
 EXTRA_LTLIBRARIES += bench/end.la
-bench_end_la_SOURCES = bench/stack/end.h bench/stack/link.c bench/stack/link.h bench/stack/raw.c
+bench_end_la_SOURCES = bench/stack/end.h bench/stack/raw.c tests/link/memory_link.c \
+	tests/link/memory_link.h
 bench_end_la_CPPFLAGS = $(stack_libstack_la_CPPFLAGS)
 bench_end_la_CFLAGS = $(stack_libstack_la_CFLAGS)
 bench_end_la_LDFLAGS = -module -avoid-version -shared -rpath $(abs_builddir) -Wl,-Bsymbolic \

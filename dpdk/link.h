@@ -161,7 +161,7 @@ int link_check(const struct stack_config *config, struct reason *reason);
  * is left behind then: no thread, no XDP program, no descriptor, no hugepage.
  * -EBUSY: another process uses this interface (or queue) now. A stale XDP program of a dead
  * melin process is removed first.
- * Tests and benchmarks of the stack are linked with a link_open() of their own.
+ * Tests and benchmarks of the stack are linked with another link_open(): tests/link/memory_link.c.
  */
 int link_open(const struct link_config *config, struct link **link, struct link_info *info,
 	      struct reason *reason);

@@ -9,15 +9,14 @@
 #include <stdint.h>
 
 #include "stack/stack.h"
-
-struct ring; /* frames on their way to one end */
+#include "tests/link/memory_link.h"
 
 /* What a copy exports under the name bench_end. */
 struct end {
 	const struct stack_operations *operations;
-	struct ring *ring;
-	void (*set_peer)(struct ring *ring); /* where what it sends goes; before the first frame */
-	void (*alone)(struct stack *stack);  /* ends the background thread: who calls polls */
+	struct memory_link *link;
+	void (*prepare)(struct memory_queue *queue, unsigned frames);
+	void (*alone)(struct stack *stack); /* ends the background thread: who calls polls */
 
 	/* lwIP's raw API with nothing of the socket layer; called as the table's functions are. */
 	void (*raw_listen)(struct stack *stack, unsigned port);

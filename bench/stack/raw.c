@@ -13,7 +13,6 @@
 #include "lwip/tcp.h"
 
 #include "bench/stack/end.h"
-#include "bench/stack/link.h"
 #include "stack/instance/background.h"
 #include "stack/instance/instance.h"
 #include "stack/socket/socket.h"
@@ -133,8 +132,8 @@ static unsigned raw_established(void)
 extern const struct end bench_end;
 __attribute__((visibility("default"))) const struct end bench_end = {
 	.operations = &melin_stack_operations,
-	.ring = &bench_ring,
-	.set_peer = bench_set_peer,
+	.link = &memory_link,
+	.prepare = memory_queue_prepare,
 	.alone = background_stop,
 	.raw_listen = raw_listen,
 	.raw_connect = raw_connect,

@@ -30,6 +30,7 @@
 #define PORT	   7000
 #define PORTS_EACH 25000 /* as raw.c's */
 #define SIZE	   64
+#define FRAMES	   8192 /* in each direction: far more bytes than the caches have */
 
 struct side {
 	const struct end *end;
@@ -88,6 +89,7 @@ static void start(struct side *side, const char *address)
 	if (side->end->operations->open(&config, &callbacks, &side->stack, &reason))
 		fail("%s", reason.text);
 	side->end->alone(side->stack);
+	side->end->prepare(&side->end->link->received, FRAMES);
 }
 
 static void poll_both(void)
@@ -227,8 +229,8 @@ int main(int count, char **words)
 	serves = calloc(connections, sizeof(*serves));
 	server.end = load_copy(words[1]);
 	client.end = load_copy(words[1]);
-	server.end->set_peer(client.end->ring);
-	client.end->set_peer(server.end->ring);
+	server.end->link->peer = client.end->link;
+	client.end->link->peer = server.end->link;
 	start(&server, SERVER);
 	start(&client, CLIENT);
 	for (unsigned port = 0; port <= (connections - 1) / PORTS_EACH; port++)

@@ -2,7 +2,8 @@
 # Unit tests of stack/: in virtual time, within the process or against a peer of memory.
 stack_test_cppflags = -D_GNU_SOURCE $(LWIP_CPPFLAGS)
 stack_test_libraries = stack/libstack.la common/libcommon.la
-stack_test_common = tests/unit/stack/common.h tests/unit/tap.h
+stack_test_common = tests/link/memory_link.c tests/link/memory_link.h tests/unit/stack/common.h \
+	tests/unit/tap.h
 stack_test_wire = $(stack_test_common) tests/unit/stack/peer.h tests/unit/stack/wire.c \
 	tests/unit/stack/wire.h
 
@@ -58,8 +59,7 @@ tests_unit_test_stack_icmp_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_loop_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_loop_CFLAGS = $(WARNING_CFLAGS)
-tests_unit_test_stack_loop_SOURCES = tests/unit/stack/test_loop.c tests/unit/stack/link_none.c \
-	$(stack_test_common)
+tests_unit_test_stack_loop_SOURCES = tests/unit/stack/test_loop.c $(stack_test_common)
 tests_unit_test_stack_loop_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_timers_CPPFLAGS = $(stack_test_cppflags)
@@ -80,8 +80,7 @@ tests_unit_test_stack_wire_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_index_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_index_CFLAGS = $(WARNING_CFLAGS)
-tests_unit_test_stack_index_SOURCES = tests/unit/stack/test_index.c tests/unit/stack/link_none.c \
-	$(stack_test_common)
+tests_unit_test_stack_index_SOURCES = tests/unit/stack/test_index.c $(stack_test_common)
 tests_unit_test_stack_index_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_pressure_CPPFLAGS = $(stack_test_cppflags)
@@ -92,7 +91,7 @@ tests_unit_test_stack_pressure_LDADD = $(stack_test_libraries)
 tests_unit_test_stack_threads_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_threads_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_threads_SOURCES = tests/unit/stack/test_threads.c \
-	tests/unit/stack/link_none.c $(stack_test_common)
+	$(stack_test_common)
 tests_unit_test_stack_threads_LDADD = $(stack_test_libraries) -lpthread
 
 tests_unit_test_stack_memory_CPPFLAGS = $(stack_test_cppflags)

@@ -49,7 +49,7 @@ __attribute__((unused)) static void open_wire(void)
 		exit(1);
 	}
 	background_stop(stack);
-	wire_clear();
+	wire_open();
 }
 
 /* Sends what the peer has to say and lets the stack answer. */
@@ -114,31 +114,7 @@ __attribute__((unused)) static bool be_called(struct peer *peer, struct test_soc
 /* The peer tells its hardware address over IPv6, where the wire does not answer for it. */
 __attribute__((unused)) static void introduce(void)
 {
-	uint8_t frame[86] = { 0 };
-	uint8_t *ip = frame + 14, *icmp = ip + 40;
-	static const uint8_t option[] = { 1, 1, 2, 0, 0, 0, 0, 2 };
-	uint32_t pseudo = 32 + 58;
-	uint16_t check;
-
-	memcpy(frame, WIRE_OWN_MAC, 6);
-	memcpy(frame + 6, WIRE_PEER_MAC, 6);
-	frame[12] = 0x86;
-	frame[13] = 0xdd;
-	ip[0] = 0x60;
-	ip[5] = 32;
-	ip[6] = 58;
-	ip[7] = 255;
-	inet_pton(AF_INET6, WIRE_PEER6, ip + 8);
-	inet_pton(AF_INET6, WIRE_OWN6, ip + 24);
-	for (int i = 0; i < 32; i += 2)
-		pseudo += (uint32_t)ip[8 + i] << 8 | ip[9 + i];
-	icmp[0] = 135;
-	inet_pton(AF_INET6, WIRE_OWN6, icmp + 8);
-	memcpy(icmp + 24, option, sizeof(option));
-	check = wire_checksum(icmp, 32, pseudo);
-	icmp[2] = (uint8_t)(check >> 8);
-	icmp[3] = (uint8_t)check;
-	wire_put(frame, sizeof(frame));
+	wire_put_solicitation();
 	ops->poll(stack);
 	wire_clear();
 }

@@ -8,6 +8,9 @@
  */
 #include <linux/tcp.h>
 
+#include "lwip/prot/icmp.h"
+#include "lwip/prot/icmp6.h"
+
 #include "stack/instance/allocation.h"
 #include "stack/ip/path.h"
 #include "stack/tcp/recovery.h"
@@ -103,78 +106,20 @@ static void schedule_frame(const uint8_t *frame, size_t size, uint64_t after_us)
 
 /* ---- the wire ---- */
 
-/* Whoever is asked for has the peer's hardware address. */
-static void answer_neighbour(const uint8_t *asked)
-{
-	uint8_t frame[86] = { 0 };
-	uint8_t *ip = frame + HEADER, *icmp = ip + 40;
-	static const uint8_t option[] = { 2, 1, 2, 0, 0, 0, 0, 2 };
-	uint32_t pseudo = 32 + 58;
-	uint16_t check;
-
-	memcpy(frame, WIRE_OWN_MAC, 6);
-	memcpy(frame + 6, WIRE_PEER_MAC, 6);
-	frame[12] = 0x86;
-	frame[13] = 0xdd;
-	ip[0] = 0x60;
-	ip[5] = 32;
-	ip[6] = 58;
-	ip[7] = 255;
-	memcpy(ip + 8, asked, 16);
-	memcpy(ip + 24, own[1], 16);
-	for (int i = 0; i < 32; i += 2)
-		pseudo += (uint32_t)ip[8 + i] << 8 | ip[9 + i];
-	icmp[0] = 136;
-	icmp[4] = 0x60;
-	memcpy(icmp + 8, asked, 16);
-	memcpy(icmp + 24, option, sizeof(option));
-	check = wire_checksum(icmp, 32, pseudo);
-	icmp[2] = (uint8_t)(check >> 8);
-	icmp[3] = (uint8_t)check;
-	wire_put(frame, sizeof(frame));
-}
-
 /* A router's word that the frame is too big for its next link. */
 static void complain(const uint8_t *frame, bool v6, unsigned mtu)
 {
-	uint8_t answer[HEADER + 40 + 8 + 60] = { 0 };
-	size_t ip_size = v6 ? 40 : 20, quoted = v6 ? 60 : 40, size = 8 + quoted;
-	uint8_t *ip = answer + HEADER, *icmp = ip + ip_size;
-	uint32_t pseudo = 0;
-	uint16_t check;
+	uint8_t message[8 + 60] = { 0 }, answer[HEADER + 40 + sizeof(message)], router[16];
+	size_t quoted = v6 ? 60 : 40;
 
-	memcpy(answer, WIRE_OWN_MAC, 6);
-	memcpy(answer + 6, WIRE_PEER_MAC, 6);
-	answer[12] = frame[12];
-	answer[13] = frame[13];
-	if (v6) {
-		ip[0] = 0x60;
-		ip[5] = (uint8_t)size;
-		ip[6] = 58;
-		ip[7] = 64;
-		inet_pton(AF_INET6, "fd00::1", ip + 8);
-		memcpy(ip + 24, own[1], 16);
-		pseudo = (uint32_t)size + 58;
-		for (int i = 0; i < 32; i += 2)
-			pseudo += (uint32_t)ip[8 + i] << 8 | ip[9 + i];
-		icmp[0] = 2;
-	} else {
-		ip[0] = 0x45;
-		ip[3] = (uint8_t)(20 + size);
-		ip[8] = 64;
-		ip[9] = 1;
-		inet_pton(AF_INET, "198.18.0.1", ip + 12);
-		memcpy(ip + 16, own[0], 4);
-		icmp[0] = 3;
-		icmp[1] = 4;
-	}
-	icmp[6] = (uint8_t)(mtu >> 8);
-	icmp[7] = (uint8_t)mtu;
-	memcpy(icmp + 8, frame + HEADER, quoted);
-	check = wire_checksum(icmp, size, pseudo);
-	icmp[2] = (uint8_t)(check >> 8);
-	icmp[3] = (uint8_t)check;
-	schedule_frame(answer, HEADER + ip_size + size, course.delay_us / 2);
+	inet_pton(v6 ? AF_INET6 : AF_INET, v6 ? "fd00::1" : "198.18.0.1", router);
+	message[0] = v6 ? ICMP6_TYPE_PTB : ICMP_DUR;
+	message[1] = v6 ? 0 : ICMP_DUR_FRAG;
+	message[6] = (uint8_t)(mtu >> 8);
+	message[7] = (uint8_t)mtu;
+	memcpy(message + 8, frame + HEADER, quoted);
+	schedule_frame(answer, wire_icmp(answer, v6, router, message, 8 + quoted),
+		       course.delay_us / 2);
 }
 
 static void put32(uint8_t *at, uint32_t value)
@@ -294,7 +239,7 @@ static void carry(uint8_t *frame, size_t size)
 	unsigned which;
 
 	if (v6 && frame[HEADER + 6] == 58 && frame[HEADER + 40] == 135)
-		answer_neighbour(frame + HEADER + 48);
+		wire_put_advertisement(frame + HEADER + 48);
 	if ((v6 ? frame[HEADER + 6] : frame[HEADER + 9]) != 6 || frame[13] == 6)
 		return;
 	if (is_too_big(frame, size, v6))

@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "dpdk/link.h"
+#include "tests/link/memory_link.h"
 #include "tests/unit/stack/kernels.h"
 
 #define MSS_OPTION 2 /* TCP_MAXSEG */
@@ -114,11 +115,12 @@ static void goes_its_way(void)
 	memcpy(other.path.source, "\2\0\0\0\0\x88", 6);
 	adopt(&second, &other);
 	put(&socket, "one", 3, 0);
-	tap_ok(wire_get(frame, sizeof(frame)) == 14 + 20 + 32 + 3 && wire_interface == 7 &&
+	tap_ok(wire_get(frame, sizeof(frame)) == 14 + 20 + 32 + 3 && memory_link.interface == 7 &&
 		       !memcmp(frame, WIRE_PEER_MAC WIRE_OWN_MAC "\x08\x00", 14),
 	       "a frame leaves by the connection's path");
 	put(&second, "two", 3, 0);
-	tap_ok(wire_get(frame, sizeof(frame)) == 14 + 20 + 32 + 3 && wire_interface == 70000 &&
+	tap_ok(wire_get(frame, sizeof(frame)) == 14 + 20 + 32 + 3 &&
+		       memory_link.interface == 70000 &&
 		       !memcmp(frame, "\2\0\0\0\0\x77\2\0\0\0\0\x88\x08\x00", 14),
 	       "and the other's by its own");
 	tap_ok(option(&socket, IPPROTO_TCP, MSS_OPTION) == SEGMENT &&
@@ -151,7 +153,7 @@ static void speaks_ipv6(void)
 	tap_ok(reads(&socket, "six"), "IPv6 comes in");
 	put(&socket, "answer", 6, 0);
 	tap_ok(wire_get_segment(&seen) && seen.v6 && seen.size == 6 && seen.ack == peer.seq + 3 &&
-		       wire_interface == 7,
+		       memory_link.interface == 7,
 	       "and goes out");
 	ops->give(socket.handle, &state);
 	name = state.remote;
@@ -595,7 +597,7 @@ static void notes_paths(void)
 		{ "another interface", { .what = LINK_PATH_INTERFACE, .interface = 8 } },
 		{ "its own, as it was",
 		  { .what = LINK_PATH_INTERFACE, .interface = 7, .is_up = true, .mtu = 1500,
-		    .mac = { 2, 0, 0, 0, 0, 1 } } },
+		    .mac = { 2, 0, 0, 0, 0, 10 } } },
 		{ "another address", { .what = LINK_PATH_LOCAL, .family = AF_INET,
 				       .address = { 198, 18, 0, 11 } } },
 		{ "an address of IPv6", { .what = LINK_PATH_LOCAL, .family = AF_INET6,
@@ -610,7 +612,7 @@ static void notes_paths(void)
 		{ "its interface is down", { .what = LINK_PATH_INTERFACE, .interface = 7 } },
 		{ "a smaller MTU",
 		  { .what = LINK_PATH_INTERFACE, .interface = 7, .is_up = true, .mtu = 1400,
-		    .mac = { 2, 0, 0, 0, 0, 1 } } },
+		    .mac = { 2, 0, 0, 0, 0, 10 } } },
 		{ "another MAC address",
 		  { .what = LINK_PATH_INTERFACE, .interface = 7, .is_up = true, .mtu = 1500,
 		    .mac = { 2, 0, 0, 0, 0, 9 } } },
@@ -627,13 +629,13 @@ static void notes_paths(void)
 
 	borrow(&socket);
 	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
-		wire_change_path(&harmless[i].news);
+		memory_link_change_path(&harmless[i].news);
 		tap_ok(!has_lost_path(&socket), "%s: stays", harmless[i].what);
 	}
 	give(&socket);
 	for (size_t i = 0; i < sizeof(harmful) / sizeof(harmful[0]); i++) {
 		borrow(&socket);
-		wire_change_path(&harmful[i].news);
+		memory_link_change_path(&harmful[i].news);
 		tap_ok(has_lost_path(&socket), "%s: goes back", harmful[i].what);
 		give(&socket);
 	}

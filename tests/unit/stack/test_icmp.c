@@ -16,45 +16,16 @@
 static void complain(bool v6, uint8_t type, uint8_t code, uint32_t word, const uint8_t *packet,
 		     bool good)
 {
-	size_t quoted = v6 ? 60 : 28, size = 8 + quoted;
-	uint8_t frame[200] = { 0 };
-	uint8_t *ip = frame + 14, *icmp = ip + (v6 ? 40 : 20);
-	uint32_t pseudo = 0;
-	uint16_t check;
+	uint8_t message[8 + 60] = { type, code }, frame[200], router[16];
+	size_t quoted = v6 ? 60 : 28, size;
 
-	memcpy(frame, WIRE_OWN_MAC, 6);
-	memcpy(frame + 6, WIRE_PEER_MAC, 6);
-	frame[12] = v6 ? 0x86 : 8;
-	frame[13] = v6 ? 0xdd : 0;
-	if (v6) {
-		ip[0] = 0x60;
-		ip[5] = (uint8_t)size;
-		ip[6] = 58;
-		ip[7] = 64;
-		inet_pton(AF_INET6, "fd00::1", ip + 8);
-		inet_pton(AF_INET6, WIRE_OWN6, ip + 24);
-		pseudo = (uint32_t)size + 58;
-		for (int i = 0; i < 32; i += 2)
-			pseudo += (uint32_t)ip[8 + i] << 8 | ip[9 + i];
-	} else {
-		ip[0] = 0x45;
-		ip[3] = (uint8_t)(20 + size);
-		ip[8] = 64;
-		ip[9] = 1;
-		inet_pton(AF_INET, "198.18.0.1", ip + 12);
-		inet_pton(AF_INET, WIRE_OWN, ip + 16);
-	}
-	icmp[0] = type;
-	icmp[1] = code;
-	icmp[4] = (uint8_t)(word >> 24);
-	icmp[5] = (uint8_t)(word >> 16);
-	icmp[6] = (uint8_t)(word >> 8);
-	icmp[7] = (uint8_t)word;
-	memcpy(icmp + 8, packet, quoted);
-	check = (uint16_t)(wire_checksum(icmp, size, pseudo) + !good);
-	icmp[2] = (uint8_t)(check >> 8);
-	icmp[3] = (uint8_t)check;
-	wire_put(frame, (size_t)(icmp - frame) + size);
+	inet_pton(v6 ? AF_INET6 : AF_INET, v6 ? "fd00::1" : "198.18.0.1", router);
+	word = htonl(word);
+	memcpy(message + 4, &word, sizeof(word));
+	memcpy(message + 8, packet, quoted);
+	size = wire_icmp(frame, v6, router, message, 8 + quoted);
+	frame[size - quoted - 5] ^= !good; /* of the checksum */
+	wire_put(frame, size);
 	ops->poll(stack);
 }
 

@@ -1,93 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A device of memory for tests: wire.h.
+ * See wire.h.
  */
 #include "tests/unit/stack/wire.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <stdlib.h>
+#include <netinet/icmp6.h>
 #include <string.h>
 
-#include "lwip/pbuf.h"
-
-#include "dpdk/link.h"
-
-struct frame {
-	struct frame *next;
-	size_t size;
-	uint8_t bytes[];
-};
-
-struct queue {
-	struct frame *head, **tail;
-};
+#include "tests/link/memory_link.h"
 
 bool wire_answers_arp = true;
-unsigned wire_interface;
-
-static const struct link_config *opened_with;
-static struct link_path_news path_news[16];
-static unsigned path_news_count;
-
-static struct queue received = { .tail = &received.head };
-static struct queue sent = { .tail = &sent.head };
-
-static void append(struct queue *queue, const void *bytes, size_t size)
-{
-	struct frame *frame = malloc(sizeof(*frame) + size);
-
-	frame->next = NULL;
-	frame->size = size;
-	memcpy(frame->bytes, bytes, size);
-	*queue->tail = frame;
-	queue->tail = &frame->next;
-}
-
-static struct frame *take(struct queue *queue)
-{
-	struct frame *frame = queue->head;
-
-	if (!frame)
-		return NULL;
-	queue->head = frame->next;
-	if (!queue->head)
-		queue->tail = &queue->head;
-	return frame;
-}
-
-static void memory_close(struct link *link)
-{
-	(void)link;
-}
-
-static void memory_abandon(struct link *link)
-{
-	(void)link;
-}
-
-static unsigned memory_receive(struct link *link, struct pbuf **frames, unsigned max)
-{
-	unsigned count = 0;
-	struct frame *frame;
-
-	(void)link;
-	while (count < max && (frame = take(&received)) != NULL) {
-		frames[count] = pbuf_alloc(PBUF_RAW, (u16_t)frame->size, PBUF_RAM);
-		pbuf_take(frames[count], frame->bytes, (u16_t)frame->size);
-		free(frame);
-		count++;
-	}
-	return count;
-}
 
 /* Answers "who has PEER" for any address but the stack's own. */
-static bool answer_arp(const uint8_t *frame)
+static bool answer_arp(const uint8_t *frame, size_t size)
 {
 	uint8_t answer[42];
 
-	if (!wire_answers_arp || frame[12] != 8 || frame[13] != 6 || frame[21] != 1 ||
-	    !memcmp(frame + 28, frame + 38, 4))
+	if (!wire_answers_arp || size < sizeof(answer) || frame[12] != 8 || frame[13] != 6 ||
+	    frame[21] != 1 || !memcmp(frame + 28, frame + 38, 4))
 		return false;
 	memcpy(answer, frame, sizeof(answer));
 	memcpy(answer, WIRE_OWN_MAC, 6);
@@ -97,104 +28,24 @@ static bool answer_arp(const uint8_t *frame)
 	memcpy(answer + 28, frame + 38, 4);
 	memcpy(answer + 32, WIRE_OWN_MAC, 6);
 	memcpy(answer + 38, frame + 28, 4);
-	append(&received, answer, sizeof(answer));
+	wire_put(answer, sizeof(answer));
 	return true;
 }
 
-static int memory_transmit(struct link *link, struct pbuf *frame)
+void wire_open(void)
 {
-	uint8_t bytes[2048];
-	u16_t size = pbuf_copy_partial(frame, bytes, sizeof(bytes), 0);
-
-	(void)link;
-	if (!answer_arp(bytes))
-		append(&sent, bytes, size);
-	return 0;
-}
-
-static int memory_transmit_by(struct link *link, struct pbuf *frame, unsigned interface)
-{
-	wire_interface = interface;
-	return memory_transmit(link, frame);
-}
-
-static enum link_news memory_attend(struct link *link, struct link_info *info)
-{
-	(void)link;
-	(void)info;
-	for (unsigned i = 0; i < path_news_count; i++)
-		opened_with->path_changed(opened_with->context, &path_news[i]);
-	path_news_count = 0;
-	return LINK_SAME;
-}
-
-void wire_change_path(const struct link_path_news *news)
-{
-	path_news[path_news_count++] = *news;
-}
-
-static unsigned memory_flush(struct link *link)
-{
-	(void)link;
-	return 0;
-}
-
-static void memory_counters(struct link *link, struct link_counters *counters)
-{
-	(void)link;
-	(void)counters;
-}
-
-static const struct link_operations operations = {
-	.close = memory_close,
-	.abandon = memory_abandon,
-	.receive = memory_receive,
-	.transmit = memory_transmit,
-	.transmit_by = memory_transmit_by,
-	.attend = memory_attend,
-	.flush = memory_flush,
-	.counters = memory_counters,
-};
-
-int link_check(const struct stack_config *config, struct reason *reason)
-{
-	(void)config;
-	(void)reason;
-	return 0;
-}
-
-int link_open(const struct link_config *config, struct link **link, struct link_info *info,
-	      struct reason *reason)
-{
-	static struct link link_of_memory = { .operations = &operations };
-
-	static struct link_config copy;
-
-	copy = *config;
-	opened_with = &copy;
-	(void)reason;
-	*link = &link_of_memory;
-	*info = (struct link_info){ .mtu = 1500, .wait_descriptor = -1, .driver = "memory" };
-	memcpy(info->mac, WIRE_OWN_MAC, 6);
-	return 0;
+	memory_link.answer = answer_arp;
+	wire_clear();
 }
 
 void wire_put(const void *frame, size_t size)
 {
-	append(&received, frame, size);
+	memory_queue_put(&memory_link.received, frame, size);
 }
 
 size_t wire_get(void *frame, size_t size)
 {
-	struct frame *first = take(&sent);
-
-	if (!first)
-		return 0;
-	if (first->size < size)
-		size = first->size;
-	memcpy(frame, first->bytes, size);
-	free(first);
-	return size;
+	return memory_queue_take(&memory_link.sent, frame, size);
 }
 
 void wire_clear(void)
@@ -222,42 +73,55 @@ static uint32_t get32(const uint8_t *at)
 	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-static size_t put_ip4(uint8_t *ip, const struct segment *segment, size_t size)
+static void put_ethernet(uint8_t *frame, bool v6)
 {
-	put16(ip + 2, (unsigned)(20 + size));
+	memcpy(frame, WIRE_OWN_MAC, 6);
+	memcpy(frame + 6, WIRE_PEER_MAC, 6);
+	put16(frame + 12, v6 ? 0x86dd : 0x0800);
+}
+
+/* size: bytes behind this header. source: an address in network order. */
+static size_t put_ip4(uint8_t *ip, uint8_t protocol, const void *source, size_t size)
+{
 	ip[0] = 0x45;
-	if (segment->fragment)
-		ip[6] = 0x20;
+	put16(ip + 2, (unsigned)(20 + size));
 	ip[8] = 64;
-	ip[9] = 6;
-	inet_pton(AF_INET, segment->source ? segment->source : WIRE_PEER, ip + 12);
+	ip[9] = protocol;
+	memcpy(ip + 12, source, 4);
 	inet_pton(AF_INET, WIRE_OWN, ip + 16);
 	return 20;
 }
 
-static size_t put_ip6(uint8_t *ip, size_t size)
+static size_t put_ip6(uint8_t *ip, uint8_t next, const void *source, size_t size)
 {
 	ip[0] = 0x60;
 	put16(ip + 4, (unsigned)size);
-	ip[6] = 6;
-	ip[7] = 64;
-	inet_pton(AF_INET6, WIRE_PEER6, ip + 8);
+	ip[6] = next;
+	ip[7] = 255; /* what neighbour discovery asks for: RFC 4861 7.1 */
+	memcpy(ip + 8, source, 16);
 	inet_pton(AF_INET6, WIRE_OWN6, ip + 24);
 	return 40;
 }
 
 size_t wire_build(const struct segment *segment, uint8_t *frame)
 {
+	uint8_t source[16];
 	uint8_t *ip = frame + 14;
 	size_t header = 20 + segment->option_size;
 	size_t size = header + segment->size;
 	size_t ip_size;
 	uint8_t *tcp;
 
-	memcpy(frame, WIRE_OWN_MAC, 6);
-	memcpy(frame + 6, WIRE_PEER_MAC, 6);
-	put16(frame + 12, segment->v6 ? 0x86dd : 0x0800);
-	ip_size = segment->v6 ? put_ip6(ip, size) : put_ip4(ip, segment, size);
+	put_ethernet(frame, segment->v6);
+	if (segment->v6) {
+		inet_pton(AF_INET6, WIRE_PEER6, source);
+		ip_size = put_ip6(ip, IPPROTO_TCP, source, size);
+	} else {
+		inet_pton(AF_INET, segment->source ? segment->source : WIRE_PEER, source);
+		ip_size = put_ip4(ip, IPPROTO_TCP, source, size);
+		if (segment->fragment)
+			ip[6] = 0x20;
+	}
 	tcp = ip + ip_size;
 	put16(tcp, segment->from);
 	put16(tcp + 2, segment->to);
@@ -314,6 +178,54 @@ bool wire_get_segment(struct segment *segment)
 		return true;
 	}
 	return false;
+}
+
+size_t wire_icmp(uint8_t *frame, bool v6, const void *source, const void *message, size_t size)
+{
+	uint8_t *ip = frame + 14, *icmp = ip + (v6 ? 40 : 20);
+	uint32_t pseudo = 0;
+
+	memset(frame, 0, (size_t)(icmp - frame));
+	put_ethernet(frame, v6);
+	if (v6) {
+		put_ip6(ip, IPPROTO_ICMPV6, source, size);
+		pseudo = (uint32_t)size + IPPROTO_ICMPV6;
+		for (int i = 0; i < 32; i += 2)
+			pseudo += (uint32_t)ip[8 + i] << 8 | ip[9 + i];
+	} else {
+		put_ip4(ip, IPPROTO_ICMP, source, size);
+	}
+	memcpy(icmp, message, size);
+	put16(icmp + 2, 0);
+	put16(icmp + 2, wire_checksum(icmp, size, pseudo));
+	return (size_t)(icmp - frame) + size;
+}
+
+/* RFC 4861 4.3, 4.4; both have an option with the sender's hardware address. */
+static void put_neighbour(uint8_t type, uint8_t option, const void *source, const void *target)
+{
+	uint8_t message[32] = { type, [24] = option, [25] = 1 };
+	uint8_t frame[86];
+
+	if (type == ND_NEIGHBOR_ADVERT)
+		message[4] = 0x60; /* solicited, override */
+	memcpy(message + 8, target, 16);
+	memcpy(message + 26, WIRE_PEER_MAC, 6);
+	wire_put(frame, wire_icmp(frame, true, source, message, sizeof(message)));
+}
+
+void wire_put_solicitation(void)
+{
+	struct in6_addr peer, own;
+
+	inet_pton(AF_INET6, WIRE_PEER6, &peer);
+	inet_pton(AF_INET6, WIRE_OWN6, &own);
+	put_neighbour(ND_NEIGHBOR_SOLICIT, ND_OPT_SOURCE_LINKADDR, &peer, &own);
+}
+
+void wire_put_advertisement(const uint8_t *address)
+{
+	put_neighbour(ND_NEIGHBOR_ADVERT, ND_OPT_TARGET_LINKADDR, address, address);
 }
 
 uint16_t wire_checksum(const uint8_t *bytes, size_t size, uint32_t start)

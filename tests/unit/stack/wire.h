@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A device of memory for tests: what the stack sends is looked at frame by frame, what it receives
- * is written by hand. Stands in for dpdk/ (link.h). The peer answers ARP by itself, unless told not
- * to.
+ * Frames over the link of memory (tests/link/memory_link.h): what the stack sends is looked at
+ * frame by frame, what it receives is written by hand. The peer answers ARP by itself, unless told
+ * not to.
  */
 #ifndef MELIN_TEST_WIRE_H
 #define MELIN_TEST_WIRE_H
@@ -15,7 +15,7 @@
 #define WIRE_PEER     "198.18.0.2"
 #define WIRE_OWN6     "fd00::10"
 #define WIRE_PEER6    "fd00::2"
-#define WIRE_OWN_MAC  "\x02\0\0\0\0\x01"
+#define WIRE_OWN_MAC  "\x02\0\0\0\0\x0a"
 #define WIRE_PEER_MAC "\x02\0\0\0\0\x02"
 
 #define FIN 1
@@ -43,16 +43,13 @@ struct segment {
 };
 
 extern bool wire_answers_arp;
-/* Of the frame that the stack has sent last (dpdk/link.h, transmit_by()); 0: it named none. */
-extern unsigned wire_interface;
 
-struct link_path_news;
-/* Tells the stack, with its next look at the device. */
-void wire_change_path(const struct link_path_news *news);
+/* Before the first frame. */
+void wire_open(void);
 
 /* Hands a raw frame to the stack with its next poll(). */
 void wire_put(const void *frame, size_t size);
-/* Writes the frame of such a segment, of up to 2048 bytes, and returns its size. */
+/* Writes the frame of such a segment into zeroed bytes, 2048 or fewer, and returns its size. */
 size_t wire_build(const struct segment *segment, uint8_t *frame);
 /* Hands a segment of the peer to it. */
 void wire_put_segment(const struct segment *segment);
@@ -62,6 +59,16 @@ size_t wire_get(void *frame, size_t size);
 bool wire_get_segment(struct segment *segment);
 /* Forgets what it has sent. */
 void wire_clear(void);
+
+/*
+ * Makes a frame of an ICMP or ICMPv6 message to WIRE_OWN or WIRE_OWN6: headers in front, checksum
+ * filled in. source is in network order. Returns the frame's size.
+ */
+size_t wire_icmp(uint8_t *frame, bool v6, const void *source, const void *message, size_t size);
+/* The peer asks for the stack's hardware address, and tells its own: RFC 4861 4.3. */
+void wire_put_solicitation(void);
+/* An answer to the stack's question: who has this IPv6 address has the peer's hardware address. */
+void wire_put_advertisement(const uint8_t *address);
 
 /* The Internet checksum in host order; start: the pseudo-header's words, or 0. */
 uint16_t wire_checksum(const uint8_t *bytes, size_t size, uint32_t start);
