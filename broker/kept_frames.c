@@ -40,15 +40,14 @@ int kept_open(int descriptor)
 	return 0;
 }
 
-static void forget_list(void)
+void kept_free(struct kept_frame *list)
 {
 	struct kept_frame *next;
 
-	for (; first; first = next) {
-		next = first->next;
-		free(first);
+	for (; list; list = next) {
+		next = list->next;
+		free(list);
 	}
-	end = &first;
 }
 
 void kept_close(void)
@@ -59,7 +58,9 @@ void kept_close(void)
 		munmap((void *)(uintptr_t)ring.write_position, ring.page + 2 * KEPT_RING_BYTES);
 	ring.read_position = NULL;
 	ring.write_position = NULL;
-	forget_list();
+	kept_free(first);
+	first = NULL;
+	end = &first;
 }
 
 void kept_abandon(void)

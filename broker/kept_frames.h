@@ -27,7 +27,8 @@ void kept_abandon(void); /* in the child of a fork, which has no such memory */
 /* Whether a frame may be kept for anybody. Without the lock. */
 bool kept_any(void);
 
-/* The frames of the entry, the earliest first: the caller's, each to be given to free(). */
+/* The frames of the entry, the earliest first: the caller's, for kept_free(). */
 struct kept_frame *kept_take(uint64_t token);
+void kept_free(struct kept_frame *list);
 
 #endif

@@ -126,7 +126,7 @@ static bool was_seen(const struct tap_slot *slot, const struct connection_state 
 
 static enum refusal take(struct tap_slot *slot, int descriptor, struct connection_state *state)
 {
-	int error = repair_take(descriptor, state);
+	int error = repair_take(descriptor, tap_silencer(), state);
 
 	if (error)
 		return refusal_of_repair(error);

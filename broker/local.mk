@@ -32,18 +32,19 @@ nodist_broker_liblender_la_SOURCES = broker/tap_instructions.h
 
 # The tap's eBPF programs, each section as an array of instructions; without clang there are none,
 # and no connection is lent. -mcpu=v3: Linux 5.1.
+tap_sections = filter ingress inject silence
 EXTRA_DIST += broker/tap_program.c broker/instructions
 CLEANFILES += broker/tap_instructions.h broker/tap_program.o
 $(broker_liblender_la_OBJECTS): broker/tap_instructions.h
 if XDP
 broker/tap_instructions.h: broker/tap_program.c broker/tap_program.h broker/instructions
 	$(AM_V_GEN)mkdir -p broker && $(CLANG) -target bpf -mcpu=v3 -O2 -Wall -Wextra \
-		$(BPF_CPPFLAGS) -I$(srcdir) -c $(srcdir)/broker/tap_program.c -o broker/tap_program.o && \
-		OBJCOPY='$(OBJCOPY)' $(srcdir)/broker/instructions broker/tap_program.o \
-		filter ingress inject >$@-part && mv $@-part $@
+		$(BPF_CPPFLAGS) -I$(srcdir) -c $(srcdir)/broker/tap_program.c \
+		-o broker/tap_program.o && OBJCOPY='$(OBJCOPY)' $(srcdir)/broker/instructions \
+		broker/tap_program.o $(tap_sections) >$@-part && mv $@-part $@
 else
 broker/tap_instructions.h: broker/instructions
-	$(AM_V_GEN)mkdir -p broker && $(srcdir)/broker/instructions '' filter ingress inject >$@
+	$(AM_V_GEN)mkdir -p broker && $(srcdir)/broker/instructions '' $(tap_sections) >$@
 endif
 
 # What asks melin-broker, and starts it. A part of libmelin.so.

@@ -79,11 +79,13 @@ enum repair_refusal repair_refusal_of(int error)
 }
 
 /* Nothing is acknowledged or refused any more: no segment reaches the socket. */
-static int silence(int descriptor)
+static int silence(int descriptor, int silencer)
 {
 	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
 	const struct sock_fprog program = { .len = 1, .filter = &nothing };
 
+	if (silencer >= 0)
+		return set_socket_int(descriptor, SO_ATTACH_BPF, silencer);
 	return set(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
@@ -181,26 +183,29 @@ static ssize_t peek(int descriptor, void *to, size_t size)
 }
 
 /* *number is that behind the last byte of the queue. */
-static int read_queue(int descriptor, int queue, unsigned long size_request, uint32_t *number,
-		      uint8_t **data, size_t *size)
+static int read_number(int descriptor, int queue, uint32_t *number)
+{
+	int error = set_int(descriptor, TCP_REPAIR_QUEUE, queue);
+
+	return error ?: get_int(descriptor, IPPROTO_TCP, TCP_QUEUE_SEQ, number);
+}
+
+/* The queue that was chosen last. */
+static int read_received(int descriptor, struct connection_state *state)
 {
 	int waiting = 0;
-	int error = set_int(descriptor, TCP_REPAIR_QUEUE, queue);
+	int error = (int)kernel_call(SYS_ioctl, descriptor, SIOCINQ, (long)&waiting, 0);
 	ssize_t got;
 
-	error = error ?: get_int(descriptor, IPPROTO_TCP, TCP_QUEUE_SEQ, number);
-	error = error
-			?: (int)kernel_call(SYS_ioctl, descriptor, (long)size_request,
-					    (long)&waiting, 0);
 	if (error || !waiting)
 		return error;
-	*data = malloc((size_t)waiting);
-	if (!*data)
+	state->receive_data = malloc((size_t)waiting);
+	if (!state->receive_data)
 		return -ENOMEM;
-	got = peek(descriptor, *data, (size_t)waiting);
+	got = peek(descriptor, state->receive_data, (size_t)waiting);
 	if (got != waiting)
 		return got < 0 ? (int)got : -EAGAIN;
-	*size = (size_t)waiting;
+	state->receive_size = (size_t)waiting;
 	return 0;
 }
 
@@ -222,23 +227,19 @@ static int refuse_gap(int descriptor, const struct connection_state *state, bool
 
 static int read_all(int descriptor, struct connection_state *state)
 {
-	uint32_t send_end = 0;
 	bool had_gaps = false;
 	int segment = 0, error;
 
 	error = read_names(descriptor, state);
 	error = error ?: read_info(descriptor, state, &had_gaps);
-	error = error
-			?: read_queue(descriptor, TCP_SEND_QUEUE, SIOCOUTQ, &send_end,
-				      &state->send_data, &state->send_size);
-	error = error
-			?: read_queue(descriptor, TCP_RECV_QUEUE, SIOCINQ, &state->receive_next,
-				      &state->receive_data, &state->receive_size);
+	/* Nothing is in the send queue. */
+	error = error ?: read_number(descriptor, TCP_SEND_QUEUE, &state->send_unacknowledged);
+	error = error ?: read_number(descriptor, TCP_RECV_QUEUE, &state->receive_next);
+	error = error ?: read_received(descriptor, state);
 	error = error ?: refuse_gap(descriptor, state, had_gaps);
 	error = error ?: read_window(descriptor, state);
 	error = error ?: get_int(descriptor, IPPROTO_TCP, TCP_MAXSEG, &segment);
 	error = error ?: get_int(descriptor, IPPROTO_TCP, TCP_TIMESTAMP, &state->timestamp);
-	state->send_unacknowledged = send_end - (uint32_t)state->send_size;
 	state->largest_segment = (uint16_t)segment;
 	return error;
 }
@@ -252,7 +253,7 @@ static int refuse_unacknowledged(int descriptor)
 	return error ? error : unacknowledged ? -EAGAIN : 0;
 }
 
-int repair_take(int descriptor, struct connection_state *state)
+int repair_take(int descriptor, int silencer, struct connection_state *state)
 {
 	int reuse = 0, keepalive = 0, error;
 
@@ -270,7 +271,7 @@ int repair_take(int descriptor, struct connection_state *state)
 	/* It would probe the peer, hear no answer and give up. */
 	if (keepalive)
 		error = set_socket_int(descriptor, SO_KEEPALIVE, 0);
-	error = error ?: silence(descriptor);
+	error = error ?: silence(descriptor, silencer);
 	/* Nothing moves any more: what has been written meanwhile shows now. */
 	if (error == 0)
 		error = refuse_unacknowledged(descriptor) ?: read_all(descriptor, state);

@@ -34,8 +34,11 @@ enum repair_refusal repair_refusal_of(int error);
  * Silences the established socket and reads its state. The caller must see the connection's frames
  * already, so that none is missed between the two. 0; or a negative errno value, and the socket is
  * as it was. On success *state's data is the caller's (connection_state_clear()).
+ *
+ * silencer: an eBPF program for socket filters that drops all; it saves the kernel from compiling
+ * one for each socket. -1: there is none.
  */
-int repair_take(int descriptor, struct connection_state *state);
+int repair_take(int descriptor, int silencer, struct connection_state *state);
 
 /*
  * Makes the socket that repair_take() silenced the connection again, in the state given, and lets

@@ -46,7 +46,7 @@ static pthread_mutex_t tap_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct shared {
 	unsigned taps;
 	uint32_t last_number; /* of a tap */
-	int tuples, slots, ring, ingress, inject;
+	int tuples, slots, ring, ingress, inject, silence;
 	struct tap_slot *slot;	/* mapped */
 	uint32_t *free_numbers; /* a queue: a number comes back as late as can be */
 	uint32_t free_first, free_count, never_used;
@@ -69,6 +69,7 @@ static void close_descriptors(void)
 	close_descriptor(shared.ring);
 	close_descriptor(shared.ingress);
 	close_descriptor(shared.inject);
+	close_descriptor(shared.silence);
 	for (size_t i = 0; i < shared.attachment_count; i++)
 		close_descriptor(shared.attachments[i].link);
 }
@@ -122,8 +123,9 @@ static int open_shared(void)
 		return shared.slots < 0 ? shared.slots : shared.ring;
 	shared.ingress = LOAD(BPF_PROG_TYPE_SCHED_CLS, instructions_ingress, 0);
 	shared.inject = LOAD(BPF_PROG_TYPE_XDP, instructions_inject, 0);
-	if (shared.ingress < 0 || shared.inject < 0)
-		return shared.ingress < 0 ? shared.ingress : shared.inject;
+	shared.silence = LOAD(BPF_PROG_TYPE_SOCKET_FILTER, instructions_silence, 0);
+	if (shared.ingress < 0 || shared.inject < 0 || shared.silence < 0)
+		return shared.ingress < 0 ? shared.ingress : -EINVAL;
 	error = bpf_probe_tcx(shared.ingress);
 	return error ? error : map_slots();
 }
@@ -215,8 +217,12 @@ static uint64_t token_of(uint32_t number)
 
 struct tap_slot *tap_entry(uint64_t token)
 {
-	struct tap_slot *slot = &shared.slot[(uint32_t)token];
+	struct tap_slot *slot;
 
+	/* After a fork: it was the parent's. */
+	if (!shared.slot || (uint32_t)token >= TAP_CONNECTIONS)
+		return NULL;
+	slot = &shared.slot[(uint32_t)token];
 	/* The generation of an entry that somebody holds a token of changes under the lock only. */
 	return __atomic_load_n(&slot->generation, __ATOMIC_RELAXED) == token >> 32 ? slot : NULL;
 }
@@ -362,6 +368,7 @@ static void remove_all_of(uint32_t owner)
 		if (bpf_find(shared.tuples, &here, &number) == 0 &&
 		    shared.slot[number].owner == owner) {
 			bpf_delete(shared.tuples, &here);
+			kept_free(kept_take(token_of(number)));
 			free_number(number);
 		}
 	}
@@ -393,24 +400,26 @@ void tap_abandon(void)
 
 void tap_visit_kept(uint64_t token, void (*visit)(const struct tap_kept *kept))
 {
-	struct kept_frame *list, *next;
+	struct kept_frame *list, *one;
 
 	if (!kept_any())
 		return;
 	pthread_mutex_lock(&tap_lock);
 	list = kept_take(token);
 	pthread_mutex_unlock(&tap_lock);
-	for (; list; list = next) {
-		next = list->next;
-		if (visit)
-			visit(&list->kept);
-		free(list);
-	}
+	for (one = list; one && visit; one = one->next)
+		visit(&one->kept);
+	kept_free(list);
 }
 
 void tap_forget_kept(uint64_t token)
 {
 	tap_visit_kept(token, NULL);
+}
+
+int tap_silencer(void)
+{
+	return shared.silence;
 }
 
 int tap_inject(uint32_t interface, const void *frame, size_t size)

@@ -56,6 +56,9 @@ void tap_forget_kept(uint64_t token);
  */
 void tap_visit_kept(uint64_t token, void (*visit)(const struct tap_kept *kept));
 
+/* The program that repair_take() wants. */
+int tap_silencer(void);
+
 /* Lets a frame come in at an interface, with good checksums and of less than a page. */
 int tap_inject(uint32_t interface, const void *frame, size_t size);
 

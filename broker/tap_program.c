@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The eBPF programs of the tap: which frames its packet socket shows (tap_filter), which do not
- * reach the kernel's TCP (tap_ingress, at the tcx ingress of an interface), and one that lets the
- * process put a frame in (tap_inject). A packet socket for all protocols sees a frame just before
- * the ingress does, so both judge it alike, by the same function.
+ * reach the kernel's TCP (tap_ingress, at the tcx ingress of an interface). A packet socket for all
+ * protocols sees a frame just before the ingress does, so both judge it alike, by the same
+ * function.
+ * Two more do next to nothing: one lets the process put a frame in (tap_inject), one is the filter
+ * of sockets that are to hear nothing (tap_silence).
  *
  * Compiled by clang at build time; the instructions of each section become an array in
  * tap_instructions.h. No libbpf, hence no relocations: maps are found by place holders
@@ -288,6 +290,14 @@ int tap_ingress(struct __sk_buff *frame)
 	default:
 		return TCX_NEXT;
 	}
+}
+
+/* The twin's own filter, while its connection is borrowed. */
+SEC("silence")
+int tap_silence(struct __sk_buff *frame)
+{
+	(void)frame;
+	return 0;
 }
 
 SEC("inject")

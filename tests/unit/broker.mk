@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Unit tests of broker/: what is asked of the kernel, in network namespaces of their own.
-broker_unit_tests = tests/unit/test_lender tests/unit/test_repair
+broker_unit_tests = tests/unit/test_lender tests/unit/test_lender_traffic tests/unit/test_repair
 ONLY_FOR_TESTS += $(broker_unit_tests)
 UNIT_TESTS += $(broker_unit_tests)
 
 tests_unit_test_lender_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_test_lender_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_lender_SOURCES = tests/unit/broker/ground.c tests/unit/broker/ground.h \
+	tests/unit/broker/stand_in.c tests/unit/broker/stand_in.h \
 	tests/unit/broker/test_lender.c tests/unit/tap.h
 tests_unit_test_lender_LDADD = broker/liblender.la common/libcommon.la
+
+tests_unit_test_lender_traffic_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
+tests_unit_test_lender_traffic_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_lender_traffic_SOURCES = tests/unit/broker/ground.c tests/unit/broker/ground.h \
+	tests/unit/broker/stand_in.c tests/unit/broker/stand_in.h \
+	tests/unit/broker/test_lender_traffic.c tests/unit/tap.h
+tests_unit_test_lender_traffic_LDADD = broker/liblender.la common/libcommon.la
 
 tests_unit_test_repair_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_test_repair_CFLAGS = $(WARNING_CFLAGS)

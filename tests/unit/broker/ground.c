@@ -135,6 +135,20 @@ static socklen_t name_of(const char *how, bool own, struct sockaddr_storage *nam
 	return sizeof(*in6);
 }
 
+/* How the next connection is made. */
+static uint16_t to_port = GROUND_PORT, from_port;
+
+static bool bind_peer(int connected)
+{
+	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(from_port) };
+	int on = 1;
+
+	if (from_port == 0)
+		return true;
+	setsockopt(connected, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	return bind(connected, (struct sockaddr *)&name, sizeof(name)) == 0;
+}
+
 bool ground_connect(const char *how, bool own_accepts, struct ends *ends)
 {
 	const char *peers = !strcmp(how, "mapped") ? "IPv4" : how;
@@ -148,9 +162,11 @@ bool ground_connect(const char *how, bool own_accepts, struct ends *ends)
 				     : ground_socket_there(name.ss_family, SOCK_STREAM, 0);
 	connected = own_accepts ? ground_socket_there(to.ss_family, SOCK_STREAM, 0)
 				: socket(to.ss_family, SOCK_STREAM, 0);
+	/* At the same place in both kinds of names. */
+	((struct sockaddr_in *)&to)->sin_port = htons(to_port);
 	setsockopt(ends->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(ends->listener, (struct sockaddr *)&name, size) < 0 ||
-	    listen(ends->listener, 64) < 0 ||
+	    listen(ends->listener, 64) < 0 || !bind_peer(connected) ||
 	    connect(connected, (struct sockaddr *)&to, to_size) < 0)
 		return false;
 	accepted = accept(ends->listener, NULL, NULL);
@@ -159,6 +175,26 @@ bool ground_connect(const char *how, bool own_accepts, struct ends *ends)
 	/* What is sent is sent at once, also while nothing is acknowledged. */
 	setsockopt(ends->peer, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return accepted >= 0;
+}
+
+bool ground_connect_to(uint16_t port, struct ends *ends)
+{
+	bool connected;
+
+	to_port = port;
+	connected = ground_connect("IPv4", true, ends);
+	to_port = GROUND_PORT;
+	return connected;
+}
+
+bool ground_connect_from(uint16_t port, struct ends *ends)
+{
+	bool connected;
+
+	from_port = port;
+	connected = ground_connect("IPv4", true, ends);
+	from_port = 0;
+	return connected;
 }
 
 void ground_close(struct ends *ends)

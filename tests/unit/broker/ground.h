@@ -37,6 +37,10 @@ int ground_socket_there(int domain, int type, int protocol);
 bool ground_connect(const char *how, bool own_accepts, struct ends *ends);
 void ground_close(struct ends *ends);
 
+/* By IPv4, accepted here. The peer connects to another port, or its own port is a certain one. */
+bool ground_connect_to(uint16_t port, struct ends *ends);
+bool ground_connect_from(uint16_t port, struct ends *ends);
+
 /* Sends text and receives it at the other end. */
 bool ground_says(int from, int to, const char *text);
 

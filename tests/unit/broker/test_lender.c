@@ -2,86 +2,35 @@
 /*
  * Lending connections (broker/lender.h) between two network namespaces: what the tap shows, what
  * the kernel gets, what it is told when a connection comes back, what stays in the kernel and why,
- * and that nothing is left behind. Without a stack: what it would have received, absorb() takes.
+ * and that nothing is left behind.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
-#include <linux/if_packet.h>
-#include <linux/virtio_net.h>
-#include <net/ethernet.h>
 #include <netinet/in.h>
-#include <netinet/ip.h>
-#include <netinet/ip6.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <pthread.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "broker/lender.h"
+#include "common/system_call.h"
 #include "tests/unit/broker/ground.h"
+#include "tests/unit/broker/stand_in.h"
 #include "tests/unit/tap.h"
 
 static struct lender *lender;
 
-/* ---- in place of a stack ---- */
-
-/* One frame of the tap: its TCP payload, or -1 if there is none. */
-static ssize_t tap_read(struct lender *of, uint8_t *payload, size_t size, struct tcphdr *tcp)
-{
-	static __thread uint8_t frame[70000];
-	ssize_t length = recv(lender_tap(of), frame, sizeof(frame), MSG_DONTWAIT);
-	const uint8_t *ip = frame + sizeof(struct virtio_net_hdr) + ETHER_HDR_LEN;
-	size_t header, whole;
-
-	if (length < 0)
-		return -1;
-	if (ip[0] >> 4 == 4) {
-		header = (ip[0] & 15u) * 4;
-		whole = (size_t)(ip[2] << 8 | ip[3]);
-	} else {
-		header = sizeof(struct ip6_hdr);
-		whole = header + (size_t)(ip[4] << 8 | ip[5]);
-	}
-	memcpy(tcp, ip + header, sizeof(*tcp));
-	header += (size_t)tcp->doff * 4;
-	whole -= header;
-	memcpy(payload, ip + header, whole < size ? whole : size);
-	return (ssize_t)whole;
-}
-
-/* What has come in order becomes part of the state, a FIN or RST, too. Returns the frames. */
 static unsigned absorb(struct connection_state *state)
 {
-	static __thread uint8_t payload[66000];
-	struct tcphdr tcp;
-	ssize_t length;
-	unsigned frames = 0;
-
-	while ((length = tap_read(lender, payload, sizeof(payload), &tcp)) >= 0) {
-		uint32_t skip = state->receive_next - ntohl(tcp.seq);
-
-		frames++;
-		if (skip > (uint32_t)length)
-			continue;
-		state->receive_data =
-			realloc(state->receive_data, state->receive_size + (size_t)length + 1);
-		memcpy(state->receive_data + state->receive_size, payload + skip,
-		       (size_t)length - skip);
-		state->receive_size += (size_t)length - skip;
-		state->receive_next += (uint32_t)length - skip;
-		state->remote_closed |= tcp.fin;
-		state->remote_reset |= tcp.rst;
-	}
-	return frames;
+	return stand_in_receive(lender_tap(lender), state);
 }
 
 /* Its frames have been seen, and it is quiet. */
@@ -201,6 +150,153 @@ static void tell_end(const char *how, bool is_reset)
 	ground_close(&ends);
 }
 
+/* ---- what stays in the kernel ---- */
+
+static bool refuses_watch(int descriptor, enum refusal why)
+{
+	struct loan loan = { 0 };
+
+	return lender_watch(lender, descriptor, &loan) == why && loan.state == LOAN_NONE;
+}
+
+static bool refuses_borrow(struct ends *ends, struct loan *loan, enum refusal why)
+{
+	struct connection_state state;
+
+	return lender_borrow(lender, ends->own, loan, &state) == why &&
+	       loan->state == LOAN_WATCHED && !state.receive_data &&
+	       ground_says(ends->peer, ends->own, "lives");
+}
+
+static void refuse_by_path(void)
+{
+	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(7100) };
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	int listener = socket(AF_INET, SOCK_STREAM, 0), local = socket(AF_INET, SOCK_STREAM, 0);
+	struct ends ends;
+
+	inet_pton(AF_INET, GROUND_OWN4, &name.sin_addr);
+	bind(listener, (struct sockaddr *)&name, sizeof(name));
+	listen(listener, 1);
+	tap_ok(refuses_watch(listener, REFUSAL_STATE), "a listener: refused");
+	connect(local, (struct sockaddr *)&name, sizeof(name));
+	tap_ok(refuses_watch(local, REFUSAL_LOCAL), "a peer on this host: refused");
+	close(local);
+	close(listener);
+	ground_connect("IPv4", true, &ends);
+	tap_ok(refuses_watch(ends.peer, REFUSAL_NAMESPACE), "in another namespace: refused");
+	ground_run("ip neigh flush dev own");
+	tap_ok(refuses_watch(ends.own, REFUSAL_UNRESOLVED) &&
+		       refusal_is_passing(REFUSAL_UNRESOLVED),
+	       "the neighbour is not known: refused");
+	ground_run("ip xfrm policy add src 10.0.0.0/8 dst 10.0.0.0/8 dir out action block");
+	ground_says(ends.own, ends.peer, "x");
+	tap_ok(refuses_watch(ends.own, REFUSAL_IPSEC), "an IPsec policy: refused");
+	ground_run("ip xfrm policy flush");
+	tap_ok(refuses_watch(ends.own, REFUSAL_NONE) == false, "without one it is not");
+	connect(ends.own, &nobody, sizeof(nobody));
+	tap_ok(refuses_watch(ends.own, REFUSAL_STATE), "not connected: refused");
+	ground_close(&ends);
+}
+
+static void refuse_by_socket(void)
+{
+	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
+	struct sock_fprog program = { .len = 1, .filter = &all };
+	struct ends ends;
+	struct loan loan;
+	int none = 0;
+
+	ground_connect("IPv4", true, &ends);
+	prepare(&ends, &loan);
+	setsockopt(ends.own, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+	tap_ok(refuses_borrow(&ends, &loan, REFUSAL_FILTER), "a filter: refused");
+	setsockopt(ends.own, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none));
+	send(ends.own, "held", 4, MSG_MORE);
+	tap_ok(refuses_borrow(&ends, &loan, REFUSAL_BUSY), "data not acknowledged: refused");
+	tap_ok(ground_says(ends.own, ends.peer, "") && loan.state == LOAN_WATCHED, "and goes on");
+	lender_unwatch(lender, &loan);
+	ground_close(&ends);
+}
+
+/* The frames bear another port than the socket says. */
+static void refuse_translated(void)
+{
+	struct ends ends;
+	struct loan loan = { 0 };
+
+	if (!ground_run("nft -f - <<EOF\n"
+			"table ip t {\nchain c {\n"
+			"type nat hook prerouting priority -100\n"
+			"tcp dport 6999 redirect to :7000\n}\n}\nEOF")) {
+		tap_ok(true, "a redirected connection: no nft here # SKIP");
+		return;
+	}
+	ground_connect_to(6999, &ends);
+	tap_ok(ground_says(ends.peer, ends.own, "x") &&
+		       lender_watch(lender, ends.own, &loan) == REFUSAL_NONE &&
+		       ground_says(ends.peer, ends.own, "y") &&
+		       ground_says(ends.own, ends.peer, "y") && ground_settles(ends.own) &&
+		       refuses_borrow(&ends, &loan, REFUSAL_UNSEEN),
+	       "a redirected connection: watched, but never borrowed");
+	lender_unwatch(lender, &loan);
+	ground_run("nft delete table ip t");
+	ground_close(&ends);
+}
+
+static void refuse_without_rights(void)
+{
+	pid_t child = fork();
+	int status = 1;
+
+	if (child == 0) {
+		struct lender *none;
+
+		lender_abandon(lender);
+		kernel_give_up_capabilities();
+		_exit(lender_open(&none) == REFUSAL_RIGHTS ? 0 : 1);
+	}
+	waitpid(child, &status, 0);
+	tap_ok(status == 0, "without rights: no lender");
+}
+
+/* Rights that go while a connection is lent: it is not lost by that. */
+struct giver {
+	struct ends ends;
+	struct loan loan;
+	struct connection_state state;
+	int result;
+};
+
+static void *give_without_rights(void *argument)
+{
+	struct giver *giver = argument;
+
+	kernel_give_up_capabilities();
+	giver->result = lender_give(lender, giver->ends.own, &giver->loan, &giver->state);
+	return NULL;
+}
+
+static void lose_rights(void)
+{
+	struct giver giver;
+	pthread_t thread;
+
+	ground_connect("IPv4", true, &giver.ends);
+	prepare(&giver.ends, &giver.loan);
+	lender_borrow(lender, giver.ends.own, &giver.loan, &giver.state);
+	pthread_create(&thread, NULL, give_without_rights, &giver);
+	pthread_join(thread, NULL);
+	tap_ok(giver.result == -EPERM && giver.loan.state == LOAN_BORROWED,
+	       "given back without rights: EPERM, and it is borrowed still");
+	tap_ok(lender_give(lender, giver.ends.own, &giver.loan, &giver.state) == 0 &&
+		       ground_says(giver.ends.peer, giver.ends.own, "x"),
+	       "who has rights can give it back");
+	connection_state_clear(&giver.state);
+	lender_unwatch(lender, &giver.loan);
+	ground_close(&giver.ends);
+}
+
 int main(void)
 {
 	enum refusal refusal;
@@ -226,6 +322,11 @@ int main(void)
 	tell_end("IPv4", true);
 	tell_end("IPv6", false);
 	tell_end("IPv6", true);
+	refuse_by_path();
+	refuse_by_socket();
+	refuse_translated();
+	refuse_without_rights();
+	lose_rights();
 	lender_close(lender);
 	return tap_done();
 }

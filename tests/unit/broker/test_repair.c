@@ -154,7 +154,7 @@ static void take_and_give(const char *text, bool own_accepts)
 	if (!tap_ok(connect_ends(text, own_accepts), "%s: a connection", text))
 		return;
 	both = says(peer, own, "before") && says(own, peer, "before") && settles(own);
-	tap_ok(both && repair_take(own, &state) == 0, "%s: taken when %s", text,
+	tap_ok(both && repair_take(own, -1, &state) == 0, "%s: taken when %s", text,
 	       own_accepts ? "accepted" : "connected");
 	tap_ok(state.timestamps && state.scaled && state.sack && state.segment > 500 &&
 		       state.largest_segment >= state.segment,
@@ -192,7 +192,7 @@ static void keep_unread(void)
 	send(peer, "hello ", 6, 0);
 	usleep(10000);
 	recv(own, got, 2, 0);
-	tap_ok(repair_take(own, &state) == 0 && state.receive_size == 4 &&
+	tap_ok(repair_take(own, -1, &state) == 0 && state.receive_size == 4 &&
 		       !memcmp(state.receive_data, "llo ", 4),
 	       "what is unread is in the state");
 	tap_ok(repair_give(own, &state) == 0 && says(peer, own, "") && recv(own, got, 64, 0) == 4 &&
@@ -201,7 +201,7 @@ static void keep_unread(void)
 	connection_state_clear(&state);
 	getsockopt(own, SOL_SOCKET, SO_REUSEADDR, &reuse, &size);
 	tap_ok(reuse == 1, "SO_REUSEADDR is what it was");
-	tap_ok(repair_take(own, &state) == 0 && repair_cancel(own, &state) == 0 &&
+	tap_ok(repair_take(own, -1, &state) == 0 && repair_cancel(own, &state) == 0 &&
 		       says(own, peer, "x") && says(peer, own, "y"),
 	       "taken for nothing: it goes on");
 	getsockopt(own, SOL_SOCKET, SO_REUSEADDR, &reuse, &size);
@@ -218,7 +218,7 @@ static void change_state(void)
 
 	connect_ends("127.0.0.1", true);
 	says(peer, own, "x");
-	repair_take(own, &state);
+	repair_take(own, -1, &state);
 	state.send_data = malloc(5);
 	memcpy(state.send_data, "answe", 5);
 	state.send_size = 5;
@@ -240,21 +240,22 @@ static void refuse(void)
 
 	connect_ends("127.0.0.1", true);
 	setsockopt(own, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
-	tap_ok(repair_refusal_of(repair_take(own, &state)) == REPAIR_FILTER,
+	tap_ok(repair_refusal_of(repair_take(own, -1, &state)) == REPAIR_FILTER,
 	       "a filter of the program's own: refused");
 	setsockopt(own, SOL_SOCKET, SO_DETACH_FILTER, &program, sizeof(int));
 	/* The peer's receive buffer is small: what is sent stays. */
 	send(own, "held", 4, MSG_MORE);
-	tap_ok(repair_refusal_of(repair_take(own, &state)) == REPAIR_BUSY,
+	tap_ok(repair_refusal_of(repair_take(own, -1, &state)) == REPAIR_BUSY,
 	       "written and not acknowledged: refused");
 	tap_ok(says(own, peer, "") && says(peer, own, "whole"), "and whole");
-	tap_ok(repair_refusal_of(repair_take(listener, &state)) != REPAIR_FIT,
+	tap_ok(repair_refusal_of(repair_take(listener, -1, &state)) != REPAIR_FIT,
 	       "a listener: refused");
 	shutdown(peer, SHUT_WR);
 	usleep(10000);
-	tap_ok(repair_refusal_of(repair_take(own, &state)) == REPAIR_STATE, "after a FIN: refused");
+	tap_ok(repair_refusal_of(repair_take(own, -1, &state)) == REPAIR_STATE,
+	       "after a FIN: refused");
 	connect(own, &nobody, sizeof(nobody));
-	tap_ok(repair_refusal_of(repair_take(own, &state)) == REPAIR_STATE,
+	tap_ok(repair_refusal_of(repair_take(own, -1, &state)) == REPAIR_STATE,
 	       "not connected: refused");
 	close_ends();
 }
@@ -271,7 +272,7 @@ static void many_changes(void)
 
 		snprintf(text, sizeof(text), "%u", i);
 		lost += !says(peer, own, text) || !says(own, peer, text);
-		if (!settles(own) || repair_take(own, &state) < 0) {
+		if (!settles(own) || repair_take(own, -1, &state) < 0) {
 			failed++;
 			continue;
 		}

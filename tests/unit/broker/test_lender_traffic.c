@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Lending connections (broker/lender.h) while much is going on: changes under traffic both ways, a
+ * flood of the connection's own segments, tuples that come again, and processes that are killed.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "broker/lender.h"
+#include "tests/unit/broker/ground.h"
+#include "tests/unit/broker/stand_in.h"
+#include "tests/unit/tap.h"
+
+#define CHANGES	      300   /* borrowed and given back, under traffic; or the first argument */
+#define FLOOD_CHANGES 10000 /* in a flood */
+
+static struct lender *lender;
+static unsigned changes = CHANGES;
+
+static bool prepare(struct ends *ends, struct loan *loan)
+{
+	memset(loan, 0, sizeof(*loan));
+	return lender_watch(lender, ends->own, loan) == REFUSAL_NONE &&
+	       ground_says(ends->peer, ends->own, "one") &&
+	       ground_says(ends->own, ends->peer, "two") && ground_settles(ends->own) &&
+	       ground_settles(ends->peer);
+}
+
+/* ---- traffic ---- */
+
+/* Byte number so of a stream. */
+static uint8_t pattern(size_t number)
+{
+	return (uint8_t)(number * 2654435761u >> 13);
+}
+
+struct stream {
+	int descriptor;
+	size_t sent, received, wrong;
+	atomic_bool stop;
+};
+
+/* As much as goes without waiting, up to a few hundred bytes. */
+static void send_some(struct stream *stream)
+{
+	uint8_t bytes[600];
+	size_t size = 1 + (size_t)rand() % sizeof(bytes);
+	ssize_t sent;
+
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = pattern(stream->sent + i);
+	sent = send(stream->descriptor, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent > 0)
+		stream->sent += (size_t)sent;
+}
+
+static void receive_some(struct stream *stream)
+{
+	uint8_t bytes[4096];
+	ssize_t got;
+
+	while ((got = recv(stream->descriptor, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
+		for (ssize_t i = 0; i < got; i++)
+			stream->wrong += bytes[i] != pattern(stream->received + (size_t)i);
+		stream->received += (size_t)got;
+	}
+	if (got == 0 || errno != EAGAIN)
+		stream->wrong++;
+}
+
+static void *talk(void *argument)
+{
+	struct stream *stream = argument;
+
+	while (!stream->stop) {
+		send_some(stream);
+		receive_some(stream);
+		usleep(20);
+	}
+	return NULL;
+}
+
+/* Borrows, receives for a moment in place of a stack, and gives back. */
+static bool change(struct ends *ends, struct loan *loan)
+{
+	struct connection_state state;
+	bool given;
+
+	if (lender_borrow(lender, ends->own, loan, &state))
+		return false;
+	for (int i = rand() % 4; i > 0; i--) {
+		usleep(20);
+		if (stand_in_receive(lender_tap(lender), &state))
+			stand_in_acknowledge(lender_tap(lender), &state);
+	}
+	lender_hold(lender, loan);
+	stand_in_receive(lender_tap(lender), &state);
+	given = lender_give(lender, ends->own, loan, &state) == 0;
+	connection_state_clear(&state);
+	return given;
+}
+
+static bool drained(struct stream *own, struct stream *peer)
+{
+	for (int i = 0; i < 5000 && (own->received < peer->sent || peer->received < own->sent);
+	     i++) {
+		receive_some(own);
+		receive_some(peer);
+		usleep(1000);
+	}
+	return own->received == peer->sent && peer->received == own->sent;
+}
+
+static void change_under_traffic(const char *how)
+{
+	const unsigned long resets = ground_count("OutRsts");
+	struct stream own = { 0 }, peer = { 0 };
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+	unsigned done = 0, tries = 0;
+	struct ends ends;
+	struct loan loan;
+	pthread_t thread;
+	bool all;
+
+	memset(&loan, 0, sizeof(loan));
+	if (!tap_ok(ground_connect(how, true, &ends), "%s: a connection", how))
+		return;
+	lender_watch(lender, ends.own, &loan);
+	own.descriptor = ends.own;
+	peer.descriptor = ends.peer;
+	pthread_create(&thread, NULL, talk, &peer);
+	for (; done < changes && tries < 100 * changes; tries++) {
+		receive_some(&own);
+		if (tries % 4 == 0 && ground_settles(ends.own))
+			send_some(&own);
+		done += change(&ends, &loan);
+	}
+	peer.stop = true;
+	pthread_join(thread, NULL);
+	tap_ok(done == changes, "borrowed and given back %u times", done);
+	all = drained(&own, &peer);
+	tap_ok(all, "%zu bytes received of %zu, %zu of %zu", own.received, peer.sent, peer.received,
+	       own.sent);
+	tap_ok(own.wrong == 0 && peer.wrong == 0, "all of them right");
+	tap_ok(ground_count("OutRsts") == resets, "no RST was sent");
+	getsockopt(ends.peer, IPPROTO_TCP, TCP_INFO, &info, &size);
+	printf("# %u segments sent again by the peer\n", info.tcpi_total_retrans);
+	lender_unwatch(lender, &loan);
+	ground_close(&ends);
+}
+
+/* ---- a flood ---- */
+
+static struct {
+	const void *frame;
+	size_t size;
+	int socket;
+	atomic_bool stop;
+	atomic_ulong sent;
+} flood;
+
+static void *pour(void *unused)
+{
+	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_halen = ETHER_ADDR_LEN };
+
+	(void)unused;
+	/* The peers' namespace has lo and this. */
+	to.sll_ifindex = 2;
+	to.sll_protocol = htons(ETHERTYPE_IP);
+	while (!flood.stop) {
+		if (sendto(flood.socket, flood.frame, flood.size, MSG_DONTWAIT,
+			   (struct sockaddr *)&to, sizeof(to)) > 0)
+			flood.sent++;
+	}
+	return NULL;
+}
+
+static void give_back_in_a_flood(void)
+{
+	static uint8_t frame[2048];
+	unsigned long resets;
+	struct connection_state state;
+	unsigned done = 0, tries = 0;
+	struct ends ends;
+	struct loan loan;
+	pthread_t thread;
+
+	if (!tap_ok(ground_connect("IPv4", true, &ends) && prepare(&ends, &loan) &&
+			    lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
+		    "a connection, borrowed"))
+		return;
+	/* One of its own segments, which is poured at it from now on. */
+	send(ends.peer, "flood", 5, 0);
+	while (stand_in_receive(lender_tap(lender), &state) == 0)
+		usleep(100);
+	flood.frame = memcpy(frame, stand_in_last_frame(&flood.size), sizeof(frame));
+	lender_give(lender, ends.own, &loan, &state);
+	connection_state_clear(&state);
+	resets = ground_count("OutRsts");
+	flood.socket = ground_socket_there(AF_PACKET, SOCK_RAW, 0);
+	pthread_create(&thread, NULL, pour, NULL);
+	for (; done < FLOOD_CHANGES && tries < 10 * FLOOD_CHANGES; tries++) {
+		if (lender_borrow(lender, ends.own, &loan, &state))
+			continue;
+		done += lender_give(lender, ends.own, &loan, &state) == 0;
+		connection_state_clear(&state);
+	}
+	flood.stop = true;
+	pthread_join(thread, NULL);
+	tap_ok(done == FLOOD_CHANGES, "given back %u times in a flood of %lu segments", done,
+	       flood.sent);
+	tap_ok(flood.sent > FLOOD_CHANGES / 10, "there was a flood");
+	tap_ok(ground_count("OutRsts") == resets, "no RST was sent");
+	{
+		char got[8] = "";
+
+		tap_ok(recv(ends.own, got, sizeof(got), 0) == 5 && !strcmp(got, "flood") &&
+			       ground_says(ends.peer, ends.own, "lives") &&
+			       ground_says(ends.own, ends.peer, "lives"),
+		       "it lives");
+	}
+	lender_unwatch(lender, &loan);
+	close(flood.socket);
+	ground_close(&ends);
+}
+
+/* ---- tuples that come again ---- */
+
+#define PEER_PORT 7500
+
+static void tuple_again(void)
+{
+	struct connection_state state;
+	struct loan first, second;
+	struct ends ends;
+
+	tap_ok(ground_connect_from(PEER_PORT, &ends) && prepare(&ends, &first), "watched");
+	ground_close(&ends);
+	tap_ok(ground_connect_from(PEER_PORT, &ends) && prepare(&ends, &second),
+	       "its successor with the same tuple, too");
+	lender_unwatch(lender, &first);
+	tap_ok(lender_borrow(lender, ends.own, &second, &state) == REFUSAL_NONE,
+	       "which is not forgotten with the first one");
+	connection_state_clear(&state);
+	/* As by a system call that nobody has noticed. */
+	close(ends.own);
+	close(ends.listener);
+	shutdown(ends.peer, SHUT_RDWR);
+	{
+		struct linger at_once = { .l_onoff = 1 };
+
+		setsockopt(ends.peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+		close(ends.peer);
+	}
+	tap_ok(ground_connect_from(PEER_PORT, &ends) && ground_says(ends.peer, ends.own, "a") &&
+		       ground_says(ends.own, ends.peer, "b"),
+	       "a twin was closed while it was borrowed: a third connection can be made");
+	lender_unwatch(lender, &second);
+	tap_ok(prepare(&ends, &first) &&
+		       lender_borrow(lender, ends.own, &first, &state) == REFUSAL_NONE &&
+		       lender_give(lender, ends.own, &first, &state) == 0 &&
+		       ground_says(ends.peer, ends.own, "c"),
+	       "and borrowed");
+	lender_unwatch(lender, &first);
+	ground_close(&ends);
+}
+
+/* ---- processes that end ---- */
+
+/* Programs at the tcx ingress of the interface: bpf(2), BPF_PROG_QUERY. */
+static unsigned programs_at_ingress(void)
+{
+	union bpf_attr query = { .query = { .target_fd = if_nametoindex("own"),
+					    .attach_type = 46 /* BPF_TCX_INGRESS */ } };
+
+	return syscall(SYS_bpf, BPF_PROG_QUERY, &query, sizeof(query)) < 0 ? 0
+									   : query.query.prog_cnt;
+}
+
+static unsigned packet_sockets(void)
+{
+	FILE *list = fopen("/proc/thread-self/net/packet", "r");
+	char line[256];
+	unsigned lines = 0;
+
+	while (list && fgets(line, sizeof(line), list))
+		lines++;
+	if (list)
+		fclose(list);
+	return lines - 1;
+}
+
+/* In the child: a lender of its own with a borrowed connection, until it is killed. */
+static void borrow_and_wait(struct ends *ends, int ready)
+{
+	struct connection_state state;
+	struct loan loan;
+	bool borrowed;
+
+	lender_abandon(lender);
+	borrowed = lender_open(&lender) == REFUSAL_NONE && prepare(ends, &loan) &&
+		   lender_borrow(lender, ends->own, &loan, &state) == REFUSAL_NONE;
+	if (write(ready, borrowed ? "y" : "n", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static void kill_borrower(void)
+{
+	int ready[2], status;
+	struct ends ends;
+	char answer = 0, byte;
+	pid_t child;
+
+	ground_connect_from(PEER_PORT, &ends);
+	if (pipe(ready) < 0)
+		return;
+	child = fork();
+	if (child == 0)
+		borrow_and_wait(&ends, ready[1]);
+	tap_ok(read(ready[0], &answer, 1) == 1 && answer == 'y', "another process has borrowed");
+	close(ends.own);
+	close(ends.listener);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	send(ends.peer, "x", 1, MSG_NOSIGNAL);
+	tap_ok(packet_sockets() == 1 && programs_at_ingress() == 1,
+	       "it is killed, and nothing but this process's own tap is left");
+	tap_ok(recv(ends.peer, &byte, 1, 0) < 0 && errno == ECONNRESET,
+	       "the peer's next segment is answered by a RST");
+	close(ends.peer);
+	tap_ok(ground_connect_from(PEER_PORT, &ends) && ground_says(ends.peer, ends.own, "a"),
+	       "a connection with the same tuple can be made");
+	ground_close(&ends);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+int main(int count, char **arguments)
+{
+	enum refusal refusal;
+
+	if (count > 1)
+		changes = (unsigned)atoi(arguments[1]);
+	if (!ground_make()) {
+		printf("1..0 # SKIP needs the right to make a network namespace\n");
+		return 0;
+	}
+	refusal = lender_open(&lender);
+	if (refusal == REFUSAL_KERNEL) {
+		printf("1..0 # SKIP %s\n", refusal_text(refusal));
+		return 0;
+	}
+	if (!tap_ok(refusal == REFUSAL_NONE, "a lender: %s", refusal_text(refusal)))
+		return tap_done();
+	srand(1);
+	change_under_traffic("IPv4");
+	change_under_traffic("IPv6");
+	change_under_traffic("mapped");
+	give_back_in_a_flood();
+	tuple_again();
+	kill_borrower();
+	lender_close(lender);
+	tap_ok(packet_sockets() == 0 && programs_at_ingress() == 0,
+	       "nothing is left of the lender");
+	return tap_done();
+}
