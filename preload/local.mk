@@ -90,6 +90,8 @@ libmelin_la_SOURCES = \
 	preload/lifecycle/version.c \
 	preload/process/keeper.c \
 	preload/process/keeper.h \
+	preload/process/lending.c \
+	preload/process/lending.h \
 	preload/process/module.c \
 	preload/process/module.h \
 	preload/process/process_stack.c \
@@ -98,12 +100,22 @@ libmelin_la_SOURCES = \
 	preload/sockets/ancillary.h \
 	preload/sockets/asynchronous.c \
 	preload/sockets/asynchronous.h \
+	preload/sockets/borrow.c \
+	preload/sockets/borrow.h \
+	preload/sockets/borrow_policy.c \
+	preload/sockets/borrow_policy.h \
 	preload/sockets/flow.c \
 	preload/sockets/flow.h \
 	preload/sockets/listener.c \
 	preload/sockets/listener.h \
 	preload/sockets/option_calls.c \
 	preload/sockets/option_calls.h \
+	preload/sockets/holders.c \
+	preload/sockets/holders.h \
+	preload/sockets/host_flow.c \
+	preload/sockets/host_flow.h \
+	preload/sockets/lent_call.c \
+	preload/sockets/lent_call.h \
 	preload/sockets/pending.c \
 	preload/sockets/pending.h \
 	preload/sockets/socket_object.c \

@@ -81,9 +81,16 @@ refused() {
 		'melin: MELIN_XYZZY: unknown variable; libmelin(7) lists them'
 }
 
-@test "flows without a device" {
-	refused MELIN_FLOWS='any:*:*' \
-		'melin: MELIN_DEV: not set, but MELIN_FLOWS is; name an interface, a PCI address, a DPDK vdev or "loop"'
+@test "an address without a device" {
+	refused MELIN_FLOWS='any:*:*' MELIN_ADDR=198.18.0.10/24 \
+		'melin: MELIN_DEV: not set, but MELIN_ADDR is; name an interface, a PCI address, a DPDK vdev or "loop"'
+}
+
+@test "what does not go with host mode, or with an address" {
+	refused MELIN_FLOWS='any:*:*' MELIN_MTU=1400 \
+		"melin: MELIN_MTU: the kernel's, where MELIN_ADDR is not set"
+	refused "${good[@]}" MELIN_BORROW=always \
+		'melin: MELIN_BORROW: nothing is borrowed where MELIN_ADDR is set'
 }
 
 @test "a device that needs an address and has none" {

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "preload/sockets/asynchronous.h"
+#include "preload/sockets/borrow.h"
 #include "preload/config/config.h"
 #include "preload/libc/result.h"
 #include "preload/sockets/socket_object.h"
@@ -16,8 +17,11 @@ _Static_assert(sizeof(struct aiocb) == sizeof(struct aiocb64), "one function ser
 
 static bool is_stacks(int descriptor)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket;
 
+	/* libc serves them on threads of its own, by calls that nobody sees here. */
+	borrow_end_any(descriptor, BORROW_CALL, true);
+	socket = socket_get(descriptor);
 	if (!socket)
 		return false;
 	socket_put(socket);

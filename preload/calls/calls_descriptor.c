@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 
 #include "preload/sockets/ancillary.h"
+#include "preload/sockets/borrow.h"
 #include "preload/config/config.h"
 #include "preload/waiting/epoll.h"
 #include "preload/libc/program_memory.h"
@@ -99,6 +100,8 @@ static int duplicated(int descriptor, int duplicate)
 	if (!object || object->kind == OBJECT_PRIVATE)
 		return duplicate;
 	descriptor_install(duplicate, object);
+	if (duplicate <= STDERR_FILENO)
+		borrow_end_any(duplicate, BORROW_CALL, true); /* libc uses it without a call */
 	if (duplicate <= STDERR_FILENO && object->kind == OBJECT_SOCKET &&
 	    atomic_load(&((struct socket *)object)->state) == SOCKET_CONNECTION)
 		stream_standard(duplicate);
@@ -225,6 +228,8 @@ static int control_descriptor(int descriptor, int command, long argument)
 	}
 	if (command != F_SETFL && command != F_GETFL)
 		return libc()->fcntl(descriptor_of_program(descriptor), command, argument);
+	if (command == F_SETFL && (argument & O_ASYNC))
+		borrow_end_any(descriptor, BORROW_CALL, true); /* the kernel sends the signals */
 	socket = socket_get(descriptor);
 	if (!socket)
 		result = libc()->fcntl(descriptor_of_program(descriptor), command, argument);
@@ -339,11 +344,14 @@ INTERPOSED int sockatmark(int descriptor)
 
 INTERPOSED int ioctl(int descriptor, unsigned long request, ...)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket;
 	va_list arguments;
 	long argument;
 	int result = -ENOTTY;
 
+	if (request == FIOASYNC)
+		borrow_end_any(descriptor, BORROW_CALL, true); /* as O_ASYNC */
+	socket = socket_get(descriptor);
 	va_start(arguments, request);
 	argument = only_argument(arguments);
 	va_end(arguments);

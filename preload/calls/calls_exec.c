@@ -17,6 +17,7 @@
 #include "preload/libc/monotonic.h"
 #include "preload/config/config.h"
 #include "preload/process/process_stack.h"
+#include "preload/sockets/borrow.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/libc/symbols.h"
 
@@ -43,6 +44,10 @@ static bool find_in_path(const char *file, char path[PATH_MAX])
 /* The connections end as they do at the end of the process. */
 static void before_exec(void)
 {
+	if (config_get()->host) {
+		borrow_end_all(BORROW_PROCESS);
+		return;
+	}
 	socket_finish_all(clock_after(config_get()->linger_ms * 1000000ull));
 }
 

@@ -6,7 +6,9 @@
 #include "preload/config/advice.h"
 #include "preload/config/config.h"
 #include "preload/config/rules.h"
+#include "preload/sockets/borrow.h"
 #include "preload/sockets/flow.h"
+#include "preload/sockets/host_flow.h"
 #include "preload/sockets/option_calls.h"
 #include "preload/sockets/pending.h"
 #include "preload/libc/result.h"
@@ -35,6 +37,8 @@ INTERPOSED int listen(int descriptor, int backlog)
 {
 	int result;
 
+	if (config_get()->host)
+		return host_listen(descriptor, backlog);
 	if (config_active() && flow_listen(descriptor, backlog, &result))
 		return (int)as_libc(result);
 	if (config_without_rules)
@@ -46,6 +50,8 @@ INTERPOSED int connect(int descriptor, const struct sockaddr *remote, socklen_t 
 {
 	int result;
 
+	if (config_get()->host)
+		return host_connect(descriptor, remote, length);
 	if (config_active() && flow_connect(descriptor, remote, length, &result))
 		return result == -ERESTART ? connect(descriptor, remote, length)
 					   : (int)as_libc(result);
@@ -75,6 +81,8 @@ INTERPOSED int accept(int descriptor, struct sockaddr *peer, socklen_t *length)
 {
 	struct socket *socket = socket_get(descriptor);
 
+	if (!socket && config_get()->host)
+		return host_accept(descriptor, peer, length, 0);
 	if (!socket)
 		return libc()->accept(descriptor_of_program(descriptor), peer, length);
 	return accept_flags(socket, descriptor, peer, length, 0);
@@ -84,6 +92,8 @@ INTERPOSED int accept4(int descriptor, struct sockaddr *peer, socklen_t *length,
 {
 	struct socket *socket = socket_get(descriptor);
 
+	if (!socket && config_get()->host)
+		return host_accept(descriptor, peer, length, flags);
 	if (!socket)
 		return libc()->accept4(descriptor_of_program(descriptor), peer, length, flags);
 	return accept_flags(socket, descriptor, peer, length, flags);
@@ -91,9 +101,11 @@ INTERPOSED int accept4(int descriptor, struct sockaddr *peer, socklen_t *length,
 
 INTERPOSED int shutdown(int descriptor, int how)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket;
 	int result;
 
+	borrow_end_any(descriptor, BORROW_CLOSED, true);
+	socket = socket_get(descriptor);
 	if (!socket)
 		return libc()->shutdown(descriptor_of_program(descriptor), how);
 	result = (int)as_libc(socket_shutdown(socket, descriptor, how));
@@ -108,9 +120,9 @@ INTERPOSED int getsockname(int descriptor, struct sockaddr *name, socklen_t *len
 
 	if (!socket)
 		return libc()->getsockname(descriptor_of_program(descriptor), name, length);
-	result = (int)as_libc(socket_name(socket, descriptor, false, name, length));
+	result = socket_name(socket, descriptor, false, name, length);
 	socket_put(socket);
-	return result;
+	return (int)as_libc(result);
 }
 
 INTERPOSED int getpeername(int descriptor, struct sockaddr *name, socklen_t *length)
@@ -120,9 +132,9 @@ INTERPOSED int getpeername(int descriptor, struct sockaddr *name, socklen_t *len
 
 	if (!socket)
 		return libc()->getpeername(descriptor_of_program(descriptor), name, length);
-	result = (int)as_libc(socket_name(socket, descriptor, true, name, length));
+	result = socket_name(socket, descriptor, true, name, length);
 	socket_put(socket);
-	return result;
+	return (int)as_libc(result);
 }
 
 INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, socklen_t *length)
@@ -133,9 +145,14 @@ INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, sock
 	if (!socket)
 		return libc()->getsockopt(descriptor_of_program(descriptor), level, name, value,
 					  length);
-	result = (int)as_libc(option_call_get(socket, descriptor, level, name, value, length));
+	result = option_call_get(socket, descriptor, level, name, value, length);
+	if (result == -ESTALE) {
+		borrow_end(socket, BORROW_CALL, false);
+		socket_put(socket);
+		return getsockopt(descriptor, level, name, value, length);
+	}
 	socket_put(socket);
-	return result;
+	return (int)as_libc(result);
 }
 
 INTERPOSED int setsockopt(int descriptor, int level, int name, const void *value, socklen_t length)
@@ -146,9 +163,13 @@ INTERPOSED int setsockopt(int descriptor, int level, int name, const void *value
 	if (!socket)
 		return libc()->setsockopt(descriptor_of_program(descriptor), level, name, value,
 					  length);
-	result = (int)as_libc(option_call_set(socket, descriptor, level, name, value, length));
+	result = option_call_set(socket, descriptor, level, name, value, length);
+	if (result == -ESTALE) {
+		borrow_end(socket, BORROW_CALL, false);
+		result = option_call_set(socket, descriptor, level, name, value, length);
+	}
 	socket_put(socket);
-	return result;
+	return (int)as_libc(result);
 }
 
 INTERPOSED_ALIAS(connect, __connect);

@@ -17,6 +17,8 @@
 #include "preload/libc/program_memory.h"
 #include "preload/libc/result.h"
 #include "preload/libc/scratch.h"
+#include "preload/sockets/borrow.h"
+#include "preload/sockets/lent_call.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/libc/symbols.h"
 
@@ -93,11 +95,18 @@ INTERPOSED ssize_t sendfile64(int descriptor, int file, off64_t *offset, size_t 
 	ssize_t result;
 
 	if (!socket)
+		result = lent_call(descriptor, BORROW_SEND, SYS_sendfile, descriptor,
+				   descriptor_of_program(file), (long)offset, (long)size, 0, 0);
+	if (!socket && result == LENT_NOT)
 		return libc()->sendfile64(descriptor_of_program(descriptor),
 					  descriptor_of_program(file), offset, size);
-	file = descriptor_not_melins(file, 1);
-	result = socket_leave(socket, send_file_at(socket, file, offset, size));
-	return result == -ERESTART ? sendfile64(descriptor, file, offset, size) : as_libc(result);
+	if (socket) {
+		result = send_file_at(socket, descriptor_not_melins(file, 1), offset, size);
+		if (result > 0 && atomic_load(&socket->borrowed))
+			borrow_moved(socket, BORROW_SEND, (size_t)result);
+		result = socket_leave(socket, result);
+	}
+	return begins_anew(result) ? sendfile64(descriptor, file, offset, size) : as_libc(result);
 }
 
 _Static_assert(sizeof(off_t) == sizeof(off64_t), "one sendfile serves both names");
@@ -227,9 +236,21 @@ static bool is_pipe(int descriptor)
 INTERPOSED ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t size,
 			  unsigned flags)
 {
-	struct socket *from = socket_get(in), *to = socket_get(out);
+	struct socket *from, *to;
 	ssize_t result;
 
+	/* The kernel moves pages; through the stack bytes would be copied. */
+	borrow_end_any(in, BORROW_CALL, false);
+	borrow_end_any(out, BORROW_CALL, false);
+	result = lent_call(in, BORROW_NEITHER, SYS_splice, in, (long)in_offset,
+			   descriptor_of_program(out), (long)out_offset, (long)size, flags);
+	if (result == LENT_NOT)
+		result = lent_call(out, BORROW_NEITHER, SYS_splice, descriptor_of_program(in),
+				   (long)in_offset, out, (long)out_offset, (long)size, flags);
+	if (result != LENT_NOT && !begins_anew(result))
+		return as_libc(result);
+	from = socket_get(in);
+	to = socket_get(out);
 	if (!from && !to)
 		return libc()->splice(descriptor_of_program(in), in_offset,
 				      descriptor_of_program(out), out_offset, size, flags);
@@ -247,6 +268,6 @@ INTERPOSED ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offs
 	if (from && to)
 		socket_put(to);
 	result = socket_leave(from ? from : to, result);
-	return result == -ERESTART ? splice(in, in_offset, out, out_offset, size, flags)
+	return begins_anew(result) ? splice(in, in_offset, out, out_offset, size, flags)
 				   : as_libc(result);
 }

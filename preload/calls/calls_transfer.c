@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "preload/sockets/ancillary.h"
+#include "preload/sockets/borrow.h"
+#include "preload/sockets/lent_call.h"
 #include "preload/libc/monotonic.h"
 #include "preload/config/config.h"
 #include "preload/libc/program_memory.h"
@@ -18,13 +20,23 @@
 #include "preload/libc/timeout.h"
 #include "preload/libc/vector.h"
 
+/*
+ * As socket_leave(), after bytes were moved: a connection that was borrowed may not pay any more.
+ */
+static inline ssize_t leave(struct socket *socket, enum borrow_direction direction, ssize_t result)
+{
+	if (result > 0 && atomic_load_explicit(&socket->borrowed, memory_order_relaxed))
+		borrow_moved(socket, direction, (size_t)result);
+	return socket_leave(socket, result);
+}
+
 /* ---- receiving ---- */
 
 static ssize_t receive(struct socket *socket, void *buffer, size_t size, int flags)
 {
 	struct iovec iov = { .iov_base = buffer, .iov_len = size };
 
-	return socket_leave(socket, socket_receive(socket, &iov, 1, flags));
+	return leave(socket, BORROW_RECEIVE, socket_receive(socket, &iov, 1, flags));
 }
 
 /* A connected TCP socket reports no address: 0, or as move_addr_to_user() says it. */
@@ -45,13 +57,17 @@ INTERPOSED ssize_t read(int descriptor, void *buffer, size_t size)
 	ssize_t result;
 
 	if (!socket)
+		result = lent_call(descriptor, BORROW_RECEIVE, SYS_read, descriptor, (long)buffer,
+				   (long)size, 0, 0, 0);
+	if (!socket && result == LENT_NOT)
 		return libc()->read(descriptor_of_program(descriptor), buffer, size);
-	if (size == 0) { /* as the kernel: no error is looked for, none is taken */
+	if (socket && size == 0) { /* as the kernel: no error is looked for, none is taken */
 		socket_put(socket);
 		return 0;
 	}
-	result = receive(socket, buffer, size, 0);
-	return result == -ERESTART ? read(descriptor, buffer, size) : as_libc(result);
+	if (socket)
+		result = receive(socket, buffer, size, 0);
+	return begins_anew(result) ? read(descriptor, buffer, size) : as_libc(result);
 }
 
 INTERPOSED ssize_t __read_chk(int descriptor, void *buffer, size_t size, size_t room)
@@ -66,12 +82,16 @@ INTERPOSED ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
 	struct socket *socket = socket_get(descriptor);
 	ssize_t result;
 
-	if (!socket) {
+	if (!socket)
+		result = lent_call(descriptor, BORROW_RECEIVE, SYS_recvfrom, descriptor,
+				   (long)buffer, (long)size, flags, 0, 0);
+	if (!socket && result == LENT_NOT) {
 		pending_before_blocking();
 		return libc()->recv(descriptor_of_program(descriptor), buffer, size, flags);
 	}
-	result = receive(socket, buffer, size, flags);
-	return result == -ERESTART ? recv(descriptor, buffer, size, flags) : as_libc(result);
+	if (socket)
+		result = receive(socket, buffer, size, flags);
+	return begins_anew(result) ? recv(descriptor, buffer, size, flags) : as_libc(result);
 }
 
 INTERPOSED ssize_t __recv_chk(int descriptor, void *buffer, size_t size, size_t room, int flags)
@@ -88,15 +108,19 @@ INTERPOSED ssize_t recvfrom(int descriptor, void *buffer, size_t size, int flags
 	struct socket *socket = socket_get(descriptor);
 	ssize_t result;
 
-	if (!socket) {
+	if (!socket)
+		result = lent_call(descriptor, BORROW_RECEIVE, SYS_recvfrom, descriptor,
+				   (long)buffer, (long)size, flags, (long)peer, (long)length);
+	if (!socket && result == LENT_NOT) {
 		pending_before_blocking();
 		return libc()->recvfrom(descriptor_of_program(descriptor), buffer, size, flags,
 					peer, length);
 	}
-	result = receive(socket, buffer, size, flags);
-	if (result == -ERESTART)
+	if (socket)
+		result = receive(socket, buffer, size, flags);
+	if (begins_anew(result))
 		return recvfrom(descriptor, buffer, size, flags, peer, length);
-	if (result >= 0 && peer) {
+	if (socket && result >= 0 && peer) {
 		int status = no_address(length);
 
 		if (status < 0)
@@ -124,7 +148,7 @@ static ssize_t receive_vector(struct socket *socket, const struct iovec *iov, in
 	if (vector.bytes)
 		result = socket_receive(socket, vector.iov, vector.count, flags);
 	vector_end(&vector);
-	return socket_leave(socket, result);
+	return leave(socket, BORROW_RECEIVE, result);
 }
 
 INTERPOSED ssize_t readv(int descriptor, const struct iovec *iov, int count)
@@ -133,9 +157,13 @@ INTERPOSED ssize_t readv(int descriptor, const struct iovec *iov, int count)
 	ssize_t result;
 
 	if (!socket)
+		result = lent_call(descriptor, BORROW_RECEIVE, SYS_readv, descriptor, (long)iov,
+				   count, 0, 0, 0);
+	if (!socket && result == LENT_NOT)
 		return libc()->readv(descriptor_of_program(descriptor), iov, count);
-	result = receive_vector(socket, iov, count, 0);
-	return result == -ERESTART ? readv(descriptor, iov, count) : as_libc(result);
+	if (socket)
+		result = receive_vector(socket, iov, count, 0);
+	return begins_anew(result) ? readv(descriptor, iov, count) : as_libc(result);
 }
 
 /* What recvmsg(2) and sendmsg(2) are told; as the kernel's copy_msghdr_from_user(). */
@@ -189,12 +217,16 @@ INTERPOSED ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
 	struct socket *socket = socket_get(descriptor);
 	ssize_t result;
 
-	if (!socket) {
+	if (!socket)
+		result = lent_call(descriptor, BORROW_RECEIVE, SYS_recvmsg, descriptor,
+				   (long)message, flags, 0, 0, 0);
+	if (!socket && result == LENT_NOT) {
 		pending_before_blocking();
 		return libc()->recvmsg(descriptor_of_program(descriptor), message, flags);
 	}
-	result = socket_leave(socket, receive_message(socket, message, flags));
-	return result == -ERESTART ? recvmsg(descriptor, message, flags) : as_libc(result);
+	if (socket)
+		result = leave(socket, BORROW_RECEIVE, receive_message(socket, message, flags));
+	return begins_anew(result) ? recvmsg(descriptor, message, flags) : as_libc(result);
 }
 
 /* The time-out is looked at after each message, as recvmmsg(2) describes under BUGS. */
@@ -225,18 +257,13 @@ static int receive_messages(struct socket *socket, struct mmsghdr *messages, uns
 	return done ? (int)done : (int)result;
 }
 
-INTERPOSED int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags,
-			struct timespec *timeout)
+static int receive_messages_until(struct socket *socket, struct mmsghdr *messages, unsigned count,
+				  int flags, struct timespec *timeout)
 {
-	struct socket *socket = socket_get(descriptor);
 	uint64_t deadline = CLOCK_NEVER;
 	struct timespec left;
-	int result;
+	int result = timeout_deadline(timeout, &deadline);
 
-	if (!socket)
-		return libc()->recvmmsg(descriptor_of_program(descriptor), messages, count, flags,
-					timeout);
-	result = timeout_deadline(timeout, &deadline);
 	if (result == 0)
 		result = receive_messages(socket, messages, count, flags, deadline);
 	if (result > 0 && timeout) {
@@ -244,8 +271,25 @@ INTERPOSED int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned count
 		if (!memory_copy_out(timeout, &left, sizeof(left)))
 			result = -EFAULT;
 	}
-	result = (int)socket_leave(socket, result);
-	return result == -ERESTART ? recvmmsg(descriptor, messages, count, flags, timeout)
+	return result;
+}
+
+INTERPOSED int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags,
+			struct timespec *timeout)
+{
+	struct socket *socket = socket_get(descriptor);
+	ssize_t result;
+
+	if (!socket)
+		result = lent_call(descriptor, BORROW_RECEIVE, SYS_recvmmsg, descriptor,
+				   (long)messages, count, flags, (long)timeout, 0);
+	if (!socket && result == LENT_NOT)
+		return libc()->recvmmsg(descriptor_of_program(descriptor), messages, count, flags,
+					timeout);
+	if (socket)
+		result = socket_leave(
+			socket, receive_messages_until(socket, messages, count, flags, timeout));
+	return begins_anew(result) ? recvmmsg(descriptor, messages, count, flags, timeout)
 				   : (int)as_libc(result);
 }
 
@@ -255,7 +299,7 @@ static ssize_t transmit(struct socket *socket, const void *buffer, size_t size, 
 {
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)buffer, .iov_len = size };
 
-	return socket_leave(socket, socket_send(socket, &iov, 1, flags));
+	return leave(socket, BORROW_SEND, socket_send(socket, &iov, 1, flags));
 }
 
 INTERPOSED ssize_t write(int descriptor, const void *buffer, size_t size)
@@ -264,9 +308,13 @@ INTERPOSED ssize_t write(int descriptor, const void *buffer, size_t size)
 	ssize_t result;
 
 	if (!socket)
+		result = lent_call(descriptor, BORROW_SEND, SYS_write, descriptor, (long)buffer,
+				   (long)size, 0, 0, 0);
+	if (!socket && result == LENT_NOT)
 		return libc()->write(descriptor_of_program(descriptor), buffer, size);
-	result = transmit(socket, buffer, size, 0);
-	return result == -ERESTART ? write(descriptor, buffer, size) : as_libc(result);
+	if (socket)
+		result = transmit(socket, buffer, size, 0);
+	return begins_anew(result) ? write(descriptor, buffer, size) : as_libc(result);
 }
 
 INTERPOSED ssize_t send(int descriptor, const void *buffer, size_t size, int flags)
@@ -275,9 +323,13 @@ INTERPOSED ssize_t send(int descriptor, const void *buffer, size_t size, int fla
 	ssize_t result;
 
 	if (!socket)
+		result = lent_call(descriptor, BORROW_SEND, SYS_sendto, descriptor, (long)buffer,
+				   (long)size, flags, 0, 0);
+	if (!socket && result == LENT_NOT)
 		return libc()->send(descriptor_of_program(descriptor), buffer, size, flags);
-	result = transmit(socket, buffer, size, flags);
-	return result == -ERESTART ? send(descriptor, buffer, size, flags) : as_libc(result);
+	if (socket)
+		result = transmit(socket, buffer, size, flags);
+	return begins_anew(result) ? send(descriptor, buffer, size, flags) : as_libc(result);
 }
 
 /* The address is ignored on a connected TCP socket. */
@@ -288,10 +340,14 @@ INTERPOSED ssize_t sendto(int descriptor, const void *buffer, size_t size, int f
 	ssize_t result;
 
 	if (!socket)
+		result = lent_call(descriptor, BORROW_SEND, SYS_sendto, descriptor, (long)buffer,
+				   (long)size, flags, (long)peer, length);
+	if (!socket && result == LENT_NOT)
 		return libc()->sendto(descriptor_of_program(descriptor), buffer, size, flags, peer,
 				      length);
-	result = transmit(socket, buffer, size, flags);
-	return result == -ERESTART ? sendto(descriptor, buffer, size, flags, peer, length)
+	if (socket)
+		result = transmit(socket, buffer, size, flags);
+	return begins_anew(result) ? sendto(descriptor, buffer, size, flags, peer, length)
 				   : as_libc(result);
 }
 
@@ -305,7 +361,7 @@ static ssize_t send_vector(struct socket *socket, const struct iovec *iov, int c
 	if (vector.bytes)
 		result = socket_send(socket, vector.iov, vector.count, flags);
 	vector_end(&vector);
-	return socket_leave(socket, result);
+	return leave(socket, BORROW_SEND, result);
 }
 
 INTERPOSED ssize_t writev(int descriptor, const struct iovec *iov, int count)
@@ -314,9 +370,13 @@ INTERPOSED ssize_t writev(int descriptor, const struct iovec *iov, int count)
 	ssize_t result;
 
 	if (!socket)
+		result = lent_call(descriptor, BORROW_SEND, SYS_writev, descriptor, (long)iov,
+				   count, 0, 0, 0);
+	if (!socket && result == LENT_NOT)
 		return libc()->writev(descriptor_of_program(descriptor), iov, count);
-	result = send_vector(socket, iov, count, 0);
-	return result == -ERESTART ? writev(descriptor, iov, count) : as_libc(result);
+	if (socket)
+		result = send_vector(socket, iov, count, 0);
+	return begins_anew(result) ? writev(descriptor, iov, count) : as_libc(result);
 }
 
 static ssize_t send_message(struct socket *socket, const struct msghdr *message, int flags)
@@ -361,6 +421,7 @@ static bool note_passed(const struct msghdr *message)
 		for (size_t i = 0; i < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
 			if (descriptor_of_program(descriptors[i]) != descriptors[i])
 				return false;
+			borrow_end_any(descriptors[i], BORROW_PROCESS, true);
 			socket_passed(descriptors[i]);
 		}
 	}
@@ -372,13 +433,17 @@ INTERPOSED ssize_t sendmsg(int descriptor, const struct msghdr *message, int fla
 	struct socket *socket = socket_get(descriptor);
 	ssize_t result;
 
-	if (!socket) {
+	if (!socket)
+		result = lent_call(descriptor, BORROW_SEND, SYS_sendmsg, descriptor, (long)message,
+				   flags, 0, 0, 0);
+	if (!socket && result == LENT_NOT) {
 		if (!note_passed(message))
 			return as_libc(-EBADF);
 		return libc()->sendmsg(descriptor_of_program(descriptor), message, flags);
 	}
-	result = socket_leave(socket, send_message(socket, message, flags));
-	return result == -ERESTART ? sendmsg(descriptor, message, flags) : as_libc(result);
+	if (socket)
+		result = leave(socket, BORROW_SEND, send_message(socket, message, flags));
+	return begins_anew(result) ? sendmsg(descriptor, message, flags) : as_libc(result);
 }
 
 static int send_messages(struct socket *socket, struct mmsghdr *messages, unsigned count, int flags)
@@ -404,9 +469,12 @@ static int send_messages(struct socket *socket, struct mmsghdr *messages, unsign
 INTERPOSED int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags)
 {
 	struct socket *socket = socket_get(descriptor);
-	int result;
+	ssize_t result;
 
-	if (!socket) {
+	if (!socket)
+		result = lent_call(descriptor, BORROW_SEND, SYS_sendmmsg, descriptor,
+				   (long)messages, count, flags, 0, 0);
+	if (!socket && result == LENT_NOT) {
 		for (unsigned i = 0; i < count && memory_readable(&messages[i], sizeof(*messages));
 		     i++) {
 			if (note_passed(&messages[i].msg_hdr))
@@ -417,8 +485,9 @@ INTERPOSED int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned count
 		}
 		return libc()->sendmmsg(descriptor_of_program(descriptor), messages, count, flags);
 	}
-	result = (int)socket_leave(socket, send_messages(socket, messages, count, flags));
-	return result == -ERESTART ? sendmmsg(descriptor, messages, count, flags)
+	if (socket)
+		result = socket_leave(socket, send_messages(socket, messages, count, flags));
+	return begins_anew(result) ? sendmmsg(descriptor, messages, count, flags)
 				   : (int)as_libc(result);
 }
 
@@ -433,6 +502,24 @@ static int check_place(off_t place, int flags)
 	return 0;
 }
 
+static ssize_t receive_at(struct socket *socket, const struct iovec *iov, int count, off_t place,
+			  int flags)
+{
+	const int bad = check_place(place, flags);
+
+	return bad ? socket_leave(socket, bad)
+		   : receive_vector(socket, iov, count, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
+}
+
+static ssize_t send_at(struct socket *socket, const struct iovec *iov, int count, off_t place,
+		       int flags)
+{
+	const int bad = check_place(place, flags);
+
+	return bad ? socket_leave(socket, bad)
+		   : send_vector(socket, iov, count, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
+}
+
 INTERPOSED ssize_t preadv2(int descriptor, const struct iovec *iov, int count, off_t place,
 			   int flags)
 {
@@ -440,12 +527,13 @@ INTERPOSED ssize_t preadv2(int descriptor, const struct iovec *iov, int count, o
 	ssize_t result;
 
 	if (!socket)
+		result = lent_call(descriptor, BORROW_RECEIVE, SYS_preadv2, descriptor, (long)iov,
+				   count, place, 0, flags);
+	if (!socket && result == LENT_NOT)
 		return libc()->preadv2(descriptor_of_program(descriptor), iov, count, place, flags);
-	result = check_place(place, flags);
-	result = result < 0 ? socket_leave(socket, result)
-			    : receive_vector(socket, iov, count,
-					     flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
-	return result == -ERESTART ? preadv2(descriptor, iov, count, place, flags)
+	if (socket)
+		result = receive_at(socket, iov, count, place, flags);
+	return begins_anew(result) ? preadv2(descriptor, iov, count, place, flags)
 				   : as_libc(result);
 }
 
@@ -456,13 +544,14 @@ INTERPOSED ssize_t pwritev2(int descriptor, const struct iovec *iov, int count, 
 	ssize_t result;
 
 	if (!socket)
+		result = lent_call(descriptor, BORROW_SEND, SYS_pwritev2, descriptor, (long)iov,
+				   count, place, 0, flags);
+	if (!socket && result == LENT_NOT)
 		return libc()->pwritev2(descriptor_of_program(descriptor), iov, count, place,
 					flags);
-	result = check_place(place, flags);
-	result = result < 0
-			 ? socket_leave(socket, result)
-			 : send_vector(socket, iov, count, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
-	return result == -ERESTART ? pwritev2(descriptor, iov, count, place, flags)
+	if (socket)
+		result = send_at(socket, iov, count, place, flags);
+	return begins_anew(result) ? pwritev2(descriptor, iov, count, place, flags)
 				   : as_libc(result);
 }
 

@@ -137,6 +137,22 @@ static int parse_words(const struct variable *variable, struct span text, struct
 	return parse_string(variable, text, reason);
 }
 
+static int parse_borrow(const struct variable *variable, struct span text, struct reason *reason)
+{
+	static const char *const words[] = {
+		[BORROW_AUTO] = "auto", [BORROW_ALWAYS] = "always", [BORROW_RANDOM] = "random"
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (span_is(&text, words[i])) {
+			*(enum borrow_when *)variable->field = (enum borrow_when)i;
+			return 0;
+		}
+	}
+	return reason_set(reason, -EINVAL, "\"%.*s\" is none of auto, always and random",
+			  span_quoted(&text), text.start);
+}
+
 /* LEVEL[:FILE] */
 static int parse_log(const struct variable *variable, struct span text, struct reason *reason)
 {
@@ -189,6 +205,7 @@ static const struct variable variables[] = {
 	{ "SPIN_US", parse_number_or_max, &config.spin_us, 0, 1000000, "100" },
 	{ "LINGER_MS", parse_number, &config.linger_ms, 0, 3600000, "2000" },
 	{ "REQUIRED", parse_flag, &config.required, 0, 0, "0" },
+	{ "BORROW", parse_borrow, &config.borrow, 0, 0, NULL },
 	{ "LOG", parse_log, &config, 0, 0, "warn" },
 };
 
@@ -304,6 +321,50 @@ static bool read_variable(const struct variable *variable)
 	return true;
 }
 
+/* Variables that mean something to one mode only. */
+static bool is_set(const char *name)
+{
+	char full[sizeof(PREFIX) + 32];
+	const char *value;
+
+	snprintf(full, sizeof(full), PREFIX "%s", name);
+	value = secure_getenv(full);
+	return value && *value;
+}
+
+static bool check_own_mode(const char *because)
+{
+	if (is_set("BORROW"))
+		return mistake("BORROW", "nothing is borrowed where " PREFIX "%s is set", because);
+	return true;
+}
+
+/* The loop needs no address, other devices of their own do; without one it is host mode. */
+static bool check_without_address(void)
+{
+	static const char *const own_modes[] = { "MTU", "VLAN", "QUEUES" };
+	struct device_name device = { .kind = DEVICE_INTERFACE };
+
+	if (config.stack.device && device_name_parse(config.stack.device, &device) &&
+	    device.kind == DEVICE_LOOP)
+		return check_own_mode("DEV=loop");
+	if (device.kind != DEVICE_INTERFACE && device.kind != DEVICE_PACKET)
+		return mistake("ADDR",
+			       "not set, but " PREFIX "DEV=%.80s needs the stack's own address, "
+			       "such as 198.18.0.10/24",
+			       config.stack.device);
+	for (size_t i = 0; i < sizeof(own_modes) / sizeof(own_modes[0]); i++)
+		if (is_set(own_modes[i]))
+			return mistake(own_modes[i],
+				       "the kernel's, where " PREFIX "ADDR is not set");
+	config.host = true;
+	config.interface = config.stack.device ? strdup(device.name) : NULL;
+	config.stack.device = NULL;
+	if (config.required && config.borrow == BORROW_AUTO)
+		config.borrow = BORROW_ALWAYS;
+	return true;
+}
+
 /* What the values must fulfil together. */
 static bool check_together(void)
 {
@@ -320,16 +381,13 @@ static bool check_together(void)
 	}
 	if (!config_active())
 		return true;
+	if (!stack->address_count)
+		return check_without_address();
 	if (!stack->device)
 		return mistake("DEV",
-			       "not set, but " PREFIX "FLOWS is; name an interface, a PCI address, "
+			       "not set, but " PREFIX "ADDR is; name an interface, a PCI address, "
 			       "a DPDK vdev or \"loop\"");
-	if (!stack->address_count && strcmp(stack->device, "loop") != 0)
-		return mistake("ADDR",
-			       "not set, but " PREFIX "DEV=%.80s needs the stack's own address, "
-			       "such as 198.18.0.10/24",
-			       stack->device);
-	return true;
+	return check_own_mode("ADDR");
 }
 
 static bool read_all(void)

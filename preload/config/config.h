@@ -17,6 +17,13 @@
 #define CONFIG_SPIN_MAX	   UINT_MAX /* MELIN_SPIN_US=max: a waiting call never sleeps */
 #define CONFIG_EXIT_STATUS 2	    /* of a program that does not run, for a mistake in them */
 
+/* MELIN_BORROW: when connections of the kernel's are borrowed, in host mode. */
+enum borrow_when {
+	BORROW_AUTO,   /* when it pays: borrow_policy.h */
+	BORROW_ALWAYS, /* as soon as it can be done, and as long */
+	BORROW_RANDOM, /* and given back, at random moments: for tests */
+};
+
 /* Strings are copies: programs overwrite their environment (setproctitle). */
 struct config {
 	struct rule_list flows;	   /* MELIN_FLOWS */
@@ -24,6 +31,13 @@ struct config {
 	unsigned spin_us;	   /* MELIN_SPIN_US; CONFIG_SPIN_MAX: no limit */
 	unsigned linger_ms;	   /* MELIN_LINGER_MS */
 	bool required;		   /* MELIN_REQUIRED */
+	/*
+	 * Host mode, MELIN_ADDR is not set: the kernel makes all connections, and the stack, which
+	 * has no device, borrows some. interface: MELIN_DEV's, of others none; NULL: of any.
+	 */
+	bool host;
+	const char *interface;
+	enum borrow_when borrow; /* MELIN_BORROW */
 	enum log_level log_level;
 	char *log_file; /* NULL: standard error */
 };

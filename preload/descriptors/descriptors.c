@@ -316,6 +316,14 @@ void descriptor_watch_end(void)
 	}
 }
 
+void descriptor_protect_hidden(void)
+{
+	for (int descriptor = kernel_hidden_begin(); descriptor < kernel_hidden_end(); descriptor++)
+		if (!descriptor_known(descriptor) && is_open(descriptor) &&
+		    !may_be_programs(descriptor))
+			descriptor_protect(descriptor);
+}
+
 void descriptor_unprotect_watched(void)
 {
 	for (int descriptor = 0; descriptor < WATCHED; descriptor++)

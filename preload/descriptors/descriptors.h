@@ -27,6 +27,11 @@ enum object_form {
 	FORM_KERNEL,
 	FORM_STACK,
 	FORM_MIXED,
+	/*
+	 * begin_wait() only: the twin, as long as the waiting call has its reference, and a call
+	 * without one must not be made.
+	 */
+	FORM_LENT,
 };
 
 struct object;
@@ -51,6 +56,13 @@ struct object_operations {
 	 * of a listener it starts now. Returns its form for this wait. No lock is held.
 	 */
 	enum object_form (*begin_wait)(struct object *object, int descriptor);
+	/*
+	 * Where the form of a connection may change at any time (borrow.h), else NULL. has_left:
+	 * what was FORM_STACK is no longer; the wait begins anew. settle: returns when nobody is
+	 * changing it; no lock is held.
+	 */
+	bool (*has_left)(const struct object *object);
+	void (*settle)(const struct object *object);
 	/*
 	 * The first use of a listener (pending.h), for epoll; NULL for a kind that has none.
 	 * is_unused: whether it is still to come. use, with wait_lock held: the program uses it
@@ -170,6 +182,11 @@ int descriptor_own_eventfd(unsigned value);
 void descriptor_watch_begin(void);
 void descriptor_watch_end(void);
 void descriptor_unprotect_watched(void);
+/*
+ * Marks what lies open up there and may be melin's: for descriptors that were opened and hidden
+ * without the above. Takes some 100 us.
+ */
+void descriptor_protect_hidden(void);
 
 /* Around fork(): the free objects are not in the middle of a change. */
 void descriptor_before_fork(void);

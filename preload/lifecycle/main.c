@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "preload/sockets/asynchronous.h"
+#include "preload/sockets/borrow.h"
 #include "preload/libc/monotonic.h"
 #include "preload/config/config.h"
 #include "preload/descriptors/descriptor_room.h"
@@ -26,6 +27,7 @@
 /* No lock of melin's may be held by another thread, which the child does not have. */
 void forks_before(void)
 {
+	borrow_before_fork();
 	process_stack_before_fork();
 	pending_before_fork();
 	stream_before_fork();
@@ -44,6 +46,7 @@ void forks_after_in_parent(void)
 	stream_after_fork();
 	pending_after_fork();
 	process_stack_after_fork();
+	borrow_after_fork();
 }
 
 /* Handlers run when all of it is done: before that a call would go to the parent's stack. */
@@ -59,6 +62,7 @@ void forks_after_in_child(void)
 	descriptor_close_private();
 	descriptor_protect(log_descriptor());
 	process_stack_forked();
+	borrow_forked();
 	signals_release();
 }
 
@@ -123,6 +127,8 @@ __attribute__((constructor)) static void begin(void)
 	signals_begin();
 	process_stack_process_begins();
 	register_ends();
+	if (config_get()->host)
+		borrow_begin();
 	descriptor_protect(log_descriptor());
 	pthread_atfork(forks_before, forks_after_in_parent, forks_after_in_child);
 }

@@ -20,6 +20,7 @@
 #include "preload/descriptors/descriptor_room.h"
 #include "preload/descriptors/descriptors.h"
 #include "preload/process/keeper.h"
+#include "preload/process/lending.h"
 #include "preload/config/log.h"
 #include "preload/libc/program_memory.h"
 #include "preload/process/module.h"
@@ -65,6 +66,7 @@ static pid_t process;
 
 static _Atomic bool parents;
 static _Atomic bool busy;
+static _Atomic bool failed; /* failed_for_good(), to be read without start_lock */
 static _Atomic unsigned long flow_counts[FLOW_COUNTS];
 
 /* A device that another process held is tried again after this long: its owner may have gone. */
@@ -137,6 +139,21 @@ struct attempt {
 	struct reason reason;
 };
 
+/* Host mode: the lender's packet socket is the stack's device. */
+static bool open_tap(struct stack_config *config, struct attempt *attempt)
+{
+	const enum refusal refusal = lending_open();
+
+	if (refusal) {
+		attempt->error = reason_set(&attempt->reason,
+					    refusal == REFUSAL_RIGHTS ? -EPERM : -EOPNOTSUPP, "%s",
+					    refusal_text(refusal));
+		return false;
+	}
+	config->tap = lender_tap(lending_lender());
+	return true;
+}
+
 /*
  * On a thread of its own: the dynamic linker, DPDK and libbpf need far more of the stack than a
  * coroutine or a small thread of the program's may have.
@@ -163,6 +180,9 @@ static void start(void *argument)
 		return;
 	config.module_directory = module_directory();
 	config.gives_up_rights = capabilities_exceed_programs();
+	config.tap = -1;
+	if (config_get()->host && !open_tap(&config, attempt))
+		return;
 	attempt->error =
 		instance.operations->open(&config, &callbacks, &instance.stack, &attempt->reason);
 }
@@ -234,17 +254,25 @@ static void note_failure(int error, bool listeners, const char *reason)
 	char text[STACK_ADDRESSES_MAX * ADDRESS_TEXT_SIZE + 100];
 
 	if (!start_failed_at || error != start_error)
-		log_write(LOG_LEVEL_WARN, "%s: %s; %s", config_get()->stack.device, reason,
-			  consequence(error, listeners, text, sizeof(text)));
+		log_write(LOG_LEVEL_WARN, "%s: %s; %s",
+			  config_get()->host ? "no connection is borrowed"
+					     : config_get()->stack.device,
+			  reason, consequence(error, listeners, text, sizeof(text)));
 	start_failed_at = clock_monotonic();
 	start_error = error;
 	atomic_store(&busy, error == -EBUSY);
+	atomic_store(&failed, error != -EBUSY);
 }
 
 /* With start_lock: a reason that does not go away by itself has been found. */
 static bool failed_for_good(void)
 {
 	return start_failed_at && start_error != -EBUSY;
+}
+
+bool process_stack_has_failed(void)
+{
+	return atomic_load_explicit(&failed, memory_order_relaxed);
 }
 
 bool process_stack_can_listen(void)
@@ -339,22 +367,59 @@ const struct instance *process_stack_start(void)
 		note_failure(error, users->any_waiting(), attempt.reason.text);
 	}
 	guarded_unlock(&start_lock);
-	if (error == 0) {
+	if (error == 0 && !config_get()->host) {
 		advice_started();
 		users->started();
 	}
 	return process_stack_running();
 }
 
+/* Host mode's part of the summary, " name=value" for each. */
+static const char *host_counts(char *text, size_t size)
+{
+	static const char *const names[FLOW_COUNTS] = {
+		[FLOW_BORROWED] = "borrowed=",
+		[FLOW_RETURNED_CLOSED] = "returned_closed=",
+		[FLOW_RETURNED_PEER] = "returned_peer=",
+		[FLOW_RETURNED_PROCESS] = "returned_process=",
+		[FLOW_RETURNED_CALL] = "returned_call=",
+		[FLOW_RETURNED_PATH] = "returned_path=",
+		[FLOW_RETURNED_LOSS] = "returned_loss=",
+		[FLOW_RETURNED_BULK] = "returned_bulk=",
+		[FLOW_RETURNED_IDLE] = "returned_idle=",
+		[FLOW_RETURNED_RIGHTS] = "returned_rights=",
+		[FLOW_RETURNED_CHANCE] = "returned_chance=",
+		[FLOW_RETURNED_LOST] = "returned_lost=",
+		[FLOW_KEPT_RULE] = "kept_rule=",
+		[FLOW_KEPT_UNPAID] = "kept_unpaid=",
+		[FLOW_KEPT_OPTION] = "kept_option=",
+		[FLOW_KEPT_LOCAL] = "kept_local=",
+		[FLOW_KEPT_PATH] = "kept_path=",
+		[FLOW_KEPT_UNSEEN] = "kept_unseen=",
+		[FLOW_KEPT_RIGHTS] = "kept_rights=",
+		[FLOW_KEPT_STACK] = "kept_stack=",
+	};
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; config_get()->host && i < FLOW_COUNTS && used < size; i++)
+		if (names[i])
+			used += (size_t)snprintf(text + used, size - used, " %s%lu", names[i],
+						 flow_counts[i]);
+	return text;
+}
+
 static void write_summary(const struct stack_counters *counters)
 {
+	char host[512];
+
 	log_write(LOG_LEVEL_INFO,
 		  "summary: taken_connect=%lu taken_listen=%lu taken_accept=%lu left_rule=%lu "
 		  "left_stack=%lu left_route=%lu left_option=%lu rx_frames=%llu tx_frames=%llu "
 		  "rx_bytes=%llu "
 		  "tx_bytes=%llu rx_segments=%llu tx_segments=%llu rx_payload=%llu tx_payload=%llu "
 		  "retransmissions=%llu rx_drops=%llu tx_drops=%llu rx_bad_checksum=%llu "
-		  "loop_segments=%llu polls=%llu sleeps=%llu",
+		  "loop_segments=%llu polls=%llu sleeps=%llu%s",
 		  flow_counts[FLOW_TAKEN_CONNECT], flow_counts[FLOW_TAKEN_LISTEN],
 		  flow_counts[FLOW_TAKEN_ACCEPT], flow_counts[FLOW_LEFT_RULE],
 		  flow_counts[FLOW_LEFT_STACK], flow_counts[FLOW_LEFT_ROUTE],
@@ -368,7 +433,7 @@ static void write_summary(const struct stack_counters *counters)
 		  (unsigned long long)counters->rx_drops, (unsigned long long)counters->tx_drops,
 		  (unsigned long long)counters->rx_bad_checksum,
 		  (unsigned long long)counters->loop_segments, (unsigned long long)counters->polls,
-		  (unsigned long long)counters->sleeps);
+		  (unsigned long long)counters->sleeps, host_counts(host, sizeof(host)));
 }
 
 /*
@@ -406,6 +471,8 @@ void process_stack_stop(void)
 
 	if (!begin_end())
 		return;
+	if (users->ending)
+		users->ending(false);
 	thread_process_ends();
 	descriptor_unprotect_watched(); /* DPDK closes them by libc's names */
 	/* Without a stack there is nothing to say to the kernel, which may allow little by now. */
@@ -415,6 +482,8 @@ void process_stack_stop(void)
 		descriptor_room_end();
 	}
 	sum_up(&counters);
+	if (config_get()->host)
+		return;
 	advice_end(flow_counts[FLOW_TAKEN_CONNECT] + flow_counts[FLOW_TAKEN_LISTEN] +
 			   flow_counts[FLOW_TAKEN_ACCEPT],
 		   flow_counts[FLOW_LEFT_STACK], users->any_ever_waited());
@@ -428,6 +497,8 @@ static void stop_by_signal(void)
 
 	if (!running || !begin_end())
 		return;
+	if (users->ending)
+		users->ending(true);
 	running->operations->farewell(running->stack, config_get()->linger_ms, &counters);
 	sum_up(&counters);
 }
@@ -453,6 +524,7 @@ void process_stack_forked(void)
 	advice_forked();
 	if (!running)
 		return;
-	atomic_store(&parents, true);
+	/* In host mode a child starts a stack of its own, when one of its connections pays. */
+	atomic_store(&parents, !config_get()->host);
 	running->operations->abandon(running->stack);
 }

@@ -30,6 +30,8 @@ struct process_stack_users {
 	/* A start begins; it has succeeded. The second is called without a lock. */
 	void (*start_begins)(void);
 	void (*started)(void);
+	/* The process ends, which one thread does, once, before the stack's end. NULL: nothing. */
+	void (*ending)(bool in_handler);
 };
 
 /* Once, before the first start. */
@@ -93,6 +95,9 @@ void process_stack_stop(void);
 /* A stack runs, and in this process: not in a child that shares its parent's memory. */
 bool process_stack_is_own(void);
 
+/* A reason has been found for which no stack will run in this process. */
+bool process_stack_has_failed(void);
+
 /* That was called: there is no stack any more, and no flow may go another way. */
 bool process_stack_has_ended(void);
 
@@ -113,6 +118,28 @@ enum flow_count {
 	FLOW_LEFT_STACK,  /* the stack could not start */
 	FLOW_LEFT_OPTION, /* a socket option that only the kernel has was set */
 	FLOW_LEFT_ROUTE,  /* no address of its family, no route, not the stack's address */
+	/* Host mode: each time that one is borrowed, and given back by reason (borrow.h). */
+	FLOW_BORROWED,
+	FLOW_RETURNED_CLOSED,
+	FLOW_RETURNED_PEER,
+	FLOW_RETURNED_PROCESS,
+	FLOW_RETURNED_CALL,
+	FLOW_RETURNED_PATH,
+	FLOW_RETURNED_LOSS,
+	FLOW_RETURNED_BULK,
+	FLOW_RETURNED_IDLE,
+	FLOW_RETURNED_RIGHTS,
+	FLOW_RETURNED_CHANCE,
+	FLOW_RETURNED_LOST, /* it could not be given back */
+	/* Connections that were never borrowed. */
+	FLOW_KEPT_RULE,
+	FLOW_KEPT_UNPAID, /* too few messages, or never a good moment */
+	FLOW_KEPT_OPTION, /* an option, filter or protocol that only the kernel serves */
+	FLOW_KEPT_LOCAL,  /* the peer is this host */
+	FLOW_KEPT_PATH,	  /* no Ethernet interface that frames can be taken from */
+	FLOW_KEPT_UNSEEN, /* its frames did not come by as the socket's */
+	FLOW_KEPT_RIGHTS,
+	FLOW_KEPT_STACK, /* the stack could not start, or the kernel is too old */
 	FLOW_COUNTS,
 };
 void flow_counted(enum flow_count which);

@@ -71,6 +71,13 @@ static int get_from_here(struct socket *socket, int level, int name, void *value
 	return -ENOPROTOOPT;
 }
 
+/* Of a borrowed connection: what the stack tells in fewer words than Linux. */
+static bool is_read_from_kernel(const struct socket *socket, int level, int name)
+{
+	return atomic_load(&socket->borrowed) && level == IPPROTO_TCP &&
+	       (name == TCP_INFO || name == TCP_CC_INFO || name == TCP_ZEROCOPY_RECEIVE);
+}
+
 int option_call_get(struct socket *socket, int twin, int level, int name, void *value,
 		    socklen_t *length)
 {
@@ -83,13 +90,15 @@ int option_call_get(struct socket *socket, int twin, int level, int name, void *
 		*length = sizeof(int);
 	if ((int)*length > 0 && !memory_writable(value, *length))
 		return -EFAULT;
-	if (socket_instance(socket) && (int)*length >= 0) {
+	if (is_read_from_kernel(socket, level, name))
+		return -ESTALE;
+	if (socket_is_carried(socket) && (int)*length >= 0) {
 		result = get_from_here(socket, level, name, value, length);
 		if (result == -ENOPROTOOPT)
 			result = socket->instance->operations->get_option(socket->handle, level,
 									  name, value, length);
 	}
-	if (result != -ENOPROTOOPT)
+	if (result != -ENOPROTOOPT && result != -ESTALE)
 		return result;
 	return libc()->getsockopt(twin, level, name, value, length) < 0 ? -errno : 0;
 }
@@ -160,9 +169,21 @@ static int set_checked(struct socket *socket, int twin, const struct option *opt
 		return -errno;
 	if (option)
 		twin_options_changed(socket, twin, option, level, name);
-	else if (socket_instance(socket))
+	else if (socket_is_carried(socket))
 		log_unknown_once(level, name);
 	return 0;
+}
+
+/*
+ * Of a borrowed connection: the twin, which is silent meanwhile, would not be with these; others
+ * only the kernel serves.
+ */
+static bool is_for_kernel(const struct socket *socket, const struct option *option, int level,
+			  int name, int error)
+{
+	return atomic_load(&socket->borrowed) &&
+	       (!option || error || (level == SOL_SOCKET && name == SO_KEEPALIVE) ||
+		(level == IPPROTO_TCP && name == TCP_USER_TIMEOUT));
 }
 
 int option_call_set(struct socket *socket, int twin, int level, int name, const void *value,
@@ -173,11 +194,14 @@ int option_call_set(struct socket *socket, int twin, int level, int name, const 
 
 	if ((int)length > 0 && !memory_readable(value, length))
 		return -EFAULT;
-	if (needs_no_check(level, name, length) && !socket->dual && socket_instance(socket))
+	if (needs_no_check(level, name, length) && !socket->dual &&
+	    !atomic_load(&socket->borrowed) && socket_is_carried(socket))
 		return socket->instance->operations->set_option(socket->handle, level, name, value,
 								length);
 	option = option_find(level, name);
 	error = option ? refused(socket, option, name, value, length) : 0;
+	if (is_for_kernel(socket, option, level, name, error))
+		return -ESTALE;
 	if (error)
 		return -error;
 	return set_checked(socket, twin, option, level, name, value, length);

@@ -5,7 +5,8 @@
  * (twin_options.h).
  *
  * Both: 0 or -errno. Any thread may call them while it holds no lock. The errors are Linux's; that
- * of an option which only the kernel serves is in common/option_table.c.
+ * of an option which only the kernel serves is in common/option_table.c. -ESTALE: a borrowed
+ * connection is to be given back first, since the kernel is to do it.
  */
 #ifndef MELIN_OPTION_CALLS_H
 #define MELIN_OPTION_CALLS_H

@@ -37,9 +37,19 @@ static void warn_of_inherited(int descriptor)
 			  descriptor);
 }
 
+enum socket_state socket_settled(const struct socket *socket)
+{
+	enum socket_state state;
+
+	/* Microseconds, or some ten of them with a broker. */
+	while ((state = atomic_load(&socket->state)) == SOCKET_CHANGING)
+		kernel_call(SYS_sched_yield, 0, 0, 0, 0);
+	return state;
+}
+
 bool socket_is_stacks(const struct socket *socket, int descriptor)
 {
-	enum socket_state state = atomic_load_explicit(&socket->state, memory_order_acquire);
+	enum socket_state state = socket_settled(socket);
 
 	if (state == SOCKET_PENDING || state == SOCKET_LISTENER)
 		return true;
@@ -69,6 +79,13 @@ const struct instance *socket_instance(const struct socket *socket)
 	const struct instance *running = process_stack_running();
 
 	return running && socket->handle && socket->instance == running ? running : NULL;
+}
+
+bool socket_is_carried(const struct socket *socket)
+{
+	const enum socket_state state = atomic_load(&socket->state);
+
+	return socket_instance(socket) && state != SOCKET_LENDABLE && state != SOCKET_KERNEL;
 }
 
 struct socket *socket_allocate(int domain)
@@ -197,8 +214,11 @@ int socket_name(struct socket *socket, int descriptor, bool peer, struct sockadd
 	struct sockaddr_storage storage;
 	int result;
 
-	if (atomic_load(&socket->state) != SOCKET_CONNECTION) {
-		/* The twin is bound to the listener's address; a listener has no peer. */
+	if (atomic_load(&socket->state) != SOCKET_CONNECTION || atomic_load(&socket->borrowed)) {
+		/*
+		 * A borrowed connection's twin has its names. Else the twin is bound to the
+		 * listener's address; a listener has no peer.
+		 */
 		result = peer ? libc()->getpeername(descriptor, name, length)
 			      : libc()->getsockname(descriptor, name, length);
 		return result < 0 ? -errno : 0;

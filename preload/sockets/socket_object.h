@@ -16,7 +16,9 @@
 #include <sys/uio.h>
 
 #include "preload/descriptors/descriptors.h"
+#include "broker/lender.h"
 #include "preload/process/process_stack.h"
+#include "preload/sockets/borrow_policy.h"
 #include "common/option_table.h"
 #include "preload/libc/signals.h"
 #include "preload/waiting/wait.h"
@@ -28,6 +30,9 @@ enum socket_state {
 	SOCKET_PENDING,	   /* a selected listener whose stack starts at its first use */
 	SOCKET_LISTENER,   /* the stack listens */
 	SOCKET_CONNECTION, /* the stack connects or is connected */
+	/* Host mode (borrow.h): */
+	SOCKET_LENDABLE, /* the kernel carries it, and the stack may borrow it */
+	SOCKET_CHANGING, /* a thread is changing who carries it; all others wait for that */
 };
 
 struct socket {
@@ -69,6 +74,18 @@ struct socket {
 	_Atomic bool failed;	     /* MELIN_REQUIRED: the next accept() says that nobody comes */
 	unsigned accept_turn;	     /* dual listener: whose turn it is; races are harmless */
 	struct socket *next_pending; /* pending_lock in pending.c */
+
+	/* Host mode, borrow.c's: in CHANGING only its thread writes to them. */
+	_Atomic bool borrowed;	   /* CONNECTION: the twin is established and silent */
+	_Atomic bool held;	   /* another process may have it, too */
+	_Atomic bool wanted;	   /* the stack wants it to be given back: it is in that list */
+	bool was_borrowed, chosen; /* once; a rule takes it */
+	bool reuse_address; /* SO_REUSEADDR of the twin, for the time when it is given back */
+	uint8_t roles;	    /* enum rule_verb: which end this is */
+	uint8_t refusal;    /* enum refusal, the last one */
+	struct loan loan;
+	struct borrow_policy policy;
+	struct socket *next_wanted;
 };
 
 /* A reference to the socket if its flow is the stack's (the last three states), else NULL. */
@@ -78,6 +95,8 @@ struct socket *socket_get(int descriptor);
  * process, with the descriptor.
  */
 bool socket_is_stacks(const struct socket *socket, int descriptor);
+/* Waits until nobody is changing its carrier, and returns the state then. */
+enum socket_state socket_settled(const struct socket *socket);
 /* A reference to the socket in any state, or NULL if melin knows nothing of it. */
 struct socket *socket_get_any(int descriptor);
 static inline void socket_put(struct socket *socket)
@@ -97,6 +116,14 @@ static inline ssize_t socket_leave(struct socket *socket, ssize_t result)
 	return signals_outcome(result, interrupting);
 }
 
+/*
+ * What socket_leave() returned, and what a call that began in the stack finds that has ended there.
+ */
+static inline bool begins_anew(ssize_t result)
+{
+	return __builtin_expect(result == -ERESTART || result == -ESTALE, 0);
+}
+
 /* Whether its twin is the kernel half of a listener, which melin asks without blocking. */
 static inline bool socket_has_kernel_half(const struct socket *socket)
 {
@@ -104,6 +131,8 @@ static inline bool socket_has_kernel_half(const struct socket *socket)
 	       (atomic_load(&socket->state) == SOCKET_LISTENER || atomic_load(&socket->awaits));
 }
 
+/* Whether the stack has it now: a handle may be left of one that was borrowed (borrow.h). */
+bool socket_is_carried(const struct socket *socket);
 /* The instance that carries it, or NULL: none yet, or the parent's before a fork(). */
 const struct instance *socket_instance(const struct socket *socket);
 

@@ -11,6 +11,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "preload/config/config.h"
+#include "preload/libc/cancellation.h"
+#include "preload/libc/interruptible.h"
 #include "preload/libc/monotonic.h"
 #include "preload/process/process_stack.h"
 #include "preload/libc/program_memory.h"
@@ -313,6 +316,51 @@ static void cursor_advance(struct cursor *cursor, size_t bytes)
 	}
 }
 
+static void rest_cancelled(void *socket)
+{
+	socket_put(socket);
+}
+
+/*
+ * A connection that was borrowed is the kernel's again in the middle of a call that has moved done
+ * bytes and blocks: the kernel does the rest of the call. The count is that of both.
+ */
+static ssize_t rest_in_kernel(struct socket *socket, long number, struct cursor *cursor,
+			      size_t done, int flags)
+{
+	size_t count;
+
+	while (cursor->count) {
+		const struct iovec *rest = cursor_iov(cursor, &count);
+		const struct system_call call = { number,
+						  atomic_load(&socket->descriptor),
+						  (long)rest->iov_base,
+						  (long)rest->iov_len,
+						  flags,
+						  0,
+						  0 };
+		const long result = cancellation_call(&call, false, rest_cancelled, socket);
+
+		if (result <= 0)
+			break; /* the error is the next call's */
+		done += (size_t)result;
+		if ((size_t)result < rest->iov_len)
+			break;
+		cursor_advance(cursor, (size_t)result);
+	}
+	return (ssize_t)done;
+}
+
+static ssize_t receive_rest(struct socket *socket, struct cursor *cursor, size_t done, int flags)
+{
+	return rest_in_kernel(socket, SYS_recvfrom, cursor, done, flags | MSG_WAITALL);
+}
+
+static ssize_t send_rest(struct socket *socket, struct cursor *cursor, size_t done, int flags)
+{
+	return rest_in_kernel(socket, SYS_sendto, cursor, done, flags | MSG_NOSIGNAL);
+}
+
 /* MSG_WAITALL: a peek waits until all is there, a read collects. */
 static ssize_t receive_all(struct socket *socket, const struct iovec *iov, size_t count, int flags,
 			   uint64_t deadline)
@@ -328,6 +376,8 @@ static ssize_t receive_all(struct socket *socket, const struct iovec *iov, size_
 		result = operations->receive(socket->handle, rest, count, flags);
 		if (result == 0)
 			return (ssize_t)done;
+		if (result == -ESTALE && done)
+			return receive_rest(socket, &cursor, done, flags);
 		if (result < 0 && result != -EAGAIN)
 			return done ? (ssize_t)done : result;
 		if (result > 0 && (flags & MSG_PEEK)) {
@@ -381,7 +431,7 @@ ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t co
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN; /* always empty, and never waited for */
 	if (!instance || atomic_load(&socket->state) != SOCKET_CONNECTION)
-		return -ENOTCONN;
+		return config_get()->host ? -ESTALE : -ENOTCONN;
 	if (flags & MSG_OOB)
 		return receive_urgent(socket, iov, count, flags);
 	if ((flags & MSG_WAITALL) && waits && total(iov, count) > 0)
@@ -410,7 +460,8 @@ ssize_t socket_send(struct socket *socket, const struct iovec *iov, size_t count
 	ssize_t result = 0;
 
 	if (!instance || atomic_load(&socket->state) != SOCKET_CONNECTION)
-		result = -EPIPE; /* a listener, as tcp_sendmsg() says */
+		/* It is the kernel's again, or a listener, as tcp_sendmsg() says. */
+		result = config_get()->host ? -ESTALE : -EPIPE;
 	while (result >= 0) {
 		const struct iovec *rest = cursor_iov(&cursor, &count);
 
@@ -431,6 +482,8 @@ ssize_t socket_send(struct socket *socket, const struct iovec *iov, size_t count
 		if (result == 0)
 			result = -EAGAIN;
 	}
+	if (done && result == -ESTALE && waits)
+		return send_rest(socket, &cursor, done, flags);
 	if (done)
 		return (ssize_t)done;
 	if (result == -EPIPE && !(flags & MSG_NOSIGNAL))

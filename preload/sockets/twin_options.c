@@ -92,6 +92,8 @@ static bool is_stacks_interface(const char *name)
 {
 	struct device_name device;
 
+	if (config_get()->host)
+		return true; /* the lender knows by which one the connection goes */
 	return device_name_parse(config_get()->stack.device, &device) &&
 	       (device.kind == DEVICE_INTERFACE || device.kind == DEVICE_PACKET) &&
 	       !strncmp(device.name, name, IFNAMSIZ);
@@ -282,6 +284,6 @@ void twin_options_changed(struct socket *socket, int twin, const struct option *
 	remember(socket, option);
 	if (option->service == OPTION_PRELOAD)
 		adopt_here(socket, twin, level, name);
-	else if (option->service == OPTION_STACK && socket_instance(socket))
+	else if (option->service == OPTION_STACK && socket_is_carried(socket))
 		give_to_stack(socket, twin, level, name);
 }

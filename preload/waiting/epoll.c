@@ -332,6 +332,8 @@ bool epoll_control(int descriptor, int operation, int target_descriptor, struct 
 	if (!epoll)
 		return false;
 	target = descriptor_get(target_descriptor);
+	if (target && target->operations && target->operations->settle)
+		target->operations->settle(target); /* its registrations may be on their way */
 	guarded_lock(&wait_lock);
 	done = concerns_stack(epoll, operation, target, target_descriptor, event);
 	if (done)
@@ -361,11 +363,21 @@ static void each_item(struct object *object, void (*visit)(struct epoll_item *))
 	guarded_unlock(&wait_lock);
 }
 
+/*
+ * Whether the number that the program registered is the target's still: if not, the kernel's
+ * registration is out of reach, and stays.
+ */
+static bool has_number(const struct epoll_item *item)
+{
+	return atomic_load(&descriptor_table[item->descriptor]) == item->target;
+}
+
 static void change_over(struct epoll_item *item)
 {
 	if (item->form != FORM_KERNEL)
 		return;
-	libc()->epoll_ctl(item->epoll->descriptor, EPOLL_CTL_DEL, item->descriptor, NULL);
+	if (has_number(item))
+		libc()->epoll_ctl(item->epoll->descriptor, EPOLL_CTL_DEL, item->descriptor, NULL);
 	unnote_pending(item);
 	item->form = item->target->operations->form(item->target);
 	if (item->form == FORM_MIXED) {
@@ -375,6 +387,28 @@ static void change_over(struct epoll_item *item)
 	}
 	served_more(item->epoll);
 	look_at(item);
+}
+
+static void change_back(struct epoll_item *item)
+{
+	struct epoll_event event = { .events = item->events, .data.u64 = item->data };
+
+	if (item->form != FORM_STACK)
+		return;
+	unqueue(item);
+	item->form = FORM_KERNEL;
+	served_less(item->epoll);
+	atomic_store(&item->epoll->kernel_items, true);
+	if (item->disabled)
+		event.events &= EPOLLONESHOT | EPOLLET;
+	if (has_number(item) &&
+	    libc()->epoll_ctl(item->epoll->descriptor, EPOLL_CTL_ADD, item->descriptor, &event) < 0)
+		libc()->epoll_ctl(item->epoll->descriptor, EPOLL_CTL_MOD, item->descriptor, &event);
+}
+
+void epoll_given_back(struct object *object)
+{
+	each_item(object, change_back);
 }
 
 void epoll_taken_by_stack(struct object *object)

@@ -71,6 +71,8 @@ static inline void epoll_put(struct epoll *epoll)
 /* A socket's flow was decided: its items that were the kernel's change over, or are dropped. */
 void epoll_taken_by_stack(struct object *object);
 void epoll_left_to_kernel(struct object *object);
+/* The kernel carries it again: items go back there. */
+void epoll_given_back(struct object *object);
 /* A listener that this process has not used yet, or not since a fork: epoll_wait() will. */
 void epoll_listener_unused(struct object *object);
 

@@ -6,13 +6,18 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/single_threaded.h>
 #include <unistd.h>
 
 #include "preload/descriptors/descriptors.h"
+#include "preload/libc/cancellation.h"
+#include "preload/libc/interruptible.h"
+#include "preload/libc/monotonic.h"
 #include "preload/libc/program_memory.h"
 #include "preload/libc/scratch.h"
 #include "preload/libc/signals.h"
 #include "preload/libc/symbols.h"
+#include "preload/libc/timeout.h"
 #include "preload/waiting/wait.h"
 
 /* One descriptor of the set that has a stack half. */
@@ -23,6 +28,7 @@ struct poll_entry {
 	int descriptor;
 	nfds_t index;
 	uint32_t events;
+	bool lent; /* FORM_LENT */
 };
 
 struct poll_waiting {
@@ -34,7 +40,8 @@ struct poll_waiting {
 	uint64_t kernel_looked;
 	bool looked; /* at the kernel's part, once */
 	struct poll_entry *entries;
-	size_t entry_count;
+	size_t entry_count, lent_count;
+	bool changed;	   /* one of the stack's is the kernel's again: the call begins anew */
 	bool names_melins; /* the set names a descriptor that the program does not have */
 	int ready_count;
 	int error;
@@ -98,6 +105,22 @@ static bool look_at_kernel(struct poll_waiting *this)
 	return true;
 }
 
+/* Whether one of the stack's is the kernel's again. Where none is: what they report, too. */
+static bool look_at_stack(struct poll_waiting *this)
+{
+	for (size_t i = 0; i < this->entry_count; i++) {
+		struct poll_entry *entry = &this->entries[i];
+		const struct object_operations *operations = entry->object->operations;
+
+		if (entry->lent)
+			continue;
+		this->kernel[entry->index].revents |= entry_revents(entry);
+		if (operations->has_left && operations->has_left(entry->object))
+			return true;
+	}
+	return false;
+}
+
 static bool poll_ready(struct wait *wait)
 {
 	struct poll_waiting *this = (struct poll_waiting *)wait;
@@ -110,8 +133,9 @@ static bool poll_ready(struct wait *wait)
 		if (!look_at_kernel(this))
 			return true;
 	}
-	for (size_t i = 0; i < this->entry_count; i++)
-		this->kernel[this->entries[i].index].revents |= entry_revents(&this->entries[i]);
+	this->changed = look_at_stack(this);
+	if (this->changed)
+		return true;
 	for (nfds_t i = 0; i < this->count; i++)
 		ready += this->kernel[i].revents != 0;
 	this->ready_count = ready;
@@ -158,25 +182,41 @@ static void poll_cancelled(struct wait *wait)
 	give_back(this);
 }
 
+static void wait_in_kernel_cancelled(void *waiting)
+{
+	poll_cancelled(&((struct poll_waiting *)waiting)->wait);
+}
+
+/* As before the set was looked at. */
+static void begin_anew(struct poll_waiting *this)
+{
+	for (size_t i = 0; i < this->entry_count; i++)
+		object_put(this->entries[i].object);
+	this->entry_count = this->lent_count = 0;
+	this->kernel_used = 0;
+	this->changed = this->looked = this->names_melins = false;
+	this->wait.kernel = NULL;
+	this->wait.kernel_count = 0;
+}
+
 /* ---- making the set ---- */
 
 /*
- * A reference to what has a stack half behind a descriptor, or NULL. *mixed: it has a kernel half
- * as well. Listeners before their first use have it now.
+ * A reference to what has a stack half behind a descriptor, or may have one but for the reference,
+ * or NULL. Listeners before their first use have it now.
  */
-static struct object *stack_half(int descriptor, bool *mixed)
+static struct object *stack_half(int descriptor, enum object_form *form)
 {
 	struct object *object;
-	enum object_form form;
 
+	*form = FORM_KERNEL;
 	if (!descriptor_known(descriptor))
 		return NULL;
 	object = descriptor_get(descriptor);
 	if (!object || object->kind == OBJECT_PRIVATE)
 		return NULL;
-	form = object->operations->begin_wait(object, descriptor);
-	*mixed = form == FORM_MIXED;
-	if (form != FORM_KERNEL)
+	*form = object->operations->begin_wait(object, descriptor);
+	if (*form != FORM_KERNEL)
 		return object;
 	object_put(object);
 	return NULL;
@@ -186,7 +226,7 @@ static void fill(struct poll_waiting *this)
 {
 	for (nfds_t i = 0; i < this->count; i++) {
 		struct poll_entry *entry = &this->entries[this->entry_count];
-		bool mixed = false;
+		enum object_form form;
 
 		const int descriptor = this->kernel[i].fd;
 
@@ -197,7 +237,7 @@ static void fill(struct poll_waiting *this)
 			this->kernel_used--;
 			continue;
 		}
-		entry->object = stack_half(descriptor, &mixed);
+		entry->object = stack_half(descriptor, &form);
 		if (!entry->object)
 			continue;
 		entry->watch.notify = poll_notified;
@@ -206,8 +246,12 @@ static void fill(struct poll_waiting *this)
 		entry->index = i;
 		entry->descriptor = descriptor;
 		entry->events = (uint32_t)(unsigned short)this->kernel[i].events;
+		entry->lent = form == FORM_LENT;
+		this->lent_count += entry->lent;
 		this->entry_count++;
-		if (mixed) {
+		if (entry->lent)
+			continue;
+		if (form == FORM_MIXED) {
 			this->kernel[i].events &= POLLIN | POLLRDNORM;
 		} else {
 			this->kernel[i].fd = -1;
@@ -225,6 +269,8 @@ static int wait_on_set(struct poll_waiting *this)
 		this->wait.kernel_count = this->count;
 	}
 	result = wait_for(&this->wait);
+	if (this->changed)
+		return -ESTALE;
 	if (this->error)
 		return this->error;
 	return result < 0 ? result : this->ready_count;
@@ -247,12 +293,32 @@ bool poll_concerns(const struct pollfd *set, nfds_t count)
 /* Sets up to this size are kept on the caller's stack. */
 #define FEW 16
 
+/* Nothing in the set is the stack's: the kernel's own wait, with references to what is lent. */
+static int wait_in_kernel(struct poll_waiting *this)
+{
+	struct timespec left = timeout_left(this->wait.deadline);
+	const struct system_call call = { SYS_ppoll,
+					  (long)this->kernel,
+					  (long)this->count,
+					  this->wait.deadline == CLOCK_NEVER ? 0 : (long)&left,
+					  (long)this->wait.mask,
+					  sizeof(uint64_t), /* of the kernel's sets */
+					  0 };
+
+	return (int)cancellation_call(&call, false, wait_in_kernel_cancelled, this);
+}
+
 /* The set is in this->kernel, with room behind it; revents come to be there. */
 static bool wait_mixed_set(struct poll_waiting *this, int *result)
 {
 	fill(this);
-	if (!this->entry_count && !this->names_melins)
-		return false;
+	if (this->entry_count == this->lent_count && !this->names_melins) {
+		/* Without another thread nobody borrows any meanwhile. */
+		if (!this->lent_count || __libc_single_threaded)
+			return false;
+		*result = wait_in_kernel(this);
+		return true;
+	}
 	*result = wait_on_set(this);
 	return true;
 }
@@ -309,9 +375,12 @@ bool poll_mixed(struct pollfd *set, nfds_t count, uint64_t deadline, const sigse
 	signals_hold();
 	*result = -ENOMEM;
 	if (make_room(&this, few_entries, few)) {
-		*result = -EFAULT;
-		if (memory_copy_in(this.kernel, set, count * sizeof(*set)))
-			done = wait_mixed_set(&this, result);
+		do {
+			begin_anew(&this);
+			*result = -EFAULT;
+			if (memory_copy_in(this.kernel, set, count * sizeof(*set)))
+				done = wait_mixed_set(&this, result);
+		} while (done && *result == -ESTALE);
 		if (done && *result >= 0 && !write_back(&this, set))
 			*result = -EFAULT;
 	}
@@ -440,8 +509,11 @@ static bool select_in(struct select_sets *sets, int count, struct poll_waiting *
 		return false;
 	*result = -ENOMEM;
 	if (make_room(this, few_entries, few)) {
-		set_from_bits(this->kernel, count, sets);
-		done = wait_mixed_set(this, result);
+		do {
+			begin_anew(this);
+			set_from_bits(this->kernel, count, sets);
+			done = wait_mixed_set(this, result);
+		} while (done && *result == -ESTALE);
 		/* On a time-out too: then no bit stays. */
 		if (done && *result >= 0)
 			*result = bits_from_set(this->kernel, this->count, count, sets);

@@ -24,6 +24,9 @@
 
 static struct waiter *sleepers; /* wait_lock */
 
+void (*wait_errand)(void);
+_Atomic bool wait_errand_due;
+
 /* The thread's eventfd, made when it first sleeps in ppoll(2); 0: none yet. */
 static __thread int thread_eventfd;
 static pthread_key_t thread_key;
@@ -306,6 +309,9 @@ static int wait_unmasked(struct wait *wait)
 		if (instance && instance->operations->poll(instance->stack) == -EBUSY &&
 		    wait->deadline == 0)
 			instance->operations->catch_up(instance->stack);
+		if (__builtin_expect(atomic_load_explicit(&wait_errand_due, memory_order_relaxed),
+				     0))
+			wait_errand();
 		wait->now = clock_monotonic();
 		/* What came at the same time as a signal is reported first, as in the kernel. */
 		if (wait->ready(wait)) {

@@ -81,6 +81,13 @@ static inline long wait_look(struct pollfd *set, nfds_t count)
 }
 
 /*
+ * What threads of the program do in passing, before they look whether they are ready: errand() if
+ * it is due. It is called with no lock held, by several threads at a time perhaps. Set once.
+ */
+extern void (*wait_errand)(void);
+extern _Atomic bool wait_errand_due;
+
+/*
  * With signals held, as they are with any reference to an object. 1: ready() said so; 0: the
  * deadline has passed; -EINTR, or -ERESTART if it restarts: a handler is to run, as soon as the
  * call has given back what it holds (signals_outcome(), signals_release_under()). Nothing is

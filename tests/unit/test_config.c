@@ -93,15 +93,27 @@ static const struct bad_case bad_cases[] = {
 	{ { FLOWS, DEV, ADDR, "MELIN_X\033[31m=1" },
 	  "X?[31m: unknown variable; libmelin(7) lists them" },
 	/* what belongs together */
-	{ { FLOWS },
-	  "DEV: not set, but MELIN_FLOWS is; name an interface, a PCI address, a DPDK vdev or "
+	{ { FLOWS, ADDR },
+	  "DEV: not set, but MELIN_ADDR is; name an interface, a PCI address, a DPDK vdev or "
 	  "\"loop\"" },
-	{ { FLOWS, "MELIN_DEV=" },
-	  "DEV: not set, but MELIN_FLOWS is; name an interface, a PCI address, a DPDK vdev or "
+	{ { FLOWS, ADDR, "MELIN_DEV=" },
+	  "DEV: not set, but MELIN_ADDR is; name an interface, a PCI address, a DPDK vdev or "
 	  "\"loop\"" },
-	{ { FLOWS, DEV },
-	  "ADDR: not set, but MELIN_DEV=veth0 needs the stack's own address, such "
+	{ { FLOWS, "MELIN_DEV=net_tap0" },
+	  "ADDR: not set, but MELIN_DEV=net_tap0 needs the stack's own address, such "
 	  "as 198.18.0.10/24" },
+	{ { FLOWS, "MELIN_DEV=0000:03:00.0" },
+	  "ADDR: not set, but MELIN_DEV=0000:03:00.0 needs the stack's own address, such "
+	  "as 198.18.0.10/24" },
+	/* host mode */
+	{ { FLOWS, "MELIN_BORROW=sometimes" },
+	  "BORROW: \"sometimes\" is none of auto, always and random" },
+	{ { FLOWS, DEV, ADDR, "MELIN_BORROW=always" },
+	  "BORROW: nothing is borrowed where MELIN_ADDR is set" },
+	{ { FLOWS, "MELIN_DEV=loop", "MELIN_BORROW=always" },
+	  "BORROW: nothing is borrowed where MELIN_DEV=loop is set" },
+	{ { FLOWS, "MELIN_MTU=1400" }, "MTU: the kernel's, where MELIN_ADDR is not set" },
+	{ { FLOWS, DEV, "MELIN_VLAN=5" }, "VLAN: the kernel's, where MELIN_ADDR is not set" },
 	{ { FLOWS, DEV, "MELIN_ADDR=fd00::10/64", "MELIN_MTU=1279" },
 	  "MTU: 1279 is too small for IPv6, which needs 1280" },
 	/* device */
@@ -299,6 +311,23 @@ static bool has_rest(const struct config *config)
 	       !strcmp(config->stack.eal, "-l 0 --file-prefix='a b' \\\"");
 }
 
+static bool is_host_mode(const struct config *config)
+{
+	return config->host && !config->interface && !config->stack.device &&
+	       config->borrow == BORROW_AUTO;
+}
+
+static bool is_of_one_interface(const struct config *config)
+{
+	return config->host && !strcmp(config->interface, "veth0") && !config->stack.device &&
+	       config->borrow == BORROW_RANDOM;
+}
+
+static bool borrows_always(const struct config *config)
+{
+	return config->host && config->required && config->borrow == BORROW_ALWAYS;
+}
+
 static bool has_vdev(const struct config *config)
 {
 	return !strcmp(config->stack.device, "net_memif0,role=client,socket=/tmp/a b");
@@ -351,6 +380,11 @@ static void test_good(void)
 		  { "MELIN_SPIN_US=max", "MELIN_LINGER_MS=0", "MELIN_REQUIRED=1", "MELIN_LOG=trace",
 		    "MELIN_EAL=-l 0 --file-prefix='a b' \\\"" },
 		  has_rest },
+		{ "host mode", { FLOWS }, is_host_mode },
+		{ "host mode on one interface",
+		  { FLOWS, "MELIN_DEV=packet:veth0", "MELIN_BORROW=random" },
+		  is_of_one_interface },
+		{ "host mode that is required", { FLOWS, "MELIN_REQUIRED=1" }, borrows_always },
 		{ "a vdev", { "MELIN_DEV=net_memif0,role=client,socket=/tmp/a b" }, has_vdev },
 		{ "a PCI address", { "MELIN_DEV=0000:03:00.0" }, has_pci },
 		{ "a short PCI address with arguments", { "MELIN_DEV=af:00.1,x=1" }, inactive },

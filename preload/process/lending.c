@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See lending.h. */
+#include "preload/process/lending.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "common/system_call.h"
+#include "preload/config/log.h"
+#include "preload/libc/signals.h"
+#include "preload/libc/thread.h"
+
+static struct lender *_Atomic lender;
+static _Atomic int refusal; /* enum refusal, of the last lending_open() */
+
+static const struct lending_work *_Atomic work;
+
+/* enum lending_request bits that nobody has begun with: the futex that the thread sleeps on. */
+static _Atomic uint32_t requests;
+/* How often LENDING_GIVE_ALL was done: the futex of who waits for that. */
+static _Atomic uint32_t given;
+
+static _Atomic bool begun; /* there is a thread, or there will be one in a moment */
+static __thread bool is_thread __attribute__((tls_model("initial-exec")));
+
+struct lender *lending_lender(void)
+{
+	return atomic_load_explicit(&lender, memory_order_acquire);
+}
+
+enum refusal lending_refusal(void)
+{
+	return (enum refusal)atomic_load(&refusal);
+}
+
+enum refusal lending_open(void)
+{
+	struct lender *opened = lending_lender();
+	enum refusal why = REFUSAL_NONE;
+
+	if (!opened)
+		why = lender_open(&opened);
+	atomic_store(&refusal, (int)why);
+	if (why == REFUSAL_NONE)
+		atomic_store_explicit(&lender, opened, memory_order_release);
+	return why;
+}
+
+void lending_set_work(const struct lending_work *functions)
+{
+	atomic_store(&work, functions);
+}
+
+bool lending_is_thread(void)
+{
+	return is_thread;
+}
+
+/* ---- the thread ---- */
+
+static void wake(_Atomic uint32_t *futex)
+{
+	kernel_call(SYS_futex, (long)futex, FUTEX_WAKE_PRIVATE, INT32_MAX, 0);
+}
+
+static void carry_out(uint32_t requested)
+{
+	const struct lending_work *functions = atomic_load(&work);
+
+	if (requested & LENDING_GIVE_ALL) {
+		functions->give_all();
+		atomic_fetch_add(&given, 1);
+		wake(&given);
+	}
+	if (requested & LENDING_GIVE_BACK)
+		functions->give_back();
+	if (requested & LENDING_START)
+		functions->start();
+	if (requested & LENDING_HOLDERS)
+		functions->holders();
+}
+
+static void *run(void *unused)
+{
+	const struct timespec look = { .tv_sec = LENDING_LOOK_MS / 1000 };
+	uint32_t requested;
+
+	(void)unused;
+	is_thread = true;
+	for (;;) {
+		requested = atomic_exchange(&requests, 0);
+		if (requested) {
+			carry_out(requested);
+			continue;
+		}
+		if (kernel_call(SYS_futex, (long)&requests, FUTEX_WAIT_PRIVATE, 0, (long)&look) ==
+		    -ETIMEDOUT)
+			atomic_load(&work)->look();
+	}
+	return NULL;
+}
+
+void lending_ask(enum lending_request request)
+{
+	if (atomic_fetch_or(&requests, request) == 0)
+		wake(&requests);
+	if (!atomic_load(&begun) && !atomic_exchange(&begun, true) &&
+	    thread_start(NULL, run, NULL) < 0)
+		atomic_store(&begun, false);
+}
+
+void lending_give_all_waiting(unsigned milliseconds)
+{
+	const struct timespec limit = { .tv_sec = milliseconds / 1000,
+					.tv_nsec = milliseconds % 1000 * 1000000l };
+	const uint32_t before = atomic_load(&given);
+
+	if (!atomic_load(&begun) || is_thread)
+		return;
+	atomic_fetch_or(&requests, LENDING_GIVE_ALL);
+	wake(&requests);
+	while (atomic_load(&given) == before &&
+	       kernel_call(SYS_futex, (long)&given, FUTEX_WAIT_PRIVATE, before, (long)&limit) !=
+		       -ETIMEDOUT)
+		;
+}
+
+void lending_before_losing(void)
+{
+}
+
+void lending_forked(void)
+{
+	struct lender *parents = atomic_exchange(&lender, NULL);
+
+	if (parents)
+		lender_abandon(parents);
+	atomic_store(&requests, 0);
+	atomic_store(&begun, false);
+	is_thread = false;
+}

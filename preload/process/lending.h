@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Host mode: the process's lender (broker/lender.h), by which the kernel's connections are
+ * borrowed, and the thread of melin's that does what no thread of the program's can: it starts the
+ * stack while the kernel serves, and gives back what must be given back while the program is
+ * elsewhere. Not for connections (sockets/borrow.h).
+ */
+#ifndef MELIN_LENDING_H
+#define MELIN_LENDING_H
+
+#include <stdbool.h>
+
+#include "broker/lender.h"
+
+/* The running lender, or NULL. Any thread; it stays until the process ends or forks. */
+struct lender *lending_lender(void);
+
+/*
+ * For a start of the stack, by the thread that does it: opens the lender, by the process's own
+ * rights or through the broker. REFUSAL_NONE, or why there is none.
+ */
+enum refusal lending_open(void);
+/* Why the last one failed; REFUSAL_NONE: it did not, or has not been tried. */
+enum refusal lending_refusal(void);
+
+/*
+ * How often it looks at what is borrowed: an idle connection costs nothing but memory, a few KiB.
+ */
+#define LENDING_LOOK_MS 10000
+
+/*
+ * What the thread does. Each runs on that thread, one at a time, holding no lock; set once, before
+ * the first request. look() is called every LENDING_LOOK_MS as well.
+ */
+struct lending_work {
+	void (*start)(void);	 /* the stack, unless it runs */
+	void (*give_back)(void); /* connections that the stack wants to be given back */
+	void (*look)(void);	 /* at all borrowed connections: which are idle */
+	void (*holders)(void);	 /* who else has connections that were inherited */
+	void (*give_all)(void);	 /* the process is about to end */
+};
+void lending_set_work(const struct lending_work *work);
+
+enum lending_request {
+	LENDING_START = 1,
+	LENDING_GIVE_BACK = 2,
+	LENDING_HOLDERS = 4,
+	LENDING_GIVE_ALL = 8,
+};
+
+/*
+ * Asks the thread, which begins with the first request. Any thread; no lock is taken but for the
+ * beginning, which a caller that holds one must not ask for: with begun the thread is there.
+ */
+void lending_ask(enum lending_request request);
+/* Safe in a signal handler: asks for LENDING_GIVE_ALL and waits until it is done, or so long. */
+void lending_give_all_waiting(unsigned milliseconds);
+/* Whether the calling thread is that one. */
+bool lending_is_thread(void);
+
+/*
+ * The program is about to give up the rights that a lender takes: the broker is started, once, and
+ * later lenders are its clients.
+ */
+void lending_before_losing(void);
+
+/* In the child of a fork: neither lender nor thread are its. */
+void lending_forked(void);
+
+#endif

@@ -1,0 +1,956 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See borrow.h. */
+#include "preload/sockets/borrow.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include "common/connection_state.h"
+#include "common/option_table.h"
+#include "common/system_call.h"
+#include "preload/config/address.h"
+#include "preload/config/config.h"
+#include "preload/config/log.h"
+#include "preload/libc/monotonic.h"
+#include "preload/libc/signals.h"
+#include "preload/libc/symbols.h"
+#include "preload/process/lending.h"
+#include "preload/process/process_stack.h"
+#include "preload/sockets/holders.h"
+#include "preload/sockets/pending.h"
+#include "preload/sockets/socket_object.h"
+#include "preload/sockets/twin_options.h"
+#include "preload/waiting/epoll.h"
+#include "preload/waiting/wait.h"
+
+/*
+ * How many reasons there are that nothing may be borrowed now: a fork is under way, rights are
+ * being given up, the process ends. Stored before states are looked at, and read after one was
+ * stored.
+ */
+static _Atomic int stopped;
+
+/* How many children there were: who looks for those that hold a file knows whether one has come. */
+static _Atomic unsigned forks;
+
+/* ---- one thread changes it ---- */
+
+/* Of a connection that is or may be borrowed: from now on the caller's alone. Else its state. */
+static enum socket_state change_begin(struct socket *socket)
+{
+	for (;;) {
+		enum socket_state state = socket_settled(socket);
+
+		if (state != SOCKET_LENDABLE &&
+		    !(state == SOCKET_CONNECTION && atomic_load(&socket->borrowed)))
+			return state;
+		if (atomic_compare_exchange_strong(&socket->state, &state, SOCKET_CHANGING))
+			return state;
+	}
+}
+
+static void change_end(struct socket *socket, enum socket_state state)
+{
+	atomic_store(&socket->state, state);
+}
+
+/* In CHANGING: no other call has a reference. */
+static bool is_alone(const struct socket *socket)
+{
+	return atomic_load(&socket->object.references) ==
+	       atomic_load(&socket->object.descriptors) + 1;
+}
+
+/* ---- the kernel's for good ---- */
+
+static void log_change(const struct socket *socket, const char *what, const char *why)
+{
+	log_write(LOG_LEVEL_DEBUG, "descriptor %d: %s%s%s", atomic_load(&socket->descriptor), what,
+		  *why ? ": " : "", why);
+}
+
+/* As CHANGING's end: it costs its calls one look-up from now on, and no more. */
+static void keep(struct socket *socket, enum flow_count why, const char *text)
+{
+	if (!socket->was_borrowed)
+		flow_counted(why);
+	log_change(socket, "the kernel's", text);
+	if (config_get()->required && why != FLOW_KEPT_RULE && why != FLOW_KEPT_UNPAID)
+		atomic_store(&socket->failed, true);
+	if (lending_lender())
+		lender_unwatch(lending_lender(), &socket->loan);
+	change_end(socket, SOCKET_KERNEL);
+	epoll_left_to_kernel(&socket->object);
+	if (!atomic_load(&socket->failed) && atomic_load(&socket->object.descriptors) == 1)
+		descriptor_remove(atomic_load(&socket->descriptor));
+}
+
+static enum flow_count count_of(enum refusal refusal)
+{
+	switch (refusal) {
+	case REFUSAL_LOCAL:
+		return FLOW_KEPT_LOCAL;
+	case REFUSAL_ROUTE:
+	case REFUSAL_INTERFACE:
+	case REFUSAL_UNRESOLVED:
+	case REFUSAL_IPSEC:
+	case REFUSAL_TRACKED:
+	case REFUSAL_NAMESPACE:
+		return FLOW_KEPT_PATH;
+	case REFUSAL_ULP:
+	case REFUSAL_FILTER:
+	case REFUSAL_SIGNED:
+		return FLOW_KEPT_OPTION;
+	case REFUSAL_UNSEEN:
+		return FLOW_KEPT_UNSEEN;
+	case REFUSAL_BUSY:
+	case REFUSAL_STATE:
+	case REFUSAL_NONE:
+		return FLOW_KEPT_UNPAID;
+	case REFUSAL_RIGHTS:
+	case REFUSAL_BROKER:
+		return FLOW_KEPT_RIGHTS;
+	default:
+		return FLOW_KEPT_STACK;
+	}
+}
+
+bool borrow_is_refused(const struct socket *socket)
+{
+	return atomic_load_explicit(&socket->failed, memory_order_relaxed);
+}
+
+/* A warning once in a process: nothing will be borrowed in it. */
+static void tell_once(enum refusal refusal)
+{
+	static _Atomic bool told;
+
+	if (refusal >= REFUSAL_RIGHTS && !atomic_exchange(&told, true))
+		log_write(LOG_LEVEL_WARN, "no connection is borrowed: %s; %s",
+			  refusal_text(refusal),
+			  config_get()->required ? "selected flows fail"
+						 : "the kernel carries them all");
+}
+
+/* ---- watching: what borrowing takes beforehand ---- */
+
+static bool is_taken(int descriptor, enum rule_verb verb)
+{
+	struct sockaddr_storage name;
+	socklen_t length = sizeof(name);
+	struct ip_address address;
+	uint16_t port;
+	int result = verb == RULE_LISTEN
+			     ? libc()->getsockname(descriptor, (struct sockaddr *)&name, &length)
+			     : libc()->getpeername(descriptor, (struct sockaddr *)&name, &length);
+
+	return result == 0 &&
+	       address_from_sockaddr((struct sockaddr *)&name, length, &address, &port) == 0 &&
+	       rules_match(&config_get()->flows, verb, &address, port) == RULE_TAKE;
+}
+
+/* libc reads and writes its standard streams by calls of its own, which nobody sees here. */
+static bool is_standard(const struct socket *socket)
+{
+	for (int descriptor = 0; descriptor <= 2; descriptor++)
+		if (atomic_load(&descriptor_table[descriptor]) == &socket->object)
+			return true;
+	return false;
+}
+
+/* Once for each connection, in CHANGING: whether it can be borrowed at all. FLOW_COUNTS: yes. */
+static enum flow_count why_not_ever(struct socket *socket, int descriptor, const char **text)
+{
+	const struct option *option;
+
+	*text = "no rule takes it";
+	if (!((socket->roles & RULE_LISTEN) && is_taken(descriptor, RULE_LISTEN)) &&
+	    !((socket->roles & RULE_CONNECT) && is_taken(descriptor, RULE_CONNECT)))
+		return FLOW_KEPT_RULE;
+	*text = "a standard stream";
+	if (is_standard(socket))
+		return FLOW_KEPT_OPTION;
+	*text = "O_ASYNC";
+	if (libc()->fcntl(descriptor, F_GETFL, 0L) & O_ASYNC)
+		return FLOW_KEPT_OPTION;
+	twin_options_assume(socket);
+	option = twin_options_kernel_only(socket, descriptor, OPTION_CONNECT);
+	if (option) {
+		*text = option->name;
+		return FLOW_KEPT_OPTION;
+	}
+	return FLOW_COUNTS;
+}
+
+/* The lender opens descriptors for each new interface: they are melin's own. */
+static void note_interface(unsigned interface)
+{
+	static _Atomic unsigned last;
+
+	if (atomic_exchange(&last, interface) != interface)
+		descriptor_protect_hidden();
+}
+
+static enum refusal watch(struct socket *socket, int descriptor)
+{
+	const char *only = config_get()->interface;
+	char name[IFNAMSIZ];
+	enum refusal refusal = lender_watch(lending_lender(), descriptor, &socket->loan);
+
+	if (refusal)
+		return refusal;
+	note_interface(socket->loan.path.interface);
+	if (!only)
+		return REFUSAL_NONE;
+	if (if_indextoname(socket->loan.path.interface, name) && !strcmp(name, only))
+		return REFUSAL_NONE;
+	lender_unwatch(lending_lender(), &socket->loan);
+	return REFUSAL_INTERFACE;
+}
+
+/* In CHANGING, which ends here. */
+static bool settle_refusal(struct socket *socket, enum refusal refusal)
+{
+	socket->refusal = (uint8_t)refusal;
+	if (refusal == REFUSAL_NONE || refusal_is_passing(refusal)) {
+		if (refusal)
+			borrow_policy_refused(&socket->policy);
+		change_end(socket, SOCKET_LENDABLE);
+		return true;
+	}
+	if (lending_refusal() == REFUSAL_NONE)
+		tell_once(refusal); /* else the start has told */
+	keep(socket, count_of(refusal), refusal_text(refusal));
+	return false;
+}
+
+/* The stack and the lender are there; else they will be, or there is a reason. */
+static bool is_ready(struct socket *socket)
+{
+	if (process_stack_running() && lending_lender())
+		return true;
+	if (config_get()->required)
+		process_stack_start();
+	else
+		lending_ask(LENDING_START);
+	if (process_stack_running() && lending_lender())
+		return true;
+	borrow_policy_refused(&socket->policy);
+	return false;
+}
+
+static bool cannot_start(enum refusal *why)
+{
+	*why = lending_refusal();
+	if (*why == REFUSAL_NONE && process_stack_has_failed())
+		*why = REFUSAL_FAILED;
+	return *why != REFUSAL_NONE;
+}
+
+bool borrow_watch(struct socket *socket, int descriptor)
+{
+	const enum socket_state state = change_begin(socket);
+	enum refusal refusal = REFUSAL_NONE;
+	enum flow_count never;
+	const char *text;
+
+	if (state != SOCKET_LENDABLE) {
+		if (state == SOCKET_CONNECTION)
+			change_end(socket, state);
+		return true;
+	}
+	if (!socket->chosen) {
+		never = why_not_ever(socket, descriptor, &text);
+		if (never != FLOW_COUNTS) {
+			keep(socket, never, text);
+			return false;
+		}
+		socket->chosen = true;
+	}
+	if (is_ready(socket))
+		refusal = watch(socket, descriptor);
+	else
+		cannot_start(&refusal);
+	return settle_refusal(socket, refusal);
+}
+
+/* ---- borrowing ---- */
+
+static bool is_unacknowledged(int descriptor)
+{
+	int bytes = 0;
+
+	return kernel_call(SYS_ioctl, descriptor, SIOCOUTQ, (long)&bytes, 0) < 0 || bytes > 0;
+}
+
+/* What one given back before has left. In CHANGING, alone. */
+static void release_handle(struct socket *socket)
+{
+	if (socket->handle && socket_instance(socket))
+		socket->instance->operations->release(socket->handle);
+	socket->handle = NULL;
+	socket->instance = NULL;
+}
+
+static void adopt_options(struct socket *socket, int descriptor,
+			  const struct connection_state *state)
+{
+	const int keepalive = state->keepalive;
+	int flags = libc()->fcntl(descriptor, F_GETFL, 0L);
+
+	atomic_store(&socket->nonblocking, flags >= 0 && (flags & O_NONBLOCK));
+	twin_options_adopt(socket, descriptor);
+	socket->instance->operations->set_option(socket->handle, SOL_SOCKET, SO_KEEPALIVE,
+						 &keepalive, sizeof(keepalive));
+	socket->reuse_address = state->reuse_address;
+}
+
+/* In CHANGING, alone. */
+static enum refusal take(struct socket *socket, int descriptor)
+{
+	const struct instance *instance = process_stack_running();
+	struct lender *lender = lending_lender();
+	struct connection_state state;
+	enum refusal refusal;
+	int status;
+
+	release_handle(socket);
+	refusal = lender_borrow(lender, descriptor, &socket->loan, &state);
+	if (refusal)
+		return refusal;
+	atomic_store(&socket->descriptor, descriptor);
+	status = instance->operations->adopt(instance->stack, socket->domain, false, socket, &state,
+					     &socket->handle);
+	if (status == 0) {
+		socket->instance = instance;
+		adopt_options(socket, descriptor, &state);
+	} else {
+		log_write(LOG_LEVEL_INFO, "descriptor %d: the stack cannot take it: %s", descriptor,
+			  strerror(-status));
+		lender_give(lender, descriptor, &socket->loan, &state);
+		refusal = REFUSAL_BUSY;
+	}
+	connection_state_clear(&state);
+	return refusal;
+}
+
+/* The rest of CHANGING. */
+static void borrowed(struct socket *socket)
+{
+	if (!socket->was_borrowed)
+		flow_counted(socket->roles & RULE_LISTEN ? FLOW_TAKEN_ACCEPT : FLOW_TAKEN_CONNECT);
+	flow_counted(FLOW_BORROWED);
+	socket->was_borrowed = true;
+	borrow_policy_borrowed(&socket->policy);
+	atomic_store(&socket->borrowed, true);
+	change_end(socket, SOCKET_CONNECTION);
+	epoll_taken_by_stack(&socket->object);
+	log_change(socket, "borrowed", "");
+}
+
+/* A look at all processes takes milliseconds of the thread beside: not too often. */
+#define HOLDERS_LOOK_NS 50000000u
+
+static void ask_for_holders(void)
+{
+	static _Atomic uint64_t next;
+	const uint64_t now = clock_monotonic();
+
+	if (now < atomic_load(&next))
+		return;
+	atomic_store(&next, now + HOLDERS_LOOK_NS);
+	lending_ask(LENDING_HOLDERS);
+}
+
+bool borrow_now(struct socket *socket, int descriptor)
+{
+	enum refusal refusal;
+	enum socket_state state;
+
+	if (!is_ready(socket))
+		return false;
+	if (atomic_load(&socket->held)) {
+		ask_for_holders();
+		borrow_policy_refused(&socket->policy);
+		return false;
+	}
+	if (is_unacknowledged(descriptor)) {
+		borrow_policy_refused(&socket->policy);
+		return false;
+	}
+	state = change_begin(socket);
+	if (state != SOCKET_LENDABLE) {
+		if (state == SOCKET_CONNECTION)
+			change_end(socket, state);
+		return state == SOCKET_CONNECTION;
+	}
+	if (atomic_load(&stopped) || !is_alone(socket) || atomic_load(&socket->held)) {
+		change_end(socket, SOCKET_LENDABLE);
+		return false;
+	}
+	refusal = take(socket, descriptor);
+	if (refusal) {
+		settle_refusal(socket, refusal);
+		return false;
+	}
+	borrowed(socket);
+	return true;
+}
+
+/* ---- giving back ---- */
+
+static const char *const return_texts[] = {
+	[BORROW_CLOSED] = "closed",
+	[BORROW_PEER] = "the peer has ended it",
+	[BORROW_PROCESS] = "another process may use it",
+	[BORROW_CALL] = "a call that only the kernel serves",
+	[BORROW_PATH] = "its path has changed",
+	[BORROW_LOSS] = "segments are lost",
+	[BORROW_BULK] = "much data in one direction",
+	[BORROW_IDLE] = "idle",
+	[BORROW_RIGHTS] = "rights are given up",
+	[BORROW_CHANCE] = "by chance",
+};
+
+/* So often the tap is emptied: each time a number of bursts. */
+#define EMPTY_TAP_TRIES 4
+
+/* What came before the hold is the stack's; who has its lock polls as well. */
+static void empty_tap(const struct instance *instance)
+{
+	for (int i = 0; i < EMPTY_TAP_TRIES; i++) {
+		int frames = instance->operations->poll(instance->stack);
+
+		if (frames == 0)
+			return;
+		if (frames == -EBUSY)
+			instance->operations->catch_up(instance->stack);
+	}
+}
+
+static int keepalive_of(const struct socket *socket)
+{
+	int value = 0;
+	socklen_t length = sizeof(value);
+
+	socket->instance->operations->get_option(socket->handle, SOL_SOCKET, SO_KEEPALIVE, &value,
+						 &length);
+	return value;
+}
+
+/* In CHANGING: 0; a negative errno value: the connection is lost. */
+static int give(struct socket *socket)
+{
+	const struct instance *instance = socket->instance;
+	const int descriptor = atomic_load(&socket->descriptor);
+	struct lender *lender = lending_lender();
+	struct connection_state state;
+	const bool keepalive = keepalive_of(socket);
+	int status;
+
+	lender_hold(lender, &socket->loan);
+	empty_tap(instance);
+	status = instance->operations->give(socket->handle, &state);
+	if (status < 0) {
+		lender_unwatch(lender, &socket->loan);
+		return status;
+	}
+	state.keepalive = keepalive;
+	state.reuse_address = socket->reuse_address;
+	status = lender_give(lender, descriptor, &socket->loan, &state);
+	connection_state_clear(&state);
+	return status;
+}
+
+static void returned(struct socket *socket, enum borrow_return why, int status, bool for_good)
+{
+	static const enum flow_count counts[] = {
+		[BORROW_CLOSED] = FLOW_RETURNED_CLOSED,	  [BORROW_PEER] = FLOW_RETURNED_PEER,
+		[BORROW_PROCESS] = FLOW_RETURNED_PROCESS, [BORROW_CALL] = FLOW_RETURNED_CALL,
+		[BORROW_PATH] = FLOW_RETURNED_PATH,	  [BORROW_LOSS] = FLOW_RETURNED_LOSS,
+		[BORROW_BULK] = FLOW_RETURNED_BULK,	  [BORROW_IDLE] = FLOW_RETURNED_IDLE,
+		[BORROW_RIGHTS] = FLOW_RETURNED_RIGHTS,	  [BORROW_CHANCE] = FLOW_RETURNED_CHANCE,
+	};
+
+	flow_counted(status < 0 ? FLOW_RETURNED_LOST : counts[why]);
+	if (status < 0)
+		log_write(LOG_LEVEL_WARN,
+			  "descriptor %d: the connection could not be given back: %s",
+			  atomic_load(&socket->descriptor), strerror(-status));
+	else
+		log_change(socket, "given back", return_texts[why]);
+	borrow_policy_returned(&socket->policy,
+			       why == BORROW_LOSS || why == BORROW_BULK || why == BORROW_CALL);
+	atomic_store(&socket->borrowed, false);
+	if (for_good && lending_lender())
+		lender_unwatch(lending_lender(), &socket->loan);
+	change_end(socket, for_good ? SOCKET_KERNEL : SOCKET_LENDABLE);
+	epoll_given_back(&socket->object);
+	if (for_good)
+		epoll_left_to_kernel(&socket->object);
+	/* Who waits for it in a call looks again, and finds out. */
+	wait_notify(&socket->object.source, EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDHUP);
+}
+
+void borrow_end(struct socket *socket, enum borrow_return why, bool for_good)
+{
+	enum socket_state state = change_begin(socket);
+
+	if (state == SOCKET_CONNECTION) {
+		if (atomic_load(&socket->borrowed))
+			returned(socket, why, give(socket), for_good);
+	} else if (state == SOCKET_LENDABLE) {
+		if (for_good)
+			keep(socket, FLOW_KEPT_UNPAID, return_texts[why]);
+		else
+			change_end(socket, state);
+	}
+}
+
+void borrow_end_any(int descriptor, enum borrow_return why, bool for_good)
+{
+	struct socket *socket = config_get()->host ? socket_get_any(descriptor) : NULL;
+
+	if (!socket)
+		return;
+	borrow_end(socket, why, for_good);
+	socket_put(socket);
+}
+
+/* Calls work() for each socket that melin knows, with a reference to it. */
+static void for_each(void (*work)(struct socket *socket, enum borrow_return why),
+		     enum borrow_return why)
+{
+	const int highest = descriptor_highest();
+
+	for (int descriptor = 0; descriptor <= highest; descriptor++) {
+		struct socket *socket = socket_get_any(descriptor);
+
+		if (!socket)
+			continue;
+		work(socket, why);
+		socket_put(socket);
+	}
+}
+
+static void end_one(struct socket *socket, enum borrow_return why)
+{
+	borrow_end(socket, why, false);
+}
+
+void borrow_end_all(enum borrow_return why)
+{
+	if (config_get()->host && process_stack_running())
+		for_each(end_one, why);
+}
+
+void borrow_stop(void)
+{
+	atomic_fetch_add(&stopped, 1);
+}
+
+void borrow_go_on(void)
+{
+	atomic_fetch_sub(&stopped, 1);
+}
+
+/* ---- what the stack and the time ask for ---- */
+
+/* Connections that the stack wants to be given back, each with a reference; through next_wanted. */
+static struct socket *_Atomic wanted;
+
+static void want_back(struct socket *socket)
+{
+	struct socket *first = atomic_load(&wanted);
+
+	if (atomic_exchange(&socket->wanted, true))
+		return;
+	atomic_fetch_add(&socket->object.references, 1); /* who takes it off drops it */
+	do {
+		socket->next_wanted = first;
+	} while (!atomic_compare_exchange_weak(&wanted, &first, socket));
+	atomic_store(&wait_errand_due, true);
+	lending_ask(LENDING_GIVE_BACK);
+}
+
+void borrow_event(void *user, uint32_t events)
+{
+	struct socket *socket = user;
+
+	if (events & STACK_EVENT_RETURN)
+		want_back(socket);
+	events &= ~STACK_EVENT_RETURN;
+	if (events)
+		socket_event(user, events);
+}
+
+static void consider(struct socket *socket)
+{
+	const struct instance *instance = socket_instance(socket);
+	struct stack_losses losses;
+
+	if (!instance || !atomic_load(&socket->borrowed))
+		return;
+	switch (instance->operations->return_reason(socket->handle)) {
+	case STACK_RETURN_LOSS:
+		instance->operations->losses(socket->handle, &losses);
+		if (borrow_policy_is_lossy(losses.recoveries, losses.timeouts))
+			borrow_end(socket, BORROW_LOSS, false);
+		break;
+	case STACK_RETURN_IDLE:
+		borrow_end(socket, BORROW_IDLE, false);
+		break;
+	case STACK_RETURN_PATH:
+		borrow_end(socket, BORROW_PATH, false);
+		break;
+	case STACK_RETURN_TIMEOUT:
+	case STACK_RETURN_CLOSED:
+	case STACK_RETURN_RESET:
+		borrow_end(socket, BORROW_PEER, true);
+		break;
+	case STACK_RETURN_NONE:
+		break;
+	}
+}
+
+/* By the thread beside, or by one of the program's that is about to wait: whoever comes first. */
+static void give_back_wanted(void)
+{
+	struct socket *socket, *next;
+
+	atomic_store(&wait_errand_due, false);
+	for (socket = atomic_exchange(&wanted, NULL); socket; socket = next) {
+		signals_hold(); /* for the reference, which another thread has taken */
+		next = socket->next_wanted;
+		atomic_store(&socket->wanted, false);
+		consider(socket);
+		socket_put(socket);
+	}
+}
+
+static void end_if_idle(struct socket *socket, enum borrow_return why)
+{
+	if (atomic_load(&socket->borrowed) && borrow_policy_is_idle(&socket->policy))
+		borrow_end(socket, why, false);
+}
+
+static void look(void)
+{
+	for_each(end_if_idle, BORROW_IDLE);
+}
+
+static void start(void)
+{
+	process_stack_start();
+}
+
+static void give_all(void)
+{
+	borrow_stop(); /* for good: the process ends */
+	borrow_end_all(BORROW_CLOSED);
+}
+
+void borrow_moved(struct socket *socket, enum borrow_direction direction, size_t bytes)
+{
+	if (borrow_policy_moved(&socket->policy, direction, bytes))
+		borrow_end(socket, BORROW_BULK, false);
+	else if (config_get()->borrow == BORROW_RANDOM && borrow_policy_by_chance())
+		borrow_end(socket, BORROW_CHANCE, false);
+}
+
+/* A handler must not take locks, which the thread that it has interrupted may have. */
+static void process_ends(bool in_handler)
+{
+	if (in_handler)
+		lending_give_all_waiting(config_get()->linger_ms);
+	else
+		give_all();
+}
+
+/* ---- the life of a socket ---- */
+
+/* One of its numbers goes: who changes it uses another one from now on. */
+static void descriptor_closed(struct object *object, int descriptor)
+{
+	struct socket *socket = (struct socket *)object;
+	enum socket_state state = change_begin(socket);
+
+	if (atomic_load(&socket->descriptor) == descriptor &&
+	    atomic_load(&socket->object.descriptors) > 1)
+		atomic_store(&socket->descriptor, descriptor_find(&socket->object));
+	if (state == SOCKET_LENDABLE || state == SOCKET_CONNECTION)
+		change_end(socket, state);
+}
+
+/* The last one: the kernel closes it next, as its options say. */
+static void closed(struct object *object)
+{
+	struct socket *socket = (struct socket *)object;
+
+	epoll_forget(object);
+	if (atomic_load(&socket->borrowed)) {
+		borrow_end(socket, BORROW_CLOSED, true);
+		return;
+	}
+	if (change_begin(socket) != SOCKET_LENDABLE)
+		return;
+	if (!socket->was_borrowed)
+		flow_counted(socket->chosen ? count_of(socket->refusal) : FLOW_KEPT_UNPAID);
+	if (lending_lender())
+		lender_unwatch(lending_lender(), &socket->loan);
+	change_end(socket, SOCKET_KERNEL);
+}
+
+static enum object_form begin_wait(struct object *object, int descriptor)
+{
+	struct socket *socket = (struct socket *)object;
+
+	(void)descriptor;
+	switch (socket_settled(socket)) {
+	case SOCKET_CONNECTION:
+		return FORM_STACK;
+	case SOCKET_LENDABLE:
+		return FORM_LENT;
+	default:
+		return FORM_KERNEL;
+	}
+}
+
+static bool has_left(const struct object *object)
+{
+	return atomic_load(&((const struct socket *)object)->state) != SOCKET_CONNECTION;
+}
+
+static void settle(const struct object *object)
+{
+	socket_settled((const struct socket *)object);
+}
+
+/* What is not named here is as in own mode. */
+static struct object_operations operations_here(void)
+{
+	struct object_operations operations = socket_operations;
+
+	operations.descriptor_closed = descriptor_closed;
+	operations.closed = closed;
+	operations.begin_wait = begin_wait;
+	operations.has_left = has_left;
+	operations.settle = settle;
+	operations.is_unused = NULL;
+	return operations;
+}
+
+/* From the kernel's accept(2) or connect(2), which has its number. */
+static void lend(struct socket *socket, int descriptor, unsigned roles)
+{
+	socket->roles = (uint8_t)roles;
+	atomic_store(&socket->descriptor, descriptor);
+	atomic_store_explicit(&socket->state, SOCKET_LENDABLE, memory_order_release);
+	if (config_get()->borrow != BORROW_AUTO)
+		borrow_watch(socket, descriptor);
+}
+
+void borrow_accepted(int descriptor, sa_family_t family)
+{
+	struct socket *socket;
+
+	if (family != AF_INET && family != AF_INET6)
+		return;
+	socket = socket_allocate(family);
+	if (!socket)
+		return;
+	atomic_store(&socket->state, SOCKET_LENDABLE);
+	descriptor_install(descriptor, &socket->object);
+	lend(socket, descriptor, RULE_LISTEN);
+	socket_put(socket);
+}
+
+void borrow_connected(struct socket *socket, int descriptor)
+{
+	lend(socket, descriptor, RULE_CONNECT);
+}
+
+void borrow_disconnected(struct socket *socket)
+{
+	if (change_begin(socket) != SOCKET_LENDABLE)
+		return;
+	if (lending_lender())
+		lender_unwatch(lending_lender(), &socket->loan);
+	memset(&socket->policy, 0, sizeof(socket->policy));
+	socket->chosen = false;
+	change_end(socket, SOCKET_UNDECIDED);
+}
+
+/* ---- other processes ---- */
+
+static void may_be_held(struct socket *socket, enum borrow_return why)
+{
+	enum socket_state state;
+
+	borrow_end(socket, why, false);
+	state = change_begin(socket);
+	if (state != SOCKET_LENDABLE && state != SOCKET_CONNECTION)
+		return;
+	atomic_store(&socket->held, true);
+	change_end(socket, state);
+}
+
+void borrow_before_fork(void)
+{
+	if (!config_get()->host)
+		return;
+	borrow_stop();
+	atomic_fetch_add(&forks, 1);
+	for_each(may_be_held, BORROW_PROCESS);
+}
+
+void borrow_after_fork(void)
+{
+	if (config_get()->host)
+		borrow_go_on();
+}
+
+/* The stack was the parent's, and its handles, too. */
+static void forget_handle(struct socket *socket, enum borrow_return why)
+{
+	(void)why;
+	socket->handle = NULL;
+	socket->instance = NULL;
+	memset(&socket->loan, 0, sizeof(socket->loan));
+	socket->was_borrowed = false;
+}
+
+void borrow_forked(void)
+{
+	if (!config_get()->host)
+		return;
+	atomic_store(&wanted, NULL);
+	atomic_store(&wait_errand_due, false);
+	for_each(forget_handle, BORROW_PROCESS);
+	lending_forked();
+	atomic_store(&stopped, 0);
+}
+
+void borrow_before_spawn(void)
+{
+	borrow_before_fork();
+}
+
+void borrow_after_spawn(void)
+{
+	borrow_after_fork();
+}
+
+/* How many descriptors are looked at when the program begins: those that are handed on are low. */
+#define INHERITED_MAX 64
+
+/* Established before the program began: whoever made it may have it still. */
+static void lend_inherited(int descriptor)
+{
+	int domain = 0, type = 0, protocol = 0;
+	unsigned char state = TCP_CLOSE; /* the first byte of struct tcp_info */
+	socklen_t length = sizeof(int), one = sizeof(state);
+	struct socket *socket;
+
+	if (libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ||
+	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ||
+	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) < 0 ||
+	    !socket_candidate(domain, type, protocol) ||
+	    libc()->getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &state, &one) < 0 ||
+	    state != TCP_ESTABLISHED)
+		return;
+	socket = socket_allocate(domain);
+	if (!socket)
+		return;
+	atomic_store(&socket->held, true);
+	atomic_store(&socket->state, SOCKET_LENDABLE);
+	descriptor_install(descriptor, &socket->object);
+	lend(socket, descriptor, RULE_ANY); /* who knows which end has listened */
+	socket_put(socket);
+}
+
+/* As many connections as one look is about. */
+#define HELD_MAX 256
+
+static unsigned find_held(struct socket *sockets[HELD_MAX], struct holders_file files[HELD_MAX])
+{
+	const int highest = descriptor_highest();
+	unsigned count = 0;
+
+	for (int descriptor = 0; descriptor <= highest && count < HELD_MAX; descriptor++) {
+		struct socket *socket = socket_get_any(descriptor);
+
+		if (!socket)
+			continue;
+		if (atomic_load(&socket->held) && socket->chosen &&
+		    atomic_load(&socket->state) == SOCKET_LENDABLE &&
+		    holders_file(descriptor, &files[count]))
+			sockets[count++] = socket;
+		else
+			socket_put(socket);
+	}
+	return count;
+}
+
+static void not_held(struct socket *socket, unsigned forks_before)
+{
+	const enum socket_state state = change_begin(socket);
+
+	if (state != SOCKET_LENDABLE && state != SOCKET_CONNECTION)
+		return;
+	if (forks_before == atomic_load(&forks))
+		atomic_store(&socket->held, false);
+	change_end(socket, state);
+}
+
+/* On the thread beside: it reads what /proc says of all processes. */
+static void look_for_holders(void)
+{
+	static struct socket *sockets[HELD_MAX];
+	static struct holders_file files[HELD_MAX];
+	const unsigned forks_before = atomic_load(&forks);
+	const unsigned count = find_held(sockets, files);
+
+	holders_look(files, count);
+	for (unsigned i = 0; i < count; i++) {
+		if (!files[i].held)
+			not_held(sockets[i], forks_before);
+		socket_put(sockets[i]);
+	}
+}
+
+void borrow_begin(void)
+{
+	static const struct lending_work work = { start, give_back_wanted, look, look_for_holders,
+						  give_all };
+	/* There are no listeners here; else as in own mode. */
+	static const struct process_stack_users users = {
+		.event = borrow_event,
+		.any_waiting = pending_any,
+		.any_ever_waited = pending_was_any,
+		.is_awaited_elsewhere = pending_is_awaited_elsewhere,
+		.start_begins = pending_start_begins,
+		.started = pending_start,
+		.ending = process_ends,
+	};
+	static struct object_operations operations;
+	const int errno_before = errno;
+
+	operations = operations_here();
+	object_register(OBJECT_SOCKET, &operations);
+	process_stack_register(&users);
+	wait_errand = give_back_wanted;
+	lending_set_work(&work);
+	for (int descriptor = 3; descriptor < INHERITED_MAX; descriptor++)
+		lend_inherited(descriptor);
+	errno = errno_before;
+}

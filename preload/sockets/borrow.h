@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Host mode: the kernel makes and owns all connections; here the stack borrows some of them and
+ * gives them back. Which ones, and when that pays, is borrow_policy.h's; the kernel's side of it is
+ * the lender's (broker/lender.h).
+ *
+ *                      LENDABLE  the kernel carries it; calls are libc's, and counted
+ *      borrow, by a call |   ^
+ *      that transfers    v   |   give back, by any thread
+ *                      CHANGING  one thread has it; all others wait for the end of that
+ *                        |   ^
+ *                        v   |
+ *                     CONNECTION of the stack, socket.borrowed; the twin is silent
+ *
+ * and from CHANGING to KERNEL, if it is not to be borrowed again.
+ *
+ * Who borrows has the only reference but the table's: nobody is inside a call on the connection, be
+ * it in the kernel or in the stack. (Each call that transfers or waits has one: lent_call.h,
+ * poll.h. A state is stored before references are counted, and a reference is taken before the
+ * state is looked at.) Who gives back need not be alone: calls that are in the stack get -ESTALE
+ * and begin anew in the kernel. The stack's handle lives on until somebody is alone with it.
+ *
+ * Threads: any, holding no lock of melin's, with a reference to the socket. errno may change.
+ */
+#ifndef MELIN_BORROW_H
+#define MELIN_BORROW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "preload/sockets/borrow_policy.h"
+
+struct socket;
+
+/* Why a connection is given back. The order is that of the counters (process_stack.h). */
+enum borrow_return {
+	BORROW_CLOSED,	/* close(2), shutdown(2), the end of the process */
+	BORROW_PEER,	/* a FIN or RST has come, or the peer is silent for too long */
+	BORROW_PROCESS, /* another process may use it: fork(2), execve(2), SCM_RIGHTS */
+	BORROW_CALL,	/* an option or a call that the kernel serves alone */
+	BORROW_PATH,	/* the interface, its address, the route or the neighbour have changed */
+	BORROW_LOSS,
+	BORROW_BULK,
+	BORROW_IDLE,
+	BORROW_RIGHTS, /* the process gives up what borrowing takes */
+	BORROW_CHANCE, /* MELIN_BORROW=random */
+};
+
+/* The library begins in host mode: connections that were inherited may be lent. */
+void borrow_begin(void);
+
+/*
+ * The kernel has accepted a connection with a peer of that family, or has begun one by connect(2):
+ * it may be lent. The third: connect(2) to AF_UNSPEC has made it a socket that may connect anew.
+ */
+void borrow_accepted(int descriptor, sa_family_t family);
+void borrow_connected(struct socket *socket, int descriptor);
+void borrow_disconnected(struct socket *socket);
+
+/*
+ * Its frames are noticed from now on: what borrowing takes beforehand. False: it is the kernel's.
+ */
+bool borrow_watch(struct socket *socket, int descriptor);
+/* Borrows it now: false, if that cannot be. */
+bool borrow_now(struct socket *socket, int descriptor);
+/* Under MELIN_REQUIRED=1: the kernel's for good, although a rule takes it. */
+bool borrow_is_refused(const struct socket *socket);
+
+/*
+ * The kernel has it again; for_good: and keeps it. Of one that was not borrowed only the latter is
+ * done. borrow_end_any(): the same for a descriptor, whatever it is.
+ */
+void borrow_end(struct socket *socket, enum borrow_return why, bool for_good);
+void borrow_end_any(int descriptor, enum borrow_return why, bool for_good);
+void borrow_end_all(enum borrow_return why);
+
+/* The stack has carried so many bytes of a borrowed one: it may be given back for that. */
+void borrow_moved(struct socket *socket, enum borrow_direction direction, size_t bytes);
+
+/* Nothing is borrowed from now on until the second; they nest. What is borrowed stays so. */
+void borrow_stop(void);
+void borrow_go_on(void);
+
+/*
+ * Around fork(): all are given back, and none is borrowed meanwhile. Before any lock is taken; the
+ * other two after all were given back. Then a connection that both processes have is borrowed only
+ * when the other one has closed it.
+ */
+void borrow_before_fork(void);
+void borrow_after_fork(void);
+void borrow_forked(void);
+/* A child that is not seen here shares them, or will be executed. */
+void borrow_before_spawn(void);
+void borrow_after_spawn(void);
+
+/* From the stack, in place of socket_event(): STACK_EVENT_RETURN, too. */
+void borrow_event(void *user, uint32_t events);
+
+#endif

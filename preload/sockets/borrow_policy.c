@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* When borrowing pays: borrow_policy.h. */
+#include "preload/sockets/borrow_policy.h"
+
+#include <stdatomic.h>
+#include <time.h>
+
+#include "preload/config/config.h"
+#include "preload/libc/monotonic.h"
+
+/*
+ * A round trip over the stack saves some 20 us of the kernel's, and a loan costs 10 to 15 us where
+ * the process has the rights, 40 with a broker. So the next two or three turns pay for it, if they
+ * come: those who have come this often are believed to come again. A request and its answer are two
+ * turns at most, and a greeting before them two more: a connection for each request is never
+ * borrowed.
+ */
+#define TURNS_TO_BORROW 8
+
+/* Frames must have been noticed before: two turns earlier, so that there is one. */
+#define TURNS_TO_WATCH (TURNS_TO_BORROW - 2)
+
+/* Turns that are further apart are those of an idle connection, which is in no hurry. */
+#define SOON_NS 100000000u
+
+/* A message of more bytes is bulk, which the kernel carries with fewer instructions a byte. */
+#define MESSAGE_MAX (64 * 1024)
+
+/* After a refusal that will pass: an acknowledgement is on its way, say. */
+#define REFUSED_NS 200000u
+
+/* A second attempt needs this many times the turns, a third the square of it, up to this power. */
+#define RELUCTANCE     4
+#define RELUCTANCE_MAX 4
+
+/*
+ * One loss in a while is mended well enough. Two in a loan tell of a path on which the kernel's
+ * RACK and its congestion control (BBR, perhaps) are worth more than a shorter way through the
+ * machine.
+ */
+#define LOSSES_MAX 1
+
+/* A look in the clock that the kernel's tick keeps: cheaper than the exact one by 15 ns. */
+static uint64_t coarse_now(void)
+{
+	struct timespec now;
+
+	clock_of_libc(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint32_t turns_needed(const struct borrow_policy *policy, uint32_t turns)
+{
+	for (unsigned i = 0; i < policy->reluctance; i++)
+		turns *= RELUCTANCE;
+	return turns;
+}
+
+void borrow_policy_carried(struct borrow_policy *policy, enum borrow_direction direction,
+			   size_t bytes)
+{
+	uint64_t now;
+
+	policy->moves++;
+	if (policy->direction != direction) {
+		now = coarse_now();
+		policy->turns = now - policy->turned < SOON_NS ? policy->turns + 1 : 1;
+		policy->turned = now;
+		policy->direction = (uint8_t)direction;
+		policy->bytes = 0;
+	}
+	policy->bytes += bytes;
+	if (policy->bytes > MESSAGE_MAX)
+		policy->turns = 0;
+}
+
+enum borrow_step borrow_policy_before(const struct borrow_policy *policy, bool watched)
+{
+	const enum borrow_when when = config_get()->borrow;
+
+	if (when == BORROW_ALWAYS)
+		return watched ? BORROW_NOW : BORROW_WATCH;
+	if (when == BORROW_RANDOM)
+		return !watched			   ? BORROW_WATCH
+		       : borrow_policy_by_chance() ? BORROW_NOW
+						   : BORROW_STAY;
+	if (__builtin_expect(policy->turns < TURNS_TO_WATCH, 1) ||
+	    policy->turns < turns_needed(policy, TURNS_TO_WATCH))
+		return BORROW_STAY;
+	if (!watched)
+		return BORROW_WATCH;
+	if (policy->turns < turns_needed(policy, TURNS_TO_BORROW) ||
+	    (policy->not_before && coarse_now() < policy->not_before))
+		return BORROW_STAY;
+	return BORROW_NOW;
+}
+
+void borrow_policy_refused(struct borrow_policy *policy)
+{
+	policy->not_before = coarse_now() + REFUSED_NS;
+}
+
+void borrow_policy_borrowed(struct borrow_policy *policy)
+{
+	policy->bytes = 0;
+	policy->seen = policy->moves;
+}
+
+void borrow_policy_returned(struct borrow_policy *policy, bool did_not_pay)
+{
+	policy->turns = 0;
+	policy->bytes = 0;
+	policy->not_before = 0;
+	if (did_not_pay && policy->reluctance < RELUCTANCE_MAX)
+		policy->reluctance++;
+}
+
+bool borrow_policy_is_bulk(struct borrow_policy *policy)
+{
+	policy->bytes = 0;
+	return config_get()->borrow == BORROW_AUTO;
+}
+
+bool borrow_policy_is_idle(struct borrow_policy *policy)
+{
+	const bool idle = policy->moves == policy->seen;
+
+	policy->seen = policy->moves;
+	return idle && config_get()->borrow == BORROW_AUTO;
+}
+
+bool borrow_policy_is_lossy(unsigned recoveries, unsigned timeouts)
+{
+	return config_get()->borrow == BORROW_AUTO && recoveries + timeouts > LOSSES_MAX;
+}
+
+/* One moment in four: a connection is with each of the carriers for several calls on end. */
+bool borrow_policy_by_chance(void)
+{
+	static _Atomic uint32_t state = 2463534242u;
+	uint32_t number = atomic_load_explicit(&state, memory_order_relaxed);
+
+	/* Marsaglia's xorshift; threads that step on each other's numbers do no harm. */
+	number ^= number << 13;
+	number ^= number >> 17;
+	number ^= number << 5;
+	atomic_store_explicit(&state, number, memory_order_relaxed);
+	return number % 4 == 0;
+}

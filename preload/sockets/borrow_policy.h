@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Host mode: when it pays to borrow a connection from the kernel, and when no longer. All
+ * thresholds are here, each with its reason. Not for how it is done (borrow.h), nor for what makes
+ * giving back necessary whatever it costs.
+ *
+ * Any thread may call these while it has a reference to the connection. What two threads count at
+ * the same time may be counted once: nothing but the moment of a change depends on it.
+ */
+#ifndef MELIN_BORROW_POLICY_H
+#define MELIN_BORROW_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum borrow_direction {
+	BORROW_NEITHER, /* nothing that would pay, and no moment to borrow */
+	BORROW_RECEIVE,
+	BORROW_SEND,
+};
+
+struct borrow_policy {
+	uint8_t direction;    /* of the last bytes; 0: there were none */
+	uint8_t reluctance;   /* so often has it been given back because it did not pay */
+	uint32_t turns;	      /* changes of direction that followed each other soon */
+	size_t bytes;	      /* in this direction since the last turn */
+	uint64_t turned;      /* when: nanoseconds of a coarse clock */
+	uint64_t not_before;  /* no attempt before this time, by the same clock */
+	uint32_t moves, seen; /* transfers, and how many of them there were at the last look */
+};
+
+enum borrow_step {
+	BORROW_STAY,  /* as it is */
+	BORROW_WATCH, /* it is going to pay: its frames are to be noticed */
+	BORROW_NOW,
+	BORROW_GIVE, /* it does not pay any more */
+};
+
+/* The kernel has carried so many bytes of it, more than 0. */
+void borrow_policy_carried(struct borrow_policy *policy, enum borrow_direction direction,
+			   size_t bytes);
+/* Before the kernel carries more: what is to be done first. */
+enum borrow_step borrow_policy_before(const struct borrow_policy *policy, bool watched);
+/* It cannot be borrowed yet, but perhaps soon. */
+void borrow_policy_refused(struct borrow_policy *policy);
+
+/* It has been borrowed; it has been given back, because that pays or because it had to be. */
+void borrow_policy_borrowed(struct borrow_policy *policy);
+void borrow_policy_returned(struct borrow_policy *policy, bool did_not_pay);
+
+/* More in one direction than this is bulk. */
+#define BORROW_BULK_BYTES ((size_t)1024 * 1024)
+
+/*
+ * The stack has carried so many bytes of it. True: it is to be given back. Costs a few
+ * instructions.
+ */
+bool borrow_policy_is_bulk(struct borrow_policy *policy);
+static inline bool borrow_policy_moved(struct borrow_policy *policy,
+				       enum borrow_direction direction, size_t bytes)
+{
+	policy->moves++;
+	if (policy->direction != direction) {
+		policy->direction = (uint8_t)direction;
+		policy->bytes = 0;
+	}
+	policy->bytes += bytes;
+	return __builtin_expect(policy->bytes > BORROW_BULK_BYTES, 0) &&
+	       borrow_policy_is_bulk(policy);
+}
+
+/*
+ * For each borrowed connection every LENDING_LOOK_MS: true, nothing has moved since the last look.
+ */
+bool borrow_policy_is_idle(struct borrow_policy *policy);
+
+/*
+ * The stack has mended so many losses since the connection was borrowed. True: the kernel is to do
+ * it from now on.
+ */
+bool borrow_policy_is_lossy(unsigned recoveries, unsigned timeouts);
+
+/* MELIN_BORROW=random: whether to change the carrier at this moment. */
+bool borrow_policy_by_chance(void);
+
+#endif

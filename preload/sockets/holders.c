@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See holders.h. */
+#include "preload/sockets/holders.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/system_call.h"
+#include "preload/libc/symbols.h"
+
+/* Room for many entries of a folder at a time, and for a path. */
+#define LISTING_SIZE 4096
+#define PATH_SIZE    64
+
+/* What getdents64(2) writes. */
+struct entry {
+	ino64_t inode;
+	off64_t offset;
+	unsigned short length;
+	unsigned char type;
+	char name[];
+};
+
+bool holders_file(int descriptor, struct holders_file *file)
+{
+	struct stat status;
+
+	if (kernel_call(SYS_fstat, descriptor, (long)&status, 0, 0) < 0 ||
+	    !S_ISSOCK(status.st_mode))
+		return false;
+	*file = (struct holders_file){ .inode = status.st_ino };
+	return true;
+}
+
+/* Calls visit for each entry whose name is a number. 0, or what opening the folder gave. */
+static int each_number(const char *path, void (*visit)(long number, void *argument), void *argument)
+{
+	char listing[LISTING_SIZE] __attribute__((aligned(8)));
+	long folder = kernel_call(SYS_openat, AT_FDCWD, (long)path,
+				  O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	long size;
+
+	if (folder < 0)
+		return (int)folder;
+	folder = kernel_hide((int)folder);
+	while ((size = kernel_call(SYS_getdents64, folder, (long)listing, sizeof(listing), 0)) >
+	       0) {
+		for (long at = 0; at < size;) {
+			const struct entry *entry = (const struct entry *)(listing + at);
+
+			if (entry->name[0] >= '0' && entry->name[0] <= '9')
+				visit(strtol(entry->name, NULL, 10), argument);
+			at += entry->length;
+		}
+	}
+	kernel_call(SYS_close, folder, 0, 0, 0);
+	return 0;
+}
+
+/* One look. */
+struct look {
+	struct holders_file *files;
+	unsigned count;
+	long process, parent; /* this one's */
+	long other;	      /* the one that is being looked at */
+};
+
+static void compare(long descriptor, void *argument)
+{
+	const struct look *look = argument;
+	char path[PATH_SIZE], target[PATH_SIZE];
+	ino_t inode;
+	long length;
+
+	snprintf(path, sizeof(path), "/proc/%ld/fd/%ld", look->other, descriptor);
+	length =
+		kernel_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)target, sizeof(target) - 1);
+	if (length < 0)
+		return;
+	target[length] = '\0';
+	if (strncmp(target, "socket:[", 8) != 0)
+		return;
+	inode = strtoul(target + 8, NULL, 10);
+	for (unsigned i = 0; i < look->count; i++)
+		if (look->files[i].inode == inode)
+			look->files[i].held = true;
+}
+
+static long parent_of(long process)
+{
+	char path[PATH_SIZE], text[512];
+	const char *end;
+	long file, length;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", process);
+	file = kernel_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
+	if (file < 0)
+		return 0;
+	length = kernel_call(SYS_read, file, (long)text, sizeof(text) - 1, 0);
+	kernel_call(SYS_close, file, 0, 0, 0);
+	text[length > 0 ? length : 0] = '\0';
+	end = strrchr(text, ')'); /* behind the name: state and parent */
+	return end && strlen(end) > 4 ? strtol(end + 4, NULL, 10) : 0;
+}
+
+static void hold_all(const struct look *look)
+{
+	for (unsigned i = 0; i < look->count; i++)
+		look->files[i].held = true;
+}
+
+static void look_at(long process, void *argument)
+{
+	struct look *look = argument;
+	char path[PATH_SIZE];
+	int result;
+
+	if (process == look->process)
+		return;
+	look->other = process;
+	snprintf(path, sizeof(path), "/proc/%ld/fd", process);
+	result = each_number(path, compare, look);
+	/* Strangers' are none of ours: no descriptor gets there unseen but by a relative. */
+	if ((result == -EACCES || result == -EPERM) &&
+	    (process == look->parent || parent_of(process) == look->process ||
+	     parent_of(process) == look->parent))
+		hold_all(look);
+}
+
+void holders_look(struct holders_file *files, unsigned count)
+{
+	struct look look = { .files = files, .count = count };
+
+	look.process = kernel_call(SYS_getpid, 0, 0, 0, 0);
+	look.parent = kernel_call(SYS_getppid, 0, 0, 0, 0);
+	if (count && each_number("/proc", look_at, &look) < 0)
+		hold_all(&look);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See host_flow.h. */
+#include "preload/sockets/host_flow.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+
+#include "preload/config/address.h"
+#include "preload/config/config.h"
+#include "preload/libc/program_memory.h"
+#include "preload/libc/symbols.h"
+#include "preload/process/process_stack.h"
+#include "preload/sockets/borrow.h"
+#include "preload/sockets/socket_object.h"
+#include "preload/waiting/epoll.h"
+
+/* Under MELIN_REQUIRED=1: whether the flow is one that rules take and that cannot be borrowed. */
+static bool is_refused(enum rule_verb verb, const struct sockaddr *name, socklen_t length)
+{
+	struct ip_address address;
+	uint16_t port;
+
+	return config_get()->required &&
+	       address_from_sockaddr(name, length, &address, &port) == 0 &&
+	       rules_match(&config_get()->flows, verb, &address, port) == RULE_TAKE &&
+	       !process_stack_start();
+}
+
+static bool is_unspecified(const struct sockaddr *remote, socklen_t length)
+{
+	return length >= sizeof(sa_family_t) && length <= sizeof(struct sockaddr_storage) &&
+	       memory_readable(remote, length) && remote->sa_family == AF_UNSPEC;
+}
+
+/*
+ * The socket has begun to connect, or has let go of its peer: it may be lent from now on, or not.
+ */
+static void note_connect(int descriptor, bool unspecified)
+{
+	struct socket *socket = socket_get_any(descriptor);
+	enum socket_state state;
+
+	if (!socket)
+		return;
+	state = socket_settled(socket);
+	if (!unspecified && state == SOCKET_UNDECIDED)
+		borrow_connected(socket, descriptor);
+	else if (unspecified && state == SOCKET_LENDABLE)
+		borrow_disconnected(socket);
+	socket_put(socket);
+}
+
+int host_connect(int descriptor, const struct sockaddr *remote, socklen_t length)
+{
+	const bool unspecified = descriptor_known(descriptor) && is_unspecified(remote, length);
+	int result, error;
+
+	if (!descriptor_known(descriptor))
+		return libc()->connect(descriptor, remote, length);
+	if (unspecified)
+		borrow_end_any(descriptor, BORROW_CLOSED, false);
+	else if (length <= sizeof(struct sockaddr_storage) && memory_readable(remote, length) &&
+		 is_refused(RULE_CONNECT, remote, length)) {
+		errno = ENETDOWN;
+		return -1;
+	}
+	result = libc()->connect(descriptor_of_program(descriptor), remote, length);
+	error = errno;
+	if (result == 0 || error == EINPROGRESS || error == EINTR)
+		note_connect(descriptor, unspecified);
+	errno = error;
+	return result;
+}
+
+int host_listen(int descriptor, int backlog)
+{
+	struct socket *socket = socket_get_any(descriptor);
+	struct sockaddr_storage local;
+	socklen_t length = sizeof(local);
+
+	if (socket) {
+		if (socket_settled(socket) == SOCKET_UNDECIDED) {
+			atomic_store(&socket->state, SOCKET_KERNEL);
+			epoll_left_to_kernel(&socket->object);
+			if (atomic_load(&socket->object.descriptors) == 1)
+				descriptor_remove(descriptor);
+		}
+		socket_put(socket);
+	}
+	if (config_get()->required &&
+	    libc()->getsockname(descriptor_of_program(descriptor), (struct sockaddr *)&local,
+				&length) == 0 &&
+	    is_refused(RULE_LISTEN, (struct sockaddr *)&local, length)) {
+		errno = ENETDOWN;
+		return -1;
+	}
+	return libc()->listen(descriptor_of_program(descriptor), backlog);
+}
+
+/* What kind of peer has come: the program may not have asked, or have too little room for it. */
+static sa_family_t family_of(int descriptor, const struct sockaddr *peer, const socklen_t *length)
+{
+	int domain = AF_UNSPEC;
+	socklen_t size = sizeof(domain);
+
+	if (peer && length && *length >= sizeof(peer->sa_family))
+		return peer->sa_family;
+	libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+	return (sa_family_t)domain;
+}
+
+int host_accept(int descriptor, struct sockaddr *peer, socklen_t *length, int flags)
+{
+	struct sockaddr_storage own;
+	socklen_t own_length = sizeof(own);
+	int accepted;
+
+	if (!peer) {
+		peer = (struct sockaddr *)&own;
+		length = &own_length;
+	}
+	accepted = libc()->accept4(descriptor_of_program(descriptor), peer, length, flags);
+	if (accepted >= 0)
+		borrow_accepted(accepted, family_of(accepted, peer, length));
+	return accepted;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See lent_call.h. */
+#include "preload/sockets/lent_call.h"
+
+#include <errno.h>
+
+#include "preload/libc/cancellation.h"
+#include "preload/libc/signals.h"
+#include "preload/sockets/borrow.h"
+#include "preload/sockets/socket_object.h"
+
+/* The call is cancelled while it sleeps: its reference goes. */
+static void let_go(void *socket)
+{
+	socket_put(socket);
+}
+
+/*
+ * signal(7): after a handler with SA_RESTART it begins anew, unless it has a time-out. What the
+ * kernel had done by then it has returned.
+ */
+static ssize_t interrupted(const struct socket *socket, enum borrow_direction direction)
+{
+	const uint64_t timeout = direction == BORROW_RECEIVE ? atomic_load(&socket->receive_timeout)
+							     : atomic_load(&socket->send_timeout);
+
+	return signals_waiting() && !timeout ? -ERESTART : -EINTR;
+}
+
+/* True: the stack has it now. */
+static bool borrow_before(struct socket *socket, int descriptor, enum borrow_direction direction)
+{
+	if (direction == BORROW_NEITHER)
+		return false;
+	switch (borrow_policy_before(&socket->policy, socket->loan.state == LOAN_WATCHED)) {
+	case BORROW_WATCH:
+		borrow_watch(socket, descriptor);
+		return false;
+	case BORROW_NOW:
+		return borrow_now(socket, descriptor);
+	default:
+		return false;
+	}
+}
+
+static ssize_t in_kernel(struct socket *socket, enum borrow_direction direction,
+			 const struct system_call *call)
+{
+	ssize_t result = cancellation_call(call, false, let_go, socket);
+
+	if (result == -EINTR)
+		return interrupted(socket, direction);
+	if (result > 0 && direction != BORROW_NEITHER)
+		borrow_policy_carried(&socket->policy, direction, (size_t)result);
+	return result;
+}
+
+ssize_t lent_call_known(int descriptor, enum borrow_direction direction,
+			const struct system_call *call)
+{
+	struct socket *socket = socket_get_any(descriptor);
+	enum socket_state state;
+	ssize_t result;
+
+	if (!socket)
+		return LENT_NOT;
+	state = socket_settled(socket);
+	if (state == SOCKET_CONNECTION && atomic_load(&socket->borrowed)) {
+		result = -ESTALE; /* since the caller has looked */
+	} else if (state == SOCKET_LENDABLE) {
+		result = borrow_before(socket, descriptor, direction) ? -ESTALE
+			 : borrow_is_refused(socket)		      ? -ENETDOWN
+						     : in_kernel(socket, direction, call);
+	} else if (borrow_is_refused(socket)) {
+		result = -ENETDOWN;
+	} else {
+		socket_put(socket);
+		return LENT_NOT;
+	}
+	return socket_leave(socket, result);
+}
