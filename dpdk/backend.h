@@ -70,7 +70,7 @@ struct backend {
 /* Never NULL. Where the build is without XDP, its claim() says so. */
 const struct backend *backend_of(enum device_kind kind);
 
-/* port_xdp.c, packet.c, tap.c, port_bus.c */
+/* port_xdp.c, packet.c, packet_tap.c, port_bus.c */
 extern const struct backend backend_interface;
 extern const struct backend backend_packet;
 extern const struct backend backend_tap;

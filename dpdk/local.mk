@@ -32,7 +32,7 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/packet/packet.c \
 	dpdk/packet/packet_receive.c \
 	dpdk/packet/path_watch.c \
-	dpdk/packet/tap.c \
+	dpdk/packet/packet_tap.c \
 	dpdk/port/limits.c \
 	dpdk/port/port.c \
 	dpdk/port/port_bus.c \

@@ -14,7 +14,7 @@ structure=$BATS_TEST_DIRNAME/structure
 # A tree in which all is well. Each file: PART/NAME or PART/FOLDER/NAME, and its C text.
 make_tree() {
 	tree=$BATS_TEST_TMPDIR/tree
-	mkdir -p "$tree"/{preload,stack,dpdk,common}/.libs "$tree/broker"
+	mkdir -p "$tree"/{preload,stack,dpdk,broker,common}/.libs
 	echo '# nothing' >"$tree/known"
 	echo 'int link_open(void);' >"$tree/dpdk/link.h"
 	echo 'int stack_open(void);' >"$tree/stack/stack.h"
@@ -25,6 +25,7 @@ make_tree() {
 	file dpdk/four '#include "dpdk/link.h"' \
 		'int help(void); int link_open(void) { return help(); }'
 	file common/help 'int help(void) { return 5; }'
+	file broker/loan '#include "broker/lender.h"' 'int lender_open(void) { return 6; }'
 }
 
 file() {
@@ -33,7 +34,7 @@ file() {
 	preload) library=libmelin ;;
 	stack) library=libstack ;;
 	dpdk) library=liblink ;;
-	broker) library=libmelin && mkdir -p "$tree/broker/.libs" ;;
+	broker) library=liblender ;;
 	common) library=libcommon ;;
 	esac
 	shift

@@ -2,7 +2,7 @@
 /*
  * Receiving from a packet socket (packet(7), PACKET_VNET_HDR) into the link's buffers: whole frames
  * as the kernel has them, several with a system call. Which socket that is, and what comes by it,
- * is packet.c's and tap.c's.
+ * is packet.c's and packet_tap.c's.
  */
 #ifndef MELIN_PACKET_RECEIVE_H
 #define MELIN_PACKET_RECEIVE_H
