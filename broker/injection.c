@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "broker/tap.h"
+#include "broker/tap_socket.h"
 #include "common/network_order.h"
 
 /* Linux's own first value (net.ipv4.ip_default_ttl); nobody looks at it here. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Frames that came while their connection was held: read from the ring that tap_program.c writes
- * to, and sorted by connection. Under tap.c's lock, but for kept_any().
+ * to, and sorted by connection. Under tap_socket.c's lock, but for kept_any().
  */
 #ifndef MELIN_KEPT_FRAMES_H
 #define MELIN_KEPT_FRAMES_H

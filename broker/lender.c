@@ -12,7 +12,7 @@
 #include "broker/ipsec.h"
 #include "broker/repair.h"
 #include "broker/route.h"
-#include "broker/tap.h"
+#include "broker/tap_socket.h"
 #include "broker/tracking.h"
 #include "common/system_call.h"
 

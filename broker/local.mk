@@ -23,8 +23,8 @@ broker_liblender_la_SOURCES = \
 	broker/repair.h \
 	broker/route.c \
 	broker/route.h \
-	broker/tap.c \
-	broker/tap.h \
+	broker/tap_socket.c \
+	broker/tap_socket.h \
 	broker/tap_program.h \
 	broker/tracking.c \
 	broker/tracking.h

@@ -22,7 +22,7 @@
 
 #include "tap_program.h"
 
-/* As struct loan_tuple of lender.h; tap.c asserts the size. */
+/* As struct loan_tuple of lender.h; tap_socket.c asserts the size. */
 struct tuple {
 	__u32 remote[4], local[4];
 	__u32 ports; /* the sender's, then the receiver's: as in the TCP header */

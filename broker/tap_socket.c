@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* See tap.h. */
-#include "broker/tap.h"
+/* See tap_socket.h. */
+#include "broker/tap_socket.h"
 
 #include <errno.h>
 #include <linux/if_ether.h>
