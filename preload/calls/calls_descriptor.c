@@ -18,6 +18,7 @@
 #include "preload/libc/program_memory.h"
 #include "preload/libc/result.h"
 #include "preload/libc/signals.h"
+#include "preload/sockets/listener.h"
 #include "preload/sockets/socket_object.h"
 #include "common/system_call.h"
 #include "preload/sockets/stream.h"
@@ -162,7 +163,7 @@ INTERPOSED int dup3(int descriptor, int target, int flags)
  */
 static int set_flags(struct socket *socket, int descriptor, long flags)
 {
-	bool forced = socket_has_kernel_half(socket) && !atomic_load(&socket->passed);
+	bool forced = listener_has_silent_twin(socket);
 	int result = libc()->fcntl(descriptor_of_program(descriptor), F_SETFL,
 				   forced ? flags | O_NONBLOCK : flags);
 

@@ -9,6 +9,7 @@
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/flow.h"
 #include "preload/sockets/host_flow.h"
+#include "preload/sockets/listener.h"
 #include "preload/sockets/option_calls.h"
 #include "preload/sockets/pending.h"
 #include "preload/libc/result.h"
@@ -65,7 +66,7 @@ static int accept_flags(struct socket *socket, int descriptor, struct sockaddr *
 {
 	int result;
 
-	if (pending_is_unused(socket))
+	if (listener_is_unused(socket))
 		pending_first_use(socket);
 	if (atomic_load(&socket->state) == SOCKET_KERNEL) {
 		socket_put(socket);

@@ -15,6 +15,7 @@
 #include "preload/libc/program_memory.h"
 #include "preload/sockets/pending.h"
 #include "preload/libc/result.h"
+#include "preload/sockets/listener.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/libc/symbols.h"
 #include "preload/libc/timeout.h"
@@ -422,7 +423,7 @@ static bool note_passed(const struct msghdr *message)
 			if (descriptor_of_program(descriptors[i]) != descriptors[i])
 				return false;
 			borrow_end_any(descriptors[i], BORROW_PROCESS, true);
-			socket_passed(descriptors[i]);
+			listener_passed(descriptors[i]);
 		}
 	}
 	return true;

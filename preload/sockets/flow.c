@@ -53,8 +53,7 @@ static struct socket *claim(int descriptor, enum socket_state *state)
 		if (!socket)
 			return NULL;
 		twin_options_assume(socket);
-		atomic_store(&socket->passed, true);
-		atomic_store(&socket->forked, true);
+		atomic_store(&socket->reach, TWIN_PASSED);
 		descriptor_install(descriptor, &socket->object);
 	}
 	*state = SOCKET_UNDECIDED;
@@ -143,12 +142,6 @@ static const struct sockaddr *bound_name(int descriptor, struct sockaddr_storage
 	return (struct sockaddr *)name;
 }
 
-/* Over the kernel whoever accepts gets it: this process or the other one that has the listener. */
-static bool is_others_too(const struct socket *listener)
-{
-	return atomic_load(&listener->shared) || atomic_load(&listener->passed);
-}
-
 /*
  * Why the stack cannot carry the flow (a negative errno value), 0 if it can, or 1 if it could and
  * the flow is to go through the kernel all the same.
@@ -166,8 +159,12 @@ static int servable(const struct instance *instance, const struct sockaddr *remo
 	if (!is_own(address) && !address_is_loopback(address) && host_has(address))
 		return -EADDRNOTAVAIL;
 	result = instance->operations->route(instance->stack, remote, (void **)&listener);
-	/* The memory of an object always stays one. */
-	if (result == 0 && listener && address_is_loopback(address) && is_others_too(listener))
+	/*
+	 * Over the kernel whoever accepts gets it: this process or the other one that has the
+	 * listener. The memory of an object always stays one.
+	 */
+	if (result == 0 && listener && address_is_loopback(address) &&
+	    listener_is_others_too(listener))
 		return 1;
 	return result;
 }
@@ -437,7 +434,7 @@ static bool listen_again(struct socket *socket, int descriptor, int backlog, int
 		*result = -EINVAL;
 		return instance != NULL;
 	}
-	socket->backlog = backlog;
+	socket->listener.backlog = backlog;
 	*result = libc()->listen(descriptor, backlog) < 0 ? -errno : 0;
 	if (instance && *result == 0) {
 		struct sockaddr_storage local;
@@ -488,7 +485,7 @@ static int listen_selected(struct socket *socket, int descriptor, int backlog)
 		undo(socket);
 		return result;
 	}
-	socket->backlog = backlog;
+	socket->listener.backlog = backlog;
 	socket->descriptor = descriptor;
 	adopt_blocking(socket, descriptor);
 	if (process_stack_running()) {
@@ -498,8 +495,7 @@ static int listen_selected(struct socket *socket, int descriptor, int backlog)
 		return result;
 	}
 	pending_add(socket);
-	atomic_store_explicit(&socket->state, SOCKET_PENDING, memory_order_release);
-	epoll_listener_unused(&socket->object);
+	listener_wait(socket);
 	return 0;
 }
 
@@ -542,8 +538,9 @@ bool flow_listen(int descriptor, int backlog, int *result)
 	}
 	if (address_from_sockaddr((struct sockaddr *)&local, length, &address, &port) == 0 &&
 	    listener_selected(&address, port, stack_half_v6only(descriptor, socket->domain),
-			      &socket->dual)) {
-		log_flow("listen on", &address, port, socket->dual ? "selected, dual" : "selected");
+			      &socket->listener.dual)) {
+		log_flow("listen on", &address, port,
+			 socket->listener.dual ? "selected, dual" : "selected");
 		*result = listen_selected(socket, descriptor, backlog);
 		done = *result <= 0;
 	} else {

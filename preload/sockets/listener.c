@@ -23,12 +23,12 @@ int listener_start(struct socket *socket, const struct instance *instance)
 	if (result < 0)
 		return result;
 	result = instance->operations->listen(socket->handle, (struct sockaddr *)&local,
-					      socket->backlog);
+					      socket->listener.backlog);
 	if (result < 0) {
 		stack_half_drop(socket);
 		return result;
 	}
-	if (socket->dual && !atomic_load(&socket->awaits))
+	if (socket->listener.dual && atomic_load(&socket->state) != SOCKET_AWAITING)
 		socket_make_twin_nonblocking(socket);
 	flow_counted(FLOW_TAKEN_LISTEN);
 	atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
@@ -36,23 +36,94 @@ int listener_start(struct socket *socket, const struct instance *instance)
 	return 0;
 }
 
+/* It goes on as a listener of melin's without the stack: another process may have one. */
+static void go_on_without_stack(struct socket *socket)
+{
+	/* A process that has the stack makes the twin, which is its too, non-blocking. */
+	if (socket->listener.dual)
+		socket_make_twin_nonblocking(socket);
+	atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
+	epoll_taken_by_stack(&socket->object);
+}
+
 void listener_give_up(struct socket *socket, enum flow_count why)
 {
+	const bool required = config_get()->required;
+
 	process_stack_tell_unanswered();
-	if (!atomic_exchange(&socket->awaits, false))
+	if (atomic_load(&socket->state) != SOCKET_AWAITING)
 		flow_counted(why);
-	else if (socket->dual && !atomic_load(&socket->nonblocking))
+	else if (socket->listener.dual && !atomic_load(&socket->nonblocking))
 		socket_make_twin_blocking(socket);
-	if (config_get()->required)
-		atomic_store(&socket->failed, true); /* accept(2) says so, once */
-	if (config_get()->required || (socket->dual && atomic_load(&socket->forked))) {
-		/* The process that has the stack makes the twin, which is its too, non-blocking. */
-		if (socket->dual)
-			socket_make_twin_nonblocking(socket);
-		atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
-		epoll_taken_by_stack(&socket->object);
+	if (required)
+		atomic_store(&socket->failed, true);
+	if (required || (socket->listener.dual && atomic_load(&socket->reach) != TWIN_OURS)) {
+		go_on_without_stack(socket);
 		return;
 	}
 	atomic_store(&socket->state, SOCKET_KERNEL);
 	epoll_left_to_kernel(&socket->object);
+}
+
+void listener_wait(struct socket *socket)
+{
+	enum socket_state deciding = SOCKET_DECIDING;
+
+	/* Another thread may have found it in the list already, and changed its state. */
+	atomic_compare_exchange_strong(&socket->state, &deciding, SOCKET_PENDING);
+	if (listener_is_waiting(socket))
+		epoll_listener_unused(&socket->object);
+}
+
+void listener_await(struct socket *socket)
+{
+	if (atomic_load(&socket->state) == SOCKET_AWAITING)
+		return;
+	if (socket->listener.dual)
+		socket_make_twin_nonblocking(socket);
+	atomic_store(&socket->state, SOCKET_AWAITING);
+	flow_counted(FLOW_LEFT_STACK);
+}
+
+bool listener_use(struct socket *socket)
+{
+	atomic_store(&socket->listener.shared, false);
+	return listener_is_waiting(socket);
+}
+
+/*
+ * Nobody can tell which of the two processes will serve: the next use does. But this one does use a
+ * listener on which another of its threads waits already, for connections to the kernel half and
+ * for the device.
+ */
+void listener_before_fork(struct socket *socket)
+{
+	enum twin_reach ours = TWIN_OURS;
+	const enum socket_state state = atomic_load(&socket->state);
+
+	if (!socket->listener.dual || (!listener_is_waiting(socket) && state != SOCKET_LISTENER))
+		return;
+	atomic_compare_exchange_strong(&socket->reach, &ours, TWIN_FORKED);
+	if (state != SOCKET_AWAITING || !epoll_is_waited_on(&socket->object))
+		atomic_store(&socket->listener.shared, true);
+	epoll_listener_unused(&socket->object);
+}
+
+/* That the parent goes on waiting for it as well is no use of this process's. */
+void listener_forked(struct socket *socket)
+{
+	if (socket->listener.dual)
+		atomic_store(&socket->listener.shared, true);
+}
+
+void listener_passed(int descriptor)
+{
+	struct socket *socket = socket_get_any(descriptor);
+
+	if (!socket)
+		return;
+	if (atomic_exchange(&socket->reach, TWIN_PASSED) != TWIN_PASSED &&
+	    listener_has_kernel_half(socket) && !atomic_load(&socket->nonblocking))
+		socket_make_twin_blocking(socket);
+	socket_put(socket);
 }

@@ -133,6 +133,7 @@ static unsigned decided_flow(const struct socket *socket)
 {
 	switch (atomic_load(&socket->state)) {
 	case SOCKET_PENDING:
+	case SOCKET_AWAITING:
 	case SOCKET_LISTENER:
 		return OPTION_LISTEN;
 	case SOCKET_CONNECTION:
@@ -194,7 +195,7 @@ int option_call_set(struct socket *socket, int twin, int level, int name, const 
 
 	if ((int)length > 0 && !memory_readable(value, length))
 		return -EFAULT;
-	if (needs_no_check(level, name, length) && !socket->dual &&
+	if (needs_no_check(level, name, length) && !socket->listener.dual &&
 	    !atomic_load(&socket->borrowed) && socket_is_carried(socket))
 		return socket->instance->operations->set_option(socket->handle, level, name, value,
 								length);

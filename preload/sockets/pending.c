@@ -14,7 +14,6 @@
 
 #include "preload/libc/capabilities.h"
 #include "preload/config/config.h"
-#include "preload/waiting/epoll.h"
 #include "preload/sockets/listener.h"
 #include "preload/config/log.h"
 #include "preload/sockets/socket_object.h"
@@ -38,7 +37,7 @@ static pthread_mutex_t listeners_lock = PTHREAD_MUTEX_INITIALIZER;
 void pending_add(struct socket *socket)
 {
 	guarded_lock(&pending_lock);
-	socket->next_pending = pending;
+	socket->listener.next_pending = pending;
 	pending = socket;
 	atomic_store(&pending_unused, true);
 	guarded_unlock(&pending_lock);
@@ -58,10 +57,10 @@ static bool unlink_pending(struct socket *socket)
 
 	guarded_lock(&pending_lock);
 	for (link = &pending; *link && *link != socket;)
-		link = &(*link)->next_pending;
+		link = &(*link)->listener.next_pending;
 	found = *link;
 	if (found)
-		*link = socket->next_pending;
+		*link = socket->listener.next_pending;
 	guarded_unlock(&pending_lock);
 	return found;
 }
@@ -77,14 +76,14 @@ static struct socket *take_pending(void)
 	struct socket **link = &pending, *socket;
 
 	guarded_lock(&pending_lock);
-	while (*link && atomic_load(&(*link)->shared))
-		link = &(*link)->next_pending;
+	while (*link && atomic_load(&(*link)->listener.shared))
+		link = &(*link)->listener.next_pending;
 	socket = *link;
 	atomic_store(&pending_unused, false);
 	if (socket) {
 		/* Alive: a closing thread takes it off the list before it lets go. */
 		object_get(&socket->object);
-		*link = socket->next_pending;
+		*link = socket->listener.next_pending;
 	}
 	guarded_unlock(&pending_lock);
 	return socket;
@@ -158,8 +157,9 @@ static bool any_awaiting(void)
 	struct socket *socket;
 
 	guarded_lock(&pending_lock);
-	for (socket = pending; socket; socket = socket->next_pending)
-		if (atomic_load(&socket->awaits) && !atomic_load(&socket->shared))
+	for (socket = pending; socket; socket = socket->listener.next_pending)
+		if (atomic_load(&socket->state) == SOCKET_AWAITING &&
+		    !atomic_load(&socket->listener.shared))
 			break;
 	guarded_unlock(&pending_lock);
 	return socket != NULL;
@@ -205,16 +205,11 @@ static void keep_pending(void)
 	bool any = false;
 
 	guarded_lock(&pending_lock);
-	for (struct socket *socket = pending; socket; socket = socket->next_pending) {
-		if (atomic_load(&socket->shared))
+	for (struct socket *socket = pending; socket; socket = socket->listener.next_pending) {
+		if (atomic_load(&socket->listener.shared))
 			continue; /* not used here */
 		any = true;
-		if (atomic_load(&socket->awaits))
-			continue;
-		if (socket->dual)
-			socket_make_twin_nonblocking(socket);
-		atomic_store(&socket->awaits, true);
-		flow_counted(FLOW_LEFT_STACK);
+		listener_await(socket);
 	}
 	guarded_unlock(&pending_lock);
 	if (any)
@@ -242,51 +237,32 @@ void pending_first_use_all(void)
 	}
 }
 
-bool pending_is_unused(const struct socket *socket)
-{
-	return atomic_load_explicit(&socket->shared, memory_order_relaxed) ||
-	       atomic_load(&socket->state) == SOCKET_PENDING;
-}
-
 void pending_first_use(struct socket *socket)
 {
-	atomic_store(&socket->shared, false);
-	if (atomic_load(&socket->state) == SOCKET_PENDING)
+	if (listener_use(socket))
 		pending_first_use_all();
 }
 
 void pending_use_here(void)
 {
 	guarded_lock(&pending_lock);
-	for (struct socket *socket = pending; socket; socket = socket->next_pending)
-		atomic_store(&socket->shared, false);
+	for (struct socket *socket = pending; socket; socket = socket->listener.next_pending)
+		listener_use(socket);
 	guarded_unlock(&pending_lock);
 }
 
 /* ---- fork ---- */
 
-/*
- * Nobody can tell which of the two processes will serve: the next use does. But this one does use a
- * listener on which another of its threads waits already, for connections to the kernel half and
- * for the device.
- */
 static void share_listeners(void)
 {
 	int highest = descriptor_highest();
 
 	for (int descriptor = 0; descriptor <= highest; descriptor++) {
 		struct socket *socket = socket_get_any(descriptor);
-		enum socket_state state;
 
 		if (!socket)
 			continue;
-		state = atomic_load(&socket->state);
-		if (socket->dual && (state == SOCKET_PENDING || state == SOCKET_LISTENER)) {
-			atomic_store(&socket->forked, true);
-			if (!atomic_load(&socket->awaits) || !epoll_is_waited_on(&socket->object))
-				atomic_store(&socket->shared, true);
-			epoll_listener_unused(&socket->object);
-		}
+		listener_before_fork(socket);
 		socket_put(socket);
 	}
 }
@@ -310,10 +286,8 @@ void pending_after_fork(void)
 void pending_forked(void)
 {
 	atomic_store(&awaiting, false);
-	/* Those that the parent goes on waiting for as well: no thread of this process does. */
 	guarded_lock(&pending_lock);
-	for (struct socket *socket = pending; socket; socket = socket->next_pending)
-		if (socket->dual)
-			atomic_store(&socket->shared, true);
+	for (struct socket *socket = pending; socket; socket = socket->listener.next_pending)
+		listener_forked(socket);
 	guarded_unlock(&pending_lock);
 }

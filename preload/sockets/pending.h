@@ -14,7 +14,7 @@
  * or under MELIN_REQUIRED one whose accept() fails with ENETDOWN.
  *
  * Locks, in their order: the start's (process_stack.c); listeners_lock, which who gives listeners
- * to the stack holds meanwhile; pending_lock, which protects the list and socket.next_pending;
+ * to the stack holds meanwhile; pending_lock, which protects the list and listener.next_pending;
  * wait_lock. The stack's own comes after listeners_lock and before wait_lock, and never with
  * pending_lock.
  */
@@ -29,7 +29,7 @@
 struct socket;
 
 /*
- * The listener waits from now on; its state becomes PENDING after that. The list has no reference
+ * The listener waits from now on; listener_wait() comes after that. The list has no reference
  * to it: when its last descriptor is closed it has to be forgotten before that reference goes.
  */
 void pending_add(struct socket *socket);
@@ -55,9 +55,10 @@ bool pending_leave(struct socket *socket, const char *option);
 
 /* The program uses its listeners: the stack starts, and that takes long. */
 void pending_first_use_all(void);
-/* Whether pending_first_use() has something to do. Takes no lock: any may be held. */
-bool pending_is_unused(const struct socket *socket);
-/* The program waits on this one or accepts from it: the same, if it is the first use. */
+/*
+ * The program waits on this one or accepts from it: the same, if it is the first use
+ * (listener_is_unused()).
+ */
 void pending_first_use(struct socket *socket);
 
 /*

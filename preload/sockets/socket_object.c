@@ -51,7 +51,7 @@ bool socket_is_stacks(const struct socket *socket, int descriptor)
 {
 	enum socket_state state = socket_settled(socket);
 
-	if (state == SOCKET_PENDING || state == SOCKET_LISTENER)
+	if (state == SOCKET_PENDING || state == SOCKET_AWAITING || state == SOCKET_LISTENER)
 		return true;
 	/* A connection that was inherited through fork() is the parent's. */
 	if (state == SOCKET_CONNECTION && socket_instance(socket))
@@ -113,7 +113,7 @@ void socket_make_twin_nonblocking(struct socket *socket)
 {
 	int flags = libc()->fcntl(socket->descriptor, F_GETFL, 0L);
 
-	if (flags >= 0 && !atomic_load(&socket->passed))
+	if (flags >= 0 && atomic_load(&socket->reach) != TWIN_PASSED)
 		libc()->fcntl(socket->descriptor, F_SETFL, (long)(flags | O_NONBLOCK));
 }
 
@@ -123,19 +123,6 @@ void socket_make_twin_blocking(struct socket *socket)
 
 	if (flags >= 0)
 		libc()->fcntl(socket->descriptor, F_SETFL, (long)(flags & ~O_NONBLOCK));
-}
-
-void socket_passed(int descriptor)
-{
-	struct socket *socket = socket_get_any(descriptor);
-
-	if (!socket)
-		return;
-	atomic_store(&socket->forked, true);
-	if (!atomic_exchange(&socket->passed, true) && socket_has_kernel_half(socket) &&
-	    !atomic_load(&socket->nonblocking))
-		socket_make_twin_blocking(socket);
-	socket_put(socket);
 }
 
 uint32_t socket_readiness(const struct socket *socket)

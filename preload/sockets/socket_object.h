@@ -27,12 +27,31 @@ enum socket_state {
 	SOCKET_UNDECIDED,  /* the twin is the socket; connect() or listen() will decide */
 	SOCKET_DECIDING,   /* a thread is in connect() or listen() with it */
 	SOCKET_KERNEL,	   /* decided: libc's for good */
-	SOCKET_PENDING,	   /* a selected listener whose stack starts at its first use */
+	SOCKET_PENDING,	   /* a selected listener: the stack starts at its first use (listener.h) */
+	SOCKET_AWAITING,   /* it was used, and another process has the device */
 	SOCKET_LISTENER,   /* the stack listens */
 	SOCKET_CONNECTION, /* the stack connects or is connected */
 	/* Host mode (borrow.h): */
 	SOCKET_LENDABLE, /* the kernel carries it, and the stack may borrow it */
 	SOCKET_CHANGING, /* a thread is changing who carries it; all others wait for that */
+};
+
+/* Who else may have the twin, as far as melin knows. It only ever rises. */
+enum twin_reach {
+	TWIN_OURS,   /* nobody */
+	TWIN_FORKED, /* a process on the other side of a fork() */
+	TWIN_PASSED, /* whoever is at the other end of a Unix socket: perhaps without melin */
+};
+
+/* What a socket has only as a listener: listener.c's, but for the last three. */
+struct listener {
+	bool dual;   /* its twin serves connections too, of the kernel's */
+	int backlog; /* for the start */
+	/* It is dual, and a fork() has given it to two processes: until this one uses it. */
+	_Atomic bool shared;
+	struct socket *next_pending; /* pending_lock in pending.c */
+	_Atomic uint64_t acceptor;   /* who asks a twin that blocks: transfer.c */
+	unsigned turn; /* of both halves, whose it is: transfer.c; races are harmless */
 };
 
 struct socket {
@@ -43,17 +62,8 @@ struct socket {
 	struct stack_socket *handle;
 	int domain;
 	bool v6only;
-	bool dual;   /* a listener whose twin listens in the kernel too */
-	int backlog; /* PENDING: for the start */
-	/*
-	 * A dual listener that a fork has given to two processes, until this one uses it: the other
-	 * one may be meant to. forked is for good.
-	 */
-	_Atomic bool shared;
-	_Atomic bool forked;
-	_Atomic bool passed; /* through a Unix socket, here or from there: both ends serve it */
-	_Atomic uint64_t acceptor; /* passed: who asks the blocking twin; see transfer.c */
-	_Atomic int descriptor; /* PENDING, LISTENER: one of the twin, updated on close and dup */
+	_Atomic enum twin_reach reach;
+	_Atomic int descriptor; /* of a listener: one of the twin, updated on close and dup */
 	bool kept;		/* that is melin's own, until the calls on a closed listener end */
 	uint64_t twin_options_set[(OPTION_ROWS + 63) / 64]; /* by the program: a bit for each row */
 	/*
@@ -66,14 +76,13 @@ struct socket {
 	} ancillary;
 	_Atomic bool nonblocking;
 	_Atomic uint64_t receive_timeout, send_timeout; /* ns; 0: none */
-	_Atomic bool awaits;	       /* PENDING: until another process lets go of the device */
-	_Atomic int owner;	       /* F_SETOWN's: who gets SIGURG; 0: nobody */
+	_Atomic int owner;				/* F_SETOWN's: who gets SIGURG; 0: nobody */
 	_Atomic bool signals;	       /* O_ASYNC: the owner is told of readiness, too */
 	_Atomic int signal;	       /* F_SETSIG's: by this signal; 0: SIGIO */
 	_Atomic int signal_descriptor; /* the number that O_ASYNC was set by */
-	_Atomic bool failed;	     /* MELIN_REQUIRED: the next accept() says that nobody comes */
-	unsigned accept_turn;	     /* dual listener: whose turn it is; races are harmless */
-	struct socket *next_pending; /* pending_lock in pending.c */
+	/* MELIN_REQUIRED, and no stack carries it: the next accept() says so, or each call. */
+	_Atomic bool failed;
+	struct listener listener;
 
 	/* Host mode, borrow.c's: in CHANGING only its thread writes to them. */
 	_Atomic bool borrowed;	   /* CONNECTION: the twin is established and silent */
@@ -88,7 +97,7 @@ struct socket {
 	struct socket *next_wanted;
 };
 
-/* A reference to the socket if its flow is the stack's (the last three states), else NULL. */
+/* A reference to the socket if its flow is the stack's (the last four states), else NULL. */
 struct socket *socket_get(int descriptor);
 /*
  * Whether the flow is the stack's. An inherited connection is not: that is logged once in a
@@ -124,13 +133,6 @@ static inline bool begins_anew(ssize_t result)
 	return __builtin_expect(result == -ERESTART || result == -ESTALE, 0);
 }
 
-/* Whether its twin is the kernel half of a listener, which melin asks without blocking. */
-static inline bool socket_has_kernel_half(const struct socket *socket)
-{
-	return socket->dual &&
-	       (atomic_load(&socket->state) == SOCKET_LISTENER || atomic_load(&socket->awaits));
-}
-
 /* Whether the stack has it now: a handle may be left of one that was borrowed (borrow.h). */
 bool socket_is_carried(const struct socket *socket);
 /* The instance that carries it, or NULL: none yet, or the parent's before a fork(). */
@@ -144,9 +146,6 @@ const struct instance *socket_instance(const struct socket *socket);
  */
 void socket_make_twin_nonblocking(struct socket *socket);
 void socket_make_twin_blocking(struct socket *socket);
-
-/* A descriptor goes to another process through a Unix socket. */
-void socket_passed(int descriptor);
 
 /* The program made a socket_candidate() (rules.h): remember it until its flow is decided. */
 void socket_created(int descriptor, int domain);

@@ -9,6 +9,7 @@
 #include "common/system_call.h"
 #include "preload/libc/monotonic.h"
 #include "preload/libc/symbols.h"
+#include "preload/sockets/listener.h"
 #include "preload/sockets/pending.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/waiting/epoll.h"
@@ -29,7 +30,7 @@ static void descriptor_closed(struct object *object, int descriptor)
 		return;
 	if (atomic_load(&object->descriptors) > 1) {
 		atomic_store(&socket->descriptor, descriptor_find(object));
-	} else if (socket_has_kernel_half(socket) && atomic_load(&object->references) > 1) {
+	} else if (listener_has_kernel_half(socket) && atomic_load(&object->references) > 1) {
 		duplicate = libc()->dup(descriptor);
 		if (duplicate < 0)
 			return; /* the call gets EBADF */
@@ -91,7 +92,7 @@ static void closed(struct object *object)
 	const struct instance *instance = socket_instance(socket);
 
 	epoll_forget(object);
-	if (atomic_load(&socket->state) == SOCKET_PENDING)
+	if (listener_is_waiting(socket))
 		pending_forget(socket);
 	if (instance && atomic_load(&socket->state) == SOCKET_CONNECTION &&
 	    !process_stack_is_parents())
@@ -128,7 +129,7 @@ static enum object_form form(const struct object *object)
 	case SOCKET_CONNECTION:
 		return FORM_STACK;
 	case SOCKET_LISTENER:
-		return socket->dual ? FORM_MIXED : FORM_STACK;
+		return socket->listener.dual ? FORM_MIXED : FORM_STACK;
 	default:
 		return FORM_KERNEL;
 	}
@@ -140,25 +141,22 @@ static enum object_form begin_wait(struct object *object, int descriptor)
 
 	if (!socket_is_stacks(socket, descriptor))
 		return FORM_KERNEL;
-	if (pending_is_unused(socket)) {
+	if (listener_is_unused(socket)) {
 		pending_first_use(socket);
 		if (!socket_is_stacks(socket, descriptor))
 			return FORM_KERNEL;
 	}
-	return socket->dual ? FORM_MIXED : FORM_STACK;
+	return socket->listener.dual ? FORM_MIXED : FORM_STACK;
 }
 
 static bool is_unused(const struct object *object)
 {
-	return pending_is_unused((const struct socket *)object);
+	return listener_is_unused((const struct socket *)object);
 }
 
 static bool use(struct object *object)
 {
-	struct socket *socket = (struct socket *)object;
-
-	atomic_store(&socket->shared, false);
-	return atomic_load(&socket->state) == SOCKET_PENDING;
+	return listener_use((struct socket *)object);
 }
 
 const struct object_operations socket_operations = {

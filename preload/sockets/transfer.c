@@ -18,6 +18,7 @@
 #include "preload/process/process_stack.h"
 #include "preload/libc/program_memory.h"
 #include "preload/sockets/twin_options.h"
+#include "preload/sockets/listener.h"
 #include "preload/sockets/socket_object.h"
 #include "common/system_call.h"
 #include "preload/libc/symbols.h"
@@ -100,7 +101,7 @@ static int wait_on_socket(struct socket *socket, uint32_t events, bool sent, siz
 		.twin = { { .fd = atomic_load(&socket->descriptor), .events = POLLIN } },
 	};
 
-	if (socket_has_kernel_half(socket)) {
+	if (listener_has_kernel_half(socket)) {
 		this.wait.kernel = this.twin;
 		this.wait.kernel_count = 1;
 	}
@@ -194,11 +195,11 @@ static bool begin_blocking_accept(struct socket *listener)
 {
 	const uint32_t process = (uint32_t)getpid();
 	const uint64_t self = (uint64_t)process << 32 | (uint32_t)gettid();
-	uint64_t owner = atomic_load(&listener->acceptor);
+	uint64_t owner = atomic_load(&listener->listener.acceptor);
 
 	if (owner != self && owner >> 32 == process)
 		return false;
-	return atomic_compare_exchange_strong(&listener->acceptor, &owner, self);
+	return atomic_compare_exchange_strong(&listener->listener.acceptor, &owner, self);
 }
 
 /* No cancellation point: the caller holds what the thread would keep. */
@@ -222,17 +223,17 @@ static int accept_from_kernel(struct socket *listener, struct sockaddr *peer, so
 	const int descriptor = atomic_load(&listener->descriptor);
 	int result;
 
-	if (!listener->dual)
+	if (!listener->listener.dual)
 		return -EAGAIN;
-	if (!atomic_load(&listener->passed))
+	if (atomic_load(&listener->reach) != TWIN_PASSED)
 		return ask_twin(descriptor, peer, length, flags);
-	/* Such a twin may block: see make_twin_nonblocking(). */
+	/* Such a twin may block: see socket_make_twin_nonblocking(). */
 	if (atomic_load(&listener->nonblocking))
 		return accept_if_there(descriptor, peer, length, flags);
 	if (!begin_blocking_accept(listener))
 		return -EAGAIN;
 	result = accept_if_there(descriptor, peer, length, flags);
-	atomic_store(&listener->acceptor, 0);
+	atomic_store(&listener->listener.acceptor, 0);
 	return result;
 }
 
@@ -240,7 +241,7 @@ static int accept_from_kernel(struct socket *listener, struct sockaddr *peer, so
 static int accept_once(struct socket *listener, struct sockaddr *peer, socklen_t *length, int flags)
 {
 	const struct instance *instance = socket_instance(listener);
-	bool kernel_first = !instance || (++listener->accept_turn & 7) == 0;
+	bool kernel_first = !instance || (++listener->listener.turn & 7) == 0;
 	int result = -EAGAIN;
 
 	if (kernel_first)
@@ -262,7 +263,8 @@ int socket_accept(struct socket *listener, struct sockaddr *peer, socklen_t *len
 	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return -EINVAL;
 	for (;;) {
-		if (atomic_load(&listener->failed) && atomic_exchange(&listener->failed, false))
+		if (atomic_load(&listener->failed) &&
+		    atomic_exchange(&listener->failed, false))
 			return -ENETDOWN;
 		result = accept_once(listener, peer, length, flags);
 		if (result != -EAGAIN || atomic_load(&listener->nonblocking))

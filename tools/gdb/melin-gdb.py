@@ -146,7 +146,9 @@ class Socket(MelinCommand):
     def show(self, words):
         known = entry(words, "OBJECT_SOCKET")
         print(f"state {plain(known['state'])}, domain {int(known['domain'])}, "
-              f"flags: {flags(known, ['v6only', 'dual', 'shared', 'passed', 'nonblocking'])}")
+              f"twin {plain(known['reach'])}, "
+              f"flags: {flags(known, ['v6only', 'nonblocking', 'failed'])} "
+              f"{flags(known['listener'], ['dual', 'shared'])}")
         print(f"references {plain(known['object']['references'])}, "
               f"descriptors {plain(known['object']['descriptors'])}, "
               f"watches {sum(1 for _ in chain(known['object']['source']['watches']))}")
