@@ -139,7 +139,9 @@ INTERPOSED ssize_t __recvfrom_chk(int descriptor, void *buffer, size_t size, siz
 	return recvfrom(descriptor, buffer, size, flags, peer, length);
 }
 
-static ssize_t receive_vector(struct socket *socket, const struct iovec *iov, int count, int flags)
+/* Of a whole vector of the program's, in one of the two directions. */
+static ssize_t move_vector(struct socket *socket, enum borrow_direction direction,
+			   const struct iovec *iov, int count, int flags)
 {
 	struct vector vector;
 	ssize_t result = count < 0 ? -EINVAL : vector_begin(&vector, iov, (size_t)count);
@@ -147,9 +149,11 @@ static ssize_t receive_vector(struct socket *socket, const struct iovec *iov, in
 	if (result < 0)
 		return socket_leave(socket, result);
 	if (vector.bytes)
-		result = socket_receive(socket, vector.iov, vector.count, flags);
+		result = direction == BORROW_RECEIVE
+				 ? socket_receive(socket, vector.iov, vector.count, flags)
+				 : socket_send(socket, vector.iov, vector.count, flags);
 	vector_end(&vector);
-	return leave(socket, BORROW_RECEIVE, result);
+	return leave(socket, direction, result);
 }
 
 INTERPOSED ssize_t readv(int descriptor, const struct iovec *iov, int count)
@@ -163,7 +167,7 @@ INTERPOSED ssize_t readv(int descriptor, const struct iovec *iov, int count)
 	if (!socket && result == LENT_NOT)
 		return libc()->readv(descriptor_of_program(descriptor), iov, count);
 	if (socket)
-		result = receive_vector(socket, iov, count, 0);
+		result = move_vector(socket, BORROW_RECEIVE, iov, count, 0);
 	return begins_anew(result) ? readv(descriptor, iov, count) : as_libc(result);
 }
 
@@ -352,19 +356,6 @@ INTERPOSED ssize_t sendto(int descriptor, const void *buffer, size_t size, int f
 				   : as_libc(result);
 }
 
-static ssize_t send_vector(struct socket *socket, const struct iovec *iov, int count, int flags)
-{
-	struct vector vector;
-	ssize_t result = count < 0 ? -EINVAL : vector_begin(&vector, iov, (size_t)count);
-
-	if (result < 0)
-		return socket_leave(socket, result);
-	if (vector.bytes)
-		result = socket_send(socket, vector.iov, vector.count, flags);
-	vector_end(&vector);
-	return leave(socket, BORROW_SEND, result);
-}
-
 INTERPOSED ssize_t writev(int descriptor, const struct iovec *iov, int count)
 {
 	struct socket *socket = socket_get(descriptor);
@@ -376,7 +367,7 @@ INTERPOSED ssize_t writev(int descriptor, const struct iovec *iov, int count)
 	if (!socket && result == LENT_NOT)
 		return libc()->writev(descriptor_of_program(descriptor), iov, count);
 	if (socket)
-		result = send_vector(socket, iov, count, 0);
+		result = move_vector(socket, BORROW_SEND, iov, count, 0);
 	return begins_anew(result) ? writev(descriptor, iov, count) : as_libc(result);
 }
 
@@ -509,7 +500,8 @@ static ssize_t receive_at(struct socket *socket, const struct iovec *iov, int co
 	const int bad = check_place(place, flags);
 
 	return bad ? socket_leave(socket, bad)
-		   : receive_vector(socket, iov, count, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
+		   : move_vector(socket, BORROW_RECEIVE, iov, count,
+				 flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
 }
 
 static ssize_t send_at(struct socket *socket, const struct iovec *iov, int count, off_t place,
@@ -518,7 +510,8 @@ static ssize_t send_at(struct socket *socket, const struct iovec *iov, int count
 	const int bad = check_place(place, flags);
 
 	return bad ? socket_leave(socket, bad)
-		   : send_vector(socket, iov, count, flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
+		   : move_vector(socket, BORROW_SEND, iov, count,
+				 flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
 }
 
 INTERPOSED ssize_t preadv2(int descriptor, const struct iovec *iov, int count, off_t place,
