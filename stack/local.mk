@@ -42,6 +42,7 @@ stack_libstack_la_SOURCES = \
 	stack/instance/background.c \
 	stack/instance/call_stack.c \
 	stack/instance/clock.c \
+	stack/instance/current.c \
 	stack/instance/deadline.c \
 	stack/instance/instance.c \
 	stack/instance/instance_log.c \

@@ -4,17 +4,28 @@
  * short way (glibc's has it up to 1,032 bytes): a few of each are kept. All else is malloc()'s.
  * Called with the instance's lock held, as lwIP is.
  */
-#ifndef MELIN_MEMORY_H
-#define MELIN_MEMORY_H
+#ifndef MELIN_ALLOCATION_H
+#define MELIN_ALLOCATION_H
 
 #include <stddef.h>
 
-/* As malloc(3), calloc(3), free(3). */
+/* Sizes are rounded up to a multiple of this, so that all full segments are of one size. */
+#define ALLOCATION_GRANULE 512
+/* Larger than a jumbo frame is rare. */
+#define ALLOCATION_KEEP_MAX 9728
+
+union allocation_header;
+
+struct allocation {
+	/* Pieces that are kept to be handed out again, by their size in granules. */
+	union allocation_header *kept[ALLOCATION_KEEP_MAX / ALLOCATION_GRANULE + 1];
+	size_t kept_bytes;
+	size_t used; /* bytes that have been allocated and not been freed */
+};
+
+/* As malloc(3), calloc(3), free(3), out of the current instance's struct allocation. */
 void *melin_memory_allocate(size_t size);
 void *melin_memory_allocate_zeroed(size_t count, size_t size);
 void melin_memory_free(void *memory);
-
-/* Bytes that have been allocated and not been freed; what is kept is not among them. */
-extern size_t allocation_used;
 
 #endif

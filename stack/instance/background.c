@@ -19,7 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "stack/instance/clock.h"
 #include "stack/tcp/index.h"
 #include "stack/instance/instance.h"
 #include "common/system_call.h"
@@ -167,9 +166,9 @@ static bool nothing_open(const struct stack *stack)
 	       !melin_index_counts.listeners && !stack->sockets;
 }
 
-static uint64_t until(uint64_t deadline)
+static uint64_t until(const struct stack *stack, uint64_t deadline)
 {
-	uint64_t now = melin_clock_now();
+	uint64_t now = clock_read(&stack->clock);
 
 	if (deadline == UINT64_MAX)
 		return UINT64_MAX;
@@ -181,10 +180,10 @@ static int poll_once(struct stack *stack, uint64_t *deadline)
 {
 	int handled = 0;
 
-	*deadline = melin_clock_now() + ACTIVE_NS;
+	*deadline = clock_read(&stack->clock) + ACTIVE_NS;
 	if (!instance_try_lock(stack))
 		return 1; /* that thread polls */
-	melin_clock_update();
+	clock_update(&stack->clock);
 	handled = (int)instance_receive(stack);
 	stack->counters.polls++;
 	if (!handled)
@@ -203,9 +202,9 @@ static void watch_with_descriptor(struct stack *stack)
 	while (!atomic_load(&background->stop) &&
 	       atomic_load(&background->watcher) == WATCHER_BACKGROUND) {
 		if (poll_once(stack, &deadline) &&
-		    melin_clock_now() - atomic_load(&background->last_poll) < ACTIVE_NS)
+		    clock_read(&stack->clock) - atomic_load(&background->last_poll) < ACTIVE_NS)
 			return;
-		sleep_ns(background, stack->info.wait_descriptor, until(deadline));
+		sleep_ns(background, stack->info.wait_descriptor, until(stack, deadline));
 	}
 }
 
@@ -222,9 +221,9 @@ static void watch_blindly(struct stack *stack)
 			pause = BLIND_MIN_NS;
 		else if (pause < BLIND_MAX_NS)
 			pause *= 2;
-		if (melin_clock_now() - atomic_load(&background->last_poll) < ACTIVE_NS)
+		if (clock_read(&stack->clock) - atomic_load(&background->last_poll) < ACTIVE_NS)
 			return;
-		timer = until(deadline);
+		timer = until(stack, deadline);
 		if (nothing_open(stack))
 			pause = EMPTY_NS;
 		sleep_ns(background, -1, timer < pause ? timer : pause);
@@ -237,7 +236,7 @@ static void watch_timers(struct stack *stack)
 	uint64_t deadline;
 
 	poll_once(stack, &deadline);
-	sleep_ns(&stack->background, -1, until(deadline));
+	sleep_ns(&stack->background, -1, until(stack, deadline));
 }
 
 static void watch(struct stack *stack)
@@ -278,7 +277,7 @@ static void keep_time(struct stack *stack)
 		poll_once(stack, &deadline);
 		if (deadline == UINT64_MAX)
 			return;
-		sleep_ns(background, -1, until(deadline));
+		sleep_ns(background, -1, until(stack, deadline));
 	}
 }
 
@@ -304,7 +303,7 @@ static void *run(void *argument)
 	if (background->without_rights)
 		kernel_give_up_capabilities();
 	while (!atomic_load(&background->stop)) {
-		uint64_t now = melin_clock_now();
+		uint64_t now = clock_read(&stack->clock);
 
 		if (atomic_load(&background->watcher) == WATCHER_PROGRAM) {
 			if (atomic_load(&background->asleep_until) == 0)
@@ -331,9 +330,10 @@ static void *run(void *argument)
  * A thread that waits for a device without a descriptor sleeps for a part of the time it has
  * waited.
  */
-static int nap(uint64_t idle, uint64_t *deadline_ns)
+static int nap(const struct stack *stack, uint64_t idle, uint64_t *deadline_ns)
 {
-	uint64_t end = melin_clock_now() + LWIP_MIN(LWIP_MAX(idle / 4, BLIND_MIN_NS), BLIND_MAX_NS);
+	uint64_t end = clock_read(&stack->clock) +
+		       LWIP_MIN(LWIP_MAX(idle / 4, BLIND_MIN_NS), BLIND_MAX_NS);
 
 	if (idle < BLIND_AWAKE_NS)
 		return -EAGAIN;
@@ -366,15 +366,15 @@ int background_watch_begin(struct stack *stack, unsigned vain, uint64_t *deadlin
 		return -EBUSY;
 	if (vain)
 		instance_attend(stack);
-	idle = melin_clock_now() - background->last_frame;
+	idle = clock_read(&stack->clock) - background->last_frame;
 	stack->background.going_to_sleep = true;
 	stack->counters.sleeps++;
 	instance_leave_with_deadline(stack, deadline_ns);
 	if (!stack->link)
 		return -ENOTSUP;
 	if (stack->info.wait_descriptor < 0)
-		return nap(idle, deadline_ns);
-	now = melin_clock_now();
+		return nap(stack, idle, deadline_ns);
+	now = clock_read(&stack->clock);
 	if (another_polls(background, now, vain >= VAIN))
 		return look_after(background, now, vain >= VAIN, deadline_ns);
 	while (!atomic_compare_exchange_strong(&background->watcher, &watcher, WATCHER_PROGRAM)) {
@@ -397,7 +397,7 @@ void background_watch_end(struct stack *stack, bool looked_after)
 		atomic_compare_exchange_strong(&background->watcher, &role, WATCHER_NONE);
 		return;
 	}
-	background_note_poll(stack, melin_clock_now());
+	background_note_poll(stack, clock_read(&stack->clock));
 	atomic_store(&background->watcher, WATCHER_NONE);
 	unpark(background);
 }
@@ -415,7 +415,7 @@ int background_start(struct stack *stack, bool without_rights)
 	background->without_rights = without_rights;
 	background->running = true; /* before the thread looks */
 	/* Listeners that have waited for the start come first: who polls now would refuse peers. */
-	atomic_store(&background->last_poll, melin_clock_now());
+	atomic_store(&background->last_poll, clock_read(&stack->clock));
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	sigfillset(&all);
@@ -456,14 +456,14 @@ void background_abandon(struct stack *stack)
 void background_farewell(struct stack *stack, unsigned linger_ms, struct stack_counters *counters)
 {
 	struct background *background = &stack->background;
-	uint64_t end = melin_clock_now() + (linger_ms + FAREWELL_MORE_MS) * MS, now;
+	uint64_t end = clock_read(&stack->clock) + (linger_ms + FAREWELL_MORE_MS) * MS, now;
 
 	background->linger_ms = linger_ms;
 	atomic_store(&background->farewell, FAREWELL_WANTED);
 	atomic_store(&background->stop, true);
 	background_wake(stack);
 	while (atomic_load(&background->farewell) == FAREWELL_WANTED &&
-	       (now = melin_clock_now()) < end) {
+	       (now = clock_read(&stack->clock)) < end) {
 		struct timespec left = { .tv_sec = (time_t)((end - now) / 1000000000u),
 					 .tv_nsec = (long)((end - now) % 1000000000u) };
 

@@ -10,20 +10,21 @@
 #include <stdint.h>
 #include <time.h>
 
-extern uint64_t melin_clock_updated; /* read it by the following */
-/* The time of the last update; under the instance's lock. */
-static inline uint64_t melin_clock_ns(void)
-{
-	return melin_clock_updated;
-}
+struct clock {
+	uint64_t updated; /* ns: the time of the last update; under the instance's lock */
+	/* clock_gettime(2); fixed after clock_start(). A test's own one makes time virtual. */
+	int (*read)(clockid_t clock, struct timespec *now);
+};
+
+/* read: whose clock_gettime(2) it is; NULL: whoever's the dynamic linker finds first. */
+void clock_start(struct clock *clock, int (*read)(clockid_t clock, struct timespec *now));
+/* The time now, ns; in any thread and without the lock. */
+uint64_t clock_read(const struct clock *clock);
 /* Reads the clock and returns the new time. */
-uint64_t melin_clock_update(void);
-/* The time now, in any thread and without the lock; not simulated. */
-uint64_t melin_clock_now(void);
-/* Whose clock_gettime(2) it is. Before there are other threads; NULL: whoever's comes first. */
-void melin_clock_use(int (*clock)(clockid_t clock, struct timespec *now));
-/* For tests: from now on update() returns what advance() made of it, starting at this time. */
-void melin_clock_simulate(uint64_t start_ns);
-void melin_clock_advance(uint64_t ns);
+static inline uint64_t clock_update(struct clock *clock)
+{
+	clock->updated = clock_read(clock);
+	return clock->updated;
+}
 
 #endif

@@ -16,17 +16,13 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "stack/tcp/acknowledge.h"
-#include "stack/instance/clock.h"
 #include "stack/tcp/index.h"
 #include "common/system_call.h"
 #include "stack/ip/loop.h"
 #include "stack/lwip/lwip_changes.h"
 #include "stack/ip/network.h"
-#include "stack/instance/pressure.h"
-#include "stack/instance/random.h"
 #include "stack/socket/report.h"
 #include "stack/socket/socket.h"
-#include "stack/instance/sysctl.h"
 #include "stack/tcp/timers.h"
 
 /* Frames in one receive, as DPDK's drivers like them; and receives in one poll. */
@@ -92,7 +88,7 @@ int instance_enter(struct stack *stack)
 	int status = instance_lock(stack);
 
 	if (status == 0)
-		melin_clock_update();
+		clock_update(&stack->clock);
 	return status;
 }
 
@@ -174,7 +170,7 @@ static void receive_here(void *argument)
 			break;
 	}
 	if (look->frames)
-		stack->background.last_frame = melin_clock_update();
+		stack->background.last_frame = clock_update(&stack->clock);
 }
 
 unsigned instance_receive(struct stack *stack)
@@ -223,7 +219,7 @@ int instance_poll(struct stack *stack)
 
 	if (!instance_try_lock(stack))
 		return -EBUSY;
-	background_note_poll(stack, melin_clock_update());
+	background_note_poll(stack, clock_update(&stack->clock));
 	call_stack_run(&stack->call_stack, poll_here, &look);
 	unlock_and_wake(stack, timers_deadline(stack));
 	return (int)look.frames;
@@ -332,8 +328,9 @@ int instance_open(const struct stack_config *config, const struct stack_callback
 		return reason_set(reason, -ENOMEM, "no memory");
 	stack->callbacks = *callbacks;
 	call_stack_open(&stack->call_stack);
-	melin_clock_use(callbacks->clock);
-	status = melin_random_start();
+	melin_instance = stack;
+	clock_start(&stack->clock, callbacks->clock);
+	status = random_start(&stack->random);
 	if (status) {
 		reason_set(reason, status, "no random numbers from the kernel: %s",
 			   strerror(-status));
@@ -342,11 +339,9 @@ int instance_open(const struct stack_config *config, const struct stack_callback
 	status = open_link(stack, config, reason);
 	if (status)
 		goto failed;
-	melin_instance = stack;
-	melin_clock_update();
 	start_lwip();
-	sysctl_read();
-	pressure_start(0);
+	sysctl_read(&stack->sysctl);
+	pressure_start(&stack->pressure, 0);
 	loop_start(stack);
 	timers_start(stack);
 	status = network_start(stack, config, reason);
@@ -363,10 +358,10 @@ int instance_open(const struct stack_config *config, const struct stack_callback
 		return 0;
 	}
 	remove_interfaces(stack);
-	melin_instance = NULL;
 	if (stack->link)
 		stack->link->operations->close(stack->link);
 failed:
+	melin_instance = NULL;
 	call_stack_close(&stack->call_stack);
 	free(stack);
 	return status;
@@ -403,7 +398,7 @@ static void close_sockets(struct stack *stack)
 static void linger(struct stack *stack, unsigned linger_ms)
 {
 	const struct timespec pause = { .tv_nsec = 500000 };
-	uint64_t end = melin_clock_update() + linger_ms * 1000000ull;
+	uint64_t end = clock_update(&stack->clock) + linger_ms * 1000000ull;
 
 	for (;;) {
 		unsigned unfinished = 0;
@@ -411,7 +406,7 @@ static void linger(struct stack *stack, unsigned linger_ms)
 		instance_receive(stack);
 		settle(stack);
 		melin_index_for_each(count_unfinished, &unfinished);
-		if (!unfinished || melin_clock_update() >= end)
+		if (!unfinished || clock_update(&stack->clock) >= end)
 			return;
 		kernel_call(SYS_nanosleep, (long)&pause, 0, 0, 0);
 	}

@@ -13,10 +13,15 @@
 
 #include "dpdk/link.h"
 #include "lwip/netif.h"
+#include "stack/instance/allocation.h"
 #include "stack/instance/background.h"
 #include "stack/instance/call_stack.h"
+#include "stack/instance/clock.h"
 #include "stack/instance/deadline.h"
 #include "stack/instance/lock.h"
+#include "stack/instance/pressure.h"
+#include "stack/instance/random.h"
+#include "stack/instance/sysctl.h"
 #include "stack/ip/host.h"
 #include "stack/stack.h"
 
@@ -25,6 +30,11 @@ struct pbuf;
 struct stack {
 	struct stack_lock lock; /* protects all below and all of lwIP, but what says otherwise */
 	struct stack_callbacks callbacks;
+	struct clock clock;
+	struct allocation allocation;
+	struct pressure_limits pressure;
+	struct random random;
+	struct sysctl sysctl;	      /* fixed after open() */
 	struct call_stack call_stack; /* for what needs more than the caller may have */
 
 	/* network.c; fixed after open() */
@@ -67,8 +77,27 @@ struct stack {
 	struct background background;	/* has its own rules */
 };
 
-/* The one instance: lwIP's own state exists once for each loaded copy of this module. */
+/*
+ * The current instance: from the beginning of open() to the end of close(). lwIP's own state exists
+ * once for each loaded copy of this module, so a copy has one instance at a time, and a second one
+ * at the same time needs a second copy. lwIP's callbacks, which carry no context, find the instance
+ * here; it is also shorter where a file has neither socket nor stack at hand.
+ */
 extern struct stack *melin_instance;
+
+/* The time of the last look at the clock, ns; under the lock. */
+static inline uint64_t melin_clock_ns(void)
+{
+	return melin_instance->clock.updated;
+}
+
+/* How much memory all connections together have; under the lock. */
+static inline enum pressure pressure_now(void)
+{
+	const struct stack *stack = melin_instance;
+
+	return stack->allocation.used < stack->pressure.low ? PRESSURE_NONE : pressure_beyond_low();
+}
 
 /* The lock, with preload's callbacks around it. 0, or -EDEADLK from within the stack. */
 int instance_lock(struct stack *stack);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The instance that lwIP's hooks and assertions are about, which are not told of any, and the lines
- * that it adds to melin's log. Not for where these go: that is preload's.
+ * The lines that an instance and lwIP's assertions add to melin's log. Not for where these go: that
+ * is preload's.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,8 +11,6 @@
 
 /* lwIP's assertions that are logged; all are counted. */
 #define ASSERTIONS_LOGGED 10
-
-struct stack *melin_instance;
 
 void instance_log_line(struct stack *stack, enum log_level level, const char *format,
 		       va_list arguments)

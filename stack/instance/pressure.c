@@ -6,6 +6,7 @@
 
 #include "lwip/tcp.h"
 
+#include "stack/instance/instance.h"
 #include "stack/tcp/index_counts.h"
 
 /*
@@ -19,8 +20,6 @@
 /* As much as nobody need care for: the first buffers of 128 connections. */
 #define LOW_PART 8
 
-struct pressure_limits melin_pressure_limits;
-
 static size_t physical_memory(void)
 {
 	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
@@ -28,13 +27,13 @@ static size_t physical_memory(void)
 	return pages > 0 && size > 0 ? (size_t)pages * (size_t)size : LIMIT_MOST;
 }
 
-void pressure_start(size_t limit)
+void pressure_start(struct pressure_limits *limits, size_t limit)
 {
 	if (!limit)
 		limit = physical_memory() / LIMIT_PART;
 	if (limit > LIMIT_MOST)
 		limit = LIMIT_MOST;
-	melin_pressure_limits = (struct pressure_limits){
+	*limits = (struct pressure_limits){
 		.low = limit / LOW_PART,
 		.high = limit / 4 * 3, /* as tcp_mem's second and third are to each other */
 		.limit = limit,
@@ -46,14 +45,15 @@ static size_t used_by_data(void)
 {
 	const struct index_counts *counts = &melin_index_counts;
 	size_t connections = (size_t)counts->active + counts->parked + counts->timewait;
+	size_t used = melin_instance->allocation.used;
 	size_t theirs = connections * sizeof(struct tcp_pcb);
 
-	return allocation_used > theirs ? allocation_used - theirs : 0;
+	return used > theirs ? used - theirs : 0;
 }
 
 enum pressure pressure_beyond_low(void)
 {
-	const struct pressure_limits *limits = &melin_pressure_limits;
+	const struct pressure_limits *limits = &melin_instance->pressure;
 	size_t used = used_by_data();
 
 	if (used < limits->low)

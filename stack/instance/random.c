@@ -10,29 +10,23 @@
 
 #include "lwip/arch.h"
 #include "stack/lwip/lwip_hooks.h"
-#include "stack/instance/clock.h"
+#include "stack/instance/instance.h"
 
-static struct {
-	uint64_t siphash[2];
-	uint64_t table;
-	uint64_t counter; /* of melin_random() */
-} keys;
-
-int melin_random_start(void)
+int random_start(struct random *random)
 {
 	ssize_t got;
 
 	do {
-		got = getrandom(&keys, sizeof(keys), 0);
+		got = getrandom(&random->keys, sizeof(random->keys), 0);
 	} while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return -errno;
-	return got == (ssize_t)sizeof(keys) ? 0 : -EIO;
+	return got == (ssize_t)sizeof(random->keys) ? 0 : -EIO;
 }
 
 uint64_t melin_random_key(void)
 {
-	return keys.table;
+	return melin_instance->random.keys.table;
 }
 
 static inline uint64_t rotate(uint64_t value, unsigned bits)
@@ -64,11 +58,12 @@ static void sip_word(uint64_t v[4], uint64_t word)
 
 uint64_t melin_random_siphash(const void *data, size_t size)
 {
+	const uint64_t *key = melin_instance->random.keys.siphash;
 	uint64_t v[4] = {
-		keys.siphash[0] ^ 0x736f6d6570736575u,
-		keys.siphash[1] ^ 0x646f72616e646f6du,
-		keys.siphash[0] ^ 0x6c7967656e657261u,
-		keys.siphash[1] ^ 0x7465646279746573u,
+		key[0] ^ 0x736f6d6570736575u,
+		key[1] ^ 0x646f72616e646f6du,
+		key[0] ^ 0x6c7967656e657261u,
+		key[1] ^ 0x7465646279746573u,
 	};
 	const unsigned char *bytes = data;
 	uint64_t last = (uint64_t)size << 56;
@@ -90,31 +85,26 @@ uint64_t melin_random_siphash(const void *data, size_t size)
 
 uint32_t melin_random(void)
 {
-	keys.counter++;
-	return (uint32_t)melin_random_siphash(&keys.counter, sizeof(keys.counter));
+	uint64_t count = ++melin_instance->random.keys.counter;
+
+	return (uint32_t)melin_random_siphash(&count, sizeof(count));
 }
 
-static bool sequence_simulated;
-static uint32_t simulated_sequence;
-
-void melin_initial_sequence_simulate(bool on, uint32_t sequence)
+void random_simulate_sequence(struct random *random, bool on, uint32_t sequence)
 {
-	sequence_simulated = on;
-	simulated_sequence = sequence;
+	random->is_simulated = on;
+	random->simulated_sequence = sequence;
 }
 
-static bool sequence_set;
-static uint32_t set_sequence;
-
-void melin_initial_sequence_set(uint32_t sequence)
+void random_set_sequence(struct random *random, uint32_t sequence)
 {
-	sequence_set = true;
-	set_sequence = sequence;
+	random->is_set = true;
+	random->set_sequence = sequence;
 }
 
-void melin_initial_sequence_unset(void)
+void random_unset_sequence(struct random *random)
 {
-	sequence_set = false;
+	random->is_set = false;
 }
 
 /*
@@ -124,16 +114,17 @@ void melin_initial_sequence_unset(void)
 u32_t melin_initial_sequence(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote,
 			     u16_t remote_port)
 {
+	const struct random *random = &melin_instance->random;
 	struct {
 		uint8_t local[16], remote[16];
 		uint16_t local_port, remote_port;
 		uint32_t family;
 	} ends;
 
-	if (sequence_set)
-		return set_sequence;
-	if (sequence_simulated)
-		return simulated_sequence;
+	if (random->is_set)
+		return random->set_sequence;
+	if (random->is_simulated)
+		return random->simulated_sequence;
 	memset(&ends, 0, sizeof(ends));
 	ends.local_port = local_port;
 	ends.remote_port = remote_port;

@@ -10,12 +10,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct random {
+	struct {
+		uint64_t siphash[2];
+		uint64_t table;
+		uint64_t counter; /* of melin_random() */
+	} keys;
+	/* A number that the next connections begin with, in the place of RFC 6528's. */
+	bool is_set, is_simulated;
+	uint32_t set_sequence, simulated_sequence;
+};
+
 /* Draws the keys from the kernel. 0, or a negative errno value. */
-int melin_random_start(void);
+int random_start(struct random *random);
 
 uint32_t melin_random(void);
 
-/* The process's secret for hash tables. */
+/* The instance's secret for hash tables. */
 uint64_t melin_random_key(void);
 
 /* Folds value into hash; fast, not cryptographic. */
@@ -28,16 +39,13 @@ static inline uint64_t melin_random_mix(uint64_t hash, uint64_t value)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/*
- * For tests: from now on each connection's initial sequence number is this one, or is not any more.
- */
-void melin_initial_sequence_simulate(bool on, uint32_t sequence);
-
-/* SipHash-2-4 of data under the process's key. */
+/* SipHash-2-4 of data under the instance's key. */
 uint64_t melin_random_siphash(const void *data, size_t size);
 
 /* The next connections begin with this number: one that has been given to the peer already. */
-void melin_initial_sequence_set(uint32_t sequence);
-void melin_initial_sequence_unset(void);
+void random_set_sequence(struct random *random, uint32_t sequence);
+void random_unset_sequence(struct random *random);
+/* For tests: all connections begin with this number from now on, or do not any more. */
+void random_simulate_sequence(struct random *random, bool on, uint32_t sequence);
 
 #endif

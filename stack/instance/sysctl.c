@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-struct sysctl melin_sysctl = {
+/* Linux's own, for what /proc does not tell. */
+static const struct sysctl defaults = {
 	.rmem_max = 212992,
 	.wmem_max = 212992,
 	.keepalive_time = 7200,
@@ -27,29 +28,31 @@ struct sysctl melin_sysctl = {
 /* least: the kernel's own reading of a 0, where 0 has a meaning that the stack has not. */
 static const struct {
 	const char *path;
-	uint32_t *value;
+	size_t offset; /* in struct sysctl */
 	uint32_t least;
 } files[] = {
-	{ "/proc/sys/net/core/rmem_max", &melin_sysctl.rmem_max, 1 },
-	{ "/proc/sys/net/core/wmem_max", &melin_sysctl.wmem_max, 1 },
-	{ "/proc/sys/net/ipv4/tcp_keepalive_time", &melin_sysctl.keepalive_time, 1 },
-	{ "/proc/sys/net/ipv4/tcp_keepalive_intvl", &melin_sysctl.keepalive_interval, 1 },
-	{ "/proc/sys/net/ipv4/tcp_keepalive_probes", &melin_sysctl.keepalive_probes, 1 },
-	{ "/proc/sys/net/ipv4/tcp_syn_retries", &melin_sysctl.syn_retries, 1 },
-	{ "/proc/sys/net/ipv4/tcp_syn_linear_timeouts", &melin_sysctl.syn_linear, 0 },
-	{ "/proc/sys/net/ipv4/tcp_retries2", &melin_sysctl.retries, 1 },
-	{ "/proc/sys/net/ipv4/ip_no_pmtu_disc", &melin_sysctl.no_pmtu_disc, 0 },
-	{ "/proc/sys/net/ipv4/route/min_pmtu", &melin_sysctl.min_pmtu, 68 },
-	{ "/proc/sys/net/ipv4/route/mtu_expires", &melin_sysctl.mtu_expires, 1 },
-	{ "/proc/sys/net/ipv6/route/mtu_expires", &melin_sysctl.mtu_expires6, 1 },
-	{ "/proc/sys/net/ipv4/tcp_syncookies", &melin_sysctl.syncookies, 0 },
-	{ "/proc/sys/net/ipv4/tcp_max_syn_backlog", &melin_sysctl.max_syn_backlog, 1 },
-	{ "/proc/sys/net/ipv4/tcp_fin_timeout", &melin_sysctl.fin_timeout, 1 },
-	{ "/proc/sys/net/ipv4/tcp_notsent_lowat", &melin_sysctl.notsent_lowat, 1 },
+	{ "/proc/sys/net/core/rmem_max", offsetof(struct sysctl, rmem_max), 1 },
+	{ "/proc/sys/net/core/wmem_max", offsetof(struct sysctl, wmem_max), 1 },
+	{ "/proc/sys/net/ipv4/tcp_keepalive_time", offsetof(struct sysctl, keepalive_time), 1 },
+	{ "/proc/sys/net/ipv4/tcp_keepalive_intvl", offsetof(struct sysctl, keepalive_interval),
+	  1 },
+	{ "/proc/sys/net/ipv4/tcp_keepalive_probes", offsetof(struct sysctl, keepalive_probes), 1 },
+	{ "/proc/sys/net/ipv4/tcp_syn_retries", offsetof(struct sysctl, syn_retries), 1 },
+	{ "/proc/sys/net/ipv4/tcp_syn_linear_timeouts", offsetof(struct sysctl, syn_linear), 0 },
+	{ "/proc/sys/net/ipv4/tcp_retries2", offsetof(struct sysctl, retries), 1 },
+	{ "/proc/sys/net/ipv4/ip_no_pmtu_disc", offsetof(struct sysctl, no_pmtu_disc), 0 },
+	{ "/proc/sys/net/ipv4/route/min_pmtu", offsetof(struct sysctl, min_pmtu), 68 },
+	{ "/proc/sys/net/ipv4/route/mtu_expires", offsetof(struct sysctl, mtu_expires), 1 },
+	{ "/proc/sys/net/ipv6/route/mtu_expires", offsetof(struct sysctl, mtu_expires6), 1 },
+	{ "/proc/sys/net/ipv4/tcp_syncookies", offsetof(struct sysctl, syncookies), 0 },
+	{ "/proc/sys/net/ipv4/tcp_max_syn_backlog", offsetof(struct sysctl, max_syn_backlog), 1 },
+	{ "/proc/sys/net/ipv4/tcp_fin_timeout", offsetof(struct sysctl, fin_timeout), 1 },
+	{ "/proc/sys/net/ipv4/tcp_notsent_lowat", offsetof(struct sysctl, notsent_lowat), 1 },
 };
 
-void sysctl_read(void)
+void sysctl_read(struct sysctl *sysctl)
 {
+	*sysctl = defaults;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		FILE *file = fopen(files[i].path, "re");
 		uint32_t value;
@@ -57,7 +60,7 @@ void sysctl_read(void)
 		if (!file)
 			continue;
 		if (fscanf(file, "%u", &value) == 1 && value >= files[i].least)
-			*files[i].value = value;
+			*(uint32_t *)((char *)sysctl + files[i].offset) = value;
 		fclose(file);
 	}
 }

@@ -25,12 +25,9 @@ struct sysctl {
 };
 
 /*
- * Linux's defaults until sysctl_read(). Written once, before there is a second thread in the
- * stack.
+ * Reads /proc/sys/net of the calling thread's network namespace; what is not there is Linux's
+ * default. Called once for each instance, before there is a second thread in it.
  */
-extern struct sysctl melin_sysctl;
-
-/* Reads /proc/sys/net of the calling thread's network namespace. What is not there stays. */
-void sysctl_read(void);
+void sysctl_read(struct sysctl *sysctl);
 
 #endif

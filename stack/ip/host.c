@@ -15,7 +15,6 @@
 
 #include "common/network_order.h"
 #include "common/reason.h"
-#include "stack/instance/clock.h"
 #include "stack/instance/instance.h"
 #include "stack/ip/segment_filter.h"
 #include "stack/socket/socket.h"

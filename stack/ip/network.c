@@ -16,7 +16,6 @@
 #include "lwip/priv/nd6_priv.h"
 #include "netif/ethernet.h"
 
-#include "stack/instance/clock.h"
 #include "stack/ip/filter.h"
 #include "stack/tcp/index.h"
 #include "stack/instance/instance.h"

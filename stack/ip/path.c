@@ -11,12 +11,9 @@
 #include "lwip/ip.h"
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/clock.h"
 #include "stack/tcp/index.h"
 #include "stack/instance/instance.h"
-#include "stack/instance/random.h"
 #include "stack/socket/socket.h"
-#include "stack/instance/sysctl.h"
 
 #define HEADERS4 40 /* of IPv4 and TCP without options */
 #define HEADERS6 60
@@ -89,8 +86,9 @@ uint32_t path_mtu_of(const struct stack_socket *socket)
 /* Ten minutes, unless the system says otherwise: RFC 1191 6.3, RFC 8201 section 4. */
 static uint64_t known_ns(const ip_addr_t *remote)
 {
-	return 1000000000ull *
-	       (IP_IS_V6(remote) ? melin_sysctl.mtu_expires6 : melin_sysctl.mtu_expires);
+	const struct sysctl *sysctl = &melin_instance->sysctl;
+
+	return 1000000000ull * (IP_IS_V6(remote) ? sysctl->mtu_expires6 : sysctl->mtu_expires);
 }
 
 static void learn(const ip_addr_t *remote, uint16_t mtu, bool may_fragment)
@@ -169,8 +167,8 @@ void path_too_big(struct stack *stack, struct tcp_pcb *pcb, uint32_t mtu)
 	bool may_fragment = false;
 	uint16_t most, before = pcb->mss;
 
-	if (!IP_IS_V6_VAL(pcb->remote_ip) && mtu < melin_sysctl.min_pmtu) {
-		mtu = melin_sysctl.min_pmtu;
+	if (!IP_IS_V6_VAL(pcb->remote_ip) && mtu < stack->sysctl.min_pmtu) {
+		mtu = stack->sysctl.min_pmtu;
 		may_fragment = true;
 	}
 	if (mtu < path_mtu(&pcb->local_ip, &pcb->remote_ip))

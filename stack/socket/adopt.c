@@ -11,7 +11,6 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "common/connection_state.h"
-#include "stack/instance/clock.h"
 #include "stack/instance/instance.h"
 #include "stack/ip/sockaddr.h"
 #include "stack/tcp/output.h"

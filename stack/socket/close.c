@@ -9,7 +9,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/pressure.h"
+#include "stack/instance/instance.h"
 #include "stack/socket/socket.h"
 
 /*

@@ -8,7 +8,6 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/clock.h"
 #include "stack/instance/instance.h"
 #include "stack/ip/routing.h"
 #include "stack/ip/sockaddr.h"

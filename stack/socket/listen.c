@@ -9,14 +9,12 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/clock.h"
 #include "stack/instance/instance.h"
 #include "stack/ip/routing.h"
 #include "stack/ip/sockaddr.h"
 #include "stack/socket/ports.h"
 #include "stack/socket/socket.h"
 #include "stack/tcp/syn_cookie.h"
-#include "stack/instance/sysctl.h"
 
 /* Linux's net.core.somaxconn */
 #define BACKLOG_MAX 4096
@@ -65,8 +63,9 @@ static bool too_many_embryos(const struct stack_socket *listener)
 {
 	const struct accept_queue *queue = &listener->accept_queue;
 
-	return melin_sysctl.syncookies > 1 ||
-	       queue->embryo_count >= LWIP_MAX(queue->backlog, melin_sysctl.max_syn_backlog);
+	return listener->stack->sysctl.syncookies > 1 ||
+	       queue->embryo_count >=
+		       LWIP_MAX(queue->backlog, listener->stack->sysctl.max_syn_backlog);
 }
 
 static void note_overflow(struct stack_socket *listener)
@@ -74,7 +73,7 @@ static void note_overflow(struct stack_socket *listener)
 	struct accept_queue *queue = &listener->accept_queue;
 
 	queue->overflow = melin_clock_ns();
-	if (queue->overflow_noted || melin_sysctl.syncookies > 1)
+	if (queue->overflow_noted || listener->stack->sysctl.syncookies > 1)
 		return;
 	queue->overflow_noted = true;
 	instance_log(
@@ -82,7 +81,7 @@ static void note_overflow(struct stack_socket *listener)
 		"port %u: more than %u connections are half-open, a flood of SYNs perhaps; more "
 		"SYNs are %s",
 		listener->local_port, queue->embryo_count,
-		melin_sysctl.syncookies ? "answered by cookies" : "dropped");
+		listener->stack->sysctl.syncookies ? "answered by cookies" : "dropped");
 }
 
 /* Cookies are looked for only when some can be under way. */
@@ -106,7 +105,7 @@ bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pb
 		return true; /* as Linux: nobody honest sends it */
 	if (flags == TCP_SYN && too_many_embryos(listener)) {
 		note_overflow(listener);
-		if (melin_sysctl.syncookies && !accept_queue_is_full(listener))
+		if (listener->stack->sysctl.syncookies && !accept_queue_is_full(listener))
 			syn_cookie_answer(listener, header);
 		return true;
 	}

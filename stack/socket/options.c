@@ -17,7 +17,6 @@
 #include "stack/ip/path.h"
 #include "stack/socket/socket.h"
 #include "stack/tcp/timestamps.h"
-#include "stack/instance/sysctl.h"
 
 /* Half of what Linux's tcp_rmem allows. */
 #define RECEIVE_LOW_WATER_MAX (16 * 1024 * 1024)
@@ -42,20 +41,22 @@
 
 void options_default(struct stack_socket *socket)
 {
+	const struct sysctl *sysctl = &socket->stack->sysctl;
+
 	socket->options = (struct socket_options){
 		.receive_buffer = RECEIVE_BUFFER_DEFAULT,
 		.send_buffer = SEND_BUFFER_DEFAULT,
 		.receive_low_water = 1,
-		.keep_idle = melin_sysctl.keepalive_time,
-		.keep_interval = melin_sysctl.keepalive_interval,
-		.keep_count = melin_sysctl.keepalive_probes,
+		.keep_idle = sysctl->keepalive_time,
+		.keep_interval = sysctl->keepalive_interval,
+		.keep_count = sysctl->keepalive_probes,
 		.ttl = -1,
 		.traffic_class = -1,
 		.hops = -1,
-		.fin_timeout = (int)melin_sysctl.fin_timeout,
+		.fin_timeout = (int)sysctl->fin_timeout,
 		.window_clamp = UINT32_MAX,
-		.unsent_low_water = melin_sysctl.notsent_lowat,
-		.mtu_discover = melin_sysctl.no_pmtu_disc ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT,
+		.unsent_low_water = sysctl->notsent_lowat,
+		.mtu_discover = sysctl->no_pmtu_disc ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT,
 		.mtu_discover6 = IPV6_PMTUDISC_WANT,
 	};
 	socket->send_buffer.credit = SEND_BUFFER_DEFAULT;
@@ -109,7 +110,7 @@ void options_apply(struct stack_socket *socket)
 /* forced: beyond what the system allows, by CAP_NET_ADMIN, which the kernel has looked at. */
 static void set_receive_buffer(struct stack_socket *socket, int value, bool forced)
 {
-	uint32_t most = forced ? INT_MAX / 2 : melin_sysctl.rmem_max;
+	uint32_t most = forced ? INT_MAX / 2 : socket->stack->sysctl.rmem_max;
 	uint32_t wanted = LWIP_MIN((uint32_t)value, most);
 	uint32_t size = wanted * 2 > RECEIVE_BUFFER_MIN ? wanted * 2 : RECEIVE_BUFFER_MIN;
 
@@ -119,7 +120,7 @@ static void set_receive_buffer(struct stack_socket *socket, int value, bool forc
 
 static void set_send_buffer(struct stack_socket *socket, int value, bool forced)
 {
-	uint32_t most = forced ? INT_MAX / 2 : melin_sysctl.wmem_max;
+	uint32_t most = forced ? INT_MAX / 2 : socket->stack->sysctl.wmem_max;
 	uint32_t wanted = LWIP_MIN((uint32_t)value, most);
 	uint32_t size = wanted * 2 > SEND_BUFFER_MIN ? wanted * 2 : SEND_BUFFER_MIN;
 
@@ -271,7 +272,8 @@ static int set_tcp_level(struct stack_socket *socket, int name, int value)
 		return 0;
 	case TCP_NOTSENT_LOWAT:
 		options->unsent_low_water_set = value;
-		options->unsent_low_water = value ? (uint32_t)value : melin_sysctl.notsent_lowat;
+		options->unsent_low_water =
+			value ? (uint32_t)value : socket->stack->sysctl.notsent_lowat;
 		return 0;
 	default:
 		return -ENOPROTOOPT;
@@ -522,8 +524,8 @@ static int get_tcp_level(const struct stack_socket *socket, int name, int *value
 		*value = options->unsent_low_water_set;
 		break;
 	case TCP_SYNCNT:
-		*value =
-			options->syn_retries ? options->syn_retries : (int)melin_sysctl.syn_retries;
+		*value = options->syn_retries ? options->syn_retries
+					      : (int)socket->stack->sysctl.syn_retries;
 		break;
 	default:
 		return -ENOPROTOOPT;

@@ -4,8 +4,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/clock.h"
-#include "stack/instance/pressure.h"
+#include "stack/instance/instance.h"
 #include "stack/socket/socket.h"
 
 /* TCP_WND_MAX() of lwip_changes.h: half of SO_RCVBUF's doubled value is for data, as in Linux. */

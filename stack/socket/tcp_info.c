@@ -9,9 +9,9 @@
 
 #include "lwip/priv/tcp_priv.h"
 
+#include "stack/instance/instance.h"
 #include "stack/socket/tcp_info.h"
 
-#include "stack/instance/clock.h"
 #include "stack/socket/socket.h"
 #include "stack/tcp/timestamps.h"
 

@@ -10,7 +10,6 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/clock.h"
 #include "stack/instance/instance.h"
 #include "stack/socket/socket.h"
 

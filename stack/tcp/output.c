@@ -8,8 +8,8 @@
 
 #include "lwip/priv/tcp_priv.h"
 
+#include "stack/instance/instance.h"
 #include "stack/tcp/acknowledge.h"
-#include "stack/instance/clock.h"
 #include "stack/tcp/recovery.h"
 #include "stack/socket/socket.h"
 #include "stack/tcp/timestamps.h"

@@ -11,12 +11,9 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/clock.h"
 #include "stack/instance/instance.h"
 #include "stack/ip/network.h"
-#include "stack/instance/pressure.h"
 #include "stack/socket/socket.h"
-#include "stack/instance/sysctl.h"
 
 #define GIVE_UP 0
 #define GO_ON	0x100 /* nrtx and persist_probe have 8 bits */
@@ -82,7 +79,7 @@ static unsigned probe_limit(struct tcp_pcb *pcb, struct stack_socket *socket)
 	if (pcb->persist_probe == 0)
 		return GO_ON;
 	silent = (uint64_t)(u32_t)(tcp_ticks - pcb->tmr) * TCP_SLOW_INTERVAL * 1000000;
-	return silent > retries_ns(melin_sysctl.retries, RTO_MIN_MS) ? GIVE_UP : GO_ON;
+	return silent > retries_ns(melin_instance->sysctl.retries, RTO_MIN_MS) ? GIVE_UP : GO_ON;
 }
 
 /* As Linux after tcp_retries1: the next hop may have moved to other hardware (a fail-over). */
@@ -112,7 +109,7 @@ static unsigned limit_of(struct tcp_pcb *pcb)
 	if (!socket->retry.since)
 		return GO_ON;
 	limit = user_timeout_ns(socket) ? user_timeout_ns(socket)
-					: retries_ns(melin_sysctl.retries, RTO_MIN_MS);
+					: retries_ns(melin_instance->sysctl.retries, RTO_MIN_MS);
 	return melin_clock_ns() - socket->retry.since > limit ? GIVE_UP : GO_ON;
 }
 
@@ -136,9 +133,10 @@ unsigned melin_syn_retry_limit(struct tcp_pcb *pcb)
 {
 	const struct stack_socket *socket = socket_of(pcb);
 	const int second = 1000 / TCP_SLOW_INTERVAL;
-	unsigned linear = melin_sysctl.syn_linear;
-	unsigned retries = socket && socket->options.syn_retries ? socket->options.syn_retries
-								 : melin_sysctl.syn_retries;
+	unsigned linear = melin_instance->sysctl.syn_linear;
+	unsigned retries = socket && socket->options.syn_retries
+				   ? socket->options.syn_retries
+				   : melin_instance->sysctl.syn_retries;
 	unsigned doublings = pcb->nrtx > linear ? pcb->nrtx - linear : 0;
 	uint64_t time = socket ? melin_clock_ns() - socket->handshake.since : 0;
 	uint64_t user = socket ? user_timeout_ns(socket) : 0;

@@ -9,12 +9,10 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/clock.h"
 #include "stack/instance/instance.h"
 #include "stack/lwip/lwip_hooks.h"
 #include "stack/tcp/out_of_order.h"
 #include "stack/tcp/output.h"
-#include "stack/instance/pressure.h"
 #include "stack/tcp/reassembly.h"
 #include "stack/tcp/recovery.h"
 #include "stack/socket/socket.h"

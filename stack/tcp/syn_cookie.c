@@ -19,10 +19,8 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "common/network_order.h"
-#include "stack/instance/clock.h"
 #include "stack/tcp/index.h"
 #include "stack/instance/instance.h"
-#include "stack/instance/random.h"
 #include "stack/socket/socket.h"
 
 /* A cookie is good in the period in which it was made and in the next, as Linux's. */
@@ -294,11 +292,11 @@ static struct tcp_pcb *replay(struct stack *stack, const struct tcp_hdr *header,
 
 	if (!syn)
 		return NULL;
-	melin_initial_sequence_set(cookie);
+	random_set_sequence(&stack->random, cookie);
 	swallow(stack, true);
 	tcp_input(syn, ip_current_input_netif());
 	swallow(stack, false);
-	melin_initial_sequence_unset();
+	random_unset_sequence(&stack->random);
 	return melin_index_find(ip_current_dest_addr(), port, ip_current_src_addr(), remote_port);
 }
 

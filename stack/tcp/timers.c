@@ -10,7 +10,6 @@
 #include "lwip/nd6.h"
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/clock.h"
 #include "stack/tcp/index.h"
 #include "stack/instance/instance.h"
 #include "stack/ip/network.h"
@@ -40,7 +39,7 @@
 
 void timers_start(struct stack *stack)
 {
-	uint64_t now = melin_clock_update();
+	uint64_t now = clock_update(&stack->clock);
 
 	stack->next_fast = now + FAST;
 	stack->next_slow = now + SLOW;

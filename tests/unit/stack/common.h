@@ -15,9 +15,8 @@
 #include <unistd.h>
 
 #include "stack/instance/background.h"
-#include "stack/instance/clock.h"
+#include "stack/instance/instance.h"
 #include "stack/tcp/index_counts.h"
-#include "stack/instance/random.h"
 #include "stack/stack.h"
 #include "tests/unit/tap.h"
 
@@ -40,8 +39,21 @@ static void on_log(enum log_level level, const char *message)
 	printf("# log %d: %s\n", (int)level, message);
 }
 
+/* Virtual time, ns; 0: the tests run in real time. */
+static uint64_t virtual_ns;
+
+static int read_clock(clockid_t clock, struct timespec *now)
+{
+	if (!virtual_ns)
+		return clock_gettime(clock, now);
+	now->tv_sec = (time_t)(virtual_ns / 1000000000u);
+	now->tv_nsec = (long)(virtual_ns % 1000000000u);
+	return 0;
+}
+
 static const struct stack_callbacks callbacks = {
 	.event = on_event,
+	.clock = read_clock,
 	.log = on_log,
 	.log_level = LOG_LEVEL_INFO,
 };
@@ -72,6 +84,14 @@ __attribute__((unused)) static struct sockaddr *address6(const char *text, uint1
 	return (struct sockaddr *)in;
 }
 
+/* What the stack and the peer of a test begin with in virtual time. */
+__attribute__((unused)) static uint32_t first_sequence = 1000;
+
+__attribute__((unused)) static void set_first_sequence(void)
+{
+	random_simulate_sequence(&stack->random, virtual_ns > 0, first_sequence);
+}
+
 __attribute__((unused)) static void open_loop(void)
 {
 	struct stack_config config = { .device = "loop" };
@@ -82,6 +102,7 @@ __attribute__((unused)) static void open_loop(void)
 		exit(1);
 	}
 	background_stop(stack);
+	set_first_sequence();
 }
 
 /* When a test begins, and with which sequence numbers. */
@@ -107,15 +128,17 @@ __attribute__((unused)) static const struct start starts[] = {
 	{ "32 bits of milliseconds", (1ull << 32) * 1000000 - BEFORE_WRAP_NS, (1u << 31) - 1 },
 };
 
-/* What the peer of a test begins with. */
-__attribute__((unused)) static uint32_t first_sequence = 1000;
-
-/* Virtual time. The background thread lives in real time: it is stopped in all these tests. */
+/* Virtual time. The background thread sleeps in real time: it is stopped in all these tests. */
 __attribute__((unused)) static void start_clock(const struct start *start)
 {
-	melin_clock_simulate(start->clock_ns);
-	melin_initial_sequence_simulate(true, start->sequence);
+	virtual_ns = start->clock_ns;
 	first_sequence = start->sequence;
+}
+
+__attribute__((unused)) static void advance_clock(uint64_t ns)
+{
+	virtual_ns += ns;
+	clock_update(&stack->clock);
 }
 
 /*
@@ -155,7 +178,7 @@ __attribute__((unused)) static int run_at_each_start(void (*tests)(void))
 __attribute__((unused)) static void pass_ms(unsigned ms)
 {
 	for (unsigned i = 0; i < ms; i += 10) {
-		melin_clock_advance(10 * 1000000ull);
+		advance_clock(10 * 1000000ull);
 		ops->poll(stack);
 	}
 }

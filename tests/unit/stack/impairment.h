@@ -72,7 +72,7 @@ static double chance(void)
 
 static uint64_t now_us(void)
 {
-	return melin_clock_ns() / 1000;
+	return virtual_ns / 1000;
 }
 
 static void schedule(struct under_way *item, uint64_t due_us)
@@ -223,7 +223,7 @@ static void arrive(struct under_way *item)
 /* To the next moment at which something happens. */
 static void advance(void)
 {
-	uint64_t now = melin_clock_ns();
+	uint64_t now = virtual_ns;
 	uint64_t next = timers_deadline(stack);
 
 	if (unacknowledged && answer_due_us * 1000 < next)
@@ -231,7 +231,7 @@ static void advance(void)
 	if (waiting && waiting->due_us * 1000 < next)
 		next = waiting->due_us * 1000;
 	if (next > now)
-		melin_clock_advance(next - now);
+		advance_clock(next - now);
 	while (waiting && waiting->due_us <= now_us()) {
 		struct under_way *item = waiting;
 
@@ -261,7 +261,7 @@ static void connect_over_path(struct test_socket *socket, uint16_t port)
 	peer = (struct peer){
 		.port = port, .stack_port = syn.from, .seq = first_sequence, .ack = syn.seq + 1
 	};
-	melin_clock_advance(current.delay_us * 2000ull);
+	advance_clock(current.delay_us * 2000ull);
 	say(&peer, SYN | ACK, NULL, 0);
 	wire_clear();
 	syn_has_sack = true;

@@ -49,6 +49,7 @@ __attribute__((unused)) static void open_wire(void)
 		exit(1);
 	}
 	background_stop(stack);
+	set_first_sequence();
 	wire_open();
 }
 

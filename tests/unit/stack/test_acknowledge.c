@@ -3,7 +3,7 @@
  * When received data is acknowledged: together for what comes at a time, with the program's answer
  * if there is one, by the timer if nobody looks, at once where the peer must know.
  */
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 
 #include "tests/unit/stack/peer.h"
 
@@ -191,7 +191,7 @@ static void test_gap(void)
 		queue(&peer, ACK, sizeof(data));
 	ops->poll(stack);
 	ops->poll(stack);
-	melin_clock_advance(1100 * 1000);
+	advance_clock(1100 * 1000);
 	ops->poll(stack);
 	tap_ok(sent(&segment) == 4 && segment.ack == first && blocks_of(&segment, blocks) == 1 &&
 		       blocks[0][0] == first + SIZE && blocks[0][1] == peer.seq,
@@ -210,7 +210,7 @@ static void test_gap(void)
 		       blocks[0][0] == first + SIZE && blocks[0][1] == first + 2 * SIZE,
 	       "what comes twice is told (D-SACK)");
 	ops->poll(stack);
-	melin_clock_advance(1100 * 1000);
+	advance_clock(1100 * 1000);
 	ops->poll(stack);
 	tap_ok(sent(&segment) == 0, "once");
 	drop(&server);

@@ -11,7 +11,6 @@
 #include "lwip/prot/icmp.h"
 #include "lwip/prot/icmp6.h"
 
-#include "stack/instance/allocation.h"
 #include "stack/ip/path.h"
 #include "stack/tcp/recovery.h"
 #include "stack/socket/socket.h"
@@ -81,7 +80,7 @@ static uint32_t any(void)
 
 static uint64_t now_us(void)
 {
-	return melin_clock_ns() / 1000;
+	return virtual_ns / 1000;
 }
 
 static void schedule(struct item *item, uint64_t due_us)
@@ -266,7 +265,7 @@ static void carry(uint8_t *frame, size_t size)
 /* To the next moment at which something happens, but no further than some milliseconds. */
 static void advance(void)
 {
-	uint64_t now = melin_clock_ns();
+	uint64_t now = virtual_ns;
 	uint64_t next = timers_deadline(stack);
 	uint8_t frame[2048];
 	size_t size;
@@ -276,7 +275,7 @@ static void advance(void)
 	if (next > now + 10000000)
 		next = now + 10000000;
 	if (next > now)
-		melin_clock_advance(next - now);
+		advance_clock(next - now);
 	while (waiting && waiting->due_us <= now_us()) {
 		struct item *item = waiting;
 
@@ -499,14 +498,14 @@ static void report(bool done, size_t memory_before)
 		       !melin_index_counts.parked && !melin_index_counts.timewait,
 	       "%s: no connection is left: %u %u %u", course.name, melin_index_counts.active,
 	       melin_index_counts.parked, melin_index_counts.timewait);
-	tap_ok(allocation_used <= memory_before + 4096, "%s: nor memory: %zd bytes", course.name,
-	       (ssize_t)(allocation_used - memory_before));
+	tap_ok(stack->allocation.used <= memory_before + 4096, "%s: nor memory: %zd bytes",
+	       course.name, (ssize_t)(stack->allocation.used - memory_before));
 	tap_ok(complaints == 0, "%s: lwIP does not complain", course.name);
 }
 
 static void run_course(const struct course *what)
 {
-	size_t memory_before = allocation_used;
+	size_t memory_before = stack->allocation.used;
 	uint64_t end = now_us() + TIME_MAX_MS * 1000ull;
 	bool done = false;
 

@@ -6,7 +6,6 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 
-#include "stack/instance/sysctl.h"
 #include "tests/unit/stack/peer.h"
 
 #define ROOM 100 /* for half-open connections */
@@ -209,13 +208,13 @@ static void test_forged(void)
 	confirm(&peer, false, "");
 	tap_ok(is_reset(&peer), "and one of another port");
 	peer.port--;
-	melin_clock_advance(45ull * 1000000000);
+	advance_clock(45ull * 1000000000);
 	wire_clear();
 	confirm(&peer, false, "");
 	tap_ok(accept_one(&listener, &server), "a good one waits for most of a minute");
 	drop(&server);
 	ask(&peer, 9203, false, syn_options, sizeof(syn_options), &answer);
-	melin_clock_advance(130ull * 1000000000);
+	advance_clock(130ull * 1000000000);
 	ask(&(struct peer){ 0 }, 9204, false, syn_options, sizeof(syn_options), &answer);
 	confirm(&peer, false, "");
 	tap_ok(is_reset(&peer), "but not for two");
@@ -266,7 +265,7 @@ static void test_full_queue(void)
 
 	create(&small, AF_INET);
 	ops->listen(small.handle, address4(WIRE_OWN, 81), 0);
-	melin_sysctl.syncookies = 2;
+	stack->sysctl.syncookies = 2;
 	ask(&one, 9300, false, syn_options, sizeof(syn_options), &answer);
 	tap_ok(answer.from == 80, "with tcp_syncookies 2 each SYN gets one");
 	say(&(struct peer){ .port = 9301, .stack_port = 81, .seq = 1 }, SYN, NULL, 0);
@@ -287,8 +286,8 @@ static void test_full_queue(void)
 	confirm(&two, false, "2");
 	tap_ok(accept_one(&small, &server), "when there is room again it is redeemed");
 	drop(&server);
-	melin_sysctl.syncookies = 0;
-	melin_sysctl.max_syn_backlog = 1;
+	stack->sysctl.syncookies = 0;
+	stack->sysctl.max_syn_backlog = 1;
 	say(&(struct peer){ .port = 9304, .stack_port = 81, .seq = 1 }, SYN, NULL, 0);
 	wire_clear();
 	say(&(struct peer){ .port = 9305, .stack_port = 81, .seq = 1 }, SYN, NULL, 0);
@@ -301,8 +300,8 @@ static void run_tests(void)
 {
 	open_wire();
 	introduce();
-	melin_sysctl.syncookies = 1;
-	melin_sysctl.max_syn_backlog = ROOM;
+	stack->sysctl.syncookies = 1;
+	stack->sysctl.max_syn_backlog = ROOM;
 	create(&listener, AF_INET6);
 	ops->listen(listener.handle, address6("::", 80), 50);
 	test_room();

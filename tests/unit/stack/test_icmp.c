@@ -275,7 +275,7 @@ static void test_smaller_mtu(bool v6)
 	}
 	acknowledge(&peer, v6, end + 100);
 	for (unsigned second = 0; second < 601; second++) {
-		melin_clock_advance(1000 * 1000000ull);
+		advance_clock(1000 * 1000000ull);
 		ops->poll(stack);
 	}
 	introduce();
@@ -316,7 +316,7 @@ static void test_timestamps(void)
 static void wait_seconds(unsigned seconds)
 {
 	while (seconds--) {
-		melin_clock_advance(1000 * 1000000ull);
+		advance_clock(1000 * 1000000ull);
 		ops->poll(stack);
 	}
 }

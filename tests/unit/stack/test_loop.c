@@ -3,7 +3,7 @@
  * Socket semantics within the process (device "loop"), in virtual time: states, readiness bits and
  * errors as Linux's tcp_poll(), tcp_recvmsg(), tcp_sendmsg() and connect() give them.
  */
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 
 #include "tests/unit/stack/common.h"
 

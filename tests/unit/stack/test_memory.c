@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "stack/instance/allocation.h"
+#include "stack/instance/instance.h"
 #include "../tap.h"
 
 #define MANY 8192 /* 12 MB of segments, more than is kept */
@@ -84,6 +84,9 @@ static void bounded(void)
 
 int main(void)
 {
+	static struct stack stack;
+
+	melin_instance = &stack;
 	sizes();
 	used_again();
 	zeroed();

@@ -3,7 +3,6 @@
  * The bound on all connections' memory: many peers that do not read, many programs that do not; and
  * each connection goes on nevertheless.
  */
-#include "stack/instance/pressure.h"
 #include "tests/unit/stack/peer.h"
 
 #define PEERS 1000
@@ -81,9 +80,9 @@ static void test_closed_windows(void)
 {
 	size_t first = 0, last = 0, all = 0, before, taken;
 
-	pressure_start(0);
+	pressure_start(&stack->pressure, 0);
 	meet(PEERS);
-	before = allocation_used;
+	before = stack->allocation.used;
 	for (unsigned i = 0; i < PEERS; i++) {
 		announce(&peers[i], 0);
 		last = fill(&servers[i]);
@@ -94,9 +93,9 @@ static void test_closed_windows(void)
 	tap_ok(first >= 200000, "the first may write a whole buffer: %zu KB", first >> 10);
 	tap_ok(last >= PRESSURE_GUARANTEED && last <= 64 << 10,
 	       "the thousandth a small one: %zu KB", last >> 10);
-	tap_ok(allocation_used - before < 96 * MB,
+	tap_ok(stack->allocation.used - before < 96 * MB,
 	       "a thousand closed windows hold %zu MB, of %zu MB of data",
-	       (allocation_used - before) / MB, all / MB);
+	       (stack->allocation.used - before) / MB, all / MB);
 	tap_ok(!(ready(&servers[PEERS - 1]) & EPOLLOUT), "who may not write is not writable");
 	take_events(&servers[PEERS - 1]);
 	taken = take_all(&peers[PEERS - 1]);
@@ -104,7 +103,7 @@ static void test_closed_windows(void)
 	tap_ok(take_events(&servers[PEERS - 1]) & EPOLLOUT, "and there is room again");
 	tap_ok(fill(&servers[PEERS - 1]) > last, "for more than before: the peer reads");
 	part(PEERS);
-	tap_ok(allocation_used < before, "all is given back");
+	tap_ok(stack->allocation.used < before, "all is given back");
 }
 
 static void test_limit_for_sending(void)
@@ -113,7 +112,7 @@ static void test_limit_for_sending(void)
 	unsigned rounds = 0;
 
 	meet(100);
-	pressure_start(1 * MB);
+	pressure_start(&stack->pressure, 1 * MB);
 	for (unsigned i = 0; i < 100; i++) {
 		announce(&peers[i], 0);
 		got = fill(&servers[i]);
@@ -121,8 +120,8 @@ static void test_limit_for_sending(void)
 	}
 	tap_ok(pressure_now() == PRESSURE_LIMIT && got >= PRESSURE_GUARANTEED && got < 8000,
 	       "at the limit each can write %zu bytes", got);
-	tap_ok(allocation_used < 2 * MB, "the limit is 1 MB, and %zu KB are used",
-	       allocation_used >> 10);
+	tap_ok(stack->allocation.used < 2 * MB, "the limit is 1 MB, and %zu KB are used",
+	       stack->allocation.used >> 10);
 	while (all < 100000 && rounds++ < 1000) {
 		fill(&servers[99]);
 		all += take_all(&peers[99]);
@@ -134,7 +133,7 @@ static void test_limit_for_sending(void)
 	servers[98].handle = NULL;
 	part(98);
 	drop(&servers[99]);
-	pressure_start(0);
+	pressure_start(&stack->pressure, 0);
 	say(&peers[98], RST, NULL, 0);
 	say(&peers[99], RST, NULL, 0);
 	wire_clear();
@@ -162,12 +161,12 @@ static void test_limit_for_receiving(void)
 	unsigned window;
 
 	meet(2);
-	pressure_start(1 * MB);
+	pressure_start(&stack->pressure, 1 * MB);
 	say(&peers[0], ACK, data, 1000);
 	window = window_of(&peers[0]);
 	tap_ok(window > 60000, "a window of %u bytes", window);
 	get(&servers[0], got, sizeof(got), 0);
-	allocation_used += 900000; /* others' */
+	stack->allocation.used += 900000; /* others' */
 	for (unsigned i = 0; i < 60; i++) {
 		say(&peers[0], ACK, data, 1000);
 		get(&servers[0], got, sizeof(got), 0);
@@ -175,7 +174,7 @@ static void test_limit_for_receiving(void)
 	window = window_of(&peers[0]);
 	tap_ok(pressure_now() == PRESSURE_HIGH && window <= 16384 && window >= 8192,
 	       "becomes small under pressure, as far as it is read: %u", window);
-	allocation_used += 200000;
+	stack->allocation.used += 200000;
 	start = peers[1].seq;
 	for (unsigned i = 0; i < 20; i++)
 		say(&peers[1], ACK, data, 1000);
@@ -187,7 +186,7 @@ static void test_limit_for_receiving(void)
 	get(&servers[1], got, sizeof(got), 0);
 	say(&peers[1], ACK, "more", 4);
 	tap_ok(get(&servers[1], got, sizeof(got), 0) == 4, "but it is when something is read");
-	allocation_used -= 1100000;
+	stack->allocation.used -= 1100000;
 	wire_clear();
 	for (unsigned i = 0; i < 10; i++) {
 		say(&peers[0], ACK, data, 1000);
@@ -196,7 +195,7 @@ static void test_limit_for_receiving(void)
 	window = window_of(&peers[0]);
 	tap_ok(window > 60000, "and the window opens when the pressure is over: %u", window);
 	part(2);
-	pressure_start(0);
+	pressure_start(&stack->pressure, 0);
 }
 
 static void run_tests(void)

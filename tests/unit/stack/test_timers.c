@@ -4,9 +4,8 @@
  * again, when connecting and sending are given up, keepalive, user timeout, what holds small
  * segments back, and what SACK mends.
  */
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 
-#include "stack/instance/sysctl.h"
 #include "tests/unit/stack/peer.h"
 
 /* Lets time pass until the stack sends a segment; returns ms, or limit if it does not. */
@@ -48,8 +47,8 @@ static void test_connect_timeout(void)
 	struct segment syn;
 	unsigned total = 0;
 
-	melin_sysctl.syn_retries = 6;
-	melin_sysctl.syn_linear = 0;
+	stack->sysctl.syn_retries = 6;
+	stack->sysctl.syn_linear = 0;
 	create(&client, AF_INET);
 	ops->connect(client.handle, NULL, address4(WIRE_PEER, 1000));
 	pass_ms(10);
@@ -66,7 +65,7 @@ static void test_connect_timeout(void)
 	drop(&client);
 
 	/* TCP_SYNCNT, and tcp_syn_linear_timeouts of Linux 6.5 */
-	melin_sysctl.syn_linear = 2;
+	stack->sysctl.syn_linear = 2;
 	create(&client, AF_INET);
 	set(&client, IPPROTO_TCP, TCP_SYNCNT, 2);
 	ops->connect(client.handle, NULL, address4(WIRE_PEER, 1000));
@@ -85,7 +84,7 @@ static void test_connect_timeout(void)
 	drop(&client);
 
 	/* One retry stands for three seconds, however many SYNs go in them. */
-	melin_sysctl.syn_linear = 4;
+	stack->sysctl.syn_linear = 4;
 	create(&client, AF_INET);
 	set(&client, IPPROTO_TCP, TCP_SYNCNT, 1);
 	ops->connect(client.handle, NULL, address4(WIRE_PEER, 1000));
@@ -123,7 +122,7 @@ static void test_data_timeout(void)
 	unsigned times = 0, total = 0;
 	unsigned ms, first;
 
-	melin_sysctl.retries = 15;
+	stack->sysctl.retries = 15;
 	be_called(&peer, &client, 1001);
 	put(&client, "data", 4, 0);
 	wire_get_segment(&segment);
@@ -138,13 +137,13 @@ static void test_data_timeout(void)
 	tap_ok(option(&client, SOL_SOCKET, SO_ERROR) == ETIMEDOUT, "with ETIMEDOUT");
 	drop(&client);
 
-	melin_sysctl.retries = 3;
+	stack->sysctl.retries = 3;
 	be_called(&peer, &client, 1003);
 	put(&client, "data", 4, 0);
 	ms = wait_error(&client, 100000);
 	tap_ok(near(ms, 3300, 300), "tcp_retries2 of 3: given up after %u ms", ms);
 	drop(&client);
-	melin_sysctl.retries = 15;
+	stack->sysctl.retries = 15;
 
 	be_called(&peer, &client, 1002);
 	set(&client, IPPROTO_TCP, TCP_USER_TIMEOUT, 5000);
@@ -435,27 +434,27 @@ static void test_tail_loss(void)
 
 	be_called(&peer, &client, 1010);
 	put(&client, data, 1460, 0);
-	melin_clock_advance(1000 * 1000);
+	advance_clock(1000 * 1000);
 	peer.ack += 1460;
 	say(&peer, ACK, NULL, 0); /* a round trip of a millisecond */
 	wire_clear();
 	put(&client, data, sizeof(data), 0);
 	while (wire_get_segment(&segment))
 		count++;
-	melin_clock_advance(1000 * 1000);
+	advance_clock(1000 * 1000);
 	peer.ack += 8 * 1460;
 	say(&peer, ACK, NULL, 0);
-	melin_clock_advance(1900 * 1000);
+	advance_clock(1900 * 1000);
 	ops->poll(stack);
 	tap_ok(count == 10 && !wire_get_segment(&segment), "nothing is sent again at once");
-	melin_clock_advance(2200 * 1000);
+	advance_clock(2200 * 1000);
 	ops->poll(stack);
 	tap_ok(wire_get_segment(&segment) && segment.seq == peer.ack + 1460,
 	       "but the last segment after two round trips and 2 ms");
 	tap_ok(!wire_get_segment(&segment), "alone");
-	melin_clock_advance(1000 * 1000);
+	advance_clock(1000 * 1000);
 	say_sack(&peer, 2, 2);
-	melin_clock_advance(1000 * 1000);
+	advance_clock(1000 * 1000);
 	ops->poll(stack);
 	tap_ok(wire_get_segment(&segment) && segment.seq == peer.ack,
 	       "its arrival shows that the one before it is lost");
@@ -481,7 +480,7 @@ static void test_loss_after_close(void)
 	while (wire_get_segment(&segment))
 		count++;
 	tap_ok(count == 11 && (segment.flags & FIN), "ten segments and a FIN");
-	melin_clock_advance(1000 * 1000);
+	advance_clock(1000 * 1000);
 	for (unsigned last = 2; last <= 5; last++)
 		say_sack(&peer, 2, last);
 	tap_ok(wire_get_segment(&segment) && segment.seq == peer.ack && segment.size == 1460,

@@ -416,14 +416,14 @@ static void test_sequence_numbers(void)
 	struct segment one, two, syn = { .from = 4600, .to = 80, .seq = 1, .flags = SYN };
 	struct test_socket listener;
 
-	melin_initial_sequence_simulate(false, 0);
+	random_simulate_sequence(&stack->random, false, 0);
 	create(&listener, AF_INET);
 	ops->listen(listener.handle, address4(WIRE_OWN, 80), 16);
 	wire_put_segment(&syn);
 	syn.from++;
 	wire_put_segment(&syn);
 	ops->poll(stack);
-	melin_initial_sequence_simulate(true, first_sequence);
+	random_simulate_sequence(&stack->random, true, first_sequence);
 	tap_ok(wire_get_segment(&one), "an answer");
 	tap_ok(wire_get_segment(&two) && one.seq - two.seq + 100000 > 200000,
 	       "initial sequence numbers of two ports have nothing in common");
