@@ -41,8 +41,7 @@ int sockaddr_read(const struct sockaddr *name, ip_addr_t *address, u16_t *port)
 	return -EAFNOSUPPORT;
 }
 
-void sockaddr_write(int domain, const ip_addr_t *address, u16_t port,
-			 struct sockaddr_storage *name)
+void sockaddr_write(int domain, const ip_addr_t *address, u16_t port, struct sockaddr_storage *name)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
