@@ -22,8 +22,8 @@
  * tap, the map of connections and the programs at interfaces are held by descriptors alone.
  *
  * Threads: any, at any time; two calls on the same loan must not overlap. No call is a cancellation
- * point or touches errno. watch() and give() take a lock (tap_socket.c), so that the program's signal
- * handlers must be put off during all calls. A call takes microseconds and never waits for a peer.
+ * point or touches errno. watch() and give() take a lock (tap_socket.c), so that the program's
+ * signal handlers must be put off during all calls. A call takes microseconds and never waits for a peer.
  *
  * After a fork the child calls abandon(), whatever other threads were doing, and may open a lender
  * of its own.
@@ -198,7 +198,8 @@ static inline int lender_hold(struct lender *lender, struct loan *loan)
  * Gives a borrowed connection back to the kernel, in the state that it has now; *state stays the
  * caller's. Frames of it do not reach the kernel until it has the connection: no RST is sent.
  * Afterwards the kernel is handed what came since hold(), and a FIN or RST as remote_closed and
- * remote_reset say, as if the peer had sent it just now. Nothing else is sent or received for it.
+ * remote_reset say, as if the peer had sent it just now. What was unsent is sent, and nothing
+ * else: not the acknowledgement of data that the stack owes, which it should have sent.
  * The loan is watched again, and seen.
  *
  * 0; or a negative errno value: the connection is lost (the socket is closed as by connect(2) with

@@ -15,6 +15,10 @@
 
 #include "common/system_call.h"
 
+#ifndef SO_BUF_LOCK /* Linux 5.14 */
+#define SO_BUF_LOCK 72
+#endif
+
 #ifndef TCP_IS_MPTCP /* Linux 6.2 */
 #define TCP_IS_MPTCP 43
 #endif
@@ -351,26 +355,70 @@ static int write_options(int descriptor, const struct connection_state *state)
 		   count * sizeof(options[0]));
 }
 
+/* The kernel allocates memory for as much in one piece. */
+#define WRITE_MAX (32 << 10)
+
+static ssize_t write_some(int descriptor, const uint8_t *data, size_t size)
+{
+	struct iovec part = { .iov_base = (void *)(uintptr_t)data,
+			      .iov_len = size < WRITE_MAX ? size : WRITE_MAX };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	return kernel_call(SYS_sendmsg, descriptor, (long)&message, MSG_NOSIGNAL | MSG_DONTWAIT, 0);
+}
+
+/*
+ * Makes room for so many bytes more in the buffer of the queue, which the stack's may exceed. The
+ * kernel would go on tuning the size if the program has not set it, so it is told that nobody has.
+ */
+static int grow(int descriptor, int queue, size_t size)
+{
+	const bool sends = queue == TCP_SEND_QUEUE;
+	int before = 0, locks = 0, error;
+
+	error = get_int(descriptor, SOL_SOCKET, sends ? SO_SNDBUF : SO_RCVBUF, &before);
+	error = error ?: get_int(descriptor, SOL_SOCKET, SO_BUF_LOCK, &locks);
+	/* Buffers are counted, each of which is larger than what is in it; the kernel doubles. */
+	error = error
+			?: set_socket_int(descriptor, sends ? SO_SNDBUFFORCE : SO_RCVBUFFORCE,
+					  before / 2 + (int)size);
+	return error ?: set_socket_int(descriptor, SO_BUF_LOCK, locks);
+}
+
+/* The queue has to take all. It is chosen already, or is that of an established connection. */
+static int write_whole(int descriptor, int queue, const uint8_t *data, size_t size)
+{
+	int error = 0, grown = 0;
+
+	while (error == 0 && size > 0) {
+		ssize_t done = write_some(descriptor, data, size);
+
+		if (done > 0) {
+			data += done;
+			size -= (size_t)done;
+		} else if (done == -EAGAIN || done == -ENOMEM) {
+			error = grown++ < 2 ? grow(descriptor, queue, size) : -ENOBUFS;
+		} else {
+			error = done < 0 ? (int)done : -ENOBUFS;
+		}
+	}
+	return error;
+}
+
 /*
  * In repair what is written into the receive queue has been received, and what is written into the
- * send queue has been sent. The kernel takes as much at a time as a buffer of its own holds.
+ * send queue has been sent.
  */
 static int write_queue(int descriptor, int queue, const uint8_t *data, size_t size)
 {
 	int error = set_int(descriptor, TCP_REPAIR_QUEUE, queue);
 
-	while (error == 0 && size > 0) {
-		struct iovec part = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
-		struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-		ssize_t done = kernel_call(SYS_sendmsg, descriptor, (long)&message,
-					   MSG_NOSIGNAL | MSG_DONTWAIT, 0);
+	return error ?: write_whole(descriptor, queue, data, size);
+}
 
-		if (done <= 0)
-			return done < 0 ? (int)done : -ENOBUFS;
-		data += done;
-		size -= (size_t)done;
-	}
-	return error;
+static size_t sent_size(const struct connection_state *state)
+{
+	return state->send_unsent < state->send_size ? state->send_size - state->send_unsent : 0;
 }
 
 /* The kernel refuses a window before the receive queue is filled. */
@@ -404,7 +452,7 @@ static int write_all(int descriptor, const struct connection_state *state)
 				       state->receive_size);
 	error = error
 			?: write_queue(descriptor, TCP_SEND_QUEUE, state->send_data,
-				       state->send_size);
+				       sent_size(state));
 	return error ?: write_window(descriptor, state);
 }
 
@@ -417,7 +465,13 @@ int repair_give(int descriptor, const struct connection_state *state)
 	if (error == -EPERM)
 		return error;
 	error = error ?: write_all(descriptor, state);
-	if (error)
+	if (error) {
 		connect_to(descriptor, &nobody, sizeof(nobody));
-	return error ?: repair_cancel(descriptor, state);
+		return error;
+	}
+	error = repair_cancel(descriptor, state);
+	return error
+		       ?: write_whole(descriptor, TCP_SEND_QUEUE,
+				      state->send_data + sent_size(state),
+				      state->send_size - sent_size(state));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the eBPF programs of the tap (tap_program.c) and the process that loads them (tap_socket.c) share:
- * the maps' contents. Plain C for both compilers.
+ * What the eBPF programs of the tap (tap_program.c) and the process that loads them (tap_socket.c)
+ * share: the maps' contents. Plain C for both compilers.
  *
  * A frame's tuple (struct loan_tuple of lender.h, the key of a hash map) leads to the number of a
  * slot, an array that the process has mapped: so a change of state is a store, and no system call.
@@ -51,7 +51,7 @@ struct tap_kept {
 	__u8 frame[TAP_KEPT_BYTES];
 };
 
-/* Instructions "rN = NUMBER ll" that tap_socket.c replaces, by the maps and the number of the tap. */
+/* Instructions "rN = NUMBER ll" that are replaced, by the maps and the number of the tap. */
 #define TAP_PLACE_TUPLES 0x6d656c696e000001
 #define TAP_PLACE_SLOTS	 0x6d656c696e000002
 #define TAP_PLACE_RING	 0x6d656c696e000003

@@ -67,6 +67,7 @@ struct connection_state {
 	 */
 	uint8_t *send_data, *receive_data;
 	size_t send_size, receive_size;
+	size_t send_unsent; /* so many of send_data's last bytes have not been sent yet */
 };
 
 void connection_state_clear(struct connection_state *state);

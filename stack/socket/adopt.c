@@ -253,7 +253,7 @@ static int tell_data(const struct stack_socket *socket, struct connection_state 
 {
 	const struct tcp_pcb *pcb = socket->pcb;
 	size_t unsent = send_buffer_queued(socket), unread = socket->received.bytes;
-	size_t done;
+	size_t done, sent;
 
 	state->send_data = malloc(unsent ? unsent : 1);
 	state->receive_data = malloc(unread ? unread : 1);
@@ -262,6 +262,9 @@ static int tell_data(const struct stack_socket *socket, struct connection_state 
 	done = copy_segments(pcb->unacked, pcb->lastack, state->send_data);
 	done += copy_segments(pcb->unsent, pcb->lastack, state->send_data + done);
 	state->send_size = done;
+	/* What waits to be sent again is among the unsent segments. */
+	sent = pcb->snd_nxt - pcb->lastack;
+	state->send_unsent = done > sent ? done - sent : 0;
 	receive_queue_copy(&socket->received, state->receive_data);
 	state->receive_size = unread;
 	return 0;
@@ -278,6 +281,9 @@ int adopt_give(struct stack_socket *socket, struct connection_state *state)
 		sockaddr_write(socket->domain, &socket->local, socket->local_port, &state->local);
 		sockaddr_write(socket->domain, &socket->remote, socket->remote_port,
 			       &state->remote);
+		/* The kernel will not know that it is owed. */
+		if (socket->pcb->flags & (TF_ACK_DELAY | TF_ACK_NOW))
+			tcp_send_empty_ack(socket->pcb);
 		tell_windows(socket->pcb, state);
 		tell_options(socket, socket->pcb, state);
 		adopted_tell(socket, state);

@@ -231,6 +231,51 @@ static void change_state(void)
 	close_ends();
 }
 
+/* What a stack had in its buffers may be more than the kernel's take. */
+#define LARGE (1 << 20)
+
+static bool receives(int from, size_t size, uint8_t byte)
+{
+	static uint8_t got[65536];
+	struct pollfd ready = { .fd = from, .events = POLLIN };
+
+	while (size > 0 && poll(&ready, 1, 5000) == 1) {
+		ssize_t part = recv(from, got, size < sizeof(got) ? size : sizeof(got), 0);
+
+		if (part <= 0)
+			return false;
+		for (ssize_t i = 0; i < part; i++)
+			if (got[i] != byte)
+				return false;
+		size -= (size_t)part;
+	}
+	return size == 0;
+}
+
+static void give_much(void)
+{
+	struct connection_state state;
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+
+	connect_ends("127.0.0.1", true);
+	says(peer, own, "x");
+	repair_take(own, -1, &state);
+	state.send_data = malloc(LARGE);
+	state.receive_data = malloc(LARGE);
+	memset(state.send_data, 's', LARGE);
+	memset(state.receive_data, 'r', LARGE);
+	state.send_size = state.send_unsent = state.receive_size = LARGE;
+	/* The peer has not sent it: its numbers are as they were, behind the data. */
+	tap_ok(repair_give(own, &state) == 0, "1 MiB unread and 1 MiB unsent are given back");
+	connection_state_clear(&state);
+	tap_ok(receives(own, LARGE, 'r'), "the one can be read");
+	tap_ok(receives(peer, LARGE, 's'), "the other is sent");
+	getsockopt(own, IPPROTO_TCP, TCP_INFO, &info, &size);
+	tap_ok(info.tcpi_total_retrans == 0, "once: the kernel knows that it is new");
+	close_ends();
+}
+
 static void refuse(void)
 {
 	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
@@ -299,6 +344,7 @@ int main(void)
 	take_and_give("::ffff:127.0.0.1", false);
 	keep_unread();
 	change_state();
+	give_much();
 	refuse();
 	many_changes();
 	return tap_done();
