@@ -10,14 +10,18 @@
 #include "preload/libc/program_memory.h"
 #include "common/system_call.h"
 
-/* Protects the rest, and the limit itself. Innermost; all signals are blocked while it is held. */
+/*
+ * Protects the variables below and the kernel's limit of this process. No other lock is taken while
+ * it is held. Its holder has all signals blocked, since a handler may open a descriptor, too.
+ */
 static pthread_mutex_t room_lock = PTHREAD_MUTEX_INITIALIZER;
-static sigset_t blocked_before; /* of the thread that has the lock */
-static unsigned users;
-static bool raised;
-static struct rlimit program; /* while it is raised */
+static sigset_t blocked_before; /* the signal mask of the lock's holder before it took the lock */
 
-/* The program has lowered its hard limit to this; the kernel's is higher. */
+static unsigned users;	      /* threads between descriptor_room_begin() and _end() */
+static bool raised;	      /* if there are users: whether the limit could be raised for them */
+static struct rlimit program; /* if it is raised: what it was before */
+
+/* Whether the program has lowered its hard limit, to hard. The kernel's is higher then. */
 static bool lowered;
 static rlim_t hard;
 
@@ -68,8 +72,10 @@ static int kernel_limit(const struct rlimit *wanted, struct rlimit *before)
 }
 
 /*
- * What the kernel's hard limit becomes when the program wants its own, which it sees as seen, to be
- * wanted. The kernel decides whether it may be raised: what it is asked for is higher then too.
+ * What the kernel's hard limit has to become when the program asks for a hard limit of wanted. seen
+ * is what the program takes for its hard limit now; kernels is the kernel's. If wanted is higher
+ * than seen the program may lack the right to raise it: then the value is higher than kernels, too,
+ * so that the kernel refuses it.
  */
 static rlim_t kernels_hard(rlim_t wanted, rlim_t seen, rlim_t kernels)
 {
@@ -84,7 +90,7 @@ static rlim_t kernels_hard(rlim_t wanted, rlim_t seen, rlim_t kernels)
 	return kernels;
 }
 
-/* With the lock, and while the limit is not raised. */
+/* As descriptor_room_limit(). The caller has the lock, and the limit is not raised. */
 static int change(const struct rlimit *wanted, struct rlimit *before)
 {
 	struct rlimit kernels, limit;
@@ -118,7 +124,7 @@ int descriptor_room_limit(const struct rlimit *wanted, struct rlimit *before)
 	    (before && !memory_writable(before, sizeof(*before))))
 		return -EFAULT;
 	if (wanted)
-		copy = *wanted; /* before may be the same memory */
+		copy = *wanted; /* the program may have named the same memory as before */
 	lock();
 	if (users > 0 && raised)
 		descriptor_limit_restore(&program);
@@ -134,7 +140,9 @@ int descriptor_room_limit(const struct rlimit *wanted, struct rlimit *before)
 /* ---- fork ---- */
 
 /*
- * A start in another thread is waited for before (process_stack_before_fork()): the rest is short.
+ * The lock is held until after the fork. That another thread opens something meanwhile has to wait
+ * only shortly: a start of the stack, which takes long, has been waited for by then
+ * (process_stack_before_fork()).
  */
 void descriptor_room_before_fork(void)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The program's limit of open descriptors (RLIMIT_NOFILE), and melin's room above it: what melin
- * opens is opened in stretches in which the limit is raised (common/descriptor_limit.h), and
- * so takes nothing from the program. A program that lowers its hard limit gets one that is higher
- * by KERNEL_HIDDEN_NUMBERS, and is told what it asked for: without it there would be no
- * room any more. Not for the descriptors themselves (descriptors.h).
+ * The program's limit of open descriptors (RLIMIT_NOFILE), and melin's room above it. While melin
+ * opens descriptors the limit is raised (common/descriptor_limit.h), so that they take nothing from
+ * the program. If the program lowers its hard limit, the kernel's limit stays higher than that by
+ * KERNEL_HIDDEN_NUMBERS, since there would be no room for melin otherwise; the program is told the
+ * limit that it asked for. Not for the descriptors themselves (descriptors.h).
  */
 #ifndef MELIN_DESCRIPTOR_ROOM_H
 #define MELIN_DESCRIPTOR_ROOM_H
@@ -12,21 +12,31 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 
-/* Around the opening, on any thread and in handlers; they may overlap. errno is kept. */
+/*
+ * Around the calls by which melin opens descriptors: the limit is raised between the two. Any
+ * thread and signal handlers may call them, and the stretches of two threads may overlap. errno is
+ * kept.
+ */
 void descriptor_room_begin(void);
 void descriptor_room_end(void);
-/* In between: melin's numbers are all above the program's limit. */
+/*
+ * For a caller between the two: whether the limit is raised, so that all numbers which melin's
+ * descriptors get are above the program's limit. False where the kernel has refused to raise it.
+ */
 bool descriptor_room_is_raised(void);
 
 /*
- * prlimit(2) for the program's own RLIMIT_NOFILE; either may be NULL. 0, or -EFAULT, -EINVAL,
- * -EPERM as the kernel.
+ * prlimit(2) for the program's own RLIMIT_NOFILE. wanted is NULL if the limit stays, before is NULL
+ * if the program does not ask for it. 0, or -EFAULT, -EINVAL, -EPERM as prlimit(2) says.
  */
 int descriptor_room_limit(const struct rlimit *wanted, struct rlimit *before);
 
-/* Around fork(): no child is born with a raised limit, nor with a higher one than asked for. */
+/*
+ * Around fork(): the child begins with the limit that the program has asked for, whatever another
+ * thread of the parent is opening. The third is called in the child, after the second.
+ */
 void descriptor_room_before_fork(void);
 void descriptor_room_after_fork(void);
-void descriptor_room_forked(void); /* in the child, after the former */
+void descriptor_room_forked(void);
 
 #endif

@@ -22,13 +22,13 @@
 
 _Atomic(struct object *) descriptor_table[DESCRIPTOR_LIMIT];
 
-/* All private descriptors share this one; its counts are never looked at. */
+/* The object of all descriptors of melin's own. Nobody looks at its counts. */
 static struct object private_object = { .references = 1, .kind = OBJECT_PRIVATE };
 
-/* Highest number that was ever in the table: bounds the walks over it. */
+/* See descriptor_highest(). */
 static _Atomic int highest_known;
 
-/* Protects free_list. Innermost: nothing is called while it is held. */
+/* Protects free_list. Nothing is called while it is held. */
 static pthread_mutex_t free_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct object *free_list[OBJECT_PRIVATE];
 
@@ -43,7 +43,7 @@ void *object_allocate(enum object_kind kind, size_t size)
 {
 	struct object *object;
 
-	signals_hold(); /* for the reference */
+	signals_hold(); /* until the caller gives its reference back */
 	pthread_mutex_lock(&free_lock);
 	object = free_list[kind];
 	if (object)
@@ -56,7 +56,7 @@ void *object_allocate(enum object_kind kind, size_t size)
 			return NULL;
 		}
 	} else {
-		/* All but the count, which a late reader may be looking at. */
+		/* Not the count: slot_get() in another thread may be looking at it still. */
 		memset((char *)object + sizeof(object->references), 0,
 		       size - sizeof(object->references));
 	}
@@ -74,7 +74,7 @@ static void object_free(struct object *object)
 	guarded_unlock(&free_lock);
 }
 
-/* Drops a reference; the signals held for it are the caller's affair. */
+/* Drops a reference, but does not release the signals that are held for it. */
 static void drop(struct object *object)
 {
 	if (atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) != 1)
@@ -83,7 +83,11 @@ static void drop(struct object *object)
 	object_free(object);
 }
 
-/* With signals held. */
+/*
+ * A new reference to what a slot of the table holds. The object may be closed at any moment, and its
+ * memory be used for another one: so the reference is taken first, unless the count is zero, and
+ * then the slot has to hold the same object still. The caller holds signals.
+ */
 static struct object *slot_get(_Atomic(struct object *) *slot)
 {
 	for (;;) {
@@ -100,10 +104,10 @@ static struct object *slot_get(_Atomic(struct object *) *slot)
 			&object->references, &references, references + 1, memory_order_acquire,
 			memory_order_relaxed));
 		if (references == 0)
-			continue; /* dying: the slot has changed or is about to */
+			continue; /* it is being destroyed: the slot is about to change */
 		if (atomic_load_explicit(slot, memory_order_acquire) == object)
 			return object;
-		drop(object); /* it was closed meanwhile, or is another one by now */
+		drop(object); /* the slot has changed meanwhile */
 	}
 }
 
@@ -185,7 +189,7 @@ void descriptor_remove(int descriptor)
 	object->operations->descriptor_closed(object, descriptor);
 	if (atomic_fetch_sub_explicit(&object->descriptors, 1, memory_order_acq_rel) == 1)
 		object->operations->closed(object);
-	object_put(object); /* the table's, and the signals */
+	object_put(object); /* the table's reference; signals are released */
 }
 
 int descriptor_find(const struct object *object)
@@ -223,7 +227,7 @@ bool descriptor_private(int descriptor)
 int descriptor_not_melins(int descriptor, int held)
 {
 	if (descriptor_private(descriptor) && signals_thread.depth == held && !thread_is_own())
-		return INT_MAX; /* no limit allows for that many */
+		return INT_MAX; /* no limit of open descriptors is that high */
 	return descriptor;
 }
 
@@ -247,17 +251,23 @@ int descriptor_own_eventfd(unsigned value)
 	return descriptor;
 }
 
-/* Numbers above this are never chosen. Used by the thread that starts or stops the instance. */
+/*
+ * melin's numbers are below this one. Both tables belong to the thread that starts or stops the
+ * stack.
+ */
 #define WATCHED KERNEL_HIDE_LIMIT
-static bool watched_open[WATCHED];
-static bool watched_ours[WATCHED];
+static bool watched_open[WATCHED]; /* what was open when the watch began */
+static bool watched_ours[WATCHED]; /* what was found then, and marked as melin's own */
 
 static bool is_open(int descriptor)
 {
 	return kernel_call(SYS_fcntl, descriptor, F_GETFD, 0, 0) >= 0;
 }
 
-/* The channel to the thread that has DPDK's descriptors, of a type that hardly a program uses. */
+/*
+ * Whether it is the channel to the thread that has DPDK's descriptors (dpdk/eal/control_thread.c),
+ * which is of a type that hardly a program uses.
+ */
 static bool is_own_unix_socket(int descriptor)
 {
 	socklen_t length = sizeof(int);
@@ -268,8 +278,9 @@ static bool is_own_unix_socket(int descriptor)
 }
 
 /*
- * Another thread of the program may have opened it during the start, unless the number is above its
- * limit: of those below DPDK's melin takes none for files, pipes and sockets of these families.
+ * Whether another thread of the program may have opened it during the start. It has not if the
+ * number is above the program's limit, or one of DPDK's. Of the other numbers melin has none for
+ * regular files and pipes, nor for sockets of these families but for its channel.
  */
 static bool may_be_programs(int descriptor)
 {
@@ -307,7 +318,7 @@ void descriptor_watch_end(void)
 		watched_ours[descriptor] = true;
 		descriptor_protect(descriptor);
 	}
-	/* What was melin's and is closed may be given to the program next. */
+	/* A number that was melin's and is closed by now may be given to the program next. */
 	for (int descriptor = 0; descriptor < WATCHED; descriptor++) {
 		if (!watched_ours[descriptor] || is_open(descriptor))
 			continue;

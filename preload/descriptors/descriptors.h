@@ -82,11 +82,15 @@ void object_register(enum object_kind kind, const struct object_operations *oper
  */
 struct object {
 	/*
-	 * Table entries plus calls that are running on the object. Zero: free memory. Taken with
-	 * acquire in descriptor_get(), dropped with release in object_put(): they pair.
+	 * How many table entries and running calls have the object; zero if its memory is free.
+	 * The acquire with which descriptor_get() takes a reference pairs with the release with
+	 * which object_put() drops one.
 	 */
 	_Atomic uint32_t references;
-	/* Table entries alone; at zero the program has closed it, running calls may go on. */
+	/*
+	 * How many table entries have it. When there is none any more the program has closed the
+	 * object, but calls may still be running on it.
+	 */
 	_Atomic uint32_t descriptors;
 	enum object_kind kind;
 	const struct object_operations *operations; /* of its kind; NULL if it is private */
@@ -95,14 +99,18 @@ struct object {
 };
 
 /*
- * Descriptors from this number on are never looked at. fs.nr_open is 1,048,576 by default; the
- * table is zero pages until touched.
+ * The size of the table; descriptors from this number on are libc's alone. It is the highest limit
+ * of open descriptors that Linux allows by default (fs.nr_open). The table takes memory only where
+ * it has been written to.
  */
 #define DESCRIPTOR_LIMIT (1 << 20)
 
 extern _Atomic(struct object *) descriptor_table[DESCRIPTOR_LIMIT];
 
-/* The cheap test that every interposed call begins with: one load for a foreign descriptor. */
+/*
+ * Whether the table has an entry for it. Every interposed call begins with this test, since it costs
+ * a descriptor that melin knows nothing of one load only.
+ */
 static inline bool descriptor_known(int descriptor)
 {
 	return (unsigned)descriptor < DESCRIPTOR_LIMIT &&
@@ -110,51 +118,66 @@ static inline bool descriptor_known(int descriptor)
 }
 
 /*
- * A reference outside of the table is a running call's. Signals are held for each (signals.h), so
- * that no handler leaves a call with one: whoever gets a reference here gives it back in this
- * thread, before it returns to the program.
+ * References that are not the table's belong to calls that are running. A signal handler might leave
+ * such a call for good (siglongjmp(3)) and its reference with it, so signals are held for each
+ * reference (signals.h): whoever gets one here gives it back in the same thread, before it returns
+ * to the program.
  */
 
-/* A zeroed object of size bytes with one reference (the caller's), or NULL (ENOMEM). */
+/*
+ * An object of size bytes, all of them zero but for struct object, with one reference, which is the
+ * caller's. NULL: no memory.
+ */
 void *object_allocate(enum object_kind kind, size_t size);
 
-/* A new reference to what the table holds, or NULL. */
+/*
+ * A new reference to the object behind a descriptor; NULL if the table has none. For a descriptor of
+ * melin's own it is an object of kind OBJECT_PRIVATE, which is no reference and is not given back.
+ */
 struct object *descriptor_get(int descriptor);
-/* The same, NULL unless it is of that kind. */
+/* The same, but NULL if the object is not of that kind. */
 struct object *descriptor_get_kind(int descriptor, enum object_kind kind);
 
-/* One more of an object that has one. */
+/* One more reference to an object of which the caller has one, or which is kept from ending. */
 void object_get(struct object *object);
 
-/* Drops a reference; the last one destroys the object. Handlers that have waited may run. */
+/*
+ * Drops a reference. The last one destroys the object. Handlers of signals that have arrived since
+ * the reference was taken may run before this returns.
+ */
 void object_put(struct object *object);
 
-/* Puts the object into a free slot; the table takes a reference of its own. */
+/* Makes the object the descriptor's. The table takes a reference of its own. */
 void descriptor_install(int descriptor, struct object *object);
 
 /*
- * Empties a slot. Call it before the kernel's descriptor is closed (the number can come back at
- * once). Does what closing means when it was the last descriptor of its object.
+ * Takes the descriptor out of the table; if it was the last one of its object, that is closed. It
+ * has to be called before the kernel's descriptor is closed: afterwards another thread may have got
+ * the same number for something new.
  */
 void descriptor_remove(int descriptor);
 
-/* No number above this one was ever in the table. */
+/* The highest number that was ever in the table: where walks over it may end. */
 int descriptor_highest(void);
 
-/* Any number that the table has for an object, or -1. A search, for rare cases. */
+/* One of the descriptors of an object, or -1. It searches the whole table. */
 int descriptor_find(const struct object *object);
 
-/* Marks or unmarks a descriptor as melin's own. */
+/*
+ * Marks a descriptor as melin's own, takes the mark off again, and tells whether it is there. The
+ * second leaves alone what is not marked.
+ */
 void descriptor_protect(int descriptor);
 void descriptor_unprotect(int descriptor);
 bool descriptor_private(int descriptor);
 
 /*
- * The number to give libc for one that the program has named: for a descriptor of melin's own one
- * that nobody has, so that the kernel refuses it as if melin's were not there (EBADF, POLLNVAL).
- * Calls of melin's own, and of DPDK and libbpf below it, get what they name: they come with
- * signals held (signals.h) or on threads of melin's own (thread.h). held: how often the program's
- * own call holds them already.
+ * The number by which libc is to be called for a descriptor that the caller has named. If it is one
+ * of melin's own and the caller is the program, that is a number which nobody has, so that the
+ * kernel refuses it as if melin's descriptor were not there (EBADF, POLLNVAL). melin itself, and DPDK
+ * and libbpf below it, call interposed functions, too, and get what they name: they are told apart
+ * by their holding signals (signals.h) or running on threads of melin's own (thread.h). held: how
+ * often an interposed function that the program has called holds signals by now.
  */
 int descriptor_not_melins(int descriptor, int held);
 static inline int descriptor_of_program(int descriptor)
@@ -165,19 +188,21 @@ static inline int descriptor_of_program(int descriptor)
 }
 
 /*
- * Moves a descriptor that melin opened to one of melin's numbers (common/system_call.h), marked as
- * its own; -1 on failure. Between descriptor_room_begin() and _end().
+ * Moves a descriptor that melin has opened to one of the numbers that are melin's
+ * (common/system_call.h), and marks it as melin's own. Returns its new number; -1 if descriptor is
+ * -1. Call it between descriptor_room_begin() and _end().
  */
 int descriptor_hide(int descriptor);
 
-/* A non-blocking eventfd(2) of melin's own, or -1. Any thread, and handlers. */
+/* A non-blocking eventfd(2) of melin's own, or -1. Any thread and handlers may call it. */
 int descriptor_own_eventfd(unsigned value);
 
 /*
- * The stack and DPDK open descriptors too, all of high numbers (common/system_call.h): what appears
- * up there between the two calls is marked as melin's own, so that a program that closes everything
- * leaves the device alone, except for what another thread of the program may have opened. The
- * third takes the marks off again.
+ * The stack and DPDK open descriptors, too, among the numbers that are melin's
+ * (common/system_call.h), and do not tell. What has appeared there from the first call to the
+ * second is marked as melin's own, so that a program that closes all descriptors leaves the device
+ * alone; what another thread of the program may have opened meanwhile is not. The third call takes
+ * these marks off again.
  */
 void descriptor_watch_begin(void);
 void descriptor_watch_end(void);
@@ -188,7 +213,7 @@ void descriptor_unprotect_watched(void);
  */
 void descriptor_protect_hidden(void);
 
-/* Around fork(): the free objects are not in the middle of a change. */
+/* Around fork(): in the child the list of free objects is whole, and its lock free. */
 void descriptor_before_fork(void);
 void descriptor_after_fork(void);
 

@@ -263,8 +263,7 @@ int socket_accept(struct socket *listener, struct sockaddr *peer, socklen_t *len
 	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
 		return -EINVAL;
 	for (;;) {
-		if (atomic_load(&listener->failed) &&
-		    atomic_exchange(&listener->failed, false))
+		if (atomic_load(&listener->failed) && atomic_exchange(&listener->failed, false))
 			return -ENETDOWN;
 		result = accept_once(listener, peer, length, flags);
 		if (result != -EAGAIN || atomic_load(&listener->nonblocking))
