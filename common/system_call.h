@@ -110,9 +110,9 @@ static inline int kernel_hide(int descriptor)
 static inline void kernel_give_up_capabilities(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { 0 };
+	struct __user_cap_data_struct no_capabilities[2] = { 0 };
 
-	kernel_call(SYS_capset, (long)&header, (long)none, 0, 0);
+	kernel_call(SYS_capset, (long)&header, (long)no_capabilities, 0, 0);
 }
 
 #endif

@@ -200,10 +200,10 @@ struct stack_operations {
 	 * -EALREADY: another thread polls all the time, and a wake-up for each frame would only be
 	 * in its way; the caller looks after it: it must call poll() at *deadline_ns, and
 	 * watch_end().
-	 * vain: how often this wait has slept already; if that is often, the frames are mostly
+	 * slept: how often this wait has slept already; if that is often, the frames are mostly
 	 * others' and the caller has patience with a thread that polls now and then.
 	 */
-	int (*watch_begin)(struct stack *stack, unsigned vain, uint64_t *deadline_ns);
+	int (*watch_begin)(struct stack *stack, unsigned slept, uint64_t *deadline_ns);
 	/* looked_after: watch_begin() has returned -EALREADY. */
 	void (*watch_end)(struct stack *stack, bool looked_after);
 

@@ -12,9 +12,9 @@
 
 static long sleep_in_call(const struct system_call *call, bool deaf)
 {
-	static const uint64_t none;
+	static const uint64_t no_signals;
 
-	return interruptible_call(call, deaf ? &none : &signals_thread.deferred);
+	return interruptible_call(call, deaf ? &no_signals : &signals_thread.deferred);
 }
 
 struct cancellation {

@@ -225,8 +225,8 @@ static bool interrupted(const struct wait *wait)
 	return signals_waiting() && !wait->deaf;
 }
 
-/* Sleeps once, after it has done so vain times. 0: look again; -EINTR. */
-static int sleep_once(struct wait *wait, const struct instance *instance, unsigned vain)
+/* Sleeps once; slept: how often this wait has done so already. 0: look again; -EINTR. */
+static int sleep_once(struct wait *wait, const struct instance *instance, unsigned slept)
 {
 	struct sleep sleep = { .wait = wait,
 			       .waiter = { .descriptor = -1 },
@@ -237,7 +237,7 @@ static int sleep_once(struct wait *wait, const struct instance *instance, unsign
 	long result = 0;
 
 	if (instance)
-		sleep.device = instance->operations->watch_begin(instance->stack, vain, &timer);
+		sleep.device = instance->operations->watch_begin(instance->stack, slept, &timer);
 	if (sleep.device == -EAGAIN)
 		return 0;
 	sleep.waiter.watching = sleep.device >= 0 || sleep.device == -EALREADY;
@@ -297,7 +297,7 @@ static int wait_unmasked(struct wait *wait)
 {
 	const int end = wait->restarts ? -ERESTART : -EINTR;
 	uint64_t began = 0, budget = 0;
-	unsigned vain = 0;
+	unsigned slept = 0;
 
 	for (;;) {
 		const struct instance *instance = process_stack_running();
@@ -342,7 +342,7 @@ static int wait_unmasked(struct wait *wait)
 			continue;
 		}
 		/* Without a signal of ours: a handler that was set by an instruction has run. */
-		if (sleep_once(wait, instance, vain++) == -EINTR && !signals_waiting())
+		if (sleep_once(wait, instance, slept++) == -EINTR && !signals_waiting())
 			return wait->ready(wait) ? 1 : -EINTR;
 	}
 }

@@ -62,7 +62,7 @@
  * thread that serves): who serves a batch of requests polls between the batches, and to be woken
  * for each frame meanwhile takes the core from it.
  */
-#define VAIN		   16
+#define SLEPT_OFTEN	   16
 #define PATIENT_POLLING_NS (2 * MS)
 #define PATIENT_LOOK_NS	   (500ull * 1000)
 
@@ -242,7 +242,7 @@ static void watch_timers(struct stack *stack)
 static void watch(struct stack *stack)
 {
 	struct background *background = &stack->background;
-	uint32_t none = WATCHER_NONE;
+	uint32_t expected = WATCHER_NONE;
 
 	if (!stack->link) {
 		watch_timers(stack);
@@ -253,14 +253,14 @@ static void watch(struct stack *stack)
 		return;
 	}
 	/* Who looks after a poller polls itself, so it has left too if nobody has polled lately. */
-	if (!atomic_compare_exchange_strong(&background->watcher, &none, WATCHER_BACKGROUND) &&
-	    (none != WATCHER_LOOKS_AFTER ||
-	     !atomic_compare_exchange_strong(&background->watcher, &none, WATCHER_BACKGROUND)))
+	if (!atomic_compare_exchange_strong(&background->watcher, &expected, WATCHER_BACKGROUND) &&
+	    (expected != WATCHER_LOOKS_AFTER ||
+	     !atomic_compare_exchange_strong(&background->watcher, &expected, WATCHER_BACKGROUND)))
 		return;
 	watch_with_descriptor(stack);
 	/* If a program thread has taken the role over, it stays its. */
-	none = WATCHER_BACKGROUND;
-	atomic_compare_exchange_strong(&background->watcher, &none, WATCHER_NONE);
+	expected = WATCHER_BACKGROUND;
+	atomic_compare_exchange_strong(&background->watcher, &expected, WATCHER_NONE);
 }
 
 /*
@@ -346,16 +346,16 @@ static int look_after(struct background *background, uint64_t now, bool patient,
 		      uint64_t *deadline_ns)
 {
 	uint64_t next = now + (patient ? PATIENT_LOOK_NS : LOOK_AFTER_NS);
-	uint32_t none = WATCHER_NONE;
+	uint32_t expected = WATCHER_NONE;
 
-	if (!atomic_compare_exchange_strong(&background->watcher, &none, WATCHER_LOOKS_AFTER))
+	if (!atomic_compare_exchange_strong(&background->watcher, &expected, WATCHER_LOOKS_AFTER))
 		return -EBUSY;
 	if (next < *deadline_ns)
 		*deadline_ns = next;
 	return -EALREADY;
 }
 
-int background_watch_begin(struct stack *stack, unsigned vain, uint64_t *deadline_ns)
+int background_watch_begin(struct stack *stack, unsigned slept, uint64_t *deadline_ns)
 {
 	struct background *background = &stack->background;
 	uint32_t watcher = WATCHER_NONE;
@@ -364,7 +364,7 @@ int background_watch_begin(struct stack *stack, unsigned vain, uint64_t *deadlin
 	*deadline_ns = UINT64_MAX;
 	if (instance_enter(stack))
 		return -EBUSY;
-	if (vain)
+	if (slept)
 		instance_attend(stack);
 	idle = clock_read(&stack->clock) - background->last_frame;
 	stack->background.going_to_sleep = true;
@@ -375,8 +375,8 @@ int background_watch_begin(struct stack *stack, unsigned vain, uint64_t *deadlin
 	if (stack->info.wait_descriptor < 0)
 		return nap(stack, idle, deadline_ns);
 	now = clock_read(&stack->clock);
-	if (another_polls(background, now, vain >= VAIN))
-		return look_after(background, now, vain >= VAIN, deadline_ns);
+	if (another_polls(background, now, slept >= SLEPT_OFTEN))
+		return look_after(background, now, slept >= SLEPT_OFTEN, deadline_ns);
 	while (!atomic_compare_exchange_strong(&background->watcher, &watcher, WATCHER_PROGRAM)) {
 		if (watcher == WATCHER_PROGRAM)
 			return -EBUSY;

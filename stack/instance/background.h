@@ -57,7 +57,7 @@ bool background_is_late(struct stack *stack, uint64_t deadline);
 /* Ends the thread's sleep; better after the lock is let go of. */
 void background_wake(struct stack *stack);
 
-int background_watch_begin(struct stack *stack, unsigned vain, uint64_t *deadline_ns);
+int background_watch_begin(struct stack *stack, unsigned slept, uint64_t *deadline_ns);
 void background_watch_end(struct stack *stack, bool looked_after);
 
 #endif

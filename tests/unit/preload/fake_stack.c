@@ -72,12 +72,12 @@ static void catch_up(struct stack *stack)
 	fake_stack.catch_ups++;
 }
 
-static int watch_begin(struct stack *stack, unsigned vain, uint64_t *deadline_ns)
+static int watch_begin(struct stack *stack, unsigned slept, uint64_t *deadline_ns)
 {
 	struct timespec now;
 
 	(void)stack;
-	(void)vain;
+	(void)slept;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	*deadline_ns = UINT64_MAX;
 	if (fake_stack.timer_ns)
