@@ -21,6 +21,7 @@ libmelin_la_SOURCES = \
 	preload/calls/calls_rights.c \
 	preload/calls/calls_signal.c \
 	preload/calls/calls_socket.c \
+	preload/calls/calls_spawn.c \
 	preload/calls/calls_splice.c \
 	preload/calls/calls_stream.c \
 	preload/calls/calls_syscall.c \

@@ -84,9 +84,9 @@ static void drop(struct object *object)
 }
 
 /*
- * A new reference to what a slot of the table holds. The object may be closed at any moment, and its
- * memory be used for another one: so the reference is taken first, unless the count is zero, and
- * then the slot has to hold the same object still. The caller holds signals.
+ * A new reference to what a slot of the table holds. The object may be closed at any moment, and
+ * its memory be used for another one: so the reference is taken first, unless the count is zero,
+ * and then the slot has to hold the same object still. The caller holds signals.
  */
 static struct object *slot_get(_Atomic(struct object *) *slot)
 {

@@ -108,8 +108,8 @@ struct object {
 extern _Atomic(struct object *) descriptor_table[DESCRIPTOR_LIMIT];
 
 /*
- * Whether the table has an entry for it. Every interposed call begins with this test, since it costs
- * a descriptor that melin knows nothing of one load only.
+ * Whether the table has an entry for it. Every interposed call begins with this test, since it
+ * costs a descriptor that melin knows nothing of one load only.
  */
 static inline bool descriptor_known(int descriptor)
 {
@@ -118,10 +118,10 @@ static inline bool descriptor_known(int descriptor)
 }
 
 /*
- * References that are not the table's belong to calls that are running. A signal handler might leave
- * such a call for good (siglongjmp(3)) and its reference with it, so signals are held for each
- * reference (signals.h): whoever gets one here gives it back in the same thread, before it returns
- * to the program.
+ * References that are not the table's belong to calls that are running. A signal handler might
+ * leave such a call for good (siglongjmp(3)) and its reference with it, so signals are held for
+ * each reference (signals.h): whoever gets one here gives it back in the same thread, before it
+ * returns to the program.
  */
 
 /*
@@ -131,8 +131,9 @@ static inline bool descriptor_known(int descriptor)
 void *object_allocate(enum object_kind kind, size_t size);
 
 /*
- * A new reference to the object behind a descriptor; NULL if the table has none. For a descriptor of
- * melin's own it is an object of kind OBJECT_PRIVATE, which is no reference and is not given back.
+ * A new reference to the object behind a descriptor; NULL if the table has none. For a descriptor
+ * of melin's own it is an object of kind OBJECT_PRIVATE, which is no reference and is not given
+ * back.
  */
 struct object *descriptor_get(int descriptor);
 /* The same, but NULL if the object is not of that kind. */
@@ -174,10 +175,10 @@ bool descriptor_private(int descriptor);
 /*
  * The number by which libc is to be called for a descriptor that the caller has named. If it is one
  * of melin's own and the caller is the program, that is a number which nobody has, so that the
- * kernel refuses it as if melin's descriptor were not there (EBADF, POLLNVAL). melin itself, and DPDK
- * and libbpf below it, call interposed functions, too, and get what they name: they are told apart
- * by their holding signals (signals.h) or running on threads of melin's own (thread.h). held: how
- * often an interposed function that the program has called holds signals by now.
+ * kernel refuses it as if melin's descriptor were not there (EBADF, POLLNVAL). melin itself, and
+ * DPDK and libbpf below it, call interposed functions, too, and get what they name: they are told
+ * apart by their holding signals (signals.h) or running on threads of melin's own (thread.h). held:
+ * how often an interposed function that the program has called holds signals by now.
  */
 int descriptor_not_melins(int descriptor, int held);
 static inline int descriptor_of_program(int descriptor)

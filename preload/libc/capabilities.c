@@ -50,6 +50,13 @@ bool capabilities_shrink(const void *header, const void *data)
 	return false;
 }
 
+bool capabilities_may_lend(void)
+{
+	struct __user_cap_data_struct now[2] = { 0 };
+
+	return read_sets(0, now) && has(now, CAP_NET_ADMIN) && has(now, CAP_NET_RAW);
+}
+
 void capabilities_keep(void)
 {
 	kernel_call(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0);

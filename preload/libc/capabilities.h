@@ -14,6 +14,9 @@
  */
 bool capabilities_shrink(const void *header, const void *data);
 
+/* Whether the calling thread may borrow connections: CAP_NET_ADMIN and CAP_NET_RAW. */
+bool capabilities_may_lend(void);
+
 /*
  * For a thread of melin's that is to take the device later, whatever the program gives up meanwhile
  * (pending.c, keeper.c). The first is called on it once, at its beginning: other root folders and

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -121,6 +122,14 @@ typedef void (*signal_handler)(int);
 	       (int, struct epoll_event *, int, const struct timespec *, const sigset_t *))        \
 	SYMBOL(int, pthread_create,                                                                \
 	       (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))                   \
+	SYMBOL(int, posix_spawn,                                                                   \
+	       (pid_t *, const char *, const posix_spawn_file_actions_t *,                         \
+		const posix_spawnattr_t *, char *const *, char *const *))                          \
+	SYMBOL(int, posix_spawnp,                                                                  \
+	       (pid_t *, const char *, const posix_spawn_file_actions_t *,                         \
+		const posix_spawnattr_t *, char *const *, char *const *))                          \
+	SYMBOL(FILE *, popen, (const char *, const char *))                                        \
+	SYMBOL(int, system, (const char *))                                                        \
 	SYMBOL(pid_t, vfork, (void))                                                               \
 	SYMBOL(pid_t, _Fork, (void))                                                               \
 	SYMBOL(int, clone, (int (*)(void *), void *, int, void *, ...))                            \

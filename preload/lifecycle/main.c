@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "preload/sockets/asynchronous.h"
+#include "preload/process/lending.h"
 #include "preload/sockets/borrow.h"
 #include "preload/libc/monotonic.h"
 #include "preload/config/config.h"
@@ -59,8 +60,10 @@ void forks_after_in_child(void)
 	pending_forked();
 	descriptor_room_forked();
 	descriptor_unprotect(log_descriptor());
+	descriptor_unprotect(lending_door());
 	descriptor_close_private();
 	descriptor_protect(log_descriptor());
+	descriptor_protect(lending_door());
 	process_stack_forked();
 	borrow_forked();
 	signals_release();

@@ -8,6 +8,7 @@
 
 #include "preload/libc/capabilities.h"
 #include "preload/config/config.h"
+#include "preload/sockets/borrow.h"
 #include "preload/sockets/flow.h"
 #include "preload/process/process_stack.h"
 #include "preload/process/keeper.h"
@@ -39,14 +40,17 @@ static void start_now(void)
 	}
 }
 
+/* Own mode. */
 static bool may_start(void)
 {
-	return config_active() && !process_stack_running() && !process_stack_is_parents() &&
-	       !process_stack_is_starting();
+	return config_active() && !config_get()->host && !process_stack_running() &&
+	       !process_stack_is_parents() && !process_stack_is_starting();
 }
 
 static void before_losing(void)
 {
+	if (config_get()->host)
+		borrow_before_losing();
 	if (may_start())
 		start_now();
 }
@@ -85,6 +89,9 @@ void rights_before_capabilities(const void *header, const void *data)
 
 void rights_before_moving(void)
 {
+	/* A start needs the module and /proc, and comes later: a thread stays where they are. */
+	if (config_get()->host && !process_stack_running())
+		process_stack_keep_rights();
 	before_losing_early();
 }
 
@@ -121,6 +128,8 @@ void rights_before_seccomp(void)
 
 void rights_after_seccomp(void)
 {
+	if (config_get()->host)
+		borrow_stop(); /* for good */
 	if (config_active())
 		process_stack_forbid(
 			"the program has had its system calls filtered (seccomp) before it "

@@ -3,19 +3,28 @@
 #include "preload/process/lending.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 #include <time.h>
 
+#include "broker/broker_start.h"
+#include "broker/client.h"
 #include "common/system_call.h"
 #include "preload/config/log.h"
+#include "preload/descriptors/descriptor_room.h"
+#include "preload/descriptors/descriptors.h"
+#include "preload/libc/capabilities.h"
 #include "preload/libc/signals.h"
 #include "preload/libc/thread.h"
+#include "preload/process/module.h"
 
 static struct lender *_Atomic lender;
-static _Atomic int refusal; /* enum refusal, of the last lending_open() */
+static _Atomic int door = -1; /* to the broker: this process's children have it, too */
+static _Atomic int refusal;   /* enum refusal, of the last lending_open() */
 
 static const struct lending_work *_Atomic work;
 
@@ -37,13 +46,27 @@ enum refusal lending_refusal(void)
 	return (enum refusal)atomic_load(&refusal);
 }
 
+/* Who has no broker is told of the rights that would do as well. */
+static enum refusal through_broker(struct lender **opened)
+{
+	const enum refusal why = lender_connect(atomic_load(&door), opened);
+
+	return why == REFUSAL_BROKER && atomic_load(&door) < 0 ? REFUSAL_RIGHTS : why;
+}
+
 enum refusal lending_open(void)
 {
 	struct lender *opened = lending_lender();
 	enum refusal why = REFUSAL_NONE;
 
+	/*
+	 * A loan takes the rights of the thread that borrows: those of a thread of melin's do not
+	 * do.
+	 */
 	if (!opened)
-		why = lender_open(&opened);
+		why = capabilities_exceed_programs() ? REFUSAL_RIGHTS : lender_open(&opened);
+	if (why == REFUSAL_RIGHTS)
+		why = through_broker(&opened);
 	atomic_store(&refusal, (int)why);
 	if (why == REFUSAL_NONE)
 		atomic_store_explicit(&lender, opened, memory_order_release);
@@ -129,8 +152,43 @@ void lending_give_all_waiting(unsigned milliseconds)
 		;
 }
 
+/* The broker's program lies beside the stack, or in the build tree. */
+static int start_broker(void)
+{
+	static const char *const places[] = { "melin/melin-broker", "melin-broker",
+					      "../melin-broker" };
+	char path[PATH_MAX];
+	int result = -ENOENT;
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && result == -ENOENT; i++)
+		if (module_path(places[i], path))
+			result = broker_start(path);
+	return result;
+}
+
 void lending_before_losing(void)
 {
+	static _Atomic bool tried;
+	int opened;
+
+	if (!capabilities_may_lend() || atomic_exchange(&tried, true))
+		return;
+	descriptor_room_begin();
+	opened = start_broker();
+	if (opened >= 0)
+		descriptor_protect(opened);
+	descriptor_room_end();
+	if (opened >= 0)
+		atomic_store(&door, opened);
+	else
+		log_write(LOG_LEVEL_INFO,
+			  "no broker: %s; without rights no connection will be borrowed",
+			  strerror(-opened));
+}
+
+int lending_door(void)
+{
+	return atomic_load(&door);
 }
 
 void lending_forked(void)

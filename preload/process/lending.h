@@ -63,6 +63,8 @@ bool lending_is_thread(void);
  * later lenders are its clients.
  */
 void lending_before_losing(void);
+/* The descriptor by which a process and its children ask the broker, or -1. */
+int lending_door(void);
 
 /* In the child of a fork: neither lender nor thread are its. */
 void lending_forked(void);

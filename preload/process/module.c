@@ -62,6 +62,19 @@ int module_load(const struct stack_operations **result, struct reason *reason)
 	return 0;
 }
 
+bool module_path(const char *name, char path[PATH_MAX])
+{
+	Dl_info info;
+	const char *slash;
+
+	if (!dladdr((void *)module_load, &info) || !info.dli_fname ||
+	    !(slash = strrchr(info.dli_fname, '/')))
+		return false;
+	return snprintf(path, PATH_MAX, "%.*s/%s", (int)(slash - info.dli_fname), info.dli_fname,
+			name) < PATH_MAX &&
+	       access(path, F_OK) == 0;
+}
+
 const char *module_directory(void)
 {
 	return directory;

@@ -5,6 +5,8 @@
 #ifndef MELIN_MODULE_H
 #define MELIN_MODULE_H
 
+#include <limits.h>
+
 #include "stack/stack.h"
 
 /*
@@ -12,6 +14,9 @@
  * 50 KB of the stack. One thread at a time.
  */
 int module_load(const struct stack_operations **operations, struct reason *reason);
+
+/* The path of a file beside libmelin.so; false: there is none. */
+bool module_path(const char *name, char path[PATH_MAX]);
 
 /* Where it lies, once it is loaded. */
 const char *module_directory(void);

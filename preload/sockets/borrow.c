@@ -840,14 +840,10 @@ void borrow_forked(void)
 	atomic_store(&stopped, 0);
 }
 
-void borrow_before_spawn(void)
+void borrow_before_losing(void)
 {
-	borrow_before_fork();
-}
-
-void borrow_after_spawn(void)
-{
-	borrow_after_fork();
+	borrow_end_all(BORROW_RIGHTS);
+	lending_before_losing();
 }
 
 /* How many descriptors are looked at when the program begins: those that are handed on are low. */

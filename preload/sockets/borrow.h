@@ -83,16 +83,19 @@ void borrow_stop(void);
 void borrow_go_on(void);
 
 /*
- * Around fork(): all are given back, and none is borrowed meanwhile. Before any lock is taken; the
- * other two after all were given back. Then a connection that both processes have is borrowed only
- * when the other one has closed it.
+ * Around a fork, of whatever kind: all are given back, and none is borrowed meanwhile. Before any
+ * lock is taken; the other two after all were given back. Then a connection that both processes
+ * have is borrowed only when the other one has closed it.
  */
 void borrow_before_fork(void);
 void borrow_after_fork(void);
 void borrow_forked(void);
-/* A child that is not seen here shares them, or will be executed. */
-void borrow_before_spawn(void);
-void borrow_after_spawn(void);
+
+/*
+ * Before the program gives up rights: what is borrowed goes back while it may, and later loans go
+ * through the broker. Takes milliseconds the first time.
+ */
+void borrow_before_losing(void);
 
 /* From the stack, in place of socket_event(): STACK_EVENT_RETURN, too. */
 void borrow_event(void *user, uint32_t events);
