@@ -23,7 +23,8 @@
  *
  * Threads: any, at any time; two calls on the same loan must not overlap. No call is a cancellation
  * point or touches errno. watch() and give() take a lock (tap_socket.c), so that the program's
- * signal handlers must be put off during all calls. A call takes microseconds and never waits for a peer.
+ * signal handlers must be put off during all calls. A call takes microseconds and never waits for a
+ * peer.
  *
  * After a fork the child calls abandon(), whatever other threads were doing, and may open a lender
  * of its own.

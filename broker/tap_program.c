@@ -53,6 +53,7 @@ struct tuple {
 #define TUPLES	      PLACE(TEXT(TAP_PLACE_TUPLES))
 #define SLOTS	      PLACE(TEXT(TAP_PLACE_SLOTS))
 #define RING	      PLACE(TEXT(TAP_PLACE_RING))
+#define MARKS	      PLACE(TEXT(TAP_PLACE_MARKS))
 #define OWNER	      ((__u32)(long)PLACE(TEXT(TAP_PLACE_OWNER)))
 
 struct ipv4_and_ports {
@@ -155,9 +156,18 @@ static __always_inline int read_tuple(struct __sk_buff *frame, struct tuple *tup
 	return 0;
 }
 
+static __always_inline int is_marked(const struct tuple *tuple)
+{
+	const __u32 end = tuple->family == FAMILY_IPV4 ? tuple->remote[0] : tuple->remote[3];
+	const __u32 mark = tap_mark(tuple->ports, end), zero = 0;
+	const __u8 *marks = bpf_map_lookup_elem(MARKS, &zero);
+
+	return marks && marks[mark / 8 % TAP_MARK_BYTES] & 1u << mark % 8;
+}
+
 static __always_inline struct tap_slot *find(const struct tuple *tuple, __u32 *number)
 {
-	const __u32 *found = bpf_map_lookup_elem(TUPLES, tuple);
+	const __u32 *found = is_marked(tuple) ? bpf_map_lookup_elem(TUPLES, tuple) : NULL;
 
 	if (!found)
 		return NULL;

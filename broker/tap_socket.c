@@ -46,8 +46,10 @@ static pthread_mutex_t tap_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct shared {
 	unsigned taps;
 	uint32_t last_number; /* of a tap */
-	int tuples, slots, ring, ingress, inject, silence;
-	struct tap_slot *slot;	/* mapped */
+	int tuples, slots, ring, marks, ingress, inject, silence;
+	struct tap_slot *slot; /* mapped */
+	uint8_t *mark;	       /* mapped: a bit is set while its count is not 0 */
+	uint16_t *mark_counts;
 	uint32_t *free_numbers; /* a queue: a number comes back as late as can be */
 	uint32_t free_first, free_count, never_used;
 	struct attachment *attachments;
@@ -67,6 +69,7 @@ static void close_descriptors(void)
 	close_descriptor(shared.tuples);
 	close_descriptor(shared.slots);
 	close_descriptor(shared.ring);
+	close_descriptor(shared.marks);
 	close_descriptor(shared.ingress);
 	close_descriptor(shared.inject);
 	close_descriptor(shared.silence);
@@ -79,55 +82,77 @@ static void close_shared(void)
 	close_descriptors();
 	if (shared.slot)
 		munmap(shared.slot, TAP_CONNECTIONS * sizeof(struct tap_slot));
+	if (shared.mark)
+		munmap(shared.mark, TAP_MARK_BYTES);
 	kept_close();
 	free(shared.free_numbers);
+	free(shared.mark_counts);
 	free(shared.attachments);
 	shared = (struct shared){ .last_number = shared.last_number };
 }
 
 /* mmap() is libc's, and sets errno. The child of a fork has none of it. */
-static int map_slots(void)
+static void *map_memory(int map, size_t size)
 {
-	const size_t size = TAP_CONNECTIONS * sizeof(struct tap_slot);
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, shared.slots, 0);
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
 
 	if (memory == MAP_FAILED)
-		return -ENOMEM;
+		return NULL;
 	madvise(memory, size, MADV_DONTFORK);
-	shared.slot = memory;
+	return memory;
+}
+
+static int map_all(void)
+{
+	shared.slot = map_memory(shared.slots, TAP_CONNECTIONS * sizeof(struct tap_slot));
+	shared.mark = map_memory(shared.marks, TAP_MARK_BYTES);
 	shared.free_numbers = calloc(TAP_CONNECTIONS, sizeof(*shared.free_numbers));
-	return shared.free_numbers ? kept_open(shared.ring) : -ENOMEM;
+	shared.mark_counts = calloc(TAP_MARK_BYTES * 8, sizeof(*shared.mark_counts));
+	if (!shared.slot || !shared.mark || !shared.free_numbers || !shared.mark_counts)
+		return -ENOMEM;
+	return kept_open(shared.ring);
 }
 
 static int load(enum bpf_prog_type type, const uint64_t *code, size_t count, uint32_t owner)
 {
-	const int places[] = { shared.tuples, shared.slots, shared.ring, (int)owner };
+	const int places[] = { shared.tuples, shared.slots, shared.ring, shared.marks, (int)owner };
 
 	return bpf_load(type, code, count, places);
 }
 
 #define LOAD(type, code, owner) load(type, code, sizeof(code) / sizeof((code)[0]), owner)
 
-static int open_shared(void)
+static int make_maps(void)
 {
-	int error = 0;
+	const uint32_t number = sizeof(uint32_t);
 
-	shared.tuples = bpf_make_map(BPF_MAP_TYPE_HASH, sizeof(struct loan_tuple), sizeof(uint32_t),
+	shared.tuples = bpf_make_map(BPF_MAP_TYPE_HASH, sizeof(struct loan_tuple), number,
 				     TAP_CONNECTIONS, BPF_F_NO_PREALLOC);
 	if (shared.tuples < 0)
 		return shared.tuples;
-	shared.slots = bpf_make_map(BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(struct tap_slot),
+	shared.slots = bpf_make_map(BPF_MAP_TYPE_ARRAY, number, sizeof(struct tap_slot),
 				    TAP_CONNECTIONS, BPF_F_MMAPABLE);
+	shared.marks = bpf_make_map(BPF_MAP_TYPE_ARRAY, number, TAP_MARK_BYTES, 1, BPF_F_MMAPABLE);
 	shared.ring = bpf_make_map(BPF_MAP_TYPE_RINGBUF, 0, 0, KEPT_RING_BYTES, 0);
-	if (shared.slots < 0 || shared.ring < 0)
-		return shared.slots < 0 ? shared.slots : shared.ring;
+	return shared.slots < 0 || shared.marks < 0 || shared.ring < 0 ? -ENOMEM : 0;
+}
+
+static int load_programs(void)
+{
 	shared.ingress = LOAD(BPF_PROG_TYPE_SCHED_CLS, instructions_ingress, 0);
 	shared.inject = LOAD(BPF_PROG_TYPE_XDP, instructions_inject, 0);
 	shared.silence = LOAD(BPF_PROG_TYPE_SOCKET_FILTER, instructions_silence, 0);
 	if (shared.ingress < 0 || shared.inject < 0 || shared.silence < 0)
 		return shared.ingress < 0 ? shared.ingress : -EINVAL;
-	error = bpf_probe_tcx(shared.ingress);
-	return error ? error : map_slots();
+	return bpf_probe_tcx(shared.ingress);
+}
+
+static int open_shared(void)
+{
+	int error = make_maps();
+
+	error = error ?: load_programs();
+	return error ? error : map_all();
 }
 
 static enum refusal refusal_of(int error)
@@ -292,6 +317,34 @@ static int attach(uint32_t interface)
 	return 0;
 }
 
+static uint32_t mark_of(const struct loan_tuple *tuple)
+{
+	uint32_t ports, end;
+
+	memcpy(&ports, &tuple->remote_port, sizeof(ports)); /* and the local one */
+	memcpy(&end, tuple->remote + (tuple->family == AF_INET ? 0 : 12), sizeof(end));
+	return tap_mark(ports, end);
+}
+
+static int store(const struct loan_tuple *tuple, uint32_t number)
+{
+	const uint32_t mark = mark_of(tuple);
+	int error = bpf_store(shared.tuples, tuple, &number);
+
+	if (error == 0 && shared.mark_counts[mark]++ == 0)
+		shared.mark[mark / 8] |= (uint8_t)(1u << mark % 8);
+	return error;
+}
+
+static void forget(const struct loan_tuple *tuple, uint32_t number)
+{
+	const uint32_t mark = mark_of(tuple);
+
+	if (bpf_delete(shared.tuples, tuple) == 0 && --shared.mark_counts[mark] == 0)
+		shared.mark[mark / 8] &= (uint8_t) ~(1u << mark % 8);
+	free_number(number);
+}
+
 /* The tuple is there already: a loan of another time, or of another tap. */
 static int take_over(uint32_t number)
 {
@@ -318,7 +371,7 @@ static int add(const struct tap *tap, const struct loan_tuple *tuple, uint64_t *
 	slot->seen = slot->sequence = slot->acknowledgment = 0;
 	tap_change(slot, TAP_WATCHED);
 	if (!known)
-		error = bpf_store(shared.tuples, tuple, &number);
+		error = store(tuple, number);
 	if (error)
 		free_number(number);
 	else
@@ -346,10 +399,8 @@ void tap_remove(const struct loan_tuple *tuple, uint64_t token)
 {
 	tap_forget_kept(token);
 	pthread_mutex_lock(&tap_lock);
-	if (tap_entry(token)) {
-		bpf_delete(shared.tuples, tuple);
-		free_number((uint32_t)token);
-	}
+	if (tap_entry(token))
+		forget(tuple, (uint32_t)token);
 	pthread_mutex_unlock(&tap_lock);
 }
 
@@ -367,9 +418,8 @@ static void remove_all_of(uint32_t owner)
 		more = bpf_next(shared.tuples, &here, &next) == 0;
 		if (bpf_find(shared.tuples, &here, &number) == 0 &&
 		    shared.slot[number].owner == owner) {
-			bpf_delete(shared.tuples, &here);
 			kept_free(kept_take(token_of(number)));
-			free_number(number);
+			forget(&here, number);
 		}
 	}
 }

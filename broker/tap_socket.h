@@ -15,7 +15,10 @@
 #include "broker/lender.h"
 #include "broker/tap_program.h"
 
-/* Connections of all taps of a process. The map's memory: 16 bytes each, used or not, and slots. */
+/*
+ * Connections of all taps of a process. Memory of the kernel: 40 bytes for each of these, used or
+ * not, and about 112 for each that is watched.
+ */
 #define TAP_CONNECTIONS 32768
 
 struct tap {
