@@ -22,6 +22,8 @@ make_tree() {
 	file preload/two 'int two(void) { return 2; }'
 	file stack/three '#include "dpdk/link.h"' 'int three(void) { return link_open(); }'
 	echo 'int lender_open(void);' >"$tree/broker/lender.h"
+	echo 'int lender_connect(int door);' >"$tree/broker/client.h"
+	echo 'int broker_start(void);' >"$tree/broker/broker_start.h"
 	file dpdk/four '#include "dpdk/link.h"' \
 		'int help(void); int link_open(void) { return help(); }'
 	file common/help 'int help(void) { return 5; }'
