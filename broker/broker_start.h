@@ -12,8 +12,8 @@
 #define MELIN_BROKER_START_H
 
 /*
- * Starts the program at that path and returns the door, one end of a pair of sockets (close-on-exec,
- * with a number among melin's own): whoever has it may ask for a lender of his own
+ * Starts the program at that path and returns the door, one end of a pair of sockets
+ * (close-on-exec, with a number among melin's own): whoever has it may ask for a lender of its own
  * (lender_connect()), be it this process or a child that was forked later, whatever user that has
  * become. The broker ends when no process has the door any more and its last client has gone.
  *

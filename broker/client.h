@@ -9,10 +9,11 @@
  *
  *	watch(), borrow()  REFUSAL_BROKER. The connection is the kernel's, as it was.
  *	hold()             -EPERM; the tap goes on as before.
- *	give()             -EPERM, and nothing has been changed. The stack goes on with the connection,
- *	                   since the tap is this process's and does not depend on the broker, and the
- *	                   twin stays silent; only a maker in a process with the rights can give it back.
- *	                   -EIO: the broker went in the middle of it, and the connection is lost.
+ *	give()             -EPERM, and nothing has been changed. The stack goes on with the
+ *	                   connection: the tap is this process's and does not depend on the
+ *	                   broker, and the twin stays silent. Nobody can give it back any more: it
+ *	                   takes CAP_NET_ADMIN to end a socket's repair mode.
+ *	                   -EIO: the broker went in the middle of it; the connection is lost.
  */
 #ifndef MELIN_CLIENT_H
 #define MELIN_CLIENT_H

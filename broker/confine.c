@@ -7,6 +7,7 @@
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -18,6 +19,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* For all clients that melin_broker.c would have. The program's limit may be lower. */
+#define DESCRIPTORS_MAX 16384
 
 /* ---- what the program that has started the broker leaves to it ---- */
 
@@ -48,7 +52,7 @@ static void use_all_processors(void)
 void confine_leave_program(void)
 {
 	const struct rlimit no_core = { 0 };
-	struct rlimit descriptors;
+	struct rlimit descriptors = { DESCRIPTORS_MAX, DESCRIPTORS_MAX };
 	sigset_t none;
 
 	if (chdir("/") < 0)
@@ -57,7 +61,8 @@ void confine_leave_program(void)
 	use_null_streams();
 	use_all_processors();
 	setrlimit(RLIMIT_CORE, &no_core);
-	if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
+	if (setrlimit(RLIMIT_NOFILE, &descriptors) < 0 &&
+	    getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
 		descriptors.rlim_cur = descriptors.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &descriptors);
 	}
@@ -91,6 +96,34 @@ static int keep_capabilities(void)
 	return (int)syscall(SYS_capset, &header, data);
 }
 
+/* ---- files ---- */
+
+/* All that the first version of Landlock knows (Linux 5.13): LANDLOCK_ACCESS_FS_EXECUTE to _SYM. */
+#define ALL_ACCESS ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
+
+/*
+ * The lender reads there whether connections are tracked (tracking.c). A user who is still root may
+ * read root's files without a capability. Where the kernel has no Landlock nothing is restricted:
+ * the filter of calls lets files be read, but not written.
+ */
+static void restrict_files(void)
+{
+	const struct landlock_ruleset_attr all = { .handled_access_fs = ALL_ACCESS };
+	struct landlock_path_beneath_attr readable = {
+		.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE,
+		.parent_fd = open("/proc/sys/net", O_PATH | O_CLOEXEC),
+	};
+	int rules = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
+
+	if (rules >= 0) {
+		syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &readable, 0);
+		syscall(SYS_landlock_restrict_self, rules, 0);
+		close(rules);
+	}
+	if (readable.parent_fd >= 0)
+		close(readable.parent_fd);
+}
+
 /* ---- system calls ---- */
 
 #if defined(__x86_64__)
@@ -115,14 +148,16 @@ static const uint16_t allowed[] = {
 	SYS_getsockopt,
 	SYS_ioctl,
 	SYS_fcntl,
+	SYS_fstat,
 	SYS_read,
 	SYS_write,
 	SYS_pread64,
 	SYS_close,
 	SYS_shutdown,
 	SYS_ppoll,
-	/* what the lender hangs on interfaces */
+	/* what the lender hangs on interfaces, and whether it may */
 	SYS_bpf,
+	SYS_capget,
 	/* libc's: memory, threads, time */
 	SYS_brk,
 	SYS_mmap,
@@ -156,26 +191,36 @@ static const uint16_t allowed[] = {
 
 #define ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
 
+/* The lower half of a call's argument, on the machines above. */
+#define ARGUMENT(number) (offsetof(struct seccomp_data, args) + (number) * sizeof(uint64_t))
+
 /*
- * All others fail as if the kernel had not got them. (A call by the number of another architecture,
- * x32 among them, is none of the numbers above, or is ended by the first check.)
+ * All others fail as if the kernel had not got them. A call by the number of another architecture
+ * ends the process, and one of x32 is none of the numbers above.
  */
 static int filter_calls(void)
 {
-	struct sock_filter code[ALLOWED + 6] = {
+	static const struct sock_filter begin[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCHITECTURE, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	}, end[] = {
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 2),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(2)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, O_RDONLY | O_CLOEXEC, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	const struct sock_fprog program = { .len = ALLOWED + 6, .filter = code };
+	enum { BEGIN = sizeof(begin) / sizeof(begin[0]), END = sizeof(end) / sizeof(end[0]) };
+	struct sock_filter code[BEGIN + ALLOWED + END];
+	const struct sock_fprog program = { .len = BEGIN + ALLOWED + END, .filter = code };
 
+	memcpy(code, begin, sizeof(begin));
 	for (size_t i = 0; i < ALLOWED; i++)
-		code[4 + i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i],
-							   (uint8_t)(ALLOWED - i), 0);
-	code[ALLOWED + 4] =
-		(struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS);
-	code[ALLOWED + 5] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+		code[BEGIN + i] = (struct sock_filter)BPF_JUMP(
+			BPF_JMP | BPF_JEQ | BPF_K, allowed[i], (uint8_t)(ALLOWED - i + END - 2), 0);
+	memcpy(code + BEGIN + ALLOWED, end, sizeof(end));
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
 }
 
@@ -184,6 +229,7 @@ int confine_rights(void)
 	if (keep_capabilities() < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -1;
-	/* A kernel without it serves all the same. */
+	restrict_files();
+	/* A kernel without filters serves all the same. */
 	return filter_calls() < 0 && errno != EINVAL ? -1 : 0;
 }

@@ -57,8 +57,9 @@ broker_client_sources = \
 	broker/client.h
 broker_cppflags = -DBROKER_SOCKET='"$(runstatedir)/melin/broker.sock"'
 
-# melin-broker, beside melin-stack.so. To be built by default when there is lender_open().
-EXTRA_PROGRAMS += melin-broker
+# Beside melin-stack.so, where libmelin.so looks for it.
+brokerdir = $(pkglibdir)
+broker_PROGRAMS = melin-broker
 melin_broker_SOURCES = \
 	broker/broker_message.c \
 	broker/broker_protocol.h \

@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -38,8 +39,11 @@
 /* Each client costs a thread and a lender with its tap: some 100 KiB. */
 #define CLIENTS_MAX 1024
 
-/* No user can have all of a service. */
-#define CLIENTS_OF_USER_MAX (CLIENTS_MAX / 4)
+/* A channel, a tap and three sockets of its lender's, and what a request brings. */
+#define DESCRIPTORS_OF_CLIENT 8
+
+/* What all clients share: programs, maps, a link for each interface; and some to spare. */
+#define DESCRIPTORS_OF_ALL 128
 
 /* A few calls deep, and the kernel's least is 16 KiB. The messages are not on it. */
 #define CLIENT_STACK 65536
@@ -57,6 +61,9 @@ static pthread_mutex_t clients_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t client_left = PTHREAD_COND_INITIALIZER;
 static struct client *clients;
 static unsigned clients_count;
+
+/* Set before there are any: CLIENTS_MAX, or as many as there are descriptors for. */
+static unsigned clients_most;
 
 /* Where clients come from: a descriptor that becomes readable, and how one is taken from it. */
 static int source;
@@ -87,7 +94,8 @@ static bool add_client(struct client *client)
 	pthread_mutex_lock(&clients_lock);
 	for (const struct client *other = clients; other; other = other->next)
 		of_user += other->user == client->user;
-	may = clients_count < CLIENTS_MAX && (source_is_door || of_user < CLIENTS_OF_USER_MAX);
+	/* No user can have all of a service. */
+	may = clients_count < clients_most && (source_is_door || of_user < clients_most / 4);
 	if (may) {
 		client->next = clients;
 		clients = client;
@@ -116,10 +124,15 @@ static int take_from_door(void)
 {
 	struct broker_reader *reader = malloc(sizeof(*reader));
 	int error = reader ? broker_message_receive(source, reader, MSG_DONTWAIT) : -ENOMEM;
-	int channel = error ? -1 : reader->connection;
+	int channel = -1;
 
 	if (error == -EPIPE)
 		source_has_ended = true;
+	if (error == 0) {
+		channel = reader->connection;
+		reader->connection = -1;
+		broker_message_end(reader);
+	}
 	free(reader);
 	return channel;
 }
@@ -173,6 +186,17 @@ static void start_client(const pthread_attr_t *attributes)
 		sem_timedwait(&taken, &until);
 	else
 		poll(NULL, 0, 100);
+}
+
+static void limit_clients(void)
+{
+	struct rlimit limit = { 0 };
+	rlim_t most = 0;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur > DESCRIPTORS_OF_ALL)
+		most = (limit.rlim_cur - DESCRIPTORS_OF_ALL) / DESCRIPTORS_OF_CLIENT;
+	clients_most = most < CLIENTS_MAX ? (unsigned)most : CLIENTS_MAX;
 }
 
 static void serve_source(void)
@@ -286,6 +310,7 @@ int main(int count, char **arguments)
 		fprintf(stderr, "melin-broker: cannot give up its rights: %s\n", strerror(errno));
 		return 1;
 	}
+	limit_clients();
 	serve_source();
 	if (source_is_door)
 		wait_for_clients();

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "broker/broker_protocol.h"
@@ -53,6 +54,12 @@ static pthread_mutex_t large_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic unsigned long lent;
 static _Atomic bool has_stopped;
 
+/*
+ * A client asks for its tap when it has its channel. Whoever does not may be the door itself, which
+ * somebody has sent through the door: as the other end of that is here, too, it would never close.
+ */
+#define FIRST_REQUEST_SECONDS 5
+
 /* ---- the client's connections ---- */
 
 static int compare(const void *left, const void *right)
@@ -71,7 +78,7 @@ static struct connection *entry_of(struct session *session, uint64_t token)
 	return found ? *(struct connection **)found : NULL;
 }
 
-/* Entries know themselves whether they are counted: whoever changes a loan calls this afterwards. */
+/* Entries know whether they are counted: whoever changes a loan calls this afterwards. */
 static void count(struct connection *entry)
 {
 	const bool is_lent = entry->loan.state == LOAN_BORROWED || entry->loan.state == LOAN_HELD;
@@ -309,11 +316,14 @@ static bool answer(struct session *session, int tap)
 /* The first request of each client. */
 static bool begin(struct session *session)
 {
+	const struct timeval patience = { .tv_sec = FIRST_REQUEST_SECONDS }, none = { 0 };
 	enum refusal refusal;
 	bool done;
 
+	setsockopt(session->channel, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (broker_message_receive(session->channel, &session->request, 0) < 0)
 		return false;
+	setsockopt(session->channel, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof(none));
 	broker_message_end(&session->request);
 	if (session->request.message.what != BROKER_TAP)
 		return false;

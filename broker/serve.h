@@ -18,7 +18,7 @@
  */
 void serve(int channel);
 
-/* From now on nothing is borrowed: REFUSAL_BROKER. What is borrowed may be given back. Any thread. */
+/* From now on nothing is borrowed: REFUSAL_BROKER. Loans may be given back. Any thread. */
 void serve_stop_lending(void);
 
 /* How many connections are borrowed by clients that are there. Any thread. */

@@ -313,5 +313,6 @@ int tap_silence(struct __sk_buff *frame)
 SEC("inject")
 int tap_inject(struct xdp_md *frame)
 {
-	return frame ? XDP_PASS : XDP_ABORTED;
+	(void)frame; /* to compare a pointer would take CAP_PERFMON */
+	return XDP_PASS;
 }

@@ -59,8 +59,8 @@ variable() {
 	make_quiet install DESTDIR="$stage"
 	installed=$(find "$stage" -type f -printf '%f\n' | LC_ALL=C sort | paste -sd' ')
 	echo "$installed"
-	[[ $installed == \
-		'LICENSE LICENSE.lwIP NEWS README.md libmelin.7 libmelin.so melin-stack.so '* ]]
+	[[ $installed == 'LICENSE LICENSE.lwIP NEWS README.md'\
+' libmelin.7 libmelin.so melin-broker melin-stack.so '* ]]
 	[[ $installed != *.la* ]]
 	cmp "$(find "$stage" -name LICENSE.lwIP)" "$(variable LWIP_SRC)/COPYING"
 	cmp "$(find "$stage" -name LICENSE)" "$source/LICENSE"

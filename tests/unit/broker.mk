@@ -1,8 +1,31 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Unit tests of broker/: what is asked of the kernel, in network namespaces of their own.
-broker_unit_tests = tests/unit/test_lender tests/unit/test_lender_traffic tests/unit/test_repair
+broker_unit_tests = \
+	tests/unit/test_broker \
+	tests/unit/test_broker_messages \
+	tests/unit/test_lender \
+	tests/unit/test_lender_traffic \
+	tests/unit/test_repair
 ONLY_FOR_TESTS += $(broker_unit_tests)
 UNIT_TESTS += $(broker_unit_tests)
+
+tests_unit_test_broker_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(broker_test_socket)
+tests_unit_test_broker_CFLAGS = $(WARNING_CFLAGS) -pthread
+tests_unit_test_broker_SOURCES = $(broker_client_sources) tests/unit/broker/broker_process.h \
+	tests/unit/broker/ground.c tests/unit/broker/ground.h tests/unit/broker/test_broker.c \
+	tests/unit/tap.h
+tests_unit_test_broker_LDADD = broker/liblender.la common/libcommon.la
+EXTRA_tests_unit_test_broker_DEPENDENCIES = melin-broker$(EXEEXT)
+# Where no service of the host's is.
+broker_test_socket = -DBROKER_SOCKET='"melin-test/broker.sock"'
+
+tests_unit_test_broker_messages_CPPFLAGS = $(tests_unit_test_broker_CPPFLAGS)
+tests_unit_test_broker_messages_CFLAGS = $(tests_unit_test_broker_CFLAGS)
+tests_unit_test_broker_messages_SOURCES = $(broker_client_sources) \
+	tests/unit/broker/broker_process.h tests/unit/broker/ground.c tests/unit/broker/ground.h \
+	tests/unit/broker/test_broker_messages.c tests/unit/tap.h
+tests_unit_test_broker_messages_LDADD = $(tests_unit_test_broker_LDADD)
+EXTRA_tests_unit_test_broker_messages_DEPENDENCIES = melin-broker$(EXEEXT)
 
 tests_unit_test_lender_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_test_lender_CFLAGS = $(WARNING_CFLAGS)

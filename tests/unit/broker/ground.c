@@ -18,6 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+uint16_t ground_port = GROUND_PORT;
+
 static int here, there;
 
 /* ---- namespaces ---- */
@@ -124,19 +126,19 @@ static socklen_t name_of(const char *how, bool own, struct sockaddr_storage *nam
 	memset(name, 0, sizeof(*name));
 	if (!strcmp(how, "IPv4")) {
 		in->sin_family = AF_INET;
-		in->sin_port = htons(GROUND_PORT);
+		in->sin_port = htons(ground_port);
 		inet_pton(AF_INET, text, &in->sin_addr);
 		return sizeof(*in);
 	}
 	snprintf(mapped, sizeof(mapped), "%s%s", is_ipv4 ? "::ffff:" : "", text);
 	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons(GROUND_PORT);
+	in6->sin6_port = htons(ground_port);
 	inet_pton(AF_INET6, mapped, &in6->sin6_addr);
 	return sizeof(*in6);
 }
 
 /* How the next connection is made. */
-static uint16_t to_port = GROUND_PORT, from_port;
+static uint16_t to_port, from_port;
 
 static bool bind_peer(int connected)
 {
@@ -163,7 +165,7 @@ bool ground_connect(const char *how, bool own_accepts, struct ends *ends)
 	connected = own_accepts ? ground_socket_there(to.ss_family, SOCK_STREAM, 0)
 				: socket(to.ss_family, SOCK_STREAM, 0);
 	/* At the same place in both kinds of names. */
-	((struct sockaddr_in *)&to)->sin_port = htons(to_port);
+	((struct sockaddr_in *)&to)->sin_port = htons(to_port ? to_port : ground_port);
 	setsockopt(ends->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(ends->listener, (struct sockaddr *)&name, size) < 0 ||
 	    listen(ends->listener, 64) < 0 || !bind_peer(connected) ||
@@ -183,7 +185,7 @@ bool ground_connect_to(uint16_t port, struct ends *ends)
 
 	to_port = port;
 	connected = ground_connect("IPv4", true, ends);
-	to_port = GROUND_PORT;
+	to_port = 0;
 	return connected;
 }
 

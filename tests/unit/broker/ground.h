@@ -15,6 +15,9 @@
 #define GROUND_PEER6 "fd00:7::2"
 #define GROUND_PORT  7000
 
+/* The port of the next connection's listener; GROUND_PORT at first. */
+extern uint16_t ground_port;
+
 /* A connection between the two namespaces. */
 struct ends {
 	int own, peer, listener;
