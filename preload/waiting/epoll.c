@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * epoll instances, their items and their ready lists. Waiting on them is epoll_wait.c's.
+ * epoll instances, their items and their ready lists. Not for waiting on them (epoll_wait.c).
  *
- * An item for a socket whose flow is not decided yet is the kernel's (FORM_KERNEL), registered
- * there with the program's own data, and remembered here so that it can change over.
+ * When the program adds a socket whose flow is not decided yet, the kernel gets the registration
+ * with the program's own data, and an item of FORM_KERNEL remembers it here. When the stack takes
+ * the flow later, the item changes over and the kernel's registration is removed.
  */
 #include "preload/waiting/epoll.h"
 
@@ -17,10 +18,10 @@
 #include "common/system_call.h"
 #include "preload/libc/symbols.h"
 
-/* What epoll reports whether asked for or not. */
+/* The events that epoll_wait(2) reports whether the program has asked for them or not. */
 #define ALWAYS_REPORTED (EPOLLERR | EPOLLHUP)
 
-/* What may stand beside EPOLLEXCLUSIVE: epoll_ctl(2). */
+/* The only bits that epoll_ctl(2) allows beside EPOLLEXCLUSIVE. */
 #define BESIDE_EXCLUSIVE                                                                           \
 	(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE)
 
@@ -80,7 +81,10 @@ static void unqueue(struct epoll_item *item)
 	item->queued = false;
 }
 
-/* The target had an event: queue the item and tell who waits on the epoll. */
+/*
+ * The watch of an item: its target has become ready. The item goes to the ready list, and whoever
+ * waits on the epoll instance is told. wait_lock is held.
+ */
 static void item_notified(struct watch *watch, uint32_t events)
 {
 	struct epoll_item *item = (struct epoll_item *)watch;
@@ -92,7 +96,10 @@ static void item_notified(struct watch *watch, uint32_t events)
 	wait_notify_locked(&item->epoll->object.source, EPOLLIN);
 }
 
-/* After ADD, MOD or a change of form: what is ready already counts as an event. */
+/*
+ * After EPOLL_CTL_ADD, EPOLL_CTL_MOD or a change of form: if the target is ready by now, that is an
+ * event for the item.
+ */
 static void look_at(struct epoll_item *item)
 {
 	if (!epoll_item_readiness(item))
@@ -133,7 +140,7 @@ static struct epoll_item *find(struct epoll *epoll, struct object *target, int d
 	return NULL;
 }
 
-/* The kernel half of a mixed item, under our tag. 0 or -errno. */
+/* epoll_ctl(2) for the kernel half of a mixed item, with melin's tag as its data. 0 or -errno. */
 static int kernel_half(struct epoll_item *item, int operation)
 {
 	struct epoll_event event = {
@@ -146,7 +153,10 @@ static int kernel_half(struct epoll_item *item, int operation)
 		       : 0;
 }
 
-/* An eventfd that is always readable, one for the process; -1 if there is no descriptor left. */
+/*
+ * The eventfd that is always readable, of which the process has one for all epoll instances; -1 if
+ * no descriptor is left for it.
+ */
 static int kick_descriptor(void)
 {
 	static _Atomic int kick = -1;
@@ -165,7 +175,11 @@ static int kick_descriptor(void)
 	return none;
 }
 
-/* Threads that sleep in libc's epoll_wait() would not see stack sockets: bring them out. */
+/*
+ * The instance has one more item of which the kernel alone does not know whether it is ready.
+ * Threads that sleep in the kernel's epoll_wait() would miss that: the eventfd, which is always
+ * readable, brings them out, so that they wait in melin's way.
+ */
 static void served_more(struct epoll *epoll)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = epoll->tag };
@@ -206,7 +220,10 @@ static void unnote_pending(struct epoll_item *item)
 	served_less(item->epoll);
 }
 
-/* Takes an item out of everything and frees it; the kernel's registration is left alone. */
+/*
+ * Takes an item off its lists and its target and frees it. If the kernel has a registration for it,
+ * that stays. wait_lock is held.
+ */
 static void discard(struct epoll_item *item)
 {
 	unnote_pending(item);
@@ -306,19 +323,19 @@ static int control(struct epoll *epoll, int operation, struct object *target, in
 	return 0;
 }
 
-/* Whether anything about the call concerns the stack; if not, it is libc's. */
+/* Whether melin has to do the call, since an item of its own is or becomes concerned. */
 static bool concerns_stack(struct epoll *epoll, int operation, struct object *target,
 			   int descriptor, const struct epoll_event *event)
 {
 	if (operation != EPOLL_CTL_ADD && operation != EPOLL_CTL_MOD && operation != EPOLL_CTL_DEL)
-		return false; /* libc says EINVAL */
+		return false; /* libc's returns EINVAL */
 	if (operation != EPOLL_CTL_DEL && !memory_readable(event, sizeof(*event)))
-		return false; /* libc says EFAULT */
+		return false; /* libc's returns EFAULT */
 	if (!target || target->kind == OBJECT_PRIVATE || target == &epoll->object)
 		return false;
 	if (target->kind == OBJECT_EPOLL || target->operations->form(target) != FORM_KERNEL)
 		return true;
-	/* An undecided socket that was registered by a way melin did not see is libc's. */
+	/* Without an item the socket was registered in a way that melin has not seen. */
 	return operation == EPOLL_CTL_ADD || find(epoll, target, descriptor);
 }
 
@@ -349,7 +366,7 @@ bool epoll_control(int descriptor, int operation, int target_descriptor, struct 
 
 /* ---- flows that are decided while registered ---- */
 
-/* Calls visit for each item on the object. wait_lock is taken here. */
+/* Calls visit() for each item whose target the object is, with wait_lock, which it takes. */
 static void each_item(struct object *object, void (*visit)(struct epoll_item *))
 {
 	struct watch *watch, *next;
@@ -426,7 +443,10 @@ void epoll_listener_unused(struct object *object)
 	each_item(object, note_pending);
 }
 
-/* wait_lock. Returns the kind of what has to be started, or before if nothing of these does. */
+/*
+ * The program uses the pending listeners in a list of items. Returns the operations of their kind,
+ * or before if there are none. wait_lock is held.
+ */
 static const struct object_operations *use_listeners(struct epoll_item *item,
 						     const struct object_operations *before)
 {
@@ -435,7 +455,7 @@ static const struct object_operations *use_listeners(struct epoll_item *item,
 			continue;
 		before = item->target->operations;
 		if (!before->use(item->target))
-			unnote_pending(item); /* else its start does that */
+			unnote_pending(item); /* otherwise use_all() does it, by change_over() */
 	}
 	return before;
 }
@@ -452,7 +472,10 @@ void epoll_use_listeners(struct epoll *epoll)
 		operations->use_all();
 }
 
-/* wait_lock. Of the watches on a source, those that are not items are sleeping threads'. */
+/*
+ * Whether a thread sleeps on the source. A watch that is not an item's is a sleeping thread's;
+ * behind an item threads may sleep on the epoll instance. wait_lock is held.
+ */
 static bool is_waited_on(const struct source *source)
 {
 	for (struct watch *watch = source->watches; watch; watch = watch->next)
@@ -472,7 +495,7 @@ bool epoll_is_waited_on(struct object *object)
 	return waited_on;
 }
 
-/* The kernel drops its half itself, when the last descriptor of the file is closed. */
+/* The kernel's registrations need no care: the kernel drops them when the file is closed. */
 void epoll_forget(struct object *object)
 {
 	if (object->source.watches)
@@ -503,11 +526,11 @@ void epoll_created(int descriptor)
 	struct epoll *epoll = object_allocate(OBJECT_EPOLL, sizeof(*epoll));
 
 	if (!epoll)
-		return; /* stack sockets will be refused in it: EPERM from the kernel */
+		return; /* no memory: it is the kernel's alone, and sees no socket of the stack's */
 	epoll->descriptor = descriptor;
 	epoll->kick = -1;
 	epoll->kept = -1;
-	/* Random: it must never equal what a program keeps there, which is never looked at. */
+	/* The program's data may be anything, and must never equal the tag by accident. */
 	if (getrandom(&epoll->tag, sizeof(epoll->tag), 0) != sizeof(epoll->tag))
 		epoll->tag = (uint64_t)(uintptr_t)epoll * 0x9e3779b97f4a7c15u;
 	descriptor_install(descriptor, &epoll->object);
@@ -515,19 +538,21 @@ void epoll_created(int descriptor)
 }
 
 /*
- * The kernel keeps the file as long as a call runs on it; melin's waits come back to it by a
- * number, which the program may have for something else at once.
+ * The program closes the last descriptor of an instance while a thread waits on it. In the kernel
+ * such a wait goes on, since the call keeps the file open. melin's wait names the file by a
+ * descriptor in each of its system calls, and that number may be the program's for something else
+ * at once: so melin keeps a duplicate until the calls have ended.
  */
 static void keep_open(struct epoll *epoll, int descriptor)
 {
 	int duplicate = libc()->dup(descriptor);
 
 	if (duplicate < 0)
-		return; /* those who wait get EBADF */
+		return; /* the waiting calls get EBADF */
 	epoll->kept = descriptor_hide(duplicate);
 	atomic_store(&epoll->descriptor, epoll->kept);
-	wait_notify(&epoll->object.source,
-		    EPOLLIN); /* who is about to sleep on the number looks again */
+	/* Whoever is about to sleep on the old number looks again. */
+	wait_notify(&epoll->object.source, EPOLLIN);
 }
 
 static void descriptor_closed(struct object *object, int descriptor)
@@ -538,7 +563,7 @@ static void descriptor_closed(struct object *object, int descriptor)
 		return;
 	if (atomic_load(&object->descriptors) > 1)
 		atomic_store(&epoll->descriptor, descriptor_find(object));
-	else if (atomic_load(&object->references) > 1) /* more than the table's */
+	else if (atomic_load(&object->references) > 1) /* besides the table's */
 		keep_open(epoll, descriptor);
 }
 
@@ -593,7 +618,7 @@ static enum object_form begin_wait(struct object *object, int descriptor)
 
 const struct object_operations epoll_operations = {
 	.descriptor_closed = descriptor_closed,
-	.closed = epoll_forget, /* the outer epolls' items */
+	.closed = epoll_forget, /* in the instances that it was added to */
 	.destroy = destroy,
 	.readiness = readiness,
 	.form = form,

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * epoll with stack sockets in it. The program's epoll descriptor is a real kernel epoll that
- * holds the kernel's descriptors; items for stack sockets are kept here, in a ready list. What
- * has both a stack half and a kernel half (dual listeners, nested epolls) is a mixed item.
- * Not for poll and select (poll.c).
+ * epoll instances that have sockets of the stack's in them. The program's epoll descriptor is that
+ * of a real instance of the kernel's, in which the kernel's descriptors are registered. For sockets
+ * of the stack's melin keeps items itself, and a list of those that may be ready. A mixed item is
+ * for what the kernel and the stack carry a half of (dual listeners, epoll instances inside of
+ * others). Not for poll(2) and select(2): poll.c.
  */
 #ifndef MELIN_EPOLL_H
 #define MELIN_EPOLL_H
@@ -19,18 +20,26 @@ struct epoll_item;
 
 struct epoll {
 	struct object object;
-	struct epoll_item *items; /* all but mixed ones; wait_lock */
-	struct epoll_item *mixed; /* wait_lock */
-	/* Those that may be ready, oldest first; wait_lock, read without it as a hint. */
+	/*
+	 * All items are in one of two lists, which wait_lock protects: the mixed ones, and others.
+	 */
+	struct epoll_item *items;
+	struct epoll_item *mixed;
+	/*
+	 * The items that may be ready, the oldest first. wait_lock protects the list; whether there
+	 * are any is looked at without it, as a hint.
+	 */
 	struct epoll_item *_Atomic ready;
 	struct epoll_item *ready_last;
-	/* One of the program's numbers for it, or kept. */
-	_Atomic int descriptor;
-	int kept; /* melin's own duplicate, when the program has closed it during a wait; or -1 */
+	_Atomic int descriptor; /* one of the program's numbers for it, or kept */
+	int kept; /* melin's duplicate, if the program has closed it during a wait; or -1 */
 	_Atomic unsigned served;   /* stack and mixed items, and listeners before their first use */
 	_Atomic unsigned pending;  /* of these the last kind */
 	_Atomic bool kernel_items; /* the kernel epoll has or had descriptors in it */
-	/* Threads inside libc's epoll_wait(); pairs with the look at served after counting. */
+	/*
+	 * How many threads wait by the kernel's epoll_wait() alone. A thread counts itself and then
+	 * looks at served; who raises served looks at the count afterwards: one sees the other.
+	 */
 	_Atomic int kernel_waiters;
 	int kick;      /* eventfd in the kernel epoll while such threads must come out; or -1 */
 	unsigned turn; /* which side is collected first; races are harmless */
@@ -38,26 +47,26 @@ struct epoll {
 	uint64_t tag; /* the data of our own registrations in the kernel epoll: random */
 };
 
-/* The program made an epoll instance. */
+/* The program has made an epoll instance: melin remembers it. */
 void epoll_created(int descriptor);
 
 /*
- * epoll_ctl(2). True if done with *result 0 or -errno, false if it is libc's to do (nothing
- * about it concerns the stack).
+ * epoll_ctl(2). True if it is done, with 0 or -errno in *result; false if it is left to libc, since
+ * nothing about it concerns the stack.
  */
 bool epoll_control(int descriptor, int operation, int target, struct epoll_event *event,
 		   int *result);
 
 /*
- * epoll_wait(2) and relatives on an epoll of the program's that is known here. Times out as
- * struct wait says. A count or -errno; -EINTR as wait_for() says it.
+ * epoll_wait(2) and its relatives on an instance that melin knows. deadline is struct wait's.
+ * Returns the number of events or -errno; -EINTR as wait_for() does.
  */
 int epoll_wait_on(struct epoll *epoll, struct epoll_event *events, int max, uint64_t deadline,
 		  const sigset_t *mask);
 
 /*
- * Whether the descriptor is an epoll instance in which there is nothing of the stack's, as of now.
- * Takes no reference: the memory of an instance stays one's.
+ * Whether the descriptor is an epoll instance that has nothing of the stack's in it now. No
+ * reference is needed for that, since the memory of an instance is never used for anything else.
  */
 bool epoll_is_kernels(int descriptor);
 
@@ -73,13 +82,16 @@ void epoll_taken_by_stack(struct object *object);
 void epoll_left_to_kernel(struct object *object);
 /* The kernel carries it again: items go back there. */
 void epoll_given_back(struct object *object);
-/* A listener that this process has not used yet, or not since a fork: epoll_wait() will. */
+/*
+ * The object is a listener that this process has not used yet, or not since a fork: epoll_wait() on
+ * an instance with it is its first use.
+ */
 void epoll_listener_unused(struct object *object);
 
-/* Whether a thread sleeps that waits for it: by itself or in an epoll, nested or not. */
+/* Whether a thread sleeps that waits for the object, by itself or for an instance it is in. */
 bool epoll_is_waited_on(struct object *object);
 
-/* Takes all items off an object that has no descriptor any more. */
+/* The object has no descriptor any more: its items are taken off it. */
 void epoll_forget(struct object *object);
 
 /* For the table of descriptors. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Inside epoll: the item, shared by epoll.c and epoll_wait.c alone. All of it is protected by
- * wait_lock.
+ * An item is what a program has added to an epoll instance, as far as melin serves or remembers it.
+ * wait_lock protects items. Only for epoll.c and epoll_wait.c.
  */
 #ifndef MELIN_EPOLL_ITEM_H
 #define MELIN_EPOLL_ITEM_H
@@ -11,7 +11,7 @@
 struct epoll_item {
 	struct watch watch; /* on the target's source; first, so that it is the item's address */
 	struct epoll *epoll;
-	struct object *target; /* socket or epoll; its closing discards the item */
+	struct object *target; /* when it is closed the item is discarded */
 	int descriptor;	       /* the number that the program registered */
 	/*
 	 * KERNEL: registered in the kernel with the program's data, and only remembered here.
@@ -19,7 +19,7 @@ struct epoll_item {
 	 */
 	enum object_form form;
 	uint32_t events;
-	uint64_t data;	   /* the program's, never looked at */
+	uint64_t data;	   /* the program's, which may be anything */
 	bool queued;	   /* on the ready list */
 	bool disabled;	   /* EPOLLONESHOT has fired */
 	bool kernel_ready; /* MIXED: the kernel half has reported since the last look */
@@ -28,11 +28,14 @@ struct epoll_item {
 	struct epoll_item *next, **link; /* epoll->items or epoll->mixed */
 };
 
-/* What epoll_wait would report for it now; 0: nothing. */
+/* The events that epoll_wait(2) would report for it now, 0 if none. */
 uint32_t epoll_item_readiness(const struct epoll_item *item);
 /* Appends it to the ready list unless it is there. */
 void epoll_item_queue(struct epoll_item *item);
-/* The program waits for the listeners in it: their first use, if it is one. No lock is held. */
+/*
+ * The program waits for the listeners in the instance: if that is their first use, the stack
+ * starts. No lock is held.
+ */
 void epoll_use_listeners(struct epoll *epoll);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * epoll_wait and relatives: collecting from the ready list and from the kernel epoll, and
- * waiting for either. Not for registering: epoll.c.
+ * epoll_wait(2) and its relatives: they collect events from the ready list and from the kernel's
+ * instance, and wait for both. Not for epoll_ctl(2): epoll.c.
  */
 #include <errno.h>
 #include <limits.h>
@@ -24,7 +24,7 @@ struct epoll_waiting {
 	struct epoll *epoll;
 	struct epoll_event *events;
 	int max, count;
-	int error; /* -errno, if nothing is reported */
+	int error; /* -errno or 0; it counts only if there is no event */
 	struct pollfd kernel[1 + WAIT_MORE_DESCRIPTORS];
 };
 
@@ -41,8 +41,9 @@ static void oneshot_fired(struct epoll_item *item)
 }
 
 /*
- * As in Linux, a level-triggered item that was reported goes to the end of the list, to be looked
- * at again by the next call, and what did not fit stays in front: small maxevents are fair.
+ * Collects from the ready list. As in Linux, a level-triggered item that is reported goes to the
+ * end of the list, so that the next call looks at it again, and what has found no room stays in
+ * front: a program that takes few events at a time gets to all items in turn.
  */
 static void collect_ready(struct epoll_waiting *this)
 {
@@ -61,7 +62,7 @@ static void collect_ready(struct epoll_waiting *this)
 		ready = epoll_item_readiness(item);
 		event = &this->events[this->count];
 		if (ready && !memory_writable(event, sizeof(*event))) {
-			this->error = -EFAULT; /* the event stays */
+			this->error = -EFAULT; /* the item stays in the list */
 			break;
 		}
 		atomic_store(&epoll->ready, item->next_ready);
@@ -82,7 +83,10 @@ static void collect_ready(struct epoll_waiting *this)
 	guarded_unlock(&wait_lock);
 }
 
-/* One of our own registrations in the kernel epoll has fired: which? */
+/*
+ * The kernel has reported one or more of melin's own registrations, which all have the same data:
+ * looks which of the mixed items have a kernel half that is ready, and queues these.
+ */
 static void kernel_half_fired(struct epoll *epoll)
 {
 	struct epoll_item *item;
@@ -99,7 +103,7 @@ static void kernel_half_fired(struct epoll *epoll)
 	guarded_unlock(&wait_lock);
 }
 
-/* Removes our own entries from what the kernel reported. Returns whether there was any. */
+/* Removes melin's own registrations from the kernel's events. True if there were any. */
 static bool filter_tag(const struct epoll *epoll, struct epoll_event *events, int *count)
 {
 	int kept = 0;
@@ -117,7 +121,11 @@ static bool filter_tag(const struct epoll *epoll, struct epoll_event *events, in
 	return true;
 }
 
-/* A program that takes few events at a time comes back at once: each side is to have its turns. */
+/*
+ * A program that takes few events at a time calls again at once. The kernel's instance is looked at
+ * in each of its calls then, however recent the last look is, or the ready list alone would fill
+ * the array each time.
+ */
 #define FEW_EVENTS 8
 
 static bool kernel_due(const struct epoll_waiting *this)
@@ -140,7 +148,7 @@ static void collect_kernel(struct epoll_waiting *this)
 	if (this->count >= this->max || this->error || !kernel_due(this))
 		return;
 	atomic_store_explicit(&epoll->kernel_looked, this->wait.now, memory_order_relaxed);
-	/* If the program closes it meanwhile, melin keeps another: epoll_descriptor_closed(). */
+	/* If the program closes it meanwhile there is another one (keep_open() in epoll.c). */
 	do {
 		descriptor = atomic_load(&epoll->descriptor);
 		count = (int)kernel_call5(SYS_epoll_pwait, descriptor, (long)events,
@@ -166,7 +174,7 @@ static bool epoll_ready(struct wait *wait)
 	if (this->count || this->error)
 		return true;
 	this->kernel[0].fd = atomic_load(&this->epoll->descriptor);
-	/* Whoever is first could fill a small array every time: take turns. */
+	/* The side that is first may fill a small array every time: so they take turns. */
 	if (this->epoll->turn++ & 1) {
 		collect_kernel(this);
 		collect_ready(this);
@@ -174,7 +182,11 @@ static bool epoll_ready(struct wait *wait)
 		collect_ready(this);
 		collected = this->count;
 		collect_kernel(this);
-		/* Again, if the kernel's part had news, only when that names nothing twice. */
+		/*
+		 * The kernel may have told of halves of mixed items, which are in the ready list
+		 * now. It is looked at again only if nothing of it is in the events yet: no item
+		 * may be there twice.
+		 */
 		if (!collected)
 			collect_ready(this);
 	}
@@ -226,7 +238,7 @@ static int wait_mixed(struct epoll *epoll, struct epoll_event *events, int max, 
 	};
 	int result;
 
-	/* Also if nothing of the kernel's is in it: another thread may add some meanwhile. */
+	/* Even if nothing is registered in the kernel: another thread may add something. */
 	this.wait.kernel = this.kernel;
 	this.wait.kernel_count = 1;
 	result = wait_for(&this.wait);
@@ -237,7 +249,10 @@ static int wait_mixed(struct epoll *epoll, struct epoll_event *events, int max, 
 
 /* ---- the epoll that holds kernel descriptors alone: libc's wait, until that changes ---- */
 
-/* The last thread to come out takes the kick away. */
+/*
+ * A thread has left the kernel's wait. The last one removes the eventfd that has brought them out
+ * (kick_descriptor() in epoll.c).
+ */
 static void came_out(struct epoll *epoll)
 {
 	if (atomic_fetch_sub(&epoll->kernel_waiters, 1) != 1 || epoll->kick < 0)
@@ -258,7 +273,7 @@ static void counted_wait_cancelled(void *argument)
 	epoll_put(epoll);
 }
 
-/* The kernel's own wait. A count or -errno. */
+/* epoll_pwait2(2) itself. Returns the number of events or -errno. */
 static int wait_in_kernel(struct epoll *epoll, struct epoll_event *events, int max,
 			  uint64_t deadline, const sigset_t *mask)
 {
@@ -275,7 +290,7 @@ static int wait_in_kernel(struct epoll *epoll, struct epoll_event *events, int m
 
 	if (result != -ENOSYS)
 		return result;
-	/* Linux before 5.11: milliseconds, never too early. */
+	/* Linux before 5.11 has epoll_pwait(2) alone. In milliseconds, rounded up. */
 	milliseconds =
 		((uint64_t)left.tv_sec * 1000000000u + (uint64_t)left.tv_nsec + 999999) / 1000000;
 	call.number = SYS_epoll_pwait;
@@ -285,13 +300,16 @@ static int wait_in_kernel(struct epoll *epoll, struct epoll_event *events, int m
 	return (int)cancellation_call(&call, false, counted_wait_cancelled, epoll);
 }
 
-/* Waits in libc. Returns 0 also when stack sockets have come in: look at served again. */
+/*
+ * The kernel's wait, during which the thread is counted. It returns 0 as well when the instance has
+ * got sockets of the stack's meanwhile: the caller looks at served again.
+ */
 static int wait_counted(struct epoll *epoll, struct epoll_event *events, int max, uint64_t deadline,
 			const sigset_t *mask)
 {
 	int result = 0;
 
-	/* Counted first, then looked at: served_more() does it the other way round. */
+	/* See struct epoll: served_more() raises served first and then looks at the count. */
 	atomic_fetch_add(&epoll->kernel_waiters, 1);
 	if (atomic_load(&epoll->served) == 0)
 		result = wait_in_kernel(epoll, events, max, deadline, mask);
@@ -299,7 +317,7 @@ static int wait_counted(struct epoll *epoll, struct epoll_event *events, int max
 	return result;
 }
 
-/* Linux's EP_MAX_EVENTS. */
+/* The most events that Linux accepts room for (EP_MAX_EVENTS in its fs/eventpoll.c). */
 #define EVENTS_MAX (INT_MAX / (int)sizeof(struct epoll_event))
 
 int epoll_wait_on(struct epoll *epoll, struct epoll_event *events, int max, uint64_t deadline,

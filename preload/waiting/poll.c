@@ -20,11 +20,11 @@
 #include "preload/libc/timeout.h"
 #include "preload/waiting/wait.h"
 
-/* One descriptor of the set that has a stack half. */
+/* A descriptor of the set that the stack carries, or carries a half of. */
 struct poll_entry {
-	struct watch watch; /* first: it is the entry's address */
+	struct watch watch; /* first, so that its address is the entry's */
 	struct poll_waiting *waiting;
-	struct object *object; /* with a reference */
+	struct object *object; /* the call has a reference to it */
 	int descriptor;
 	nfds_t index;
 	uint32_t events;
@@ -34,11 +34,12 @@ struct poll_entry {
 struct poll_waiting {
 	struct wait wait;
 	struct waiter *waiter;
-	struct pollfd *kernel; /* the program's set; what is the stack's alone has descriptor -1 */
+	/* A copy of the program's set, in which what is the stack's alone has descriptor -1. */
+	struct pollfd *kernel;
 	nfds_t count;
-	nfds_t kernel_used; /* entries of kernel that are not -1 */
+	nfds_t kernel_used; /* how many of its descriptors are not -1 */
 	uint64_t kernel_looked;
-	bool looked; /* at the kernel's part, once */
+	bool looked; /* whether the call has looked at the kernel's descriptors yet */
 	struct poll_entry *entries;
 	size_t entry_count, lent_count;
 	bool changed;	   /* one of the stack's is the kernel's again: the call begins anew */
@@ -51,7 +52,7 @@ struct poll_waiting {
 
 /* ---- readiness ---- */
 
-/* Whether the number means what it did when the call began. */
+/* Whether the descriptor is still the object's that it was when the call began. */
 static bool is_still(const struct poll_entry *entry)
 {
 	return atomic_load_explicit(&descriptor_table[entry->descriptor], memory_order_relaxed) ==
@@ -59,8 +60,9 @@ static bool is_still(const struct poll_entry *entry)
 }
 
 /*
- * Another thread has closed or replaced the descriptor. As in Linux, whose poll() is woken by the
- * file that it began with, and then looks at what has the number now.
+ * What is reported when the object is ready, but another thread has closed the descriptor or made
+ * it another file's. Linux's poll() is woken by the file that it began with and then looks at the
+ * file that has the number now, if there is one; so does this.
  */
 static short elsewhere(const struct poll_entry *entry)
 {
@@ -77,8 +79,9 @@ static short entry_revents(const struct poll_entry *entry)
 }
 
 /*
- * In the kernel a call keeps the files that it began with. What another thread has closed meanwhile
- * never becomes ready.
+ * Another thread has closed some of the kernel's descriptors in the set while the call waits. A
+ * call of the kernel's keeps the files that it began with, and these never become ready: they are
+ * taken out of the set.
  */
 static void forget_closed(struct poll_waiting *this)
 {
@@ -90,7 +93,7 @@ static void forget_closed(struct poll_waiting *this)
 	}
 }
 
-/* False: the kernel refuses the set. */
+/* False: the kernel refuses the set, and error says why. */
 static bool look_at_kernel(struct poll_waiting *this)
 {
 	long result = wait_look(this->kernel, this->count);
@@ -276,7 +279,10 @@ static int wait_on_set(struct poll_waiting *this)
 	return result < 0 ? result : this->ready_count;
 }
 
-/* Sets up to this size are below any limit of open descriptors that is in use. */
+/*
+ * poll(2) refuses sets with more entries than the limit of open descriptors, which is looked at for
+ * sets that are larger than this only, since no limit in use is lower.
+ */
 #define MANY 256
 
 bool poll_concerns(const struct pollfd *set, nfds_t count)
@@ -290,7 +296,7 @@ bool poll_concerns(const struct pollfd *set, nfds_t count)
 	return false;
 }
 
-/* Sets up to this size are kept on the caller's stack. */
+/* The copies of sets up to this size lie on the caller's stack. */
 #define FEW 16
 
 /* Nothing in the set is the stack's: the kernel's own wait, with references to what is lent. */
@@ -308,7 +314,10 @@ static int wait_in_kernel(struct poll_waiting *this)
 	return (int)cancellation_call(&call, false, wait_in_kernel_cancelled, this);
 }
 
-/* The set is in this->kernel, with room behind it; revents come to be there. */
+/*
+ * Waits for the set that is in this->kernel, which has room for WAIT_MORE_DESCRIPTORS behind it and
+ * whose revents are set.
+ */
 static bool wait_mixed_set(struct poll_waiting *this, int *result)
 {
 	fill(this);
@@ -323,7 +332,7 @@ static bool wait_mixed_set(struct poll_waiting *this, int *result)
 	return true;
 }
 
-/* Room for the set and what is known of it. False: no memory. */
+/* Makes room for the copy of the set and for its entries. False: no memory. */
 static bool make_room(struct poll_waiting *this, struct poll_entry *few_entries,
 		      struct pollfd *few_descriptors)
 {
@@ -391,20 +400,20 @@ bool poll_mixed(struct pollfd *set, nfds_t count, uint64_t deadline, const sigse
 
 /* ---- select ---- */
 
-/* What select(2) calls readable, writable and exceptional, in terms of poll(2). */
+/* What select(2) calls readable, writable and exceptional: Linux's POLLIN_SET and the like. */
 #define SELECT_READ	 (POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR)
 #define SELECT_WRITE	 (POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR)
 #define SELECT_EXCEPTION POLLPRI
 
-/* The sets of one call, copied: what is asked for, and then what is so. */
+/* Copies of a call's sets: first what the program asks for, in the end what is true. */
 struct select_sets {
-	long *words[3]; /* NULL: the program gave none */
+	long *words[3]; /* NULL: the program has given none */
 	size_t count;	/* of the words of each */
 	void *memory;	/* scratch, or NULL */
 };
 
 #define SELECT_WORDS(count) (((size_t)(count) + NFDBITS - 1) / NFDBITS)
-/* For FD_SETSIZE descriptors they lie on the caller's stack. */
+/* Copies of sets for up to FD_SETSIZE descriptors lie on the caller's stack. */
 #define SELECT_FEW SELECT_WORDS(FD_SETSIZE)
 
 static bool has(const struct select_sets *sets, int which, int descriptor)
@@ -418,7 +427,7 @@ static bool any(const struct select_sets *sets, int descriptor)
 	return has(sets, 0, descriptor) || has(sets, 1, descriptor) || has(sets, 2, descriptor);
 }
 
-/* 0, -EFAULT, -ENOMEM; the caller gives memory back in any case. */
+/* 0, -EFAULT or -ENOMEM. The caller gives sets->memory back in any case. */
 static int select_sets_begin(struct select_sets *sets, int count, fd_set *const program[3],
 			     long few[3 * SELECT_FEW])
 {
@@ -474,7 +483,10 @@ static void set_from_bits(struct pollfd *set, int count, const struct select_set
 	}
 }
 
-/* In the order of set_from_bits(): entries of the stack's have lost their number. */
+/*
+ * Turns revents into bits. The entries are in the order in which set_from_bits() has made them,
+ * since those of the stack's do not have their descriptors any more.
+ */
 static int bits_from_set(const struct pollfd *set, nfds_t used, int count, struct select_sets *sets)
 {
 	static const short means[3] = { SELECT_READ, SELECT_WRITE, SELECT_EXCEPTION };
@@ -514,7 +526,7 @@ static bool select_in(struct select_sets *sets, int count, struct poll_waiting *
 			set_from_bits(this->kernel, count, sets);
 			done = wait_mixed_set(this, result);
 		} while (done && *result == -ESTALE);
-		/* On a time-out too: then no bit stays. */
+		/* After a time-out, too, when all bits are cleared. */
 		if (done && *result >= 0)
 			*result = bits_from_set(this->kernel, this->count, count, sets);
 	}

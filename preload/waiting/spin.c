@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The share of a thread's last waits that were short enough to poll through, as a moving average:
- * spin.h. A sleep that was short counts as well as a spin that won, so a thread that sleeps at once
- * notices when polling would pay again.
+ * See spin.h. Each thread keeps the share of its last waits that were no longer than MELIN_SPIN_US,
+ * as a moving average. A wait counts whether the thread has polled or slept: so a thread that
+ * sleeps at once by now notices when polling would pay again.
  */
 #include "preload/waiting/spin.h"
 
@@ -10,14 +10,14 @@
 #include "preload/config/config.h"
 
 /*
- * In 1/256; each wait counts an eighth. Polling starts to cost more processor time than it saves
- * latency when it wins less often than every second time.
+ * The share is in 1/256, and the last wait makes up an eighth of it. When less than half of the
+ * waits are short, polling costs more processor time than it saves latency.
  */
 #define SHARE_ALL    256
 #define SHARE_ENOUGH 128
 #define WEIGHT	     8
 
-/* Handlers write it too: whatever comes of two writes at a time is a share. */
+/* A signal handler's waits may change it in the middle of a change: it is a share in any case. */
 static __thread unsigned short_share = SHARE_ALL;
 
 static uint64_t longest(void)
@@ -38,7 +38,7 @@ void spin_learn(uint64_t nanoseconds)
 {
 	unsigned before = short_share;
 
-	/* Rounded so that both ends are reached. */
+	/* Rounded up, so that the share gets to 0 and to SHARE_ALL. */
 	if (nanoseconds <= longest())
 		short_share = before + (SHARE_ALL - before + WEIGHT - 1) / WEIGHT;
 	else

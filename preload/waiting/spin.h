@@ -8,13 +8,19 @@
 
 #include <stdint.h>
 
-/* Nanoseconds that this wait of the calling thread may poll for; CLOCK_NEVER: it never sleeps. */
+/*
+ * For how many nanoseconds the calling thread may poll in the wait that it begins; CLOCK_NEVER: it
+ * does not sleep at all.
+ */
 uint64_t spin_budget(void);
 
-/* It has ended with what it waited for, after so many nanoseconds, in whatever way it waited. */
+/* The wait has ended with what it was for, after so many nanoseconds of polling or sleep. */
 void spin_learn(uint64_t nanoseconds);
 
-/* It has ended without, at its time-out: if that was short, nothing is learnt. */
+/*
+ * The wait has ended at its time-out. If that was short it says nothing about how long the wait
+ * would have lasted, and nothing is learnt.
+ */
 void spin_timed_out(uint64_t nanoseconds);
 
 #endif

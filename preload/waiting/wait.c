@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The waiting loop and the wake-ups. The thread that waits is the thread that polls; it sleeps
- * in one kernel wait, and of several sleepers one watches the device for all.
+ * The waiting loop and the wake-ups. A thread that waits polls the stack itself. When it has polled
+ * long enough it sleeps, in one system call; of several threads that sleep one watches the device
+ * for all of them.
  */
 #include "preload/waiting/wait.h"
 
@@ -22,12 +23,12 @@
 #include "common/system_call.h"
 #include "preload/libc/symbols.h"
 
-static struct waiter *sleepers; /* wait_lock */
+static struct waiter *sleepers; /* protected by wait_lock */
 
 void (*wait_errand)(void);
 _Atomic bool wait_errand_due;
 
-/* The thread's eventfd, made when it first sleeps in ppoll(2); 0: none yet. */
+/* The thread's eventfd, which is made when the thread first sleeps in ppoll(2); 0: none yet. */
 static __thread int thread_eventfd;
 static pthread_key_t thread_key;
 static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
@@ -59,7 +60,8 @@ static int waiter_eventfd(void)
 	if (thread_eventfd < 0)
 		return -1;
 	pthread_once(&thread_once, make_thread_key);
-	pthread_setspecific(thread_key, &thread_key); /* any value but NULL: thread_ended() runs */
+	/* With any value but NULL thread_ended() is called at the end of the thread. */
+	pthread_setspecific(thread_key, &thread_key);
 	return thread_eventfd;
 }
 
@@ -106,7 +108,7 @@ static struct timespec *remaining(uint64_t deadline, struct timespec *timeout)
 	return timeout;
 }
 
-/* One sleep of one thread. */
+/* What a thread knows of the one sleep that it is in. */
 struct sleep {
 	struct wait *wait;
 	struct waiter waiter;
@@ -123,7 +125,10 @@ static void drain(struct waiter *waiter)
 		libc()->syscall(SYS_read, waiter->descriptor, &value, sizeof(value));
 }
 
-/* The device must not go unwatched while somebody sleeps: wake one, which then watches it. */
+/*
+ * The calling thread does not watch the device any more. If other threads sleep and none of them
+ * watches it, one is woken: it watches the device when it sleeps again.
+ */
 static void hand_over_watch(void)
 {
 	struct waiter *waiter;
@@ -141,7 +146,7 @@ static void end_watch(const struct sleep *sleep)
 	sleep->instance->operations->watch_end(sleep->instance->stack, sleep->device == -EALREADY);
 }
 
-/* Awake again, or cancelled. */
+/* The thread is awake, or is cancelled: what its sleep has set up is undone. */
 static void end_sleep(struct sleep *sleep)
 {
 	guarded_lock(&wait_lock);
@@ -156,7 +161,10 @@ static void end_sleep(struct sleep *sleep)
 		hand_over_watch();
 }
 
-/* pthread_cancel(3) ends the thread here: what its call holds is given back. */
+/*
+ * pthread_cancel(3) ends the thread in its sleep, so that its call never returns: what the call
+ * holds is given back here.
+ */
 static void cancelled(void *argument)
 {
 	struct sleep *sleep = argument;
@@ -172,7 +180,7 @@ static long sleep_in_call(struct sleep *sleep, const struct system_call *call)
 	return cancellation_call(call, wait->deaf, wait->cancelled ? cancelled : NULL, sleep);
 }
 
-/* Nothing in the kernel to wait for but the wake-up itself. */
+/* For a thread that no descriptor of the kernel's can wake. */
 static long sleep_on_futex(struct sleep *sleep)
 {
 	struct timespec timeout;
@@ -202,11 +210,14 @@ static long sleep_in_poll(struct sleep *sleep)
 	call.b = (long)count;
 	call.c = (long)remaining(sleep->deadline, &timeout);
 	call.d = (long)wait->mask;
-	call.e = sizeof(uint64_t); /* of the kernel's sets */
+	call.e = sizeof(uint64_t); /* the size of a signal set in the kernel */
 	return sleep_in_call(sleep, &call);
 }
 
-/* Who sleeps with the kernel's descriptors needs one for the wake-up too. False: none is left. */
+/*
+ * Chooses what other threads wake this one by: the futex, or an eventfd if it sleeps on descriptors
+ * of the kernel's. False: no descriptor is left for that, and the thread cannot sleep.
+ */
 static bool choose_wake_up(struct sleep *sleep)
 {
 	if (sleep->device < 0 && !sleep->wait->kernel_count && !sleep->wait->mask)
@@ -219,13 +230,16 @@ static bool choose_wake_up(struct sleep *sleep)
 	return false;
 }
 
-/* A signal has come that ends this wait. */
+/* Whether a signal has arrived that ends this wait. */
 static bool interrupted(const struct wait *wait)
 {
 	return signals_waiting() && !wait->deaf;
 }
 
-/* Sleeps once; slept: how often this wait has done so already. 0: look again; -EINTR. */
+/*
+ * Sleeps once. slept: how often the thread has slept in this wait by now. 0: look
+ * again; -EINTR: a signal has arrived.
+ */
 static int sleep_once(struct wait *wait, const struct instance *instance, unsigned slept)
 {
 	struct sleep sleep = { .wait = wait,
@@ -242,7 +256,7 @@ static int sleep_once(struct wait *wait, const struct instance *instance, unsign
 		return 0;
 	sleep.waiter.watching = sleep.device >= 0 || sleep.device == -EALREADY;
 	if (!choose_wake_up(&sleep))
-		return 0; /* the loop goes on polling instead */
+		return 0; /* the thread goes on polling instead */
 	if ((sleep.waiter.watching || sleep.device == -ENOTSUP) && timer < sleep.deadline)
 		sleep.deadline = timer;
 	guarded_lock(&wait_lock);
@@ -256,7 +270,7 @@ static int sleep_once(struct wait *wait, const struct instance *instance, unsign
 	return result == -EINTR ? -EINTR : 0;
 }
 
-/* Tells the core that this is a spin loop: the sibling thread gets its share. */
+/* Tells the core that this is a loop of polling, so that its other hardware thread gets more. */
 static inline void spin_pause(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -266,7 +280,10 @@ static inline void spin_pause(void)
 #endif
 }
 
-/* Looks at signals that the wait's mask lets through: they count even if it does not sleep. */
+/*
+ * A wait that does not sleep has to notice signals, too, which are blocked but for its own mask:
+ * the kernel delivers them in a ppoll(2) with that mask.
+ */
 static void let_signals_in(const struct wait *wait)
 {
 	struct timespec at_once = { 0 };
@@ -283,8 +300,8 @@ static void give_up_polling(void *argument)
 }
 
 /*
- * Whether the thread goes on polling. With a mask it has to sleep at some time, for the signals
- * that the mask lets through.
+ * Whether the thread goes on polling. A wait with a mask has to sleep at some time, since the
+ * signals that its mask lets through arrive in its sleep only.
  */
 static bool polls_on(const struct wait *wait, uint64_t budget, uint64_t waited)
 {
@@ -303,8 +320,9 @@ static int wait_unmasked(struct wait *wait)
 		const struct instance *instance = process_stack_running();
 
 		/*
-		 * Who only looks must not miss what another call has seen already: the thread that
-		 * found it may be between showing it and reporting it.
+		 * -EBUSY: another thread is receiving. A wait that only looks must not miss what
+		 * another call of the program has shown already, which that thread may not have
+		 * reported to all yet.
 		 */
 		if (instance && instance->operations->poll(instance->stack) == -EBUSY &&
 		    wait->deadline == 0)
@@ -313,7 +331,7 @@ static int wait_unmasked(struct wait *wait)
 				     0))
 			wait_errand();
 		wait->now = clock_monotonic();
-		/* What came at the same time as a signal is reported first, as in the kernel. */
+		/* If a signal has arrived as well, being ready counts first, as in the kernel. */
 		if (wait->ready(wait)) {
 			if (began)
 				spin_learn(wait->now - began);
@@ -335,19 +353,25 @@ static int wait_unmasked(struct wait *wait)
 			budget = spin_budget();
 		}
 		if (instance && polls_on(wait, budget, wait->now - began)) {
-			/* A thread that never sleeps would never be cancelled. */
+			/* This thread never sleeps, and is cancelled here. */
 			if (budget == CLOCK_NEVER && wait->cancelled)
 				cancellation_test(give_up_polling, wait);
 			spin_pause();
 			continue;
 		}
-		/* Without a signal of ours: a handler that was set by an instruction has run. */
+		/*
+		 * If no signal is held back, a handler has run that the program has set by a system
+		 * call of its own: the wait ends as it does in the kernel.
+		 */
 		if (sleep_once(wait, instance, slept++) == -EINTR && !signals_waiting())
 			return wait->ready(wait) ? 1 : -EINTR;
 	}
 }
 
-/* The thread's mask as it was, but for what waits: handlers come when nothing is held. */
+/*
+ * Sets the thread's mask as it was before. Signals whose handlers are still to run stay blocked:
+ * they run when the call holds nothing any more.
+ */
 static void restore_mask(const sigset_t *before)
 {
 	uint64_t mask;
@@ -358,8 +382,9 @@ static void restore_mask(const sigset_t *before)
 }
 
 /*
- * With a mask: what it blocks stays out while the thread polls, and what it lets in comes in when
- * the thread sleeps (in one step with it, as ppoll(2) promises) or gives up.
+ * With a mask: while the thread polls, what the mask or the thread blocks is blocked. Signals that
+ * the mask lets in arrive when the thread sleeps, since the kernel sets the mask for the sleep in
+ * one step with it, as ppoll(2) promises; or when the thread gives up.
  */
 int wait_for(struct wait *wait)
 {

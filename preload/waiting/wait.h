@@ -17,52 +17,63 @@
 #include "common/system_call.h"
 #include "preload/descriptors/source.h"
 
-/* A thread that sleeps or is about to. */
+/* A thread that sleeps in a wait, or is about to. */
 struct waiter {
-	_Atomic uint32_t woken; /* the futex it may sleep on; pairs with waiter_wake() */
-	int descriptor;		/* its eventfd while it sleeps in ppoll(2), or -1 */
-	bool watching; /* it watches the device for all sleepers, or the thread that does */
+	/*
+	 * Whether it has been woken; the futex, too, on which it may sleep. waiter_wake() sets it
+	 * before it wakes, and the kernel looks at it before it lets the thread sleep.
+	 */
+	_Atomic uint32_t woken;
+	int descriptor; /* the eventfd to wake it by, if it sleeps in ppoll(2); or -1 */
+	bool watching;	/* it watches the device for all, or the background thread that does */
 	struct waiter *next, **link;
 };
 
-void waiter_wake(struct waiter *waiter); /* wait_lock held */
+/* Wakes the thread. wait_lock is held. */
+void waiter_wake(struct waiter *waiter);
 
-/* What a thread waits for; embedded in what the callbacks need besides. */
+/* What a thread waits for. It is the first member of a structure with what its functions need. */
 struct wait {
-	/* Looks; true ends the wait. No lock held. Called again and again: keep it cheap. */
+	/*
+	 * Whether the wait has come to its end. Called without a lock, and again and again while
+	 * the thread polls: it has to be cheap.
+	 */
 	bool (*ready)(struct wait *wait);
-	/* Attaches watches that wake waiter to all sources; wait_lock held. And undoes it. */
+	/*
+	 * Before the sleep: attaches a watch, whose notify() wakes waiter, to each source. After
+	 * it: takes them off again. wait_lock is held for both.
+	 */
 	void (*enroll)(struct wait *wait, struct waiter *waiter);
 	void (*withdraw)(struct wait *wait);
 	/*
-	 * The thread is cancelled while it sleeps: gives back what the call holds but the signals.
-	 * NULL: this wait is no cancellation point.
+	 * The thread is cancelled in its sleep: gives back what the call holds, all but the
+	 * signals. NULL: this wait is no cancellation point.
 	 */
 	void (*cancelled)(struct wait *wait);
 	/*
-	 * Kernel descriptors to sleep on as well, and room for WAIT_MORE_DESCRIPTORS behind them.
-	 * ready() looks at them itself. NULL: none.
+	 * Descriptors of the kernel's that end the sleep, too, with room for WAIT_MORE_DESCRIPTORS
+	 * behind them. ready() looks at them by itself. NULL: there are none.
 	 */
 	struct pollfd *kernel;
 	nfds_t kernel_count;
-	const sigset_t *mask; /* for the duration of the wait, or NULL */
-	uint64_t deadline;    /* CLOCK_MONOTONIC ns; 0: look once; CLOCK_NEVER */
-	uint64_t now;	      /* for ready(): when it is called */
-	/* Begins anew after a handler with SA_RESTART: receive and send without a time-out do. */
+	const sigset_t *mask; /* the thread's signal mask for the time of the wait, or NULL */
+	uint64_t deadline;    /* ns of CLOCK_MONOTONIC; 0: it only looks; CLOCK_NEVER: no end */
+	uint64_t now;	      /* the time at which ready() is called */
+	/* After a handler with SA_RESTART the call begins anew: signal(7). */
 	bool restarts;
-	bool deaf; /* no signal ends it */
+	bool deaf; /* signals do not end the wait */
 };
 
-/* Entries that a sleeping thread adds to the set of what it waits for. */
+/* How many descriptors a sleeping thread adds: its eventfd, and the device if it watches it. */
 #define WAIT_MORE_DESCRIPTORS 2
 
 /*
- * A look at the kernel's descriptors is a system call, and longer than one at the stack. Who polls
- * takes it this often only; the sleep that follows is on those descriptors as well.
+ * While a thread polls it looks at descriptors of the kernel's only this often, since each look is
+ * a system call, which takes much longer than a look at the stack.
  */
 #define WAIT_KERNEL_LOOK_NS 2000
 
-/* Whether ready() should look at them; looked: when it last did. */
+/* Whether ready() is to look at descriptors of the kernel's; looked: when it last did. */
 static inline bool wait_kernel_due(const struct wait *wait, uint64_t looked)
 {
 	return wait->deadline <= wait->now + WAIT_KERNEL_LOOK_NS || /* it may be the last time */
@@ -70,7 +81,7 @@ static inline bool wait_kernel_due(const struct wait *wait, uint64_t looked)
 }
 
 /*
- * poll(2) that does not wait: neither is it a cancellation point, nor does it touch errno. The
+ * poll(2) without waiting. It is no cancellation point and does not touch errno. Returns the
  * kernel's result.
  */
 static inline long wait_look(struct pollfd *set, nfds_t count)
@@ -88,14 +99,14 @@ extern void (*wait_errand)(void);
 extern _Atomic bool wait_errand_due;
 
 /*
- * With signals held, as they are with any reference to an object. 1: ready() said so; 0: the
- * deadline has passed; -EINTR, or -ERESTART if it restarts: a handler is to run, as soon as the
- * call has given back what it holds (signals_outcome(), signals_release_under()). Nothing is
- * enrolled any more.
+ * Waits. The caller holds signals, as everybody does who has a reference to an object. Returns 1 if
+ * ready() is true; 0 if the deadline has passed; -EINTR, or -ERESTART if the call restarts, when a
+ * handler is to run, which it does as soon as the call has given back what it holds
+ * (signals_outcome(), signals_release_under()). No watch is attached any more.
  */
 int wait_for(struct wait *wait);
 
-/* In the child of fork(), wait_lock held: nobody sleeps there. */
+/* In the child of fork(), with wait_lock: the threads that sleep are not there. */
 void wait_forked(void);
 
 #endif
