@@ -19,6 +19,12 @@
 #define SO_BUF_LOCK 72
 #endif
 
+#ifndef SO_BINDTOIFINDEX /* Linux 5.0 */
+#define SO_BINDTOIFINDEX 62
+#endif
+
+#define LOOPBACK 1 /* LOOPBACK_IFINDEX of include/net/flow.h */
+
 #ifndef TCP_IS_MPTCP /* Linux 6.2 */
 #define TCP_IS_MPTCP 43
 #endif
@@ -312,21 +318,109 @@ static int connect_to(int descriptor, const void *name, socklen_t size)
 	return (int)kernel_call(SYS_connect, descriptor, (long)name, (long)size, 0);
 }
 
+/* A name for bind() and connect(): stacks do not know the interface of link-local addresses. */
+static struct sockaddr_storage scoped(const struct sockaddr_storage *name, unsigned interface)
+{
+	struct sockaddr_storage result = *name;
+	struct sockaddr_in6 *in6 = (void *)&result;
+
+	if (result.ss_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr) &&
+	    in6->sin6_scope_id == 0)
+		in6->sin6_scope_id = interface;
+	return result;
+}
+
+/* What helps bind() and connect() where the address, the route or the interface has gone. */
+struct makeshift {
+	bool is_transparent, is_bound;
+	int transparent, bound; /* as the program has set them */
+};
+
+static int transparent_name(const struct connection_state *state)
+{
+	return state->local.ss_family == AF_INET6 ? IPV6_TRANSPARENT : IP_TRANSPARENT;
+}
+
+static int transparent_level(const struct connection_state *state)
+{
+	return state->local.ss_family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
+}
+
+/* A connection outlives its address: ip(7), IP_TRANSPARENT. */
+static int allow_any_address(int descriptor, const struct connection_state *state,
+			     struct makeshift *makeshift)
+{
+	const int on = 1;
+
+	makeshift->is_transparent = true;
+	return get_int(descriptor, transparent_level(state), transparent_name(state),
+		       &makeshift->transparent)
+		       ?: set(descriptor, transparent_level(state), transparent_name(state), &on,
+			      sizeof(on));
+}
+
+/*
+ * And its route: IPv4 takes for its neighbour whom it has no route to by the interface that the
+ * socket is bound to. Only connect() looks for a route at once; what is sent later is sent when
+ * there is one. The loopback interface is always the first one, and up.
+ */
+static int allow_no_route(int descriptor, struct makeshift *makeshift)
+{
+	makeshift->is_bound = true;
+	return get_int(descriptor, SOL_SOCKET, SO_BINDTOIFINDEX, &makeshift->bound)
+		       ?: set_socket_int(descriptor, SO_BINDTOIFINDEX, LOOPBACK);
+}
+
+static int end_makeshift(int descriptor, const struct connection_state *state,
+			 const struct makeshift *makeshift)
+{
+	int error = 0;
+
+	if (makeshift->is_bound)
+		error = set_socket_int(descriptor, SO_BINDTOIFINDEX, makeshift->bound);
+	if (makeshift->is_transparent)
+		error = error
+				?: set(descriptor, transparent_level(state),
+				       transparent_name(state), &makeshift->transparent,
+				       sizeof(int));
+	return error;
+}
+
+static int bind_to(int descriptor, const struct connection_state *state)
+{
+	const struct sockaddr_storage local = scoped(&state->local, state->path.interface);
+	int error = (int)kernel_call(SYS_bind, descriptor, (long)&local, (long)size_of(&local), 0);
+
+	return error == -EINVAL ? 0 : error;
+}
+
 /*
  * In repair nothing is sent for it. What was in the queues is gone with it. An accepted socket
  * loses its port, but only the first time; afterwards the kernel says EINVAL to bind().
  */
-static int disconnect(int descriptor, const struct connection_state *state)
+static int disconnect(int descriptor, const struct connection_state *state,
+		      struct makeshift *makeshift)
 {
 	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
 	int error = connect_to(descriptor, &nobody, sizeof(nobody));
 
 	error = error ?: set_int(descriptor, TCP_REPAIR, TCP_REPAIR_ON);
-	if (error)
+	error = error ?: bind_to(descriptor, state);
+	if (error != -EADDRNOTAVAIL)
 		return error;
-	error = (int)kernel_call(SYS_bind, descriptor, (long)&state->local,
-				 (long)size_of(&state->local), 0);
-	return error == -EINVAL ? 0 : error;
+	return allow_any_address(descriptor, state, makeshift) ?: bind_to(descriptor, state);
+}
+
+static int connect_again(int descriptor, const struct connection_state *state,
+			 struct makeshift *makeshift)
+{
+	const struct sockaddr_storage remote = scoped(&state->remote, state->path.interface);
+	int error = connect_to(descriptor, &remote, size_of(&remote));
+
+	if (error != -ENETUNREACH && error != -EHOSTUNREACH && error != -ENODEV)
+		return error;
+	return allow_no_route(descriptor, makeshift)
+		       ?: connect_to(descriptor, &remote, size_of(&remote));
 }
 
 static int set_number(int descriptor, int queue, uint32_t number)
@@ -437,13 +531,15 @@ static int write_window(int descriptor, const struct connection_state *state)
 
 static int write_all(int descriptor, const struct connection_state *state)
 {
-	int error = disconnect(descriptor, state);
+	struct makeshift makeshift = { 0 };
+	int error = disconnect(descriptor, state, &makeshift);
 
 	error = error ?: set_number(descriptor, TCP_SEND_QUEUE, state->send_unacknowledged);
 	error = error
 			?: set_number(descriptor, TCP_RECV_QUEUE,
 				      state->receive_next - (uint32_t)state->receive_size);
-	error = error ?: connect_to(descriptor, &state->remote, size_of(&state->remote));
+	error = error ?: connect_again(descriptor, state, &makeshift);
+	error = error ?: end_makeshift(descriptor, state, &makeshift);
 	error = error ?: write_options(descriptor, state);
 	if (state->timestamps)
 		error = error ?: set_int(descriptor, TCP_TIMESTAMP, (int)state->timestamp);

@@ -113,12 +113,17 @@ int ground_socket_there(int domain, int type, int protocol)
 
 /* ---- connections ---- */
 
+/* Of link-local addresses: both interfaces are the second one of their namespace. */
+static const uint32_t scope = 2;
+
 static socklen_t name_of(const char *how, bool own, struct sockaddr_storage *name)
 {
-	const bool is_ipv4 = strcmp(how, "IPv6") != 0;
-	const char *text = is_ipv4 ? own ? GROUND_OWN4 : GROUND_PEER4
-			   : own   ? GROUND_OWN6
-				   : GROUND_PEER6;
+	const bool is_link = !strcmp(how, "link-local");
+	const bool is_ipv4 = !is_link && strcmp(how, "IPv6") != 0;
+	const char *text = is_ipv4   ? own ? GROUND_OWN4 : GROUND_PEER4
+			   : is_link ? own ? "fe80::7:1" : "fe80::7:2"
+			   : own     ? GROUND_OWN6
+				     : GROUND_PEER6;
 	struct sockaddr_in *in = (struct sockaddr_in *)name;
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)name;
 	char mapped[64];
@@ -134,6 +139,8 @@ static socklen_t name_of(const char *how, bool own, struct sockaddr_storage *nam
 	in6->sin6_family = AF_INET6;
 	in6->sin6_port = htons(ground_port);
 	inet_pton(AF_INET6, mapped, &in6->sin6_addr);
+	if (is_link)
+		in6->sin6_scope_id = scope;
 	return sizeof(*in6);
 }
 

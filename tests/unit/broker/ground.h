@@ -34,8 +34,8 @@ bool ground_run_there(const char *command);
 int ground_socket_there(int domain, int type, int protocol);
 
 /*
- * how: "IPv4", "IPv6" or "mapped" (own is an AF_INET6 socket); own is the accepted end, or the
- * connected one.
+ * how: "IPv4", "IPv6", "link-local" (fe80::7:1 and :2, which the caller has added) or "mapped" (own
+ * is an AF_INET6 socket); own is the accepted end, or the connected one.
  */
 bool ground_connect(const char *how, bool own_accepts, struct ends *ends);
 void ground_close(struct ends *ends);

@@ -152,6 +152,60 @@ static void tell_end(const char *how, bool is_reset)
 
 /* ---- what stays in the kernel ---- */
 
+/* While a connection is borrowed its path may go, as it may under one of the kernel's. */
+static void give_without(const char *what, const char *gone, const char *again)
+{
+	struct connection_state state;
+	struct ends ends;
+	struct loan loan;
+
+	ground_connect("IPv4", true, &ends);
+	tap_ok(prepare(&ends, &loan) &&
+		       lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
+	       "borrowed");
+	ground_run(gone);
+	tap_ok(lender_give(lender, ends.own, &loan, &state) == 0, "given back without %s", what);
+	connection_state_clear(&state);
+	ground_run(again);
+	tap_ok(ground_says(ends.own, ends.peer, "x") && ground_says(ends.peer, ends.own, "y"),
+	       "and alive when it is there again");
+	lender_unwatch(lender, &loan);
+	ground_close(&ends);
+}
+
+static void lose_path(void)
+{
+	give_without("its interface", "ip link set own down", "ip link set own up");
+	give_without("its route", "ip route del 198.18.7.0/24",
+		     "ip route add 198.18.7.0/24 dev own src " GROUND_OWN4);
+	give_without("its address", "ip addr del " GROUND_OWN4 "/24 dev own",
+		     "ip addr add " GROUND_OWN4 "/24 dev own");
+	ground_run("ip addr add " GROUND_OWN6 "/64 dev own nodad");
+}
+
+/* Stacks do not know of scopes. */
+static void give_link_local(void)
+{
+	struct connection_state state;
+	struct ends ends;
+	struct loan loan;
+
+	ground_run("ip addr add fe80::7:1/64 dev own nodad");
+	ground_run_there("ip addr add fe80::7:2/64 dev peer nodad");
+	if (!tap_ok(ground_connect("link-local", true, &ends) && prepare(&ends, &loan) &&
+			    lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
+		    "link-local: borrowed"))
+		return;
+	((struct sockaddr_in6 *)&state.local)->sin6_scope_id = 0;
+	((struct sockaddr_in6 *)&state.remote)->sin6_scope_id = 0;
+	tap_ok(lender_give(lender, ends.own, &loan, &state) == 0 &&
+		       ground_says(ends.peer, ends.own, "x"),
+	       "given back");
+	connection_state_clear(&state);
+	lender_unwatch(lender, &loan);
+	ground_close(&ends);
+}
+
 static bool refuses_watch(int descriptor, enum refusal why)
 {
 	struct loan loan = { 0 };
@@ -322,6 +376,8 @@ int main(void)
 	tell_end("IPv4", true);
 	tell_end("IPv6", false);
 	tell_end("IPv6", true);
+	give_link_local();
+	lose_path();
 	refuse_by_path();
 	refuse_by_socket();
 	refuse_translated();
