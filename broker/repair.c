@@ -29,6 +29,14 @@
 #define TCP_IS_MPTCP 43
 #endif
 
+/*
+ * The connection's timestamps count microseconds: Linux 6.7, where a route says so. In TCP_TIMESTAMP
+ * the lowest bit stands for that then, so that a clock of milliseconds is told and set by twos.
+ */
+#ifndef TCPI_OPT_USEC_TS
+#define TCPI_OPT_USEC_TS 64
+#endif
+
 /* TCP option kinds, as struct tcp_repair_opt wants them: RFC 9293 3.1, RFC 7323, RFC 2018. */
 #define OPTION_SEGMENT	  2
 #define OPTION_SCALE	  3
@@ -130,6 +138,8 @@ static int read_info(int descriptor, struct connection_state *state, bool *had_g
 		return error;
 	if (info.tcpi_state != STATE_ESTABLISHED)
 		return -ENOTCONN;
+	if (info.tcpi_options & TCPI_OPT_USEC_TS)
+		return -EBUSY;
 	state->scaled = info.tcpi_options & TCPI_OPT_WSCALE;
 	state->sack = info.tcpi_options & TCPI_OPT_SACK;
 	state->timestamps = info.tcpi_options & TCPI_OPT_TIMESTAMPS;
@@ -235,6 +245,21 @@ static int refuse_gap(int descriptor, const struct connection_state *state, bool
 	return memory[SK_MEMINFO_RMEM_ALLOC] ? -EAGAIN : 0;
 }
 
+/* Never an earlier one than has been sent: the peer would drop the segment (RFC 7323 5.3). */
+static int read_timestamp(int descriptor, struct connection_state *state)
+{
+	int value = 0, error = get_int(descriptor, IPPROTO_TCP, TCP_TIMESTAMP, &value);
+
+	state->timestamp = (uint32_t)value | 1;
+	return error;
+}
+
+/* As above, the other way. */
+static int write_timestamp(int descriptor, const struct connection_state *state)
+{
+	return set_int(descriptor, TCP_TIMESTAMP, (int)((state->timestamp + 1) & ~1u));
+}
+
 static int read_all(int descriptor, struct connection_state *state)
 {
 	bool had_gaps = false;
@@ -249,7 +274,7 @@ static int read_all(int descriptor, struct connection_state *state)
 	error = error ?: refuse_gap(descriptor, state, had_gaps);
 	error = error ?: read_window(descriptor, state);
 	error = error ?: get_int(descriptor, IPPROTO_TCP, TCP_MAXSEG, &segment);
-	error = error ?: get_int(descriptor, IPPROTO_TCP, TCP_TIMESTAMP, &state->timestamp);
+	error = error ?: read_timestamp(descriptor, state);
 	state->largest_segment = (uint16_t)segment;
 	return error;
 }
@@ -542,7 +567,7 @@ static int write_all(int descriptor, const struct connection_state *state)
 	error = error ?: end_makeshift(descriptor, state, &makeshift);
 	error = error ?: write_options(descriptor, state);
 	if (state->timestamps)
-		error = error ?: set_int(descriptor, TCP_TIMESTAMP, (int)state->timestamp);
+		error = error ?: write_timestamp(descriptor, state);
 	error = error
 			?: write_queue(descriptor, TCP_RECV_QUEUE, state->receive_data,
 				       state->receive_size);

@@ -276,6 +276,28 @@ static void give_much(void)
 	close_ends();
 }
 
+/* An odd one would make the kernel count microseconds from then on. */
+static void keep_clock(void)
+{
+	struct connection_state state;
+	uint32_t given;
+
+	connect_ends("127.0.0.1", true);
+	says(peer, own, "x");
+	repair_take(own, -1, &state);
+	state.timestamp |= 1;
+	given = state.timestamp;
+	repair_give(own, &state);
+	connection_state_clear(&state);
+	usleep(50000);
+	tap_ok(says(own, peer, "y") && settles(own) && repair_take(own, -1, &state) == 0 &&
+		       state.timestamp - given >= 50 && state.timestamp - given < 10000,
+	       "the clock of the timestamps goes on at its pace");
+	repair_give(own, &state);
+	connection_state_clear(&state);
+	close_ends();
+}
+
 static void refuse(void)
 {
 	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
@@ -344,6 +366,7 @@ int main(void)
 	take_and_give("::ffff:127.0.0.1", false);
 	keep_unread();
 	change_state();
+	keep_clock();
 	give_much();
 	refuse();
 	many_changes();
