@@ -15,6 +15,7 @@
 #include "dpdk/eal/eal.h"
 #include "dpdk/interface_watch.h"
 #include "dpdk/eal/journal.h"
+#include "dpdk/packet/path_watch.h"
 
 struct port_work {
 	struct device_link *link;
@@ -259,6 +260,12 @@ static enum link_news attend(struct link *this, struct link_info *info)
 	return news;
 }
 
+static bool has_way(struct link *this, const struct sockaddr *local, const struct sockaddr *remote)
+{
+	(void)this;
+	return path_exists(local, remote);
+}
+
 static const struct link_operations operations = {
 	.close = close_link,
 	.leave = leave_link,
@@ -269,6 +276,7 @@ static const struct link_operations operations = {
 	.flush = flush,
 	.counters = count,
 	.attend = attend,
+	.has_way = has_way,
 };
 
 const struct backend *backend_of(enum device_kind kind)

@@ -32,6 +32,7 @@
 
 struct link;
 struct pbuf;
+struct sockaddr;
 
 /* What has become of the ways that frames take; which are in use the link does not know. */
 struct link_path_news {
@@ -39,7 +40,7 @@ struct link_path_news {
 		LINK_PATH_ANY,	     /* none can be relied on */
 		LINK_PATH_INTERFACE, /* an interface: is_up, mtu and mac are how it is now */
 		LINK_PATH_NEIGHBOUR, /* who had that mac on that interface has another one */
-		LINK_PATH_LOCAL,     /* that address of the machine's is gone */
+		LINK_PATH_LOCAL,     /* an address of the machine's: is_up, or gone */
 		LINK_PATH_REMOTE,    /* a route to the network of that address and prefix */
 	} what;
 	unsigned interface;
@@ -141,6 +142,13 @@ struct link_operations {
 	 * several interfaces path_changed() tells. NULL: nothing can become of it.
 	 */
 	enum link_news (*attend)(struct link *link, struct link_info *info);
+
+	/*
+	 * Whether the machine has that local address and a route from there to remote (ports are of
+	 * no matter), now. On a link for several interfaces, and on no other.
+	 */
+	bool (*has_way)(struct link *link, const struct sockaddr *local,
+			const struct sockaddr *remote);
 };
 
 /* The first member of whatever a link's maker keeps. */

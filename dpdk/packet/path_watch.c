@@ -9,6 +9,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -119,10 +120,11 @@ static bool read_address(const struct nlmsghdr *message, struct link_path_news *
 	const struct ifaddrmsg *info = NLMSG_DATA(message);
 	struct attributes attributes;
 
-	if (message->nlmsg_type != RTM_DELADDR || !has_room(message, sizeof(*info)))
+	if (!has_room(message, sizeof(*info)))
 		return false;
 	read_attributes(message, sizeof(*info), &attributes);
 	news->what = LINK_PATH_LOCAL;
+	news->is_up = message->nlmsg_type == RTM_NEWADDR;
 	news->family = info->ifa_family;
 	/* IPv4's IFA_ADDRESS is the other end's where there are two. */
 	return get(&attributes, IFA_LOCAL, news->address, address_size(news->family)) ||
@@ -256,6 +258,29 @@ void path_watch_attend(struct path_watch *watch, const struct link_config *confi
 		else if (size != -EINTR)
 			return;
 	}
+}
+
+static socklen_t name_size(const struct sockaddr *name)
+{
+	return name->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+					  : sizeof(struct sockaddr_in6);
+}
+
+/* A datagram socket is told as much as one of TCP's would be, and nothing is sent. */
+bool path_exists(const struct sockaddr *local, const struct sockaddr *remote)
+{
+	struct sockaddr_storage from = { 0 };
+	long probe = kernel_call(SYS_socket, local->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0, 0);
+	bool exists;
+
+	if (probe < 0)
+		return true; /* not known */
+	memcpy(&from, local, name_size(local));
+	((struct sockaddr_in *)&from)->sin_port = 0; /* any; IPv6's is in the same place */
+	exists = kernel_call(SYS_bind, probe, (long)&from, name_size(local), 0) == 0 &&
+		 kernel_call(SYS_connect, probe, (long)remote, name_size(remote), 0) == 0;
+	kernel_call(SYS_close, probe, 0, 0, 0);
+	return exists;
 }
 
 /* Those that are known already: the answer comes as messages do. */

@@ -8,8 +8,11 @@
 #ifndef MELIN_PATH_WATCH_H
 #define MELIN_PATH_WATCH_H
 
+#include <stdbool.h>
+
 struct link_config;
 struct path_watch;
+struct sockaddr;
 
 /*
  * For the calling thread's network namespace. *descriptor is readable when there is news, and is
@@ -18,6 +21,9 @@ struct path_watch;
 struct path_watch *path_watch_open(int *descriptor);
 /* Nothing happens for NULL. */
 void path_watch_close(struct path_watch *watch);
+
+/* As link_operations.has_way. Any thread. */
+bool path_exists(const struct sockaddr *local, const struct sockaddr *remote);
 
 /* Says what is new. With the stack's lock. */
 void path_watch_attend(struct path_watch *watch, const struct link_config *config);

@@ -17,6 +17,7 @@
 #include "common/reason.h"
 #include "stack/instance/instance.h"
 #include "stack/ip/segment_filter.h"
+#include "stack/ip/sockaddr.h"
 #include "stack/socket/socket.h"
 #include "stack/tcp/index.h"
 
@@ -34,6 +35,11 @@
 #define IP6_PAYLOAD  4
 #define IP6_NEXT     6
 
+/* Of IPv6's extension headers that the tap lets pass: broker/tap_program.c */
+#define EXTENSION_SIZE 8
+
+#define PORTS_SIZE 4
+
 /* ---- output ---- */
 
 /* What lwIP would say of others' connections, or at the end of one, is the kernel's to say. */
@@ -49,7 +55,7 @@ static err_t output(struct stack *stack, struct pbuf *packet, unsigned header)
 {
 	const struct stack_socket *socket = stack->host.sender;
 
-	if (!socket || !may_be_said(packet, header))
+	if (!socket || socket->adopted.is_cut || !may_be_said(packet, header))
 		return ERR_OK;
 	if (pbuf_add_header(packet, SIZEOF_ETH_HDR))
 		return ERR_BUF;
@@ -110,86 +116,123 @@ void host_stop(struct stack *stack)
 
 /* ---- input ---- */
 
+/* A packet that has come. */
+struct packet_in {
+	unsigned header; /* bytes of IP's headers */
+	unsigned size;	 /* and of the whole */
+	bool is_fragment;
+};
+
 /*
- * Sets what IP input would have left behind for TCP, and the size of the packet; returns that of
- * its header, 0: drop. Headers with options are never TCP's here: the kernel has to judge them.
+ * These two set what IP input would have left behind for TCP, too. False: it is no packet of TCP's
+ * in one of the forms that the tap lets pass.
  */
-static unsigned read_ip4(const uint8_t *ip, unsigned there, unsigned *size)
+static bool read_ip4(const uint8_t *ip, unsigned there, struct packet_in *packet)
 {
 	const struct ip_hdr *header = (const struct ip_hdr *)ip;
+	unsigned fragment;
 
-	if (there < IP4_SIZE || ip[0] != 0x45 || ip[IP4_PROTOCOL] != IP_PROTO_TCP ||
-	    (bytes_read16(ip + IP4_FRAGMENT) & 0x3fff))
-		return 0;
-	*size = bytes_read16(ip + IP4_TOTAL);
+	if (there < IP4_SIZE || ip[0] >> 4 != 4 || ip[IP4_PROTOCOL] != IP_PROTO_TCP)
+		return false;
+	fragment = bytes_read16(ip + IP4_FRAGMENT) & 0x3fff;
+	*packet = (struct packet_in){ .header = (ip[0] & 15) * 4u,
+				      .size = bytes_read16(ip + IP4_TOTAL),
+				      .is_fragment = fragment };
 	ip_data.current_ip4_header = header;
 	ip_data.current_ip6_header = NULL;
 	ip_addr_copy_from_ip4(ip_data.current_iphdr_src, header->src);
 	ip_addr_copy_from_ip4(ip_data.current_iphdr_dest, header->dest);
-	return IP4_SIZE;
+	return packet->header >= IP4_SIZE && !(fragment & 0x1fff); /* has the ports */
 }
 
-static unsigned read_ip6(const uint8_t *ip, unsigned there, unsigned *size)
+static bool read_ip6(const uint8_t *ip, unsigned there, struct packet_in *packet)
 {
 	struct ip6_hdr *header = (struct ip6_hdr *)(uintptr_t)ip;
+	const uint8_t *extension = ip + IP6_SIZE;
+	uint8_t next;
 
-	if (there < IP6_SIZE || ip[0] >> 4 != 6 || ip[IP6_NEXT] != IP_PROTO_TCP)
-		return 0;
-	*size = IP6_SIZE + bytes_read16(ip + IP6_PAYLOAD);
+	if (there < IP6_SIZE || ip[0] >> 4 != 6)
+		return false;
+	next = ip[IP6_NEXT];
+	*packet = (struct packet_in){ .header = IP6_SIZE,
+				      .size = IP6_SIZE + bytes_read16(ip + IP6_PAYLOAD),
+				      .is_fragment = next == IP6_NEXTH_FRAGMENT };
+	if ((next == IP6_NEXTH_FRAGMENT || next == IP6_NEXTH_HOPBYHOP) &&
+	    there >= IP6_SIZE + EXTENSION_SIZE) {
+		packet->header += EXTENSION_SIZE;
+		next = extension[1] == 0 || packet->is_fragment ? extension[0] : IP6_NEXTH_NONE;
+	}
 	ip_data.current_ip4_header = NULL;
 	ip_data.current_ip6_header = header;
 	ip_addr_copy_from_ip6_packed(ip_data.current_iphdr_src, header->src);
 	ip_addr_copy_from_ip6_packed(ip_data.current_iphdr_dest, header->dest);
-	return IP6_SIZE;
+	return next == IP_PROTO_TCP;
 }
 
-static unsigned read_ip(const struct pbuf *frame, unsigned *size)
+static bool read_ip(const struct pbuf *frame, struct packet_in *packet)
 {
 	const uint8_t *bytes = frame->payload;
 
 	if (frame->len < SIZEOF_ETH_HDR)
-		return 0;
+		return false;
 	switch (bytes_read16(bytes + SIZEOF_ETH_HDR - 2)) {
 	case ETHTYPE_IP:
-		return read_ip4(bytes + SIZEOF_ETH_HDR, frame->len - SIZEOF_ETH_HDR, size);
+		return read_ip4(bytes + SIZEOF_ETH_HDR, frame->len - SIZEOF_ETH_HDR, packet);
 	case ETHTYPE_IPV6:
-		return read_ip6(bytes + SIZEOF_ETH_HDR, frame->len - SIZEOF_ETH_HDR, size);
+		return read_ip6(bytes + SIZEOF_ETH_HDR, frame->len - SIZEOF_ETH_HDR, packet);
 	default:
-		return 0;
+		return false;
 	}
 }
 
-/* The size of all headers before TCP's if it is a segment for a connection of ours; else 0. */
-static unsigned find_segment(const struct pbuf *frame, unsigned *size)
+/* Whose it is; the ports are there. */
+static struct tcp_pcb *find_owner(const uint8_t *tcp)
+{
+	return melin_index_find(ip_current_dest_addr(), bytes_read16(tcp + 2),
+				ip_current_src_addr(), bytes_read16(tcp));
+}
+
+/* The rest of a fragmented segment never comes here: the kernel puts such together. */
+static void leave_fragments(const struct tcp_pcb *pcb)
+{
+	if (pcb && socket_of(pcb))
+		adopted_return(socket_of(pcb), STACK_RETURN_PATH);
+}
+
+/* Whether it is a whole segment for a connection of ours. */
+static bool is_for_us(const struct pbuf *frame, struct packet_in *packet)
 {
 	uint8_t *bytes = frame->payload;
-	unsigned header = read_ip(frame, size), before = header + SIZEOF_ETH_HDR;
+	unsigned before;
 
-	if (!header || *size < header || SIZEOF_ETH_HDR + *size > frame->tot_len ||
-	    frame->len < before ||
-	    !filter_segment(bytes + before, frame->len - before, *size - header))
-		return 0;
-	if (!melin_index_find(ip_current_dest_addr(), bytes_read16(bytes + before + 2),
-			      ip_current_src_addr(), bytes_read16(bytes + before)))
-		return 0;
-	ip_data.current_ip_header_tot_len = (u16_t)header;
-	*size += SIZEOF_ETH_HDR;
-	return before;
+	if (!read_ip(frame, packet))
+		return false;
+	before = SIZEOF_ETH_HDR + packet->header;
+	if (packet->size < packet->header || SIZEOF_ETH_HDR + packet->size > frame->tot_len ||
+	    frame->len < before + PORTS_SIZE)
+		return false;
+	if (packet->is_fragment) {
+		leave_fragments(find_owner(bytes + before));
+		return false;
+	}
+	return filter_segment(bytes + before, frame->len - before, packet->size - packet->header) &&
+	       find_owner(bytes + before);
 }
 
 void host_input(struct stack *stack, struct pbuf *frame)
 {
-	unsigned size, before = find_segment(frame, &size);
+	struct packet_in packet;
 
-	if (!before) {
+	if (!is_for_us(frame, &packet)) {
 		stack->counters.rx_drops++;
 		pbuf_free(frame);
 		return;
 	}
-	if (frame->tot_len > size)
-		pbuf_realloc(frame, (u16_t)size); /* Ethernet's padding */
-	pbuf_remove_header(frame, before);
+	if (frame->tot_len > SIZEOF_ETH_HDR + packet.size)
+		pbuf_realloc(frame, (u16_t)(SIZEOF_ETH_HDR + packet.size)); /* padding */
+	pbuf_remove_header(frame, SIZEOF_ETH_HDR + packet.header);
 	ip_data.current_netif = ip_data.current_input_netif = &stack->host.netif;
+	ip_data.current_ip_header_tot_len = (u16_t)packet.header;
 	tcp_input(frame, &stack->host.netif);
 	ip_data.current_netif = ip_data.current_input_netif = NULL;
 	ip_data.current_ip4_header = NULL;
@@ -228,7 +271,8 @@ static bool concerns(const struct link_path_news *news, const struct stack_socke
 		return news->interface == path->interface &&
 		       memcmp(news->mac, path->destination, sizeof(news->mac)) == 0;
 	case LINK_PATH_LOCAL:
-		return is_within(&socket->local, news, news->family == AF_INET6 ? 128 : 32);
+		return !news->is_up &&
+		       is_within(&socket->local, news, news->family == AF_INET6 ? 128 : 32);
 	case LINK_PATH_REMOTE:
 		return is_within(&socket->remote, news, news->prefix);
 	default:
@@ -236,12 +280,35 @@ static bool concerns(const struct link_path_news *news, const struct stack_socke
 	}
 }
 
+static bool has_way(struct stack *stack, const struct stack_socket *socket)
+{
+	const int domain = IP_IS_V6_VAL(socket->remote) ? AF_INET6 : AF_INET;
+	struct sockaddr_storage local, remote;
+
+	sockaddr_write(domain, &socket->local, socket->local_port, &local);
+	sockaddr_write(domain, &socket->remote, socket->remote_port, &remote);
+	adopted_name_scope(socket, &local);
+	adopted_name_scope(socket, &remote);
+	return stack->link->operations->has_way(stack->link, (const struct sockaddr *)&local,
+						(const struct sockaddr *)&remote);
+}
+
+/*
+ * While there is no way at all the kernel could not take the connection back, and would wait for
+ * one as the stack does: the next news may be of it.
+ */
 void host_path_changed(void *context, const struct link_path_news *news)
 {
 	struct stack *stack = context;
 
 	for (struct stack_socket *socket = stack->sockets; socket; socket = socket->next) {
-		if (socket->adopted.is_borrowed && concerns(news, socket))
+		struct adopted *adopted = &socket->adopted;
+
+		if (!adopted->is_borrowed || socket->state == SOCKET_GIVEN)
+			continue;
+		adopted->is_cut = adopted->is_cut || concerns(news, socket);
+		if (adopted->is_cut && adopted_reason(socket) < STACK_RETURN_PATH &&
+		    has_way(stack, socket))
 			adopted_return(socket, STACK_RETURN_PATH);
 	}
 }

@@ -3,6 +3,7 @@
 #include "stack/socket/adopted.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "lwip/priv/tcp_priv.h"
@@ -61,10 +62,24 @@ void adopted_received(struct stack_socket *socket)
 	adopted_return(socket, STACK_RETURN_CLOSED);
 }
 
+void adopted_name_scope(const struct stack_socket *socket, struct sockaddr_storage *name)
+{
+	struct sockaddr_in6 in6;
+
+	memcpy(&in6, name, sizeof(in6));
+	if (!socket->adopted.is_borrowed || in6.sin6_family != AF_INET6 ||
+	    !IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr))
+		return;
+	in6.sin6_scope_id = socket->adopted.path.interface;
+	memcpy(name, &in6, sizeof(in6));
+}
+
 void adopted_tell(const struct stack_socket *socket, struct connection_state *state)
 {
 	const struct adopted *adopted = &socket->adopted;
 
+	adopted_name_scope(socket, &state->local);
+	adopted_name_scope(socket, &state->remote);
 	state->path = adopted->path;
 	state->largest_segment =
 		adopted->largest_segment ? adopted->largest_segment : socket->path.agreed_segment;

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "common/connection_state.h"
 #include "stack/stack.h"
@@ -23,6 +24,7 @@ struct adopted {
 	bool fin_known;	  /* the peer's FIN has been seen; its number is fin */
 	bool closed;	  /* and it is the next to be received */
 	bool reset;	  /* an acceptable RST has come */
+	bool is_cut;	  /* its path is no more: nothing is sent until it is given back */
 	uint32_t fin;
 	struct stack_socket *next_returning, **returning_link; /* of stack->returning */
 	struct connection_path path;
@@ -49,6 +51,8 @@ static inline bool adopted_waits_for_end(const struct adopted *adopted)
 	return adopted->fin_known && !adopted->closed;
 }
 void adopted_received(struct stack_socket *socket);
+/* The kernel's name of a link-local address has the interface in it: ipv6(7). */
+void adopted_name_scope(const struct stack_socket *socket, struct sockaddr_storage *name);
 /* What give() tells of it. */
 void adopted_tell(const struct stack_socket *socket, struct connection_state *state);
 

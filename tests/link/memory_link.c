@@ -145,6 +145,15 @@ static enum link_news memory_attend(struct link *link, struct link_info *info)
 	return LINK_SAME;
 }
 
+static bool memory_has_way(struct link *link, const struct sockaddr *local,
+			   const struct sockaddr *remote)
+{
+	(void)link;
+	(void)local;
+	(void)remote;
+	return !memory_link.has_no_way;
+}
+
 static unsigned memory_flush(struct link *link)
 {
 	(void)link;
@@ -169,6 +178,7 @@ static const struct link_operations operations = {
 	.transmit = memory_transmit,
 	.transmit_by = memory_transmit_by,
 	.attend = memory_attend,
+	.has_way = memory_has_way,
 	.flush = memory_flush,
 	.counters = memory_counters,
 };

@@ -36,6 +36,8 @@ struct memory_link {
 	/* NULL, or called with each frame that the stack sends. True: that is the end of it. */
 	bool (*answer)(const uint8_t *frame, size_t size);
 
+	bool has_no_way; /* for any connection: has_way() */
+
 	struct link_config config; /* what it was opened with */
 	struct link_path_news news[16];
 	unsigned news_count;

@@ -6,7 +6,7 @@
  */
 #include <pthread.h>
 
-#include "dpdk/link.h"
+#include "tests/link/memory_link.h"
 #include "tests/link/memory_link.h"
 #include "tests/unit/stack/kernels.h"
 
@@ -210,6 +210,7 @@ static void answers_no_stranger(void)
 	wire_put_segment(&segment);
 	pass_ms(50);
 	tap_ok(ready(&socket) == (EPOLLOUT | EPOLLWRNORM) && is_silent(), "nor to a fragment");
+	tap_ok(is_asked_for(&socket, STACK_RETURN_PATH), "which the kernel shall put together");
 	ops->counters(stack, &after);
 	tap_ok(after.rx_drops - before.rx_drops == 3 + 2 * sizeof(others) + 1,
 	       "all of them are counted");
@@ -641,6 +642,33 @@ static void notes_paths(void)
 	}
 }
 
+/* Without any way the kernel could not have it back, and nothing may be sent. */
+static void waits_for_a_way(void)
+{
+	struct link_path_news news = { .what = LINK_PATH_INTERFACE, .interface = 7 };
+	struct test_socket socket;
+	struct connection_state state;
+
+	borrow(&socket);
+	memory_link.has_no_way = true;
+	memory_link_change_path(&news);
+	tap_ok(!has_lost_path(&socket) && reason_of(&socket) == STACK_RETURN_NONE,
+	       "its interface is down, and there is no other way: stays");
+	put(&socket, "unheard", 7, 0);
+	pass_ms(3000);
+	tap_ok(is_silent(), "and says nothing");
+	news = (struct link_path_news){ .what = LINK_PATH_LOCAL, .family = AF_INET, .is_up = true };
+	memory_link_change_path(&news);
+	tap_ok(!has_lost_path(&socket), "there is an address, but still no way");
+	memory_link.has_no_way = false;
+	memory_link_change_path(&news);
+	tap_ok(has_lost_path(&socket), "there is one again: goes back");
+	tap_ok(ops->give(socket.handle, &state) == 0 && state.send_size == 7,
+	       "with what could not be sent");
+	connection_state_clear(&state);
+	ops->release(socket.handle);
+}
+
 /* ---- together ---- */
 
 /* What one thread reads while another gives back: nothing is lost or double. */
@@ -795,6 +823,7 @@ static void tests(void)
 	notes_recovery();
 	leaves_keepalive();
 	notes_paths();
+	waits_for_a_way();
 	races();
 	if (first_sequence == 1u << 30) /* once is enough */
 		finds_among_many();
