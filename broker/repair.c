@@ -30,8 +30,8 @@
 #endif
 
 /*
- * The connection's timestamps count microseconds: Linux 6.7, where a route says so. In TCP_TIMESTAMP
- * the lowest bit stands for that then, so that a clock of milliseconds is told and set by twos.
+ * The connection's timestamps count microseconds: Linux 6.7, where a route says so. The lowest bit
+ * of TCP_TIMESTAMP stands for that, so that a clock of milliseconds is told and set by twos.
  */
 #ifndef TCPI_OPT_USEC_TS
 #define TCPI_OPT_USEC_TS 64

@@ -41,12 +41,14 @@ END_TO_END_TESTS = \
 	tests/link.bats \
 	tests/descriptors.bats \
 	tests/device.bats \
+	tests/borrow.bats \
 	tests/interface.bats \
 	tests/hugepages.bats
 
 test_programs = \
 	tests/programs/asks_on.py \
 	tests/programs/bind_twice.py \
+	tests/programs/last_words.py \
 	tests/programs/both_wait.py \
 	tests/programs/busy_server.py \
 	tests/programs/call.py \

@@ -17,6 +17,13 @@ tests_link_link_echo_CPPFLAGS = $(dpdk_liblink_la_CPPFLAGS)
 tests_link_link_echo_CFLAGS = $(WARNING_CFLAGS)
 tests_link_link_echo_LDADD = dpdk/liblink.la common/libcommon.la tests/link/libpbuf.la
 
+# Run by tests/borrow.bats.
+ONLY_FOR_TESTS += tests/link/borrow_echo
+tests_link_borrow_echo_SOURCES = tests/link/borrow_echo.c
+tests_link_borrow_echo_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
+tests_link_borrow_echo_CFLAGS = $(WARNING_CFLAGS)
+tests_link_borrow_echo_LDADD = broker/liblender.la common/libcommon.la -ldl
+
 link_unit_tests = \
 	tests/unit/test_checksum \
 	tests/unit/test_device \

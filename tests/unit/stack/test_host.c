@@ -500,7 +500,7 @@ static void notes_losses(void)
 	       "a timeout: %u, %u segments sent again", losses.timeouts, losses.retransmitted);
 	wire_clear();
 	for (int i = 0; i < 950; i++) {
-		melin_clock_advance(1000000000ull);
+		advance_clock(1000000000ull);
 		ops->poll(stack);
 	}
 	tap_ok(is_asked_for(&socket, STACK_RETURN_TIMEOUT), "a quarter of an hour: given up");
