@@ -148,7 +148,6 @@ noinst_HEADERS += \
 	stack/tcp/congestion.h \
 	stack/tcp/gap.h \
 	stack/tcp/index.h \
-	stack/tcp/index_counts.h \
 	stack/tcp/out_of_order.h \
 	stack/tcp/output.h \
 	stack/tcp/rack.h \

@@ -162,8 +162,8 @@ static bool another_polls(const struct background *background, uint64_t now, boo
 static bool nothing_open(const struct stack *stack)
 {
 	/* Read without the lock: a socket that appears now wakes this thread or polls itself. */
-	return !melin_index_counts.active && !melin_index_counts.parked &&
-	       !melin_index_counts.listeners && !stack->sockets;
+	return !stack->index.counts.active && !stack->index.counts.parked &&
+	       !stack->index.counts.listeners && !stack->sockets;
 }
 
 static uint64_t until(const struct stack *stack, uint64_t deadline)

@@ -296,14 +296,24 @@ static int open_link(struct stack *stack, const struct stack_config *config, str
 	return link_open(&link, &stack->link, &stack->info, reason);
 }
 
-/* lwIP can be initialised once; its interfaces come and go. */
+/*
+ * lwIP can be initialised once in a copy of the module. What an instance before this one has left
+ * behind is let go of: one that was closed nothing, one that was abandoned by a forked child its
+ * connections, which are the parent's, and its interfaces.
+ */
 static void start_lwip(void)
 {
 	static bool started;
 
-	if (!started)
+	if (!started) {
+		started = true;
 		lwip_init();
-	started = true;
+		return;
+	}
+	tcp_active_pcbs = tcp_tw_pcbs = tcp_bound_pcbs = tcp_listen_pcbs.pcbs = NULL;
+	while (netif_list)
+		netif_remove(netif_list);
+	memset(&melin_tcp_counters, 0, sizeof(melin_tcp_counters));
 }
 
 static void remove_interfaces(struct stack *stack)
@@ -330,6 +340,11 @@ int instance_open(const struct stack_config *config, const struct stack_callback
 	call_stack_open(&stack->call_stack);
 	melin_instance = stack;
 	clock_start(&stack->clock, callbacks->clock);
+	status = index_start(&stack->index);
+	if (status) {
+		reason_set(reason, status, "no memory");
+		goto failed;
+	}
 	status = random_start(&stack->random);
 	if (status) {
 		reason_set(reason, status, "no random numbers from the kernel: %s",
@@ -362,6 +377,8 @@ int instance_open(const struct stack_config *config, const struct stack_callback
 		stack->link->operations->close(stack->link);
 failed:
 	melin_instance = NULL;
+	if (stack->index.connections)
+		index_stop(&stack->index);
 	call_stack_close(&stack->call_stack);
 	free(stack);
 	return status;
@@ -443,6 +460,7 @@ void instance_close(struct stack *stack, unsigned linger_ms, struct stack_counte
 	remove_interfaces(stack);
 	if (stack->link)
 		stack->link->operations->close(stack->link);
+	index_stop(&stack->index);
 	melin_instance = NULL;
 }
 

@@ -23,7 +23,11 @@
 #include "stack/instance/random.h"
 #include "stack/instance/sysctl.h"
 #include "stack/ip/host.h"
+#include "stack/ip/path.h"
 #include "stack/stack.h"
+#include "stack/tcp/index.h"
+#include "stack/tcp/segment.h"
+#include "stack/tcp/syn_cookie.h"
 
 struct pbuf;
 
@@ -53,6 +57,9 @@ struct stack {
 	bool transmit_waits;  /* the device had no room: flush again soon */
 	bool transmit_failed; /* and a connection stopped sending because of it */
 
+	ip6_addr_t next_hop; /* what routing.c has answered lwIP last */
+	struct path_table path_table;
+
 	struct host host; /* of an instance that borrows connections, which has none of the above */
 
 	/* loop.c: segments between sockets of this process, oldest first */
@@ -65,6 +72,14 @@ struct stack {
 	struct stack_socket *owing;	/* those that acknowledge.c owes an acknowledgement */
 	struct stack_socket *returning; /* borrowed, to be given back: adopted.c */
 	struct stack_socket *dead;	/* to be freed when lwIP cannot name them any more */
+
+	/* tcp/ */
+	struct index index;
+	struct syn_cookies syn_cookies;
+	struct challenges challenges;
+	enum reset_form next_reset; /* of the segment that is being received */
+	unsigned out_of_order;	    /* segments that all connections hold back */
+	unsigned device_buffers;    /* of the device, in all receive queues */
 
 	struct deadline *deadlines; /* of single connections: deadline.h */
 

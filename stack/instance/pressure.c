@@ -7,7 +7,6 @@
 #include "lwip/tcp.h"
 
 #include "stack/instance/instance.h"
-#include "stack/tcp/index_counts.h"
 
 /*
  * A sixteenth of the machine's memory is where Linux's kernel sees pressure for all TCP of the
@@ -43,8 +42,9 @@ void pressure_start(struct pressure_limits *limits, size_t limit)
 /* lwIP has its connections from the same place. */
 static size_t used_by_data(void)
 {
-	const struct index_counts *counts = &melin_index_counts;
-	size_t connections = (size_t)counts->active + counts->parked + counts->timewait;
+	const struct index *index = &melin_instance->index;
+	size_t connections =
+		(size_t)index->counts.active + index->counts.parked + index->counts.timewait;
 	size_t used = melin_instance->allocation.used;
 	size_t theirs = connections * sizeof(struct tcp_pcb);
 

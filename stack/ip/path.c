@@ -18,19 +18,6 @@
 #define HEADERS4 40 /* of IPv4 and TCP without options */
 #define HEADERS6 60
 
-/* In sets, so that two destinations with one hash do not push each other out. */
-#define SETS 128
-#define WAYS 4
-
-struct path {
-	ip_addr_t remote;
-	uint16_t mtu; /* 0: the entry is free */
-	bool may_fragment;
-	uint64_t expires;
-};
-static struct path paths[SETS][WAYS];
-static unsigned known;
-
 u16_t melin_fragment_bits;
 
 /* lwip_tcp_out.c */
@@ -44,17 +31,17 @@ static struct path *set_of(const ip_addr_t *remote)
 	if (IP_IS_V6(remote)) {
 		hash = melin_random_mix(hash ^ word[1], (uint64_t)word[2] << 32 | word[3]);
 	}
-	return paths[(hash >> 32) % SETS];
+	return melin_instance->path_table.paths[(hash >> 32) % PATH_SETS];
 }
 
 static struct path *find(const ip_addr_t *remote)
 {
 	struct path *set;
 
-	if (!known)
+	if (!melin_instance->path_table.known)
 		return NULL;
 	set = set_of(remote);
-	for (unsigned i = 0; i < WAYS; i++) {
+	for (unsigned i = 0; i < PATH_WAYS; i++) {
 		if (set[i].mtu && ip_addr_cmp(&set[i].remote, remote))
 			return &set[i];
 	}
@@ -98,11 +85,11 @@ static void learn(const ip_addr_t *remote, uint16_t mtu, bool may_fragment)
 
 	if (!path) {
 		path = &set[0];
-		for (unsigned i = 1; i < WAYS && path->mtu; i++) {
+		for (unsigned i = 1; i < PATH_WAYS && path->mtu; i++) {
 			if (!set[i].mtu || set[i].expires < path->expires)
 				path = &set[i];
 		}
-		known += path->mtu == 0;
+		melin_instance->path_table.known += path->mtu == 0;
 	}
 	ip_addr_copy(path->remote, *remote);
 	path->mtu = mtu;
@@ -202,17 +189,18 @@ static void try_larger(struct tcp_pcb *pcb, void *context)
 
 void path_expire(uint64_t now)
 {
+	struct path_table *table = &melin_instance->path_table;
 	bool any = false;
 
-	if (!known)
+	if (!table->known)
 		return;
-	for (unsigned i = 0; i < SETS * WAYS; i++) {
-		struct path *path = &paths[i / WAYS][i % WAYS];
+	for (unsigned i = 0; i < PATH_SETS * PATH_WAYS; i++) {
+		struct path *path = &table->paths[i / PATH_WAYS][i % PATH_WAYS];
 
 		if (!path->mtu || path->expires > now)
 			continue;
 		memset(path, 0, sizeof(*path));
-		known--;
+		table->known--;
 		any = true;
 	}
 	if (any)

@@ -15,6 +15,24 @@ struct stack;
 struct stack_socket;
 struct tcp_pcb;
 
+/* In sets, so that two destinations with one hash do not push each other out. */
+#define PATH_SETS 128
+#define PATH_WAYS 4
+
+/* What routers have said of the way to a destination. */
+struct path {
+	ip_addr_t remote;
+	uint16_t mtu; /* 0: the entry is free */
+	bool may_fragment;
+	uint64_t expires; /* ns of the clock */
+};
+
+struct path_table {
+	struct path paths[PATH_SETS][PATH_WAYS];
+	unsigned known; /* entries in use */
+};
+
+/* What a connection keeps of its path. */
 struct path_limit {
 	uint16_t agreed_segment; /* the largest of the two ends', whatever the path takes */
 	bool may_fragment;	 /* no "don't fragment" bit is set: routers may cut segments */

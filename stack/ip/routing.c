@@ -195,7 +195,6 @@ struct netif *melin_route6(const ip6_addr_t *source, const ip6_addr_t *destinati
 /* lwIP would take any /64 for on-link and look for routers otherwise; ours is the configuration. */
 const ip6_addr_t *melin_next_hop6(struct netif *netif, const ip6_addr_t *destination)
 {
-	static ip6_addr_t hop;
 	struct stack *stack = melin_instance;
 	const struct ip_address *gateway;
 	ip_addr_t address;
@@ -207,7 +206,7 @@ const ip6_addr_t *melin_next_hop6(struct netif *netif, const ip6_addr_t *destina
 	if (!gateway)
 		return NULL;
 	routing_to_lwip(gateway, &address);
-	ip6_addr_copy(hop, *ip_2_ip6(&address));
-	ip6_addr_assign_zone(&hop, IP6_UNICAST, netif);
-	return &hop;
+	ip6_addr_copy(stack->next_hop, *ip_2_ip6(&address));
+	ip6_addr_assign_zone(&stack->next_hop, IP6_UNICAST, netif);
+	return &stack->next_hop;
 }

@@ -24,9 +24,6 @@
 #define BLOCK	    16384
 #define BLOCK_LEAST 2048
 
-/* Device buffers in all queues; under the instance's lock as all else here. */
-static unsigned device_buffers;
-
 static bool is_device_buffer(const struct pbuf *buffer)
 {
 	return buffer->flags & PBUF_FLAG_IS_CUSTOM;
@@ -34,7 +31,7 @@ static bool is_device_buffer(const struct pbuf *buffer)
 
 static void append(struct receive_queue *queue, struct pbuf *buffer, uint16_t room)
 {
-	device_buffers += is_device_buffer(buffer);
+	melin_instance->device_buffers += is_device_buffer(buffer);
 	if (queue->tail)
 		queue->tail->next = buffer;
 	else
@@ -96,8 +93,9 @@ void receive_queue_add(struct stack_socket *socket, struct pbuf *data)
 	struct pbuf *next;
 
 	for (; data; data = next) {
-		bool compact = queue->bytes > KEEP_BYTES || queue->buffers > KEEP_BUFFERS ||
-			       (is_device_buffer(data) && device_buffers >= KEEP_ALL);
+		bool compact =
+			queue->bytes > KEEP_BYTES || queue->buffers > KEEP_BUFFERS ||
+			(is_device_buffer(data) && melin_instance->device_buffers >= KEEP_ALL);
 
 		next = data->next;
 		data->next = NULL;
@@ -116,7 +114,7 @@ static void drop_head(struct receive_queue *queue)
 {
 	struct pbuf *head = queue->head;
 
-	device_buffers -= is_device_buffer(head);
+	melin_instance->device_buffers -= is_device_buffer(head);
 	queue->head = head->next;
 	queue->offset = 0;
 	queue->buffers--;

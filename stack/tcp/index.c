@@ -6,28 +6,44 @@
  */
 #include "stack/tcp/index.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "lwip/ip.h"
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/random.h"
+#include "stack/instance/instance.h"
 #include "stack/socket/socket.h"
 
-/*
- * Pages that no bucket of is used are never touched, so the size costs nothing; chains stay short
- * up to some hundred thousand connections.
- */
+/* So many that chains stay short up to some hundred thousand connections. */
 #define CONNECTION_BUCKETS (1u << 17)
-#define LISTENER_BUCKETS   (1u << 8)
-
-static struct tcp_pcb *connections[CONNECTION_BUCKETS];
-static struct tcp_pcb *listeners[LISTENER_BUCKETS];
-/* Where park_idle() goes on; NULL: at the head. Cleared when that connection leaves the list. */
-static struct tcp_pcb *park_cursor;
+#define CONNECTIONS_SIZE   (CONNECTION_BUCKETS * sizeof(struct tcp_pcb *))
 
 struct index_match melin_index_match;
-struct index_counts melin_index_counts;
+
+static inline struct index *current(void)
+{
+	return &melin_instance->index;
+}
+
+/* Fresh pages, of which those that no bucket is used of are never touched: the size is free. */
+int index_start(struct index *index)
+{
+	void *pages = mmap(NULL, CONNECTIONS_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (pages == MAP_FAILED)
+		return -ENOMEM;
+	index->connections = pages;
+	return 0;
+}
+
+void index_stop(struct index *index)
+{
+	munmap(index->connections, CONNECTIONS_SIZE);
+	index->connections = NULL;
+}
 
 /*
  * Which list a PCB is in is told by which of these its EXTRA_INDEX callbacks are; NULL is none.
@@ -135,27 +151,27 @@ static void list_remove(struct tcp_pcb **list, struct tcp_pcb *pcb)
 
 static unsigned *count_of(const struct tcp_ext_arg_callbacks *list)
 {
-	static unsigned bound;
+	struct index *index = current();
 
 	if (list == &in_active)
-		return &melin_index_counts.active;
+		return &index->counts.active;
 	if (list == &in_parked)
-		return &melin_index_counts.parked;
+		return &index->counts.parked;
 	if (list == &in_timewait)
-		return &melin_index_counts.timewait;
+		return &index->counts.timewait;
 	if (list == &in_listeners)
-		return &melin_index_counts.listeners;
-	return &bound;
+		return &index->counts.listeners;
+	return &index->counts.bound;
 }
 
 static struct tcp_pcb **bucket_in(const struct tcp_ext_arg_callbacks *list,
 				  const struct tcp_pcb *pcb)
 {
 	if (list == &in_listeners)
-		return &listeners[pcb->local_port % LISTENER_BUCKETS];
+		return &current()->listeners[pcb->local_port % INDEX_LISTENER_BUCKETS];
 	if (list == &in_bound)
 		return NULL;
-	return &connections[bucket_of_pcb(pcb)];
+	return &current()->connections[bucket_of_pcb(pcb)];
 }
 
 /* Everything but the links of the list itself. */
@@ -164,8 +180,8 @@ static void forget(struct tcp_pcb *pcb)
 	const struct tcp_ext_arg_callbacks *list = membership(pcb);
 	struct tcp_pcb **bucket = bucket_in(list, pcb);
 
-	if (park_cursor == pcb)
-		park_cursor = pcb->next;
+	if (current()->park_cursor == pcb)
+		current()->park_cursor = pcb->next;
 	if (bucket)
 		chain_remove(bucket, pcb);
 	(*count_of(list))--;
@@ -232,7 +248,8 @@ void melin_index_remove(struct tcp_pcb **list, struct tcp_pcb *pcb)
 struct tcp_pcb *melin_index_find(const ip_addr_t *local, uint16_t local_port,
 				 const ip_addr_t *remote, uint16_t remote_port)
 {
-	struct tcp_pcb *pcb = connections[bucket_of(local, local_port, remote, remote_port)];
+	struct tcp_pcb *pcb =
+		current()->connections[bucket_of(local, local_port, remote, remote_port)];
 
 	while (pcb &&
 	       (pcb->remote_port != remote_port || pcb->local_port != local_port ||
@@ -256,7 +273,7 @@ static int listener_fit(const struct tcp_pcb *pcb, const ip_addr_t *local)
 struct tcp_pcb_listen *melin_index_find_listener(const ip_addr_t *local, uint16_t local_port,
 						 const ip_addr_t *remote, uint16_t remote_port)
 {
-	struct tcp_pcb *first = listeners[local_port % LISTENER_BUCKETS];
+	struct tcp_pcb *first = current()->listeners[local_port % INDEX_LISTENER_BUCKETS];
 	struct tcp_pcb *best = NULL;
 	unsigned equals = 0;
 	int best_fit = 0;
@@ -325,8 +342,8 @@ void melin_index_unpark(struct tcp_pcb *pcb)
 		return;
 	list_add(&tcp_active_pcbs, pcb);
 	set_membership(pcb, &in_active);
-	melin_index_counts.parked--;
-	melin_index_counts.active++;
+	current()->counts.parked--;
+	current()->counts.active++;
 }
 
 /* Two seconds in ticks: from then on lwIP's timer sees to a keepalive. */
@@ -339,24 +356,24 @@ static bool keepalive_is_near(const struct tcp_pcb *pcb)
 	       tcp_ticks - pcb->tmr + KEEPALIVE_NEAR > pcb->keep_idle / TCP_SLOW_INTERVAL;
 }
 
-/* The tick at which the first of the parked connections may be near; not after the true one. */
-static bool keepalive_parked;
-static u32_t keepalive_first;
-
+/* Of a parked connection: melin_index_keepalive_is_due() asks for the first of all. */
 static void note_keepalive(const struct tcp_pcb *pcb)
 {
+	struct index *index = current();
 	u32_t due = pcb->tmr + pcb->keep_idle / TCP_SLOW_INTERVAL - KEEPALIVE_NEAR;
 
 	if (!ip_get_option(pcb, SOF_KEEPALIVE) ||
-	    (keepalive_parked && (s32_t)(due - keepalive_first) >= 0))
+	    (index->keepalive_parked && (s32_t)(due - index->keepalive_first) >= 0))
 		return;
-	keepalive_parked = true;
-	keepalive_first = due;
+	index->keepalive_parked = true;
+	index->keepalive_first = due;
 }
 
 bool melin_index_keepalive_is_due(void)
 {
-	return keepalive_parked && (s32_t)(tcp_ticks - keepalive_first) >= 0;
+	const struct index *index = current();
+
+	return index->keepalive_parked && (s32_t)(tcp_ticks - index->keepalive_first) >= 0;
 }
 
 void melin_index_wake_keepalive(unsigned slice)
@@ -364,9 +381,10 @@ void melin_index_wake_keepalive(unsigned slice)
 	const unsigned size = CONNECTION_BUCKETS / INDEX_SLICES;
 
 	if (slice == 0)
-		keepalive_parked = false; /* those that stay parked say so again */
+		current()->keepalive_parked = false; /* those that stay parked say so again */
 	for (unsigned i = slice * size; i < (slice + 1) * size; i++) {
-		for (struct tcp_pcb *pcb = connections[i]; pcb; pcb = extra(pcb, EXTRA_CHAIN)) {
+		for (struct tcp_pcb *pcb = current()->connections[i]; pcb;
+		     pcb = extra(pcb, EXTRA_CHAIN)) {
 			if (membership(pcb) != &in_parked)
 				continue;
 			if (keepalive_is_near(pcb))
@@ -402,7 +420,8 @@ static bool is_idle(const struct tcp_pcb *pcb)
 
 void melin_index_park_idle(unsigned budget)
 {
-	struct tcp_pcb *pcb = park_cursor ? park_cursor : tcp_active_pcbs;
+	struct index *index = current();
+	struct tcp_pcb *pcb = index->park_cursor ? index->park_cursor : tcp_active_pcbs;
 	struct tcp_pcb *next;
 
 	for (; pcb && budget; pcb = next) {
@@ -413,10 +432,10 @@ void melin_index_park_idle(unsigned budget)
 		list_remove(&tcp_active_pcbs, pcb);
 		set_membership(pcb, &in_parked);
 		note_keepalive(pcb);
-		melin_index_counts.active--;
-		melin_index_counts.parked++;
+		index->counts.active--;
+		index->counts.parked++;
 	}
-	park_cursor = pcb;
+	index->park_cursor = pcb;
 }
 
 void melin_index_for_each(void (*visit)(struct tcp_pcb *pcb, void *context), void *context)
@@ -424,7 +443,7 @@ void melin_index_for_each(void (*visit)(struct tcp_pcb *pcb, void *context), voi
 	for (unsigned i = 0; i < CONNECTION_BUCKETS; i++) {
 		struct tcp_pcb *next;
 
-		for (struct tcp_pcb *pcb = connections[i]; pcb; pcb = next) {
+		for (struct tcp_pcb *pcb = current()->connections[i]; pcb; pcb = next) {
 			next = extra(pcb, EXTRA_CHAIN);
 			visit(pcb, context);
 		}
@@ -460,17 +479,18 @@ int melin_index_check(void)
 	if (wrong)
 		return 20 + wrong;
 	for (unsigned i = 0; i < CONNECTION_BUCKETS; i++) {
-		for (struct tcp_pcb *pcb = connections[i]; pcb; pcb = extra(pcb, EXTRA_CHAIN)) {
+		for (struct tcp_pcb *pcb = current()->connections[i]; pcb;
+		     pcb = extra(pcb, EXTRA_CHAIN)) {
 			in_buckets++;
 			parked += membership(pcb) == &in_parked;
 			if (bucket_of_pcb(pcb) != i)
 				return 31;
 		}
 	}
-	if (parked != melin_index_counts.parked)
+	if (parked != current()->counts.parked)
 		return 32;
 	if (in_buckets !=
-	    melin_index_counts.active + melin_index_counts.parked + melin_index_counts.timewait)
+	    current()->counts.active + current()->counts.parked + current()->counts.timewait)
 		return 33;
 	return 0;
 }

@@ -17,8 +17,6 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
-#include "stack/tcp/index_counts.h"
-
 struct tcp_hdr;
 struct tcp_seg;
 
@@ -32,6 +30,27 @@ enum pcb_extra {
 	EXTRA_TIMESTAMPS, /* its struct timestamps, or NULL: it has none */
 	EXTRA_RECOVERY,	  /* its struct recovery without a socket, or NULL */
 };
+
+/* Listeners are few: their buckets are by port. */
+#define INDEX_LISTENER_BUCKETS (1u << 8)
+
+/* An instance's connections, active, parked and in TIME_WAIT, and its listeners. */
+struct index {
+	struct tcp_pcb **connections; /* CONNECTION_BUCKETS chains */
+	struct tcp_pcb *listeners[INDEX_LISTENER_BUCKETS];
+	struct {
+		unsigned active, parked, timewait, listeners, bound;
+	} counts; /* background.c reads them without the lock, as a hint */
+	/* Where the search for idle ones goes on; NULL: at the head of the list. */
+	struct tcp_pcb *park_cursor;
+	/* The tick at which the first of the parked ones may be near its keepalive. */
+	bool keepalive_parked;
+	uint32_t keepalive_first;
+};
+
+/* 0, or -ENOMEM. */
+int index_start(struct index *index);
+void index_stop(struct index *index);
 
 /* Behind TCP_REG and TCP_RMV */
 void melin_index_register(struct tcp_pcb **list, struct tcp_pcb *pcb);
@@ -69,6 +88,9 @@ void melin_index_park_idle(unsigned budget);
 #define INDEX_SLICES 32
 bool melin_index_keepalive_is_due(void);
 void melin_index_wake_keepalive(unsigned slice); /* 0 to INDEX_SLICES - 1, in this order */
+
+/* Whether lists, links and buckets agree; for the tests. 0, or a number that says what does not. */
+int melin_index_check(void);
 
 /* Calls visit for every connection, parked and TIME_WAIT ones included. visit may end it. */
 void melin_index_for_each(void (*visit)(struct tcp_pcb *pcb, void *context), void *context);

@@ -4,6 +4,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
+#include "stack/instance/instance.h"
 #include "stack/socket/socket.h"
 
 /*
@@ -13,7 +14,6 @@
  */
 #define OUT_OF_ORDER_MAX 1024
 #define RECOUNT		 64
-static unsigned sum;
 
 static unsigned count(const struct tcp_seg *segment)
 {
@@ -26,7 +26,7 @@ static unsigned count(const struct tcp_seg *segment)
 
 void out_of_order_forget(struct stack_socket *socket)
 {
-	sum -= socket->segments.out_of_order;
+	socket->stack->out_of_order -= socket->segments.out_of_order;
 	socket->segments.out_of_order = 0;
 }
 
@@ -43,12 +43,12 @@ bool out_of_order_may_wait(struct stack_socket *socket, const struct tcp_pcb *pc
 	if (!pcb->ooseq || socket->segments.out_of_order % RECOUNT == RECOUNT - 1) {
 		out_of_order_forget(socket);
 		socket->segments.out_of_order = count(pcb->ooseq);
-		sum += socket->segments.out_of_order;
+		socket->stack->out_of_order += socket->segments.out_of_order;
 	}
-	if (sum >= OUT_OF_ORDER_MAX)
+	if (socket->stack->out_of_order >= OUT_OF_ORDER_MAX)
 		return false;
 	socket->segments.out_of_order++;
 	out_of_order_note(socket);
-	sum++;
+	socket->stack->out_of_order++;
 	return true;
 }

@@ -20,16 +20,16 @@
 
 /* Challenge ACKs, RFC 5961 section 7: as many in a tick of the slow timer, 5,000 a second. */
 #define CHALLENGES_MAX 100
-static u32_t challenge_tick;
-static unsigned challenges;
 
 static void challenge(struct tcp_pcb *pcb)
 {
-	if (challenge_tick != tcp_ticks) {
-		challenge_tick = tcp_ticks;
-		challenges = 0;
+	struct challenges *challenges = &melin_instance->challenges;
+
+	if (challenges->tick != tcp_ticks) {
+		challenges->tick = tcp_ticks;
+		challenges->count = 0;
 	}
-	if (challenges++ >= CHALLENGES_MAX)
+	if (challenges->count++ >= CHALLENGES_MAX)
 		return;
 	tcp_ack_now(pcb);
 	tcp_output(pcb);
@@ -43,31 +43,25 @@ static bool acceptable_ack(const struct tcp_pcb *pcb, u32_t ack)
 	return TCP_SEQ_GEQ(ack, oldest) && TCP_SEQ_LEQ(ack, pcb->snd_nxt);
 }
 
-/* RFC 9293 3.10.7.1: what a reset carries when it answers a segment; melin_segment_sent(). */
-enum reset_form {
-	RESET_OF_OUR_OWN,
-	RESET_FOR_ACK,	   /* <SEQ=SEG.ACK><CTL=RST> */
-	RESET_WITHOUT_ACK, /* <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK> */
-};
-static enum reset_form next_reset;
-
 /* lwip_tcp_in.c */
 void melin_reset_answers(int acknowledges);
 void melin_reset_answers(int acknowledges)
 {
-	next_reset = acknowledges ? RESET_FOR_ACK : RESET_WITHOUT_ACK;
+	melin_instance->next_reset = acknowledges ? RESET_FOR_ACK : RESET_WITHOUT_ACK;
 }
 
 static void shape_reset(struct tcp_hdr *header)
 {
-	if (next_reset == RESET_FOR_ACK) {
+	const enum reset_form next = melin_instance->next_reset;
+
+	if (next == RESET_FOR_ACK) {
 		TCPH_UNSET_FLAG(header, TCP_ACK);
 		header->ackno = 0;
-	} else if (next_reset == RESET_WITHOUT_ACK) {
+	} else if (next == RESET_WITHOUT_ACK) {
 		header->seqno = 0;
 	}
 	header->wnd = 0; /* as Linux */
-	next_reset = RESET_OF_OUR_OWN;
+	melin_instance->next_reset = RESET_OF_OUR_OWN;
 }
 
 static void note_received(struct stack_socket *socket, const struct tcp_pcb *pcb,

@@ -10,6 +10,20 @@
 
 struct stack_socket;
 
+/* Of an instance: challenge ACKs (RFC 5961 section 7) in this tick of lwIP's slow timer. */
+struct challenges {
+	uint32_t tick;
+	unsigned count;
+};
+
+/* RFC 9293 3.10.7.1: what a reset carries when it answers a segment. */
+enum reset_form {
+	RESET_OF_OUR_OWN,
+	RESET_FOR_ACK,	   /* <SEQ=SEG.ACK><CTL=RST> */
+	RESET_WITHOUT_ACK, /* <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK> */
+};
+
+/* Of a connection. */
 struct segments {
 	uint64_t outside_answered; /* ms: the last answer to a bare segment outside the window */
 	unsigned out_of_order;	   /* segments that lwIP holds back until earlier ones come */

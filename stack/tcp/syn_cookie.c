@@ -55,12 +55,6 @@ struct syn_options {
 
 /* ---- the secret ---- */
 
-/* Those of this period and of the last, by the parity of its number; made when first used. */
-static struct {
-	uint64_t period; /* 0: none */
-	uint64_t secret;
-} secrets[2];
-
 static uint64_t period_now(void)
 {
 	return melin_clock_ns() / PERIOD_NS + 1;
@@ -68,13 +62,15 @@ static uint64_t period_now(void)
 
 static uint64_t secret_now(void)
 {
+	struct syn_cookies *cookies = &melin_instance->syn_cookies;
 	uint64_t period = period_now();
 
-	if (secrets[period % 2].period != period) {
-		secrets[period % 2].period = period;
-		secrets[period % 2].secret = (uint64_t)melin_random() << 32 | melin_random();
+	if (cookies->secrets[period % 2].period != period) {
+		cookies->secrets[period % 2].period = period;
+		cookies->secrets[period % 2].secret =
+			(uint64_t)melin_random() << 32 | melin_random();
 	}
-	return secrets[period % 2].secret;
+	return cookies->secrets[period % 2].secret;
 }
 
 /* ---- the cookie ---- */
@@ -131,15 +127,16 @@ static struct syn_options from_data(uint32_t data)
 
 bool syn_cookie_is_good(const struct tcp_hdr *header)
 {
+	const struct syn_cookies *cookies = &melin_instance->syn_cookies;
 	uint32_t cookie = header->ackno - 1;
 	uint64_t period = period_now();
 
 	for (unsigned i = 0; i < 2; i++) {
 		uint64_t then = period - i;
 
-		if (secrets[then % 2].period == then &&
-		    make(header, header->seqno - 1, secrets[then % 2].secret, cookie & DATA_MASK) ==
-			    cookie)
+		if (cookies->secrets[then % 2].period == then &&
+		    make(header, header->seqno - 1, cookies->secrets[then % 2].secret,
+			 cookie & DATA_MASK) == cookie)
 			return true;
 	}
 	return false;

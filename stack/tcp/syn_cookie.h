@@ -18,6 +18,14 @@ struct tcp_hdr;
 /* How long after its making a cookie may be good, at most; ns. */
 #define SYN_COOKIE_AGE_MAX_NS (120ull * 1000000000)
 
+/* The secrets of this period and of the last, by the parity of its number; made when first used. */
+struct syn_cookies {
+	struct {
+		uint64_t period; /* 0: none */
+		uint64_t secret;
+	} secrets[2];
+};
+
 /*
  * Answers the SYN that lwIP is demultiplexing (header as it has left it: in host order) for a
  * listener.

@@ -130,7 +130,7 @@ void timers_run(struct stack *stack)
 
 	deadline_run_due(&stack->deadlines, now);
 	if (now >= stack->next_fast) {
-		if (melin_index_counts.active)
+		if (stack->index.counts.active)
 			tcp_fasttmr();
 		wake_keepalive(stack);
 		stack->next_fast = now + FAST;
@@ -140,7 +140,7 @@ void timers_run(struct stack *stack)
 		uint64_t run = due < CATCH_UP ? due : CATCH_UP;
 
 		stack->next_slow += due * SLOW;
-		if (!melin_index_counts.active)
+		if (!stack->index.counts.active)
 			run = 0;
 		tcp_ticks += (u32_t)(due - run);
 		while (run--)
@@ -156,9 +156,9 @@ static uint64_t regular_deadline(const struct stack *stack)
 {
 	if (stack->transmit_waits)
 		return melin_clock_ns() + TRANSMIT_RETRY;
-	if (melin_index_counts.active || stack->keepalive_slices)
+	if (stack->index.counts.active || stack->keepalive_slices)
 		return stack->next_fast;
-	if (melin_index_counts.timewait || melin_index_counts.parked || stack->link)
+	if (stack->index.counts.timewait || stack->index.counts.parked || stack->link)
 		return stack->next_second;
 	return UINT64_MAX;
 }

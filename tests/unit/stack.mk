@@ -15,6 +15,7 @@ stack_unit_tests = \
 	tests/unit/test_stack_host \
 	tests/unit/test_stack_icmp \
 	tests/unit/test_stack_index \
+	tests/unit/test_stack_instances \
 	tests/unit/test_stack_loop \
 	tests/unit/test_stack_memory \
 	tests/unit/test_stack_pressure \
@@ -82,6 +83,15 @@ tests_unit_test_stack_index_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_index_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_index_SOURCES = tests/unit/stack/test_index.c $(stack_test_common)
 tests_unit_test_stack_index_LDADD = $(stack_test_libraries)
+
+# It loads copies of the module.
+tests_unit_test_stack_instances_CPPFLAGS = $(stack_test_cppflags) \
+	-DMODULE='"$(abs_builddir)/.libs/melin-stack.so"'
+tests_unit_test_stack_instances_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_instances_SOURCES = tests/unit/stack/test_instances.c \
+	$(stack_test_common)
+tests_unit_test_stack_instances_LDADD = $(stack_test_libraries) -lpthread
+EXTRA_tests_unit_test_stack_instances_DEPENDENCIES = melin-stack.la
 
 tests_unit_test_stack_pressure_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_pressure_CFLAGS = $(WARNING_CFLAGS)

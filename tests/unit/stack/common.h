@@ -16,7 +16,6 @@
 
 #include "stack/instance/background.h"
 #include "stack/instance/instance.h"
-#include "stack/tcp/index_counts.h"
 #include "stack/stack.h"
 #include "tests/unit/tap.h"
 

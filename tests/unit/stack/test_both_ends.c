@@ -494,10 +494,10 @@ static void report(bool done, size_t memory_before)
 	for (after = now_us() + (course.hostile ? 2000000000 : 180000000); now_us() < after;)
 		advance();
 	empty_wire();
-	tap_ok(melin_index_check() == 0 && !melin_index_counts.active &&
-		       !melin_index_counts.parked && !melin_index_counts.timewait,
-	       "%s: no connection is left: %u %u %u", course.name, melin_index_counts.active,
-	       melin_index_counts.parked, melin_index_counts.timewait);
+	tap_ok(melin_index_check() == 0 && !stack->index.counts.active &&
+		       !stack->index.counts.parked && !stack->index.counts.timewait,
+	       "%s: no connection is left: %u %u %u", course.name, stack->index.counts.active,
+	       stack->index.counts.parked, stack->index.counts.timewait);
 	tap_ok(stack->allocation.used <= memory_before + 4096, "%s: nor memory: %zd bytes",
 	       course.name, (ssize_t)(stack->allocation.used - memory_before));
 	tap_ok(complaints == 0, "%s: lwIP does not complain", course.name);

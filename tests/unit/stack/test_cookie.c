@@ -84,18 +84,18 @@ static bool is_reset(const struct peer *peer)
 
 static void test_room(void)
 {
-	unsigned before = melin_index_counts.active;
+	unsigned before = stack->index.counts.active;
 	struct test_socket server;
 	struct segment answer;
 	struct peer first, last;
 
 	ask(&first, 9000, false, syn_options, sizeof(syn_options), &answer);
 	flood();
-	tap_ok(melin_index_counts.active - before == ROOM, "as many as there is room for: %u",
-	       melin_index_counts.active - before);
+	tap_ok(stack->index.counts.active - before == ROOM, "as many as there is room for: %u",
+	       stack->index.counts.active - before);
 	tap_ok(ask(&last, 9001, false, syn_options, sizeof(syn_options), &answer),
 	       "one more is answered");
-	tap_ok(melin_index_counts.active - before == ROOM, "without memory");
+	tap_ok(stack->index.counts.active - before == ROOM, "without memory");
 	confirm(&last, false, "last");
 	tap_ok(accept_one(&listener, &server), "and gets in");
 	drop(&server);
@@ -231,7 +231,7 @@ static void test_ended(void)
 	drop(&listener); /* and its half-open ones */
 	create(&listener, AF_INET6);
 	ops->listen(listener.handle, address6("::", 80), 50);
-	before = melin_index_counts.active;
+	before = stack->index.counts.active;
 	flood();
 	for (unsigned i = 0; i < ROOM / 2; i++) {
 		wire_put_segment(&(struct segment){ .from = (uint16_t)(10000 + i),
@@ -240,17 +240,17 @@ static void test_ended(void)
 						    .flags = RST });
 		ops->poll(stack);
 	}
-	tap_ok(melin_index_counts.active - before == ROOM / 2, "half of them are reset");
+	tap_ok(stack->index.counts.active - before == ROOM / 2, "half of them are reset");
 	ask(&(struct peer){ 0 }, 9500, false, syn_options, sizeof(syn_options), &answer);
-	tap_ok(melin_index_counts.active - before == ROOM / 2 + 1, "there is room for others");
+	tap_ok(stack->index.counts.active - before == ROOM / 2 + 1, "there is room for others");
 	pass_ms(70000);
 	wire_clear();
-	tap_ok(melin_index_counts.active - before == 0, "after a minute all are gone");
+	tap_ok(stack->index.counts.active - before == 0, "after a minute all are gone");
 	flood();
-	tap_ok(melin_index_counts.active - before == ROOM, "and there is room for as many again");
+	tap_ok(stack->index.counts.active - before == ROOM, "and there is room for as many again");
 	create(&other, AF_INET); /* nothing is left that would be in the way of a new one */
 	drop(&listener);
-	tap_ok(melin_index_counts.active - before == 0, "which end with the listener");
+	tap_ok(stack->index.counts.active - before == 0, "which end with the listener");
 	drop(&other);
 	create(&listener, AF_INET6);
 	ops->listen(listener.handle, address6("::", 80), 50);

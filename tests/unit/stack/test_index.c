@@ -106,7 +106,7 @@ static void run_tests(void)
 		renew_listener(i);
 	for (unsigned i = 0; i < STEPS && !wrong; i++) {
 		step();
-		parked |= melin_index_counts.parked > 0;
+		parked |= stack->index.counts.parked > 0;
 		if (i % 16 == 0)
 			wrong = melin_index_check();
 	}
@@ -121,8 +121,8 @@ static void run_tests(void)
 	for (unsigned i = 0; i < LISTENERS; i++)
 		drop(&listeners[i]);
 	pass_ms(70000);
-	tap_ok(melin_index_counts.active + melin_index_counts.parked + melin_index_counts.timewait +
-			       melin_index_counts.listeners ==
+	tap_ok(stack->index.counts.active + stack->index.counts.parked +
+			       stack->index.counts.timewait + stack->index.counts.listeners ==
 		       0,
 	       "nothing is left");
 	ops->close(stack, 0, &(struct stack_counters){ 0 });

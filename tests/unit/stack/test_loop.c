@@ -336,8 +336,8 @@ static void run_tests(void)
 	test_bulk();
 	test_back_pressure();
 	pass_ms(70000);
-	tap_ok(melin_index_counts.active + melin_index_counts.parked +
-			       melin_index_counts.timewait ==
+	tap_ok(stack->index.counts.active + stack->index.counts.parked +
+			       stack->index.counts.timewait ==
 		       0,
 	       "nothing is left after TIME_WAIT");
 	ops->close(stack, 100, &(struct stack_counters){ 0 });

@@ -219,7 +219,7 @@ static void test_keepalive(void)
 	set(&client, IPPROTO_TCP, TCP_KEEPCNT, 3);
 	set(&client, SOL_SOCKET, SO_KEEPALIVE, 1);
 	pass_ms(1000);
-	tap_ok(melin_index_counts.parked == 1, "the idle connection is parked");
+	tap_ok(stack->index.counts.parked == 1, "the idle connection is parked");
 	ms = 1000 + wait_segment(&segment, 60000);
 	tap_ok(near(ms, 20000, 200) && segment.seq == peer.ack - 1, "a probe after %u ms", ms);
 	say(&peer, ACK, NULL, 0);
@@ -541,7 +541,7 @@ static void test_fin_wait(void)
 	wire_clear();
 	peer.ack++;
 	say(&peer, ACK, NULL, 0);
-	while (melin_index_counts.active && ms < 200000) {
+	while (stack->index.counts.active && ms < 200000) {
 		pass_ms(100);
 		ms += 100;
 	}

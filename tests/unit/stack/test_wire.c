@@ -445,7 +445,7 @@ static void test_timewait(void)
 	wire_clear();
 	peer.ack++;
 	say(&peer, FIN | ACK, NULL, 0);
-	tap_ok(melin_index_counts.timewait > 0, "the stack closed first: TIME_WAIT");
+	tap_ok(stack->index.counts.timewait > 0, "the stack closed first: TIME_WAIT");
 	wire_clear();
 	peer.seq -= 50;
 	say(&peer, SYN, NULL, 0);
