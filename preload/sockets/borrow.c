@@ -84,7 +84,7 @@ static void keep(struct socket *socket, enum flow_count why, const char *text)
 	if (!socket->was_borrowed)
 		flow_counted(why);
 	log_change(socket, "the kernel's", text);
-	if (config_get()->required && why != FLOW_KEPT_RULE && why != FLOW_KEPT_UNPAID)
+	if (config_get()->required && why != FLOW_KEPT_UNPAID)
 		atomic_store(&socket->failed, true);
 	if (lending_lender())
 		lender_unwatch(lending_lender(), &socket->loan);
@@ -143,18 +143,12 @@ static void tell_once(enum refusal refusal)
 
 /* ---- watching: what borrowing takes beforehand ---- */
 
-static bool is_taken(int descriptor, enum rule_verb verb)
+bool borrow_is_selected(enum rule_verb verb, const struct sockaddr *name, socklen_t length)
 {
-	struct sockaddr_storage name;
-	socklen_t length = sizeof(name);
 	struct ip_address address;
 	uint16_t port;
-	int result = verb == RULE_LISTEN
-			     ? libc()->getsockname(descriptor, (struct sockaddr *)&name, &length)
-			     : libc()->getpeername(descriptor, (struct sockaddr *)&name, &length);
 
-	return result == 0 &&
-	       address_from_sockaddr((struct sockaddr *)&name, length, &address, &port) == 0 &&
+	return address_from_sockaddr(name, length, &address, &port) == 0 &&
 	       rules_match(&config_get()->flows, verb, &address, port) == RULE_TAKE;
 }
 
@@ -172,10 +166,6 @@ static enum flow_count why_not_ever(struct socket *socket, int descriptor, const
 {
 	const struct option *option;
 
-	*text = "no rule takes it";
-	if (!((socket->roles & RULE_LISTEN) && is_taken(descriptor, RULE_LISTEN)) &&
-	    !((socket->roles & RULE_CONNECT) && is_taken(descriptor, RULE_CONNECT)))
-		return FLOW_KEPT_RULE;
 	*text = "a standard stream";
 	if (is_standard(socket))
 		return FLOW_KEPT_OPTION;
@@ -346,8 +336,6 @@ static enum refusal take(struct socket *socket, int descriptor)
 /* The rest of CHANGING. */
 static void borrowed(struct socket *socket)
 {
-	if (!socket->was_borrowed)
-		flow_counted(socket->roles & RULE_LISTEN ? FLOW_TAKEN_ACCEPT : FLOW_TAKEN_CONNECT);
 	flow_counted(FLOW_BORROWED);
 	socket->was_borrowed = true;
 	borrow_policy_borrowed(&socket->policy);
@@ -749,10 +737,10 @@ static struct object_operations operations_here(void)
 	return operations;
 }
 
-/* From the kernel's accept(2) or connect(2), which has its number. */
-static void lend(struct socket *socket, int descriptor, unsigned roles)
+/* From the kernel's accept(2) or connect(2), which has its number; a rule takes it. */
+static void lend(struct socket *socket, int descriptor, enum flow_count taken)
 {
-	socket->roles = (uint8_t)roles;
+	flow_counted(taken);
 	atomic_store(&socket->descriptor, descriptor);
 	atomic_store_explicit(&socket->state, SOCKET_LENDABLE, memory_order_release);
 	if (config_get()->borrow != BORROW_AUTO)
@@ -763,20 +751,18 @@ void borrow_accepted(int descriptor, sa_family_t family)
 {
 	struct socket *socket;
 
-	if (family != AF_INET && family != AF_INET6)
-		return;
 	socket = socket_allocate(family);
 	if (!socket)
 		return;
 	atomic_store(&socket->state, SOCKET_LENDABLE);
 	descriptor_install(descriptor, &socket->object);
-	lend(socket, descriptor, RULE_LISTEN);
+	lend(socket, descriptor, FLOW_TAKEN_ACCEPT);
 	socket_put(socket);
 }
 
 void borrow_connected(struct socket *socket, int descriptor)
 {
-	lend(socket, descriptor, RULE_CONNECT);
+	lend(socket, descriptor, FLOW_TAKEN_CONNECT);
 }
 
 void borrow_disconnected(struct socket *socket)
@@ -849,12 +835,29 @@ void borrow_before_losing(void)
 /* How many descriptors are looked at when the program begins: those that are handed on are low. */
 #define INHERITED_MAX 64
 
+/* An established connection's: who knows which end has listened. FLOW_COUNTS: no rule takes it. */
+static enum flow_count selected_as(int descriptor)
+{
+	struct sockaddr_storage name;
+	socklen_t length = sizeof(name);
+
+	if (libc()->getsockname(descriptor, (struct sockaddr *)&name, &length) == 0 &&
+	    borrow_is_selected(RULE_LISTEN, (struct sockaddr *)&name, length))
+		return FLOW_TAKEN_ACCEPT;
+	length = sizeof(name);
+	if (libc()->getpeername(descriptor, (struct sockaddr *)&name, &length) == 0 &&
+	    borrow_is_selected(RULE_CONNECT, (struct sockaddr *)&name, length))
+		return FLOW_TAKEN_CONNECT;
+	return FLOW_COUNTS;
+}
+
 /* Established before the program began: whoever made it may have it still. */
 static void lend_inherited(int descriptor)
 {
 	int domain = 0, type = 0, protocol = 0;
 	unsigned char state = TCP_CLOSE; /* the first byte of struct tcp_info */
 	socklen_t length = sizeof(int), one = sizeof(state);
+	enum flow_count taken;
 	struct socket *socket;
 
 	if (libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ||
@@ -864,13 +867,14 @@ static void lend_inherited(int descriptor)
 	    libc()->getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &state, &one) < 0 ||
 	    state != TCP_ESTABLISHED)
 		return;
-	socket = socket_allocate(domain);
+	taken = selected_as(descriptor);
+	socket = taken == FLOW_COUNTS ? NULL : socket_allocate(domain);
 	if (!socket)
 		return;
 	atomic_store(&socket->held, true);
 	atomic_store(&socket->state, SOCKET_LENDABLE);
 	descriptor_install(descriptor, &socket->object);
-	lend(socket, descriptor, RULE_ANY); /* who knows which end has listened */
+	lend(socket, descriptor, taken);
 	socket_put(socket);
 }
 

@@ -29,6 +29,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "preload/config/rules.h"
 #include "preload/sockets/borrow_policy.h"
 
 struct socket;
@@ -50,9 +51,12 @@ enum borrow_return {
 /* The library begins in host mode: connections that were inherited may be lent. */
 void borrow_begin(void);
 
+/* Whether the first rule that names this end of a connection takes it. */
+bool borrow_is_selected(enum rule_verb verb, const struct sockaddr *name, socklen_t length);
+
 /*
- * The kernel has accepted a connection with a peer of that family, or has begun one by connect(2):
- * it may be lent. The third: connect(2) to AF_UNSPEC has made it a socket that may connect anew.
+ * The kernel has accepted a selected connection with a peer of that family, or has begun one by
+ * connect(2): it may be lent. The third: connect(2) to AF_UNSPEC has made it a socket that may connect anew.
  */
 void borrow_accepted(int descriptor, sa_family_t family);
 void borrow_connected(struct socket *socket, int descriptor);

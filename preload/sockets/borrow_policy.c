@@ -26,6 +26,9 @@
 /* A message of more bytes is bulk, which the kernel carries with fewer instructions a byte. */
 #define MESSAGE_MAX (64 * 1024)
 
+/* A loan for fewer transfers than this did not pay. */
+#define TRANSFERS_THAT_PAY 8
+
 /* After a refusal that will pass: an acknowledgement is on its way, say. */
 #define REFUSED_NS 200000u
 
@@ -104,6 +107,7 @@ void borrow_policy_borrowed(struct borrow_policy *policy)
 {
 	policy->bytes = 0;
 	policy->seen = policy->moves;
+	policy->borrowed_at = policy->moves;
 }
 
 void borrow_policy_returned(struct borrow_policy *policy, bool did_not_pay)
@@ -111,7 +115,8 @@ void borrow_policy_returned(struct borrow_policy *policy, bool did_not_pay)
 	policy->turns = 0;
 	policy->bytes = 0;
 	policy->not_before = 0;
-	if (did_not_pay && policy->reluctance < RELUCTANCE_MAX)
+	if ((did_not_pay || policy->moves - policy->borrowed_at < TRANSFERS_THAT_PAY) &&
+	    policy->reluctance < RELUCTANCE_MAX)
 		policy->reluctance++;
 }
 

@@ -28,6 +28,7 @@ struct borrow_policy {
 	uint64_t turned;      /* when: nanoseconds of a coarse clock */
 	uint64_t not_before;  /* no attempt before this time, by the same clock */
 	uint32_t moves, seen; /* transfers, and how many of them there were at the last look */
+	uint32_t borrowed_at; /* and when it was borrowed last */
 };
 
 enum borrow_step {

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 
-#include "preload/config/address.h"
 #include "preload/config/config.h"
 #include "preload/libc/program_memory.h"
 #include "preload/libc/symbols.h"
@@ -14,16 +13,19 @@
 #include "preload/sockets/socket_object.h"
 #include "preload/waiting/epoll.h"
 
-/* Under MELIN_REQUIRED=1: whether the flow is one that rules take and that cannot be borrowed. */
-static bool is_refused(enum rule_verb verb, const struct sockaddr *name, socklen_t length)
+/* Under MELIN_REQUIRED=1: whether a flow that rules take cannot be borrowed. */
+static bool is_refused(void)
 {
-	struct ip_address address;
-	uint16_t port;
+	return config_get()->required && !process_stack_start();
+}
 
-	return config_get()->required &&
-	       address_from_sockaddr(name, length, &address, &port) == 0 &&
-	       rules_match(&config_get()->flows, verb, &address, port) == RULE_TAKE &&
-	       !process_stack_start();
+/* No rule takes it: forgotten, so that its calls cost one look-up. */
+static void leave(struct socket *socket, int descriptor)
+{
+	atomic_store(&socket->state, SOCKET_KERNEL);
+	epoll_left_to_kernel(&socket->object);
+	if (atomic_load(&socket->object.descriptors) == 1)
+		descriptor_remove(descriptor);
 }
 
 static bool is_unspecified(const struct sockaddr *remote, socklen_t length)
@@ -35,7 +37,7 @@ static bool is_unspecified(const struct sockaddr *remote, socklen_t length)
 /*
  * The socket has begun to connect, or has let go of its peer: it may be lent from now on, or not.
  */
-static void note_connect(int descriptor, bool unspecified)
+static void note_connect(int descriptor, bool unspecified, bool selected)
 {
 	struct socket *socket = socket_get_any(descriptor);
 	enum socket_state state;
@@ -43,54 +45,66 @@ static void note_connect(int descriptor, bool unspecified)
 	if (!socket)
 		return;
 	state = socket_settled(socket);
-	if (!unspecified && state == SOCKET_UNDECIDED)
-		borrow_connected(socket, descriptor);
-	else if (unspecified && state == SOCKET_LENDABLE)
-		borrow_disconnected(socket);
+	if (unspecified) {
+		if (state == SOCKET_LENDABLE)
+			borrow_disconnected(socket);
+	} else if (state == SOCKET_UNDECIDED) {
+		if (selected) {
+			borrow_connected(socket, descriptor);
+		} else {
+			flow_counted(FLOW_KEPT_RULE);
+			leave(socket, descriptor);
+		}
+	}
 	socket_put(socket);
 }
 
 int host_connect(int descriptor, const struct sockaddr *remote, socklen_t length)
 {
 	const bool unspecified = descriptor_known(descriptor) && is_unspecified(remote, length);
+	bool selected;
 	int result, error;
 
 	if (!descriptor_known(descriptor))
 		return libc()->connect(descriptor, remote, length);
 	if (unspecified)
 		borrow_end_any(descriptor, BORROW_CLOSED, false);
-	else if (length <= sizeof(struct sockaddr_storage) && memory_readable(remote, length) &&
-		 is_refused(RULE_CONNECT, remote, length)) {
+	selected = !unspecified && length <= sizeof(struct sockaddr_storage) &&
+		   memory_readable(remote, length) &&
+		   borrow_is_selected(RULE_CONNECT, remote, length);
+	if (selected && is_refused()) {
 		errno = ENETDOWN;
 		return -1;
 	}
 	result = libc()->connect(descriptor_of_program(descriptor), remote, length);
 	error = errno;
 	if (result == 0 || error == EINPROGRESS || error == EINTR)
-		note_connect(descriptor, unspecified);
+		note_connect(descriptor, unspecified, selected);
 	errno = error;
 	return result;
+}
+
+/* By its local end. */
+static bool is_selected_here(int descriptor)
+{
+	struct sockaddr_storage local;
+	socklen_t length = sizeof(local);
+
+	return libc()->getsockname(descriptor_of_program(descriptor), (struct sockaddr *)&local,
+				   &length) == 0 &&
+	       borrow_is_selected(RULE_LISTEN, (struct sockaddr *)&local, length);
 }
 
 int host_listen(int descriptor, int backlog)
 {
 	struct socket *socket = socket_get_any(descriptor);
-	struct sockaddr_storage local;
-	socklen_t length = sizeof(local);
 
 	if (socket) {
-		if (socket_settled(socket) == SOCKET_UNDECIDED) {
-			atomic_store(&socket->state, SOCKET_KERNEL);
-			epoll_left_to_kernel(&socket->object);
-			if (atomic_load(&socket->object.descriptors) == 1)
-				descriptor_remove(descriptor);
-		}
+		if (socket_settled(socket) == SOCKET_UNDECIDED)
+			leave(socket, descriptor);
 		socket_put(socket);
 	}
-	if (config_get()->required &&
-	    libc()->getsockname(descriptor_of_program(descriptor), (struct sockaddr *)&local,
-				&length) == 0 &&
-	    is_refused(RULE_LISTEN, (struct sockaddr *)&local, length)) {
+	if (is_selected_here(descriptor) && is_refused()) {
 		errno = ENETDOWN;
 		return -1;
 	}
@@ -113,6 +127,7 @@ int host_accept(int descriptor, struct sockaddr *peer, socklen_t *length, int fl
 {
 	struct sockaddr_storage own;
 	socklen_t own_length = sizeof(own);
+	sa_family_t family;
 	int accepted;
 
 	if (!peer) {
@@ -120,7 +135,14 @@ int host_accept(int descriptor, struct sockaddr *peer, socklen_t *length, int fl
 		length = &own_length;
 	}
 	accepted = libc()->accept4(descriptor_of_program(descriptor), peer, length, flags);
-	if (accepted >= 0)
-		borrow_accepted(accepted, family_of(accepted, peer, length));
+	if (accepted < 0)
+		return accepted;
+	family = family_of(accepted, peer, length);
+	if (family != AF_INET && family != AF_INET6)
+		return accepted;
+	if (is_selected_here(accepted))
+		borrow_accepted(accepted, family);
+	else
+		flow_counted(FLOW_KEPT_RULE);
 	return accepted;
 }

@@ -90,7 +90,6 @@ struct socket {
 	_Atomic bool wanted;	   /* the stack wants it to be given back: it is in that list */
 	bool was_borrowed, chosen; /* once; a rule takes it */
 	bool reuse_address; /* SO_REUSEADDR of the twin, for the time when it is given back */
-	uint8_t roles;	    /* enum rule_verb: which end this is */
 	uint8_t refusal;    /* enum refusal, the last one */
 	struct loan loan;
 	struct borrow_policy policy;
