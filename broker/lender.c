@@ -56,6 +56,24 @@ static int tap_of(struct lender *lender)
 	return own_of(lender)->tap.socket;
 }
 
+/* ---- rights ---- */
+
+/* Of the calling thread. */
+static bool has_right(unsigned capability)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	return kernel_call(SYS_capget, (long)&header, (long)data, 0, 0) == 0 &&
+	       data[0].effective & 1u << capability;
+}
+
+/* An accepted socket has to be bound to its port when it is given back for the first time. */
+static bool may_give_back(const struct loan_tuple *tuple)
+{
+	return ntohs(tuple->local_port) >= IPPORT_RESERVED || has_right(CAP_NET_BIND_SERVICE);
+}
+
 /* ---- watching ---- */
 
 static void unwatch(struct lender *lender, struct loan *loan)
@@ -148,6 +166,8 @@ static enum refusal borrow(struct lender *lender, int descriptor, struct loan *l
 	memset(state, 0, sizeof(*state));
 	if (!slot)
 		return REFUSAL_UNSEEN;
+	if (!may_give_back(&loan->tuple))
+		return REFUSAL_RIGHTS;
 	seen = __atomic_load_n(&slot->seen, __ATOMIC_RELAXED);
 	if (seen & TAP_SEEN_SIGNED)
 		return REFUSAL_SIGNED;
@@ -251,23 +271,17 @@ static const struct lender_operations operations = {
 	.abandon = abandon,
 };
 
-/* Taps can be had with CAP_NET_RAW and CAP_BPF; the rest needs this, and it is better known now. */
-static bool may_repair(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 };
-
-	return kernel_call(SYS_capget, (long)&header, (long)data, 0, 0) == 0 &&
-	       data[0].effective & (1u << CAP_NET_ADMIN);
-}
-
 enum refusal lender_open(struct lender **lender)
 {
-	struct own_lender *own = may_repair() ? calloc(1, sizeof(*own)) : NULL;
+	struct own_lender *own;
 	enum refusal refusal;
 
+	/* Taps can be had without it, but it is better known now. */
+	if (!has_right(CAP_NET_ADMIN))
+		return REFUSAL_RIGHTS;
+	own = calloc(1, sizeof(*own));
 	if (!own)
-		return may_repair() ? REFUSAL_FAILED : REFUSAL_RIGHTS;
+		return REFUSAL_FAILED;
 	refusal = tap_open(&own->tap);
 	if (refusal == REFUSAL_NONE && netlink_open(&own->route, NETLINK_ROUTE) < 0) {
 		tap_close(&own->tap);

@@ -132,7 +132,8 @@ struct lender {
 /*
  * The maker for a process that has the rights: CAP_NET_RAW for the tap and CAP_BPF (or
  * CAP_SYS_ADMIN) for its filter now, CAP_NET_ADMIN now and at each borrow(), give() and first use
- * of an interface. Those of the calling thread count. REFUSAL_NONE and *lender; or why not:
+ * of an interface; for connections of a port below 1024 CAP_NET_BIND_SERVICE, too. Those of the
+ * calling thread count. REFUSAL_NONE and *lender; or why not:
  * REFUSAL_RIGHTS, REFUSAL_KERNEL, REFUSAL_FAILED.
  *
  * It lends connections of the calling thread's network namespace. A process may open several (the

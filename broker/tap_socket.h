@@ -19,7 +19,7 @@
  * Connections of all taps of a process. Memory of the kernel: 40 bytes for each of these, used or
  * not, and about 112 for each that is watched.
  */
-#define TAP_CONNECTIONS 32768
+#define TAP_CONNECTIONS 16384
 
 struct tap {
 	int socket;

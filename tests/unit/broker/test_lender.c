@@ -351,6 +351,89 @@ static void lose_rights(void)
 	ground_close(&giver.ends);
 }
 
+static void keep_rights(void)
+{
+	const uint64_t rights = 1ull << CAP_NET_ADMIN | 1ull << CAP_NET_RAW | 1ull << CAP_BPF;
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	for (int i = 0; i < 2; i++)
+		data[i].effective = data[i].permitted = (uint32_t)(rights >> 32 * i);
+	kernel_call(SYS_capset, (long)&header, (long)data, 0, 0);
+}
+
+/* A second lender, of a thread that has what libmelin(7) says and no more. */
+static void *lend_with_few_rights(void *argument)
+{
+	struct giver *giver = argument;
+	struct lender *other;
+	struct loan loan = { 0 };
+
+	keep_rights();
+	giver->result = -1;
+	if (lender_open(&other) != REFUSAL_NONE)
+		return NULL;
+	if (lender_watch(other, giver->ends.own, &loan) == REFUSAL_NONE &&
+	    ground_says(giver->ends.peer, giver->ends.own, "x") &&
+	    lender_borrow(other, giver->ends.own, &loan, &giver->state) == REFUSAL_NONE) {
+		giver->state.remote_closed = true;
+		giver->result = lender_give(other, giver->ends.own, &loan, &giver->state);
+		connection_state_clear(&giver->state);
+	}
+	lender_close(other);
+	return NULL;
+}
+
+/* bind(2), EACCES: it could not be given back. */
+static void *borrow_low_port(void *argument)
+{
+	struct giver *giver = argument;
+
+	keep_rights();
+	giver->result = (int)lender_borrow(lender, giver->ends.own, &giver->loan, &giver->state);
+	return NULL;
+}
+
+static void refuse_low_port(void)
+{
+	struct giver giver;
+	pthread_t thread;
+
+	ground_port = 700;
+	tap_ok(ground_connect("IPv4", true, &giver.ends) && prepare(&giver.ends, &giver.loan),
+	       "a connection of port 700");
+	ground_port = GROUND_PORT;
+	pthread_create(&thread, NULL, borrow_low_port, &giver);
+	pthread_join(thread, NULL);
+	tap_ok(giver.result == REFUSAL_RIGHTS, "without CAP_NET_BIND_SERVICE: refused");
+	tap_ok(lender_borrow(lender, giver.ends.own, &giver.loan, &giver.state) == REFUSAL_NONE &&
+		       lender_give(lender, giver.ends.own, &giver.loan, &giver.state) == 0 &&
+		       ground_says(giver.ends.peer, giver.ends.own, "x"),
+	       "with it: borrowed and given back");
+	connection_state_clear(&giver.state);
+	lender_unwatch(lender, &giver.loan);
+	ground_close(&giver.ends);
+}
+
+static void lend_with_two(void)
+{
+	struct giver giver;
+	pthread_t thread;
+	char byte;
+
+	ground_connect("IPv6", true, &giver.ends);
+	pthread_create(&thread, NULL, lend_with_few_rights, &giver);
+	pthread_join(thread, NULL);
+	tap_ok(giver.result == 0, "a second lender with only the rights that it takes");
+	tap_ok(recv(giver.ends.own, &byte, 1, MSG_DONTWAIT) == 0, "which may inject, too");
+	tap_ok(prepare(&giver.ends, &giver.loan) == false, "its connection has ended");
+	ground_close(&giver.ends);
+	ground_connect("IPv4", true, &giver.ends);
+	tap_ok(prepare(&giver.ends, &giver.loan), "the first one works when it is closed");
+	lender_unwatch(lender, &giver.loan);
+	ground_close(&giver.ends);
+}
+
 int main(void)
 {
 	enum refusal refusal;
@@ -383,6 +466,8 @@ int main(void)
 	refuse_translated();
 	refuse_without_rights();
 	lose_rights();
+	lend_with_two();
+	refuse_low_port();
 	lender_close(lender);
 	return tap_done();
 }
