@@ -16,8 +16,9 @@ void watch_attach(struct source *source, struct watch *watch)
 	if (watch->next)
 		watch->next->link = &watch->next;
 	/*
-	 * Sequentially consistent, as is the fence in wait_notify(): either the notifier sees this
-	 * watch, or who attached it sees the readiness that was stored before the notification.
+	 * This store and this fence pair with the fence in wait_notify(): either whoever notifies
+	 * sees this watch, or whoever has attached it sees, when it looks after this, the readiness
+	 * that was stored before the notification.
 	 */
 	__atomic_store_n(&source->watches, watch, __ATOMIC_SEQ_CST);
 	atomic_thread_fence(memory_order_seq_cst);

@@ -25,17 +25,18 @@ struct source {
 	struct watch *watches;
 };
 
-/* Somebody's interest in a source; embedded in what notify() finds its way from. */
+/* Somebody's interest in a source. It is part of a structure of whoever is interested. */
 struct watch {
 	struct watch *next, **link; /* link is NULL while it is on no source */
-	void (*notify)(struct watch *watch, uint32_t events); /* wait_lock held */
+	/* The source has become ready, for these EPOLL* events. wait_lock is held. */
+	void (*notify)(struct watch *watch, uint32_t events);
 };
 
-/* Both with wait_lock held. Detaching twice is harmless. */
+/* wait_lock is held for both. It does no harm to detach a watch that is on no source. */
 void watch_attach(struct source *source, struct watch *watch);
 void watch_detach(struct watch *watch);
 
-/* Tells all watches of a source. wait_notify() takes wait_lock, _locked() has it. */
+/* Notifies all watches of a source. The first takes wait_lock, the caller of the second has it. */
 void wait_notify(struct source *source, uint32_t events);
 void wait_notify_locked(struct source *source, uint32_t events);
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a fork means for the library, for those ways to fork of which pthread_atfork(3) does not
- * tell. Not for what the parts of the library then do: each has its own functions for that.
+ * What the library does around a fork, for those ways to fork that do not run the handlers of
+ * pthread_atfork(3). Not for what each part of the library does then: they have functions for that.
  */
 #ifndef MELIN_FORKS_H
 #define MELIN_FORKS_H
 
-/* Only in a process with rules. Between the first and one of the others no lock may be taken. */
+/*
+ * Called only in a process with rules. The first takes all locks of melin's, and the second and the
+ * third release them: in between no lock of melin's may be asked for.
+ */
 void forks_before(void);
 void forks_after_in_parent(void);
 void forks_after_in_child(void);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * libmelin.so's beginning and end in a process, and what a fork means for it.
+ * The beginning and the end of libmelin.so in a process, and what it does around a fork. Not for
+ * the stack's start (process_stack.h).
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -25,7 +26,10 @@
 #include "preload/waiting/epoll.h"
 #include "preload/waiting/wait.h"
 
-/* No lock of melin's may be held by another thread, which the child does not have. */
+/*
+ * The child has no thread but the one that forks. If another thread held a lock of melin's now,
+ * nobody would release it in the child: so all of them are taken here.
+ */
 void forks_before(void)
 {
 	borrow_before_fork();
@@ -50,7 +54,10 @@ void forks_after_in_parent(void)
 	borrow_after_fork();
 }
 
-/* Handlers run when all of it is done: before that a call would go to the parent's stack. */
+/*
+ * Signals are held until all of it is done: a call that a handler made before would go to the
+ * parent's stack.
+ */
 void forks_after_in_child(void)
 {
 	signals_hold();
@@ -70,8 +77,9 @@ void forks_after_in_child(void)
 }
 
 /*
- * exit(3): after all handlers and destructors of the program and its libraries, which may still
- * use their connections; libc itself flushes the streams only after this.
+ * The end by exit(3). It runs after all handlers and destructors of the program and its libraries,
+ * which may use their connections until then. libc flushes its streams even later, when there is no
+ * stack any more: so they are flushed here.
  */
 static void end(int status, void *unused)
 {
@@ -81,16 +89,17 @@ static void end(int status, void *unused)
 	process_stack_stop();
 }
 
-/* quick_exit(3), in the same way after the program's handlers. */
+/* The end by quick_exit(3), after the program's handlers as well. It flushes no streams. */
 static void end_quickly(void)
 {
 	process_stack_stop();
 }
 
 /*
- * Handlers run in the reverse order of their registration. At this time, before the program's start
- * code runs, not even the one is registered that runs the destructors of all libraries: ours is the
- * last. One of on_exit(3) is not bound to this library, whose own destructors are among those.
+ * Handlers run in the reverse order of their registration. These are registered before the
+ * program's start code runs, and so before the handler that runs the destructors of all libraries:
+ * they are the last to run. on_exit(3) is used since atexit(3) would bind its handler to this
+ * library, and run it with the library's own destructors.
  */
 static void register_ends(void)
 {
@@ -98,7 +107,7 @@ static void register_ends(void)
 	at_quick_exit(end_quickly);
 }
 
-/* What is below asks and tells what is above by these tables. */
+/* The files that are below call those that are above them by these tables. */
 static void register_parts(void)
 {
 	static const struct process_stack_users users = {
@@ -121,7 +130,10 @@ __attribute__((constructor)) static void begin(void)
 
 	libc_resolve();
 	register_parts();
-	/* Loaded into every program, it must not end every program for a typing error. */
+	/*
+	 * Where the library is loaded into every program (ld.so.preload) a typing error in a
+	 * variable must not end every program.
+	 */
 	if (!config_load(meant ? "" : "; melin does nothing in this program") && meant)
 		_exit(CONFIG_EXIT_STATUS);
 	if (!config_active())

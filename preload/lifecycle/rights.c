@@ -15,13 +15,18 @@
 #include "preload/sockets/pending.h"
 #include "common/system_call.h"
 
-/* How long a process waits for a device that another one lets go of soon, and in what steps. */
+/*
+ * How often, and at what distance, a start is tried again while another process has the device,
+ * which may be about to end.
+ */
 #define WAIT_STEPS 20
 #define WAIT_STEP  50000 /* microseconds */
 
 /*
- * For a listener there is a thread that waits for another process's device and keeps what that
- * takes. For a socket that may become a flow it is now or never: the process waits for a while.
+ * Starts the stack now if there is a socket for it. If another process has the device, a thread
+ * waits for it in the name of the listeners, with the rights that it takes (pending.c). For a
+ * socket that may still become a flow there is no such thread, and no start later: the caller waits
+ * for a while.
  */
 static void start_now(void)
 {
@@ -56,9 +61,9 @@ static void before_losing(void)
 }
 
 /*
- * Of a socket that comes later nothing can be seen yet. libc changes users and groups of all
- * threads and ends a program in which one thread may and another may not: nothing is kept in one
- * that has thoughts of its own about its capabilities.
+ * The program may make its sockets after this: a thread keeps the rights until then. Not in a
+ * program that keeps capabilities itself (PR_GET_KEEPCAPS): libc changes the user of all threads,
+ * and ends the program if one of them may change it and another may not.
  */
 static void before_losing_early(void)
 {
@@ -67,7 +72,10 @@ static void before_losing_early(void)
 		process_stack_keep_rights();
 }
 
-/* For calls of processes of one thread, and where one thread would differ from the others. */
+/*
+ * Ends the thread that keeps rights, before calls that the kernel allows only to a process of one
+ * thread, and where that thread would be different from all others.
+ */
 static void end_keeping(void)
 {
 	if (may_start())
@@ -101,8 +109,8 @@ void rights_after_losing(void)
 }
 
 /*
- * A user namespace is for processes of one thread, and so is setns(2) with a mount namespace: the
- * stack's threads would make them fail.
+ * Only a process of one thread may enter a user namespace, or a mount namespace by setns(2): before
+ * these the stack does not start, since its threads would make the call fail.
  */
 void rights_before_unshare(int flags)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The moments at which the program gives up what a start of the stack needs: privileges, its view
- * of the file system, a namespace, system calls. If a flow can be seen by then that the stack
- * would serve, it starts while it may. Not for the calls themselves (calls_rights.c).
+ * of the file system, a namespace, system calls. If the program has a socket by then that the stack
+ * would serve, the stack starts while it still may. Not for the calls themselves (calls_rights.c).
  *
- * Any thread, holding no lock of melin's; takes long when the stack starts. errno may change.
+ * Any thread may call these functions while it holds no lock of melin's. They take long if the
+ * stack starts, and errno may change.
  */
 #ifndef MELIN_RIGHTS_H
 #define MELIN_RIGHTS_H
@@ -13,16 +14,22 @@
 
 /* Before a change of the effective user. */
 void rights_before_user(uid_t effective);
-/* Before capset(2) with these arguments, which need not be valid. */
+/* Before capset(2) with these arguments, which the kernel has not checked yet. */
 void rights_before_capabilities(const void *header, const void *data);
-/* Before the file system looks different (chroot(2)) or another network is the process's. */
+/* Before the process gets another view of the file system (chroot(2)) or another network. */
 void rights_before_moving(void);
-/* When such a call has been made: nothing is kept that is not for a start. Takes no lock. */
+/*
+ * After one of these calls: a thread that keeps rights (keeper.h) gives up those that a start does
+ * not need. Takes no lock.
+ */
 void rights_after_losing(void);
 /* Before unshare(2) and setns(2) with these CLONE_NEW* flags. */
 void rights_before_unshare(int flags);
 void rights_before_setns(int type);
-/* Before and after a filter for system calls: later starts might end the program. */
+/*
+ * Before and after the program filters its system calls (seccomp(2)): a start after that might end
+ * the program.
+ */
 void rights_before_seccomp(void);
 void rights_after_seccomp(void);
 

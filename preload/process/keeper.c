@@ -11,18 +11,24 @@
 #include "common/system_call.h"
 #include "preload/libc/thread.h"
 
-/* The thread's number, 0 if there is none: set and cleared by the thread. */
+/* The thread's number; 0: there is none. The thread itself sets and clears it. */
 static _Atomic long keeper;
 
-/* The thread sleeps on the first; who made it or has a job for it, on the second. */
+/*
+ * The thread sleeps on the first until it has something to do. Whoever has made it, or has a job
+ * for it, sleeps on the second until that is done.
+ */
 static sem_t wake, done;
 
-/* Set by others, and followed by a post of wake. job pairs with its exchange in keep(). */
+/*
+ * What the thread is to do when it wakes: others set one of these and then post wake. The thread
+ * takes the job with the exchange in keep(), with which the store in keeper_run() pairs.
+ */
 static _Atomic bool ending;
 static void (*_Atomic job)(void *argument);
 static void *job_argument;
 
-/* Signals of libc's own interrupt a wait. */
+/* sem_wait(3), which signals of libc's own interrupt. */
 static void wait_for(sem_t *semaphore)
 {
 	while (sem_wait(semaphore) < 0)
@@ -48,7 +54,10 @@ static void *keep(void *unused)
 	return NULL;
 }
 
-/* Not in a child that nobody told of: one that shares the memory, say. */
+/*
+ * Whether the thread is one of this process. In a child that melin has not been told of, such as
+ * one that shares the memory, the number is of a thread of the parent's.
+ */
 static bool is_there(long thread)
 {
 	return thread > 0 &&

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A thread that keeps what a start of the stack takes while the program gives it up before it has
- * a socket: many servers become another user, and listen then. It sleeps until the first flow,
- * starts the stack for that, and ends. Not for when the program gives up something (rights.h), nor
- * for waiting until another process lets go of the device (pending.c).
+ * A thread that keeps the rights which a start of the stack needs. Many servers become another user
+ * before they have a socket: the thread stays what the process was, sleeps until the first flow,
+ * starts the stack for that, and ends. Not for the moments at which the program gives up rights
+ * (rights.h), nor for waiting until another process lets go of the device (pending.c).
  *
- * The caller has start_lock (process_stack.c), but for keeper_follow(). A child of fork() has no
- * such thread.
+ * The caller has start_lock (process_stack.c) in all functions but keeper_follow(). A child of
+ * fork() does not have the thread.
  */
 #ifndef MELIN_KEEPER_H
 #define MELIN_KEEPER_H
@@ -14,27 +14,31 @@
 #include <stdbool.h>
 
 /*
- * The thread begins, if there is none, with the caller's rights, and this returns when it does not
- * depend on the caller's any more. Without room for a thread there is none.
+ * Makes the thread, unless there is one, with the caller's rights. When this returns the thread has
+ * rights of its own, whatever happens to the caller's. If no thread can be made there is none.
  */
 void keeper_begin(void);
 
-/* The program has fewer rights now: the thread lets go of what no start takes. Never waits. */
+/*
+ * The program has given up rights: the thread gives up those of them that a start does not need.
+ * This does not wait for it.
+ */
 void keeper_follow(void);
 
 /*
- * Runs function(argument) on the thread and waits for that; false: there is no such thread. Not a
- * cancellation point.
+ * Runs function(argument) on the thread and waits until it has returned. False: there is no thread,
+ * and nothing has run. This is no cancellation point.
  */
 bool keeper_run(void (*function)(void *argument), void *argument);
 
 /*
- * The thread ends. The second waits until the process does not have it any more, 1 second at most.
+ * Tells the thread to end. The second function waits until it is no thread of the process any more,
+ * for one second at most.
  */
 void keeper_end(void);
 void keeper_end_and_wait(void);
 
-/* In the child of a fork. */
+/* In the child of a fork(): there is no thread. */
 void keeper_forked(void);
 
 #endif

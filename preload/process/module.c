@@ -12,8 +12,8 @@
 static char directory[PATH_MAX];
 
 /*
- * Opens the module where it is installed (melin/melin-stack.so beside libmelin.so) or lies in the
- * build tree (beside it).
+ * Opens the module: melin/melin-stack.so beside libmelin.so, as they are installed, or
+ * melin-stack.so beside it, as they lie in the build folder.
  */
 static int open_beside(const char *library, size_t length, void **module, struct reason *reason)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Life of the process's stack instance, and the summary line. Not for anything that happens
- * between start and stop.
+ * The start and the end of the process's stack, and the summary line. Not for what happens in
+ * between.
  */
 #include "preload/process/process_stack.h"
 
@@ -41,27 +41,30 @@ void process_stack_register(const struct process_stack_users *above)
 static struct instance instance;
 
 /*
- * Protects the start: instance, start_failed_at, start_error, forbidden, and who has a job for the
- * keeper's thread. Outermost of all locks.
+ * Held while the stack starts. It protects instance, start_failed_at, start_error and forbidden,
+ * and lets one thread at a time give the keeper's thread a job. It is taken before all other locks.
  */
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
-static uint64_t start_failed_at; /* nanoseconds, 0: not failed */
+static uint64_t start_failed_at; /* ns of CLOCK_MONOTONIC; 0: no start has failed */
 static int start_error;
 static const char *forbidden; /* why no start may be tried any more, or NULL */
 
 /*
- * A start is under way: what it waits for must not ask for another. Set and cleared by the thread
- * that has start_lock; the clearing pairs with process_stack_is_starting().
+ * Whether a start is under way. What the start itself calls must not ask for another one. The
+ * thread with start_lock sets and clears it; process_stack_is_starting() reads it without the lock.
  */
 static _Atomic bool starting;
 
 /*
- * The thread that ends the process (its pthread_t, never 0 in libc); 0: none does. It goes on
- * after process_stack_stop(), all others wait for the end.
+ * The thread that ends the process, by its pthread_t, which is never 0 in libc; 0: none does yet.
+ * That thread goes on after process_stack_stop(), and all others wait for the end.
  */
 static _Atomic uintptr_t ender;
 
-/* Which process this is. In a child by a system call that nobody saw, it is still the parent's. */
+/*
+ * The number of the process in which melin runs. A child that was made by a system call which melin
+ * has not seen still has its parent's here.
+ */
 static pid_t process;
 
 static _Atomic bool parents;
@@ -69,7 +72,7 @@ static _Atomic bool busy;
 static _Atomic bool failed; /* failed_for_good(), to be read without start_lock */
 static _Atomic unsigned long flow_counts[FLOW_COUNTS];
 
-/* A device that another process held is tried again after this long: its owner may have gone. */
+/* How long after a failure a device that another process had is tried again: it may be free. */
 #define RETRY_BUSY_NS (200ull * 1000 * 1000)
 
 void flow_counted(enum flow_count which)
@@ -108,7 +111,10 @@ bool process_stack_has_ended(void)
 	return atomic_load(&ender) != 0;
 }
 
-/* A thread in a call while another ends the process: it does not come back, as over the kernel. */
+/*
+ * Another thread ends the process: the calling one does not return, as it would not from the
+ * kernel.
+ */
 static void wait_for_the_end(void)
 {
 	while (atomic_load(&ender) != (uintptr_t)pthread_self())
@@ -120,7 +126,7 @@ static void log_from_stack(enum log_level level, const char *message)
 	log_write(level, "%s", message);
 }
 
-/* What is opened in between is melin's own. */
+/* What is opened between the two is marked as melin's own. */
 static void descriptors_begin(void)
 {
 	descriptor_room_begin();
@@ -133,7 +139,7 @@ static void descriptors_end(void)
 	descriptor_room_end();
 }
 
-/* What a start gives back. */
+/* What start() and check() return. */
 struct attempt {
 	int error;
 	struct reason reason;
@@ -155,8 +161,8 @@ static bool open_tap(struct stack_config *config, struct attempt *attempt)
 }
 
 /*
- * On a thread of its own: the dynamic linker, DPDK and libbpf need far more of the stack than a
- * coroutine or a small thread of the program's may have.
+ * The start itself. It runs on a thread of melin's, since the dynamic linker, DPDK and libbpf need
+ * far more memory for their stack than a coroutine or a small thread of the program's may have.
  */
 static void start(void *argument)
 {
@@ -187,14 +193,17 @@ static void start(void *argument)
 		instance.operations->open(&config, &callbacks, &instance.stack, &attempt->reason);
 }
 
-/* With start_lock: where the rights are that a start takes. */
+/*
+ * Runs function(attempt) on a thread that has the rights which a start needs: the keeper's if there
+ * is one. The caller has start_lock.
+ */
 static void attempt_with_rights(void (*function)(void *argument), struct attempt *attempt)
 {
 	if (!keeper_run(function, attempt))
 		thread_run(function, attempt);
 }
 
-/* As start(), without the device. */
+/* What can be said about a start without opening the device. */
 static void check(void *argument)
 {
 	struct attempt *attempt = argument;
@@ -219,10 +228,10 @@ static const char *own_addresses(char *text, size_t size)
 	return text;
 }
 
-/* Whether a line has said so; whose listeners these are does not matter to whoever reads it. */
+/* Whether the log has said by now that nobody answers at the stack's addresses. */
 static _Atomic bool unanswered_told;
 
-/* What follows from the failure of a start, for the line that tells of it. */
+/* What follows from the failure of a start: the end of the line that tells of it. */
 static const char *consequence(int error, bool listeners, char *text, size_t size)
 {
 	const bool required = config_get()->required;
@@ -248,7 +257,10 @@ void process_stack_tell_unanswered(void)
 		  config_get()->stack.device, own_addresses(addresses, sizeof(addresses)));
 }
 
-/* Each reason once; listeners: some are waiting for the stack. With start_lock. */
+/*
+ * A start has failed: it is logged, if its error is not that of the last start. listeners: whether
+ * some wait for the stack. The caller has start_lock.
+ */
 static void note_failure(int error, bool listeners, const char *reason)
 {
 	char text[STACK_ADDRESSES_MAX * ADDRESS_TEXT_SIZE + 100];
@@ -264,7 +276,7 @@ static void note_failure(int error, bool listeners, const char *reason)
 	atomic_store(&failed, error != -EBUSY);
 }
 
-/* With start_lock: a reason that does not go away by itself has been found. */
+/* Whether a start has failed for a reason that will not go away. The caller has start_lock. */
 static bool failed_for_good(void)
 {
 	return start_failed_at && start_error != -EBUSY;
@@ -343,21 +355,23 @@ const struct instance *process_stack_start(void)
 		guarded_unlock(&start_lock);
 		return process_stack_running();
 	}
-	/* All listeners that wait are started below, and those that come meanwhile. */
+	/*
+	 * The listeners that wait now, and those that come meanwhile, are given to the stack below.
+	 */
 	users->start_begins();
 	/*
-	 * The start blocks in interposed calls (libbpf's, DPDK's, those of the threads it makes).
-	 * If one of them asked for a start, since another thread has called listen() meanwhile, it
-	 * would wait for start_lock and this thread for it.
+	 * libbpf, DPDK and the threads that they make call interposed functions that block. If
+	 * another thread of the program has called listen() meanwhile, such a call would ask for a
+	 * start; it would wait for start_lock then, and this thread for it.
 	 */
 	atomic_store(&starting, true);
 	descriptors_begin();
 	attempt_with_rights(start, &attempt);
 	error = attempt.error;
 	if (error != -EBUSY)
-		keeper_end(); /* no other start comes */
+		keeper_end(); /* there will be no other start */
 	descriptors_end();
-	atomic_store(&starting, false); /* before started() */
+	atomic_store(&starting, false); /* users->started() comes after this */
 	if (error == 0) {
 		start_failed_at = 0;
 		atomic_store(&busy, false);
@@ -437,15 +451,15 @@ static void write_summary(const struct stack_counters *counters)
 }
 
 /*
- * True for the one thread that ends the process. The instance stays the running one: the stack lets
- * the calls of other threads wait for the end of the process, and what a call finds out without it
- * is as it was.
+ * True for the one thread that ends the process. process_stack_current stays as it is: the stack
+ * keeps the calls of other threads until the process has ended, and what a call finds out without
+ * asking the stack is the same as before.
  */
 static bool begin_end(void)
 {
 	uintptr_t nobody = 0;
 
-	/* A child that shares this memory (CLONE_VM) ends: its parent's flows go on. */
+	/* The caller is a child that shares this memory (CLONE_VM). Its parent's flows go on. */
 	if (kernel_call(SYS_getpid, 0, 0, 0, 0) != process)
 		return false;
 	if (atomic_compare_exchange_strong(&ender, &nobody, (uintptr_t)pthread_self()))
@@ -474,8 +488,8 @@ void process_stack_stop(void)
 	if (users->ending)
 		users->ending(false);
 	thread_process_ends();
-	descriptor_unprotect_watched(); /* DPDK closes them by libc's names */
-	/* Without a stack there is nothing to say to the kernel, which may allow little by now. */
+	descriptor_unprotect_watched(); /* DPDK closes them, by functions that are interposed */
+	/* Without a stack no system call is made: the program may have forbidden itself many. */
 	if (running) {
 		descriptor_room_begin();
 		running->operations->close(running->stack, config_get()->linger_ms, &counters);
@@ -489,7 +503,7 @@ void process_stack_stop(void)
 		   flow_counts[FLOW_LEFT_STACK], users->any_ever_waited());
 }
 
-/* The same in a handler, before the process ends by its signal. */
+/* The same in a signal handler, after which the signal ends the process. */
 static void stop_by_signal(void)
 {
 	const struct instance *running = process_stack_running();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The process's stack instance: loading melin-stack.so when the first selected flow needs it,
- * starting it once, giving it up in forked children, stopping it at exit. Not for sockets.
+ * The stack of this process: melin-stack.so is loaded and started when the first selected flow
+ * needs it, given up in a child of fork(), and stopped when the process ends. Not for sockets.
  */
 #ifndef MELIN_INSTANCE_H
 #define MELIN_INSTANCE_H
@@ -22,22 +22,27 @@ struct instance {
  */
 struct process_stack_users {
 	void (*event)(void *user, uint32_t events);
-	/* Whether listeners wait for the stack, or ever did. */
+	/* Whether listeners wait for the stack now, and whether any has waited at any time. */
 	bool (*any_waiting)(void);
 	bool (*any_ever_waited)(void);
-	/* The device is another process's, and another thread of this one waits for it. */
+	/*
+	 * Whether another thread waits for the device, which is another process's, and will start.
+	 */
 	bool (*is_awaited_elsewhere)(void);
-	/* A start begins; it has succeeded. The second is called without a lock. */
+	/* Called when a start begins, and when it has succeeded; then without a lock. */
 	void (*start_begins)(void);
 	void (*started)(void);
 	/* The process ends, which one thread does, once, before the stack's end. NULL: nothing. */
 	void (*ending)(bool in_handler);
 };
 
-/* Once, before the first start. */
+/* Called once, before the first start. */
 void process_stack_register(const struct process_stack_users *users);
 
-/* NULL until started, and in a forked child. Pairs with the release store at the start. */
+/*
+ * The stack that runs; NULL before the start, and in the child of a fork(). Its readers' acquire
+ * pairs with the release with which the start stores it.
+ */
 extern _Atomic(const struct instance *) process_stack_current;
 
 static inline const struct instance *process_stack_running(void)
@@ -46,75 +51,80 @@ static inline const struct instance *process_stack_running(void)
 }
 
 /*
- * Starts the stack unless it runs. Returns NULL if it cannot start; the reason was logged once.
- * A device that another process has is tried again later. Takes long; any thread.
+ * Starts the stack, unless it runs. NULL: it cannot start, and the reason has been logged once. If
+ * that is a device which another process has, a later call tries again. A start takes long. Any
+ * thread may call this.
  */
 const struct instance *process_stack_start(void);
 
-/* True in a process whose parent had started a stack before the fork. */
+/* Whether the parent had started a stack before the fork() that made this process. */
 bool process_stack_is_parents(void);
 
 /*
- * A thread is in process_stack_start(), and gives the waiting listeners to the stack after that:
- * one that waited when this was true is among them.
+ * Whether a thread is starting the stack in process_stack_start(). Afterwards that thread gives the
+ * listeners which wait to the stack: one that waited while this was true is among them.
  */
 bool process_stack_is_starting(void);
 
-/* The last start failed because another process has the device: a later one may do better. */
+/* Whether the last start has failed because another process has the device, and will be retried. */
 bool process_stack_is_busy(void);
 
 /*
- * Whether a start for a listener may succeed, as far as that is seen without the device: false has
- * been logged once and is for good. Any thread, without a lock of melin's; takes as long as loading
- * the module.
+ * Whether a start may succeed, as far as that can be seen without opening the device. False is for
+ * good, and the reason has been logged once. It takes as long as loading the module. Any thread may
+ * call this while it holds no lock of melin's.
  */
 bool process_stack_can_listen(void);
 
 /*
- * The program is about to lose what a start takes, and has nothing to start for: a thread keeps it
- * (keeper.h), unless no start would come of that. The second ends this.
+ * The program is about to lose rights that a start needs, and has no flow yet to start for: a
+ * thread keeps them (keeper.h), unless no start can follow. The second function ends that thread.
  */
 void process_stack_keep_rights(void);
 void process_stack_end_keeping(void);
 
-/* From now on no start is tried: why, for the log, is constant. */
+/* No start is tried from now on. why is a constant text for the log. */
 void process_stack_forbid(const char *why);
 
-/* A listener on the stack's addresses has none: says once in a process that nobody answers. */
+/*
+ * A listener at the stack's addresses has no stack: the log says, once in a process, that nobody
+ * answers there.
+ */
 void process_stack_tell_unanswered(void);
 
-/* The library is loaded; a child of fork() begins (process_stack_forked() does it). */
+/* The library has been loaded into a process. process_stack_forked() does the same for a child. */
 void process_stack_process_begins(void);
 
 /*
- * Process exit: deliver what was sent, stop the device, write the summary line. Takes
- * MELIN_LINGER_MS and a little. From then on the calls of other threads on flows do not return; the
- * calling one gets errors. In a child that shares its parent's memory it does nothing.
+ * The process ends: what was sent is delivered, for MELIN_LINGER_MS at most, the device is stopped,
+ * and the summary line is written. From then on the calls of other threads on flows do not return,
+ * and those of the calling thread fail. In a child that shares its parent's memory this does
+ * nothing.
  */
 void process_stack_stop(void);
-/* A stack runs, and in this process: not in a child that shares its parent's memory. */
+/* Whether a stack runs in this process. A child that shares its parent's memory has none. */
 bool process_stack_is_own(void);
 
 /* A reason has been found for which no stack will run in this process. */
 bool process_stack_has_failed(void);
 
-/* That was called: there is no stack any more, and no flow may go another way. */
+/* Whether the stack has been stopped. A selected flow must not go by the kernel after that. */
 bool process_stack_has_ended(void);
 
 /*
- * Around fork(): a start that is under way in another thread is waited for, since half of one
- * would be of no use to the child.
+ * Around fork(): the first waits for a start that another thread has begun, since the child could
+ * do nothing with half a start. The third is called in the child, after the second.
  */
 void process_stack_before_fork(void);
 void process_stack_after_fork(void);
-void process_stack_forked(void); /* in the child, after the former */
+void process_stack_forked(void);
 
-/* Which flows were taken and which were left to libc, for the summary line. */
+/* How many flows melin has taken, and how many were left to libc for what reason. */
 enum flow_count {
 	FLOW_TAKEN_CONNECT,
 	FLOW_TAKEN_LISTEN,
 	FLOW_TAKEN_ACCEPT,
-	FLOW_LEFT_RULE,	  /* no rule takes it, or a rule with ! */
+	FLOW_LEFT_RULE,	  /* no rule takes it, or one with ! leaves it */
 	FLOW_LEFT_STACK,  /* the stack could not start */
 	FLOW_LEFT_OPTION, /* a socket option that only the kernel has was set */
 	FLOW_LEFT_ROUTE,  /* no address of its family, no route, not the stack's address */
