@@ -46,11 +46,13 @@ stack_libstack_la_SOURCES = \
 	stack/instance/deadline.c \
 	stack/instance/instance.c \
 	stack/instance/instance_log.c \
+	stack/instance/lifetime.c \
 	stack/instance/lock.c \
 	stack/instance/operations.c \
 	stack/instance/pressure.c \
 	stack/instance/random.c \
 	stack/instance/sysctl.c \
+	stack/instance/wakeup.c \
 	stack/ip/checksum.c \
 	stack/ip/filter.c \
 	stack/ip/host.c \
@@ -109,10 +111,12 @@ noinst_HEADERS += \
 	stack/instance/clock.h \
 	stack/instance/deadline.h \
 	stack/instance/instance.h \
+	stack/instance/lifetime.h \
 	stack/instance/lock.h \
 	stack/instance/pressure.h \
 	stack/instance/random.h \
 	stack/instance/sysctl.h \
+	stack/instance/wakeup.h \
 	stack/ip/filter.h \
 	stack/ip/host.h \
 	stack/ip/loop.h \

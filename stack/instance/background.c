@@ -11,13 +11,10 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "stack/tcp/index.h"
 #include "stack/instance/instance.h"
@@ -82,83 +79,6 @@ enum watcher {
 	WATCHER_BACKGROUND,
 };
 
-static void sleep_ns(struct background *background, int descriptor, uint64_t duration)
-{
-	struct pollfd descriptors[2] = {
-		{ .fd = background->kick, .events = POLLIN },
-		{ .fd = descriptor, .events = POLLIN },
-	};
-	struct timespec timeout = {
-		.tv_sec = (time_t)(duration / 1000000000u),
-		.tv_nsec = (long)(duration % 1000000000u),
-	};
-	uint64_t count;
-
-	kernel_call(SYS_ppoll, (long)descriptors, descriptor >= 0 ? 2 : 1,
-		    duration == UINT64_MAX ? 0 : (long)&timeout, 0);
-	if (descriptors[0].revents & POLLIN)
-		kernel_call(SYS_read, background->kick, (long)&count, sizeof(count), 0);
-}
-
-static void unpark(struct background *background)
-{
-	if (atomic_exchange(&background->parked, 0))
-		kernel_call(SYS_futex, (long)&background->parked, FUTEX_WAKE_PRIVATE, 1, 0);
-}
-
-/*
- * Program threads start timers (a retransmission, a delayed acknowledgement) and go their way; the
- * sleeper was told of an earlier state of things.
- */
-bool background_is_late(struct stack *stack, uint64_t deadline)
-{
-	struct background *background = &stack->background;
-
-	if (background->going_to_sleep) {
-		background->going_to_sleep = false;
-		atomic_store(&background->asleep_until, deadline);
-		return false;
-	}
-	if (atomic_load_explicit(&background->asleep_until, memory_order_relaxed) <= deadline)
-		return false;
-	return atomic_exchange(&background->asleep_until, 0) > deadline;
-}
-
-void background_wake(struct stack *stack)
-{
-	const uint64_t one = 1;
-
-	unpark(&stack->background);
-	if (stack->background.running)
-		kernel_call(SYS_write, stack->background.kick, (long)&one, sizeof(one), 0);
-}
-
-void background_note_poll(struct stack *stack, uint64_t now)
-{
-	struct background *background = &stack->background;
-	const uintptr_t self = (uintptr_t)pthread_self();
-
-	if (atomic_load_explicit(&background->poller, memory_order_relaxed) != self) {
-		atomic_store_explicit(
-			&background->other_poll,
-			atomic_load_explicit(&background->last_poll, memory_order_relaxed),
-			memory_order_relaxed);
-		atomic_store_explicit(&background->poller, self, memory_order_relaxed);
-	}
-	atomic_store_explicit(&background->last_poll, now, memory_order_relaxed);
-}
-
-/* The words may be of different polls: then it is a guess, and a wrong one costs LOOK_AFTER_NS. */
-static bool another_polls(const struct background *background, uint64_t now, bool patient)
-{
-	bool self = atomic_load_explicit(&background->poller, memory_order_relaxed) ==
-		    (uintptr_t)pthread_self();
-
-	return now - atomic_load_explicit(self ? &background->other_poll : &background->last_poll,
-					  memory_order_relaxed) <
-	       (patient ? PATIENT_POLLING_NS : POLLING_NS);
-}
-
 static bool nothing_open(const struct stack *stack)
 {
 	/* Read without the lock: a socket that appears now wakes this thread or polls itself. */
@@ -188,7 +108,7 @@ static int poll_once(struct stack *stack, uint64_t *deadline)
 	stack->counters.polls++;
 	if (!handled)
 		instance_attend(stack);
-	stack->background.going_to_sleep = true;
+	stack->wakeup.going_to_sleep = true;
 	instance_leave_with_deadline(stack, deadline);
 	return handled;
 }
@@ -202,9 +122,9 @@ static void watch_with_descriptor(struct stack *stack)
 	while (!atomic_load(&background->stop) &&
 	       atomic_load(&background->watcher) == WATCHER_BACKGROUND) {
 		if (poll_once(stack, &deadline) &&
-		    clock_read(&stack->clock) - atomic_load(&background->last_poll) < ACTIVE_NS)
+		    clock_read(&stack->clock) - atomic_load(&stack->wakeup.last_poll) < ACTIVE_NS)
 			return;
-		sleep_ns(background, stack->info.wait_descriptor, until(stack, deadline));
+		wakeup_sleep(&stack->wakeup, stack->info.wait_descriptor, until(stack, deadline));
 	}
 }
 
@@ -221,12 +141,12 @@ static void watch_blindly(struct stack *stack)
 			pause = BLIND_MIN_NS;
 		else if (pause < BLIND_MAX_NS)
 			pause *= 2;
-		if (clock_read(&stack->clock) - atomic_load(&background->last_poll) < ACTIVE_NS)
+		if (clock_read(&stack->clock) - atomic_load(&stack->wakeup.last_poll) < ACTIVE_NS)
 			return;
 		timer = until(stack, deadline);
 		if (nothing_open(stack))
 			pause = EMPTY_NS;
-		sleep_ns(background, -1, timer < pause ? timer : pause);
+		wakeup_sleep(&stack->wakeup, -1, timer < pause ? timer : pause);
 	}
 }
 
@@ -236,7 +156,7 @@ static void watch_timers(struct stack *stack)
 	uint64_t deadline;
 
 	poll_once(stack, &deadline);
-	sleep_ns(&stack->background, -1, until(stack, deadline));
+	wakeup_sleep(&stack->wakeup, -1, until(stack, deadline));
 }
 
 static void watch(struct stack *stack)
@@ -277,7 +197,7 @@ static void keep_time(struct stack *stack)
 		poll_once(stack, &deadline);
 		if (deadline == UINT64_MAX)
 			return;
-		sleep_ns(background, -1, until(stack, deadline));
+		wakeup_sleep(&stack->wakeup, -1, until(stack, deadline));
 	}
 }
 
@@ -285,14 +205,16 @@ static void keep_time(struct stack *stack)
  * Waits until watch_end(). parked is set first and the watcher looked at again afterwards,
  * watch_end() does it the other way round: one of the two sees the other.
  */
-static void park(struct background *background)
+static void park(struct stack *stack)
 {
-	atomic_store(&background->parked, 1);
+	struct background *background = &stack->background;
+
+	atomic_store(&stack->wakeup.parked, 1);
 	while (!atomic_load(&background->stop) &&
 	       atomic_load(&background->watcher) == WATCHER_PROGRAM &&
-	       atomic_load(&background->parked) && atomic_load(&background->asleep_until))
-		kernel_call(SYS_futex, (long)&background->parked, FUTEX_WAIT_PRIVATE, 1, 0);
-	atomic_store(&background->parked, 0);
+	       atomic_load(&stack->wakeup.parked) && atomic_load(&stack->wakeup.asleep_until))
+		kernel_call(SYS_futex, (long)&stack->wakeup.parked, FUTEX_WAIT_PRIVATE, 1, 0);
+	atomic_store(&stack->wakeup.parked, 0);
 }
 
 static void *run(void *argument)
@@ -306,20 +228,20 @@ static void *run(void *argument)
 		uint64_t now = clock_read(&stack->clock);
 
 		if (atomic_load(&background->watcher) == WATCHER_PROGRAM) {
-			if (atomic_load(&background->asleep_until) == 0)
+			if (atomic_load(&stack->wakeup.asleep_until) == 0)
 				keep_time(stack);
 			else if (now - atomic_load(&background->watched_since) >= PARK_NS)
-				park(background);
+				park(stack);
 			else
-				sleep_ns(background, -1, ACTIVE_NS);
-		} else if (now - atomic_load(&background->last_poll) < ACTIVE_NS) {
-			sleep_ns(background, -1, ACTIVE_NS);
+				wakeup_sleep(&stack->wakeup, -1, ACTIVE_NS);
+		} else if (now - atomic_load(&stack->wakeup.last_poll) < ACTIVE_NS) {
+			wakeup_sleep(&stack->wakeup, -1, ACTIVE_NS);
 		} else {
 			watch(stack);
 		}
 	}
 	if (atomic_load(&background->farewell) == FAREWELL_WANTED) {
-		instance_say_farewell(stack, background->linger_ms, &background->last_counters);
+		background->last_act(stack, background->linger_ms, &background->last_counters);
 		atomic_store(&background->farewell, FAREWELL_SAID);
 		kernel_call(SYS_futex, (long)&background->farewell, FUTEX_WAKE_PRIVATE, 1, 0);
 	}
@@ -358,6 +280,7 @@ static int look_after(struct background *background, uint64_t now, bool patient,
 int background_watch_begin(struct stack *stack, unsigned slept, uint64_t *deadline_ns)
 {
 	struct background *background = &stack->background;
+	const bool patient = slept >= SLEPT_OFTEN;
 	uint32_t watcher = WATCHER_NONE;
 	uint64_t idle, now;
 
@@ -366,8 +289,8 @@ int background_watch_begin(struct stack *stack, unsigned slept, uint64_t *deadli
 		return -EBUSY;
 	if (slept)
 		instance_attend(stack);
-	idle = clock_read(&stack->clock) - background->last_frame;
-	stack->background.going_to_sleep = true;
+	idle = clock_read(&stack->clock) - stack->last_frame;
+	stack->wakeup.going_to_sleep = true;
 	stack->counters.sleeps++;
 	instance_leave_with_deadline(stack, deadline_ns);
 	if (!stack->link)
@@ -375,15 +298,15 @@ int background_watch_begin(struct stack *stack, unsigned slept, uint64_t *deadli
 	if (stack->info.wait_descriptor < 0)
 		return nap(stack, idle, deadline_ns);
 	now = clock_read(&stack->clock);
-	if (another_polls(background, now, slept >= SLEPT_OFTEN))
-		return look_after(background, now, slept >= SLEPT_OFTEN, deadline_ns);
+	if (wakeup_another_polled(&stack->wakeup, now, patient ? PATIENT_POLLING_NS : POLLING_NS))
+		return look_after(background, now, patient, deadline_ns);
 	while (!atomic_compare_exchange_strong(&background->watcher, &watcher, WATCHER_PROGRAM)) {
 		if (watcher == WATCHER_PROGRAM)
 			return -EBUSY;
 	}
 	atomic_store(&background->watched_since, now);
 	if (watcher == WATCHER_BACKGROUND)
-		background_wake(stack); /* it must not wake up for our input */
+		wakeup_now(&stack->wakeup); /* it must not wake up for our input */
 	return stack->info.wait_descriptor;
 }
 
@@ -397,25 +320,26 @@ void background_watch_end(struct stack *stack, bool looked_after)
 		atomic_compare_exchange_strong(&background->watcher, &role, WATCHER_NONE);
 		return;
 	}
-	background_note_poll(stack, clock_read(&stack->clock));
+	wakeup_note_poll(&stack->wakeup, clock_read(&stack->clock));
 	atomic_store(&background->watcher, WATCHER_NONE);
-	unpark(background);
+	wakeup_unpark(&stack->wakeup);
 }
 
-int background_start(struct stack *stack, bool without_rights)
+int background_start(struct stack *stack, bool without_rights, background_last_act *last_act)
 {
 	struct background *background = &stack->background;
 	pthread_attr_t attributes;
 	sigset_t all, before;
 	int status;
 
-	background->kick = kernel_hide(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-	if (background->kick < 0)
-		return -errno;
+	status = wakeup_open(&stack->wakeup);
+	if (status)
+		return status;
 	background->without_rights = without_rights;
+	background->last_act = last_act;
 	background->running = true; /* before the thread looks */
 	/* Listeners that have waited for the start come first: who polls now would refuse peers. */
-	atomic_store(&background->last_poll, clock_read(&stack->clock));
+	atomic_store(&stack->wakeup.last_poll, clock_read(&stack->clock));
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	sigfillset(&all);
@@ -425,7 +349,7 @@ int background_start(struct stack *stack, bool without_rights)
 	pthread_attr_destroy(&attributes);
 	if (status) {
 		background->running = false;
-		close(background->kick);
+		wakeup_close(&stack->wakeup);
 		return -status;
 	}
 	pthread_setname_np(background->thread, "melin");
@@ -439,17 +363,16 @@ void background_stop(struct stack *stack)
 	if (!background->running)
 		return;
 	atomic_store(&background->stop, true);
-	background_wake(stack);
-	unpark(background);
+	wakeup_now(&stack->wakeup);
+	wakeup_unpark(&stack->wakeup);
 	pthread_join(background->thread, NULL);
 	background->running = false;
-	close(background->kick);
+	wakeup_close(&stack->wakeup);
 }
 
 void background_abandon(struct stack *stack)
 {
-	if (stack->background.running)
-		close(stack->background.kick);
+	wakeup_close(&stack->wakeup);
 	stack->background.running = false;
 }
 
@@ -461,7 +384,7 @@ void background_farewell(struct stack *stack, unsigned linger_ms, struct stack_c
 	background->linger_ms = linger_ms;
 	atomic_store(&background->farewell, FAREWELL_WANTED);
 	atomic_store(&background->stop, true);
-	background_wake(stack);
+	wakeup_now(&stack->wakeup);
 	while (atomic_load(&background->farewell) == FAREWELL_WANTED &&
 	       (now = clock_read(&stack->clock)) < end) {
 		struct timespec left = { .tv_sec = (time_t)((end - now) / 1000000000u),

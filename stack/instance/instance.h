@@ -22,6 +22,7 @@
 #include "stack/instance/pressure.h"
 #include "stack/instance/random.h"
 #include "stack/instance/sysctl.h"
+#include "stack/instance/wakeup.h"
 #include "stack/ip/host.h"
 #include "stack/ip/path.h"
 #include "stack/stack.h"
@@ -89,7 +90,9 @@ struct stack {
 
 	struct stack_counters counters; /* what no other part counts */
 	uint64_t assertions;		/* of lwIP's; logged a few times */
-	struct background background;	/* has its own rules */
+	uint64_t last_frame;		/* when a frame came last, as of the poll that got it */
+	struct background background;	/* these two have their own rules */
+	struct wakeup wakeup;
 };
 
 /*
@@ -128,6 +131,8 @@ int instance_enter(struct stack *stack);
 void instance_leave(struct stack *stack);
 /* The same; *deadline is when poll() must be called even without input. NULL: not wanted. */
 void instance_leave_with_deadline(struct stack *stack, uint64_t *deadline);
+/* All that leaving does but letting go of the lock. */
+void instance_settle(struct stack *stack);
 
 /*
  * Acknowledges what is owed and receives what the device has; the lock is held. Returns the number
@@ -143,18 +148,11 @@ void instance_log(struct stack *stack, enum log_level level, const char *format,
 void instance_log_line(struct stack *stack, enum log_level level, const char *format,
 		       va_list arguments) __attribute__((format(printf, 3, 0)));
 
-/* On the background thread, which it leaves with the lock held: what farewell() promises. */
-void instance_say_farewell(struct stack *stack, unsigned linger_ms,
-			   struct stack_counters *counters);
-
 /* The table's functions on the instance */
-int instance_open(const struct stack_config *config, const struct stack_callbacks *callbacks,
-		  struct stack **stack, struct reason *reason);
-int instance_check(const struct stack_config *config, struct reason *reason);
-void instance_close(struct stack *stack, unsigned linger_ms, struct stack_counters *counters);
-void instance_abandon(struct stack *stack);
 int instance_poll(struct stack *stack);
 void instance_catch_up(struct stack *stack);
 void instance_counters(struct stack *stack, struct stack_counters *counters);
+/* The same with the lock held. */
+void instance_read_counters(struct stack *stack, struct stack_counters *counters);
 
 #endif

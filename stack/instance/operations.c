@@ -11,6 +11,7 @@
 #include "common/connection_state.h"
 #include "stack/instance/background.h"
 #include "stack/instance/instance.h"
+#include "stack/instance/lifetime.h"
 #include "stack/ip/loop.h"
 #include "stack/ip/network.h"
 #include "stack/socket/ports.h"
@@ -174,11 +175,11 @@ static int set_option(struct stack_socket *socket, int level, int option, const 
 __attribute__((visibility("default"))) const struct stack_operations melin_stack_operations = {
 	.abi = STACK_ABI,
 	.size = sizeof(struct stack_operations),
-	.open = instance_open,
-	.check = instance_check,
-	.close = instance_close,
+	.open = lifetime_open,
+	.check = lifetime_check,
+	.close = lifetime_close,
 	.farewell = background_farewell,
-	.abandon = instance_abandon,
+	.abandon = lifetime_abandon,
 	.poll = instance_poll,
 	.catch_up = instance_catch_up,
 	.watch_begin = background_watch_begin,

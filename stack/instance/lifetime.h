@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The beginning and the end of an instance: functions of stack.h's table.
+ */
+#ifndef MELIN_LIFETIME_H
+#define MELIN_LIFETIME_H
+
+#include "stack/stack.h"
+
+int lifetime_open(const struct stack_config *config, const struct stack_callbacks *callbacks,
+		  struct stack **stack, struct reason *reason);
+int lifetime_check(const struct stack_config *config, struct reason *reason);
+void lifetime_close(struct stack *stack, unsigned linger_ms, struct stack_counters *counters);
+void lifetime_abandon(struct stack *stack);
+
+#endif
