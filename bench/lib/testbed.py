@@ -34,13 +34,18 @@ LARGEST_MTU = 3328
 class Side:
     """One way to carry the same work."""
     name: str
-    link: str = "veth"         # veth: kernel on both hosts; xdp, packet, memif, loop: melin
+    link: str = "veth"         # veth: kernel on both hosts; the others: melin
     offloads: bool = True      # TSO, GSO and GRO of the veth as Linux sets them, or all off
     spin: str = ""             # MELIN_SPIN_US; "": melin's default
 
     @property
     def near_melin(self):
         return self.link != "veth"
+
+    @property
+    def near_stack(self):
+        """Whether the server is reached at an address of the stack's own."""
+        return self.near_melin and self.link != "host"
 
     @property
     def far_melin(self):
@@ -133,7 +138,7 @@ class Testbed:
         self.server_core, self.client_core = machine.cores()
         self.programs = []
         self.near, self.far = (f"melin-bench-{os.getpid()}-{name}" for name in ("near", "far"))
-        self.address = NEAR_STACK if side.near_melin else NEAR_KERNEL
+        self.address = NEAR_STACK if side.near_stack else NEAR_KERNEL
 
     # ---- making and removing ----
 
@@ -188,6 +193,12 @@ class Testbed:
     def _environment(self, name, under_melin, host):
         if not under_melin:
             return []
+        words = [f"LD_PRELOAD={self.options.library}",
+                 f"MELIN_LOG={self.log_level}:{self.folder}/{name}.melin"]
+        if self.side.spin:
+            words.append(f"MELIN_SPIN_US={self.side.spin}")
+        if self.side.link == "host":
+            return [*words, "MELIN_FLOWS=any:198.18.0.0/24:*"]
         stack = NEAR_STACK if host == "near" else FAR_STACK
         device = "veth0"
         if self.side.link == "packet":
@@ -198,16 +209,13 @@ class Testbed:
             role = "server" if host == "near" else "client"
             device = (f"net_memif0,role={role},socket={self.folder}/memif.sock,"
                       "socket-abstract=no")
-        words = [f"LD_PRELOAD={self.options.library}", f"MELIN_DEV={device}",
-                 f"MELIN_LOG={self.log_level}:{self.folder}/{name}.melin"]
+        words.append(f"MELIN_DEV={device}")
         if device == "loop":
             # MELIN_REQUIRED would also refuse the loopback flows that are to stay outside.
             words += ["MELIN_FLOWS=any:127.0.0.0/8:*"]
         else:
             words += [f"MELIN_ADDR={stack}/24", "MELIN_FLOWS=any:198.18.0.0/24:*",
                       "MELIN_REQUIRED=1", f"MELIN_MTU={self.mtu}"]
-        if self.side.spin:
-            words.append(f"MELIN_SPIN_US={self.side.spin}")
         return words
 
     def server(self, *words, name="server", ready=None, under_melin=None, extra=(), cores=None,
@@ -299,7 +307,8 @@ class Testbed:
                 continue
             text = machine.read(path)
             opened = re.search(r"device \S+: .*?MTU (\d+)", text)
-            if opened and int(opened.group(1)) != self.mtu:
+            # A tap has frames of all interfaces, each connection the MTU of its own.
+            if opened and self.side.link != "host" and int(opened.group(1)) != self.mtu:
                 raise Unlike(f"{name}: melin's MTU is {opened.group(1)}, the kernel's {self.mtu}")
             taken = self.summary(name)
             if not taken.get("taken_accept", 0) + taken.get("taken_connect", 0):
