@@ -198,7 +198,7 @@ static const uint16_t allowed[] = {
  * All others fail as if the kernel had not got them. A call by the number of another architecture
  * ends the process, and one of x32 is none of the numbers above.
  */
-static int filter_calls(void)
+__attribute__((unused)) static int filter_calls(void)
 {
 	static const struct sock_filter begin[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
@@ -230,6 +230,11 @@ int confine_rights(void)
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -1;
 	restrict_files();
+#ifdef __SANITIZE_ADDRESS__
+	/* A sanitizer makes calls of its own. */
+	return 0;
+#else
 	/* A kernel without filters serves all the same. */
 	return filter_calls() < 0 && errno != EINVAL ? -1 : 0;
+#endif
 }

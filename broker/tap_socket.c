@@ -428,8 +428,9 @@ void tap_close(struct tap *tap)
 {
 	const int saved = errno;
 
-	pthread_mutex_lock(&tap_lock);
+	/* Waits for all processors, some 10 ms (packet_release() of the kernel): not with the lock. */
 	close_descriptor(tap->socket);
+	pthread_mutex_lock(&tap_lock);
 	if (--shared.taps == 0)
 		close_shared();
 	else

@@ -82,7 +82,7 @@ static pid_t broker_find(void)
 __attribute__((unused)) static bool broker_settles(pid_t broker)
 {
 	for (int i = 0; i < 1000; i++) {
-		if (process_status(broker, "Seccomp")[0] == '2' &&
+		if (process_status(broker, "NoNewPrivs")[0] == '1' &&
 		    process_status(broker, "State")[0] == 'S')
 			return true;
 		usleep(5000);
