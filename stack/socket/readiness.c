@@ -11,9 +11,11 @@ static bool input_ready(const struct stack_socket *socket)
 		(size_t)(socket->options.receive_low_water > 1 ? socket->options.receive_low_water
 							       : 1);
 
+	if (!socket->received.bytes)
+		return false; /* the usual case; the target below is never 0 */
 	if (target > socket->options.receive_buffer / 2)
 		target = socket->options.receive_buffer / 2;
-	if (urgent_is_next(socket))
+	if (socket->urgent.state != URGENT_NONE && urgent_is_next(socket))
 		target++;
 	return socket->received.bytes >= target;
 }
