@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Control messages of connections: ancillary.h. */
+/* See ancillary.h. */
 #include "preload/sockets/ancillary.h"
 
 #include <errno.h>
@@ -17,8 +17,9 @@
 #include "preload/libc/symbols.h"
 
 /*
- * Of the options with these numbers the control messages have the same. The kernel tells of
- * nanoseconds by both of the new ones.
+ * The options that ask for the time of arrival, in the order in which the twin is asked for them.
+ * Their control messages have the same numbers. If SO_TIMESTAMPNS_NEW is set the kernel says so of
+ * SO_TIMESTAMP_NEW as well, which therefore comes later.
  */
 static const int stamps[] = { SO_TIMESTAMPNS_NEW, SO_TIMESTAMPNS_OLD, SO_TIMESTAMP_NEW,
 			      SO_TIMESTAMP_OLD };
@@ -31,12 +32,13 @@ static int read_number(int twin, int level, int name)
 	return libc()->getsockopt(twin, level, name, &value, &length) < 0 ? 0 : value;
 }
 
-/* Linux 6.12's; older headers have no name for it. */
+/* SOF_TIMESTAMPING_OPT_RX_FILTER of Linux 6.12, for which older headers have no name. */
 #define RX_FILTER (1 << 17)
 
 /*
- * As Linux's tcp_recv_timestamp(): RX_SOFTWARE makes the stamps, as SO_TIMESTAMP does, and SOFTWARE
- * tells them. The device has no clock that RAW_HARDWARE could tell of.
+ * As Linux's tcp_recv_timestamp(): of SO_TIMESTAMPING's flags RX_SOFTWARE makes the kernel note
+ * times, as SO_TIMESTAMP does, and SOFTWARE makes it tell them. RAW_HARDWARE has nothing to tell,
+ * since the device has no clock that is used.
  */
 static int times_kind(int twin, bool stamped)
 {
@@ -81,7 +83,9 @@ size_t ancillary_readable(const struct socket *socket)
 	return in_line ? readable : mark;
 }
 
-/* As Linux's put_cmsg(): cut to the room there is, which is what is left of the buffer. */
+/*
+ * Adds a control message, cut to the room that is left of the buffer, as Linux's put_cmsg() does.
+ */
 static void put(struct msghdr *message, size_t *used, int level, int type, const void *data,
 		size_t size)
 {
@@ -129,7 +133,7 @@ static void put_times(struct socket *socket, struct msghdr *message, size_t *use
 		put(message, used, SOL_SOCKET, socket->ancillary.times, &times, sizeof(times));
 }
 
-/* As Linux's tcp_inq_hint(): after the end there is still something to read, the end. */
+/* TCP_INQ. As in Linux's tcp_inq_hint(), the end of the stream counts as one more byte. */
 static void put_readable(struct socket *socket, struct msghdr *message, size_t *used)
 {
 	int readable = (int)socket->instance->operations->readable(socket->handle);
@@ -180,7 +184,7 @@ static int check_one(const struct cmsghdr *header)
 		return header->cmsg_len == CMSG_LEN(sizeof(uint64_t)) ? 0 : -EINVAL;
 	case SCM_RIGHTS:
 	case SCM_CREDENTIALS:
-		return 0; /* Unix sockets': the kernel does not look at them */
+		return 0; /* it is for Unix sockets: the kernel does not look at it here */
 	default:
 		return -EINVAL;
 	}

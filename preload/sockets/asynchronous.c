@@ -20,10 +20,10 @@
 #include "preload/libc/symbols.h"
 #include "preload/libc/thread.h"
 
-/* AIO_PRIO_DELTA_MAX of libc. */
+/* The lowest priority that a request may have: AIO_PRIO_DELTA_MAX of libc. */
 #define PRIORITY_MAX 20
 
-/* So often requests of libc's are looked at, which wake nobody here. */
+/* How often requests that are libc's are looked at, since their end wakes nobody here. */
 #define OTHERS_LOOK_NS 1000000u
 
 struct request {
@@ -32,7 +32,7 @@ struct request {
 	struct request *next;
 };
 
-/* The requests on one descriptor, which one thread serves in turn, as libc does it. */
+/* The requests on one descriptor. One thread serves them in turn, as one of libc's does. */
 struct queue {
 	int descriptor;
 	const struct aiocb *current;
@@ -40,11 +40,14 @@ struct queue {
 	struct queue *next;
 };
 
-/* Protects queues. Nothing that sleeps is called while it is held. */
+/* Protects queues and all that they have. Nothing that sleeps is called while it is held. */
 static pthread_mutex_t queues_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct queue *queues;
 
-/* How many requests have ended: a futex. Pairs with the state of each, which is stored before. */
+/*
+ * How many requests have ended; the futex of those who wait for one. The state of a request is
+ * stored before this is raised, so that whoever sees the new number sees that state, too.
+ */
 static _Atomic uint32_t ended;
 
 static bool in_progress(const struct aiocb *control)
@@ -71,7 +74,7 @@ static void *run_call(void *argument)
 	return NULL;
 }
 
-/* A thread of the program's, not one of melin's. */
+/* Runs the program's function (SIGEV_THREAD) on a thread that counts as the program's. */
 static void call_on_thread(const struct sigevent *event)
 {
 	struct call *call = malloc(sizeof(*call));
@@ -102,7 +105,7 @@ static void tell(const struct sigevent *event)
 	kernel_call(SYS_rt_sigqueueinfo, info.si_pid, info.si_signo, (long)&info, 0);
 }
 
-/* From the store of the state on the control block is the program's again. */
+/* A request has ended. When its state is stored the control block is the program's again. */
 static void end(struct aiocb *control, ssize_t result, int error)
 {
 	const struct sigevent event = control->aio_sigevent;
@@ -116,7 +119,7 @@ static void end(struct aiocb *control, ssize_t result, int error)
 
 /* ---- serving ---- */
 
-/* With the lock. */
+/* The link to the queue of a descriptor, or to where one would be. With the lock. */
 static struct queue **find(int descriptor)
 {
 	struct queue **link = &queues;
@@ -126,7 +129,7 @@ static struct queue **find(int descriptor)
 	return link;
 }
 
-/* The next request, or NULL: the queue is empty and gone. */
+/* Takes the next request off a queue. NULL: there is none, and the queue has been freed. */
 static struct request *next_request(struct queue *queue)
 {
 	struct request *request;
@@ -171,7 +174,10 @@ static void *serve_all(void *argument)
 	return NULL;
 }
 
-/* With the lock: behind those on the same descriptor. queue is taken if there is none yet. */
+/*
+ * Puts a request behind the others on its descriptor. If the descriptor has no queue yet it gets
+ * *queue, which is NULL then. With the lock.
+ */
 static int enqueue(struct request *request, struct queue **queue)
 {
 	struct queue **place = find((*queue)->descriptor);
@@ -228,7 +234,10 @@ int asynchronous_begin(struct aiocb *control, int operation)
 	return error;
 }
 
-/* With the lock. */
+/*
+ * The link to a request in a queue that is still to begin, or to the NULL at the end; control NULL:
+ * the link to the first one. With the lock.
+ */
 static struct request **find_waiting(struct queue *queue, const struct aiocb *control)
 {
 	struct request **link = &queue->waiting;
@@ -279,7 +288,10 @@ int asynchronous_cancel(int descriptor, const struct aiocb *control)
 
 /* ---- waiting ---- */
 
-/* Of a list for lio_listio(3), all of which is waited for, some are none. */
+/*
+ * Whether an entry of a list is no request. LIO_NOP is one for lio_listio(3) alone, which waits for
+ * all.
+ */
 static bool is_none(const struct aiocb *control, bool all)
 {
 	return !control || (all && control->aio_lio_opcode == LIO_NOP);
@@ -296,7 +308,7 @@ static bool enough(const struct aiocb *const *list, int count, bool all)
 	return done >= (all ? requests : 1) || !requests;
 }
 
-/* A sleep in the kernel, in which pthread_cancel(3) reaches the thread. 0 or -EINTR. */
+/* Sleeps until a request ends, or until then; a cancellation point. 0 or -EINTR. */
 static int sleep_until(uint64_t until, uint32_t seen)
 {
 	const uint64_t now = clock_monotonic(), left = until > now ? until - now : 0;
@@ -380,5 +392,5 @@ void asynchronous_after_fork(void)
 
 void asynchronous_forked(void)
 {
-	queues = NULL; /* their threads are the parent's */
+	queues = NULL; /* the child does not have their threads */
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * aio(7) on the stack's sockets. libc's own threads for it read and write inside libc, and so the
- * idle twin; here threads of melin's own call what is interposed. Requests are libc's control
- * blocks, whose state aio_error(3) and aio_return(3) read there. Not for deciding whose a request
- * is.
+ * aio(7) on the stack's sockets. libc has threads for it that read and write inside libc, which
+ * would reach the twin. Here threads of melin's own do it, by the interposed functions. A request
+ * is the program's control block, as for libc: aio_error(3) and aio_return(3), which are libc's,
+ * read its state there. Not for deciding whose a request is (calls_aio.c).
  */
 #ifndef MELIN_ASYNCHRONOUS_H
 #define MELIN_ASYNCHRONOUS_H
@@ -13,33 +13,35 @@
 #include <stddef.h>
 
 /*
- * Queues a request (LIO_READ or LIO_WRITE) behind those on the same descriptor, and returns.
- * 0; -EINVAL for a bad priority; -EAGAIN without memory or thread: both are its error then, too.
- * control belongs to melin until its state is another than EINPROGRESS.
+ * Queues a request (LIO_READ or LIO_WRITE) behind the others on its descriptor. 0; -EINVAL for a
+ * bad priority; -EAGAIN without memory or thread; an error becomes the request's error as well.
+ * control belongs to melin for as long as its state is EINPROGRESS.
  */
 int asynchronous_begin(struct aiocb *control, int operation);
 
-/* Whether the request is queued or under way here. */
+/* Whether melin has the request, queued or under way. */
 bool asynchronous_has(const struct aiocb *control);
 
 /*
- * aio_cancel(3) of what is queued here; control NULL: of all on the descriptor. AIO_CANCELED,
- * AIO_NOTCANCELED or AIO_ALLDONE.
+ * aio_cancel(3) for a request that melin has, or with control NULL for all on the descriptor.
+ * Returns AIO_CANCELED, AIO_NOTCANCELED or AIO_ALLDONE.
  */
 int asynchronous_cancel(int descriptor, const struct aiocb *control);
 
 /*
- * Waits until one of the requests, or all, are done; NULLs are none, nor is LIO_NOP if it waits for
- * all. others: libc's may be among them.
- * 0, -EAGAIN after timeout (NULL: never), -EINTR after a handler of the program's.
+ * Waits until one of the requests in the list is done, or all are. An entry may be NULL; LIO_NOP is
+ * ignored, too, if all are waited for. others: some may be libc's. 0; -EAGAIN when timeout is over,
+ * which it never is if it is NULL; -EINTR after a handler of the program's.
  */
 int asynchronous_wait(const struct aiocb *const *list, int count, bool all, bool others,
 		      const struct timespec *timeout);
 
-/* As asynchronous_wait() for all, on a thread; then tells the program. 0 or -EAGAIN. */
+/*
+ * Waits for all on a thread of melin's, and then notifies the program as event says. 0 or -EAGAIN.
+ */
 int asynchronous_tell_later(struct aiocb *const *list, int count, const struct sigevent *event);
 
-/* Around fork(): the child has none of its parent's requests. */
+/* Around fork(): the child has none of its parent's requests. The third is called in the child. */
 void asynchronous_before_fork(void);
 void asynchronous_after_fork(void);
 void asynchronous_forked(void);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Deciding flows. A socket is nobody's until connect() or listen(); here it becomes the stack's
- * or libc's. Not for the calls on a decided socket, nor for listeners before their first use
- * (pending.c).
+ * Decides whose a flow is: with connect(2) or listen(2) a socket becomes the stack's or libc's, and
+ * before that it is nobody's. Not for the calls on a socket that is decided, nor for listeners
+ * before their first use (pending.c).
  */
 #include "preload/sockets/flow.h"
 
@@ -32,9 +32,11 @@
 /* ---- the decision and its end ---- */
 
 /*
- * The socket behind a descriptor, claimed for deciding it; NULL if there is none or it is decided
- * (then *state says how and *socket has a reference). Sockets that came by a way melin did not
- * see (inherited, received) get an object here.
+ * Claims the socket behind a descriptor, so that no other thread decides it: then *state is
+ * UNDECIDED, and the socket's state is DECIDING. If it is decided by now, *state is its state.
+ * Returns a reference in both cases; NULL: the descriptor is no TCP socket's, or there is no
+ * memory. A socket that melin has not seen made, since it was inherited or received, gets its
+ * object here.
  */
 static struct socket *claim(int descriptor, enum socket_state *state)
 {
@@ -57,7 +59,7 @@ static struct socket *claim(int descriptor, enum socket_state *state)
 		descriptor_install(descriptor, &socket->object);
 	}
 	*state = SOCKET_UNDECIDED;
-	/* Another thread that decides the same socket is nearly done. */
+	/* Another thread may be deciding the same socket, which does not take long. */
 	while (!atomic_compare_exchange_weak(&socket->state, state, SOCKET_DECIDING)) {
 		if (*state != SOCKET_DECIDING && *state != SOCKET_UNDECIDED)
 			return socket;
@@ -67,7 +69,10 @@ static struct socket *claim(int descriptor, enum socket_state *state)
 	return socket;
 }
 
-/* The flow stays with libc for good: forget the socket, so that its calls cost one look-up. */
+/*
+ * The flow is libc's for good. The socket is forgotten, so that calls on it cost a look at the
+ * table and no more.
+ */
 static void leave(struct socket *socket, int descriptor, enum flow_count why)
 {
 	flow_counted(why);
@@ -77,16 +82,16 @@ static void leave(struct socket *socket, int descriptor, enum flow_count why)
 		descriptor_remove(descriptor);
 }
 
-/* Not decided after all: the next connect() or listen() decides anew. */
+/* The call has failed and decides nothing: the next connect() or listen() will. */
 static void undo(struct socket *socket)
 {
 	atomic_store(&socket->state, SOCKET_UNDECIDED);
 }
 
 /*
- * What the kernel's socket is doing already: the kernel accepted it, or connected it out of melin's
- * sight (before an exec, in another process, by MSG_FASTOPEN). Only a socket that does nothing can
- * still be decided, and one that listens can be listened on again.
+ * Whether the kernel's socket is in use: the kernel has accepted it, or has connected it out of
+ * melin's sight (before an exec, in another process, or by MSG_FASTOPEN). Only a socket that does
+ * nothing can be decided; may_listen: or one that listens, which listen(2) may be called on again.
  */
 static bool is_in_use(int descriptor, bool may_listen)
 {
@@ -118,7 +123,7 @@ static void log_flow(const char *what, const struct ip_address *address, uint16_
 			  port, verdict);
 }
 
-/* From now on melin does the blocking. */
+/* Notes whether calls on the socket are to block, which is melin's business from now on. */
 static void adopt_blocking(struct socket *socket, int descriptor)
 {
 	int flags = libc()->fcntl(descriptor, F_GETFL, 0L);
@@ -128,7 +133,7 @@ static void adopt_blocking(struct socket *socket, int descriptor)
 
 /* ---- connect ---- */
 
-/* Where the program bound the socket, or NULL. */
+/* The name that the program has bound the socket to, or NULL if to none. */
 static const struct sockaddr *bound_name(int descriptor, struct sockaddr_storage *name,
 					 struct ip_address *address)
 {
@@ -143,8 +148,8 @@ static const struct sockaddr *bound_name(int descriptor, struct sockaddr_storage
 }
 
 /*
- * Why the stack cannot carry the flow (a negative errno value), 0 if it can, or 1 if it could and
- * the flow is to go through the kernel all the same.
+ * Whether the stack is to carry a connection to remote. 0: it is; a negative errno value: it
+ * cannot, for that reason; 1: it could, but the connection is to go by the kernel.
  */
 static int servable(const struct instance *instance, const struct sockaddr *remote,
 		    const struct ip_address *address, const struct sockaddr *local,
@@ -160,8 +165,9 @@ static int servable(const struct instance *instance, const struct sockaddr *remo
 		return -EADDRNOTAVAIL;
 	result = instance->operations->route(instance->stack, remote, (void **)&listener);
 	/*
-	 * Over the kernel whoever accepts gets it: this process or the other one that has the
-	 * listener. The memory of an object always stays one.
+	 * Another process has the listener, too. The connection goes by the kernel, so that either
+	 * process can accept it. The listener may be closed by now, but the memory of an object is
+	 * never used for anything else.
 	 */
 	if (result == 0 && listener && address_is_loopback(address) &&
 	    listener_is_others_too(listener))
@@ -169,7 +175,10 @@ static int servable(const struct instance *instance, const struct sockaddr *remo
 	return result;
 }
 
-/* EINPROGRESS is a success for a non-blocking socket; a blocking one waits for the outcome. */
+/*
+ * The end of a connect(2) that has begun. With a socket that blocks the call waits for the outcome;
+ * with another one it returns EINPROGRESS, as result says.
+ */
 static int await_connection(struct socket *socket, int result)
 {
 	uint64_t timeout = atomic_load(&socket->send_timeout);
@@ -180,7 +189,7 @@ static int await_connection(struct socket *socket, int result)
 	result = socket_wait(socket, EPOLLOUT | EPOLLERR | EPOLLHUP,
 			     timeout ? clock_after(timeout) : CLOCK_NEVER);
 	if (result == 0)
-		return started; /* SO_SNDTIMEO is over */
+		return started; /* the time of SO_SNDTIMEO is over */
 	if (result < 0)
 		return result;
 	return socket->instance->operations->connect(socket->handle, NULL, NULL);
@@ -209,7 +218,7 @@ static int connect_through_stack(struct socket *socket, int descriptor,
 	return await_connection(socket, result);
 }
 
-/* connect() again on a socket whose flow is decided. */
+/* connect(2) on a socket whose flow is decided. False: it is libc's to do. */
 static bool connect_decided(struct socket *socket, enum socket_state state,
 			    const struct sockaddr *remote, int *result)
 {
@@ -223,7 +232,7 @@ static bool connect_decided(struct socket *socket, enum socket_state state,
 	return true;
 }
 
-/* Selected by a rule. False: libc has to carry it after all. */
+/* connect(2) of a flow that a rule selects. False: libc has to carry it after all. */
 static bool connect_selected(struct socket *socket, int descriptor, const struct sockaddr *remote,
 			     const struct ip_address *address, uint16_t port, int *result)
 {
@@ -241,7 +250,7 @@ static bool connect_selected(struct socket *socket, int descriptor, const struct
 	}
 	if (instance) {
 		why = FLOW_LEFT_ROUTE;
-		pending_start(); /* the other end may be one of them */
+		pending_start(); /* the other end may be a listener that waits for the stack */
 		local = bound_name(descriptor, &name, &local_address);
 		reason = servable(instance, remote, address, local, &local_address);
 		if (reason == 0) {
@@ -249,7 +258,10 @@ static bool connect_selected(struct socket *socket, int descriptor, const struct
 				connect_through_stack(socket, descriptor, instance, local, remote);
 			return true;
 		}
-		/* Nobody else has the stack's own address: there is no other place to ask. */
+		/*
+		 * Nobody listens at the stack's own address, and no kernel has that address: it is
+		 * of no use to ask the kernel, too.
+		 */
 		if (reason == -ECONNREFUSED && !address_is_loopback(address)) {
 			undo(socket);
 			*result = reason;
@@ -273,7 +285,10 @@ static bool connect_selected(struct socket *socket, int descriptor, const struct
 	return false;
 }
 
-/* connect() to AF_UNSPEC dissolves a connection. Before there is one it is libc's to say. */
+/*
+ * connect(2) to an address of family AF_UNSPEC dissolves a connection. False: the stack has none of
+ * this socket, and the call is libc's.
+ */
 static bool disconnect(int descriptor, const struct sockaddr *unspecified, int *result)
 {
 	struct socket *socket = socket_get(descriptor);
@@ -289,7 +304,7 @@ static bool disconnect(int descriptor, const struct sockaddr *unspecified, int *
 	return done;
 }
 
-/* Linux's connect() takes the wildcard for this. */
+/* Linux's connect(2) takes the wildcard address for the loopback address. */
 static void become_loopback(struct ip_address *address)
 {
 	if (address->family == AF_INET6)
@@ -307,7 +322,7 @@ bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t lengt
 	bool done = false, selected;
 
 	if (length > sizeof(struct sockaddr_storage) || !memory_readable(remote, length))
-		return false; /* libc says EFAULT or EINVAL */
+		return false; /* libc's returns EFAULT or EINVAL */
 	if (length >= sizeof(sa_family_t) && remote->sa_family == AF_UNSPEC)
 		return disconnect(descriptor, remote, result);
 	if (address_from_sockaddr(remote, length, &address, &port) < 0)
@@ -323,9 +338,9 @@ bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t lengt
 	if (state != SOCKET_UNDECIDED) {
 		done = connect_decided(socket, state, remote, result);
 	} else if (remote->sa_family != socket->domain) {
-		undo(socket); /* libc says EAFNOSUPPORT */
+		undo(socket); /* libc's returns EAFNOSUPPORT */
 	} else if (is_in_use(descriptor, false)) {
-		leave(socket, descriptor, FLOW_LEFT_RULE); /* libc says EISCONN or what it is */
+		leave(socket, descriptor, FLOW_LEFT_RULE); /* libc's returns EISCONN or what fits */
 	} else if (selected) {
 		advice_check_rules(RULE_CONNECT);
 		log_flow("connect to", &address, port, "selected");
@@ -346,7 +361,10 @@ bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t lengt
 
 /* ---- bind ---- */
 
-/* bind() to an address that the kernel does not have. The program's own IP_FREEBIND stays. */
+/*
+ * bind(2) of the twin to an address that the kernel does not have, which IP_FREEBIND allows. The
+ * program's own IP_FREEBIND is as before afterwards.
+ */
 static int bind_free(int descriptor, int domain, const struct sockaddr *local, socklen_t length)
 {
 	int level = domain == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
@@ -361,7 +379,10 @@ static int bind_free(int descriptor, int domain, const struct sockaddr *local, s
 	return result;
 }
 
-/* Connections of a closed listener hold its port, as the kernel's do, except for SO_REUSEADDR. */
+/*
+ * Whether connections of the stack's, whose listener is closed perhaps, hold the port. As in the
+ * kernel they do so unless SO_REUSEADDR is set.
+ */
 static bool held_by_connections(int descriptor, const struct sockaddr *local, uint16_t port)
 {
 	const struct instance *instance = process_stack_running();
@@ -375,8 +396,9 @@ static bool held_by_connections(int descriptor, const struct sockaddr *local, ui
 }
 
 /*
- * The twin is bound in the kernel although the address is not the kernel's: it reserves the port
- * against other programs, with all of Linux's rules about reuse, and knows its own name.
+ * The twin is bound in the kernel even if the address is not one of the kernel's. So the port is
+ * taken for other programs, by Linux's rules about reuse, and getsockname(2) of the twin tells the
+ * name.
  */
 bool flow_bind(int descriptor, const struct sockaddr *local, socklen_t length, int *result)
 {
@@ -392,7 +414,7 @@ bool flow_bind(int descriptor, const struct sockaddr *local, socklen_t length, i
 	if (!socket)
 		return false;
 	if (local->sa_family != socket->domain) {
-		done = false; /* libc says EAFNOSUPPORT or what else is wrong */
+		done = false; /* libc's returns EAFNOSUPPORT or what fits */
 	} else if (atomic_load(&socket->state) == SOCKET_CONNECTION) {
 		*result = -EINVAL;
 	} else if (held_by_connections(descriptor, local, port)) {
@@ -408,7 +430,10 @@ bool flow_bind(int descriptor, const struct sockaddr *local, socklen_t length, i
 
 /* ---- listen ---- */
 
-/* What a listener's local address means for it. */
+/*
+ * Whether rules give a listener at this address to the stack. *dual: whether the kernel serves a
+ * half of it, too.
+ */
 static bool listener_selected(const struct ip_address *address, uint16_t port, bool v6only,
 			      bool *dual)
 {
@@ -417,12 +442,12 @@ static bool listener_selected(const struct ip_address *address, uint16_t port, b
 
 	*dual = !is_own(address);
 	if (*dual && !address_is_any(address) && !address_is_loopback(address))
-		return false; /* the host's own address: the kernel's alone */
+		return false; /* it is one of the host's addresses, which only the kernel serves */
 	return rules_match_listener(&config->flows, address, port, v6only, stack->addresses,
 				    stack->address_count) == RULE_TAKE;
 }
 
-/* A listener already: only its backlog changes. */
+/* listen(2) on a socket that listens: its backlog changes. False: it is libc's to do. */
 static bool listen_again(struct socket *socket, int descriptor, int backlog, int *result)
 {
 	const struct instance *instance = socket_instance(socket);
@@ -447,7 +472,10 @@ static bool listen_again(struct socket *socket, int descriptor, int backlog, int
 	return true;
 }
 
-/* An option that only the kernel serves makes the listener the kernel's: 1, or the refusal. */
+/*
+ * An option is set that only the kernel serves: 1, and the listener is the kernel's; or a negative
+ * errno value, since MELIN_REQUIRED does not allow that.
+ */
 static int listen_in_kernel(struct socket *socket, int descriptor, const struct option *option)
 {
 	if (config_get()->required) {
@@ -464,8 +492,9 @@ static int listen_in_kernel(struct socket *socket, int descriptor, const struct 
 }
 
 /*
- * The twin always listens too. On an address that the kernel does not have nobody reaches it there,
- * but the kernel's rules say who may listen beside whom, and its answers are a listener's.
+ * The twin listens as well, always. At an address that the kernel does not have nobody can reach
+ * it, but so the kernel's rules say who may listen beside whom, and the kernel answers calls on the
+ * twin as for a listener.
  */
 static int listen_selected(struct socket *socket, int descriptor, int backlog)
 {
@@ -518,12 +547,12 @@ bool flow_listen(int descriptor, int backlog, int *result)
 		return done;
 	}
 	if (is_in_use(descriptor, true)) {
-		leave(socket, descriptor, FLOW_LEFT_RULE); /* libc says EINVAL */
+		leave(socket, descriptor, FLOW_LEFT_RULE); /* libc's returns EINVAL */
 		socket_put(socket);
 		return false;
 	}
 	advice_check_rules(RULE_LISTEN);
-	/* An unbound socket gets its port from the kernel's listen(). */
+	/* If the program has not bound the socket the kernel's listen(2) chooses its port. */
 	if (libc()->getsockname(descriptor, (struct sockaddr *)&local, &length) == 0 &&
 	    address_from_sockaddr((struct sockaddr *)&local, length, &address, &port) == 0 &&
 	    port == 0) {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Deciding whose a flow is: connect(2), bind(2) and listen(2) against the rules and what the
- * stack can serve. Not for what follows, nor for listeners before their first use (pending.h).
+ * Decides whose a flow is: connect(2), bind(2) and listen(2) are compared with the rules and with
+ * what the stack can serve. Not for what follows, nor for listeners before their first use
+ * (pending.h).
  *
- * The first three return true if the call is done, with *result 0 or -errno; false if it is
- * libc's to do.
+ * The first three functions return true if the call is done, with 0 or -errno in *result, and false
+ * if libc is to do it.
  */
 #ifndef MELIN_FLOW_H
 #define MELIN_FLOW_H
@@ -12,15 +13,15 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-/* *result is -ERESTART, too: the call is to begin anew (socket_leave()). */
+/* *result may be -ERESTART as well: the call has to begin anew (socket_leave()). */
 bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t length, int *result);
 bool flow_listen(int descriptor, int backlog, int *result);
-/* Only an address of the stack's own, which the kernel does not have, is done here. */
+/* True for addresses of the stack's own, which the kernel does not have, and for some errors. */
 bool flow_bind(int descriptor, const struct sockaddr *local, socklen_t length, int *result);
 
 /*
- * Whether there is a socket that rules may give to the stack when it listens or connects: one that
- * is bound to where a rule takes listeners, or not bound while a rule takes connections.
+ * Whether the program has a socket that may become the stack's: one that is bound to an address
+ * where a rule takes listeners, or one that is not bound while some rule takes connections.
  */
 bool flow_any_undecided(void);
 

@@ -36,10 +36,13 @@ int listener_start(struct socket *socket, const struct instance *instance)
 	return 0;
 }
 
-/* It goes on as a listener of melin's without the stack: another process may have one. */
+/*
+ * The listener stays one of melin's, whose twin alone is asked: another process that has it may
+ * have a stack for it, or MELIN_REQUIRED wants its accept(2) to fail.
+ */
 static void go_on_without_stack(struct socket *socket)
 {
-	/* A process that has the stack makes the twin, which is its too, non-blocking. */
+	/* The other process makes the twin, which is the same socket, non-blocking in any case. */
 	if (socket->listener.dual)
 		socket_make_twin_nonblocking(socket);
 	atomic_store_explicit(&socket->state, SOCKET_LISTENER, memory_order_release);
@@ -92,9 +95,9 @@ bool listener_use(struct socket *socket)
 }
 
 /*
- * Nobody can tell which of the two processes will serve: the next use does. But this one does use a
- * listener on which another of its threads waits already, for connections to the kernel half and
- * for the device.
+ * Which of the two processes will serve is known only when one of them uses the listener next. If
+ * another thread of this one waits on it already, for the kernel half and for the device, then this
+ * process is using it.
  */
 void listener_before_fork(struct socket *socket)
 {
@@ -109,7 +112,7 @@ void listener_before_fork(struct socket *socket)
 	epoll_listener_unused(&socket->object);
 }
 
-/* That the parent goes on waiting for it as well is no use of this process's. */
+/* A thread of the parent may be waiting on it, but that does not count for the child. */
 void listener_forked(struct socket *socket)
 {
 	if (socket->listener.dual)

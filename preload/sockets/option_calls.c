@@ -22,7 +22,7 @@
 
 /* ---- getsockopt ---- */
 
-/* As Linux's sock_getsockopt(): not cut, but refused, if there is too little room. */
+/* SO_PEERNAME. With too much room it is refused, as Linux's sock_getsockopt() does. */
 static int get_peer_name(struct socket *socket, void *value, const socklen_t *length)
 {
 	struct sockaddr_storage name;
@@ -37,7 +37,10 @@ static int get_peer_name(struct socket *socket, void *value, const socklen_t *le
 	return 0;
 }
 
-/* As Linux's tcp_zerocopy_receive() when nothing lies on whole pages: so much is to be copied. */
+/*
+ * TCP_ZEROCOPY_RECEIVE. As Linux's tcp_zerocopy_receive() when no data fills whole pages: nothing
+ * is mapped, and the program is told how many bytes it has to copy.
+ */
 static int get_zero_copy(struct socket *socket, void *value, socklen_t *length)
 {
 	struct tcp_zerocopy_receive *receive = value;
@@ -59,7 +62,7 @@ static int get_zero_copy(struct socket *socket, void *value, socklen_t *length)
 	return 0;
 }
 
-/* -ENOPROTOOPT: ask the twin. */
+/* Options of a connection that are answered here. -ENOPROTOOPT: it is none of these. */
 static int get_from_here(struct socket *socket, int level, int name, void *value, socklen_t *length)
 {
 	if (atomic_load(&socket->state) != SOCKET_CONNECTION)
@@ -85,7 +88,10 @@ int option_call_get(struct socket *socket, int twin, int level, int name, void *
 
 	if (!memory_writable(length, sizeof(*length)))
 		return -EFAULT;
-	/* The kernel has an opinion on each level about a negative length; IPv6 calls it large. */
+	/*
+	 * The kernel refuses a negative length at all levels but this one, which takes it for a
+	 * large one.
+	 */
 	if ((int)*length < 0 && level == IPPROTO_IPV6)
 		*length = sizeof(int);
 	if ((int)*length > 0 && !memory_writable(value, *length))
@@ -105,7 +111,7 @@ int option_call_get(struct socket *socket, int twin, int level, int name, void *
 
 /* ---- setsockopt ---- */
 
-/* An option that only the kernel knows changes nothing for a flow that it does not carry. */
+/* Logs that an option which melin does not know has no effect on the stack's flow. */
 static void log_unknown_once(int level, int name)
 {
 	static _Atomic int last_level = -1, last_name = -1;
@@ -119,8 +125,8 @@ static void log_unknown_once(int level, int name)
 }
 
 /*
- * What programs switch before and after each message: one number that any value fits, so that there
- * is nothing that the kernel would have to check.
+ * Whether the twin need not be asked whether the value is right: for options that programs switch
+ * before and after each message, and that are one number, of which every value is right.
  */
 static bool needs_no_check(int level, int name, socklen_t length)
 {
@@ -128,7 +134,7 @@ static bool needs_no_check(int level, int name, socklen_t length)
 	       (name == TCP_NODELAY || name == TCP_CORK || name == TCP_QUICKACK);
 }
 
-/* The flows that the socket's option would be for, once it is decided; 0: it is not yet. */
+/* What kind of flow the socket has, OPTION_LISTEN or OPTION_CONNECT; 0: it is not decided yet. */
 static unsigned decided_flow(const struct socket *socket)
 {
 	switch (atomic_load(&socket->state)) {
@@ -143,7 +149,10 @@ static unsigned decided_flow(const struct socket *socket)
 	}
 }
 
-/* Too late for what only the kernel serves: errno; 0: it is not so, or does not matter. */
+/*
+ * An option that only the kernel serves comes too late when the flow is the stack's: then this is
+ * the errno value for the program. 0: the option can be set.
+ */
 static int refused(struct socket *socket, const struct option *option, int name, const void *value,
 		   socklen_t length)
 {
@@ -156,13 +165,18 @@ static int refused(struct socket *socket, const struct option *option, int name,
 	if (!(option->flows & flow) || (int)length < 0 ||
 	    !twin_options_asks_kernel(option, name, value, length))
 		return 0;
-	/* A listener that nobody has used yet is in no stack. */
+	/*
+	 * A listener that nobody has used is not in the stack yet, and can still be the kernel's.
+	 */
 	if (flow == OPTION_LISTEN && pending_leave(socket, option->name))
 		return 0;
 	return option->refusal;
 }
 
-/* The kernel half of a dual listener gives its connections the same. */
+/*
+ * The twin gets the option first: the kernel checks the value, and the kernel half of a dual
+ * listener needs the option for its own connections.
+ */
 static int set_checked(struct socket *socket, int twin, const struct option *option, int level,
 		       int name, const void *value, socklen_t length)
 {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Listeners before their first use in this process: the list of them, the thread that waits for
- * the device in their name, their way to the stack or back to the kernel, and what a fork means
- * for them. Not for deciding which listeners are the stack's, nor for making one listen there
- * (flow.c).
+ * Listeners before their first use in this process: the list of them, the thread that waits for the
+ * device in their name, and what a fork means for them. Not for deciding which listeners are the
+ * stack's (flow.c), nor for what happens to one of them (listener.c).
  */
 #include "preload/sockets/pending.h"
 
@@ -21,15 +20,18 @@
 #include "common/system_call.h"
 #include "preload/libc/thread.h"
 
-/* Protects the list of PENDING listeners. Nothing that sleeps is called while it is held. */
+/* Protects the list of listeners that wait. Nothing that sleeps is called while it is held. */
 static pthread_mutex_t pending_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct socket *pending;
 
 _Atomic bool pending_unused;
 
-static _Atomic bool was_any; /* since the process was started: a fork does not change it */
+static _Atomic bool was_any; /* whether there ever was one, here or in a parent */
 
-/* Held while pending listeners are started. Before pending_lock and the stack's own lock. */
+/*
+ * Held while listeners are given to the stack, so that a thread which comes second waits until all
+ * of them listen. It is taken before pending_lock and the stack's own lock.
+ */
 static pthread_mutex_t listeners_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- the list ---- */
@@ -49,7 +51,7 @@ bool pending_was_any(void)
 	return atomic_load_explicit(&was_any, memory_order_relaxed);
 }
 
-/* False: it is not in the list. */
+/* Takes a listener off the list. False: it is not there. */
 static bool unlink_pending(struct socket *socket)
 {
 	struct socket **link;
@@ -70,7 +72,7 @@ void pending_forget(struct socket *socket)
 	unlink_pending(socket);
 }
 
-/* The first of the pending listeners not shared, off the list and with a reference; or NULL. */
+/* Takes the first listener that is not shared off the list. Returns a reference, or NULL. */
 static struct socket *take_pending(void)
 {
 	struct socket **link = &pending, *socket;
@@ -81,7 +83,7 @@ static struct socket *take_pending(void)
 	socket = *link;
 	atomic_store(&pending_unused, false);
 	if (socket) {
-		/* Alive: a closing thread takes it off the list before it lets go. */
+		/* It still exists: a thread that closes it takes it off the list before. */
 		object_get(&socket->object);
 		*link = socket->listener.next_pending;
 	}
@@ -113,7 +115,7 @@ void pending_start(void)
 	const struct instance *instance = process_stack_running();
 	struct socket *socket;
 
-	/* Who comes second waits until all of them listen: it may be about to connect to one. */
+	/* A thread that comes second may be about to connect to one of them. */
 	guarded_lock(&listeners_lock);
 	while (instance && (socket = take_pending())) {
 		int result = listener_start(socket, instance);
@@ -130,10 +132,10 @@ void pending_start(void)
 
 /* ---- listeners that wait for another process to let go of the device ---- */
 
-/* How often it is looked for. */
+/* How often the device is tried again: a person who stops its owner hardly notices the delay. */
 #define AWAIT_US 250000
 
-static _Atomic bool awaiting; /* there is a thread for it */
+static _Atomic bool awaiting; /* there is a thread that waits for the device */
 static __thread bool is_awaiter __attribute__((tls_model("initial-exec")));
 
 bool pending_is_awaited_elsewhere(void)
@@ -151,7 +153,9 @@ bool pending_any(void)
 	return any;
 }
 
-/* Whether this process waits for the device itself: a shared listener is for who uses it. */
+/*
+ * Whether some listener waits for the device. A shared one does not: this process may never use it.
+ */
 static bool any_awaiting(void)
 {
 	struct socket *socket;
@@ -178,12 +182,12 @@ static void *await_device(void *begun)
 			pending_first_use_all();
 		}
 		atomic_store(&awaiting, false);
-		/* One that came after the last look relied on this thread, unless it comes now. */
+		/* One that came after the last look has found a thread, and relies on it. */
 	} while (any_awaiting() && !atomic_exchange(&awaiting, true));
 	return NULL;
 }
 
-/* Returns when the thread is independent of what the caller gives up next. */
+/* When this returns the thread has its rights, whatever the caller gives up next. */
 static void start_awaiting(void)
 {
 	sem_t begun;
@@ -195,11 +199,13 @@ static void start_awaiting(void)
 		atomic_store(&awaiting, false);
 	else
 		while (sem_wait(&begun) < 0)
-			; /* a handler has run */
+			; /* a signal handler has interrupted it */
 	sem_destroy(&begun);
 }
 
-/* Meanwhile the kernel halves serve. */
+/*
+ * The device is another process's: the listeners stay in the list, and their kernel halves serve.
+ */
 static void keep_pending(void)
 {
 	bool any = false;
@@ -207,7 +213,7 @@ static void keep_pending(void)
 	guarded_lock(&pending_lock);
 	for (struct socket *socket = pending; socket; socket = socket->listener.next_pending) {
 		if (atomic_load(&socket->listener.shared))
-			continue; /* not used here */
+			continue; /* this process has not used it since the fork */
 		any = true;
 		listener_await(socket);
 	}
@@ -267,13 +273,13 @@ static void share_listeners(void)
 	}
 }
 
-/* The child starts its own stack at its own first use: what was pending stays pending. */
+/* In the child the listeners go on waiting: its first use of one starts a stack of its own. */
 void pending_before_fork(void)
 {
 	guarded_lock(&listeners_lock);
 	share_listeners();
 	guarded_lock(&pending_lock);
-	/* A server that forks means one of its children to serve: that one's first use counts. */
+	/* A server that forks has children to serve: the next thing that blocks is no use of it. */
 	atomic_store(&pending_unused, false);
 }
 

@@ -25,7 +25,9 @@ struct socket *socket_get_any(int descriptor)
 	return (struct socket *)descriptor_get_kind(descriptor, OBJECT_SOCKET);
 }
 
-/* The twin will say ENOTCONN, which tells nobody why: once in a process melin does. */
+/*
+ * The program gets the twin's ENOTCONN, which does not say why: the log does, once in a process.
+ */
 static void warn_of_inherited(int descriptor)
 {
 	static _Atomic bool warned;
@@ -104,7 +106,7 @@ void socket_created(int descriptor, int domain)
 	struct socket *socket = socket_allocate(domain);
 
 	if (!socket)
-		return; /* melin goes without it: the flow stays with libc */
+		return; /* no memory: the flow stays with libc */
 	descriptor_install(descriptor, &socket->object);
 	socket_put(socket);
 }
@@ -135,8 +137,9 @@ uint32_t socket_readiness(const struct socket *socket)
 }
 
 /*
- * O_ASYNC of fcntl(2): with F_SETSIG the signal says what happened to which descriptor. Its code is
- * SI_SIGIO, which is for that, and not POLL_IN or POLL_OUT: the kernel leaves these to itself.
+ * O_ASYNC of fcntl(2). If the program has chosen the signal (F_SETSIG), that says what has happened
+ * to which descriptor. Its code is SI_SIGIO instead of POLL_IN or POLL_OUT, since the kernel allows
+ * no process to send these.
  */
 static void signal_readiness(const struct socket *socket, int owner, uint32_t events)
 {
@@ -178,7 +181,10 @@ void socket_event(void *user, uint32_t events)
 		wait_notify(&socket->object.source, events);
 }
 
-/* As Linux's move_addr_to_user(): cut to the caller's room, the full length reported. */
+/*
+ * As Linux's move_addr_to_user(): the name is cut to the room that the program has, and the program
+ * is told its full length.
+ */
 int socket_copy_name(const struct sockaddr_storage *from, struct sockaddr *name, socklen_t *length)
 {
 	const socklen_t full = from->ss_family == AF_INET ? sizeof(struct sockaddr_in)
@@ -225,7 +231,7 @@ int socket_shutdown(struct socket *socket, int descriptor, int how)
 		result = instance->operations->shutdown(socket->handle, how);
 	if (atomic_load(&socket->state) == SOCKET_CONNECTION)
 		return result;
-	/* A listener's twin listens too. */
+	/* The twin of a listener listens as well, and has to end that, too. */
 	result = libc()->shutdown(descriptor, how) < 0 ? -errno : 0;
 	wait_notify(&socket->object.source, EPOLLIN | EPOLLHUP | EPOLLRDHUP);
 	return result;

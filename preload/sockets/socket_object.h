@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What melin knows of a TCP socket of the program: whose flow it is (nobody's yet, the stack's,
- * or the kernel's), its twin, and the operations that block as Linux's do. The interposed calls
- * (calls_*.c) are thin wrappers over this and over flow.h. Not for epoll or poll.
+ * What melin knows of a TCP socket of the program: whose its flow is (nobody's yet, the stack's or
+ * the kernel's), its twin, and the calls on it, which block as Linux's do. The interposed functions
+ * (calls_*.c) are thin wrappers over this and over flow.h. Not for epoll and poll (epoll.h,
+ * poll.h).
  *
  * The twin is the real kernel socket whose descriptor the program holds.
  */
@@ -24,9 +25,9 @@
 #include "preload/waiting/wait.h"
 
 enum socket_state {
-	SOCKET_UNDECIDED,  /* the twin is the socket; connect() or listen() will decide */
-	SOCKET_DECIDING,   /* a thread is in connect() or listen() with it */
-	SOCKET_KERNEL,	   /* decided: libc's for good */
+	SOCKET_UNDECIDED,  /* connect() or listen() will decide; until then the twin is all */
+	SOCKET_DECIDING,   /* a thread is deciding it in connect() or listen() */
+	SOCKET_KERNEL,	   /* it is libc's for good */
 	SOCKET_PENDING,	   /* a selected listener: the stack starts at its first use (listener.h) */
 	SOCKET_AWAITING,   /* it was used, and another process has the device */
 	SOCKET_LISTENER,   /* the stack listens */
@@ -56,7 +57,10 @@ struct listener {
 
 struct socket {
 	struct object object;
-	/* Set with release after the fields below it; read with acquire in socket_get(). */
+	/*
+	 * Whoever changes it stores it with release after the members below. The acquire in
+	 * socket_is_stacks() pairs with that.
+	 */
 	_Atomic enum socket_state state;
 	const struct instance *instance;
 	struct stack_socket *handle;
@@ -64,22 +68,24 @@ struct socket {
 	bool v6only;
 	_Atomic enum twin_reach reach;
 	_Atomic int descriptor; /* of a listener: one of the twin, updated on close and dup */
-	bool kept;		/* that is melin's own, until the calls on a closed listener end */
-	uint64_t twin_options_set[(OPTION_ROWS + 63) / 64]; /* by the program: a bit for each row */
+	bool kept; /* that is a duplicate of melin's, for the calls on a listener that is closed */
+	uint64_t twin_options_set[(OPTION_ROWS + 63) /
+				  64]; /* which the program has set: a bit for each row */
 	/*
-	 * What recvmsg() says beside the data, ancillary.c's: the numbers of the control messages
-	 * that tell when it came, 0 for none, and whether there is one for TCP_INQ.
+	 * What recvmsg() tells beside the data (ancillary.c): the numbers of the control messages
+	 * that tell when the data came, 0 for none, and whether one tells how much is left.
 	 */
 	struct {
 		uint8_t stamp, times;
 		bool readable;
 	} ancillary;
 	_Atomic bool nonblocking;
-	_Atomic uint64_t receive_timeout, send_timeout; /* ns; 0: none */
-	_Atomic int owner;				/* F_SETOWN's: who gets SIGURG; 0: nobody */
-	_Atomic bool signals;	       /* O_ASYNC: the owner is told of readiness, too */
-	_Atomic int signal;	       /* F_SETSIG's: by this signal; 0: SIGIO */
-	_Atomic int signal_descriptor; /* the number that O_ASYNC was set by */
+	_Atomic uint64_t receive_timeout,
+		send_timeout;	       /* SO_RCVTIMEO, SO_SNDTIMEO in ns; 0: none */
+	_Atomic int owner;	       /* F_SETOWN's: who gets SIGURG; 0: nobody */
+	_Atomic bool signals;	       /* O_ASYNC: the owner gets a signal when it is ready, too */
+	_Atomic int signal;	       /* F_SETSIG: that signal; 0: SIGIO */
+	_Atomic int signal_descriptor; /* by which O_ASYNC was set; the signal tells it */
 	/* MELIN_REQUIRED, and no stack carries it: the next accept() says so, or each call. */
 	_Atomic bool failed;
 	struct listener listener;
@@ -96,11 +102,11 @@ struct socket {
 	struct socket *next_wanted;
 };
 
-/* A reference to the socket if its flow is the stack's (the last four states), else NULL. */
+/* A reference to the socket if socket_is_stacks(), or NULL. */
 struct socket *socket_get(int descriptor);
 /*
- * Whether the flow is the stack's. An inherited connection is not: that is logged once in a
- * process, with the descriptor.
+ * Whether the flow is the stack's. A connection that was inherited by fork() is not, which is
+ * logged once in a process, with the descriptor.
  */
 bool socket_is_stacks(const struct socket *socket, int descriptor);
 /* Waits until nobody is changing its carrier, and returns the state then. */
@@ -113,8 +119,9 @@ static inline void socket_put(struct socket *socket)
 }
 
 /*
- * The end of a call that had result, and its only reference: handlers that have waited run. Returns
- * the result, or -ERESTART if the call is to begin anew, from the descriptor on.
+ * Ends a call: gives back its only reference, after which the handlers of signals that have arrived
+ * meanwhile run. Returns result, or -ERESTART if the call has to begin anew, with the descriptor,
+ * which may be something else by then.
  */
 static inline ssize_t socket_leave(struct socket *socket, ssize_t result)
 {
@@ -134,25 +141,31 @@ static inline bool begins_anew(ssize_t result)
 
 /* Whether the stack has it now: a handle may be left of one that was borrowed (borrow.h). */
 bool socket_is_carried(const struct socket *socket);
-/* The instance that carries it, or NULL: none yet, or the parent's before a fork(). */
+/* The stack that carries it. NULL: there is none yet, or it is the parent's before a fork(). */
 const struct instance *socket_instance(const struct socket *socket);
 
 /*
- * The twin's own O_NONBLOCK, whatever the program has set. No lock is needed; errno may change, a
- * failure is not reported. The kernel half is asked without blocking from the listener's start on:
- * melin does the blocking for both. Not so if another program has it too, which may know nothing
- * of that: then the first does nothing.
+ * Sets and clears O_NONBLOCK of the twin, whatever the program has set. Once a listener is the
+ * stack's the twin must not block, since melin waits for both halves. But if the twin has been
+ * passed to another program (TWIN_PASSED), which may rely on its blocking, the first function does
+ * nothing. No lock is needed; errno may change; a failure is not reported.
  */
 void socket_make_twin_nonblocking(struct socket *socket);
 void socket_make_twin_blocking(struct socket *socket);
 
-/* The program made a socket_candidate() (rules.h): remember it until its flow is decided. */
+/*
+ * The program has made a socket that may become the stack's (socket_candidate() in rules.h): melin
+ * remembers it until its flow is decided.
+ */
 void socket_created(int descriptor, int domain);
 
-/* An UNDECIDED object with the caller's reference, in no table slot yet; NULL: no memory. */
+/* A socket in state UNDECIDED that is in no table yet, with one reference. NULL: no memory. */
 struct socket *socket_allocate(int domain);
 
-/* Blocking as the socket and flags say. 0 or count, -errno. SIGPIPE is raised by send. */
+/*
+ * The calls of the program. They wait if the socket and flags say so, and return 0, a count or
+ * -errno. socket_send() raises SIGPIPE.
+ */
 int socket_accept(struct socket *socket, struct sockaddr *peer, socklen_t *length, int flags);
 ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t count, int flags);
 ssize_t socket_send(struct socket *socket, const struct iovec *iov, size_t count, int flags);
@@ -160,29 +173,32 @@ int socket_shutdown(struct socket *socket, int descriptor, int how);
 int socket_name(struct socket *socket, int descriptor, bool peer, struct sockaddr *name,
 		socklen_t *length);
 
-/* Copies a name out: 0, -EFAULT, -EINVAL. */
+/* Copies a name to the program. 0, -EFAULT or -EINVAL. */
 int socket_copy_name(const struct sockaddr_storage *from, struct sockaddr *name, socklen_t *length);
 
 /*
- * Waits until any of the events is there. 1, 0 (deadline), or what wait_for() says of signals. A
- * cancellation point, which gives the caller's reference back.
+ * Waits for one of the EPOLL* events. 1; 0 when the deadline has passed; -EINTR or -ERESTART as
+ * wait_for(). It is a cancellation point, and gives the caller's reference back when the thread is
+ * cancelled.
  */
 int socket_wait(struct socket *socket, uint32_t events, uint64_t deadline);
-/* The same without end; no signal ends it either. */
+/* Waits for one of the events, without a deadline; signals do not end the wait. */
 void socket_wait_deaf(struct socket *socket, uint32_t events);
-/* Waits until the peer has acknowledged all that was sent. */
+/* Waits until the peer has acknowledged all that was sent. It is no cancellation point. */
 void socket_wait_sent(struct socket *socket, uint64_t deadline);
 
 /*
- * Ends all connections of this process: each sends its FIN behind what was sent, which is waited
- * for. They can still receive.
+ * Ends the sending of all connections of this process: each sends its FIN, and it is waited until
+ * the peers have acknowledged everything, or until the deadline. They can still receive.
  */
 void socket_finish_all(uint64_t deadline);
 
-/* EPOLL* bits of the stack's half; lock-free. A dual listener's twin is not asked. */
+/*
+ * The EPOLL* bits of the stack's half. It takes no lock, and does not ask a dual listener's twin.
+ */
 uint32_t socket_readiness(const struct socket *socket);
 
-/* From the stack: see stack_callbacks.event. */
+/* The stack tells of an event: stack_callbacks.event. */
 void socket_event(void *user, uint32_t events);
 
 /* For the table of descriptors and the calls that wait. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the table of descriptors, epoll and poll ask of a socket: struct object_operations for
- * sockets. Not for the calls of the program on it.
+ * struct object_operations for sockets: what the table of descriptors, epoll and poll ask of a
+ * socket. Not for the calls of the program on it (socket_object.h).
  */
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -17,9 +17,9 @@
 /* ---- its end ---- */
 
 /*
- * The number by which melin knows the twin of a listener is closed: another of its duplicates has
- * to serve. After the last one a call that is running goes on as in the kernel, with one of melin's
- * own.
+ * melin knows the twin of a listener by one of its descriptors. If the program closes that one
+ * another one takes its place. If it was the last one while a call is running, that call goes on as
+ * it would in the kernel: melin keeps a duplicate for it.
  */
 static void descriptor_closed(struct object *object, int descriptor)
 {
@@ -33,13 +33,13 @@ static void descriptor_closed(struct object *object, int descriptor)
 	} else if (listener_has_kernel_half(socket) && atomic_load(&object->references) > 1) {
 		duplicate = libc()->dup(descriptor);
 		if (duplicate < 0)
-			return; /* the call gets EBADF */
+			return; /* the running call gets EBADF */
 		socket->kept = true;
 		atomic_store(&socket->descriptor, descriptor_hide(duplicate));
 	}
 }
 
-/* Calls work() for each connection of this process, with a reference to it. */
+/* Calls work() for each connection that this process's stack carries. */
 static void for_each_connection(void (*work)(struct socket *socket, uint64_t deadline),
 				uint64_t deadline)
 {
@@ -62,14 +62,16 @@ static void finish(struct socket *socket, uint64_t deadline)
 	socket->instance->operations->shutdown(socket->handle, SHUT_WR);
 }
 
-/* First all of them, then the time that it takes. */
+/* All of them begin to end before the first one is waited for. */
 void socket_finish_all(uint64_t deadline)
 {
 	for_each_connection(finish, 0);
 	for_each_connection(socket_wait_sent, deadline);
 }
 
-/* close(2) with SO_LINGER on: waits until the peer has everything, or the time is over. */
+/*
+ * close(2) with SO_LINGER: waits until the peer has acknowledged everything, or the time is over.
+ */
 static void linger(struct socket *socket, const struct instance *instance)
 {
 	const struct stack_operations *operations = instance->operations;

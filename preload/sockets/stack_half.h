@@ -15,7 +15,10 @@ struct socket;
 /* The twin's IPV6_V6ONLY; false for IPv4. */
 bool stack_half_v6only(int twin, int domain);
 
-/* Sets socket->instance and handle. 0, or -ENOMEM or what else the stack says. Takes its lock. */
+/*
+ * Makes the stack's half (socket->handle), with the options that the twin has. 0, or -errno as the
+ * stack's socket_create() returns it. Both take the stack's lock.
+ */
 int stack_half_create(struct socket *socket, int twin, const struct instance *instance);
 void stack_half_drop(struct socket *socket);
 

@@ -12,19 +12,19 @@
 #include "preload/libc/signals.h"
 #include "preload/sockets/socket_object.h"
 
-/* glibc's _IO_UNBUFFERED, in FILE's _flags: its functions can set that but not tell it. */
+/* glibc's _IO_UNBUFFERED, a bit of FILE's _flags, which no function of glibc's tells. */
 #define UNBUFFERED 0x0002
 
 /*
  * Protects streams, streams_opened and standard. Nothing that sleeps is called while it is held,
- * and no other lock of melin's is taken but those that a fork takes after it (forks_before()).
+ * and no other lock of melin's is taken, except by a fork (forks_before()).
  */
 static pthread_mutex_t streams_lock = PTHREAD_MUTEX_INITIALIZER;
 
 struct stream {
 	FILE *file;
 	int descriptor;
-	unsigned long number; /* falls along the list */
+	unsigned long number; /* how many were opened before it, itself included */
 	struct stream *next;
 };
 
@@ -43,7 +43,8 @@ static ssize_t write_once(int descriptor, const char *buffer, size_t size)
 	ssize_t written;
 
 	/*
-	 * What a child flushes of its parent's connection must not end it: the twin is no reader.
+	 * When a child flushes a stream on its parent's connection, the twin refuses the data: the
+	 * SIGPIPE for that must not end the child.
 	 */
 	if (socket && atomic_load(&socket->state) == SOCKET_CONNECTION && !socket_instance(socket))
 		written = send(descriptor, buffer, size, MSG_NOSIGNAL);
@@ -54,7 +55,9 @@ static ssize_t write_once(int descriptor, const char *buffer, size_t size)
 	return written;
 }
 
-/* All of it, as libc's own streams do: it throws away what is left of a buffer after this. */
+/*
+ * Writes everything, as libc's own streams do, since what this leaves of a buffer is lost for libc.
+ */
 static ssize_t stream_write(void *cookie, const char *buffer, size_t size)
 {
 	const int descriptor = ((struct stream *)cookie)->descriptor;
@@ -67,10 +70,13 @@ static ssize_t stream_write(void *cookie, const char *buffer, size_t size)
 			break;
 		done += (size_t)written;
 	}
-	return (ssize_t)done; /* fopencookie(3): less is the error, and 0 instead of -1 */
+	return (ssize_t)done; /* fopencookie(3): an error is a smaller number, and never -1 */
 }
 
-/* Without one libc says EINVAL, and then fflush(3) of a stream with unread input fails. */
+/*
+ * Without this function libc's error would be EINVAL, with which fflush(3) of a stream that has
+ * unread input fails. With ESPIPE it does not.
+ */
 static int stream_seek(void *cookie, off64_t *offset, int whence)
 {
 	(void)cookie;
@@ -101,7 +107,7 @@ static int stream_close(void *cookie)
 	return close(descriptor);
 }
 
-/* *result: its entry in the list; NULL if nobody asks. */
+/* Stores the stream's entry in *result, unless result is NULL. */
 static FILE *open_stream(int descriptor, const char *mode, struct stream **result)
 {
 	static const cookie_io_functions_t functions = {
@@ -117,7 +123,7 @@ static FILE *open_stream(int descriptor, const char *mode, struct stream **resul
 		free(stream);
 		return NULL;
 	}
-	/* glibc keeps -2 there for such a stream; fileno(3) of a socket's stream must work. */
+	/* glibc has -2 there for such a stream; but fileno(3) has to tell the descriptor. */
 	file->_fileno = descriptor;
 	stream->file = file;
 	stream->descriptor = descriptor;
@@ -137,8 +143,9 @@ FILE *stream_open(int descriptor, const char *mode)
 }
 
 /*
- * The program's stdout is another stream from now on, which writes to descriptor 1 whatever that is
- * then. It buffers as the one before, and takes over what that has not written yet.
+ * The program's standard stream becomes one of melin's, which reads or writes the descriptor,
+ * whatever that is later. It buffers as the stream before did, and gets what that has not written
+ * yet.
  */
 void stream_standard(int descriptor)
 {
@@ -169,8 +176,8 @@ void stream_standard(int descriptor)
 }
 
 /*
- * The latest stream before number that no thread is in, locked, so that fclose(3) in another thread
- * waits for us; NULL: none. number becomes its own.
+ * Locks the latest stream with a lower number than *number that no thread is using, so that
+ * fclose(3) in another thread has to wait, and stores its number. NULL: there is none.
  */
 static FILE *lock_stream_before(unsigned long *number)
 {
@@ -188,7 +195,10 @@ static FILE *lock_stream_before(unsigned long *number)
 	return file;
 }
 
-/* Without waiting for a thread that sleeps in a stream, as libc does it. Itself it may sleep. */
+/*
+ * As libc, it leaves out streams that a thread is using, which may sleep for long. The flushing
+ * itself may sleep.
+ */
 void stream_flush_all(void)
 {
 	unsigned long number = ULONG_MAX;

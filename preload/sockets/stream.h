@@ -13,13 +13,13 @@
 FILE *stream_open(int descriptor, const char *mode);
 
 /*
- * A connection of the stack has become one of descriptors 0 to 2 (a shell's >&3): the standard
- * stream is to find it there.
+ * A connection of the stack's has become one of the descriptors 0 to 2 (by a shell's >&3, say):
+ * from now on the standard stream on that descriptor reads or writes it.
  */
 void stream_standard(int descriptor);
 
 /*
- * As at the end of exit(3), where libc writes what lies in buffers: while there is still a stack.
+ * Writes what lies in buffers, as libc does at the end of exit(3), but while there is a stack.
  */
 void stream_flush_all(void);
 

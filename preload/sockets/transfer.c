@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The calls on a socket that may have to wait: accept, receive, send. The stack's operations
- * never block; here is what makes them block as Linux's do. Not for the device or the stack.
+ * The calls on a socket that may have to wait: accept, receive and send. The stack's operations
+ * never block; here they are called again and again, with waits in between, so that the calls block
+ * as Linux's do. Not for the waiting itself (wait.h).
  */
 #include <errno.h>
 #include <limits.h>
@@ -31,8 +32,8 @@ struct socket_wait {
 	struct waiter *waiter;
 	struct socket *socket;
 	uint32_t events;
-	bool sent;	 /* wait until everything is acknowledged instead of for events */
-	size_t readable; /* wait until more than this is there; 0: for events */
+	bool sent;	 /* it waits until everything is acknowledged, and not for events */
+	size_t readable; /* it waits for more bytes than this; 0: for events */
 	struct pollfd twin[1 + WAIT_MORE_DESCRIPTORS]; /* a dual listener's kernel half */
 };
 
@@ -75,13 +76,13 @@ static void socket_withdraw(struct wait *wait)
 	watch_detach(&((struct socket_wait *)wait)->watch);
 }
 
-/* The reference is that of the interposed call, which will not return. */
+/* The reference is the interposed call's, which will not return. */
 static void socket_cancelled(struct wait *wait)
 {
 	socket_put(((struct socket_wait *)wait)->socket);
 }
 
-/* signal(7): a call with a time-out is never restarted, others are. */
+/* By signal(7), calls that have a time-out do not begin anew after a handler, and others do. */
 static int wait_on_socket(struct socket *socket, uint32_t events, bool sent, size_t readable,
 			  bool deaf, uint64_t deadline)
 {
@@ -123,7 +124,7 @@ void socket_wait_sent(struct socket *socket, uint64_t deadline)
 	wait_on_socket(socket, 0, true, 0, false, deadline);
 }
 
-/* Waits until more than have bytes are readable, or no more will come. */
+/* Waits until there are more than have bytes to read, or no more can come. */
 static int socket_wait_readable(struct socket *socket, size_t have, uint64_t deadline)
 {
 	return wait_on_socket(socket, EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP, false, have,
@@ -140,8 +141,8 @@ static uint64_t receive_deadline(struct socket *socket)
 /* ---- accept ---- */
 
 /*
- * The program's descriptor for an accepted connection is a twin as for any other; it is made
- * first, since a connection that has no descriptor to go to (EMFILE) must stay in the queue.
+ * An accepted connection gets a twin, whose descriptor the program gets, as any other one. The twin
+ * is made first: if there is no descriptor for it (EMFILE) the connection has to stay in the queue.
  */
 static int accept_from_stack(struct socket *listener, const struct instance *instance,
 			     struct sockaddr *peer, socklen_t *length, int flags)
@@ -178,7 +179,7 @@ static int accept_from_stack(struct socket *listener, const struct instance *ins
 	socket_put(socket);
 	flow_counted(FLOW_TAKEN_ACCEPT);
 	result = peer ? socket_copy_name(&name, peer, length) : 0;
-	if (result < 0) { /* as in Linux, the connection is lost */
+	if (result < 0) { /* the connection is lost, as it is in Linux */
 		descriptor_remove(descriptor);
 		kernel_call(SYS_close, descriptor, 0, 0, 0);
 		return result;
@@ -187,9 +188,9 @@ static int accept_from_stack(struct socket *listener, const struct instance *ins
 }
 
 /*
- * One thread at a time asks a twin that blocks: another that saw the same connection would sleep in
- * the kernel, where the stack's half cannot wake it. Not a mutex, since in a child of fork() the
- * owner may not exist.
+ * Of a twin that blocks only one thread at a time may accept. If two threads saw the same
+ * connection, the second one would sleep in the kernel, where the stack's half cannot wake it. This
+ * is no mutex, since its owner may not exist in a child of fork().
  */
 static bool begin_blocking_accept(struct socket *listener)
 {
@@ -202,7 +203,7 @@ static bool begin_blocking_accept(struct socket *listener)
 	return atomic_compare_exchange_strong(&listener->listener.acceptor, &owner, self);
 }
 
-/* No cancellation point: the caller holds what the thread would keep. */
+/* accept4(2) that is no cancellation point: the caller holds what would be lost with the thread. */
 static int ask_twin(int descriptor, struct sockaddr *peer, socklen_t *length, int flags)
 {
 	return (int)kernel_call(SYS_accept4, descriptor, (long)peer, (long)length, flags);
@@ -227,7 +228,7 @@ static int accept_from_kernel(struct socket *listener, struct sockaddr *peer, so
 		return -EAGAIN;
 	if (atomic_load(&listener->reach) != TWIN_PASSED)
 		return ask_twin(descriptor, peer, length, flags);
-	/* Such a twin may block: see socket_make_twin_nonblocking(). */
+	/* A twin that was passed may block: socket_make_twin_nonblocking(). */
 	if (atomic_load(&listener->nonblocking))
 		return accept_if_there(descriptor, peer, length, flags);
 	if (!begin_blocking_accept(listener))
@@ -237,7 +238,10 @@ static int accept_from_kernel(struct socket *listener, struct sockaddr *peer, so
 	return result;
 }
 
-/* Both halves get their turn first: a flood on one does not starve the other. */
+/*
+ * Asks both halves of a listener. Which one is first changes, so that a flood of connections to one
+ * does not keep those to the other from being accepted.
+ */
 static int accept_once(struct socket *listener, struct sockaddr *peer, socklen_t *length, int flags)
 {
 	const struct instance *instance = socket_instance(listener);
@@ -287,12 +291,12 @@ static size_t total(const struct iovec *iov, size_t count)
 	return bytes;
 }
 
-/* How far a transfer has come in the caller's iovec. */
+/* How far a call has come in the program's iovec. */
 struct cursor {
 	const struct iovec *iov;
 	size_t count;
-	size_t offset;	  /* into the first entry */
-	struct iovec one; /* the rest of an entry that was left in the middle */
+	size_t offset;	  /* into its first entry */
+	struct iovec one; /* the rest of that entry, if the offset is not 0 */
 };
 
 static const struct iovec *cursor_iov(struct cursor *cursor, size_t *count)
@@ -362,7 +366,7 @@ static ssize_t send_rest(struct socket *socket, struct cursor *cursor, size_t do
 	return rest_in_kernel(socket, SYS_sendto, cursor, done, flags | MSG_NOSIGNAL);
 }
 
-/* MSG_WAITALL: a peek waits until all is there, a read collects. */
+/* MSG_WAITALL: a peek waits until everything is there at once, a read collects it bit by bit. */
 static ssize_t receive_all(struct socket *socket, const struct iovec *iov, size_t count, int flags,
 			   uint64_t deadline)
 {
@@ -388,7 +392,7 @@ static ssize_t receive_all(struct socket *socket, const struct iovec *iov, size_
 				return result;
 			if (socket_readiness(socket) & (EPOLLRDHUP | EPOLLHUP))
 				return result;
-			/* A peek leaves the bytes there: readiness cannot tell of more. */
+			/* The bytes stay, so the socket is ready in any case: wait for more. */
 			if (socket_wait_readable(socket, (size_t)result, deadline) <= 0)
 				return result;
 			continue;
@@ -396,7 +400,9 @@ static ssize_t receive_all(struct socket *socket, const struct iovec *iov, size_
 		if (result > 0) {
 			done += (size_t)result;
 			cursor_advance(&cursor, (size_t)result);
-			/* Urgent data ends it, so that the program can see where it is. */
+			/*
+			 * The call ends at urgent data, so that the program can see where that is.
+			 */
 			if (done == wanted || operations->urgent(socket->handle) == 0)
 				return (ssize_t)done;
 			continue;
@@ -407,7 +413,7 @@ static ssize_t receive_all(struct socket *socket, const struct iovec *iov, size_
 	}
 }
 
-/* Never waits, whatever the socket says: recv(2) of Linux and BSD alike. */
+/* MSG_OOB. It never waits, whether the socket blocks or not, as in Linux and BSD. */
 static ssize_t receive_urgent(struct socket *socket, const struct iovec *iov, size_t count,
 			      int flags)
 {
@@ -430,7 +436,7 @@ ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t co
 	ssize_t result;
 
 	if (flags & MSG_ERRQUEUE)
-		return -EAGAIN; /* always empty, and never waited for */
+		return -EAGAIN; /* the queue of errors is always empty, and never waited for */
 	if (!instance || atomic_load(&socket->state) != SOCKET_CONNECTION)
 		return config_get()->host ? -ESTALE : -ENOTCONN;
 	if (flags & MSG_OOB)

@@ -21,7 +21,7 @@
 #include "common/option_table.h"
 #include "preload/libc/symbols.h"
 
-/* Longer values (keys, programs, lists) are never looked into. */
+/* The most of a value that is read. What is longer (keys, programs, lists) is not looked into. */
 #define VALUE_SIZE 64
 
 union value {
@@ -44,7 +44,7 @@ static void remember(struct socket *socket, const struct option *option)
 	socket->twin_options_set[index / 64] |= 1ull << index % 64;
 }
 
-/* The next row that was set, from index on, or OPTION_ROWS. */
+/* The first row from index on that the program has set, or OPTION_ROWS. */
 static size_t next_set(const struct socket *socket, size_t index)
 {
 	while (index < OPTION_ROWS) {
@@ -58,8 +58,9 @@ static size_t next_set(const struct socket *socket, size_t index)
 }
 
 /*
- * Of a socket that others have made: what the twin tells although nobody has set it, and would
- * bind the stack to the kernel's own choice; or what is gone once it is read.
+ * Whether an option of a socket that others have made is not to be taken along: the twin tells a
+ * value even if nobody has set one, which would bind the stack to the kernel's choice; or the value
+ * is gone once it is read (SO_ERROR).
  */
 static bool is_kernels_choice(int level, int name)
 {
@@ -99,7 +100,10 @@ static bool is_stacks_interface(const char *name)
 	       !strncmp(device.name, name, IFNAMSIZ);
 }
 
-/* SO_BINDTODEVICE has a name, SO_BINDTOIFINDEX an index. No interface: any. */
+/*
+ * Whether the value names an interface that is not the stack's: SO_BINDTODEVICE by its name,
+ * SO_BINDTOIFINDEX by its index. An empty one stands for any interface.
+ */
 static bool is_other_interface(int name, const union value *value, socklen_t length)
 {
 	char interface[IFNAMSIZ] = "";
@@ -107,7 +111,7 @@ static bool is_other_interface(int name, const union value *value, socklen_t len
 	if (name == SO_BINDTODEVICE)
 		memcpy(interface, value->bytes, length < IFNAMSIZ - 1 ? length : IFNAMSIZ - 1);
 	else if (value->number && !if_indextoname((unsigned)value->number, interface))
-		return false; /* the twin says ENODEV */
+		return false; /* the kernel returns ENODEV */
 	return interface[0] && !is_stacks_interface(interface);
 }
 
@@ -127,7 +131,10 @@ bool twin_options_asks_kernel(const struct option *option, int name, const void 
 	case OPTION_DEVICE:
 		return is_other_interface(name, &value, length);
 	case OPTION_ALGORITHM:
-		/* RFC 9438, 4.3: CUBIC's window is nowhere smaller than Reno's would be. */
+		/*
+		 * The stack has CUBIC, whose window is never smaller than Reno's would be (RFC
+		 * 9438, section 4.3): a program that asks for Reno is content with it.
+		 */
 		return length > 0 && strcmp(value.bytes, "cubic") && strcmp(value.bytes, "reno");
 	case OPTION_SEND_TIMES:
 		return length >= sizeof(int) && (value.number & ANCILLARY_SEND_TIMES);
@@ -135,7 +142,7 @@ bool twin_options_asks_kernel(const struct option *option, int name, const void 
 	return false;
 }
 
-/* The same of what the twin has. */
+/* The same for the value that the twin has. */
 static bool twin_asks_kernel(const struct option *option, int twin)
 {
 	union value value = { .bytes = { 0 } };
@@ -146,9 +153,9 @@ static bool twin_asks_kernel(const struct option *option, int twin)
 		return true;
 	option_numbers(option, &level, &name);
 	if (level == SOL_SOCKET && name == SO_ATTACH_BPF)
-		name = SO_GET_FILTER; /* the kernel tells of both there */
+		name = SO_GET_FILTER; /* which tells of filters of both kinds */
 	result = libc()->getsockopt(twin, level, name, &value, &length);
-	/* There is a filter, but it cannot be read, or is longer. */
+	/* Then there is a filter which cannot be read, or which is longer. */
 	if (result < 0)
 		return level == SOL_SOCKET && option->form == OPTION_BYTES;
 	return twin_options_asks_kernel(option, name, &value, length);
@@ -175,7 +182,7 @@ static bool is_timeout(int level, int name)
 	       (is_receive_timeout(name) || name == SO_SNDTIMEO_OLD || name == SO_SNDTIMEO_NEW);
 }
 
-/* The kernel has checked the value; read it back from there. */
+/* Takes a time-out from the twin, since the kernel has checked it there. */
 static void adopt_timeout(struct socket *socket, int twin, int name)
 {
 	struct timeval value = { 0 };
@@ -189,7 +196,7 @@ static void adopt_timeout(struct socket *socket, int twin, int name)
 				     (uint64_t)value.tv_usec * 1000u);
 }
 
-/* What the calls of preload have to know. */
+/* An option that the calls of preload/ serve. */
 static void adopt_here(struct socket *socket, int twin, int level, int name)
 {
 	int on;
@@ -211,7 +218,7 @@ static bool is_doubled(int level, int name)
 				       name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE);
 }
 
-/* Where the kernel tells the value that was set by name. */
+/* The option by which the kernel tells the value that was set by name. */
 static int told_by(int level, int name)
 {
 	if (level == SOL_SOCKET && name == SO_SNDBUFFORCE)
@@ -221,7 +228,7 @@ static int told_by(int level, int name)
 	return name;
 }
 
-/* The value as the kernel has taken it, checked and clamped. */
+/* Gives the stack the value that the twin has, which the kernel has checked and limited. */
 static void give_to_stack(struct socket *socket, int twin, int level, int name)
 {
 	union value value = { .bytes = { 0 } };
@@ -247,7 +254,10 @@ void twin_options_adopt(struct socket *socket, int twin)
 	}
 }
 
-/* Linux's sk_clone() begins anew with these; that of TCP_FASTOPEN is the listener's queue. */
+/*
+ * Whether an accepted socket has the option of its listener. Linux's sk_clone() begins anew with
+ * the others; TCP_FASTOPEN is about the listener's queue.
+ */
 static bool is_inherited(int level, int name)
 {
 	if (level == IPPROTO_TCP)
@@ -264,7 +274,7 @@ void twin_options_inherit(const struct socket *listener, int listener_twin, stru
 		socklen_t length = sizeof(value);
 		int level, name;
 
-		/* What the stack knows it inherits itself. */
+		/* An option that the stack serves is inherited there. */
 		if (row(i)->service == OPTION_STACK || row(i)->form == OPTION_ONCE_SET)
 			continue;
 		option_numbers(row(i), &level, &name);

@@ -13,19 +13,22 @@
 struct option;
 struct socket;
 
-/* Nobody saw which options were set (an inherited socket): all that the twin can tell are taken. */
+/*
+ * melin has not seen which options were set, as the socket was inherited or received: it takes all
+ * that the twin can tell for set.
+ */
 void twin_options_assume(struct socket *socket);
 
 /*
- * An option of the undecided socket that only the kernel serves, for such a flow (OPTION_CONNECT or
- * OPTION_LISTEN); NULL if there is none.
+ * An option that is set on the undecided socket and that only the kernel serves for such a flow
+ * (OPTION_CONNECT or OPTION_LISTEN); NULL if there is none.
  */
 const struct option *twin_options_kernel_only(const struct socket *socket, int twin, unsigned flow);
 
-/* Gives the stack's socket what the twin was given. */
+/* Gives the stack's half, and the calls of preload/, the options that the program has set. */
 void twin_options_adopt(struct socket *socket, int twin);
 
-/* An accepted connection's twin is given what its listener's has. */
+/* Gives the twin of an accepted connection the options that its listener's twin has. */
 void twin_options_inherit(const struct socket *listener, int listener_twin, struct socket *socket,
 			  int twin);
 
