@@ -434,6 +434,24 @@ static void lend_with_two(void)
 	ground_close(&giver.ends);
 }
 
+/* The interface that the route names, on top of another one. */
+static void lend_over(const char *what, const char *make, const char *unmake)
+{
+	ground_run("ip addr flush dev own");
+	if (!ground_run(make)) {
+		tap_ok(true, "over a %s: there is none in this kernel # SKIP", what);
+	} else {
+		ground_run_there("ip neigh flush dev peer");
+		printf("# over a %s\n", what);
+		lend("IPv4", true);
+		tell_end("IPv4", false);
+	}
+	ground_run(unmake);
+	ground_run("ip addr add " GROUND_OWN4 "/24 dev own;"
+		   "ip addr add " GROUND_OWN6 "/64 dev own nodad");
+	ground_run_there("ip neigh flush dev peer");
+}
+
 int main(void)
 {
 	enum refusal refusal;
@@ -468,6 +486,18 @@ int main(void)
 	lose_rights();
 	lend_with_two();
 	refuse_low_port();
+	lend_over("bridge",
+		  "ip link add name bridge0 type bridge && ip link set own master bridge0 && "
+		  "ip addr add " GROUND_OWN4 "/24 dev bridge0 && ip link set bridge0 up",
+		  "ip link del bridge0");
+	lend_over("macvlan",
+		  "ip link add link own name macvlan0 type macvlan mode bridge && "
+		  "ip addr add " GROUND_OWN4 "/24 dev macvlan0 && ip link set macvlan0 up",
+		  "ip link del macvlan0");
+	lend_over("VLAN",
+		  "ip link add link own name vlan7 type vlan id 7 && "
+		  "ip addr add " GROUND_OWN4 "/24 dev vlan7 && ip link set vlan7 up",
+		  "ip link del vlan7");
 	lender_close(lender);
 	return tap_done();
 }
