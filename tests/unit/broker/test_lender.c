@@ -273,6 +273,38 @@ static void refuse_by_socket(void)
 	ground_close(&ends);
 }
 
+static bool sign(int descriptor, const char *with)
+{
+	struct tcp_md5sig key = { .tcpm_keylen = 3, .tcpm_key = "key" };
+	struct sockaddr_in *name = (struct sockaddr_in *)&key.tcpm_addr;
+
+	name->sin_family = AF_INET;
+	inet_pton(AF_INET, with, &name->sin_addr);
+	return setsockopt(descriptor, IPPROTO_TCP, TCP_MD5SIG, &key, sizeof(key)) == 0;
+}
+
+static void refuse_signed(void)
+{
+	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(7200) };
+	struct ends ends = { .listener = socket(AF_INET, SOCK_STREAM, 0),
+			     .peer = ground_socket_there(AF_INET, SOCK_STREAM, 0) };
+	struct loan loan;
+
+	inet_pton(AF_INET, GROUND_OWN4, &name.sin_addr);
+	if (!sign(ends.listener, GROUND_PEER4) || !sign(ends.peer, GROUND_OWN4)) {
+		tap_ok(true, "signed segments: not in this kernel # SKIP");
+		return;
+	}
+	bind(ends.listener, (struct sockaddr *)&name, sizeof(name));
+	listen(ends.listener, 1);
+	connect(ends.peer, (struct sockaddr *)&name, sizeof(name));
+	ends.own = accept(ends.listener, NULL, NULL);
+	tap_ok(prepare(&ends, &loan) && refuses_borrow(&ends, &loan, REFUSAL_SIGNED),
+	       "signed segments: refused");
+	lender_unwatch(lender, &loan);
+	ground_close(&ends);
+}
+
 /* The frames bear another port than the socket says. */
 static void refuse_translated(void)
 {
@@ -481,6 +513,7 @@ int main(void)
 	lose_path();
 	refuse_by_path();
 	refuse_by_socket();
+	refuse_signed();
 	refuse_translated();
 	refuse_without_rights();
 	lose_rights();
