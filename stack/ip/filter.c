@@ -36,7 +36,7 @@ static struct netif *netif_with4(struct stack *stack, const uint8_t *address)
 	return NULL;
 }
 
-/* Once: what it does to the connections looks like a bad network. */
+/* Logged once, because connections with a contested address look like those of a bad network. */
 static void note_claim(struct stack *stack, const uint8_t *mac, const uint8_t *address)
 {
 	if (stack->claim_noted || !memcmp(mac, stack->info.mac, sizeof(stack->info.mac)))
@@ -58,7 +58,10 @@ static struct netif *filter_arp(struct stack *stack, const uint8_t *arp, unsigne
 	    arp[4] != 6 || arp[5] != 4)
 		return NULL;
 	if (netif_with4(stack, arp + 14)) {
-		/* Says it has our address: answering or believing makes it worse. */
+		/*
+		 * The sender says that it has our address: to answer, or to believe it, would make
+		 * it worse.
+		 */
 		note_claim(stack, arp + 8, arp + 14);
 		return NULL;
 	}
@@ -145,7 +148,7 @@ static bool filter_icmp6(const uint8_t *icmp, unsigned in_buffer, unsigned size,
 	if (in_buffer < 8 || size < 8)
 		return false;
 	switch (icmp[0]) {
-	case 133: /* routers' business: addresses, prefixes and the gateway are configured */
+	case 133: /* what routers say: addresses, prefixes and the gateway are configured */
 	case 134:
 	case 137:
 		return false;

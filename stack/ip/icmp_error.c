@@ -42,7 +42,7 @@
 /* What a message says of the segment that it quotes. */
 struct verdict {
 	int error;	/* what connect() is told */
-	bool half_open; /* ends what a peer has begun, too */
+	bool half_open; /* ends a half-open connection of a listener, too */
 	bool too_big;
 	uint32_t mtu;
 };
@@ -96,7 +96,7 @@ static bool judge6(const uint8_t *icmp, struct verdict *verdict)
 {
 	unsigned code = icmp[1];
 
-	/* An error that is not known is one all the same, as to Linux. */
+	/* An error that is not known is still an error, as in Linux. */
 	*verdict = (struct verdict){ .error = EPROTO, .half_open = true };
 	switch (icmp[0]) {
 	case UNREACHABLE6:
@@ -222,7 +222,7 @@ static bool is_error4(unsigned type)
 	       type == TIME_EXCEEDED || type == PARAMETER_PROBLEM;
 }
 
-/* Both hooks: whether it was an error; lwIP is to forget the packet then. */
+/* Both hooks return whether the packet was an error, which lwIP is not to see. */
 int melin_icmp_error(struct pbuf *packet)
 {
 	const uint8_t *ip = packet->payload;

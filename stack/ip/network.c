@@ -31,7 +31,10 @@ static err_t transmit(struct netif *netif, struct pbuf *frame)
 
 	if (stack->link->operations->transmit(stack->link, frame) != -ENOBUFS)
 		return ERR_OK;
-	/* TCP keeps the segment and those behind it; instance.c lets it go on. */
+	/*
+	 * TCP keeps this segment and those behind it, until instance.c finds room and lets it go
+	 * on.
+	 */
 	stack->transmit_failed = true;
 	return ERR_BUF;
 }
@@ -50,7 +53,10 @@ static err_t start_netif(struct netif *netif)
 	memcpy(netif->hwaddr, stack->info.mac, sizeof(stack->info.mac));
 	netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
 		       NETIF_FLAG_LINK_UP | NETIF_FLAG_MLD6;
-	/* The link does TCP's both ways and has checked IPv4 headers; ICMP is nobody else's. */
+	/*
+	 * The link computes and checks TCP's checksums, and has checked IPv4 headers. All others
+	 * are left to lwIP.
+	 */
 	NETIF_SET_CHECKSUM_CTRL(
 		netif, NETIF_CHECKSUM_GEN_IP | NETIF_CHECKSUM_GEN_UDP | NETIF_CHECKSUM_GEN_ICMP |
 			       NETIF_CHECKSUM_GEN_ICMP6 | NETIF_CHECKSUM_CHECK_UDP |

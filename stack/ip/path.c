@@ -48,7 +48,7 @@ static struct path *find(const ip_addr_t *remote)
 	return NULL;
 }
 
-/* What the interface that leads there takes; 0: none does. */
+/* The MTU of the interface that leads there; 0: none does. */
 static uint32_t link_mtu(const ip_addr_t *local, const ip_addr_t *remote)
 {
 	const struct netif *netif = ip_route(local, remote);
@@ -97,7 +97,7 @@ static void learn(const ip_addr_t *remote, uint16_t mtu, bool may_fragment)
 	path->expires = melin_clock_ns() + known_ns(remote);
 }
 
-/* ip(7), ipv6(7): with these the program does without what routers say. */
+/* ip(7), ipv6(7): with these settings the program ignores what routers say of the path. */
 static bool follows(const struct stack_socket *socket)
 {
 	int discover;
@@ -169,7 +169,10 @@ void path_too_big(struct stack *stack, struct tcp_pcb *pcb, uint32_t mtu)
 		return;
 	pcb->mss = LWIP_MIN(pcb->mss, most);
 	stack->link->operations->flush(stack->link); /* what it still holds cannot be sent again */
-	/* lwIP's queues must never have longer ones: it is done with the router's next error. */
+	/*
+	 * No segment in lwIP's queues may be longer than mss. If they could not be cut, the old
+	 * size stays, and the router's next error is another chance.
+	 */
 	if (!melin_lwip_fit(pcb))
 		pcb->mss = before;
 }
@@ -183,7 +186,10 @@ static void try_larger(struct tcp_pcb *pcb, void *context)
 	if (!socket || pcb->state < ESTABLISHED || pcb->state == TIME_WAIT)
 		return;
 	set_segment(socket, pcb);
-	/* What others have learnt: it learns that by itself, and then cuts what it holds. */
+	/*
+	 * A smaller size that another connection has learnt is not taken over: a router's error for
+	 * this one will come, and then what is queued is cut, too.
+	 */
 	pcb->mss = LWIP_MAX(pcb->mss, before);
 }
 

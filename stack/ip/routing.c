@@ -192,7 +192,10 @@ struct netif *melin_route6(const ip6_addr_t *source, const ip6_addr_t *destinati
 	return stack->netif_count ? &stack->netifs[0] : NULL;
 }
 
-/* lwIP would take any /64 for on-link and look for routers otherwise; ours is the configuration. */
+/*
+ * lwIP would take any /64 for on-link and would look for routers otherwise. Here the configuration
+ * alone says what is on-link and where the gateway is.
+ */
 const ip6_addr_t *melin_next_hop6(struct netif *netif, const ip6_addr_t *destination)
 {
 	struct stack *stack = melin_instance;

@@ -9,10 +9,11 @@
 #define TCP_SIZE 20
 
 /*
- * Walks the options as Linux does: what follows a malformed one is as if it were not there. Written
- * into the segment, because lwIP reads past the end instead. An MSS that makes a frame of each byte
- * is raised, as by Linux's tcp_min_snd_mss. Only a SYN's is one, RFC 9293 3.2; lwIP takes any, even
- * while it holds segments that are longer.
+ * Walks the options as Linux does, which ignores what follows a malformed one. Here that is
+ * overwritten in the segment, since lwIP would read past the end. An MSS that would make a frame of
+ * each byte is raised, as by Linux's tcp_min_snd_mss. An MSS counts in a SYN only (RFC 9293 3.2),
+ * but lwIP takes it from any segment, even while it holds longer ones: so it is overwritten
+ * elsewhere.
  */
 static void mend_tcp_options(uint8_t *options, unsigned size, bool syn)
 {

@@ -5,7 +5,7 @@
  * (lwipopts.h), not for hooks that lwIP offers (lwip_hooks.h).
  *
  * Each name below exists with this meaning in 2.1.3 and in 2.2.1. A newer lwIP must be looked at
- * and then run through tests/unit/stack-index before the range is widened.
+ * and then run through tests/unit/stack/test_index.c before the range is widened.
  */
 #ifndef MELIN_LWIP_CHANGES_H
 #define MELIN_LWIP_CHANGES_H
@@ -57,7 +57,10 @@ extern u16_t melin_fragment_bits; /* of the TCP segment that is being sent; path
 #undef TCP_SYN_RCVD_TIMEOUT
 #define TCP_SYN_RCVD_TIMEOUT 63000
 
-/* In RTOs, which are short here; Linux keeps out-of-order data until memory is. */
+/*
+ * So many RTOs, which are short here, is out-of-order data kept. Linux keeps it until memory is
+ * short.
+ */
 #undef TCP_OOSEQ_TIMEOUT
 #define TCP_OOSEQ_TIMEOUT 50
 

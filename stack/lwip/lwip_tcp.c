@@ -13,8 +13,9 @@
 #define TCP_SYNMAXRTX melin_syn_retry_limit(pcb)
 
 /*
- * Read with pcb in scope too. With the largest window of all here, a small one would never be
- * announced again once it had been full: lwIP waits for half of it or a full segment to be free.
+ * Read with pcb in scope, too. lwIP announces new room when half of TCP_WND or a full segment is
+ * free. With the largest window of all here, a small one would never be announced again once it had
+ * been full.
  */
 #undef TCP_WND
 #define TCP_WND melin_receive_window(pcb)

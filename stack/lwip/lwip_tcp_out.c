@@ -62,7 +62,7 @@ static int cut(struct tcp_pcb *pcb, u16_t size)
 		last = segment;
 	}
 	pcb->unsent = head;
-	/* Room behind the last one was made for a longer segment. */
+	/* The spare room behind the last segment was meant for a longer one. */
 	if (segment)
 		pcb->unsent_oversize = 0;
 	else if (last)

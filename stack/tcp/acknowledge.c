@@ -13,7 +13,10 @@
 #include "stack/instance/instance.h"
 #include "stack/socket/socket.h"
 
-/* As Linux's TCP_MAX_QUICKACKS, and its least retransmission time-out. */
+/*
+ * Linux's TCP_MAX_QUICKACKS; and the pause after which it begins anew, Linux's least retransmission
+ * timeout.
+ */
 #define QUICK_ACKS	   16
 #define QUICK_ACK_PAUSE_MS 200
 
@@ -61,7 +64,7 @@ void acknowledge_owed(struct stack *stack)
 
 		acknowledge_forget(socket);
 		if (!(socket->pcb->flags & TF_ACK_DELAY))
-			continue; /* something else has carried it */
+			continue; /* another segment has carried it */
 		tcp_ack_now(socket->pcb);
 		tcp_output(socket->pcb);
 	}
@@ -95,7 +98,10 @@ void acknowledge_data(struct stack_socket *socket)
 		socket->acknowledge.quick_acks--;
 }
 
-/* lwIP has just decided to answer at once; the program's own end, or its last data, may follow. */
+/*
+ * lwIP has just decided to acknowledge the FIN at once. The program's own FIN or its last data may
+ * follow soon, and they can carry the acknowledgement.
+ */
 void acknowledge_fin(struct stack_socket *socket)
 {
 	struct tcp_pcb *pcb = socket->pcb;

@@ -25,18 +25,18 @@ struct acknowledge {
 /* From lwIP's callbacks: the PCB has received data in order, or the peer's FIN. */
 void acknowledge_data(struct stack_socket *socket);
 void acknowledge_fin(struct stack_socket *socket);
-/* The program has read. */
+/* The program has read: what is owed may be acknowledged. */
 void acknowledge_read(struct stack_socket *socket);
-/* It has sent something: its answers carry the acknowledgements from now on. */
+/* The program has sent something: its answers carry the acknowledgements from now on. */
 void acknowledge_answer(struct stack_socket *socket);
-/* A segment leaves; each carries one. */
+/* A segment leaves. Each one acknowledges all that has come. */
 void acknowledge_sent(struct stack_socket *socket);
 
 /* Sends what is owed. Called before each look for new segments. */
 void acknowledge_owed(struct stack *stack);
-/* The socket is as new. */
+/* The socket has no connection any more: forgets what the last one's peer and program did. */
 void acknowledge_reset(struct stack_socket *socket);
-/* The PCB is gone. */
+/* The PCB is gone: nothing is owed any more. */
 void acknowledge_forget(struct stack_socket *socket);
 
 #endif

@@ -42,9 +42,12 @@ void congestion_acknowledged(struct congestion *congestion, uint32_t mss, uint32
  */
 void congestion_round_trip(struct congestion *congestion, uint32_t mss, uint32_t us,
 			   uint32_t least_us, uint32_t acknowledged, uint32_t next);
-/* A loss: the threshold falls. The window is congestion_recover()'s to reduce, or the caller's. */
+/*
+ * A segment is lost: lowers the threshold. Who reduces the window is congestion_recover(), or the
+ * caller.
+ */
 void congestion_lost(struct congestion *congestion, uint32_t mss, uint32_t flight);
-/* The losses were none. */
+/* What was taken for lost had only been late: window and threshold become what they were. */
 void congestion_undo(struct congestion *congestion);
 /*
  * In fast recovery: so many bytes have arrived, pipe are on their way. progress: the

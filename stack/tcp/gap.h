@@ -21,7 +21,7 @@ struct gap {
 	struct deadline timer; /* for those that were held back */
 	bool open;	       /* something is missing */
 	uint32_t next;	       /* RCV.NXT when the next two were begun */
-	uint8_t said;	       /* acknowledgements at once */
+	uint8_t said;	       /* acknowledgements that were sent at once */
 	uint8_t held;	       /* segments since the last one that have not been acknowledged */
 	bool duplicate;	       /* something has come twice and the peer has not been told */
 	uint32_t duplicate_start, duplicate_end;
@@ -32,9 +32,9 @@ void gap_stop(struct stack_socket *socket);
 /* A segment with data has come whose number is not the next; lwIP has not seen it yet. */
 void gap_note_received(struct stack_socket *socket, const struct tcp_pcb *pcb,
 		       const struct tcp_hdr *header, uint32_t size);
-/* lwIP has taken data in order. Returns whether nothing is missing any more that was. */
+/* lwIP has taken data in order. Returns whether that has closed a gap. */
 bool gap_is_filled(struct stack_socket *socket);
-/* A segment without data leaves: it says all. */
+/* A segment without data leaves: it acknowledges all that was held back. */
 void gap_note_sent(struct stack_socket *socket);
 
 /* In the place of lwIP's tcp_send_empty_ack() when it has received something. */

@@ -16,7 +16,7 @@
 #include "stack/instance/instance.h"
 #include "stack/socket/socket.h"
 
-/* So many that chains stay short up to some hundred thousand connections. */
+/* As many as keep the chains short up to some hundred thousand connections. */
 #define CONNECTION_BUCKETS (1u << 17)
 #define CONNECTIONS_SIZE   (CONNECTION_BUCKETS * sizeof(struct tcp_pcb *))
 
@@ -27,7 +27,10 @@ static inline struct index *current(void)
 	return &melin_instance->index;
 }
 
-/* Fresh pages, of which those that no bucket is used of are never touched: the size is free. */
+/*
+ * The pages come from the kernel and read as zeros. One of which no bucket is used is never
+ * touched, so the table's size costs no memory.
+ */
 int index_start(struct index *index)
 {
 	void *pages = mmap(NULL, CONNECTIONS_SIZE, PROT_READ | PROT_WRITE,
@@ -174,7 +177,7 @@ static struct tcp_pcb **bucket_in(const struct tcp_ext_arg_callbacks *list,
 	return &current()->connections[bucket_of_pcb(pcb)];
 }
 
-/* Everything but the links of the list itself. */
+/* Takes pcb out of its bucket and out of the counts; the list's own links are the caller's. */
 static void forget(struct tcp_pcb *pcb)
 {
 	const struct tcp_ext_arg_callbacks *list = membership(pcb);

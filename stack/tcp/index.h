@@ -77,7 +77,7 @@ struct tcp_pcb_listen *melin_index_find_listener(const ip_addr_t *local, uint16_
 
 /* Puts a parked connection back into tcp_active_pcbs; nothing if it is there. */
 void melin_index_unpark(struct tcp_pcb *pcb);
-/* Parks connections that have been idle, no more than budget of them. */
+/* Parks connections that have been idle, at most budget of them. */
 void melin_index_park_idle(unsigned budget);
 
 /*

@@ -13,7 +13,7 @@ struct tcp_pcb;
 
 /* Whether lwIP may keep one more; it is counted then. socket NULL: nobody will read it. */
 bool out_of_order_may_wait(struct stack_socket *socket, const struct tcp_pcb *pcb);
-/* One has come, wherever it is kept: for who asks how the connection does. */
+/* Counts a segment that came out of order, wherever it is kept: for TCP_INFO and for preload. */
 void out_of_order_note(struct stack_socket *socket);
 /* The connection is going, and with it what it held back. */
 void out_of_order_forget(struct stack_socket *socket);

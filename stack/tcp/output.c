@@ -159,10 +159,12 @@ err_t tcp_output(struct tcp_pcb *pcb)
 	struct gap_blocks blocks;
 	err_t error;
 
+	/* lwIP is in the middle of the PCB's input, and calls this again at its end. */
 	if (tcp_input_pcb == pcb)
-		return ERR_OK; /* its input goes on; it is called again at the end */
+		return ERR_OK;
 	if (socket && socket->segments.no_answer) {
-		tcp_clear_flags(pcb, TF_ACK_NOW); /* segment.c */
+		/* judge_bare() of segment.c has found that no ACK is needed. */
+		tcp_clear_flags(pcb, TF_ACK_NOW);
 		socket->segments.no_answer = false;
 	}
 	if (socket && !pcb->unsent)

@@ -11,8 +11,9 @@
 #define DUPLICATE_THRESHOLD 3  /* segments; RFC 5681 */
 #define PERSISTENCE	    16 /* 6.2 step 4 */
 /*
- * The reordering window's limit. The RFC recommends one round trip; but who overtakes others by
- * more, again and again, is better waited for than taken for lost, which halves the speed.
+ * The reordering window's limit. The RFC recommends one round trip. But where segments are late by
+ * more than that again and again, it is better to wait for them than to take them for lost, which
+ * halves the speed.
  */
 #define WINDOW_ROUND_TRIPS 3
 
@@ -21,7 +22,7 @@ void rack_start(struct rack *rack)
 	*rack = (struct rack){ .multiplier = 1 };
 }
 
-/* One time and end after the other. */
+/* RFC 8985's RACK_sent_after(): whether the one was sent after the other. */
 static bool sent_after(uint64_t us, uint32_t end, uint64_t other_us, uint32_t other_end)
 {
 	return us > other_us || (us == other_us && TCP_SEQ_GT(end, other_end));
@@ -38,7 +39,7 @@ void rack_delivered(struct rack *rack, const struct round_trip *trip, const stru
 		rack->highest = end;
 	else if (!again && TCP_SEQ_LT(end, rack->highest))
 		rack->reordering_seen = true;
-	/* If it was sent twice, who knows which of the two this answers. */
+	/* If it was sent twice, nobody knows which of the two this acknowledgement answers. */
 	if (again && now_us - sent < round_trip_soonest(trip))
 		return;
 	if (rack->known && !sent_after(sent, end, rack->sent_us, rack->end))

@@ -48,8 +48,8 @@ static uint64_t user_timeout_ns(const struct stack_socket *socket)
 }
 
 /*
- * How long the peer has had no room. lwIP does not say when that ends: it is over when the peer has
- * taken something, or when nobody has asked for a while.
+ * How long the peer has had no room. lwIP does not tell when that ends; it has ended when the peer
+ * has acknowledged something since, or when lwIP has not asked for a while.
  */
 static uint64_t without_room_ns(const struct tcp_pcb *pcb, struct stack_socket *socket)
 {
@@ -149,7 +149,10 @@ unsigned melin_syn_retry_limit(struct tcp_pcb *pcb)
 		return GO_ON;
 	if (pcb->nrtx >= LWIP_MIN(retries + linear, UINT8_MAX)) /* nrtx has 8 bits */
 		return GIVE_UP;
-	/* A tick less: what began between two of them is not to wait for another SYN. */
+	/*
+	 * One tick less, because a connect() that began between two ticks must not wait for one
+	 * more SYN.
+	 */
 	return !user && time + TCP_SLOW_INTERVAL * 1000000ull >= retries_ns(retries, 1000) ? GIVE_UP
 											   : GO_ON;
 }

@@ -18,7 +18,9 @@
 #include "stack/socket/socket.h"
 #include "stack/tcp/timestamps.h"
 
-/* Challenge ACKs, RFC 5961 section 7: as many in a tick of the slow timer, 5,000 a second. */
+/*
+ * Challenge ACKs, RFC 5961 section 7: at most so many in a tick of the slow timer, 5,000 a second.
+ */
 #define CHALLENGES_MAX 100
 
 static void challenge(struct tcp_pcb *pcb)
@@ -35,7 +37,10 @@ static void challenge(struct tcp_pcb *pcb)
 	tcp_output(pcb);
 }
 
-/* RFC 5961 5.2: an acknowledgement of the window that was or is, and of nothing not yet sent. */
+/*
+ * RFC 5961 5.2: an acknowledgement may be older than the last one by the largest window that the
+ * peer has offered, and must not be of something that has not been sent.
+ */
 static bool acceptable_ack(const struct tcp_pcb *pcb, u32_t ack)
 {
 	u32_t oldest = pcb->lastack - pcb->snd_wnd_max;
@@ -71,14 +76,14 @@ static void note_received(struct stack_socket *socket, const struct tcp_pcb *pcb
 	socket->info.last_received = melin_clock_ns() / 1000000;
 	if (!(flags & TCP_ACK) || pcb->state < ESTABLISHED)
 		return;
-	socket->soft_error = 0; /* something has got through */
+	socket->soft_error = 0; /* the path works again */
 	if (TCP_SEQ_GT(header->ackno, pcb->lastack)) {
 		socket->retry.since = 0;
 		socket->output.more = false; /* as Linux's tcp_data_snd_check() */
 	}
 }
 
-/* What is not the next. Returns whether lwIP shall have it. */
+/* A segment that is not the next one has come. Returns whether lwIP is to see it. */
 static bool goes_to_queue(struct stack_socket *socket, struct tcp_pcb *pcb,
 			  const struct tcp_hdr *header, const struct pbuf *payload)
 {
@@ -103,8 +108,9 @@ static bool refuses_data(const struct stack_socket *socket, const struct tcp_pcb
 }
 
 /*
- * lwIP believes a window that shrinks only if something else has changed too; RFC 9293 3.10.7.4,
- * and Linux for one that closes, do without.
+ * A segment may do nothing but close the window. lwIP believes in a smaller window only if the
+ * sequence or the acknowledgement number has moved, too. RFC 9293 3.10.7.4 does not ask for that,
+ * nor does Linux when the window closes.
  */
 static void note_closed_window(struct tcp_pcb *pcb, const struct tcp_hdr *header)
 {
@@ -155,14 +161,20 @@ static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
 	if (pcb->ooseq && payload->tot_len && runs_over_fin(pcb, header, payload->tot_len))
 		return false;
 	if (size && header->seqno != pcb->rcv_nxt) {
-		/* Half the way round: 2.1.3 takes it for older and for newer at once. */
+		/*
+		 * The number is half the way round the sequence space: lwIP 2.1.3 takes it for
+		 * older and for newer at once.
+		 */
 		if (header->seqno - pcb->rcv_nxt == 1u << 31) {
 			challenge(pcb);
 			return false;
 		}
 		if (socket)
 			gap_note_received(socket, pcb, header, payload->tot_len);
-		/* lwIP queues it untrimmed; once the gap is filled it would run over the window. */
+		/*
+		 * lwIP would queue it untrimmed, and it would run over the window once the gap is
+		 * filled.
+		 */
 		if (TCP_SEQ_GT(header->seqno + size, pcb->rcv_nxt + pcb->rcv_wnd))
 			return false;
 		if (TCP_SEQ_GT(header->seqno, pcb->rcv_nxt))
@@ -172,7 +184,9 @@ static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
 }
 
 /*
- * The half-open state: data with a SYN confuses 2.1.3, and a full accept queue leaves it as it is.
+ * A segment for a half-open connection. Data with a SYN confuses lwIP 2.1.3. While the accept queue
+ * is full the handshake's last ACK is ignored, and the connection stays half-open. Returns whether
+ * lwIP is to see the segment.
  */
 static bool half_open(struct stack_socket *child, const struct tcp_pcb *pcb, struct tcp_hdr *header,
 		      struct pbuf *payload, u8_t flags)
@@ -192,7 +206,7 @@ static bool half_open(struct stack_socket *child, const struct tcp_pcb *pcb, str
 void melin_lwip_read_options(struct tcp_pcb *pcb);
 void melin_lwip_become_synack(void);
 
-/* Says SYN once more, and that the peer's has come. */
+/* Sends our SYN once more, now with an acknowledgement of the peer's SYN. */
 static void answer_crossing(struct tcp_pcb *pcb)
 {
 	struct tcp_seg *syn = pcb->unacked ? pcb->unacked : pcb->unsent;
@@ -203,13 +217,15 @@ static void answer_crossing(struct tcp_pcb *pcb)
 	TCPH_SET_FLAG(syn->tcphdr, TCP_ACK);
 	if (syn == pcb->unacked)
 		melin_lwip_retransmit(pcb, syn);
-	pcb->rtime = waited; /* who sends SYNs does not make connect() last longer */
+	/* A peer that goes on sending SYNs must not make connect() last longer */
+	pcb->rtime = waited;
 }
 
 /*
- * A SYN in answer to a SYN: both ends call at once, RFC 9293 3.5. lwIP is left in its state
- * SYN_SENT, in which the peer's SYN-ACK is what it waits for. Should only the ACK behind that
- * arrive, it is taken for both. Returns whether lwIP is to see the segment.
+ * A segment for a connection that connect() has begun. A SYN without an ACK means that both ends
+ * have called connect() at once (RFC 9293 3.5). lwIP stays in its state SYN_SENT, in which it waits
+ * for the peer's SYN-ACK. If that is lost and only the ACK behind it arrives, the ACK is taken for
+ * both. Returns whether lwIP is to see the segment.
  */
 static bool calling(struct stack_socket *socket, struct tcp_pcb *pcb, const struct tcp_hdr *header,
 		    u8_t flags)
@@ -249,11 +265,14 @@ static void judge_bare(struct stack_socket *socket, struct tcp_pcb *pcb,
 		socket->segments.outside_answered = now;
 		return;
 	}
-	/* What was to be said before is said. */
+	/* An ACK that was pending before this segment is still sent. */
 	socket->segments.no_answer = !(pcb->flags & TF_ACK_NOW);
 }
 
-/* ip(7), IP_MINTTL; RFC 5082: who is not next door cannot send a packet of the highest TTL. */
+/*
+ * ip(7), IP_MINTTL. RFC 5082: only a host on the same link can send a packet that arrives with the
+ * highest TTL.
+ */
 static bool comes_from_afar(const struct socket_options *options)
 {
 	if (ip_current_is_v6())
@@ -332,10 +351,10 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 }
 
 /*
- * An acknowledgement's number must lie in the peer's window, or the peer takes nothing of it. What
- * was sent last may lie behind: a probe of a window that is closed, or data that were in flight
- * when it was. Two ends that both wait for room would wait for ever. As Linux's
- * tcp_acceptable_seq().
+ * An acknowledgement's sequence number must lie in the peer's window, or the peer ignores the
+ * acknowledgement. snd_nxt may lie beyond the window, after a probe of a closed window or after
+ * data that was in flight when it closed; two ends that both wait for room would then wait for
+ * ever. So the window's end is used instead, as in Linux's tcp_acceptable_seq().
  */
 static void keep_acceptable(struct tcp_hdr *header, const struct tcp_pcb *pcb, u32_t seq)
 {
@@ -345,7 +364,7 @@ static void keep_acceptable(struct tcp_hdr *header, const struct tcp_pcb *pcb, u
 		header->seqno = lwip_htonl(end);
 }
 
-/* TCP_MAXSEG: a SYN announces no more. lwIP puts that option first. */
+/* TCP_MAXSEG: lowers the segment size that a SYN announces. lwIP writes that option first. */
 static void announce_segment(struct tcp_hdr *header, uint16_t most)
 {
 	uint8_t *option = (uint8_t *)(header + 1);
@@ -375,7 +394,10 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 	if (socket_of(pcb) && socket_of(pcb)->path.may_fragment)
 		melin_fragment_bits = 0;
 	segment->sent_us = (u32_t)(melin_clock_ns() / 1000);
-	/* tcp_connect() gives a SYN the number before snd_nxt, the first one too. */
+	/*
+	 * A SYN has the number before snd_nxt when it is sent for the first time, too:
+	 * tcp_connect().
+	 */
 	if (pcb->state == SYN_SENT)
 		again = (flags & TCP_SYN) && pcb->nrtx > 0;
 	else

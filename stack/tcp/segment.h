@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The part of the segment checks that others call; the hooks themselves are in lwip_hooks.h.
+ * What the checks of segments (segment.c) keep, for the instance and for each connection. Not for
+ * the hooks themselves: lwip_hooks.h.
  */
 #ifndef MELIN_SEGMENT_H
 #define MELIN_SEGMENT_H
@@ -27,7 +28,7 @@ enum reset_form {
 struct segments {
 	uint64_t outside_answered; /* ms: the last answer to a bare segment outside the window */
 	unsigned out_of_order;	   /* segments that lwIP holds back until earlier ones come */
-	bool no_answer;		   /* to the segment that is being received */
+	bool no_answer;		   /* the segment that is being received gets no acknowledgement */
 };
 
 #endif

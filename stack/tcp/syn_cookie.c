@@ -40,11 +40,14 @@
 #define DEFAULT_MSS 536 /* RFC 9293 3.7.1 */
 
 /*
- * What peers send, and what lies below it: the largest that is not larger is taken. The first is
- * the least that filter.c lets through.
+ * The segment sizes that a cookie can name, those that peers announce most. A cookie names the
+ * largest one that is not above the SYN's. The first is the least that filter.c lets through.
  */
 static const uint16_t segment_sizes[8] = { 88, 536, 1220, 1300, 1380, 1440, 1460, 8940 };
-/* A window that is believed to be smaller than it is costs speed, the contrary data. */
+/*
+ * The window scales that a cookie can name: the largest that is not above the SYN's. A window that
+ * we take for smaller than it is costs speed; for larger, data.
+ */
 static const uint8_t scales[8] = { SCALE_NONE, 0, 2, 4, 6, 7, 8, 10 };
 
 struct syn_options {
@@ -144,7 +147,7 @@ bool syn_cookie_is_good(const struct tcp_hdr *header)
 
 /* ---- options ---- */
 
-/* They are whole and in one buffer: filter.c sees to it. */
+/* The options are whole and in one buffer: filter.c sees to that. */
 static struct syn_options read_options(const struct tcp_hdr *header)
 {
 	struct syn_options options = { .segment_size = DEFAULT_MSS, .scale = SCALE_NONE };
@@ -266,7 +269,7 @@ static err_t swallow6(struct netif *netif, struct pbuf *packet, const ip6_addr_t
 	return ERR_OK;
 }
 
-/* While it is on nothing that lwIP sends leaves: network.c asks. */
+/* While it is on, nothing that lwIP sends leaves: routing.c sends it to the silent interface. */
 static void swallow(struct stack *stack, bool on)
 {
 	struct netif *silent = &stack->silent_netif;
@@ -306,7 +309,7 @@ void syn_cookie_redeem(struct stack *stack, struct tcp_hdr *header, struct pbuf 
 
 	if (!pcb || pcb->state != SYN_RCVD)
 		return; /* no memory: the peer tries again */
-	/* When the answer has left nobody knows any more. */
+	/* Nobody remembers when the SYN-ACK was sent, so its round trip cannot be measured. */
 	pcb->rttest = 0;
 	if (socket_of(pcb))
 		socket_of(pcb)->handshake.since = 0;

@@ -34,7 +34,7 @@
 /* Linux's: three ARP or ND probes, a second apart, and then EHOSTUNREACH. */
 #define RESOLVE_TIMEOUT (3 * SECOND)
 
-/* When the device took nothing: its interrupt or its peer needs about so long. */
+/* The pause when the device took nothing: its interrupt or its peer needs about so long. */
 #define TRANSMIT_RETRY (200000ull)
 
 void timers_start(struct stack *stack)
