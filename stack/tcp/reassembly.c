@@ -14,7 +14,7 @@
 #define FLAG_BLOCK 0x40
 #define BLOCK	   16384
 
-/* Nothing but data: the acknowledgement and the window are as they were. */
+/* Whether the segment brings nothing but data: its acknowledgement and its window are as before. */
 static bool is_plain(const struct tcp_pcb *pcb, const struct tcp_hdr *header)
 {
 	return (TCPH_FLAGS(header) & ~TCP_PSH) == TCP_ACK && header->ackno == pcb->lastack &&
@@ -29,7 +29,7 @@ static struct tcp_seg *last_of(struct tcp_seg *segment)
 	return segment;
 }
 
-/* Another block behind the others. */
+/* Appends an empty block to the segment's buffers. */
 static struct pbuf *add_block(struct pbuf *first)
 {
 	struct pbuf *block = pbuf_alloc(PBUF_RAW, BLOCK, PBUF_RAM);
@@ -48,7 +48,7 @@ static void copy_in(struct pbuf *block, const struct pbuf *data, u16_t offset, u
 	block->len += size;
 }
 
-/* All or nothing. */
+/* Copies all of the data, or nothing if there is no memory. */
 static bool append(struct tcp_seg *segment, const struct pbuf *data)
 {
 	struct pbuf *last = segment->p;
@@ -71,7 +71,7 @@ static bool append(struct tcp_seg *segment, const struct pbuf *data)
 	return true;
 }
 
-/* tot_len of each is what follows from it on. */
+/* Each buffer's tot_len counts what is in it and in those behind it. */
 static void count_chain(struct pbuf *buffer, u16_t length)
 {
 	for (; buffer; buffer = buffer->next) {
@@ -80,7 +80,7 @@ static void count_chain(struct pbuf *buffer, u16_t length)
 	}
 }
 
-/* The block that ends there becomes longer, and the first: RFC 2018 (4). */
+/* The SACK block that ends there becomes longer, and is told first: RFC 2018 (4). */
 static void extend_sack(struct tcp_pcb *pcb, unsigned at, u32_t size)
 {
 	struct tcp_sack_range range = pcb->rcv_sacks[at];

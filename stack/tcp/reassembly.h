@@ -16,8 +16,8 @@ struct tcp_pcb;
 
 /*
  * A segment has come that is within the window and not the next. Returns whether it was appended
- * and acknowledged; then nothing is left for lwIP to do. It is not when it says anything else that
- * is new.
+ * and acknowledged; then nothing is left for lwIP to do. A segment that brings more than data
+ * (another acknowledgement or window) is not appended.
  */
 bool reassembly_append(struct tcp_pcb *pcb, const struct tcp_hdr *header,
 		       const struct pbuf *payload);

@@ -13,12 +13,14 @@
 #include "stack/socket/socket.h"
 
 /*
- * RFC 8985 7.2: when the peer may delay its acknowledgement, and Linux's allowance when it may not.
+ * RFC 8985 7.2: what a probe waits for beyond two round trips. A single segment's acknowledgement
+ * may be delayed by the peer; with more on their way Linux allows 2 ms; without a known round trip
+ * it is a second.
  */
 #define PROBE_SINGLE_NS	 200000000ull
 #define PROBE_ALLOWED_NS 2000000ull
 #define PROBE_UNKNOWN_NS 1000000000ull
-/* The device still holds the first segment: ask again. */
+/* The pause after which a timeout is tried again, when the device still holds the first segment. */
 #define BUSY_NS 1000000
 
 #define DUPLICATE_THRESHOLD 3
@@ -35,7 +37,10 @@ static uint64_t timeout_ns(const struct recovery *recovery)
 	return recovery_timeout_us(recovery) * 1000ull;
 }
 
-/* RFC 8985 7.2: when it is worth while to ask for what the last acknowledgement would have said. */
+/*
+ * RFC 8985 7.2: when to probe the peer, if its acknowledgement of the last segments does not come;
+ * 0: not at all.
+ */
 static uint64_t probe_time(const struct recovery *recovery, uint64_t now)
 {
 	const struct tcp_pcb *pcb = recovery->pcb;
@@ -84,7 +89,7 @@ static void arm(struct recovery *recovery)
 
 /* ---- what is lost ---- */
 
-/* Where the kernel would mend it, preload may want that. */
+/* Of a borrowed connection: preload may give it back, since the kernel may mend the loss better. */
 static void note_loss(const struct recovery *recovery, bool is_timeout)
 {
 	struct stack_socket *socket = socket_of(recovery->pcb);
@@ -108,7 +113,7 @@ static void enter_fast(struct recovery *recovery, uint32_t acknowledged)
 	note_loss(recovery, false);
 }
 
-/* Returns whether more is lost than before. */
+/* Lets RACK mark what is lost. Returns whether that is more than before. */
 static bool detect(struct recovery *recovery, uint32_t acknowledged, uint64_t now, bool was_open)
 {
 	uint32_t before = recovery->scoreboard.lost;
@@ -134,7 +139,7 @@ static void undo(struct recovery *recovery)
 	recovery->state = RECOVERY_OPEN;
 }
 
-/* What was to be acknowledged is. */
+/* All that was on its way when the recovery began is acknowledged: ends the recovery. */
 static void leave(struct recovery *recovery)
 {
 	if (recovery->state == RECOVERY_FAST)
@@ -146,7 +151,8 @@ static void leave(struct recovery *recovery)
 }
 
 /*
- * RFC 2883 4: whether as many segments came twice as were sent again. Networks repeat others, too.
+ * RFC 2883 4: when as many segments have come twice as were sent again, nothing had been lost. Only
+ * those that recovery has sent again count, since networks repeat others, too.
  */
 static void note_duplicate(struct recovery *recovery, struct delivery *delivery)
 {
@@ -187,7 +193,10 @@ static void judge_probe(struct recovery *recovery, const struct delivery *delive
 				recovery->pcb->snd_nxt - delivery->acknowledged);
 		recovery->congestion.window = recovery->congestion.threshold;
 	} else if (!delivery->advanced && !delivery->sacked) {
-		recovery->probe_out = false; /* both have arrived */
+		/*
+		 * the peer has both, the segment and the probe that repeated it: nothing was lost
+		 */
+		recovery->probe_out = false;
 	}
 }
 
@@ -206,7 +215,8 @@ static void mark_first_lost(struct recovery *recovery, uint32_t acknowledged)
 static void count_acknowledged(struct recovery *recovery, struct delivery *delivery)
 {
 	uint32_t mss = recovery->pcb->mss;
-	uint32_t arrived = delivery->bytes / mss; /* the first of them was missing */
+	/* the first of these was missing, the others had arrived before */
+	uint32_t arrived = delivery->bytes / mss;
 
 	if (recovery->state == RECOVERY_OPEN ||
 	    TCP_SEQ_GEQ(delivery->acknowledged, recovery->end)) {
@@ -241,8 +251,9 @@ static void count_duplicate(struct recovery *recovery, const struct tcp_hdr *hea
 /* ---- acknowledgements ---- */
 
 /*
- * RFC 7661, as Linux's tcp_is_cwnd_limited(): a window that is not used says nothing about the
- * path. So it does not grow, to a hundred megabytes where the peer's is the limit.
+ * Whether the congestion window is what limits the sender: RFC 7661, as Linux's
+ * tcp_is_cwnd_limited(). A window that is not used up says nothing about the path, and does not
+ * grow; otherwise it would reach a hundred megabytes where the peer's window is the limit.
  */
 static bool is_limited(const struct recovery *recovery)
 {
@@ -256,7 +267,10 @@ static bool is_limited(const struct recovery *recovery)
 
 static void measure(struct recovery *recovery, const struct delivery *delivery)
 {
-	/* Karn: who knows what it answers; and the others may have waited for it. */
+	/*
+	 * Karn's algorithm: nobody knows which sending of a repeated segment is answered, and the
+	 * others that are acknowledged with it may have waited for it.
+	 */
 	if (!delivery->measured || delivery->again)
 		return;
 	round_trip_measured(&recovery->trip, delivery->oldest_us, delivery->least_us,
@@ -307,7 +321,10 @@ void recovery_acknowledged(struct recovery *recovery, const struct tcp_hdr *head
 	judge_probe(recovery, &delivery);
 	if (recovery->state == RECOVERY_LOSS && recovery->may_be_spurious && delivery.original &&
 	    (pcb->flags & TF_SACK))
-		undo(recovery); /* RFC 5682: what was sent before the timeout arrives */
+		/*
+		 * RFC 5682: what arrives was sent before the timeout, which was therefore spurious
+		 */
+		undo(recovery);
 	if (recovery->state != RECOVERY_OPEN && TCP_SEQ_GEQ(delivery.acknowledged, recovery->end))
 		leave(recovery);
 	note_duplicate(recovery, &delivery);
@@ -421,7 +438,7 @@ static void send_probe(struct recovery *recovery)
 	recovery->probe_at_ns = 0;
 }
 
-/* All that has not arrived is lost, but what RACK would still wait for. */
+/* A timeout takes for lost all that has not arrived, except what RACK would still wait for. */
 static void mark_all_lost(struct recovery *recovery, uint64_t now)
 {
 	struct tcp_seg *first = recovery->pcb->unacked;
@@ -468,7 +485,7 @@ static void time_out(struct recovery *recovery, uint64_t now)
 	tcp_output(pcb);
 }
 
-/* What might only have been late has had its time. */
+/* The reordering window is over: what might have been late only is lost now. */
 static void look_again(struct recovery *recovery)
 {
 	struct delivery nothing = { .acknowledged = recovery->pcb->lastack };

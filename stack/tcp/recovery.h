@@ -37,52 +37,58 @@ enum recovery_state {
 };
 
 struct recovery {
-	struct tcp_pcb *pcb; /* NULL: not established */
+	struct tcp_pcb *pcb; /* NULL: the connection is not established */
 	enum recovery_state state;
-	uint32_t end; /* not open: until this is acknowledged */
+	uint32_t end; /* the recovery ends when this is acknowledged; not in RECOVERY_OPEN */
 	struct scoreboard scoreboard;
 	struct rack rack;
 	struct round_trip trip;
 	struct congestion congestion;
 
 	struct deadline timer;	/* for the next of these three, ns of the clock; 0: not running */
-	uint64_t reorder_at_ns; /* RACK's: what may still be late is lost then */
+	uint64_t reorder_at_ns; /* RACK's: what may still be late now is taken for lost then */
 	uint64_t probe_at_ns;	/* TLP's */
 	uint64_t retransmit_at_ns;
 	uint8_t backoff; /* doublings of the timeout */
 	bool heard;	 /* an acknowledgement has brought news: the probe's time begins anew */
 
-	/* RFC 8985 7: a probe is on its way and ends there; whether it repeats data */
+	/* RFC 8985 7: whether a probe is on its way, whether it repeats data, and where it ends. */
 	bool probe_out, probe_repeats;
 	uint32_t probe_end;
 
-	/* Whether what was sent again had only been late: D-SACK says so, for each segment. */
+	/*
+	 * To find out that what was sent again had only been late, as D-SACK tells of each segment.
+	 */
 	bool may_undo;
-	uint32_t undo_segments;	       /* sent again and not known to have come twice */
-	uint32_t undo_start, undo_end; /* they lie between these */
-	bool may_be_spurious;	       /* RFC 5682: the timeout */
+	/* segments sent again that are not known to have come twice */
+	uint32_t undo_segments;
+	uint32_t undo_start, undo_end; /* those segments lie between these sequence numbers */
+	bool may_be_spurious;	       /* RFC 5682: the last timeout may have been spurious */
 
-	uint32_t duplicates; /* acknowledgements; of a peer without SACK */
+	uint32_t duplicates; /* duplicate acknowledgements in a row, of a peer without SACK */
 
-	bool probing;	  /* the output under way is a probe */
+	bool probing;	  /* the tcp_output() that is under way sends a probe */
 	uint32_t sent_to; /* snd_nxt after the last output */
 };
 
 /* recovery_of(), in socket.h, finds that of a PCB. */
 
-/* The handshake is done and took that long (0: not known); lost: a part of it was sent again. */
+/*
+ * The handshake is done. handshake_us: how long it took, 0: not known. lost: a segment of it was
+ * sent again.
+ */
 void recovery_start(struct recovery *recovery, struct tcp_pcb *pcb, uint32_t handshake_us,
 		    bool lost);
 /*
- * All that is not acknowledged is about to be sent again, in other segments: nothing is known of
- * it.
+ * All that is not acknowledged is about to be cut into other segments and sent again: forgets what
+ * is known of the old ones.
  */
 void recovery_forget(struct recovery *recovery);
-/* The PCB is gone. */
+/* The PCB is gone: stops the timer. */
 void recovery_stop(struct recovery *recovery);
 /*
- * The socket lets go of its PCB, which has still something to send. Without memory lwIP's way is
- * left.
+ * The socket lets go of its PCB, which has still something to send: the PCB gets a recovery of its
+ * own. Without memory for it lwIP's recovery is left.
  */
 void recovery_hand_over(struct stack_socket *socket);
 
@@ -97,7 +103,10 @@ static inline bool recovery_has_lost(const struct recovery *recovery)
 }
 /* Sets the timer if anything has changed. */
 void recovery_after_output(struct recovery *recovery);
-/* lwIP has dealt with an acknowledgement, or its timer has ticked: its own ideas are set right. */
+/*
+ * lwIP has dealt with an acknowledgement, or its timer has ticked, and has changed the congestion
+ * window and its own timer: both are set back to what recovery wants.
+ */
 void recovery_override(struct recovery *recovery);
 /* The timeout as it is now, with back-off. */
 static inline uint32_t recovery_timeout_us(const struct recovery *recovery)

@@ -21,7 +21,7 @@
 /* Linux's TCP_RTO_MIN and TCP_RTO_MAX, from the first to the largest time-out of its model. */
 #define RTO_MIN_MS 200
 #define RTO_MAX_MS 120000
-/* So many make RTO_MAX_MS of a second. */
+/* So many doublings make RTO_MAX_MS out of a second. */
 #define SYN_DOUBLINGS_MAX 7
 #define DOUBT_AFTER	  3
 #define ORPHAN_RETRIES	  8

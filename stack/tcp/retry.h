@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How long TCP goes on trying, in Linux's terms: stack/tcp/retry.c answers lwIP's "is it too often
- * yet?".
+ * How long TCP goes on trying. lwIP counts retransmissions and asks after each whether they are
+ * enough; the answers here are Linux's, which counts time.
  */
 #ifndef MELIN_RETRY_H
 #define MELIN_RETRY_H
@@ -12,7 +12,10 @@ struct tcp_pcb;
 
 struct retry {
 	uint64_t since; /* when retransmission began; 0: it has not */
-	/* The peer's window is shut: since when, when that was seen last, and what it had acked. */
+	/*
+	 * While the peer's window is shut: since when, when that was seen last, and pcb->lastack
+	 * then.
+	 */
 	uint64_t no_room_since, no_room_seen;
 	uint32_t no_room_ack;
 	uint8_t doubted_at; /* the retransmission at which the next hop was asked for anew */

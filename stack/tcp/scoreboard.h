@@ -24,16 +24,19 @@ struct scoreboard {
 /* What one acknowledgement has brought. */
 struct delivery {
 	uint64_t now_us;
-	uint32_t acknowledged;	      /* the cumulative one, this or an older one's */
-	uint32_t bytes;		      /* that are known to have arrived now and were not before */
+	/* the highest cumulative acknowledgement so far, this one's or an older one's */
+	uint32_t acknowledged;
+	/* bytes that are now known to have arrived, and were not before */
+	uint32_t bytes;
 	uint32_t oldest_us, least_us; /* round trips of what was sent once; see measured */
-	bool measured, again;	      /* again: one that was sent twice is among them */
-	bool advanced;		      /* the cumulative acknowledgement moves */
-	bool sacked;		      /* a segment was marked */
-	bool original;		      /* one of recovery's range has come that was sent only once */
-	bool duplicate;		      /* the peer says that something came twice */
+	/* again: a segment that was sent twice is among those acknowledged */
+	bool measured, again;
+	bool advanced;	/* the cumulative acknowledgement moves */
+	bool sacked;	/* a segment was marked */
+	bool original;	/* one of recovery's range has come that was sent only once */
+	bool duplicate; /* the peer says that something came twice */
 	uint32_t duplicate_start, duplicate_end;
-	bool was_late; /* and it is one that recovery had sent again */
+	bool was_late; /* and that is something that recovery had sent again */
 };
 
 static inline uint32_t segment_start(const struct tcp_seg *segment)
@@ -63,7 +66,7 @@ static inline void scoreboard_mark_lost(struct scoreboard *scoreboard, struct tc
 	scoreboard->lost += TCP_TCPLEN(segment);
 }
 
-/* It has been sent again. */
+/* The segment has been sent again: it is not lost any more. */
 static inline void scoreboard_unmark_lost(struct scoreboard *scoreboard, struct tcp_seg *segment)
 {
 	if (!(segment->flags & SEGMENT_LOST))
@@ -71,12 +74,12 @@ static inline void scoreboard_unmark_lost(struct scoreboard *scoreboard, struct 
 	segment->flags &= (u8_t)~SEGMENT_LOST;
 	scoreboard->lost -= TCP_TCPLEN(segment);
 }
-/* Nothing is lost after all. */
+/* Nothing is lost after all: takes the marks away. */
 void scoreboard_forget_lost(struct recovery *recovery);
 /* The peer has thrown away what it had acknowledged selectively, as RFC 2018 allows. */
 void scoreboard_forget_sacked(struct recovery *recovery);
 
-/* RFC 6675's pipe, when so much is acknowledged. */
+/* RFC 6675's pipe, the bytes that are on their way, when acknowledged is the cumulative one. */
 uint32_t scoreboard_pipe(const struct recovery *recovery, uint32_t acknowledged);
 
 /* For tests: whether the sums are those of the marks. */
