@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-dist_man_MANS += man/libmelin.7 man/melin.1
+dist_man_MANS += man/libmelin.7 man/melin-broker.8 man/melin.1
