@@ -428,7 +428,7 @@ void tap_close(struct tap *tap)
 {
 	const int saved = errno;
 
-	/* Waits for all processors, some 10 ms (the kernel's packet_release()): without the lock. */
+	/* Waits for all processors, some 10 ms (packet_release() in Linux): without the lock. */
 	close_descriptor(tap->socket);
 	pthread_mutex_lock(&tap_lock);
 	if (--shared.taps == 0)
