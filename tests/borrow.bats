@@ -206,7 +206,7 @@ own_mac() {
 	ip -n "$(host near)" link delete veth0
 	sleep 0.3
 	stop server
-	counted "^0 lost"
+	counted "^0 returned" # the kernel's own would live on, too, and time out
 }
 
 @test "two interfaces at the same time" {
