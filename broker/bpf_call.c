@@ -68,6 +68,8 @@ int bpf_next(int map, const void *key, void *next)
 	return bpf(BPF_MAP_GET_NEXT_KEY, &attributes);
 }
 
+#define LOAD_64_BITS BPF_DW /* BPF_LD and BPF_IMM, which belong to it, are 0 */
+
 /* An instruction that loads 64 bits has two parts, each with half of the number. */
 static void replace(struct bpf_insn *instruction, const int *places)
 {
@@ -95,7 +97,7 @@ int bpf_load(enum bpf_prog_type type, const uint64_t *code, size_t count, const 
 		return -ENOMEM;
 	memcpy(instructions, code, count * sizeof(*instructions));
 	for (size_t i = 0; i < count; i++) {
-		if (instructions[i].code != (BPF_LD | BPF_DW | BPF_IMM))
+		if (instructions[i].code != LOAD_64_BITS)
 			continue;
 		replace(&instructions[i], places);
 		i++;

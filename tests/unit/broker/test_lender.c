@@ -150,6 +150,30 @@ static void tell_end(const char *how, bool is_reset)
 	ground_close(&ends);
 }
 
+/* The peer's end comes while the connection is held: neither the stack nor the kernel has it. */
+static void keep_end(const char *how)
+{
+	struct connection_state state;
+	struct loan loan;
+	struct ends ends;
+	char byte;
+
+	if (!ground_connect(how, true, &ends) || !prepare(&ends, &loan) ||
+	    lender_borrow(lender, ends.own, &loan, &state)) {
+		tap_ok(false, "%s: borrowed", how);
+		return;
+	}
+	lender_hold(lender, &loan);
+	shutdown(ends.peer, SHUT_WR);
+	usleep(1000);
+	tap_ok(absorb(&state) == 0 && lender_give(lender, ends.own, &loan, &state) == 0 &&
+		       recv(ends.own, &byte, 1, MSG_DONTWAIT) == 0,
+	       "%s: a FIN that came while it was held is the kernel's at once", how);
+	connection_state_clear(&state);
+	lender_unwatch(lender, &loan);
+	ground_close(&ends);
+}
+
 /* ---- what stays in the kernel ---- */
 
 /* While a connection is borrowed its path may go, as it may under one of the kernel's. */
@@ -509,6 +533,8 @@ int main(void)
 	tell_end("IPv4", true);
 	tell_end("IPv6", false);
 	tell_end("IPv6", true);
+	keep_end("IPv4");
+	keep_end("IPv6");
 	give_link_local();
 	lose_path();
 	refuse_by_path();
@@ -528,9 +554,9 @@ int main(void)
 		  "ip addr add " GROUND_OWN4 "/24 dev macvlan0 && ip link set macvlan0 up",
 		  "ip link del macvlan0");
 	lend_over("VLAN",
-		  "ip link add link own name vlan7 type vlan id 7 && "
+		  "ip link add link own name vlan7 type vlan id 7 2>/dev/null && "
 		  "ip addr add " GROUND_OWN4 "/24 dev vlan7 && ip link set vlan7 up",
-		  "ip link del vlan7");
+		  "ip link del vlan7 2>/dev/null");
 	lender_close(lender);
 	return tap_done();
 }

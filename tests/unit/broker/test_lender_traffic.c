@@ -29,6 +29,7 @@
 
 #define CHANGES	      200   /* borrowed and given back, under traffic; or the first argument */
 #define FLOOD_CHANGES 10000 /* in a flood */
+#define KILLS	      10
 
 static struct lender *lender;
 static unsigned changes = CHANGES;
@@ -110,7 +111,8 @@ static bool change(struct ends *ends, struct loan *loan)
 			stand_in_acknowledge(lender_tap(lender), &state);
 	}
 	lender_hold(lender, loan);
-	stand_in_receive(lender_tap(lender), &state);
+	if (stand_in_receive(lender_tap(lender), &state))
+		stand_in_acknowledge(lender_tap(lender), &state);
 	given = lender_give(lender, ends->own, loan, &state) == 0;
 	connection_state_clear(&state);
 	return given;
@@ -432,7 +434,8 @@ int main(int count, char **arguments)
 	give_back_in_a_flood();
 	pass_firewall();
 	tuple_again();
-	kill_borrower();
+	for (int i = 0; i < KILLS; i++)
+		kill_borrower();
 	lender_close(lender);
 	tap_ok(packet_sockets() == 0 && programs_at_ingress() == 0,
 	       "nothing is left of the lender");
