@@ -80,8 +80,8 @@ load lib/common
 	[ "$(run_tests --only='*.bats:poll|connect' | tail -n 1)" = "1 passed, 1 failed" ]
 	[ "$(run_tests --only=some.bats:nothing | tail -n 1)" = "0 passed, 1 failed" ]
 	local needs='tests/programs/cable tests/differential/poll tests/differential/connect'
-	needs+=' tests/differential/factory tests/other'
+	needs+=' tests/differential/socket_server tests/other'
 	[ "$(run_tests --needs="$needs" --only='some.bats:: poll$')" = \
-		"$(printf 'tests/%s\n' differential/factory differential/poll programs/cable)" ]
+		"$(printf 'tests/%s\n' differential/poll differential/socket_server programs/cable)" ]
 	[ "$(run_tests --needs="$needs" --only=test_two)" = "$folder/test_stack_two" ]
 }

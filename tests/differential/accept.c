@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Differential cases: listen(2) and accept(2). We are always the server. */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,10 +18,10 @@ static int they_connect(int listener)
 	return them_connect(&ours);
 }
 
-static void step_descriptor(const char *name, int fd)
+static void outcome_descriptor(const char *name, int fd)
 {
 	if (fd < 0) {
-		step(name, fd);
+		outcome(name, fd);
 		return;
 	}
 	note("%s: a descriptor, flags %s%s", name,
@@ -29,7 +29,7 @@ static void step_descriptor(const char *name, int fd)
 	     fcntl(fd, F_GETFD) & FD_CLOEXEC ? "close-on-exec" : "");
 }
 
-static void step_poll(const char *name, int fd)
+static void outcome_poll(const char *name, int fd)
 {
 	struct pollfd entry = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP };
 
@@ -44,40 +44,40 @@ static void case_addresses(void)
 	struct sockaddr *base = (struct sockaddr *)&address.storage;
 
 	them = they_connect(listener);
-	step_descriptor("accept, NULL", fd = accept(listener, NULL, NULL));
+	outcome_descriptor("accept, NULL", fd = accept(listener, NULL, NULL));
 	close(fd);
 	close(them);
 	them = they_connect(listener);
-	step_descriptor("accept, address", fd = accept(listener, base, &address.length));
+	outcome_descriptor("accept, address", fd = accept(listener, base, &address.length));
 	note("peer %s", address_text(base, address.length));
 
 	struct address theirs = name_of(them);
 
 	note("their port: %s", port_of(&theirs) == port_of(&address) ? "yes" : "no");
 	address.length = sizeof(address.storage);
-	step("getsockname", getsockname(fd, base, &address.length));
+	outcome("getsockname", getsockname(fd, base, &address.length));
 	note("local %s", address_text(base, address.length));
 	address.length = sizeof(address.storage);
-	step("getpeername", getpeername(fd, base, &address.length));
+	outcome("getpeername", getpeername(fd, base, &address.length));
 	note("peer %s", address_text(base, address.length));
 	close(fd);
 	close(them);
 	them = they_connect(listener);
 	memset(&address.storage, 0x5a, sizeof(address.storage));
 	address.length = 3;
-	step_descriptor("accept, short address", fd = accept(listener, base, &address.length));
+	outcome_descriptor("accept, short address", fd = accept(listener, base, &address.length));
 	note("length %u", address.length);
 	show("address", ((char *)base) + 3, 4);
 	close(fd);
 	close(them);
 	them = they_connect(listener);
 	address.length = (socklen_t)-1;
-	step("accept, negative length", accept(listener, base, &address.length));
+	outcome("accept, negative length", accept(listener, base, &address.length));
 	address.length = sizeof(address.storage);
 	them_connect(&(struct address){ .storage = name_of(listener).storage,
 					.length = name_of(listener).length });
 	await(listener, POLLIN);
-	step_descriptor("the next is there", accept4(listener, NULL, NULL, 0));
+	outcome_descriptor("the next is there", accept4(listener, NULL, NULL, 0));
 	close(them);
 	close(listener);
 }
@@ -90,20 +90,21 @@ static void case_flags(void)
 		them[i] = they_connect(listener);
 	set_nonblocking(listener, true);
 	await(listener, POLLIN);
-	step_descriptor("accept", fd = accept(listener, NULL, NULL));
+	outcome_descriptor("accept", fd = accept(listener, NULL, NULL));
 	close(fd);
 	await(listener, POLLIN);
-	step_descriptor("NONBLOCK", fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK));
+	outcome_descriptor("NONBLOCK", fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK));
 	close(fd);
 	await(listener, POLLIN);
-	step_descriptor("CLOEXEC", fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+	outcome_descriptor("CLOEXEC", fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC));
 	close(fd);
-	step("bad flags", accept4(listener, NULL, NULL, SOCK_DGRAM | 0x1000));
+	outcome("bad flags", accept4(listener, NULL, NULL, SOCK_DGRAM | 0x1000));
 	await(listener, POLLIN);
-	step_descriptor("both", fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+	outcome_descriptor("both",
+			   fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
 	close(fd);
-	step("nobody left", accept(listener, NULL, NULL));
-	step("nobody left, accept4", accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+	outcome("nobody left", accept(listener, NULL, NULL));
+	outcome("nobody left, accept4", accept4(listener, NULL, NULL, SOCK_CLOEXEC));
 	for (int i = 0; i < 4; i++)
 		close(them[i]);
 	close(listener);
@@ -138,11 +139,13 @@ static void case_inherited(void)
 	socklen_t length;
 
 	for (int i = 0; i < COUNT; i++)
-		step(options[i].text, setsockopt(listener, options[i].level, options[i].name,
-						 &options[i].value, sizeof(int)));
-	step("SO_LINGER", setsockopt(listener, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
-	step("SO_RCVTIMEO", setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)));
-	step("SO_SNDTIMEO", setsockopt(listener, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)));
+		outcome(options[i].text, setsockopt(listener, options[i].level, options[i].name,
+						    &options[i].value, sizeof(int)));
+	outcome("SO_LINGER", setsockopt(listener, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+	outcome("SO_RCVTIMEO",
+		setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)));
+	outcome("SO_SNDTIMEO",
+		setsockopt(listener, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)));
 	them = they_connect(listener);
 	fd = accept_one(listener);
 	for (int i = 0; i < COUNT; i++) {
@@ -168,21 +171,21 @@ static void case_inherited(void)
 
 static void case_refusals(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int fd = open_socket(0), pipes[2];
 
-	step("accept, fresh", accept(fd, NULL, NULL));
-	step("accept, connected", accept(pair.us, NULL, NULL));
-	step("accept, closed", accept(-1, NULL, NULL));
-	step("listen, connected", listen(pair.us, 1));
-	step("listen, closed", listen(-1, 1));
+	outcome("accept, fresh", accept(fd, NULL, NULL));
+	outcome("accept, connected", accept(connection.us, NULL, NULL));
+	outcome("accept, closed", accept(-1, NULL, NULL));
+	outcome("listen, connected", listen(connection.us, 1));
+	outcome("listen, closed", listen(-1, 1));
 	must("pipe", pipe(pipes));
-	step("accept, a pipe", accept(pipes[0], NULL, NULL));
-	step("listen, a pipe", listen(pipes[0], 1));
+	outcome("accept, a pipe", accept(pipes[0], NULL, NULL));
+	outcome("listen, a pipe", listen(pipes[0], 1));
 	close(pipes[0]);
 	close(pipes[1]);
 	close(fd);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_unbound(void)
@@ -190,16 +193,16 @@ static void case_unbound(void)
 	int fd = open_socket(0);
 	struct address address;
 
-	step("listen without bind", listen(fd, 1));
+	outcome("listen without bind", listen(fd, 1));
 	address = name_of(fd);
 	note("%s", address_text(&address.storage, address.length));
-	step("listen again", listen(fd, 10));
-	step("listen with a negative backlog", listen(fd, -1));
-	step_poll("poll", fd);
+	outcome("listen again", listen(fd, 10));
+	outcome("listen with a negative backlog", listen(fd, -1));
+	outcome_poll("poll", fd);
 	int them = they_connect(fd);
 
 	await(fd, POLLIN);
-	step_descriptor("accept", fd);
+	outcome_descriptor("accept", fd);
 	close(them);
 	close(fd);
 }
@@ -216,12 +219,12 @@ static void case_no_descriptors(void)
 	tight = limit;
 	tight.rlim_cur = (rlim_t)lowest;
 	must("setrlimit", setrlimit(RLIMIT_NOFILE, &tight));
-	step("accept", accept(listener, NULL, NULL));
-	step("socket", socket(family(), SOCK_STREAM, 0));
-	step_poll("the connection", listener);
+	outcome("accept", accept(listener, NULL, NULL));
+	outcome("socket", socket(family(), SOCK_STREAM, 0));
+	outcome_poll("the connection", listener);
 	must("setrlimit", setrlimit(RLIMIT_NOFILE, &limit));
 	set_nonblocking(listener, true);
-	step_descriptor("accept with room", fd = accept(listener, NULL, NULL));
+	outcome_descriptor("accept with room", fd = accept(listener, NULL, NULL));
 	note("the lowest: %s", fd == lowest ? "yes" : "no");
 	close(them);
 	close(fd);
@@ -233,7 +236,7 @@ static void case_backlog(void)
 	int listener = our_listener(5), them[6];
 	char byte;
 
-	step_poll("nobody", listener);
+	outcome_poll("nobody", listener);
 	for (char i = 0; i < 6; i++) {
 		them[(int)i] = they_connect(listener);
 		byte = (char)('a' + i);
@@ -244,12 +247,12 @@ static void case_backlog(void)
 
 		int fd = accept_one(listener);
 
-		step_at("recv", i, recv(fd, &byte, 1, 0));
+		outcome_at("recv", i, recv(fd, &byte, 1, 0));
 		show("from", &byte, 1);
 		close(fd);
 		close(them[i]);
 	}
-	step_poll("nobody left", listener);
+	outcome_poll("nobody left", listener);
 	close(listener);
 }
 
@@ -261,19 +264,19 @@ static void case_gone_before_accept(void)
 	send_all(them, "abc", 3);
 	close(them);
 	settle();
-	step_descriptor("accept, closed", fd = accept(listener, NULL, NULL));
-	step("recv", recv(fd, buffer, 8, 0));
+	outcome_descriptor("accept, closed", fd = accept(listener, NULL, NULL));
+	outcome("recv", recv(fd, buffer, 8, 0));
 	show("data", buffer, 3);
-	step("recv", recv(fd, buffer, 8, 0));
+	outcome("recv", recv(fd, buffer, 8, 0));
 	close(fd);
 	them = they_connect(listener);
 	await(listener, POLLIN);
 	reset(them);
 	settle();
-	step_poll("reset", listener);
-	step_descriptor("accept, reset", fd = accept(listener, NULL, NULL));
-	step("recv", recv(fd, buffer, 8, 0));
-	step("recv", recv(fd, buffer, 8, 0));
+	outcome_poll("reset", listener);
+	outcome_descriptor("accept, reset", fd = accept(listener, NULL, NULL));
+	outcome("recv", recv(fd, buffer, 8, 0));
+	outcome("recv", recv(fd, buffer, 8, 0));
 	close(fd);
 	close(listener);
 }
@@ -286,7 +289,7 @@ static void case_closed_with_guests(void)
 	await(listener, POLLIN);
 	close(listener);
 	await(them, POLLIN);
-	step("they see", recv(them, &byte, 1, 0));
+	outcome("they see", recv(them, &byte, 1, 0));
 	close(them);
 }
 
@@ -294,20 +297,20 @@ static void case_shut_down(void)
 {
 	int listener = our_listener(5), them;
 
-	step("shutdown for writing", shutdown(listener, SHUT_WR));
-	step_poll("after it", listener);
+	outcome("shutdown for writing", shutdown(listener, SHUT_WR));
+	outcome_poll("after it", listener);
 	them = they_connect(listener);
 	await(listener, POLLIN);
-	step("shutdown for reading", shutdown(listener, SHUT_RD));
-	step_poll("after it", listener);
+	outcome("shutdown for reading", shutdown(listener, SHUT_RD));
+	outcome_poll("after it", listener);
 	await(them, POLLIN);
-	step("they see", recv(them, &them, 1, 0));
-	step("accept", accept(listener, NULL, NULL));
-	step("shutdown again", shutdown(listener, SHUT_RD));
-	step("listen again", listen(listener, 5));
-	step_poll("after it", listener);
+	outcome("they see", recv(them, &them, 1, 0));
+	outcome("accept", accept(listener, NULL, NULL));
+	outcome("shutdown again", shutdown(listener, SHUT_RD));
+	outcome("listen again", listen(listener, 5));
+	outcome_poll("after it", listener);
 	them = they_connect(listener);
-	step_descriptor("accept", accept(listener, NULL, NULL));
+	outcome_descriptor("accept", accept(listener, NULL, NULL));
 	close(listener);
 }
 
@@ -316,18 +319,18 @@ static void case_wildcard(void)
 	int listener = open_socket(0), them, fd;
 	struct address any = any_address(0), address;
 
-	step("bind", bind(listener, (struct sockaddr *)&any.storage, any.length));
-	step("listen", listen(listener, 5));
+	outcome("bind", bind(listener, (struct sockaddr *)&any.storage, any.length));
+	outcome("listen", listen(listener, 5));
 	address = name_of(listener);
 	first_use(listener);
 	note("listener %s", address_text(&address.storage, address.length));
 	them = they_connect(listener);
-	step_descriptor("accept", fd = accept(listener, NULL, NULL));
+	outcome_descriptor("accept", fd = accept(listener, NULL, NULL));
 	address = name_of(fd);
 	note("accepted %s", address_text(&address.storage, address.length));
 	address.length = sizeof(address.storage);
-	step("getpeername",
-	     getpeername(listener, (struct sockaddr *)&address.storage, &address.length));
+	outcome("getpeername",
+		getpeername(listener, (struct sockaddr *)&address.storage, &address.length));
 	close(fd);
 	close(them);
 	close(listener);
@@ -372,12 +375,12 @@ static void case_before_the_first_use(void)
 	int listener = open_socket(0);
 	struct address address = our_address(0);
 
-	step("bind", bind(listener, (struct sockaddr *)&address.storage, address.length));
-	step("listen", listen(listener, 5));
+	outcome("bind", bind(listener, (struct sockaddr *)&address.storage, address.length));
+	outcome("listen", listen(listener, 5));
 
 	int them = they_connect(listener), fd = accept(listener, NULL, NULL);
 
-	step_descriptor("accept", fd);
+	outcome_descriptor("accept", fd);
 	close(fd);
 	close(them);
 	close(listener);

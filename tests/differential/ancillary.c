@@ -3,7 +3,7 @@
  * Differential cases: what comes beside the data. When it came (SO_TIMESTAMP and its kin), how much
  * more there is (TCP_INQ), and how control messages are cut.
  */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,7 +84,7 @@ static void take(int fd, size_t size, size_t room, int flags)
 				  .msg_control = room ? control : NULL,
 				  .msg_controllen = room };
 
-	step("recvmsg", recvmsg(fd, &message, flags));
+	outcome("recvmsg", recvmsg(fd, &message, flags));
 	note("control %zu, flags %x", message.msg_controllen, (unsigned)message.msg_flags);
 	show_controls(&message);
 }
@@ -92,22 +92,22 @@ static void take(int fd, size_t size, size_t room, int flags)
 static void case_times(void)
 {
 	for (size_t i = 0; i < WAYS; i++) {
-		struct pair pair = open_pair();
+		struct connection connection = open_connection();
 
 		note("%s", ways[i].text);
-		set(pair.us, SOL_SOCKET, ways[i].name, ways[i].value);
+		set(connection.us, SOL_SOCKET, ways[i].name, ways[i].value);
 		settle(); /* the kernel begins a little later */
-		send_all(pair.them, "hello", 5);
-		await_bytes(pair.us, 5);
-		take(pair.us, 2, 200, MSG_PEEK);
-		take(pair.us, 2, 200, 0);
-		take(pair.us, 10, 200, 0);
-		step("off",
-		     setsockopt(pair.us, SOL_SOCKET, ways[i].name, &(int){ 0 }, sizeof(int)));
-		send_all(pair.them, "again", 5);
-		await_bytes(pair.us, 5);
-		take(pair.us, 10, 200, 0);
-		close_pair(pair);
+		send_all(connection.them, "hello", 5);
+		await_bytes(connection.us, 5);
+		take(connection.us, 2, 200, MSG_PEEK);
+		take(connection.us, 2, 200, 0);
+		take(connection.us, 10, 200, 0);
+		outcome("off", setsockopt(connection.us, SOL_SOCKET, ways[i].name, &(int){ 0 },
+					  sizeof(int)));
+		send_all(connection.them, "again", 5);
+		await_bytes(connection.us, 5);
+		take(connection.us, 10, 200, 0);
+		close_connection(connection);
 	}
 }
 
@@ -116,16 +116,16 @@ static void case_several(void)
 {
 	for (size_t i = 0; i < 6; i++) {
 		for (size_t j = 0; j < 6; j++) {
-			struct pair pair = open_pair();
+			struct connection connection = open_connection();
 
 			note("%s, %s", ways[i].text, ways[j].text);
-			set(pair.us, SOL_SOCKET, ways[i].name, ways[i].value);
-			set(pair.us, SOL_SOCKET, ways[j].name, ways[j].value);
+			set(connection.us, SOL_SOCKET, ways[i].name, ways[i].value);
+			set(connection.us, SOL_SOCKET, ways[j].name, ways[j].value);
 			settle();
-			send_all(pair.them, "x", 1);
-			await_bytes(pair.us, 1);
-			take(pair.us, 10, 200, 0);
-			close_pair(pair);
+			send_all(connection.them, "x", 1);
+			await_bytes(connection.us, 1);
+			take(connection.us, 10, 200, 0);
+			close_connection(connection);
 		}
 	}
 }
@@ -133,46 +133,46 @@ static void case_several(void)
 static void case_little_room(void)
 {
 	static const size_t rooms[] = { 0, 8, 16, 20, 24, 32, 40, 80, 88, 100 };
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
-	set(pair.us, SOL_SOCKET, SO_TIMESTAMP_OLD, 1);
-	set(pair.us, SOL_SOCKET, SO_TIMESTAMPING_OLD, TIMES);
-	set(pair.us, IPPROTO_TCP, TCP_INQ, 1);
+	set(connection.us, SOL_SOCKET, SO_TIMESTAMP_OLD, 1);
+	set(connection.us, SOL_SOCKET, SO_TIMESTAMPING_OLD, TIMES);
+	set(connection.us, IPPROTO_TCP, TCP_INQ, 1);
 	settle();
 	for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
 		note("room for %zu", rooms[i]);
-		send_all(pair.them, "x", 1);
-		await_bytes(pair.us, 1);
+		send_all(connection.them, "x", 1);
+		await_bytes(connection.us, 1);
 		char data[8], control[128] = { 0 };
 		struct iovec iov = { data, sizeof(data) };
 		struct msghdr message = { .msg_iov = &iov,
 					  .msg_iovlen = 1,
 					  .msg_control = control,
 					  .msg_controllen = rooms[i] };
-		step("recvmsg", recvmsg(pair.us, &message, 0));
+		outcome("recvmsg", recvmsg(connection.us, &message, 0));
 		note("control %zu, flags %x", message.msg_controllen, (unsigned)message.msg_flags);
 	}
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_more_to_read(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
-	set(pair.us, IPPROTO_TCP, TCP_INQ, 1);
-	send_all(pair.them, "0123456789", 10);
-	await_bytes(pair.us, 10);
-	take(pair.us, 3, 100, MSG_PEEK);
-	take(pair.us, 3, 100, 0);
-	take(pair.us, 7, 100, 0);
-	take(pair.us, 1, 100, MSG_DONTWAIT);
-	send_all(pair.them, "x", 1);
-	shutdown(pair.them, SHUT_WR);
-	await(pair.us, POLLRDHUP);
-	take(pair.us, 1, 100, 0);
-	take(pair.us, 1, 100, 0);
-	take(pair.us, 1, 0, 0);
-	close_pair(pair);
+	set(connection.us, IPPROTO_TCP, TCP_INQ, 1);
+	send_all(connection.them, "0123456789", 10);
+	await_bytes(connection.us, 10);
+	take(connection.us, 3, 100, MSG_PEEK);
+	take(connection.us, 3, 100, 0);
+	take(connection.us, 7, 100, 0);
+	take(connection.us, 1, 100, MSG_DONTWAIT);
+	send_all(connection.them, "x", 1);
+	shutdown(connection.them, SHUT_WR);
+	await(connection.us, POLLRDHUP);
+	take(connection.us, 1, 100, 0);
+	take(connection.us, 1, 100, 0);
+	take(connection.us, 1, 0, 0);
+	close_connection(connection);
 }
 
 static void case_before_the_flow(void)
@@ -214,16 +214,16 @@ static void case_inherited(void)
 
 static void case_many_messages(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char data[3][4], control[3][100] = { { 0 } };
 	struct iovec iov[3];
 	struct mmsghdr messages[3] = { 0 };
 
-	set(pair.us, SOL_SOCKET, SO_TIMESTAMP_OLD, 1);
-	set(pair.us, IPPROTO_TCP, TCP_INQ, 1);
+	set(connection.us, SOL_SOCKET, SO_TIMESTAMP_OLD, 1);
+	set(connection.us, IPPROTO_TCP, TCP_INQ, 1);
 	settle();
-	send_all(pair.them, "0123456789", 10);
-	await_bytes(pair.us, 10);
+	send_all(connection.them, "0123456789", 10);
+	await_bytes(connection.us, 10);
 	for (int i = 0; i < 3; i++) {
 		iov[i] = (struct iovec){ data[i], 4 };
 		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &iov[i],
@@ -231,10 +231,10 @@ static void case_many_messages(void)
 						       .msg_control = control[i],
 						       .msg_controllen = 100 };
 	}
-	step("recvmmsg", recvmmsg(pair.us, messages, 3, MSG_DONTWAIT, NULL));
+	outcome("recvmmsg", recvmmsg(connection.us, messages, 3, MSG_DONTWAIT, NULL));
 	for (int i = 0; i < 3; i++)
 		show_controls(&messages[i].msg_hdr);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void give(int fd, const char *name, int level, int type, size_t size, const void *data,
@@ -256,31 +256,31 @@ static void give(int fd, const char *name, int level, int type, size_t size, con
 	control.header.cmsg_len = length ? length : CMSG_LEN(size);
 	if (data)
 		memcpy(CMSG_DATA(&control.header), data, size);
-	step(name, sendmsg(fd, &message, MSG_NOSIGNAL));
+	outcome(name, sendmsg(fd, &message, MSG_NOSIGNAL));
 }
 
 static void case_sending(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int number = 5, none = 0, odd = SOF_TIMESTAMPING_RX_SOFTWARE, fd = open("/dev/null", 0);
 	struct msghdr bad = { .msg_control = bad_pointer(), .msg_controllen = 32 };
 
-	give(pair.us, "priority", SOL_SOCKET, SO_PRIORITY, 4, &number, 0);
-	give(pair.us, "mark", SOL_SOCKET, SO_MARK, 4, &number, 0);
-	give(pair.us, "mark, short", SOL_SOCKET, SO_MARK, 2, &number, 0);
-	give(pair.us, "no times", SOL_SOCKET, SO_TIMESTAMPING_OLD, 4, &none, 0);
-	give(pair.us, "other times", SOL_SOCKET, SO_TIMESTAMPING_OLD, 4, &odd, 0);
-	give(pair.us, "times, long", SOL_SOCKET, SO_TIMESTAMPING_OLD, 8, NULL, 0);
-	give(pair.us, "descriptors", SOL_SOCKET, SCM_RIGHTS, 4, &fd, 0);
-	give(pair.us, "credentials", SOL_SOCKET, SCM_CREDENTIALS, 12, NULL, 0);
-	give(pair.us, "unknown", SOL_SOCKET, 77, 4, &number, 0);
-	give(pair.us, "of TCP", IPPROTO_TCP, 77, 4, &number, 0);
-	give(pair.us, "of IP", IPPROTO_IP, IP_TTL, 4, &number, 0);
-	give(pair.us, "longer than the buffer", SOL_SOCKET, SO_PRIORITY, 4, &number, 100);
-	give(pair.us, "shorter than its header", SOL_SOCKET, SO_PRIORITY, 4, &number, 3);
-	step("bad pointer", sendmsg(pair.us, &bad, 0));
+	give(connection.us, "priority", SOL_SOCKET, SO_PRIORITY, 4, &number, 0);
+	give(connection.us, "mark", SOL_SOCKET, SO_MARK, 4, &number, 0);
+	give(connection.us, "mark, short", SOL_SOCKET, SO_MARK, 2, &number, 0);
+	give(connection.us, "no times", SOL_SOCKET, SO_TIMESTAMPING_OLD, 4, &none, 0);
+	give(connection.us, "other times", SOL_SOCKET, SO_TIMESTAMPING_OLD, 4, &odd, 0);
+	give(connection.us, "times, long", SOL_SOCKET, SO_TIMESTAMPING_OLD, 8, NULL, 0);
+	give(connection.us, "descriptors", SOL_SOCKET, SCM_RIGHTS, 4, &fd, 0);
+	give(connection.us, "credentials", SOL_SOCKET, SCM_CREDENTIALS, 12, NULL, 0);
+	give(connection.us, "unknown", SOL_SOCKET, 77, 4, &number, 0);
+	give(connection.us, "of TCP", IPPROTO_TCP, 77, 4, &number, 0);
+	give(connection.us, "of IP", IPPROTO_IP, IP_TTL, 4, &number, 0);
+	give(connection.us, "longer than the buffer", SOL_SOCKET, SO_PRIORITY, 4, &number, 100);
+	give(connection.us, "shorter than its header", SOL_SOCKET, SO_PRIORITY, 4, &number, 3);
+	outcome("bad pointer", sendmsg(connection.us, &bad, 0));
 	close(fd);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Differential cases: aio(7) on a connection, alone and in one list with requests on a pipe. */
-#include "step.h"
+#include "harness.h"
 
 #include <aio.h>
 #include <errno.h>
@@ -31,7 +31,7 @@ static void finish(const char *name, struct aiocb *control)
 	const struct aiocb *list[] = { control };
 	int error;
 
-	step("suspend", aio_suspend(list, 1, &some));
+	outcome("suspend", aio_suspend(list, 1, &some));
 	error = aio_error(control);
 	note("%s: error %s", name, error ? errno_name(error) : "none");
 	note("%s: returns %zd", name, aio_return(control));
@@ -39,66 +39,67 @@ static void finish(const char *name, struct aiocb *control)
 
 static void case_read_and_write(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char in[16] = "", out[] = "hello", heard[8] = "";
-	struct aiocb writing = request(pair.us, out, 5), reading = request(pair.us, in, sizeof(in));
+	struct aiocb writing = request(connection.us, out, 5),
+		     reading = request(connection.us, in, sizeof(in));
 
-	step("aio_write", aio_write(&writing));
+	outcome("aio_write", aio_write(&writing));
 	finish("write", &writing);
-	recv(pair.them, heard, 5, MSG_WAITALL);
+	recv(connection.them, heard, 5, MSG_WAITALL);
 	show("they heard", heard, 5);
-	step("aio_read", aio_read(&reading));
+	outcome("aio_read", aio_read(&reading));
 	note("at first: %s", errno_name(aio_error(&reading)));
-	send_all(pair.them, "world", 5);
+	send_all(connection.them, "world", 5);
 	finish("read", &reading);
 	show("we heard", in, 5);
-	shutdown(pair.them, SHUT_WR);
-	step("aio_read at the end", aio_read(&reading));
+	shutdown(connection.them, SHUT_WR);
+	outcome("aio_read at the end", aio_read(&reading));
 	finish("the end", &reading);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_in_turn(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char out[3][4] = { "abc", "def", "ghi" }, heard[10] = "";
 	struct aiocb controls[3];
 
 	for (int i = 0; i < 3; i++) {
-		controls[i] = request(pair.us, out[i], 3);
-		step_at("aio_write", i, aio_write(&controls[i]));
+		controls[i] = request(connection.us, out[i], 3);
+		outcome_at("aio_write", i, aio_write(&controls[i]));
 	}
 	for (int i = 0; i < 3; i++)
 		finish("write", &controls[i]);
-	recv(pair.them, heard, 9, MSG_WAITALL);
+	recv(connection.them, heard, 9, MSG_WAITALL);
 	show("they heard", heard, 9);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_suspend(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int ends[2];
 	char in[2][8];
-	struct aiocb reading = request(pair.us, in[0], 8), other;
+	struct aiocb reading = request(connection.us, in[0], 8), other;
 	const struct aiocb *list[] = { NULL, &reading, &other };
 
 	must("pipe", pipe(ends));
 	other = request(ends[0], in[1], 8);
-	step("aio_read", aio_read(&reading));
-	step("aio_read of a pipe", aio_read(&other));
-	step("suspend, nothing comes", aio_suspend(list, 3, &little));
+	outcome("aio_read", aio_read(&reading));
+	outcome("aio_read of a pipe", aio_read(&other));
+	outcome("suspend, nothing comes", aio_suspend(list, 3, &little));
 	must("write", write(ends[1], "x", 1));
-	step("suspend, the pipe", aio_suspend(list, 3, &some));
+	outcome("suspend, the pipe", aio_suspend(list, 3, &some));
 	note("the pipe: %zd", aio_return(&other));
 	note("the connection: %s", errno_name(aio_error(&reading)));
 	list[2] = NULL;
-	send_all(pair.them, "y", 1);
-	step("suspend, the connection", aio_suspend(list, 3, &some));
+	send_all(connection.them, "y", 1);
+	outcome("suspend, the connection", aio_suspend(list, 3, &some));
 	note("the connection: %zd", aio_return(&reading));
 	close(ends[0]);
 	close(ends[1]);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static sem_t called;
@@ -121,9 +122,9 @@ static void await_signal(const sigset_t *set)
 
 static void case_told(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char in[8];
-	struct aiocb reading = request(pair.us, in, 1);
+	struct aiocb reading = request(connection.us, in, 1);
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -132,8 +133,8 @@ static void case_told(void)
 	reading.aio_sigevent.sigev_notify = SIGEV_SIGNAL;
 	reading.aio_sigevent.sigev_signo = SIGUSR1;
 	reading.aio_sigevent.sigev_value.sival_int = 42;
-	step("aio_read", aio_read(&reading));
-	send_all(pair.them, "x", 1);
+	outcome("aio_read", aio_read(&reading));
+	send_all(connection.them, "x", 1);
 	await_signal(&set);
 	note("returns %zd", aio_return(&reading));
 
@@ -142,20 +143,21 @@ static void case_told(void)
 	reading.aio_sigevent.sigev_notify_function = on_thread;
 	reading.aio_sigevent.sigev_notify_attributes = NULL;
 	reading.aio_sigevent.sigev_value.sival_int = 43;
-	step("aio_read", aio_read(&reading));
-	send_all(pair.them, "x", 1);
+	outcome("aio_read", aio_read(&reading));
+	send_all(connection.them, "x", 1);
 	while (sem_wait(&called) < 0)
 		;
 	note("thread: value %d, returns %zd", call_value, aio_return(&reading));
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_list(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int ends[2];
 	char in[8] = "", piped[8] = "", out[] = "hello", heard[8] = "";
-	struct aiocb reading = request(pair.us, in, 5), writing = request(pair.us, out, 5);
+	struct aiocb reading = request(connection.us, in, 5),
+		     writing = request(connection.us, out, 5);
 	struct aiocb other, nothing = request(-1, NULL, 0);
 	struct aiocb *list[] = { &writing, NULL, &reading, &other, &nothing };
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
@@ -165,12 +167,12 @@ static void case_list(void)
 	other = request(ends[0], piped, 1);
 	writing.aio_lio_opcode = LIO_WRITE;
 	nothing.aio_lio_opcode = LIO_NOP;
-	send_all(pair.them, "world", 5);
+	send_all(connection.them, "world", 5);
 	must("write", write(ends[1], "p", 1));
-	step("lio_listio, wait", lio_listio(LIO_WAIT, list, 5, NULL));
+	outcome("lio_listio, wait", lio_listio(LIO_WAIT, list, 5, NULL));
 	note("write %zd, read %zd, pipe %zd", aio_return(&writing), aio_return(&reading),
 	     aio_return(&other));
-	recv(pair.them, heard, 5, MSG_WAITALL);
+	recv(connection.them, heard, 5, MSG_WAITALL);
 	show("they heard", heard, 5);
 	show("we heard", in, 5);
 
@@ -178,70 +180,71 @@ static void case_list(void)
 	sigaddset(&set, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	event.sigev_value.sival_int = 7;
-	step("lio_listio, do not wait", lio_listio(LIO_NOWAIT, list, 5, &event));
-	send_all(pair.them, "again", 5);
+	outcome("lio_listio, do not wait", lio_listio(LIO_NOWAIT, list, 5, &event));
+	send_all(connection.them, "again", 5);
 	must("write", write(ends[1], "p", 1));
 	await_signal(&set);
 	note("write %zd, read %zd, pipe %zd", aio_return(&writing), aio_return(&reading),
 	     aio_return(&other));
-	close(pair.them);
+	close(connection.them);
 	other.aio_fildes = -1;
 	reading.aio_nbytes = 1;
 	list[0] = NULL;
 	list[3] = NULL;
-	step("lio_listio at the end", lio_listio(LIO_WAIT, list, 5, NULL));
+	outcome("lio_listio at the end", lio_listio(LIO_WAIT, list, 5, NULL));
 	note("read %zd", aio_return(&reading));
-	step("another mode", lio_listio(77, list, 5, NULL));
+	outcome("another mode", lio_listio(77, list, 5, NULL));
 	close(ends[0]);
 	close(ends[1]);
-	close(pair.us);
+	close(connection.us);
 }
 
 static void case_cancel(void)
 {
 	static const char *const results[] = { "canceled", "not canceled", "all done" };
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char in[2][8];
-	struct aiocb first = request(pair.us, in[0], 8), second = request(pair.us, in[1], 8);
+	struct aiocb first = request(connection.us, in[0], 8),
+		     second = request(connection.us, in[1], 8);
 
-	step("aio_read", aio_read(&first));
+	outcome("aio_read", aio_read(&first));
 	pause_ms(50); /* a thread is in it */
-	step("aio_read", aio_read(&second));
-	note("the second: %s", results[aio_cancel(pair.us, &second)]);
+	outcome("aio_read", aio_read(&second));
+	note("the second: %s", results[aio_cancel(connection.us, &second)]);
 	note("error %s, returns %zd", errno_name(aio_error(&second)), aio_return(&second));
-	note("the first: %s", results[aio_cancel(pair.us, &first)]);
-	step("aio_read", aio_read(&second));
-	note("all: %s", results[aio_cancel(pair.us, NULL)]);
+	note("the first: %s", results[aio_cancel(connection.us, &first)]);
+	outcome("aio_read", aio_read(&second));
+	note("all: %s", results[aio_cancel(connection.us, NULL)]);
 	note("error %s", errno_name(aio_error(&second)));
-	send_all(pair.them, "x", 1);
+	send_all(connection.them, "x", 1);
 	finish("the first", &first);
-	note("the first: %s", results[aio_cancel(pair.us, &first)]);
-	note("all: %s", results[aio_cancel(pair.us, NULL)]);
-	first.aio_fildes = pair.them;
-	step("of another descriptor", aio_cancel(pair.us, &first));
-	close_pair(pair);
+	note("the first: %s", results[aio_cancel(connection.us, &first)]);
+	note("all: %s", results[aio_cancel(connection.us, NULL)]);
+	first.aio_fildes = connection.them;
+	outcome("of another descriptor", aio_cancel(connection.us, &first));
+	close_connection(connection);
 }
 
 static void case_mistakes(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char out[] = "x";
-	struct aiocb control = request(pair.us, out, 1);
+	struct aiocb control = request(connection.us, out, 1);
 
 	control.aio_reqprio = -1;
-	step("a bad priority", aio_write(&control));
+	outcome("a bad priority", aio_write(&control));
 	note("error %s", errno_name(aio_error(&control)));
 	control.aio_reqprio = 0;
-	reset(pair.them);
-	await(pair.us, POLLERR);
-	step("after a reset", aio_write(&control));
+	reset(connection.them);
+	await(connection.us, POLLERR);
+	outcome("after a reset", aio_write(&control));
 	finish("write", &control);
-	step("again", aio_write(&control));
+	outcome("again", aio_write(&control));
 	finish("write", &control);
 	control = request(9999, out, 1);
-	step("no descriptor", aio_write(&control));
+	outcome("no descriptor", aio_write(&control));
 	finish("write", &control);
-	close(pair.us);
+	close(connection.us);
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Differential cases: bind(2), SO_REUSEADDR, SO_REUSEPORT and who may use a port after whom. */
-#include "step.h"
+#include "harness.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,8 +38,8 @@ static struct address with_port(struct address address, uint16_t port)
 }
 
 /* The first is bound (and listens); what may the second do at the same port? */
-static void try_pair(enum reuse first, bool first_any, bool listening, enum reuse second,
-		     bool second_any)
+static void try_connection(enum reuse first, bool first_any, bool listening, enum reuse second,
+			   bool second_any)
 {
 	struct address address = first_any ? any_address(0) : our_address(0), bound, other;
 	int a = socket_with(first), b = socket_with(second), bind_result, listen_result = -1;
@@ -70,8 +70,8 @@ static void try_pair(enum reuse first, bool first_any, bool listening, enum reus
 static void case_two_at_a_port(void)
 {
 	for (int i = 0; i < 72; i++)
-		try_pair((enum reuse)(i % 3), (i / 9) & 1, (i / 18) & 1, (enum reuse)(i / 3 % 3),
-			 (i / 36) & 1);
+		try_connection((enum reuse)(i % 3), (i / 9) & 1, (i / 18) & 1,
+			       (enum reuse)(i / 3 % 3), (i / 36) & 1);
 }
 
 static void case_port_0(void)
@@ -79,22 +79,22 @@ static void case_port_0(void)
 	int a = open_socket(0), b = open_socket(0);
 	struct address address = our_address(0), first, second;
 
-	step("bind", bind_at(a, &address));
-	step("bind another", bind_at(b, &address));
+	outcome("bind", bind_at(a, &address));
+	outcome("bind another", bind_at(b, &address));
 	first = name_of(a);
 	second = name_of(b);
 	note("%s", address_text(&first.storage, first.length));
 	note("ports differ: %s", port_of(&first) != port_of(&second) ? "yes" : "no");
 	note("not a low one: %s", port_of(&first) >= 1024 ? "yes" : "no");
-	step("bind again", bind_at(a, &address));
-	step("listen", listen(a, 1));
+	outcome("bind again", bind_at(a, &address));
+	outcome("listen", listen(a, 1));
 	second = name_of(a);
 	note("the port stays: %s", port_of(&first) == port_of(&second) ? "yes" : "no");
-	step("bind a listener", bind_at(a, &address));
+	outcome("bind a listener", bind_at(a, &address));
 	close(a);
 	close(b);
 	a = open_socket(0);
-	step("bind to the port once more", bind_at(a, &first));
+	outcome("bind to the port once more", bind_at(a, &first));
 	close(a);
 }
 
@@ -104,20 +104,20 @@ static void case_bad_arguments(void)
 	struct address address = our_address(0), far = our_address(0), other = our_address(0);
 	struct sockaddr_un path = { .sun_family = AF_UNIX };
 
-	step("short", bind(fd, (struct sockaddr *)&address.storage, 4));
-	step("long", bind(fd, (struct sockaddr *)&address.storage, 4096));
-	step("bad pointer", bind(fd, bad_pointer(), address.length));
-	step("AF_UNIX", bind(fd, (struct sockaddr *)&path, sizeof(path)));
-	step("closed descriptor", bind(-1, (struct sockaddr *)&address.storage, address.length));
+	outcome("short", bind(fd, (struct sockaddr *)&address.storage, 4));
+	outcome("long", bind(fd, (struct sockaddr *)&address.storage, 4096));
+	outcome("bad pointer", bind(fd, bad_pointer(), address.length));
+	outcome("AF_UNIX", bind(fd, (struct sockaddr *)&path, sizeof(path)));
+	outcome("closed descriptor", bind(-1, (struct sockaddr *)&address.storage, address.length));
 	if (family() == AF_INET)
 		inet_pton(AF_INET, "198.19.77.77", &((struct sockaddr_in *)&far.storage)->sin_addr);
 	else
 		inet_pton(AF_INET6, "fd77::77", &((struct sockaddr_in6 *)&far.storage)->sin6_addr);
-	step("nobody's address", bind_at(fd, &far));
+	outcome("nobody's address", bind_at(fd, &far));
 	other.storage.ss_family = family() == AF_INET ? AF_INET6 : AF_INET;
 	other.length = sizeof(struct sockaddr_in6);
-	step("the other family", bind_at(fd, &other));
-	step("good after all", bind_at(fd, &address));
+	outcome("the other family", bind_at(fd, &other));
+	outcome("good after all", bind_at(fd, &address));
 	close(fd);
 }
 
@@ -126,11 +126,11 @@ static void case_reuse_port_shares(void)
 	struct address address = our_address(0);
 	int a = socket_with(PORT), b = socket_with(PORT), taken = 0, them[8];
 
-	step("bind", bind_at(a, &address));
+	outcome("bind", bind_at(a, &address));
 	address = name_of(a);
-	step("bind the second", bind_at(b, &address));
-	step("listen", listen(a, 8));
-	step("listen, the second", listen(b, 8));
+	outcome("bind the second", bind_at(b, &address));
+	outcome("listen", listen(a, 8));
+	outcome("listen, the second", listen(b, 8));
 	first_use(a);
 	first_use(b);
 	for (int i = 0; i < 8; i++)
@@ -169,7 +169,7 @@ static void try_again(const char *name, struct address address, enum reuse reuse
 
 	note("%s, %s: bind %s", name, reuse_names[reuse], result == 0 ? "good" : errno_name(errno));
 	if (result == 0)
-		step("listen", listen(fd, 1));
+		outcome("listen", listen(fd, 1));
 	close(fd);
 }
 
@@ -191,7 +191,7 @@ static void case_after_close(void)
 	try_again("a connection lives", address, ADDRESS);
 	close(us);
 	await(them, POLLIN);
-	step("they see", recv(them, &byte, 1, 0));
+	outcome("they see", recv(them, &byte, 1, 0));
 	close(them);
 	settle();
 	try_again("TIME_WAIT is ours", address, NONE);
@@ -219,60 +219,60 @@ static void case_dual_stack(void)
 		close(fd);
 		return;
 	}
-	step("bind", bind(fd, (struct sockaddr *)&address, sizeof(address)));
-	step("listen", listen(fd, 5));
+	outcome("bind", bind(fd, (struct sockaddr *)&address, sizeof(address)));
+	outcome("listen", listen(fd, 5));
 	must("name", getsockname(fd, (struct sockaddr *)&address, &length));
 	to.sin_port = address.sin6_port;
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	client = socket(AF_INET, SOCK_STREAM, 0);
-	step("connect by IPv4", connect(client, (struct sockaddr *)&to, sizeof(to)));
+	outcome("connect by IPv4", connect(client, (struct sockaddr *)&to, sizeof(to)));
 	length = sizeof(peer);
 	server = accept(fd, (struct sockaddr *)&peer, &length);
 	note("peer %u %s", length, inet_ntop(AF_INET6, &peer.sin6_addr, text, sizeof(text)));
 	length = sizeof(peer);
-	step("getsockname", getsockname(server, (struct sockaddr *)&peer, &length));
+	outcome("getsockname", getsockname(server, (struct sockaddr *)&peer, &length));
 	note("local %u %s", length, inet_ntop(AF_INET6, &peer.sin6_addr, text, sizeof(text)));
 	close(client);
 	close(server);
 	client = socket(AF_INET6, SOCK_STREAM, 0);
 	address.sin6_addr = in6addr_loopback;
-	step("connect by IPv6", connect(client, (struct sockaddr *)&address, sizeof(address)));
+	outcome("connect by IPv6", connect(client, (struct sockaddr *)&address, sizeof(address)));
 	close(client);
 	client = socket(AF_INET6, SOCK_STREAM, 0);
 	inet_pton(AF_INET6, "::ffff:127.0.0.1", &address.sin6_addr);
-	step("connect to a mapped address",
-	     connect(client, (struct sockaddr *)&address, sizeof(address)));
+	outcome("connect to a mapped address",
+		connect(client, (struct sockaddr *)&address, sizeof(address)));
 	length = sizeof(peer);
-	step("getsockname", getsockname(client, (struct sockaddr *)&peer, &length));
+	outcome("getsockname", getsockname(client, (struct sockaddr *)&peer, &length));
 	note("local %u %s", length, inet_ntop(AF_INET6, &peer.sin6_addr, text, sizeof(text)));
 	length = sizeof(peer);
-	step("getpeername", getpeername(client, (struct sockaddr *)&peer, &length));
+	outcome("getpeername", getpeername(client, (struct sockaddr *)&peer, &length));
 	note("peer %u %s", length, inet_ntop(AF_INET6, &peer.sin6_addr, text, sizeof(text)));
 	close(client);
 	close(fd);
 
 	fd = socket(AF_INET6, SOCK_STREAM, 0);
-	step("V6ONLY", setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
+	outcome("V6ONLY", setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
 	memset(&address, 0, sizeof(address));
 	address.sin6_family = AF_INET6;
-	step("bind", bind(fd, (struct sockaddr *)&address, sizeof(address)));
-	step("listen", listen(fd, 5));
+	outcome("bind", bind(fd, (struct sockaddr *)&address, sizeof(address)));
+	outcome("listen", listen(fd, 5));
 	length = sizeof(address);
 	must("name", getsockname(fd, (struct sockaddr *)&address, &length));
 	to.sin_port = address.sin6_port;
 	client = socket(AF_INET, SOCK_STREAM, 0);
-	step("connect by IPv4", connect(client, (struct sockaddr *)&to, sizeof(to)));
+	outcome("connect by IPv4", connect(client, (struct sockaddr *)&to, sizeof(to)));
 	close(client);
 	client = socket(AF_INET, SOCK_STREAM, 0);
 	to.sin_addr.s_addr = htonl(INADDR_ANY);
-	step("the same port by IPv4", bind(client, (struct sockaddr *)&to, sizeof(to)));
-	step("listen", listen(client, 1));
+	outcome("the same port by IPv4", bind(client, (struct sockaddr *)&to, sizeof(to)));
+	outcome("listen", listen(client, 1));
 	close(client);
 	client = socket(AF_INET6, SOCK_STREAM, 0);
-	step("V6ONLY", setsockopt(client, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
+	outcome("V6ONLY", setsockopt(client, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)));
 	inet_pton(AF_INET6, "::ffff:127.0.0.1", &address.sin6_addr);
-	step("connect to a mapped address",
-	     connect(client, (struct sockaddr *)&address, sizeof(address)));
+	outcome("connect to a mapped address",
+		connect(client, (struct sockaddr *)&address, sizeof(address)));
 	close(client);
 	close(fd);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Differential cases: calls that wait, and all that ends the waiting; full buffers. */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,7 +15,7 @@
 #define SLACK_MS 3000 /* how late a wake-up may come on a machine under load */
 
 static volatile sig_atomic_t signals;
-static struct pair now;
+static struct connection now;
 static size_t filled;
 
 static void count_signal(int number)
@@ -80,189 +80,189 @@ static void they_connect(int listener)
 
 static void case_full(void)
 {
-	struct pair pair = open_pair();
-	struct pollfd entry = { .fd = pair.us, .events = POLLIN | POLLOUT };
+	struct connection connection = open_connection();
+	struct pollfd entry = { .fd = connection.us, .events = POLLIN | POLLOUT };
 	static char block[100000];
 
-	step("poll, room", poll(&entry, 1, 0));
+	outcome("poll, room", poll(&entry, 1, 0));
 	note("%s", poll_bits((uint32_t)entry.revents));
-	filled = fill(pair.us);
+	filled = fill(connection.us);
 	note("filled %s", filled > 0 ? "some" : "nothing");
-	step("send", send(pair.us, "x", 1, 0));
-	step("write", write(pair.us, "x", 1));
-	step("send, large", send(pair.us, block, sizeof(block), 0));
-	step("poll, no room", poll(&entry, 1, 0));
-	set_nonblocking(pair.us, false);
-	step("send, DONTWAIT", send(pair.us, "x", 1, MSG_DONTWAIT));
-	note("drained %s", drain(pair.them, filled) == filled ? "all" : "not all");
-	await(pair.us, POLLOUT);
-	step("send, room again", send(pair.us, "x", 1, MSG_DONTWAIT));
-	note("drained %s", drain(pair.them, 1) == 1 ? "all" : "not all");
-	close_pair(pair);
+	outcome("send", send(connection.us, "x", 1, 0));
+	outcome("write", write(connection.us, "x", 1));
+	outcome("send, large", send(connection.us, block, sizeof(block), 0));
+	outcome("poll, no room", poll(&entry, 1, 0));
+	set_nonblocking(connection.us, false);
+	outcome("send, DONTWAIT", send(connection.us, "x", 1, MSG_DONTWAIT));
+	note("drained %s", drain(connection.them, filled) == filled ? "all" : "not all");
+	await(connection.us, POLLOUT);
+	outcome("send, room again", send(connection.us, "x", 1, MSG_DONTWAIT));
+	note("drained %s", drain(connection.them, 1) == 1 ? "all" : "not all");
+	close_connection(connection);
 }
 
 static void case_partial(void)
 {
 	enum { SIZE = 32 << 20 };
 	static char block[SIZE];
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	ssize_t n;
 
-	set_nonblocking(pair.us, true);
-	n = send(pair.us, block, SIZE, 0);
+	set_nonblocking(connection.us, true);
+	n = send(connection.us, block, SIZE, 0);
 	note("sent %s", n <= 0 ? errno_name(errno) : n < SIZE ? "a part" : "all");
-	note("drained %s", drain(pair.them, (size_t)n) == (size_t)n ? "all" : "not all");
-	set_nonblocking(pair.us, false);
+	note("drained %s", drain(connection.them, (size_t)n) == (size_t)n ? "all" : "not all");
+	set_nonblocking(connection.us, false);
 	filled = SIZE;
-	pthread_t thread = later(10, drain_it, pair.them);
+	pthread_t thread = later(10, drain_it, connection.them);
 
-	step("blocking, all of it", send(pair.us, block, SIZE, 0));
+	outcome("blocking, all of it", send(connection.us, block, SIZE, 0));
 	join(thread);
-	set_limit(pair.us, SO_SNDTIMEO, LIMIT_MS);
-	n = send(pair.us, block, SIZE, 0);
+	set_limit(connection.us, SO_SNDTIMEO, LIMIT_MS);
+	n = send(connection.us, block, SIZE, 0);
 	note("with a time limit: %s", n <= 0 ? errno_name(errno) : n < SIZE ? "a part" : "all");
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_send_waits(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	pthread_t thread;
 	int64_t start;
 
-	filled = fill(pair.us);
-	set_nonblocking(pair.us, false);
-	thread = later(LIMIT_MS, drain_it, pair.them);
+	filled = fill(connection.us);
+	set_nonblocking(connection.us, false);
+	thread = later(LIMIT_MS, drain_it, connection.them);
 	start = now_ms();
-	step("send", send(pair.us, "abc", 3, 0));
+	outcome("send", send(connection.us, "abc", 3, 0));
 	note_duration("it waited", now_ms() - start, LIMIT_MS / 2, SLACK_MS);
 	join(thread);
-	note("drained %s", drain(pair.them, 3) == 3 ? "all" : "not all");
+	note("drained %s", drain(connection.them, 3) == 3 ? "all" : "not all");
 
-	filled = fill(pair.us);
-	set_nonblocking(pair.us, false);
-	set_limit(pair.us, SO_SNDTIMEO, LIMIT_MS);
+	filled = fill(connection.us);
+	set_nonblocking(connection.us, false);
+	set_limit(connection.us, SO_SNDTIMEO, LIMIT_MS);
 	start = now_ms();
-	step("send with a limit", send(pair.us, "abc", 3, 0));
+	outcome("send with a limit", send(connection.us, "abc", 3, 0));
 	note_duration("it waited", now_ms() - start, LIMIT_MS, SLACK_MS);
 	start = now_ms();
-	step("write with a limit", write(pair.us, "abc", 3));
+	outcome("write with a limit", write(connection.us, "abc", 3));
 	note_duration("it waited", now_ms() - start, LIMIT_MS, SLACK_MS);
-	set_limit(pair.us, SO_SNDTIMEO, 0);
+	set_limit(connection.us, SO_SNDTIMEO, 0);
 
 	alarm_in(100, 0);
-	step("send, interrupted", send(pair.us, "abc", 3, 0));
+	outcome("send, interrupted", send(connection.us, "abc", 3, 0));
 	note("signals %d", (int)signals);
 	alarm_in(100, SA_RESTART);
-	thread = later(LIMIT_MS, drain_it, pair.them);
-	step("send, interrupted and restarted", send(pair.us, "abc", 3, 0));
+	thread = later(LIMIT_MS, drain_it, connection.them);
+	outcome("send, interrupted and restarted", send(connection.us, "abc", 3, 0));
 	note("signals %d", (int)signals);
 	join(thread);
-	note("drained %s", drain(pair.them, 3) == 3 ? "all" : "not all");
-	close_pair(pair);
+	note("drained %s", drain(connection.them, 3) == 3 ? "all" : "not all");
+	close_connection(connection);
 }
 
 static void case_send_ended(void)
 {
 	static void (*const ends[])(int) = { shut_write, shut_both };
-	struct pair pair;
+	struct connection connection;
 	pthread_t thread;
 
 	signal(SIGPIPE, SIG_IGN);
 	for (int i = 0; i < 2; i++) {
-		pair = open_pair();
-		fill(pair.us);
-		set_nonblocking(pair.us, false);
-		thread = later(100, ends[i], pair.us);
-		step_at("shut down meanwhile", i, send(pair.us, "abc", 3, 0));
+		connection = open_connection();
+		fill(connection.us);
+		set_nonblocking(connection.us, false);
+		thread = later(100, ends[i], connection.us);
+		outcome_at("shut down meanwhile", i, send(connection.us, "abc", 3, 0));
 		join(thread);
-		close_pair(pair);
+		close_connection(connection);
 	}
-	pair = open_pair();
-	fill(pair.us);
-	set_nonblocking(pair.us, false);
-	thread = later(100, reset, pair.them);
-	step("reset meanwhile", send(pair.us, "abc", 3, 0));
-	step("and again", send(pair.us, "abc", 3, 0));
+	connection = open_connection();
+	fill(connection.us);
+	set_nonblocking(connection.us, false);
+	thread = later(100, reset, connection.them);
+	outcome("reset meanwhile", send(connection.us, "abc", 3, 0));
+	outcome("and again", send(connection.us, "abc", 3, 0));
 	join(thread);
-	close(pair.us);
+	close(connection.us);
 }
 
 static void case_receive_waits(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char buffer[8];
 	struct msghdr header = { .msg_iov = &(struct iovec){ buffer, 8 }, .msg_iovlen = 1 };
-	pthread_t thread = later(LIMIT_MS, send_abc, pair.them);
+	pthread_t thread = later(LIMIT_MS, send_abc, connection.them);
 	int64_t start = now_ms();
 
-	step("recv", recv(pair.us, buffer, 8, 0));
+	outcome("recv", recv(connection.us, buffer, 8, 0));
 	note_duration("it waited", now_ms() - start, LIMIT_MS / 2, SLACK_MS);
 	join(thread);
-	set_limit(pair.us, SO_RCVTIMEO, LIMIT_MS);
+	set_limit(connection.us, SO_RCVTIMEO, LIMIT_MS);
 	start = now_ms();
-	step("recv with a limit", recv(pair.us, buffer, 8, 0));
+	outcome("recv with a limit", recv(connection.us, buffer, 8, 0));
 	note_duration("it waited", now_ms() - start, LIMIT_MS, SLACK_MS);
-	step("read with a limit", read(pair.us, buffer, 8));
-	step("recvmsg with a limit", recvmsg(pair.us, &header, 0));
-	thread = later(100, send_abc, pair.them);
-	step("recv in time", recv(pair.us, buffer, 8, 0));
+	outcome("read with a limit", read(connection.us, buffer, 8));
+	outcome("recvmsg with a limit", recvmsg(connection.us, &header, 0));
+	thread = later(100, send_abc, connection.them);
+	outcome("recv in time", recv(connection.us, buffer, 8, 0));
 	join(thread);
 	alarm_in(100, SA_RESTART);
-	set_limit(pair.us, SO_RCVTIMEO, 5000);
-	step("a limit is not restarted", recv(pair.us, buffer, 8, 0));
-	set_limit(pair.us, SO_RCVTIMEO, 0);
+	set_limit(connection.us, SO_RCVTIMEO, 5000);
+	outcome("a limit is not restarted", recv(connection.us, buffer, 8, 0));
+	set_limit(connection.us, SO_RCVTIMEO, 0);
 
 	alarm_in(100, 0);
-	step("recv, interrupted", recv(pair.us, buffer, 8, 0));
+	outcome("recv, interrupted", recv(connection.us, buffer, 8, 0));
 	note("signals %d", (int)signals);
 	alarm_in(100, 0);
-	step("read, interrupted", read(pair.us, buffer, 8));
-	thread = later(LIMIT_MS, send_abc, pair.them);
+	outcome("read, interrupted", read(connection.us, buffer, 8));
+	thread = later(LIMIT_MS, send_abc, connection.them);
 	alarm_in(100, SA_RESTART);
-	step("recv, interrupted and restarted", recv(pair.us, buffer, 8, 0));
+	outcome("recv, interrupted and restarted", recv(connection.us, buffer, 8, 0));
 	note("signals %d", (int)signals);
 	join(thread);
 
-	send_abc(pair.them);
-	await_bytes(pair.us, 3);
+	send_abc(connection.them);
+	await_bytes(connection.us, 3);
 	alarm_in(100, 0);
-	step("WAITALL, interrupted in the middle", recv(pair.us, buffer, 8, MSG_WAITALL));
-	close_pair(pair);
+	outcome("WAITALL, interrupted in the middle", recv(connection.us, buffer, 8, MSG_WAITALL));
+	close_connection(connection);
 }
 
 static void case_receive_ended(void)
 {
 	static void (*const ends[])(int) = { shut_read, shut_both };
-	struct pair pair;
+	struct connection connection;
 	pthread_t thread;
 	char buffer[8];
 
 	for (int i = 0; i < 2; i++) {
-		pair = open_pair();
-		thread = later(100, ends[i], pair.us);
-		step_at("shut down meanwhile", i, recv(pair.us, buffer, 8, 0));
+		connection = open_connection();
+		thread = later(100, ends[i], connection.us);
+		outcome_at("shut down meanwhile", i, recv(connection.us, buffer, 8, 0));
 		join(thread);
-		close_pair(pair);
+		close_connection(connection);
 	}
-	pair = open_pair();
-	thread = later(100, close_it, pair.them);
-	step("their close", recv(pair.us, buffer, 8, 0));
+	connection = open_connection();
+	thread = later(100, close_it, connection.them);
+	outcome("their close", recv(connection.us, buffer, 8, 0));
 	join(thread);
-	close(pair.us);
+	close(connection.us);
 
-	pair = open_pair();
-	thread = later(100, reset, pair.them);
-	step("their reset", recv(pair.us, buffer, 8, 0));
-	step("and again", recv(pair.us, buffer, 8, 0));
+	connection = open_connection();
+	thread = later(100, reset, connection.them);
+	outcome("their reset", recv(connection.us, buffer, 8, 0));
+	outcome("and again", recv(connection.us, buffer, 8, 0));
 	join(thread);
-	close(pair.us);
+	close(connection.us);
 
-	pair = open_pair();
-	thread = later(100, shut_write, pair.them);
-	step("their shutdown", recv(pair.us, buffer, 8, 0));
+	connection = open_connection();
+	thread = later(100, shut_write, connection.them);
+	outcome("their shutdown", recv(connection.us, buffer, 8, 0));
 	join(thread);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void close_us_then_send(int fd)
@@ -278,13 +278,13 @@ static void case_closed_while_blocked(void)
 	char buffer[8];
 	pthread_t thread;
 
-	now = open_pair();
+	now = open_connection();
 	thread = later(100, close_us_then_send, now.us);
-	step("recv", recv(now.us, buffer, 8, 0));
+	outcome("recv", recv(now.us, buffer, 8, 0));
 	join(thread);
-	step("recv again", recv(now.us, buffer, 8, 0));
+	outcome("recv again", recv(now.us, buffer, 8, 0));
 	await(now.them, POLLIN);
-	step("they see the end", recv(now.them, buffer, 8, MSG_DONTWAIT));
+	outcome("they see the end", recv(now.them, buffer, 8, MSG_DONTWAIT));
 	close(now.them);
 }
 
@@ -301,11 +301,11 @@ static void case_accept_waits(void)
 	set_limit(listener, SO_RCVTIMEO, LIMIT_MS);
 	int64_t start = now_ms();
 
-	step("accept with a limit", accept(listener, NULL, NULL));
+	outcome("accept with a limit", accept(listener, NULL, NULL));
 	note_duration("it waited", now_ms() - start, LIMIT_MS, SLACK_MS);
 	set_limit(listener, SO_RCVTIMEO, 0);
 	alarm_in(100, 0);
-	step("accept, interrupted", accept(listener, NULL, NULL));
+	outcome("accept, interrupted", accept(listener, NULL, NULL));
 	alarm_in(100, SA_RESTART);
 	thread = later(LIMIT_MS, they_connect, listener);
 	fd = accept(listener, NULL, NULL);
@@ -314,59 +314,59 @@ static void case_accept_waits(void)
 	close(fd);
 	close(now.them);
 	thread = later(100, shut_read, listener);
-	step("accept, shut down", accept(listener, NULL, NULL));
+	outcome("accept, shut down", accept(listener, NULL, NULL));
 	join(thread);
-	step("accept after it", accept(listener, NULL, NULL));
+	outcome("accept after it", accept(listener, NULL, NULL));
 	close(listener);
 }
 
 static void case_sleeps(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct timespec before, after;
-	pthread_t thread = later(1000, send_abc, pair.them);
+	pthread_t thread = later(1000, send_abc, connection.them);
 	char buffer[8];
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
-	step("recv", recv(pair.us, buffer, 8, 0));
+	outcome("recv", recv(connection.us, buffer, 8, 0));
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
 	join(thread);
 	note_duration("processor time of a second's wait",
 		      (after.tv_sec - before.tv_sec) * 1000 +
 			      (after.tv_nsec - before.tv_nsec) / 1000000,
 		      0, 300);
-	filled = fill(pair.us);
-	set_nonblocking(pair.us, false);
-	thread = later(1000, drain_it, pair.them);
+	filled = fill(connection.us);
+	set_nonblocking(connection.us, false);
+	thread = later(1000, drain_it, connection.them);
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
-	step("send", send(pair.us, "x", 1, 0));
+	outcome("send", send(connection.us, "x", 1, 0));
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
 	join(thread);
 	note_duration("processor time of a second's wait",
 		      (after.tv_sec - before.tv_sec) * 1000 +
 			      (after.tv_nsec - before.tv_nsec) / 1000000,
 		      0, 300);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 /* TCP_USER_TIMEOUT also ends a connection whose peer answers, but takes nothing (tcp(7)). */
 static void case_peer_takes_nothing(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int limit = 1000;
 	char byte;
 	int64_t start;
 
-	step("TCP_USER_TIMEOUT",
-	     setsockopt(pair.us, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof(limit)));
-	fill(pair.us);
+	outcome("TCP_USER_TIMEOUT",
+		setsockopt(connection.us, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof(limit)));
+	fill(connection.us);
 	start = now_ms();
-	await(pair.us, POLLHUP);
+	await(connection.us, POLLHUP);
 	note_duration("it took", now_ms() - start, 0, 4500);
-	step("recv", recv(pair.us, &byte, 1, 0));
-	step("recv again", recv(pair.us, &byte, 1, 0));
-	step("send", send(pair.us, "x", 1, MSG_NOSIGNAL));
-	close_pair(pair);
+	outcome("recv", recv(connection.us, &byte, 1, 0));
+	outcome("recv again", recv(connection.us, &byte, 1, 0));
+	outcome("send", send(connection.us, "x", 1, MSG_NOSIGNAL));
+	close_connection(connection);
 }
 
 int main(int argc, char **argv)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Differential cases: close(2) with and without unread data, and SO_LINGER. */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
-static void step_poll(const char *name, int fd)
+static void outcome_poll(const char *name, int fd)
 {
 	struct pollfd entry = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP };
 
@@ -15,12 +15,12 @@ static void step_poll(const char *name, int fd)
 	note("%s: %s", name, poll_bits((uint32_t)entry.revents));
 }
 
-static void step_receive(const char *name, int fd)
+static void outcome_receive(const char *name, int fd)
 {
 	char buffer[16];
 	ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
 
-	step(name, n);
+	outcome(name, n);
 	if (n > 0)
 		show("data", buffer, n);
 }
@@ -29,117 +29,117 @@ static void set_linger(int fd, int on, int seconds)
 {
 	struct linger linger = { .l_onoff = on, .l_linger = seconds };
 
-	step("SO_LINGER", setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+	outcome("SO_LINGER", setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
 }
 
 static void case_clean(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
-	step("close", close(pair.us));
-	await(pair.them, POLLIN | POLLRDHUP);
-	step_poll("they poll", pair.them);
-	step_receive("they receive", pair.them);
-	step("they send", send(pair.them, "x", 1, MSG_NOSIGNAL));
-	await(pair.them, POLLERR | POLLHUP);
-	step_poll("they poll", pair.them);
-	step("they send", send(pair.them, "x", 1, MSG_NOSIGNAL));
-	step_receive("they receive", pair.them);
-	step("close again", close(pair.us));
-	close(pair.them);
+	outcome("close", close(connection.us));
+	await(connection.them, POLLIN | POLLRDHUP);
+	outcome_poll("they poll", connection.them);
+	outcome_receive("they receive", connection.them);
+	outcome("they send", send(connection.them, "x", 1, MSG_NOSIGNAL));
+	await(connection.them, POLLERR | POLLHUP);
+	outcome_poll("they poll", connection.them);
+	outcome("they send", send(connection.them, "x", 1, MSG_NOSIGNAL));
+	outcome_receive("they receive", connection.them);
+	outcome("close again", close(connection.us));
+	close(connection.them);
 
 	note("with data sent before");
-	pair = open_pair();
-	step("send", send(pair.us, "last words", 10, 0));
-	step("close", close(pair.us));
-	await(pair.them, POLLIN | POLLRDHUP);
-	step_receive("they receive", pair.them);
-	step_receive("they receive", pair.them);
-	close(pair.them);
+	connection = open_connection();
+	outcome("send", send(connection.us, "last words", 10, 0));
+	outcome("close", close(connection.us));
+	await(connection.them, POLLIN | POLLRDHUP);
+	outcome_receive("they receive", connection.them);
+	outcome_receive("they receive", connection.them);
+	close(connection.them);
 }
 
 static void case_unread(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
-	send_all(pair.them, "hello", 5);
-	await_bytes(pair.us, 5);
-	step("close", close(pair.us));
-	await(pair.them, POLLERR | POLLHUP);
-	step_poll("they poll", pair.them);
-	step_receive("they receive", pair.them);
-	step_receive("they receive", pair.them);
-	step("they send", send(pair.them, "x", 1, MSG_NOSIGNAL));
-	close(pair.them);
+	send_all(connection.them, "hello", 5);
+	await_bytes(connection.us, 5);
+	outcome("close", close(connection.us));
+	await(connection.them, POLLERR | POLLHUP);
+	outcome_poll("they poll", connection.them);
+	outcome_receive("they receive", connection.them);
+	outcome_receive("they receive", connection.them);
+	outcome("they send", send(connection.them, "x", 1, MSG_NOSIGNAL));
+	close(connection.them);
 
 	note("with data sent before");
-	pair = open_pair();
-	send_all(pair.them, "hello", 5);
-	await_bytes(pair.us, 5);
-	step("send", send(pair.us, "last words", 10, 0));
-	await_bytes(pair.them, 10);
-	step("close", close(pair.us));
-	await(pair.them, POLLERR | POLLHUP);
-	step_receive("they receive", pair.them);
-	step_receive("they receive", pair.them);
-	close(pair.them);
+	connection = open_connection();
+	send_all(connection.them, "hello", 5);
+	await_bytes(connection.us, 5);
+	outcome("send", send(connection.us, "last words", 10, 0));
+	await_bytes(connection.them, 10);
+	outcome("close", close(connection.us));
+	await(connection.them, POLLERR | POLLHUP);
+	outcome_receive("they receive", connection.them);
+	outcome_receive("they receive", connection.them);
+	close(connection.them);
 
 	note("read in part");
-	pair = open_pair();
-	send_all(pair.them, "hello", 5);
-	await_bytes(pair.us, 5);
-	note("drained %zu", drain(pair.us, 4));
-	step("close", close(pair.us));
-	await(pair.them, POLLERR | POLLHUP);
-	step_receive("they receive", pair.them);
-	close(pair.them);
+	connection = open_connection();
+	send_all(connection.them, "hello", 5);
+	await_bytes(connection.us, 5);
+	note("drained %zu", drain(connection.us, 4));
+	outcome("close", close(connection.us));
+	await(connection.them, POLLERR | POLLHUP);
+	outcome_receive("they receive", connection.them);
+	close(connection.them);
 
 	note("all read");
-	pair = open_pair();
-	send_all(pair.them, "hello", 5);
-	await_bytes(pair.us, 5);
-	note("drained %zu", drain(pair.us, 5));
-	step("close", close(pair.us));
-	await(pair.them, POLLIN | POLLRDHUP);
-	step_poll("they poll", pair.them);
-	step_receive("they receive", pair.them);
-	close(pair.them);
+	connection = open_connection();
+	send_all(connection.them, "hello", 5);
+	await_bytes(connection.us, 5);
+	note("drained %zu", drain(connection.us, 5));
+	outcome("close", close(connection.us));
+	await(connection.them, POLLIN | POLLRDHUP);
+	outcome_poll("they poll", connection.them);
+	outcome_receive("they receive", connection.them);
+	close(connection.them);
 
 	note("only peeked at");
-	pair = open_pair();
-	send_all(pair.them, "hello", 5);
-	await_bytes(pair.us, 5);
+	connection = open_connection();
+	send_all(connection.them, "hello", 5);
+	await_bytes(connection.us, 5);
 
 	char buffer[8];
 
-	step("peek", recv(pair.us, buffer, 5, MSG_PEEK));
-	step("close", close(pair.us));
-	await(pair.them, POLLERR | POLLHUP);
-	step_receive("they receive", pair.them);
-	close(pair.them);
+	outcome("peek", recv(connection.us, buffer, 5, MSG_PEEK));
+	outcome("close", close(connection.us));
+	await(connection.them, POLLERR | POLLHUP);
+	outcome_receive("they receive", connection.them);
+	close(connection.them);
 
 	note("an end unread is no data");
-	pair = open_pair();
-	shutdown(pair.them, SHUT_WR);
-	await(pair.us, POLLRDHUP);
-	step("close", close(pair.us));
-	await(pair.them, POLLIN);
-	step_receive("they receive", pair.them);
-	close(pair.them);
+	connection = open_connection();
+	shutdown(connection.them, SHUT_WR);
+	await(connection.us, POLLRDHUP);
+	outcome("close", close(connection.us));
+	await(connection.them, POLLIN);
+	outcome_receive("they receive", connection.them);
+	close(connection.them);
 }
 
 static void case_much_to_deliver(void)
 {
 	enum { SIZE = 2000000 };
 	static char block[SIZE], got[SIZE];
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	size_t sent = 0, there = 0;
 
 	for (int i = 0; i < SIZE; i++)
 		block[i] = (char)(i * 7 + i / 253);
-	set_nonblocking(pair.us, true);
+	set_nonblocking(connection.us, true);
 	for (unsigned tries = 0; sent < SIZE && tries < 5;) {
-		ssize_t n = send(pair.us, block + sent, SIZE - sent, 0);
+		ssize_t n = send(connection.us, block + sent, SIZE - sent, 0);
 
 		if (n > 0) {
 			sent += (size_t)n;
@@ -148,89 +148,89 @@ static void case_much_to_deliver(void)
 			settle();
 		}
 	}
-	step("close", close(pair.us));
+	outcome("close", close(connection.us));
 	for (;;) {
-		ssize_t n = recv(pair.them, got + there, SIZE - there, 0);
+		ssize_t n = recv(connection.them, got + there, SIZE - there, 0);
 
 		if (n <= 0) {
-			step("they receive at last", n);
+			outcome("they receive at last", n);
 			break;
 		}
 		there += (size_t)n;
 	}
 	note("all of it: %s", there == sent && memcmp(block, got, sent) == 0 ? "yes" : "no");
-	close(pair.them);
+	close(connection.them);
 }
 
 static void case_linger_zero(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
-	set_linger(pair.us, 1, 0);
-	step("close", close(pair.us));
-	await(pair.them, POLLERR | POLLHUP);
-	step_poll("they poll", pair.them);
-	step_receive("they receive", pair.them);
-	step_receive("they receive", pair.them);
-	close(pair.them);
+	set_linger(connection.us, 1, 0);
+	outcome("close", close(connection.us));
+	await(connection.them, POLLERR | POLLHUP);
+	outcome_poll("they poll", connection.them);
+	outcome_receive("they receive", connection.them);
+	outcome_receive("they receive", connection.them);
+	close(connection.them);
 
 	note("with data sent before");
-	pair = open_pair();
-	set_linger(pair.us, 1, 0);
-	step("send", send(pair.us, "last words", 10, 0));
-	await_bytes(pair.them, 10);
-	step("close", close(pair.us));
-	await(pair.them, POLLERR | POLLHUP);
-	step_receive("they receive", pair.them);
-	step_receive("they receive", pair.them);
-	close(pair.them);
+	connection = open_connection();
+	set_linger(connection.us, 1, 0);
+	outcome("send", send(connection.us, "last words", 10, 0));
+	await_bytes(connection.them, 10);
+	outcome("close", close(connection.us));
+	await(connection.them, POLLERR | POLLHUP);
+	outcome_receive("they receive", connection.them);
+	outcome_receive("they receive", connection.them);
+	close(connection.them);
 
 	note("after shutdown");
-	pair = open_pair();
-	set_linger(pair.us, 1, 0);
-	step("shutdown", shutdown(pair.us, SHUT_WR));
-	await(pair.them, POLLIN | POLLRDHUP);
-	step("close", close(pair.us));
+	connection = open_connection();
+	set_linger(connection.us, 1, 0);
+	outcome("shutdown", shutdown(connection.us, SHUT_WR));
+	await(connection.them, POLLIN | POLLRDHUP);
+	outcome("close", close(connection.us));
 	settle();
-	step_poll("they poll", pair.them);
-	step_receive("they receive", pair.them);
-	close(pair.them);
+	outcome_poll("they poll", connection.them);
+	outcome_receive("they receive", connection.them);
+	close(connection.them);
 
 	note("set, but off");
-	pair = open_pair();
-	set_linger(pair.us, 0, 0);
-	step("close", close(pair.us));
-	await(pair.them, POLLIN);
-	step_receive("they receive", pair.them);
-	close(pair.them);
+	connection = open_connection();
+	set_linger(connection.us, 0, 0);
+	outcome("close", close(connection.us));
+	await(connection.them, POLLIN);
+	outcome_receive("they receive", connection.them);
+	close(connection.them);
 }
 
 static void case_linger(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int64_t start;
 	size_t bytes;
 
-	set_linger(pair.us, 1, 5);
-	step("send", send(pair.us, "hello", 5, 0));
+	set_linger(connection.us, 1, 5);
+	outcome("send", send(connection.us, "hello", 5, 0));
 	start = now_ms();
-	step("close", close(pair.us));
+	outcome("close", close(connection.us));
 	note_duration("taken at once", now_ms() - start, 0, 1500);
-	step_receive("they receive", pair.them);
-	step_receive("they receive", pair.them);
-	close(pair.them);
+	outcome_receive("they receive", connection.them);
+	outcome_receive("they receive", connection.them);
+	close(connection.them);
 
 	note("they do not read");
-	pair = open_pair();
-	bytes = fill(pair.us);
-	set_nonblocking(pair.us, false);
-	set_linger(pair.us, 1, 1);
+	connection = open_connection();
+	bytes = fill(connection.us);
+	set_nonblocking(connection.us, false);
+	set_linger(connection.us, 1, 1);
 	start = now_ms();
-	step("close", close(pair.us));
+	outcome("close", close(connection.us));
 	note_duration("close waited", now_ms() - start, 900, 2500);
-	note("drained %s", drain(pair.them, bytes) == bytes ? "all" : "not all");
-	step_receive("they receive", pair.them);
-	close(pair.them);
+	note("drained %s", drain(connection.them, bytes) == bytes ? "all" : "not all");
+	outcome_receive("they receive", connection.them);
+	close(connection.them);
 }
 
 static void case_many(void)
@@ -241,13 +241,13 @@ static void case_many(void)
 
 	close(lowest);
 	for (int i = 0; i < ROUNDS; i++) {
-		struct pair pair = open_pair();
+		struct connection connection = open_connection();
 		char byte = 0;
 
-		if (send(pair.us, "x", 1, 0) == 1 && recv(pair.them, &byte, 1, 0) == 1 &&
-		    byte == 'x')
+		if (send(connection.us, "x", 1, 0) == 1 &&
+		    recv(connection.them, &byte, 1, 0) == 1 && byte == 'x')
 			good++;
-		close_pair(pair);
+		close_connection(connection);
 	}
 	after = dup(0);
 	close(after);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Differential cases: connect(2), good and bad, blocking or not, once or twice. */
-#include "step.h"
+#include "harness.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,23 +19,23 @@ static int connect_at(int fd, const struct address *address)
 	return connect(fd, (const struct sockaddr *)&address->storage, address->length);
 }
 
-static void step_names(int fd)
+static void outcome_names(int fd)
 {
 	struct address address = { .length = sizeof(address.storage) };
 	struct sockaddr *base = (struct sockaddr *)&address.storage;
 	int result = getsockname(fd, base, &address.length);
 
-	step("getsockname", result);
+	outcome("getsockname", result);
 	if (result == 0)
 		note("%s", address_text(base, address.length));
 	address.length = sizeof(address.storage);
 	result = getpeername(fd, base, &address.length);
-	step("getpeername", result);
+	outcome("getpeername", result);
 	if (result == 0)
 		note("%s", address_text(base, address.length));
 }
 
-static void step_error(const char *name, int fd)
+static void outcome_error(const char *name, int fd)
 {
 	int error = -1;
 	socklen_t length = sizeof(error);
@@ -44,11 +44,11 @@ static void step_error(const char *name, int fd)
 	note("SO_ERROR %s: %s", name, errno_name(error));
 }
 
-static void step_poll(int fd)
+static void outcome_poll(int fd)
 {
 	struct pollfd entry = { .fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP };
 
-	step("poll", poll(&entry, 1, 0));
+	outcome("poll", poll(&entry, 1, 0));
 	note("%s", poll_bits((uint32_t)entry.revents));
 }
 
@@ -57,16 +57,16 @@ static void case_good(void)
 	int listener = their_listener(5), fd = open_socket(0), peer;
 	struct address address = name_of(listener);
 
-	step_names(fd);
-	step("connect", connect_at(fd, &address));
+	outcome_names(fd);
+	outcome("connect", connect_at(fd, &address));
 	peer = accept_one(listener);
-	step_names(fd);
-	step_poll(fd);
-	step_error("after it", fd);
-	step("connect again", connect_at(fd, &address));
+	outcome_names(fd);
+	outcome_poll(fd);
+	outcome_error("after it", fd);
+	outcome("connect again", connect_at(fd, &address));
 	address = their_address(CLOSED_PORT);
-	step("connect elsewhere", connect_at(fd, &address));
-	step("it still works", send(fd, "x", 1, 0));
+	outcome("connect elsewhere", connect_at(fd, &address));
+	outcome("it still works", send(fd, "x", 1, 0));
 	note("drained %zu", drain(peer, 1));
 	close(fd);
 	close(peer);
@@ -78,17 +78,17 @@ static void case_non_blocking(void)
 	int listener = their_listener(5), fd = open_socket(SOCK_NONBLOCK), peer;
 	struct address address = name_of(listener);
 
-	step_poll(fd);
-	step("connect", connect_at(fd, &address));
+	outcome_poll(fd);
+	outcome("connect", connect_at(fd, &address));
 	await(fd, POLLOUT);
-	step_poll(fd);
-	step_error("after it", fd);
-	step("connect again", connect_at(fd, &address));
-	step("and again", connect_at(fd, &address));
-	step_names(fd);
+	outcome_poll(fd);
+	outcome_error("after it", fd);
+	outcome("connect again", connect_at(fd, &address));
+	outcome("and again", connect_at(fd, &address));
+	outcome_names(fd);
 	peer = accept_one(listener);
-	step("recv", recv(fd, &address, 1, 0));
-	step("send", send(fd, "x", 1, 0));
+	outcome("recv", recv(fd, &address, 1, 0));
+	outcome("send", send(fd, "x", 1, 0));
 	note("drained %zu", drain(peer, 1));
 	close(fd);
 	close(peer);
@@ -100,19 +100,19 @@ static void case_refused(void)
 	struct address nobody = their_address(CLOSED_PORT);
 	int fd = open_socket(0), listener, peer;
 
-	step("connect", connect_at(fd, &nobody));
-	step_error("after it", fd);
-	step_poll(fd);
-	step("connect again", connect_at(fd, &nobody));
-	step("recv", recv(fd, &nobody, 1, 0));
-	step("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	outcome("connect", connect_at(fd, &nobody));
+	outcome_error("after it", fd);
+	outcome_poll(fd);
+	outcome("connect again", connect_at(fd, &nobody));
+	outcome("recv", recv(fd, &nobody, 1, 0));
+	outcome("send", send(fd, "x", 1, MSG_NOSIGNAL));
 	listener = their_listener(5);
 
 	struct address address = name_of(listener);
 
-	step("connect to a listener", connect_at(fd, &address));
+	outcome("connect to a listener", connect_at(fd, &address));
 	peer = accept_one(listener);
-	step("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	outcome("send", send(fd, "x", 1, MSG_NOSIGNAL));
 	note("drained %zu", drain(peer, 1));
 	close(fd);
 	close(peer);
@@ -125,40 +125,40 @@ static void case_refused_later(void)
 	int fd = open_socket(SOCK_NONBLOCK);
 	char byte;
 
-	step("connect", connect_at(fd, &nobody));
+	outcome("connect", connect_at(fd, &nobody));
 	await(fd, POLLHUP);
-	step_poll(fd);
-	step_error("first", fd);
-	step_error("second", fd);
-	step_poll(fd);
-	step("recv", recv(fd, &byte, 1, 0));
-	step("send", send(fd, "x", 1, MSG_NOSIGNAL));
-	step_names(fd);
+	outcome_poll(fd);
+	outcome_error("first", fd);
+	outcome_error("second", fd);
+	outcome_poll(fd);
+	outcome("recv", recv(fd, &byte, 1, 0));
+	outcome("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	outcome_names(fd);
 	close(fd);
 
 	fd = open_socket(SOCK_NONBLOCK);
-	step("connect", connect_at(fd, &nobody));
+	outcome("connect", connect_at(fd, &nobody));
 	await(fd, POLLHUP);
-	step("recv tells it", recv(fd, &byte, 1, 0));
-	step("recv again", recv(fd, &byte, 1, 0));
-	step_error("after recv", fd);
+	outcome("recv tells it", recv(fd, &byte, 1, 0));
+	outcome("recv again", recv(fd, &byte, 1, 0));
+	outcome_error("after recv", fd);
 	close(fd);
 
 	fd = open_socket(SOCK_NONBLOCK);
-	step("connect", connect_at(fd, &nobody));
+	outcome("connect", connect_at(fd, &nobody));
 	await(fd, POLLHUP);
-	step("send tells it", send(fd, "x", 1, MSG_NOSIGNAL));
-	step("send again", send(fd, "x", 1, MSG_NOSIGNAL));
-	step_error("after send", fd);
+	outcome("send tells it", send(fd, "x", 1, MSG_NOSIGNAL));
+	outcome("send again", send(fd, "x", 1, MSG_NOSIGNAL));
+	outcome_error("after send", fd);
 	close(fd);
 
 	fd = open_socket(SOCK_NONBLOCK);
-	step("connect", connect_at(fd, &nobody));
+	outcome("connect", connect_at(fd, &nobody));
 	await(fd, POLLHUP);
-	step("connect tells it", connect_at(fd, &nobody));
-	step_error("after connect", fd);
+	outcome("connect tells it", connect_at(fd, &nobody));
+	outcome_error("after connect", fd);
 	await(fd, POLLHUP);
-	step("connect once more", connect_at(fd, &nobody));
+	outcome("connect once more", connect_at(fd, &nobody));
 	close(fd);
 }
 
@@ -169,20 +169,20 @@ static void case_dissolve(void)
 	struct address address = name_of(listener);
 	char byte;
 
-	step("fresh, AF_UNSPEC", connect(fd, &unspecified, sizeof(unspecified)));
-	step("connect", connect_at(fd, &address));
+	outcome("fresh, AF_UNSPEC", connect(fd, &unspecified, sizeof(unspecified)));
+	outcome("connect", connect_at(fd, &address));
 	peer = accept_one(listener);
-	step("connected, AF_UNSPEC", connect(fd, &unspecified, sizeof(unspecified)));
+	outcome("connected, AF_UNSPEC", connect(fd, &unspecified, sizeof(unspecified)));
 	await(peer, POLLIN);
-	step("they see", recv(peer, &byte, 1, 0));
-	step_names(fd);
-	step("recv", recv(fd, &byte, 1, MSG_DONTWAIT));
-	step("send", send(fd, "x", 1, MSG_NOSIGNAL));
-	step_poll(fd);
+	outcome("they see", recv(peer, &byte, 1, 0));
+	outcome_names(fd);
+	outcome("recv", recv(fd, &byte, 1, MSG_DONTWAIT));
+	outcome("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	outcome_poll(fd);
 	close(peer);
-	step("connect again", connect_at(fd, &address));
+	outcome("connect again", connect_at(fd, &address));
 	peer = accept_one(listener);
-	step("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	outcome("send", send(fd, "x", 1, MSG_NOSIGNAL));
 	note("drained %zu", drain(peer, 1));
 	close(fd);
 	close(peer);
@@ -194,24 +194,24 @@ static void case_bad_arguments(void)
 	int listener = their_listener(5), fd = open_socket(0), pipes[2];
 	struct address address = name_of(listener), other = address;
 
-	step("short", connect(fd, (struct sockaddr *)&address.storage, 4));
-	step("of no length", connect(fd, (struct sockaddr *)&address.storage, 0));
-	step("long", connect(fd, (struct sockaddr *)&address.storage, 4096));
-	step("bad pointer", connect(fd, bad_pointer(), address.length));
+	outcome("short", connect(fd, (struct sockaddr *)&address.storage, 4));
+	outcome("of no length", connect(fd, (struct sockaddr *)&address.storage, 0));
+	outcome("long", connect(fd, (struct sockaddr *)&address.storage, 4096));
+	outcome("bad pointer", connect(fd, bad_pointer(), address.length));
 	other.storage.ss_family = AF_UNIX;
-	step("wrong family", connect_at(fd, &other));
+	outcome("wrong family", connect_at(fd, &other));
 	other.storage.ss_family = family() == AF_INET ? AF_INET6 : AF_INET;
 	other.length = sizeof(struct sockaddr_in6);
-	step("the other family", connect_at(fd, &other));
-	step("closed descriptor", connect(-1, (struct sockaddr *)&address.storage, 16));
+	outcome("the other family", connect_at(fd, &other));
+	outcome("closed descriptor", connect(-1, (struct sockaddr *)&address.storage, 16));
 	must("pipe", pipe(pipes));
-	step("a pipe", connect_at(pipes[0], &address));
+	outcome("a pipe", connect_at(pipes[0], &address));
 	close(pipes[0]);
 	close(pipes[1]);
-	step("good after all", connect_at(fd, &address));
+	outcome("good after all", connect_at(fd, &address));
 	close(fd);
 	fd = our_listener(1);
-	step("a listener", connect_at(fd, &address));
+	outcome("a listener", connect_at(fd, &address));
 	close(fd);
 	close(listener);
 }
@@ -221,9 +221,9 @@ static void case_bound(void)
 	int listener = their_listener(5), fd = open_socket(0), peer;
 	struct address address = name_of(listener), local = our_address(0), after, seen;
 
-	step("bind", bind(fd, (struct sockaddr *)&local.storage, local.length));
+	outcome("bind", bind(fd, (struct sockaddr *)&local.storage, local.length));
 	local = name_of(fd);
-	step("connect", connect_at(fd, &address));
+	outcome("connect", connect_at(fd, &address));
 	peer = accept_one(listener);
 	after = name_of(fd);
 	note("the same port: %s", port_of(&local) == port_of(&after) ? "yes" : "no");
@@ -235,14 +235,14 @@ static void case_bound(void)
 
 	fd = open_socket(0);
 	local = any_address(0);
-	step("bind to any", bind(fd, (struct sockaddr *)&local.storage, local.length));
+	outcome("bind to any", bind(fd, (struct sockaddr *)&local.storage, local.length));
 	local = name_of(fd);
-	step("connect", connect_at(fd, &address));
+	outcome("connect", connect_at(fd, &address));
 	peer = accept_one(listener);
 	after = name_of(fd);
 	note("the same port: %s", port_of(&local) == port_of(&after) ? "yes" : "no");
-	step_names(fd);
-	step("bind now", bind(fd, (struct sockaddr *)&local.storage, local.length));
+	outcome_names(fd);
+	outcome("bind now", bind(fd, (struct sockaddr *)&local.storage, local.length));
 	close(fd);
 	close(peer);
 	close(listener);
@@ -256,11 +256,11 @@ static void case_same_port_twice(void)
 
 	setsockopt(first, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	setsockopt(second, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	step("bind", bind(first, (struct sockaddr *)&local.storage, local.length));
+	outcome("bind", bind(first, (struct sockaddr *)&local.storage, local.length));
 	local = name_of(first);
-	step("bind the second", bind(second, (struct sockaddr *)&local.storage, local.length));
-	step("connect", connect_at(first, &address));
-	step("connect the second", connect_at(second, &address));
+	outcome("bind the second", bind(second, (struct sockaddr *)&local.storage, local.length));
+	outcome("connect", connect_at(first, &address));
+	outcome("connect the second", connect_at(second, &address));
 	close(first);
 	close(second);
 	close(listener);
@@ -292,31 +292,31 @@ static void case_nobody_there(void)
 		inet_pton(AF_INET, text, &((struct sockaddr_in *)&nobody.storage)->sin_addr);
 	else
 		inet_pton(AF_INET6, text, &((struct sockaddr_in6 *)&nobody.storage)->sin6_addr);
-	step("connect", connect_at(fd, &nobody));
-	step("connect again", connect_at(fd, &nobody));
-	step_poll(fd);
-	step("send", send(fd, "x", 1, MSG_NOSIGNAL));
-	step("recv", recv(fd, &limit, 1, 0));
-	step_error("meanwhile", fd);
+	outcome("connect", connect_at(fd, &nobody));
+	outcome("connect again", connect_at(fd, &nobody));
+	outcome_poll(fd);
+	outcome("send", send(fd, "x", 1, MSG_NOSIGNAL));
+	outcome("recv", recv(fd, &limit, 1, 0));
+	outcome_error("meanwhile", fd);
 	await(fd, POLLHUP);
-	step_error("at last", fd);
+	outcome_error("at last", fd);
 	close(fd);
 
 	fd = open_socket(0);
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &timer, NULL);
-	step("connect, interrupted", connect_at(fd, &nobody));
+	outcome("connect, interrupted", connect_at(fd, &nobody));
 	set_nonblocking(fd, true);
-	step("connect again", connect_at(fd, &nobody));
+	outcome("connect again", connect_at(fd, &nobody));
 	close(fd);
 	fd = open_socket(0);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	step("connect, with a limit", connect_at(fd, &nobody));
-	step("connect again", connect_at(fd, &nobody));
+	outcome("connect, with a limit", connect_at(fd, &nobody));
+	outcome("connect again", connect_at(fd, &nobody));
 	close(fd);
 	fd = open_socket(0);
-	step("connect, blocking", connect_at(fd, &nobody));
-	step_error("after it", fd);
+	outcome("connect, blocking", connect_at(fd, &nobody));
+	outcome_error("after it", fd);
 	close(fd);
 }
 
@@ -335,8 +335,8 @@ static void case_no_route(void)
 		inet_pton(AF_INET, text, &((struct sockaddr_in *)&far.storage)->sin_addr);
 	else
 		inet_pton(AF_INET6, text, &((struct sockaddr_in6 *)&far.storage)->sin6_addr);
-	step("connect", connect_at(fd, &far));
-	step_error("after it", fd);
+	outcome("connect", connect_at(fd, &far));
+	outcome_error("after it", fd);
 	close(fd);
 }
 
@@ -346,10 +346,11 @@ static void case_data_at_once(void)
 	struct address address = name_of(listener);
 	char buffer[8] = { 0 };
 
-	step("sendto with FASTOPEN", sendto(fd, "abc", 3, MSG_FASTOPEN,
-					    (struct sockaddr *)&address.storage, address.length));
+	outcome("sendto with FASTOPEN",
+		sendto(fd, "abc", 3, MSG_FASTOPEN, (struct sockaddr *)&address.storage,
+		       address.length));
 	peer = accept_one(listener);
-	step("they get", recv(peer, buffer, 3, MSG_WAITALL));
+	outcome("they get", recv(peer, buffer, 3, MSG_WAITALL));
 	show("data", buffer, 3);
 	close(fd);
 	close(peer);
@@ -367,11 +368,11 @@ static void case_self(void)
 		close(fd);
 		return;
 	}
-	step("bind", bind(fd, (struct sockaddr *)&address.storage, address.length));
+	outcome("bind", bind(fd, (struct sockaddr *)&address.storage, address.length));
 	address = name_of(fd);
-	step("connect to itself", connect_at(fd, &address));
-	step("send", send(fd, "abc", 3, MSG_NOSIGNAL));
-	step("recv", recv(fd, buffer, 3, 0));
+	outcome("connect to itself", connect_at(fd, &address));
+	outcome("send", send(fd, "abc", 3, MSG_NOSIGNAL));
+	outcome("recv", recv(fd, buffer, 3, 0));
 	show("data", buffer, 3);
 	close(fd);
 }
@@ -382,9 +383,9 @@ static void case_to_any(void)
 	struct address address = name_of(listener), any = any_address(port_of(&address));
 
 	if (in_process()) {
-		step("connect to any", connect_at(fd, &any));
+		outcome("connect to any", connect_at(fd, &any));
 		peer = accept_one(listener);
-		step_names(fd);
+		outcome_names(fd);
 		close(peer);
 	} else {
 		note("on one host only");
@@ -392,7 +393,7 @@ static void case_to_any(void)
 	close(fd);
 	fd = open_socket(0);
 	any = their_address(0);
-	step("port 0", connect_at(fd, &any));
+	outcome("port 0", connect_at(fd, &any));
 	close(fd);
 	close(listener);
 }
@@ -406,18 +407,18 @@ static void case_queue_full(void)
 
 	for (int i = 0; i < 3; i++) {
 		fds[i] = open_socket(SOCK_NONBLOCK);
-		step_at("connect", i, connect_at(fds[i], &address));
+		outcome_at("connect", i, connect_at(fds[i], &address));
 		settle();
 	}
 	for (int i = 0; i < 2; i++)
-		step_poll(fds[i]);
+		outcome_poll(fds[i]);
 	if (in_process())
-		step_poll(fds[2]);
+		outcome_poll(fds[2]);
 	for (int i = 0; i < 3; i++)
 		peers[i] = accept_one(listener);
 	await(fds[2], POLLOUT);
-	step("send", send(fds[2], "x", 1, 0));
-	step("recv", recv(peers[2], &byte, 1, 0));
+	outcome("send", send(fds[2], "x", 1, 0));
+	outcome("recv", recv(peers[2], &byte, 1, 0));
 	for (int i = 0; i < 3; i++) {
 		close(fds[i]);
 		close(peers[i]);
@@ -433,14 +434,14 @@ static void case_zero_copy(void)
 	char control[128];
 	struct msghdr header = { .msg_control = control, .msg_controllen = sizeof(control) };
 
-	step("SO_ZEROCOPY", setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)));
-	step("connect", connect_at(fd, &address));
+	outcome("SO_ZEROCOPY", setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)));
+	outcome("connect", connect_at(fd, &address));
 	peer = accept_one(listener);
-	step("send", send(fd, "abc", 3, MSG_ZEROCOPY));
+	outcome("send", send(fd, "abc", 3, MSG_ZEROCOPY));
 	note("drained %zu", drain(peer, 3));
 	await(fd, POLLERR);
-	step("the completion", recvmsg(fd, &header, MSG_ERRQUEUE));
-	step("no other", recvmsg(fd, &header, MSG_ERRQUEUE));
+	outcome("the completion", recvmsg(fd, &header, MSG_ERRQUEUE));
+	outcome("no other", recvmsg(fd, &header, MSG_ERRQUEUE));
 	close(fd);
 	close(peer);
 	close(listener);
@@ -450,7 +451,7 @@ static void case_given_up(void)
 {
 	int listener = their_listener(128);
 	struct address address = name_of(listener);
-	struct pair pair;
+	struct connection connection;
 
 	for (int i = 0; i < 100; i++) {
 		int fd = open_socket(SOCK_NONBLOCK);
@@ -460,10 +461,10 @@ static void case_given_up(void)
 	}
 	settle();
 	close(listener);
-	pair = open_pair();
-	step("all is well after it", send(pair.us, "x", 1, 0));
-	note("drained %zu", drain(pair.them, 1));
-	close_pair(pair);
+	connection = open_connection();
+	outcome("all is well after it", send(connection.us, "x", 1, 0));
+	note("drained %zu", drain(connection.them, 1));
+	close_connection(connection);
 }
 
 static void case_many(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Differential cases: dup(2) and its siblings, close of duplicates, descriptors under stress. */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,88 +17,89 @@ static void ping(const char *name, int a, int b)
 	char byte = '-';
 
 	must("send", send(a, "x", 1, MSG_NOSIGNAL));
-	step(name, recv(b, &byte, 1, 0));
+	outcome(name, recv(b, &byte, 1, 0));
 	show("data", &byte, 1);
 }
 
 static void case_plain(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int lowest = dup(0), copy, other;
 	char byte;
 
 	close(lowest);
-	copy = dup(pair.us);
+	copy = dup(connection.us);
 	note("the lowest: %s", copy == lowest ? "yes" : "no");
-	ping("by the copy", copy, pair.them);
-	ping("to the copy", pair.them, copy);
-	step("close the first", close(pair.us));
-	ping("the copy lives", copy, pair.them);
+	ping("by the copy", copy, connection.them);
+	ping("to the copy", connection.them, copy);
+	outcome("close the first", close(connection.us));
+	ping("the copy lives", copy, connection.them);
 	other = dup(copy);
-	step("close the copy", close(copy));
-	ping("the copy's copy lives", pair.them, other);
-	step("close the last", close(other));
-	await(pair.them, POLLIN);
-	step("they see", recv(pair.them, &byte, 1, 0));
-	close(pair.them);
+	outcome("close the copy", close(copy));
+	ping("the copy's copy lives", connection.them, other);
+	outcome("close the last", close(other));
+	await(connection.them, POLLIN);
+	outcome("they see", recv(connection.them, &byte, 1, 0));
+	close(connection.them);
 }
 
 static void case_flags(void)
 {
-	struct pair pair = open_pair();
-	int copy = dup(pair.us), cloexec = fcntl(pair.us, F_DUPFD_CLOEXEC, 0);
-	int high = fcntl(pair.us, F_DUPFD, 300);
+	struct connection connection = open_connection();
+	int copy = dup(connection.us), cloexec = fcntl(connection.us, F_DUPFD_CLOEXEC, 0);
+	int high = fcntl(connection.us, F_DUPFD, 300);
 
 	note("high %d", high);
-	step("F_GETFD of dup", fcntl(copy, F_GETFD));
-	step("F_GETFD of F_DUPFD_CLOEXEC", fcntl(cloexec, F_GETFD));
-	step("F_GETFD of F_DUPFD", fcntl(high, F_GETFD));
+	outcome("F_GETFD of dup", fcntl(copy, F_GETFD));
+	outcome("F_GETFD of F_DUPFD_CLOEXEC", fcntl(cloexec, F_GETFD));
+	outcome("F_GETFD of F_DUPFD", fcntl(high, F_GETFD));
 	set_nonblocking(copy, true);
-	note("non-blocking together: %d", (fcntl(pair.us, F_GETFL) & O_NONBLOCK) != 0);
-	step("recv by the first", recv(pair.us, &high, 1, 0));
-	set_nonblocking(pair.us, false);
+	note("non-blocking together: %d", (fcntl(connection.us, F_GETFL) & O_NONBLOCK) != 0);
+	outcome("recv by the first", recv(connection.us, &high, 1, 0));
+	set_nonblocking(connection.us, false);
 	note("blocking together: %d", (fcntl(copy, F_GETFL) & O_NONBLOCK) == 0);
-	step("F_SETFD", fcntl(copy, F_SETFD, FD_CLOEXEC));
-	step("the first's", fcntl(pair.us, F_GETFD));
-	step("F_DUPFD too high", fcntl(pair.us, F_DUPFD, 1 << 30));
-	step("F_DUPFD negative", fcntl(pair.us, F_DUPFD, -1));
-	step("dup of closed", dup(-1));
+	outcome("F_SETFD", fcntl(copy, F_SETFD, FD_CLOEXEC));
+	outcome("the first's", fcntl(connection.us, F_GETFD));
+	outcome("F_DUPFD too high", fcntl(connection.us, F_DUPFD, 1 << 30));
+	outcome("F_DUPFD negative", fcntl(connection.us, F_DUPFD, -1));
+	outcome("dup of closed", dup(-1));
 	close(copy);
 	close(cloexec);
 	close(300);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_over(void)
 {
-	struct pair pair = open_pair(), other = open_pair();
+	struct connection connection = open_connection(), other = open_connection();
 	int fd = other.us, pipes[2];
 	char byte;
 
-	step("dup2 to itself", dup2(pair.us, pair.us) == pair.us ? 0 : -1);
-	step("dup3 to itself", dup3(pair.us, pair.us, 0));
-	step("dup2 over a connection", dup2(pair.us, fd) == fd ? 0 : -1);
+	outcome("dup2 to itself", dup2(connection.us, connection.us) == connection.us ? 0 : -1);
+	outcome("dup3 to itself", dup3(connection.us, connection.us, 0));
+	outcome("dup2 over a connection", dup2(connection.us, fd) == fd ? 0 : -1);
 	await(other.them, POLLIN);
-	step("its peer sees", recv(other.them, &byte, 1, 0));
-	ping("by the new one", fd, pair.them);
-	step("dup2 of closed over it", dup2(-1, fd));
-	ping("it still works", pair.them, fd);
+	outcome("its peer sees", recv(other.them, &byte, 1, 0));
+	ping("by the new one", fd, connection.them);
+	outcome("dup2 of closed over it", dup2(-1, fd));
+	ping("it still works", connection.them, fd);
 	must("pipe", pipe(pipes));
-	step("dup2 of a pipe over it", dup2(pipes[1], fd) == fd ? 0 : -1);
-	step("write to the pipe", write(fd, "y", 1));
-	step("read from it", read(pipes[0], &byte, 1));
+	outcome("dup2 of a pipe over it", dup2(pipes[1], fd) == fd ? 0 : -1);
+	outcome("write to the pipe", write(fd, "y", 1));
+	outcome("read from it", read(pipes[0], &byte, 1));
 	show("data", &byte, 1);
-	ping("the first lives", pair.us, pair.them);
-	step("dup3 over the pipe", dup3(pair.us, pipes[0], O_CLOEXEC) == pipes[0] ? 0 : -1);
-	step("F_GETFD", fcntl(pipes[0], F_GETFD));
-	step("dup3, bad flags", dup3(pair.us, pipes[0], O_APPEND));
-	ping("by it", pipes[0], pair.them);
-	step("dup2, bad number", dup2(pair.us, -1));
+	ping("the first lives", connection.us, connection.them);
+	outcome("dup3 over the pipe",
+		dup3(connection.us, pipes[0], O_CLOEXEC) == pipes[0] ? 0 : -1);
+	outcome("F_GETFD", fcntl(pipes[0], F_GETFD));
+	outcome("dup3, bad flags", dup3(connection.us, pipes[0], O_APPEND));
+	ping("by it", pipes[0], connection.them);
+	outcome("dup2, bad number", dup2(connection.us, -1));
 	close(pipes[0]);
 	close(pipes[1]);
 	close(fd);
 	close(other.them);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_before_connect(void)
@@ -106,14 +107,14 @@ static void case_before_connect(void)
 	int listener = their_listener(5), fd = open_socket(0), copy = dup(fd), peer;
 	struct address address = name_of(listener), mine, copys;
 
-	step("connect", connect(copy, (struct sockaddr *)&address.storage, address.length));
+	outcome("connect", connect(copy, (struct sockaddr *)&address.storage, address.length));
 	peer = accept_one(listener);
 	ping("by the first", fd, peer);
 	ping("to the copy", peer, copy);
 	mine = name_of(fd);
 	copys = name_of(copy);
 	note("the same name: %s", port_of(&mine) == port_of(&copys) ? "yes" : "no");
-	step("close the copy", close(copy));
+	outcome("close the copy", close(copy));
 	ping("by the first", fd, peer);
 	close(fd);
 	close(peer);
@@ -125,62 +126,62 @@ static void case_listener(void)
 	int listener = open_socket(0), copy = dup(listener), them, fd;
 	struct address address = our_address(0);
 
-	step("bind", bind(listener, (struct sockaddr *)&address.storage, address.length));
-	step("listen by the copy", listen(copy, 5));
+	outcome("bind", bind(listener, (struct sockaddr *)&address.storage, address.length));
+	outcome("listen by the copy", listen(copy, 5));
 	address = name_of(listener);
 	first_use(listener);
-	step("close the first", close(listener));
+	outcome("close the first", close(listener));
 	them = them_connect(&address);
 	fd = accept_one(copy);
 	ping("accepted by the copy", fd, them);
 	close(fd);
 	close(them);
-	step("dup2 over it", dup2(0, copy) == copy ? 0 : -1);
+	outcome("dup2 over it", dup2(0, copy) == copy ? 0 : -1);
 	fd = open_socket(0);
-	step("the port is free", bind(fd, (struct sockaddr *)&address.storage, address.length));
+	outcome("the port is free", bind(fd, (struct sockaddr *)&address.storage, address.length));
 	close(fd);
 	close(copy);
 }
 
 static void case_standard_streams(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int saved = fcntl(0, F_DUPFD_CLOEXEC, 400);
 	char byte;
 
-	step("dup2 to 0", dup2(pair.us, 0));
-	send_all(pair.them, "x", 1);
-	step("read from 0", read(0, &byte, 1));
+	outcome("dup2 to 0", dup2(connection.us, 0));
+	send_all(connection.them, "x", 1);
+	outcome("read from 0", read(0, &byte, 1));
 	struct pollfd entry = { .fd = 0, .events = POLLIN | POLLOUT };
 
-	step("poll 0", poll(&entry, 1, 0));
+	outcome("poll 0", poll(&entry, 1, 0));
 	note("%s", poll_bits((uint32_t)entry.revents));
-	close(pair.us);
-	step("write to 0", write(0, "y", 1));
-	step("they get", recv(pair.them, &byte, 1, 0));
+	close(connection.us);
+	outcome("write to 0", write(0, "y", 1));
+	outcome("they get", recv(connection.them, &byte, 1, 0));
 	if (saved >= 0)
 		dup2(saved, 0);
 	else
 		close(0);
-	await(pair.them, POLLIN);
-	step("they see", recv(pair.them, &byte, 1, 0));
+	await(connection.them, POLLIN);
+	outcome("they see", recv(connection.them, &byte, 1, 0));
 	close(saved);
-	close(pair.them);
+	close(connection.them);
 }
 
 static void case_fstat(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct stat status, copys;
-	int copy = dup(pair.us);
+	int copy = dup(connection.us);
 
-	step("fstat", fstat(pair.us, &status));
+	outcome("fstat", fstat(connection.us, &status));
 	note("a socket: %d", S_ISSOCK(status.st_mode));
-	step("fstat of the copy", fstat(copy, &copys));
+	outcome("fstat of the copy", fstat(copy, &copys));
 	note("the same: %d", status.st_ino == copys.st_ino);
-	step("isatty", isatty(pair.us));
+	outcome("isatty", isatty(connection.us));
 	close(copy);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 /* ---- many threads that open and close at the same time ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Differential cases: waiting in epoll: limits, signals, several waiters, fairness. */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -51,20 +51,20 @@ static void close_it(int fd)
 static void case_order(void)
 {
 	enum { SOCKETS = 8 };
-	struct pair pairs[SOCKETS];
+	struct connection connections[SOCKETS];
 	struct epoll_event events[SOCKETS];
 	int epoll = epoll_create1(0);
 
 	for (int i = 0; i < SOCKETS; i++) {
-		pairs[i] = open_pair();
-		add(epoll, pairs[i].us, EPOLLIN, (uint64_t)i);
+		connections[i] = open_connection();
+		add(epoll, connections[i].us, EPOLLIN, (uint64_t)i);
 	}
 	for (int round = 0; round < 4; round++) {
 		char order[SOCKETS + 1] = "";
 		int n;
 
 		for (int i = 0; i < SOCKETS; i++) {
-			send_x(pairs[round & 1 ? SOCKETS - 1 - i : i].them);
+			send_x(connections[round & 1 ? SOCKETS - 1 - i : i].them);
 			pause_ms(2);
 		}
 		settle();
@@ -74,12 +74,12 @@ static void case_order(void)
 		note("%d: %s", n, order);
 		/* From the third round on the first two are left as they are. */
 		for (int i = round < 2 ? 0 : 2; i < SOCKETS; i++)
-			drain(pairs[i].us, 1);
+			drain(connections[i].us, 1);
 		n = epoll_wait(epoll, events, SOCKETS, 0);
 		note("still ready: %d", n);
 	}
 	for (int i = 0; i < SOCKETS; i++)
-		close_pair(pairs[i]);
+		close_connection(connections[i]);
 	close(epoll);
 }
 
@@ -87,23 +87,23 @@ static void case_order(void)
 static void case_names_once(void)
 {
 	enum { SOCKETS = 5, ALL = SOCKETS + 3 };
-	struct pair pairs[SOCKETS], inner_pair = open_pair();
+	struct connection connections[SOCKETS], inner_connection = open_connection();
 	struct epoll_event events[4 * ALL];
 	int epoll = epoll_create1(0), inner = epoll_create1(0), pipes[2], twice = 0, few = 0;
 
 	must("pipe", pipe(pipes));
 	must("write", write(pipes[1], "x", 1));
 	for (int i = 0; i < SOCKETS; i++) {
-		pairs[i] = open_pair();
-		add(epoll, pairs[i].us, EPOLLIN, (uint64_t)i);
-		send_x(pairs[i].them);
+		connections[i] = open_connection();
+		add(epoll, connections[i].us, EPOLLIN, (uint64_t)i);
+		send_x(connections[i].them);
 	}
-	send_x(inner_pair.them);
+	send_x(inner_connection.them);
 	add(inner, pipes[0], EPOLLIN, 0);
-	add(inner, inner_pair.us, EPOLLIN, 1);
+	add(inner, inner_connection.us, EPOLLIN, 1);
 	add(epoll, inner, EPOLLIN, SOCKETS);
 	add(epoll, pipes[0], EPOLLIN, SOCKETS + 1);
-	add(epoll, inner_pair.us, EPOLLIN, SOCKETS + 2);
+	add(epoll, inner_connection.us, EPOLLIN, SOCKETS + 2);
 	settle();
 	for (int call = 0; call < 200; call++) {
 		unsigned named = 0;
@@ -117,8 +117,8 @@ static void case_names_once(void)
 	}
 	note("named twice: %d, too few: %d", twice, few);
 	for (int i = 0; i < SOCKETS; i++)
-		close_pair(pairs[i]);
-	close_pair(inner_pair);
+		close_connection(connections[i]);
+	close_connection(inner_connection);
 	close(pipes[0]);
 	close(pipes[1]);
 	close(inner);
@@ -127,103 +127,103 @@ static void case_names_once(void)
 
 static void case_limits(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int epoll = epoll_create1(0);
 	struct epoll_event event;
 	struct timespec limit = { .tv_nsec = 100000000 };
 	pthread_t thread;
 	int64_t start;
 
-	add(epoll, pair.us, EPOLLIN, 1);
-	step("at once", epoll_wait(epoll, &event, 1, 0));
+	add(epoll, connection.us, EPOLLIN, 1);
+	outcome("at once", epoll_wait(epoll, &event, 1, 0));
 	start = now_ms();
-	step("100 ms", epoll_wait(epoll, &event, 1, 100));
+	outcome("100 ms", epoll_wait(epoll, &event, 1, 100));
 	note_duration("it waited", now_ms() - start, 99, SLACK_MS);
 	start = now_ms();
-	step("pwait", epoll_pwait(epoll, &event, 1, 100, NULL));
+	outcome("pwait", epoll_pwait(epoll, &event, 1, 100, NULL));
 	note_duration("it waited", now_ms() - start, 99, SLACK_MS);
 	start = now_ms();
-	step("pwait2", epoll_pwait2(epoll, &event, 1, &limit, NULL));
+	outcome("pwait2", epoll_pwait2(epoll, &event, 1, &limit, NULL));
 	note_duration("it waited", now_ms() - start, 99, SLACK_MS);
 	limit.tv_nsec = 1;
-	step("pwait2, 1 ns", epoll_pwait2(epoll, &event, 1, &limit, NULL));
+	outcome("pwait2, 1 ns", epoll_pwait2(epoll, &event, 1, &limit, NULL));
 	limit.tv_nsec = 1000000000;
-	step("pwait2, bad time", epoll_pwait2(epoll, &event, 1, &limit, NULL));
+	outcome("pwait2, bad time", epoll_pwait2(epoll, &event, 1, &limit, NULL));
 	limit = (struct timespec){ .tv_sec = -1 };
-	step("pwait2, negative time", epoll_pwait2(epoll, &event, 1, &limit, NULL));
-	thread = later(100, send_x, pair.them);
+	outcome("pwait2, negative time", epoll_pwait2(epoll, &event, 1, &limit, NULL));
+	thread = later(100, send_x, connection.them);
 	start = now_ms();
-	step("no limit", epoll_wait(epoll, &event, 1, -1));
+	outcome("no limit", epoll_wait(epoll, &event, 1, -1));
 	note_duration("it waited", now_ms() - start, 50, SLACK_MS);
 	join(thread);
-	note("drained %zu", drain(pair.us, 1));
-	thread = later(100, send_x, pair.them);
-	step("no limit, -7", epoll_wait(epoll, &event, 1, -7));
+	note("drained %zu", drain(connection.us, 1));
+	thread = later(100, send_x, connection.them);
+	outcome("no limit, -7", epoll_wait(epoll, &event, 1, -7));
 	join(thread);
-	note("drained %zu", drain(pair.us, 1));
-	thread = later(100, send_x, pair.them);
-	step("pwait2, no limit", epoll_pwait2(epoll, &event, 1, NULL, NULL));
+	note("drained %zu", drain(connection.us, 1));
+	thread = later(100, send_x, connection.them);
+	outcome("pwait2, no limit", epoll_pwait2(epoll, &event, 1, NULL, NULL));
 	join(thread);
-	note("drained %zu", drain(pair.us, 1));
-	thread = later(100, close_it, pair.them);
-	step("their close", epoll_wait(epoll, &event, 1, 5000));
+	note("drained %zu", drain(connection.us, 1));
+	thread = later(100, close_it, connection.them);
+	outcome("their close", epoll_wait(epoll, &event, 1, 5000));
 	note("%s", poll_bits(event.events));
 	join(thread);
 	close(epoll);
-	close(pair.us);
+	close(connection.us);
 	epoll = epoll_create1(0);
 	start = now_ms();
-	step("of nothing", epoll_wait(epoll, &event, 1, 100));
+	outcome("of nothing", epoll_wait(epoll, &event, 1, 100));
 	note_duration("it waited", now_ms() - start, 99, SLACK_MS);
 	close(epoll);
 }
 
 static void case_signals(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int epoll = epoll_create1(0);
 	struct epoll_event event;
 	struct timespec limit = { .tv_sec = 5 };
 	sigset_t blocked, none;
 
-	add(epoll, pair.us, EPOLLIN, 1);
+	add(epoll, connection.us, EPOLLIN, 1);
 	alarm_in(50, SA_RESTART);
-	step("interrupted", epoll_wait(epoll, &event, 1, 5000));
+	outcome("interrupted", epoll_wait(epoll, &event, 1, 5000));
 	note("signals %d", (int)signals);
 	sigemptyset(&none);
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGALRM);
 	alarm_in(50, 0);
-	step("pwait, blocked there", epoll_pwait(epoll, &event, 1, 200, &blocked));
+	outcome("pwait, blocked there", epoll_pwait(epoll, &event, 1, 200, &blocked));
 	note("signals %d", (int)signals);
 	pthread_sigmask(SIG_BLOCK, &blocked, NULL);
 	alarm_in(50, 0);
-	step("wait, blocked", epoll_wait(epoll, &event, 1, 200));
+	outcome("wait, blocked", epoll_wait(epoll, &event, 1, 200));
 	note("signals %d", (int)signals);
-	step("pwait lets it in", epoll_pwait(epoll, &event, 1, 5000, &none));
-	note("signals %d", (int)signals);
-	alarm_in(50, 0);
-	step("pwait waits for it", epoll_pwait(epoll, &event, 1, 5000, &none));
+	outcome("pwait lets it in", epoll_pwait(epoll, &event, 1, 5000, &none));
 	note("signals %d", (int)signals);
 	alarm_in(50, 0);
-	step("pwait2 waits for it", epoll_pwait2(epoll, &event, 1, &limit, &none));
+	outcome("pwait waits for it", epoll_pwait(epoll, &event, 1, 5000, &none));
+	note("signals %d", (int)signals);
+	alarm_in(50, 0);
+	outcome("pwait2 waits for it", epoll_pwait2(epoll, &event, 1, &limit, &none));
 	note("signals %d", (int)signals);
 	raise(SIGALRM);
-	send_x(pair.them);
-	await(pair.us, POLLIN);
+	send_x(connection.them);
+	await(connection.us, POLLIN);
 	signals = 0;
-	step("ready and a signal pending", epoll_pwait(epoll, &event, 1, 5000, &none));
+	outcome("ready and a signal pending", epoll_pwait(epoll, &event, 1, 5000, &none));
 	note("signals %d", (int)signals);
 	pthread_sigmask(SIG_UNBLOCK, &blocked, NULL);
 	close(epoll);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 #define CROWD 3
 
 static void case_fair(void)
 {
-	struct pair pairs[CROWD];
+	struct connection connections[CROWD];
 	int epoll = epoll_create1(0), pipes[2];
 	unsigned seen[CROWD + 1] = { 0 };
 	struct epoll_event event;
@@ -231,10 +231,10 @@ static void case_fair(void)
 	must("pipe", pipe(pipes));
 	must("write", write(pipes[1], "x", 1));
 	for (int i = 0; i < CROWD; i++) {
-		pairs[i] = open_pair();
-		add(epoll, pairs[i].us, EPOLLIN, (uint64_t)i);
-		send_x(pairs[i].them);
-		await(pairs[i].us, POLLIN);
+		connections[i] = open_connection();
+		add(epoll, connections[i].us, EPOLLIN, (uint64_t)i);
+		send_x(connections[i].them);
+		await(connections[i].us, POLLIN);
 	}
 	add(epoll, pipes[0], EPOLLIN, CROWD);
 	for (int round = 1; round <= 10; round++) {
@@ -247,7 +247,7 @@ static void case_fair(void)
 	for (int i = 0; i < CROWD + 1; i++)
 		note("%d %s", i, seen[i] >= 5 ? "fairly often" : "too seldom");
 	for (int i = 0; i < CROWD; i++)
-		close_pair(pairs[i]);
+		close_connection(connections[i]);
 	close(pipes[0]);
 	close(pipes[1]);
 	close(epoll);
@@ -272,21 +272,21 @@ static void wait_and_count(int ms)
 
 static void wait_together(const char *name, uint32_t events)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	pthread_t threads[CROWD];
 
 	shared_epoll = epoll_create1(0);
-	add(shared_epoll, pair.us, events, 1);
+	add(shared_epoll, connection.us, events, 1);
 	woken = timed_out = 0;
 	for (int i = 0; i < CROWD; i++)
 		threads[i] = later(0, wait_and_count, 1000);
 	pause_ms(200);
-	send_x(pair.them);
+	send_x(connection.them);
 	for (int i = 0; i < CROWD; i++)
 		join(threads[i]);
 	note("%s: woken %d, timed out %d", name, woken, timed_out);
 	close(shared_epoll);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_several_waiters(void)
@@ -298,24 +298,24 @@ static void case_several_waiters(void)
 
 static void case_exclusive(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int first = epoll_create1(0), second = epoll_create1(0);
 	struct epoll_event event;
 
-	add(first, pair.us, EPOLLIN | EPOLLEXCLUSIVE, 1);
-	add(second, pair.us, EPOLLIN | EPOLLEXCLUSIVE, 2);
-	send_x(pair.them);
-	await(pair.us, POLLIN);
+	add(first, connection.us, EPOLLIN | EPOLLEXCLUSIVE, 1);
+	add(second, connection.us, EPOLLIN | EPOLLEXCLUSIVE, 2);
+	send_x(connection.them);
+	await(connection.us, POLLIN);
 
 	int got = epoll_wait(first, &event, 1, 0) + epoll_wait(second, &event, 1, 0);
 
 	note("at least one: %s", got >= 1 ? "yes" : "no");
 	close(first);
 	close(second);
-	close_pair(pair);
+	close_connection(connection);
 }
 
-static struct pair added;
+static struct connection added;
 
 static void add_meanwhile(int epoll)
 {
@@ -340,31 +340,31 @@ static void case_changed_while_waiting(void)
 	int epoll = epoll_create1(0);
 	pthread_t thread;
 
-	added = open_pair();
+	added = open_connection();
 	send_x(added.them);
 	await(added.us, POLLIN);
 	thread = later(100, add_meanwhile, epoll);
-	step("added", epoll_wait(epoll, &event, 1, 5000));
+	outcome("added", epoll_wait(epoll, &event, 1, 5000));
 	note("%d: %s", (int)event.data.u64, poll_bits(event.events));
 	join(thread);
 	note("drained %zu", drain(added.us, 1));
 	thread = later(100, modify_meanwhile, epoll);
-	step("modified", epoll_wait(epoll, &event, 1, 5000));
+	outcome("modified", epoll_wait(epoll, &event, 1, 5000));
 	note("%d: %s", (int)event.data.u64, poll_bits(event.events));
 	join(thread);
 	event.events = EPOLLIN;
 	must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_MOD, added.us, &event));
 	thread = later(100, shut_meanwhile, added.us);
-	step("shut down", epoll_wait(epoll, &event, 1, 5000));
+	outcome("shut down", epoll_wait(epoll, &event, 1, 5000));
 	note("%s", poll_bits(event.events));
 	join(thread);
 	must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_DEL, added.us, NULL));
-	close_pair(added);
+	close_connection(added);
 
-	added = open_pair();
+	added = open_connection();
 	add(epoll, added.us, EPOLLIN, 11);
 	thread = later(100, close_it, added.us);
-	step("closed", epoll_wait(epoll, &event, 1, 300));
+	outcome("closed", epoll_wait(epoll, &event, 1, 300));
 	join(thread);
 	close(added.them);
 	close(epoll);
@@ -372,15 +372,15 @@ static void case_changed_while_waiting(void)
 
 static void case_sleeps(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct timespec before, after;
 	struct epoll_event event;
 	int epoll = epoll_create1(0);
-	pthread_t thread = later(1000, send_x, pair.them);
+	pthread_t thread = later(1000, send_x, connection.them);
 
-	add(epoll, pair.us, EPOLLIN, 1);
+	add(epoll, connection.us, EPOLLIN, 1);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
-	step("wait", epoll_wait(epoll, &event, 1, -1));
+	outcome("wait", epoll_wait(epoll, &event, 1, -1));
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
 	join(thread);
 	note_duration("processor time of a second's wait",
@@ -388,23 +388,23 @@ static void case_sleeps(void)
 			      (after.tv_nsec - before.tv_nsec) / 1000000,
 		      0, 300);
 	close(epoll);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_echo_server(void)
 {
 	enum { CLIENTS = 20, ROUNDS = 20 };
-	struct pair pairs[CLIENTS];
+	struct connection connections[CLIENTS];
 	int epoll = epoll_create1(0), echoed = 0, good = 0;
 	struct epoll_event events[8];
 
 	for (int i = 0; i < CLIENTS; i++) {
-		pairs[i] = open_pair();
-		add(epoll, pairs[i].us, EPOLLIN | EPOLLET, (uint64_t)i);
+		connections[i] = open_connection();
+		add(epoll, connections[i].us, EPOLLIN | EPOLLET, (uint64_t)i);
 	}
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int i = 0; i < CLIENTS; i++)
-			send_all(pairs[i].them, &(char){ (char)(i + round) }, 1);
+			send_all(connections[i].them, &(char){ (char)(i + round) }, 1);
 		for (int left = CLIENTS; left > 0;) {
 			int n = epoll_wait(epoll, events, 8, 5000);
 
@@ -414,7 +414,7 @@ static void case_echo_server(void)
 			}
 			for (int i = 0; i < n; i++) {
 				char byte;
-				int fd = pairs[events[i].data.u64].us;
+				int fd = connections[events[i].data.u64].us;
 
 				if (recv(fd, &byte, 1, MSG_DONTWAIT) != 1)
 					continue;
@@ -426,35 +426,36 @@ static void case_echo_server(void)
 		for (int i = 0; i < CLIENTS; i++) {
 			char byte;
 
-			if (recv(pairs[i].them, &byte, 1, 0) == 1 && byte == (char)(i + round))
+			if (recv(connections[i].them, &byte, 1, 0) == 1 &&
+			    byte == (char)(i + round))
 				good++;
 		}
 	}
 	note("echoed %d, good %d", echoed, good);
 	for (int i = 0; i < CLIENTS; i++)
-		close_pair(pairs[i]);
+		close_connection(connections[i]);
 	close(epoll);
 }
 
 static void case_many(void)
 {
 	enum { CROWDED = 300 };
-	struct pair pairs[CROWDED];
+	struct connection connections[CROWDED];
 	struct epoll_event events[64];
 	int epoll = epoll_create1(0), seen = 0, n;
 
 	for (int i = 0; i < CROWDED; i++) {
-		pairs[i] = open_pair();
-		add(epoll, pairs[i].us, EPOLLIN | EPOLLET, (uint64_t)i);
+		connections[i] = open_connection();
+		add(epoll, connections[i].us, EPOLLIN | EPOLLET, (uint64_t)i);
 	}
 	for (int i = 0; i < CROWDED; i++)
-		send_x(pairs[i].them);
+		send_x(connections[i].them);
 	while (seen < CROWDED && (n = epoll_wait(epoll, events, 64, 5000)) > 0)
 		seen += n;
 	note("seen %d", seen);
-	step("no more", epoll_wait(epoll, events, 64, 0));
+	outcome("no more", epoll_wait(epoll, events, 64, 0));
 	for (int i = 0; i < CROWDED; i++)
-		close_pair(pairs[i]);
+		close_connection(connections[i]);
 	close(epoll);
 }
 

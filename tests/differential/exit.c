@@ -3,7 +3,7 @@
  * Differential cases: how a process ends, and that what it sent arrives all the same. The process
  * that ends is a child (this program again) that has the stack to itself.
  */
-#include "step.h"
+#include "harness.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -337,9 +337,9 @@ static int child_main(char *end, const char *what, uint16_t port)
 	if (strcmp(end, "library") == 0 && strcmp(what, "little") == 0)
 		load_library(); /* before there is a stack */
 	if (in_process()) {
-		struct pair pair = open_pair();
+		struct connection connection = open_connection();
 
-		fd = pair.us;
+		fd = connection.us;
 	} else {
 		address = their_address(port);
 		fd = connect_to(&address);
@@ -403,7 +403,7 @@ static void watch(const char *end, const char *what, bool compare_data)
 			char byte;
 
 			show("arrived", got, (long)there);
-			step("and then", recv(peer, &byte, 1, 0));
+			outcome("and then", recv(peer, &byte, 1, 0));
 		}
 		close(peer);
 	}

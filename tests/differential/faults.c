@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Differential cases: pointers that lead nowhere, or do not any more. */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,30 +68,30 @@ static void truncate_file(char *area)
 static void gone(const char *how, void (*take_away)(char *), char *area, bool sends)
 {
 	static const size_t sizes[] = { 1, 100, 4000, 160000 };
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char got[64];
 
 	note("%s", how);
-	step("send", send(pair.us, area, 50, 0));
-	drain(pair.them, 50);
-	send_all(pair.them, "abcdefghij", 10);
-	step("recv", recv(pair.us, area, 10, MSG_WAITALL));
-	send_all(pair.them, "klmnopqrst", 10);
-	await_bytes(pair.us, 10);
+	outcome("send", send(connection.us, area, 50, 0));
+	drain(connection.them, 50);
+	send_all(connection.them, "abcdefghij", 10);
+	outcome("recv", recv(connection.us, area, 10, MSG_WAITALL));
+	send_all(connection.them, "klmnopqrst", 10);
+	await_bytes(connection.us, 10);
 	take_away(area);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		step("recv", recv(pair.us, area, sizes[i], MSG_DONTWAIT));
-		step("read", read(pair.us, area + 5, sizes[i]));
-		step("peek", recv(pair.us, area, sizes[i], MSG_PEEK));
+		outcome("recv", recv(connection.us, area, sizes[i], MSG_DONTWAIT));
+		outcome("read", read(connection.us, area + 5, sizes[i]));
+		outcome("peek", recv(connection.us, area, sizes[i], MSG_PEEK));
 		if (sends)
-			step("send", send(pair.us, area, sizes[i], MSG_DONTWAIT));
+			outcome("send", send(connection.us, area, sizes[i], MSG_DONTWAIT));
 	}
-	step("all is there", recv(pair.us, got, sizeof(got), 0));
+	outcome("all is there", recv(connection.us, got, sizeof(got), 0));
 	show("data", got, 10);
-	step("nothing more", recv(pair.us, area, 10, MSG_DONTWAIT));
-	shutdown(pair.us, SHUT_WR);
-	step("they got", recv(pair.them, got, sizeof(got), 0));
-	close_pair(pair);
+	outcome("nothing more", recv(connection.us, area, 10, MSG_DONTWAIT));
+	shutdown(connection.us, SHUT_WR);
+	outcome("they got", recv(connection.them, got, sizeof(got), 0));
+	close_connection(connection);
 }
 
 static void case_gone(void)
@@ -151,20 +151,20 @@ static void case_ignored(void)
 
 static void use_bad_pointer(int number)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char *area = new_area();
 
 	(void)number;
 	unmap(area);
-	step("send in a handler", send(pair.us, area, 10, 0));
-	close_pair(pair);
+	outcome("send in a handler", send(connection.us, area, 10, 0));
+	close_connection(connection);
 }
 
 /* A handler that blocks everything, and a wait that does. */
 static void case_blocked_meanwhile(void)
 {
 	struct sigaction action = { .sa_handler = use_bad_pointer, .sa_flags = SA_RESTART }, old;
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct epoll_event event = { .events = EPOLLIN };
 	int epoll = epoll_create1(0);
 	char *area = new_area();
@@ -177,44 +177,44 @@ static void case_blocked_meanwhile(void)
 		if (sigismember(&old.sa_mask, i) != (i != SIGKILL && i != SIGSTOP) && i != 32 &&
 		    i != 33)
 			note("signal %d is not in the mask", i);
-	must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, pair.us, &event));
-	send_all(pair.them, "a", 1);
-	await_bytes(pair.us, 1);
+	must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, connection.us, &event));
+	send_all(connection.them, "a", 1);
+	await_bytes(connection.us, 1);
 	unmap(area);
-	step("epoll_pwait",
-	     epoll_pwait(epoll, (struct epoll_event *)area, 1, 1000, &action.sa_mask));
+	outcome("epoll_pwait",
+		epoll_pwait(epoll, (struct epoll_event *)area, 1, 1000, &action.sa_mask));
 	close(epoll);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 /* A part is good. */
 static void case_partly(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char *area = new_area(), got[64];
 	struct iovec iov[2] = { { area, 100 }, { area + AREA / 2, 100 } };
 	static char all[AREA];
 	ssize_t n;
 
 	munmap(area + AREA / 2, AREA / 2);
-	step("writev", writev(pair.us, iov, 2));
-	step("send over the end", send(pair.us, area + AREA / 2 - 50, 100, 0));
-	send_all(pair.them, "0123456789", 10);
-	await_bytes(pair.us, 10);
+	outcome("writev", writev(connection.us, iov, 2));
+	outcome("send over the end", send(connection.us, area + AREA / 2 - 50, 100, 0));
+	send_all(connection.them, "0123456789", 10);
+	await_bytes(connection.us, 10);
 	iov[0].iov_len = 4;
-	step("readv", readv(pair.us, iov, 2));
-	step("recv over the end", recv(pair.us, area + AREA / 2 - 4, 10, 0));
-	step("recv before the end", recv(pair.us, area + AREA / 2 - 4, 4, 0));
-	step("the rest", recv(pair.us, got, sizeof(got), 0));
+	outcome("readv", readv(connection.us, iov, 2));
+	outcome("recv over the end", recv(connection.us, area + AREA / 2 - 4, 10, 0));
+	outcome("recv before the end", recv(connection.us, area + AREA / 2 - 4, 4, 0));
+	outcome("the rest", recv(connection.us, got, sizeof(got), 0));
 	show("data", got, 6);
 	memset(area, 'p', AREA / 2);
-	set_nonblocking(pair.us, true);
-	n = send(pair.us, area + AREA / 2 - 70000, 140000, 0);
+	set_nonblocking(connection.us, true);
+	n = send(connection.us, area + AREA / 2 - 70000, 140000, 0);
 	note("send of much: %s", n > 0 && n <= 70000 ? "a part" : "not a part");
-	shutdown(pair.us, SHUT_WR);
+	shutdown(connection.us, SHUT_WR);
 	note("they got %s",
-	     (ssize_t)drain(pair.them, sizeof(all)) == n ? "that" : "something else");
-	close_pair(pair);
+	     (ssize_t)drain(connection.them, sizeof(all)) == n ? "that" : "something else");
+	close_connection(connection);
 	munmap(area, AREA / 2);
 }
 
@@ -236,45 +236,45 @@ static void take_and_read(int fd)
 /* It goes away while the call waits. */
 static void case_meanwhile(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct pollfd *set;
 	pthread_t thread;
 	int epoll = epoll_create1(0);
 	struct epoll_event event = { .events = EPOLLIN };
 	ssize_t n;
 
-	must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, pair.us, &event));
+	must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, connection.us, &event));
 	taken = new_area();
 	set = (struct pollfd *)taken;
-	set[0] = (struct pollfd){ pair.us, POLLIN, 0 };
+	set[0] = (struct pollfd){ connection.us, POLLIN, 0 };
 	thread = later(50, take_it, 0);
-	step("poll", poll(set, 1, 200));
+	outcome("poll", poll(set, 1, 200));
 	join(thread);
 	taken = new_area();
-	FD_SET(pair.us, (fd_set *)taken);
+	FD_SET(connection.us, (fd_set *)taken);
 	thread = later(50, take_it, 0);
-	step("select", select(pair.us + 1, (fd_set *)taken, NULL, NULL,
-			      &(struct timeval){ .tv_usec = 200000 }));
+	outcome("select", select(connection.us + 1, (fd_set *)taken, NULL, NULL,
+				 &(struct timeval){ .tv_usec = 200000 }));
 	join(thread);
 	taken = new_area();
 	thread = later(50, take_it, 0);
-	step("epoll_wait", epoll_wait(epoll, (struct epoll_event *)taken, 1, 200));
+	outcome("epoll_wait", epoll_wait(epoll, (struct epoll_event *)taken, 1, 200));
 	join(thread);
 	taken = new_area();
-	fill(pair.us);
-	set_nonblocking(pair.us, false);
-	thread = later(50, take_and_read, pair.them);
-	n = send(pair.us, taken, AREA, 0);
+	fill(connection.us);
+	set_nonblocking(connection.us, false);
+	thread = later(50, take_and_read, connection.them);
+	n = send(connection.us, taken, AREA, 0);
 	note("send: %s", n < 0 ? errno_name(errno) : n < AREA ? "a part" : "all");
-	shutdown(pair.us, SHUT_WR);
+	shutdown(connection.us, SHUT_WR);
 	join(thread);
 	close(epoll);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_messages(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	void *bad = bad_pointer();
 	char got[16];
 	struct iovec iov = { got, sizeof(got) };
@@ -283,37 +283,37 @@ static void case_messages(void)
 	socklen_t length = 1000;
 	struct sockaddr_storage name;
 
-	step("sendmsg", sendmsg(pair.us, bad, 0));
-	step("recvmsg", recvmsg(pair.us, bad, MSG_DONTWAIT));
+	outcome("sendmsg", sendmsg(connection.us, bad, 0));
+	outcome("recvmsg", recvmsg(connection.us, bad, MSG_DONTWAIT));
 	message.msg_iov = bad;
-	step("sendmsg, iov", sendmsg(pair.us, &message, 0));
-	step("recvmsg, iov", recvmsg(pair.us, &message, MSG_DONTWAIT));
+	outcome("sendmsg, iov", sendmsg(connection.us, &message, 0));
+	outcome("recvmsg, iov", recvmsg(connection.us, &message, MSG_DONTWAIT));
 	message.msg_iovlen = 5000;
-	step("sendmsg, long iov", sendmsg(pair.us, &message, 0));
+	outcome("sendmsg, long iov", sendmsg(connection.us, &message, 0));
 	message.msg_iov = &iov;
 	message.msg_iovlen = 1;
 	message.msg_namelen = (socklen_t)-1;
 	message.msg_name = &name;
-	step("recvmsg, name", recvmsg(pair.us, &message, MSG_DONTWAIT));
-	step("writev", writev(pair.us, bad, 2));
-	step("readv", readv(pair.us, bad, 2));
-	step("readv, many", readv(pair.us, bad, 500));
-	step("readv, none", readv(pair.us, bad, 0));
-	step("sendmmsg", sendmmsg(pair.us, bad, 1, 0));
-	step("recvmmsg", recvmmsg(pair.us, bad, 1, MSG_DONTWAIT, NULL));
-	step("recvmmsg, time", recvmmsg(pair.us, area, 1, MSG_DONTWAIT, bad));
-	step("recvmmsg, bad time",
-	     recvmmsg(pair.us, area, 1, MSG_DONTWAIT, &(struct timespec){ .tv_nsec = -1 }));
-	step("recvmmsg, bad time, bad descriptor",
-	     recvmmsg(-1, area, 1, MSG_DONTWAIT, &(struct timespec){ .tv_sec = -1 }));
-	send_all(pair.them, "xyz", 3);
-	await_bytes(pair.us, 3);
-	step("recvfrom", recvfrom(pair.us, got, 1, 0, (void *)&name, bad));
+	outcome("recvmsg, name", recvmsg(connection.us, &message, MSG_DONTWAIT));
+	outcome("writev", writev(connection.us, bad, 2));
+	outcome("readv", readv(connection.us, bad, 2));
+	outcome("readv, many", readv(connection.us, bad, 500));
+	outcome("readv, none", readv(connection.us, bad, 0));
+	outcome("sendmmsg", sendmmsg(connection.us, bad, 1, 0));
+	outcome("recvmmsg", recvmmsg(connection.us, bad, 1, MSG_DONTWAIT, NULL));
+	outcome("recvmmsg, time", recvmmsg(connection.us, area, 1, MSG_DONTWAIT, bad));
+	outcome("recvmmsg, bad time", recvmmsg(connection.us, area, 1, MSG_DONTWAIT,
+					       &(struct timespec){ .tv_nsec = -1 }));
+	outcome("recvmmsg, bad time, bad descriptor",
+		recvmmsg(-1, area, 1, MSG_DONTWAIT, &(struct timespec){ .tv_sec = -1 }));
+	send_all(connection.them, "xyz", 3);
+	await_bytes(connection.us, 3);
+	outcome("recvfrom", recvfrom(connection.us, got, 1, 0, (void *)&name, bad));
 	length = (socklen_t)-5;
-	step("recvfrom", recvfrom(pair.us, got, 1, 0, (void *)&name, &length));
-	step("recvfrom", recvfrom(pair.us, got, 1, 0, NULL, bad));
+	outcome("recvfrom", recvfrom(connection.us, got, 1, 0, (void *)&name, &length));
+	outcome("recvfrom", recvfrom(connection.us, got, 1, 0, NULL, bad));
 	munmap(area, AREA);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_names(void)
@@ -322,21 +322,21 @@ static void case_names(void)
 	struct address address = name_of(listener);
 	struct sockaddr_storage name;
 	socklen_t length = sizeof(name);
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	void *bad = bad_pointer();
 	char byte;
 
 	set_nonblocking(listener, true);
-	step("accept, nobody there", accept(listener, bad, &length));
+	outcome("accept, nobody there", accept(listener, bad, &length));
 	other = them_connect(&address);
 	await(listener, POLLIN);
-	step("accept", accept(listener, bad, &length));
+	outcome("accept", accept(listener, bad, &length));
 	await(other, POLLIN);
-	step("they see", recv(other, &byte, 1, 0));
+	outcome("they see", recv(other, &byte, 1, 0));
 	close(other);
 	other = them_connect(&address);
 	await(listener, POLLIN);
-	step("accept, length", accept(listener, (void *)&name, bad));
+	outcome("accept, length", accept(listener, (void *)&name, bad));
 	close(other);
 	other = them_connect(&address);
 	await(listener, POLLIN);
@@ -346,24 +346,26 @@ static void case_names(void)
 	close(other);
 	close(listener);
 	length = sizeof(name);
-	step("getsockname", getsockname(pair.us, bad, &length));
-	step("getsockname, length", getsockname(pair.us, (void *)&name, bad));
-	step("getsockname, nowhere", getsockname(pair.us, NULL, &length));
+	outcome("getsockname", getsockname(connection.us, bad, &length));
+	outcome("getsockname, length", getsockname(connection.us, (void *)&name, bad));
+	outcome("getsockname, nowhere", getsockname(connection.us, NULL, &length));
 	length = 0;
-	step("getsockname, no room", getsockname(pair.us, bad, &length));
+	outcome("getsockname, no room", getsockname(connection.us, bad, &length));
 	length = (socklen_t)-1;
-	step("getpeername, negative", getpeername(pair.us, (void *)&name, &length));
+	outcome("getpeername, negative", getpeername(connection.us, (void *)&name, &length));
 	length = sizeof(name);
-	step("getpeername", getpeername(pair.us, bad, &length));
-	step("connect", connect(pair.us, bad, sizeof(struct sockaddr_in)));
-	step("bind", bind(pair.us, bad, sizeof(struct sockaddr_in)));
-	step("ioctl", ioctl(pair.us, FIONREAD, bad));
-	step("ioctl", ioctl(pair.us, FIONBIO, bad));
+	outcome("getpeername", getpeername(connection.us, bad, &length));
+	outcome("connect", connect(connection.us, bad, sizeof(struct sockaddr_in)));
+	outcome("bind", bind(connection.us, bad, sizeof(struct sockaddr_in)));
+	outcome("ioctl", ioctl(connection.us, FIONREAD, bad));
+	outcome("ioctl", ioctl(connection.us, FIONBIO, bad));
 	length = sizeof(int);
-	step("getsockopt", getsockopt(pair.us, IPPROTO_TCP, TCP_NODELAY, bad, &length));
-	step("getsockopt, length", getsockopt(pair.us, IPPROTO_TCP, TCP_NODELAY, &byte, bad));
-	step("setsockopt", setsockopt(pair.us, IPPROTO_TCP, TCP_NODELAY, bad, sizeof(int)));
-	close_pair(pair);
+	outcome("getsockopt", getsockopt(connection.us, IPPROTO_TCP, TCP_NODELAY, bad, &length));
+	outcome("getsockopt, length",
+		getsockopt(connection.us, IPPROTO_TCP, TCP_NODELAY, &byte, bad));
+	outcome("setsockopt",
+		setsockopt(connection.us, IPPROTO_TCP, TCP_NODELAY, bad, sizeof(int)));
+	close_connection(connection);
 }
 
 /* Each through syscall(2), since libc's own functions read the memory themselves. */
@@ -379,18 +381,18 @@ static void bad_times(const char *name, int fd, int epoll, const void *time, con
 	fd_set set;
 
 	note("%s", name);
-	step("ppoll", syscall(SYS_ppoll, &entry, 1, time, mask, size));
-	step("epoll_pwait2", syscall(SYS_epoll_pwait2, epoll, &event, 1, time, mask, size));
-	step("epoll_pwait", syscall(SYS_epoll_pwait, epoll, &event, 1, 0, mask, size));
+	outcome("ppoll", syscall(SYS_ppoll, &entry, 1, time, mask, size));
+	outcome("epoll_pwait2", syscall(SYS_epoll_pwait2, epoll, &event, 1, time, mask, size));
+	outcome("epoll_pwait", syscall(SYS_epoll_pwait, epoll, &event, 1, 0, mask, size));
 	FD_ZERO(&set);
 	FD_SET(fd, &set);
-	step("pselect6", syscall(SYS_pselect6, fd + 1, &set, NULL, NULL, time, &sized));
+	outcome("pselect6", syscall(SYS_pselect6, fd + 1, &set, NULL, NULL, time, &sized));
 #ifdef SYS_select
 	if (!mask)
-		step("select", syscall(SYS_select, fd + 1, &set, NULL, NULL, time));
+		outcome("select", syscall(SYS_select, fd + 1, &set, NULL, NULL, time));
 #endif
 	if (!mask)
-		step("epoll_pwait2", epoll_pwait2(epoll, &event, 1, time, NULL));
+		outcome("epoll_pwait2", epoll_pwait2(epoll, &event, 1, time, NULL));
 }
 
 static void all_bad_times(int fd)
@@ -410,64 +412,65 @@ static void all_bad_times(int fd)
 	bad_times("no time any more", fd, epoll, area, NULL, 8);
 	bad_times("negative", fd, epoll, &negative, NULL, 8);
 	/* select(2) has microseconds there, of which it takes any number. */
-	step("ppoll, large", syscall(SYS_ppoll, &entry, 1, &large, NULL, 8));
+	outcome("ppoll, large", syscall(SYS_ppoll, &entry, 1, &large, NULL, 8));
 	bad_times("bad mask", fd, epoll, &at_once, bad_pointer(), 8);
 	bad_times("mask of another size", fd, epoll, &at_once, &mask, 16);
 	bad_times("both bad", fd, epoll, bad_pointer(), bad_pointer(), 7);
 	bad_times("all good", fd, epoll, &at_once, &mask, 8);
-	step("pselect6, bad mask's address",
-	     syscall(SYS_pselect6, 0, NULL, NULL, NULL, &at_once, bad_pointer()));
-	step("ppoll that waits", syscall(SYS_ppoll, &entry, 1, &soon, &mask, 8));
+	outcome("pselect6, bad mask's address",
+		syscall(SYS_pselect6, 0, NULL, NULL, NULL, &at_once, bad_pointer()));
+	outcome("ppoll that waits", syscall(SYS_ppoll, &entry, 1, &soon, &mask, 8));
 	note("%s", soon.tv_sec || soon.tv_nsec ? "time is left" : "no time is left");
-	step("poll, bad set", poll(bad_pointer(), 1, 0));
-	step("poll, no set", poll(bad_pointer(), 0, 0));
-	step("select, bad set", select(fd + 1, bad_pointer(), NULL, NULL, &(struct timeval){ 0 }));
+	outcome("poll, bad set", poll(bad_pointer(), 1, 0));
+	outcome("poll, no set", poll(bad_pointer(), 0, 0));
+	outcome("select, bad set",
+		select(fd + 1, bad_pointer(), NULL, NULL, &(struct timeval){ 0 }));
 	FD_ZERO(&set);
 	FD_SET(fd, &set);
-	step("select, bad second set",
-	     select(fd + 1, &set, bad_pointer(), NULL, &(struct timeval){ 0 }));
-	step("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_MOD, fd, bad_pointer()));
-	step("epoll_wait, nothing there", epoll_wait(epoll, bad_pointer(), 1, 0));
-	step("epoll_wait, none", epoll_wait(epoll, &event, 0, 0));
-	step("epoll_wait, too many", epoll_wait(epoll, bad_pointer(), INT32_MAX, 0));
+	outcome("select, bad second set",
+		select(fd + 1, &set, bad_pointer(), NULL, &(struct timeval){ 0 }));
+	outcome("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_MOD, fd, bad_pointer()));
+	outcome("epoll_wait, nothing there", epoll_wait(epoll, bad_pointer(), 1, 0));
+	outcome("epoll_wait, none", epoll_wait(epoll, &event, 0, 0));
+	outcome("epoll_wait, too many", epoll_wait(epoll, bad_pointer(), INT32_MAX, 0));
 	close(epoll);
 }
 
 static void case_times(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int pipes[2];
 
-	all_bad_times(pair.us);
+	all_bad_times(connection.us);
 	must("pipe", pipe(pipes));
 	note("of the kernel's");
 	all_bad_times(pipes[0]);
 	close(pipes[0]);
 	close(pipes[1]);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_events(void)
 {
-	struct pair pairs[3];
+	struct connection connections[3];
 	struct epoll_event events[3], event = { .events = EPOLLIN | EPOLLET };
 	int epoll = epoll_create1(0);
 	char *area = new_area();
 
 	for (int i = 0; i < 3; i++) {
-		pairs[i] = open_pair();
-		must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, pairs[i].us, &event));
-		send_all(pairs[i].them, "x", 1);
-		await(pairs[i].us, POLLIN);
+		connections[i] = open_connection();
+		must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, connections[i].us, &event));
+		send_all(connections[i].them, "x", 1);
+		await(connections[i].us, POLLIN);
 	}
 	munmap(area + PAGE, AREA - PAGE);
-	step("nowhere", epoll_wait(epoll, bad_pointer(), 3, 1000));
-	step("room for two",
-	     epoll_wait(epoll, (void *)(area + PAGE - 2 * sizeof(events[0]) - 3), 3, 1000));
-	step("the rest", epoll_wait(epoll, events, 3, 1000));
-	step("no more", epoll_wait(epoll, events, 3, 0));
+	outcome("nowhere", epoll_wait(epoll, bad_pointer(), 3, 1000));
+	outcome("room for two",
+		epoll_wait(epoll, (void *)(area + PAGE - 2 * sizeof(events[0]) - 3), 3, 1000));
+	outcome("the rest", epoll_wait(epoll, events, 3, 1000));
+	outcome("no more", epoll_wait(epoll, events, 3, 0));
 	for (int i = 0; i < 3; i++)
-		close_pair(pairs[i]);
+		close_connection(connections[i]);
 	munmap(area, PAGE);
 	close(epoll);
 }

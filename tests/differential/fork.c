@@ -3,7 +3,7 @@
  * Differential cases: fork(2), vfork(2), posix_spawn(3), system(3), popen(3), daemon(3) around
  * sockets. Not compared: what a child gets that uses an established connection of its parent.
  */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@ static void ping(const char *name, int a, int b)
 	char byte = '-';
 
 	must("send", send(a, "x", 1, MSG_NOSIGNAL));
-	step(name, recv(b, &byte, 1, 0));
+	outcome(name, recv(b, &byte, 1, 0));
 }
 
 static void reap(pid_t child)
@@ -137,7 +137,7 @@ static void between_parent_and_child(bool child_serves, int (*serve)(int listene
 	must("fork", child);
 	if (child == 0)
 		_exit(child_serves ? serve(listener) : ask_for_ping(&address));
-	step("parent", child_serves ? ask_for_ping(&address) : serve(listener));
+	outcome("parent", child_serves ? ask_for_ping(&address) : serve(listener));
 	reap(child);
 	close(listener);
 }
@@ -178,13 +178,13 @@ static void child_serves_later(void)
 	must("fork", child);
 	if (child == 0)
 		_exit(give_ping(listener));
-	step("parent", ask_for_ping(&address));
+	outcome("parent", ask_for_ping(&address));
 	reap(child);
 	child = fork();
 	must("fork", child);
 	if (child == 0)
 		_exit(ask_for_ping(&address));
-	step("parent", poll_and_give_ping(listener));
+	outcome("parent", poll_and_give_ping(listener));
 	reap(child);
 	close(listener);
 }
@@ -248,7 +248,7 @@ static void passed_listener(void)
 	poll_once(listener);
 	address = name_of(listener);
 	pass(channel[0], listener);
-	step("connect", ask_for_ping(&address));
+	outcome("connect", ask_for_ping(&address));
 	reap(child);
 	close(listener);
 	close(channel[0]);
@@ -339,14 +339,14 @@ static void case_bound_by_the_parent(void)
 	int fd = open_socket(0);
 	struct address address = our_address(0);
 
-	step("bind", bind(fd, (struct sockaddr *)&address.storage, address.length));
+	outcome("bind", bind(fd, (struct sockaddr *)&address.storage, address.length));
 
 	pid_t child = fork();
 
 	must("fork", child);
 	if (child == 0) {
-		close_pair(open_pair());
-		step("listen in the child", listen(fd, 5));
+		close_connection(open_connection());
+		outcome("listen in the child", listen(fd, 5));
 		serve_one(fd);
 		_exit(0);
 	}
@@ -364,8 +364,8 @@ static void case_socket_by_the_parent(void)
 		int listener = their_listener(5), peer;
 		struct address address = name_of(listener);
 
-		step("connect in the child",
-		     connect(fd, (struct sockaddr *)&address.storage, address.length));
+		outcome("connect in the child",
+			connect(fd, (struct sockaddr *)&address.storage, address.length));
 		peer = accept_one(listener);
 		ping("we to them", fd, peer);
 		close(peer);
@@ -379,47 +379,47 @@ static void case_socket_by_the_parent(void)
 
 static void case_children_that_exec(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char text[64] = "";
 	FILE *pipe_end;
 	pid_t child;
 	char *const arguments[] = { (char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
 				    (char *)(uintptr_t) "exit 5", NULL };
 
-	ping("before", pair.us, pair.them);
-	step("system", system("exit 3"));
-	ping("after system", pair.us, pair.them);
+	ping("before", connection.us, connection.them);
+	outcome("system", system("exit 3"));
+	ping("after system", connection.us, connection.them);
 	pipe_end = popen("echo from a child", "r");
 	if (!pipe_end || !fgets(text, sizeof(text), pipe_end))
 		broken("popen");
 	note("popen: %s", strtok(text, "\n"));
-	step("pclose", pclose(pipe_end));
-	ping("after popen", pair.us, pair.them);
-	step("posix_spawn", posix_spawn(&child, "/bin/sh", NULL, NULL, arguments, environ));
+	outcome("pclose", pclose(pipe_end));
+	ping("after popen", connection.us, connection.them);
+	outcome("posix_spawn", posix_spawn(&child, "/bin/sh", NULL, NULL, arguments, environ));
 	reap(child);
-	ping("after posix_spawn", pair.them, pair.us);
+	ping("after posix_spawn", connection.them, connection.us);
 	child = vfork();
 	if (child == 0) {
 		execve("/bin/sh", arguments, environ);
 		_exit(9);
 	}
 	reap(child);
-	ping("after vfork", pair.us, pair.them);
+	ping("after vfork", connection.us, connection.them);
 	child = fork();
 	if (child == 0) {
 		execve("/bin/sh", arguments, environ);
 		_exit(9);
 	}
 	reap(child);
-	ping("after fork and exec", pair.them, pair.us);
+	ping("after fork and exec", connection.them, connection.us);
 	child = fork();
 	if (child == 0) {
 		execve("/nonexistent", arguments, environ);
 		_exit(6);
 	}
 	reap(child);
-	ping("after an exec that failed", pair.us, pair.them);
-	close_pair(pair);
+	ping("after an exec that failed", connection.us, connection.them);
+	close_connection(connection);
 }
 
 static pthread_t forking;
@@ -448,7 +448,7 @@ static void signal_forker(int unused)
 /* No child has a signal that its parent got, whenever that was. */
 static void case_signals_while_forking(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct sigaction action = { .sa_handler = tell_where, .sa_flags = SA_RESTART };
 	pthread_t thread;
 	int children = 0;
@@ -472,8 +472,8 @@ static void case_signals_while_forking(void)
 	join(thread);
 	signal(SIGUSR1, SIG_DFL);
 	note("in the parent: %d, in children: %d", in_forker != 0, children);
-	ping("the connection", pair.us, pair.them);
-	close_pair(pair);
+	ping("the connection", connection.us, connection.them);
+	close_connection(connection);
 }
 
 static void change_actions(int unused)
@@ -488,7 +488,7 @@ static void change_actions(int unused)
 /* Another thread is in sigaction(2) at the fork, and the child calls it, too. */
 static void case_actions_while_forking(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	pthread_t thread;
 
 	forks_go_on = true;
@@ -506,13 +506,13 @@ static void case_actions_while_forking(void)
 	forks_go_on = false;
 	join(thread);
 	signal(SIGUSR2, SIG_DFL);
-	ping("the connection", pair.us, pair.them);
-	close_pair(pair);
+	ping("the connection", connection.us, connection.them);
+	close_connection(connection);
 }
 
 static void case_parent_lives_on(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int listener = our_listener(5);
 	char byte;
 	pid_t child;
@@ -522,7 +522,7 @@ static void case_parent_lives_on(void)
 		must("fork", child);
 		if (child == 0) {
 			if (how == 1)
-				close(pair.us);
+				close(connection.us);
 			if (how == 3)
 				kill(getpid(), SIGKILL);
 			if (how == 2)
@@ -530,34 +530,34 @@ static void case_parent_lives_on(void)
 			_exit(0);
 		}
 		reap(child);
-		ping("the parent to them", pair.us, pair.them);
-		ping("they to the parent", pair.them, pair.us);
+		ping("the parent to them", connection.us, connection.them);
+		ping("they to the parent", connection.them, connection.us);
 	}
 	serve_one(listener);
-	step("nothing more", recv(pair.us, &byte, 1, MSG_DONTWAIT));
-	close(pair.us);
-	await(pair.them, POLLIN);
-	step("they see", recv(pair.them, &byte, 1, 0));
-	close(pair.them);
+	outcome("nothing more", recv(connection.us, &byte, 1, MSG_DONTWAIT));
+	close(connection.us);
+	await(connection.them, POLLIN);
+	outcome("they see", recv(connection.them, &byte, 1, 0));
+	close(connection.them);
 	close(listener);
 }
 
 static void case_child_of_its_own(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	pid_t child = fork();
 
 	must("fork", child);
 	if (child == 0) {
 		struct pollfd entry = { .fd = -1, .events = POLLIN };
 
-		step("poll in the child", poll(&entry, 1, 10));
+		outcome("poll in the child", poll(&entry, 1, 10));
 		note("standard output works");
 		_exit(0);
 	}
 	reap(child);
-	ping("the parent", pair.us, pair.them);
-	close_pair(pair);
+	ping("the parent", connection.us, connection.them);
+	close_connection(connection);
 }
 
 static void case_daemon(void)
@@ -574,10 +574,10 @@ static void case_daemon(void)
 
 		if (daemon(1, 1) < 0)
 			_exit(1);
-		struct pair pair = open_pair();
+		struct connection connection = open_connection();
 
-		send_all(pair.us, "d", 1);
-		recv(pair.them, &byte, 1, 0);
+		send_all(connection.us, "d", 1);
+		recv(connection.them, &byte, 1, 0);
 		dprintf(ends[1], "daemon got %c", byte);
 		_exit(0);
 	}
@@ -636,12 +636,13 @@ static void case_daemon_after_listen(void)
 
 static void *spin_on_connection(void *argument)
 {
-	struct pair *pair = argument;
+	struct connection *connection = argument;
 
 	for (int i = 0; i < 2000; i++) {
 		char byte;
 
-		if (send(pair->us, "x", 1, MSG_NOSIGNAL) != 1 || recv(pair->them, &byte, 1, 0) != 1)
+		if (send(connection->us, "x", 1, MSG_NOSIGNAL) != 1 ||
+		    recv(connection->them, &byte, 1, 0) != 1)
 			return (void *)1;
 	}
 	return NULL;
@@ -650,12 +651,12 @@ static void *spin_on_connection(void *argument)
 /* Forks while another thread is anywhere inside the library. */
 static void case_fork_while_busy(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	pthread_t thread;
 	void *failed = (void *)1;
 	int good = 0;
 
-	pthread_create(&thread, NULL, spin_on_connection, &pair);
+	pthread_create(&thread, NULL, spin_on_connection, &connection);
 	for (int i = 0; i < 10; i++) {
 		int status = -1;
 		pid_t child = fork();
@@ -670,79 +671,79 @@ static void case_fork_while_busy(void)
 	}
 	pthread_join(thread, &failed);
 	note("children that were well: %d, the thread: %s", good, failed ? "failed" : "well");
-	close_pair(pair);
+	close_connection(connection);
 }
 
 /* What the child gets of the connection is not compared; that it goes on living is. */
 static int child_of_clone(void *argument)
 {
-	struct pair *pair = argument;
-	struct pollfd entry = { .fd = pair->us, .events = POLLIN };
+	struct connection *connection = argument;
+	struct pollfd entry = { .fd = connection->us, .events = POLLIN };
 	char byte;
 
 	poll(&entry, 1, 1);
-	send(pair->us, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	recv(pair->us, &byte, 1, MSG_DONTWAIT);
+	send(connection->us, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	recv(connection->us, &byte, 1, MSG_DONTWAIT);
 	close(open_socket(0));
-	close(pair->us);
+	close(connection->us);
 	return 7;
 }
 
-static pid_t fork_by_clone(struct pair *pair)
+static pid_t fork_by_clone(struct connection *connection)
 {
 	static char stack[1 << 18] __attribute__((aligned(16)));
 
-	return clone(child_of_clone, stack + sizeof(stack), SIGCHLD, pair);
+	return clone(child_of_clone, stack + sizeof(stack), SIGCHLD, connection);
 }
 
-static pid_t fork_by_call(long number, long first, long second, struct pair *pair)
+static pid_t fork_by_call(long number, long first, long second, struct connection *connection)
 {
 	pid_t child = (pid_t)syscall(number, first, second, 0L, 0L, 0L);
 
 	if (child == 0)
-		_exit(child_of_clone(pair));
+		_exit(child_of_clone(connection));
 	return child;
 }
 
-static pid_t fork_by_clone3(struct pair *pair)
+static pid_t fork_by_clone3(struct connection *connection)
 {
 	struct clone_args arguments = { .exit_signal = SIGCHLD };
 
-	return fork_by_call(SYS_clone3, (long)&arguments, sizeof(arguments), pair);
+	return fork_by_call(SYS_clone3, (long)&arguments, sizeof(arguments), connection);
 }
 
-static pid_t fork_untold(struct pair *pair)
+static pid_t fork_untold(struct connection *connection)
 {
 	pid_t child = _Fork();
 
 	if (child == 0)
-		_exit(child_of_clone(pair));
+		_exit(child_of_clone(connection));
 	return child;
 }
 
 /* Forks of which pthread_atfork(3) does not tell (vsftpd makes one for each session). */
 static void case_other_forks(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
 	for (int way = 0; way < 5; way++) {
-		pid_t child = way == 0	 ? fork_by_clone(&pair)
-			      : way == 1 ? fork_by_call(SYS_clone, SIGCHLD, 0, &pair)
-			      : way == 2 ? fork_by_call(SYS_fork, 0, 0, &pair)
-			      : way == 3 ? fork_by_clone3(&pair)
-					 : fork_untold(&pair);
+		pid_t child = way == 0	 ? fork_by_clone(&connection)
+			      : way == 1 ? fork_by_call(SYS_clone, SIGCHLD, 0, &connection)
+			      : way == 2 ? fork_by_call(SYS_fork, 0, 0, &connection)
+			      : way == 3 ? fork_by_clone3(&connection)
+					 : fork_untold(&connection);
 
 		note("way %d", way);
 		must("fork", child);
 		reap(child);
 	}
-	close_pair(pair);
+	close_connection(connection);
 
-	struct pair other = open_pair();
+	struct connection other = open_connection();
 
 	ping("the parent, to them", other.us, other.them);
 	ping("the parent, to us", other.them, other.us);
-	close_pair(other);
+	close_connection(other);
 }
 
 int main(int argc, char **argv)

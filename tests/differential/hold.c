@@ -3,7 +3,7 @@
  * Differential cases: what TCP_CORK and MSG_MORE hold back, what lets it go at once and what does
  * not, as tcp(7) and send(2) say. How the held bytes are cut into segments is not looked at.
  */
-#include "step.h"
+#include "harness.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -127,15 +127,15 @@ static const struct act holds[] = {
 /* Whether the ten bytes are there soon after the act. */
 static bool soon(const struct act *hold, const struct act *act)
 {
-	struct pair pair = open_pair();
-	struct pollfd there = { .fd = pair.them, .events = POLLIN };
+	struct connection connection = open_connection();
+	struct pollfd there = { .fd = connection.them, .events = POLLIN };
 	bool arrived;
 
-	hold->function(pair.us);
-	act->function(pair.us);
+	hold->function(connection.us);
+	act->function(connection.us);
 	arrived = poll(&there, 1, AT_ONCE_MS) > 0;
-	drain(pair.them, 10);
-	close_pair(pair);
+	drain(connection.them, 10);
+	close_connection(connection);
 	return arrived;
 }
 
@@ -192,44 +192,44 @@ static void case_plain_send(void)
 static void case_timer(void)
 {
 	for (size_t i = 0; i < sizeof(holds) / sizeof(holds[0]); i++) {
-		struct pair pair = open_pair();
+		struct connection connection = open_connection();
 
-		holds[i].function(pair.us);
-		note("%s: %zu arrive in the end", holds[i].name, drain(pair.them, 10));
-		close_pair(pair);
+		holds[i].function(connection.us);
+		note("%s: %zu arrive in the end", holds[i].name, drain(connection.them, 10));
+		close_connection(connection);
 	}
 }
 
 static void case_close(void)
 {
 	for (size_t i = 0; i < sizeof(holds) / sizeof(holds[0]); i++) {
-		struct pair pair = open_pair();
+		struct connection connection = open_connection();
 
-		holds[i].function(pair.us);
-		close(pair.us);
-		note("%s, close: %zu arrive", holds[i].name, drain(pair.them, 20));
-		close(pair.them);
+		holds[i].function(connection.us);
+		close(connection.us);
+		note("%s, close: %zu arrive", holds[i].name, drain(connection.them, 20));
+		close(connection.them);
 	}
 }
 
 /* TCP_NODELAY sends what Nagle's algorithm holds back behind a segment that is on its way. */
 static void case_nagle(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
 	for (int i = 0; i < 20; i++)
-		send_all(pair.us, "x", 1);
-	set(pair.us, TCP_NODELAY, 1);
-	note("drained %zu", drain(pair.them, 20));
-	by_cork(pair.us);
-	no_delay(pair.us);
-	note("drained %zu", drain(pair.them, 10));
-	send_all(pair.us, "y", 1); /* is held again: the push was for what was there */
+		send_all(connection.us, "x", 1);
+	set(connection.us, TCP_NODELAY, 1);
+	note("drained %zu", drain(connection.them, 20));
+	by_cork(connection.us);
+	no_delay(connection.us);
+	note("drained %zu", drain(connection.them, 10));
+	send_all(connection.us, "y", 1); /* is held again: the push was for what was there */
 	settle();
-	step("corked still", recv(pair.them, (char[1]){ 0 }, 1, MSG_DONTWAIT));
-	uncork(pair.us);
-	note("drained %zu", drain(pair.them, 1));
-	close_pair(pair);
+	outcome("corked still", recv(connection.them, (char[1]){ 0 }, 1, MSG_DONTWAIT));
+	uncork(connection.us);
+	note("drained %zu", drain(connection.them, 1));
+	close_connection(connection);
 }
 
 int main(int argc, char **argv)

@@ -2,7 +2,7 @@
 /*
  * Differential cases: handlers and threads that leave a call that waits, without returning to it.
  */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,23 +23,23 @@
 #define ROUNDS 3
 
 /* What the calls below are about: a connection on which nothing comes, with full buffers or not. */
-static struct pair pair;
+static struct connection connection;
 static int listener, epoll_fd, nested_fd, pipes[2], file;
 static char block[70000];
 
 static void by_recv(void)
 {
-	recv(pair.us, block, 1, 0);
+	recv(connection.us, block, 1, 0);
 }
 
 static void by_waitall(void)
 {
-	recv(pair.us, block, sizeof(block), MSG_WAITALL);
+	recv(connection.us, block, sizeof(block), MSG_WAITALL);
 }
 
 static void by_read(void)
 {
-	ssize_t n = read(pair.us, block, 1);
+	ssize_t n = read(connection.us, block, 1);
 
 	(void)n;
 }
@@ -50,7 +50,7 @@ static void by_readv(void)
 
 	for (int i = 0; i < 20; i++)
 		iov[i] = (struct iovec){ block + i, 1 };
-	readv(pair.us, iov, 20);
+	readv(connection.us, iov, 20);
 }
 
 static void by_recvmsg(void)
@@ -58,7 +58,7 @@ static void by_recvmsg(void)
 	struct iovec iov = { block, 1 };
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	recvmsg(pair.us, &message, 0);
+	recvmsg(connection.us, &message, 0);
 }
 
 static void by_recvmmsg(void)
@@ -66,7 +66,7 @@ static void by_recvmmsg(void)
 	struct iovec iov = { block, 1 };
 	struct mmsghdr message = { .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 } };
 
-	recvmmsg(pair.us, &message, 1, 0, NULL);
+	recvmmsg(connection.us, &message, 1, 0, NULL);
 }
 
 static void by_poll(void)
@@ -74,13 +74,13 @@ static void by_poll(void)
 	struct pollfd set[40];
 
 	for (int i = 0; i < 40; i++)
-		set[i] = (struct pollfd){ i % 3 ? pair.us : pipes[0], POLLIN, 0 };
+		set[i] = (struct pollfd){ i % 3 ? connection.us : pipes[0], POLLIN, 0 };
 	poll(set, 40, -1);
 }
 
 static void by_ppoll(void)
 {
-	struct pollfd set = { pair.us, POLLIN, 0 };
+	struct pollfd set = { connection.us, POLLIN, 0 };
 	struct timespec limit = { .tv_sec = 10 };
 	sigset_t mask;
 
@@ -94,7 +94,7 @@ static void by_select(void)
 	fd_set set;
 
 	FD_ZERO(&set);
-	FD_SET(pair.us, &set);
+	FD_SET(connection.us, &set);
 	FD_SET(pipes[0], &set);
 	select(FD_SETSIZE, &set, NULL, NULL, NULL);
 }
@@ -106,8 +106,8 @@ static void by_pselect(void)
 
 	sigemptyset(&mask);
 	FD_ZERO(&set);
-	FD_SET(pair.us, &set);
-	pselect(pair.us + 1, &set, NULL, NULL, NULL, &mask);
+	FD_SET(connection.us, &set);
+	pselect(connection.us + 1, &set, NULL, NULL, NULL, &mask);
 }
 
 static void by_epoll_wait(void)
@@ -142,22 +142,22 @@ static void by_accept(void)
 
 static void by_splice(void)
 {
-	splice(pair.us, NULL, pipes[1], NULL, 100, 0);
+	splice(connection.us, NULL, pipes[1], NULL, 100, 0);
 }
 
 static void by_splice_in(void)
 {
-	splice(pipes[0], NULL, pair.us, NULL, 100, 0);
+	splice(pipes[0], NULL, connection.us, NULL, 100, 0);
 }
 
 static void by_send(void)
 {
-	send(pair.us, block, sizeof(block), 0);
+	send(connection.us, block, sizeof(block), 0);
 }
 
 static void by_sendfile(void)
 {
-	sendfile(pair.us, file, NULL, sizeof(block));
+	sendfile(connection.us, file, NULL, sizeof(block));
 }
 
 static const struct call {
@@ -192,12 +192,12 @@ static void begin(const struct call *call)
 	struct epoll_event event = { .events = EPOLLIN };
 	char name[] = "/tmp/melin-leave-XXXXXX";
 
-	pair = open_pair();
+	connection = open_connection();
 	listener = our_listener(5);
 	epoll_fd = epoll_create1(0);
 	nested_fd = epoll_create1(0);
 	must("pipe", pipe(pipes));
-	must("epoll_ctl", epoll_ctl(epoll_fd, EPOLL_CTL_ADD, pair.us, &event));
+	must("epoll_ctl", epoll_ctl(epoll_fd, EPOLL_CTL_ADD, connection.us, &event));
 	must("epoll_ctl", epoll_ctl(nested_fd, EPOLL_CTL_ADD, pipes[0], &event));
 	file = mkstemp(name);
 	must("mkstemp", file);
@@ -205,8 +205,8 @@ static void begin(const struct call *call)
 	must("write", write(file, block, sizeof(block)));
 	lseek(file, 0, SEEK_SET);
 	if (call->fills) {
-		fill(pair.us);
-		set_nonblocking(pair.us, false);
+		fill(connection.us);
+		set_nonblocking(connection.us, false);
 	}
 }
 
@@ -221,34 +221,36 @@ static void overwrite_stack(void)
 /* The connection works as before, and close() ends it: nobody holds it any more. */
 static void end(const char *name, const struct call *call)
 {
-	struct pollfd entry = { pair.us, POLLIN, 0 };
+	struct pollfd entry = { connection.us, POLLIN, 0 };
 	struct epoll_event event;
 	int good = 0;
 	char byte;
 
 	if (call->fills) {
-		shutdown(pair.us, SHUT_WR);
-		note("%s: the rest %s", name, drain(pair.them, SIZE_MAX) > 0 ? "comes" : "is lost");
+		shutdown(connection.us, SHUT_WR);
+		note("%s: the rest %s", name,
+		     drain(connection.them, SIZE_MAX) > 0 ? "comes" : "is lost");
 	} else {
 		for (int i = 0; i < 10; i++) {
-			send_all(pair.them, "x", 1);
+			send_all(connection.them, "x", 1);
 			good += poll(&entry, 1, 3000) == 1 &&
 				epoll_wait(epoll_fd, &event, 1, 3000) == 1 &&
-				recv(pair.us, &byte, 1, 0) == 1 && send(pair.us, "y", 1, 0) == 1 &&
-				recv(pair.them, &byte, 1, 0) == 1;
+				recv(connection.us, &byte, 1, 0) == 1 &&
+				send(connection.us, "y", 1, 0) == 1 &&
+				recv(connection.them, &byte, 1, 0) == 1;
 		}
 		note("%s: good round trips: %d", name, good);
 	}
 	close(epoll_fd);
 	close(nested_fd);
-	close(pair.us);
+	close(connection.us);
 	close(listener);
 	close(pipes[0]);
 	close(pipes[1]);
 	close(file);
-	await(pair.them, POLLIN);
-	step(name, recv(pair.them, &byte, 1, 0));
-	close(pair.them);
+	await(connection.them, POLLIN);
+	outcome(name, recv(connection.them, &byte, 1, 0));
+	close(connection.them);
 }
 
 /* ---- by siglongjmp() ---- */
@@ -258,13 +260,13 @@ static bool handler_waits;
 
 static void jump(int number)
 {
-	struct pollfd set = { pair.us, POLLPRI, 0 };
+	struct pollfd set = { connection.us, POLLPRI, 0 };
 	char byte;
 
 	(void)number;
 	if (handler_waits) {
 		poll(&set, 1, 5);
-		recv(pair.us, &byte, 1, MSG_DONTWAIT);
+		recv(connection.us, &byte, 1, MSG_DONTWAIT);
 		epoll_wait(epoll_fd, &(struct epoll_event){ 0 }, 1, 5);
 	}
 	siglongjmp(back, 1);
@@ -340,13 +342,13 @@ static void case_jump_anywhere(void)
 		jumps++;
 	setitimer(ITIMER_REAL, &timer, NULL);
 	while (now_ms() < until) {
-		struct pollfd set = { pair.us, POLLIN | POLLOUT, 0 };
+		struct pollfd set = { connection.us, POLLIN | POLLOUT, 0 };
 		socklen_t length = sizeof(int);
 		int value;
 
 		poll(&set, 1, 0);
-		recv(pair.us, block, 10, MSG_DONTWAIT);
-		getsockopt(pair.us, SOL_SOCKET, SO_ERROR, &value, &length);
+		recv(connection.us, block, 10, MSG_DONTWAIT);
+		getsockopt(connection.us, SOL_SOCKET, SO_ERROR, &value, &length);
 		epoll_wait(epoll_fd, &(struct epoll_event){ 0 }, 1, 0);
 		calls_made++;
 	}
@@ -430,7 +432,7 @@ static void case_cancel_asynchronously(void)
 /* ---- for another context, and back ---- */
 
 static ucontext_t waiting, other;
-static struct pair second;
+static struct connection second;
 
 static void change_over(int number)
 {
@@ -444,9 +446,9 @@ static void other_context(void)
 	char byte = 0;
 
 	send_all(second.them, "s", 1);
-	step("meanwhile, poll", poll(&set, 1, 3000));
-	step("meanwhile, recv", recv(second.us, &byte, 1, 0));
-	send_all(pair.them, "x", 1);
+	outcome("meanwhile, poll", poll(&set, 1, 3000));
+	outcome("meanwhile, recv", recv(second.us, &byte, 1, 0));
+	send_all(connection.them, "x", 1);
 	swapcontext(&other, &waiting);
 }
 
@@ -458,17 +460,17 @@ static void case_coroutine(void)
 	char byte = 0;
 
 	begin(&calls[0]);
-	second = open_pair();
+	second = open_connection();
 	getcontext(&other);
 	other.uc_stack.ss_sp = memory;
 	other.uc_stack.ss_size = sizeof(memory);
 	makecontext(&other, other_context, 0);
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &soon, NULL);
-	step("recv", recv(pair.us, &byte, 1, 0));
+	outcome("recv", recv(connection.us, &byte, 1, 0));
 	note("byte %c", byte);
 	signal(SIGALRM, SIG_IGN);
-	close_pair(second);
+	close_connection(second);
 	end("coroutine", &calls[0]);
 }
 
@@ -498,40 +500,40 @@ static void wait_while(void (*action)(int), const char *what)
 
 	begin(&calls[0]);
 	note("%s", what);
-	first = later(50, action, pair.us);
-	then = later(150, send_x, pair.them);
-	step("recv", recv(pair.us, &byte, 1, 0));
+	first = later(50, action, connection.us);
+	then = later(150, send_x, connection.them);
+	outcome("recv", recv(connection.us, &byte, 1, 0));
 	join(first);
 	join(then);
-	close(pair.us);
-	close(pair.them);
+	close(connection.us);
+	close(connection.them);
 
-	pair = open_pair();
-	set[0] = (struct pollfd){ pair.us, POLLIN, 0 };
+	connection = open_connection();
+	set[0] = (struct pollfd){ connection.us, POLLIN, 0 };
 	set[1] = (struct pollfd){ pipes[0], POLLIN, 0 };
-	first = later(50, action, pair.us);
-	then = later(150, send_x, pair.them);
-	step("poll", poll(set, 2, 1000));
+	first = later(50, action, connection.us);
+	then = later(150, send_x, connection.them);
+	outcome("poll", poll(set, 2, 1000));
 	note("%s, %s", poll_bits((uint32_t)set[0].revents), poll_bits((uint32_t)set[1].revents));
 	join(first);
 	join(then);
-	close(pair.us);
-	close(pair.them);
+	close(connection.us);
+	close(connection.them);
 
-	pair = open_pair();
-	must("epoll_ctl", epoll_ctl(epoll_fd, EPOLL_CTL_ADD, pair.us, &event));
+	connection = open_connection();
+	must("epoll_ctl", epoll_ctl(epoll_fd, EPOLL_CTL_ADD, connection.us, &event));
 	must("epoll_ctl", epoll_ctl(epoll_fd, EPOLL_CTL_ADD, pipes[0], &event));
 	first = later(50, action, epoll_fd);
-	then = later(150, send_x, pair.them);
-	step("epoll_wait", epoll_wait(epoll_fd, &event, 1, 1000));
+	then = later(150, send_x, connection.them);
+	outcome("epoll_wait", epoll_wait(epoll_fd, &event, 1, 1000));
 	join(first);
 	join(then);
-	drain(pair.us, 1);
+	drain(connection.us, 1);
 	if (action == replace_it)
 		close(epoll_fd);
 	epoll_fd = epoll_create1(0);
 	event.events = EPOLLIN;
-	must("epoll_ctl", epoll_ctl(epoll_fd, EPOLL_CTL_ADD, pair.us, &event));
+	must("epoll_ctl", epoll_ctl(epoll_fd, EPOLL_CTL_ADD, connection.us, &event));
 	end(what, &calls[0]);
 }
 

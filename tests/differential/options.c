@@ -3,7 +3,7 @@
  * Differential cases: getsockopt(2) and setsockopt(2). Values that may differ from stack to stack
  * for good reasons (buffer sizes nobody set, segment sizes, times) are printed as "some".
  */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -294,12 +294,12 @@ static void case_fresh(void)
 
 static void case_connected(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
-	go_through(pair.us, true);
-	step("it still works", send(pair.us, "x", 1, MSG_NOSIGNAL));
-	note("drained %zu", drain(pair.them, 1));
-	close_pair(pair);
+	go_through(connection.us, true);
+	outcome("it still works", send(connection.us, "x", 1, MSG_NOSIGNAL));
+	note("drained %zu", drain(connection.them, 1));
+	close_connection(connection);
 }
 
 static void case_listening(void)
@@ -341,8 +341,8 @@ static void case_inherited(void)
 
 static void case_lengths(void)
 {
-	struct pair pair = open_pair();
-	int fds[] = { open_socket(0), pair.us };
+	struct connection connection = open_connection();
+	int fds[] = { open_socket(0), connection.us };
 
 	for (int which = 0; which < 2; which++) {
 		int fd = fds[which];
@@ -383,64 +383,64 @@ static void case_lengths(void)
 		}
 	}
 	close(fds[0]);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_pointers(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int value = 0;
 	socklen_t length = sizeof(value);
 
-	step("get, bad value",
-	     getsockopt(pair.us, IPPROTO_TCP, TCP_NODELAY, bad_pointer(), &length));
-	step("get, bad length",
-	     getsockopt(pair.us, IPPROTO_TCP, TCP_NODELAY, &value, bad_pointer()));
-	step("set, bad value",
-	     setsockopt(pair.us, IPPROTO_TCP, TCP_NODELAY, bad_pointer(), sizeof(value)));
-	step("SO_ERROR, bad value",
-	     getsockopt(pair.us, SOL_SOCKET, SO_ERROR, bad_pointer(), &length));
-	step("SO_LINGER, bad value",
-	     setsockopt(pair.us, SOL_SOCKET, SO_LINGER, bad_pointer(), sizeof(struct linger)));
-	step("closed", getsockopt(900, SOL_SOCKET, SO_ERROR, &value, &length));
-	step("standard input", setsockopt(0, SOL_SOCKET, SO_KEEPALIVE, &value, sizeof(value)));
-	close_pair(pair);
+	outcome("get, bad value",
+		getsockopt(connection.us, IPPROTO_TCP, TCP_NODELAY, bad_pointer(), &length));
+	outcome("get, bad length",
+		getsockopt(connection.us, IPPROTO_TCP, TCP_NODELAY, &value, bad_pointer()));
+	outcome("set, bad value",
+		setsockopt(connection.us, IPPROTO_TCP, TCP_NODELAY, bad_pointer(), sizeof(value)));
+	outcome("SO_ERROR, bad value",
+		getsockopt(connection.us, SOL_SOCKET, SO_ERROR, bad_pointer(), &length));
+	outcome("SO_LINGER, bad value", setsockopt(connection.us, SOL_SOCKET, SO_LINGER,
+						   bad_pointer(), sizeof(struct linger)));
+	outcome("closed", getsockopt(900, SOL_SOCKET, SO_ERROR, &value, &length));
+	outcome("standard input", setsockopt(0, SOL_SOCKET, SO_KEEPALIVE, &value, sizeof(value)));
+	close_connection(connection);
 }
 
 static void case_linger(void)
 {
-	struct pair pair = open_pair();
-	int fds[] = { open_socket(0), pair.us };
+	struct connection connection = open_connection();
+	int fds[] = { open_socket(0), connection.us };
 
 	for (int i = 0; i < 2; i++) {
 		struct linger linger = { -1, -1 };
 		socklen_t length = sizeof(linger);
 
-		step("get", getsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, &length));
+		outcome("get", getsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, &length));
 		note("%d %d, length %u", linger.l_onoff, linger.l_linger, length);
 		linger = (struct linger){ 5, 7 };
-		step("set", setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
-		step("get", getsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, &length));
+		outcome("set", setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+		outcome("get", getsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, &length));
 		note("%d %d, length %u", linger.l_onoff, linger.l_linger, length);
 		linger.l_onoff = 0;
-		step("off", setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
-		step("get", getsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, &length));
+		outcome("off", setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+		outcome("get", getsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, &length));
 		note("%d %d, length %u", linger.l_onoff, linger.l_linger, length);
-		step("short", setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, 4));
+		outcome("short", setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, 4));
 		length = 4;
-		step("get, short", getsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, &length));
+		outcome("get, short", getsockopt(fds[i], SOL_SOCKET, SO_LINGER, &linger, &length));
 		note("length %u", length);
 	}
 	close(fds[0]);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_times(void)
 {
 	static const struct timeval times[] = { { 1, 500000 }, { 0, 1 },       { 0, 0 },
 						{ -1, 0 },     { 0, 1000000 }, { 0, -1 } };
-	struct pair pair = open_pair();
-	int fds[] = { open_socket(0), pair.us };
+	struct connection connection = open_connection();
+	int fds[] = { open_socket(0), connection.us };
 
 	for (int i = 0; i < 4; i++) {
 		int fd = fds[i / 2], name = i % 2 ? SO_SNDTIMEO : SO_RCVTIMEO;
@@ -449,11 +449,11 @@ static void case_times(void)
 
 		note("%s, %s", i / 2 ? "connected" : "fresh",
 		     i % 2 ? "SO_SNDTIMEO" : "SO_RCVTIMEO");
-		step("get", getsockopt(fd, SOL_SOCKET, name, &value, &length));
+		outcome("get", getsockopt(fd, SOL_SOCKET, name, &value, &length));
 		note("%ld %ld, length %u", (long)value.tv_sec, (long)value.tv_usec, length);
 		for (size_t j = 0; j < sizeof(times) / sizeof(times[0]); j++) {
-			step_at("set", (int)j,
-				setsockopt(fd, SOL_SOCKET, name, &times[j], sizeof(times[j])));
+			outcome_at("set", (int)j,
+				   setsockopt(fd, SOL_SOCKET, name, &times[j], sizeof(times[j])));
 			length = sizeof(value);
 			must("get", getsockopt(fd, SOL_SOCKET, name, &value, &length));
 			note("%ld %s", (long)value.tv_sec,
@@ -461,30 +461,30 @@ static void case_times(void)
 			     : value.tv_usec < 100000 ? "a little"
 						      : "much");
 		}
-		step("short", setsockopt(fd, SOL_SOCKET, name, &value, 8));
+		outcome("short", setsockopt(fd, SOL_SOCKET, name, &value, 8));
 	}
 	close(fds[0]);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_congestion(void)
 {
-	struct pair pair = open_pair();
-	int fds[] = { open_socket(0), pair.us };
+	struct connection connection = open_connection();
+	int fds[] = { open_socket(0), connection.us };
 
 	for (int i = 0; i < 2; i++) {
 		char name[32] = "";
 		socklen_t length = sizeof(name);
 
-		step("get", getsockopt(fds[i], IPPROTO_TCP, TCP_CONGESTION, name, &length));
+		outcome("get", getsockopt(fds[i], IPPROTO_TCP, TCP_CONGESTION, name, &length));
 		note("length %u, a name: %s", length, name[0] ? "yes" : "no");
-		step("set reno", setsockopt(fds[i], IPPROTO_TCP, TCP_CONGESTION, "reno", 4));
-		step("set nonsense",
-		     setsockopt(fds[i], IPPROTO_TCP, TCP_CONGESTION, "nonsense", 8));
-		step("set nothing", setsockopt(fds[i], IPPROTO_TCP, TCP_CONGESTION, "", 0));
+		outcome("set reno", setsockopt(fds[i], IPPROTO_TCP, TCP_CONGESTION, "reno", 4));
+		outcome("set nonsense",
+			setsockopt(fds[i], IPPROTO_TCP, TCP_CONGESTION, "nonsense", 8));
+		outcome("set nothing", setsockopt(fds[i], IPPROTO_TCP, TCP_CONGESTION, "", 0));
 	}
 	close(fds[0]);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void show_info(const char *name, int fd)
@@ -495,7 +495,7 @@ static void show_info(const char *name, int fd)
 
 	memset(&info, 0, sizeof(info));
 	result = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length);
-	step(name, result);
+	outcome(name, result);
 	note("length %s, state %u, unacked %u, retransmits %u",
 	     length == sizeof(info) ? "all" : "less", info.tcpi_state, info.tcpi_unacked,
 	     info.tcpi_retransmits);
@@ -507,34 +507,34 @@ static void show_info(const char *name, int fd)
 
 static void case_info(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int fd = open_socket(0), listener = our_listener(5);
 	struct tcp_info info;
 	socklen_t length = 20;
 
 	show_info("fresh", fd);
 	show_info("listening", listener);
-	send_all(pair.us, "hello", 5);
-	note("drained %zu", drain(pair.them, 5));
-	send_all(pair.them, "hello", 5);
-	note("drained %zu", drain(pair.us, 5));
+	send_all(connection.us, "hello", 5);
+	note("drained %zu", drain(connection.them, 5));
+	send_all(connection.them, "hello", 5);
+	note("drained %zu", drain(connection.us, 5));
 	settle();
-	show_info("connected", pair.us);
-	step("short", getsockopt(pair.us, IPPROTO_TCP, TCP_INFO, &info, &length));
+	show_info("connected", connection.us);
+	outcome("short", getsockopt(connection.us, IPPROTO_TCP, TCP_INFO, &info, &length));
 	note("length %u", length);
-	step("set", setsockopt(pair.us, IPPROTO_TCP, TCP_INFO, &info, sizeof(info)));
-	shutdown(pair.us, SHUT_WR);
+	outcome("set", setsockopt(connection.us, IPPROTO_TCP, TCP_INFO, &info, sizeof(info)));
+	shutdown(connection.us, SHUT_WR);
 	pause_ms(300); /* the FIN's acknowledgement may be delayed */
-	show_info("shut down", pair.us);
-	close(pair.them);
-	await(pair.us, POLLHUP);
-	show_info("both ways", pair.us);
-	close(pair.us);
-	pair = open_pair();
-	shutdown(pair.them, SHUT_WR);
-	await(pair.us, POLLRDHUP);
-	show_info("they shut down", pair.us);
-	close_pair(pair);
+	show_info("shut down", connection.us);
+	close(connection.them);
+	await(connection.us, POLLHUP);
+	show_info("both ways", connection.us);
+	close(connection.us);
+	connection = open_connection();
+	shutdown(connection.them, SHUT_WR);
+	await(connection.us, POLLRDHUP);
+	show_info("they shut down", connection.us);
+	close_connection(connection);
 	close(fd);
 	close(listener);
 }
@@ -569,13 +569,13 @@ static void show_counts(const char *name, int fd)
 	     info.tcpi_last_ack_recv < 10000 ? "not long" : "long");
 }
 
-static void ping_pong(struct pair pair, unsigned rounds)
+static void ping_pong(struct connection connection, unsigned rounds)
 {
 	for (unsigned i = 0; i < rounds; i++) {
-		send_all(pair.us, "hello, world", 12);
-		drain(pair.them, 12);
-		send_all(pair.them, "hello", 5);
-		drain(pair.us, 5);
+		send_all(connection.us, "hello, world", 12);
+		drain(connection.them, 12);
+		send_all(connection.them, "hello", 5);
+		drain(connection.us, 5);
 	}
 	settle();
 }
@@ -584,35 +584,36 @@ static void ping_pong(struct pair pair, unsigned rounds)
 static void case_counts(void)
 {
 	static const socklen_t lengths[] = { 0, 1, 8, 100, 104, 192, 232, 1000 };
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char room[1000];
 	int on = 1;
 
-	must("NODELAY", setsockopt(pair.us, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
-	must("NODELAY", setsockopt(pair.them, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
+	must("NODELAY", setsockopt(connection.us, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
+	must("NODELAY", setsockopt(connection.them, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
 	settle();
-	show_counts("fresh", pair.us);
-	ping_pong(pair, 3);
-	show_counts("3 rounds", pair.us);
-	ping_pong(pair, 2);
-	show_counts("5 rounds", pair.us);
-	shutdown(pair.them, SHUT_WR);
-	await(pair.us, POLLRDHUP);
-	show_counts("they end", pair.us);
-	send_all(pair.us, "more", 4);
-	drain(pair.them, 4);
-	shutdown(pair.us, SHUT_WR);
-	await(pair.them, POLLRDHUP);
+	show_counts("fresh", connection.us);
+	ping_pong(connection, 3);
+	show_counts("3 rounds", connection.us);
+	ping_pong(connection, 2);
+	show_counts("5 rounds", connection.us);
+	shutdown(connection.them, SHUT_WR);
+	await(connection.us, POLLRDHUP);
+	show_counts("they end", connection.us);
+	send_all(connection.us, "more", 4);
+	drain(connection.them, 4);
+	shutdown(connection.us, SHUT_WR);
+	await(connection.them, POLLRDHUP);
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		socklen_t length = lengths[i];
 
-		step("TCP_INFO", getsockopt(pair.us, IPPROTO_TCP, TCP_INFO, room, &length));
+		outcome("TCP_INFO",
+			getsockopt(connection.us, IPPROTO_TCP, TCP_INFO, room, &length));
 		if (lengths[i] <= 232)
 			note("room for %u: %u", lengths[i], length);
 		else /* newer kernels know more */
 			note("room for %u: %s", lengths[i], length >= 232 ? "enough" : "too few");
 	}
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_before_the_flow(void)
@@ -621,12 +622,12 @@ static void case_before_the_flow(void)
 	struct address address = name_of(listener);
 	socklen_t length = sizeof(value);
 
-	step("NODELAY", setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
-	step("KEEPALIVE", setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)));
-	step("SNDBUF", setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)));
-	step("RCVBUF", setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)));
-	step("KEEPIDLE", setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &size, 0) +
-				 setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){ 55 }, 4));
+	outcome("NODELAY", setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
+	outcome("KEEPALIVE", setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)));
+	outcome("SNDBUF", setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)));
+	outcome("RCVBUF", setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)));
+	outcome("KEEPIDLE", setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &size, 0) +
+				    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){ 55 }, 4));
 	must("connect", connect(fd, (struct sockaddr *)&address.storage, address.length));
 	peer = accept_one(listener);
 	getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &length);
@@ -651,25 +652,25 @@ static void case_before_the_flow(void)
 
 static void case_cork(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int on = 1, off = 0;
 	char buffer[16] = { 0 };
 
-	step("cork", setsockopt(pair.us, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)));
-	send_all(pair.us, "abc", 3);
-	send_all(pair.us, "def", 3);
+	outcome("cork", setsockopt(connection.us, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)));
+	send_all(connection.us, "abc", 3);
+	send_all(connection.us, "def", 3);
 	settle();
-	step("held back", recv(pair.them, buffer, 16, MSG_DONTWAIT));
-	step("uncork", setsockopt(pair.us, IPPROTO_TCP, TCP_CORK, &off, sizeof(off)));
-	await_bytes(pair.them, 6);
-	step("sent", recv(pair.them, buffer, 16, MSG_DONTWAIT));
+	outcome("held back", recv(connection.them, buffer, 16, MSG_DONTWAIT));
+	outcome("uncork", setsockopt(connection.us, IPPROTO_TCP, TCP_CORK, &off, sizeof(off)));
+	await_bytes(connection.them, 6);
+	outcome("sent", recv(connection.them, buffer, 16, MSG_DONTWAIT));
 	show("data", buffer, 6);
-	step("cork", setsockopt(pair.us, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)));
-	send_all(pair.us, "ghi", 3);
-	step("close", close(pair.us));
-	step("sent", recv(pair.them, buffer, 16, MSG_WAITALL));
+	outcome("cork", setsockopt(connection.us, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)));
+	send_all(connection.us, "ghi", 3);
+	outcome("close", close(connection.us));
+	outcome("sent", recv(connection.them, buffer, 16, MSG_WAITALL));
 	show("data", buffer, 3);
-	close(pair.them);
+	close(connection.them);
 }
 
 int main(int argc, char **argv)

@@ -2,7 +2,7 @@
 /*
  * Differential cases: poll(2), ppoll(2), select(2), pselect(2), alone and with mixed descriptors.
  */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,7 +61,7 @@ static void poll_and_show(const char *name, struct pollfd *entries, nfds_t count
 {
 	for (nfds_t i = 0; i < count; i++)
 		entries[i].revents = (short)0x5a5a;
-	step(name, poll(entries, count, ms));
+	outcome(name, poll(entries, count, ms));
 	for (nfds_t i = 0; i < count; i++)
 		note("[%lu] %s", (unsigned long)i,
 		     poll_bits((uint32_t)(uint16_t)entries[i].revents));
@@ -72,67 +72,67 @@ static void case_events(void)
 	static const short wanted[] = { 0,	    POLLIN,	  POLLOUT,    POLLPRI,
 					POLLRDHUP,  POLLRDNORM,	  POLLWRNORM, POLLRDBAND,
 					POLLWRBAND, (short)0xffff };
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
 	for (int state = 0; state < 4; state++) {
 		note("state %d", state);
 		for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-			struct pollfd entry = { .fd = pair.us, .events = wanted[i] };
+			struct pollfd entry = { .fd = connection.us, .events = wanted[i] };
 
 			poll(&entry, 1, 0);
 			note("%s: %s", poll_bits((uint32_t)(uint16_t)wanted[i]),
 			     poll_bits((uint32_t)(uint16_t)entry.revents));
 		}
 		if (state == 0) {
-			send_x(pair.them);
-			await(pair.us, POLLIN);
+			send_x(connection.them);
+			await(connection.us, POLLIN);
 		} else if (state == 1) {
-			shutdown(pair.them, SHUT_WR);
-			await(pair.us, POLLRDHUP);
+			shutdown(connection.them, SHUT_WR);
+			await(connection.us, POLLRDHUP);
 		} else if (state == 2) {
-			reset(pair.them);
-			await(pair.us, POLLERR);
+			reset(connection.them);
+			await(connection.us, POLLERR);
 		}
 	}
-	close(pair.us);
+	close(connection.us);
 }
 
 static void case_waits(void)
 {
-	struct pair pair = open_pair();
-	struct pollfd entry = { .fd = pair.us, .events = POLLIN };
+	struct connection connection = open_connection();
+	struct pollfd entry = { .fd = connection.us, .events = POLLIN };
 	int64_t start = now_ms();
 	pthread_t thread;
 
 	poll_and_show("nothing comes", &entry, 1, 100);
 	note_duration("it waited", now_ms() - start, 99, SLACK_MS);
-	thread = later(100, send_x, pair.them);
+	thread = later(100, send_x, connection.them);
 	start = now_ms();
 	poll_and_show("data comes", &entry, 1, 5000);
 	note_duration("it waited", now_ms() - start, 50, SLACK_MS);
 	join(thread);
-	note("drained %zu", drain(pair.us, 1));
-	thread = later(100, send_x, pair.them);
+	note("drained %zu", drain(connection.us, 1));
+	thread = later(100, send_x, connection.them);
 	poll_and_show("data comes, no limit", &entry, 1, -1);
 	join(thread);
-	note("drained %zu", drain(pair.us, 1));
-	thread = later(100, shut_both, pair.us);
+	note("drained %zu", drain(connection.us, 1));
+	thread = later(100, shut_both, connection.us);
 	poll_and_show("shut down meanwhile", &entry, 1, 5000);
 	join(thread);
-	close_pair(pair);
-	pair = open_pair();
-	entry.fd = pair.us;
-	thread = later(100, close_it, pair.them);
+	close_connection(connection);
+	connection = open_connection();
+	entry.fd = connection.us;
+	thread = later(100, close_it, connection.them);
 	poll_and_show("their close", &entry, 1, 5000);
 	join(thread);
-	close(pair.us);
-	pair = open_pair();
-	entry.fd = pair.us;
+	close(connection.us);
+	connection = open_connection();
+	entry.fd = connection.us;
 	entry.events = 0;
-	thread = later(100, reset, pair.them);
+	thread = later(100, reset, connection.them);
 	poll_and_show("their reset, nothing asked for", &entry, 1, 5000);
 	join(thread);
-	close(pair.us);
+	close(connection.us);
 }
 
 static void case_sleep_only(void)
@@ -141,23 +141,23 @@ static void case_sleep_only(void)
 	struct timespec limit = { .tv_nsec = 100000000 };
 	struct timeval small = { .tv_usec = 100000 };
 
-	step("poll of nothing", poll(NULL, 0, 100));
+	outcome("poll of nothing", poll(NULL, 0, 100));
 	note_duration("it waited", now_ms() - start, 99, SLACK_MS);
 	start = now_ms();
-	step("ppoll of nothing", ppoll(NULL, 0, &limit, NULL));
+	outcome("ppoll of nothing", ppoll(NULL, 0, &limit, NULL));
 	note_duration("it waited", now_ms() - start, 99, SLACK_MS);
 	start = now_ms();
-	step("select of nothing", select(0, NULL, NULL, NULL, &small));
+	outcome("select of nothing", select(0, NULL, NULL, NULL, &small));
 	note_duration("it waited", now_ms() - start, 99, SLACK_MS);
 	start = now_ms();
-	step("pselect of nothing", pselect(0, NULL, NULL, NULL, &limit, NULL));
+	outcome("pselect of nothing", pselect(0, NULL, NULL, NULL, &limit, NULL));
 	note_duration("it waited", now_ms() - start, 99, SLACK_MS);
-	step("poll at once", poll(NULL, 0, 0));
+	outcome("poll at once", poll(NULL, 0, 0));
 }
 
 static void case_mixed(void)
 {
-	struct pair pair = open_pair(), other = open_pair();
+	struct connection connection = open_connection(), other = open_connection();
 	int pipes[2], event = eventfd(0, EFD_CLOEXEC), listener = our_listener(1);
 	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), number;
 	struct itimerspec at = { .it_value = { .tv_nsec = 50000000 } };
@@ -171,7 +171,7 @@ static void case_mixed(void)
 	must("pipe", pipe(pipes));
 
 	struct pollfd entries[] = {
-		{ .fd = pipes[0], .events = POLLIN },  { .fd = pair.us, .events = POLLIN },
+		{ .fd = pipes[0], .events = POLLIN },  { .fd = connection.us, .events = POLLIN },
 		{ .fd = event, .events = POLLIN },     { .fd = timer, .events = POLLIN },
 		{ .fd = number, .events = POLLIN },    { .fd = listener, .events = POLLIN },
 		{ .fd = other.us, .events = POLLOUT }, { .fd = -1, .events = POLLIN },
@@ -186,11 +186,11 @@ static void case_mixed(void)
 
 	poll_and_show("the pipe", entries, COUNT, 5000);
 	join(thread);
-	thread = later(50, send_x, pair.them);
+	thread = later(50, send_x, connection.them);
 	must("read", read(pipes[0], (char[1]){ 0 }, 1));
 	poll_and_show("the connection", entries, COUNT, 5000);
 	join(thread);
-	note("drained %zu", drain(pair.us, 1));
+	note("drained %zu", drain(connection.us, 1));
 	must("timer", timerfd_settime(timer, 0, &at, NULL));
 	poll_and_show("the timer", entries, COUNT, 5000);
 	close(timer);
@@ -208,11 +208,11 @@ static void case_mixed(void)
 	int them = them_connect(&address);
 
 	poll_and_show("the listener", entries, COUNT, 5000);
-	send_x(pair.them);
+	send_x(connection.them);
 	send_x(other.them);
 	must("eventfd", eventfd_write(event, 1));
 	write_x(pipes[1]);
-	await(pair.us, POLLIN);
+	await(connection.us, POLLIN);
 	await(other.us, POLLIN);
 	entries[6].events = POLLIN | POLLOUT;
 	poll_and_show("all together", entries, COUNT, -1);
@@ -224,168 +224,171 @@ static void case_mixed(void)
 	close(event);
 	close(listener);
 	close(them);
-	close_pair(pair);
-	close_pair(other);
+	close_connection(connection);
+	close_connection(other);
 }
 
 static void case_invalid(void)
 {
-	struct pair pair = open_pair();
-	int closed = dup(pair.us);
+	struct connection connection = open_connection();
+	int closed = dup(connection.us);
 	struct rlimit limit;
 
 	close(closed);
 
 	struct pollfd entries[] = { { .fd = closed, .events = POLLIN },
-				    { .fd = pair.us, .events = POLLIN | POLLOUT },
+				    { .fd = connection.us, .events = POLLIN | POLLOUT },
 				    { .fd = -1, .events = POLLIN },
 				    { .fd = 1 << 20, .events = POLLIN } };
 
 	poll_and_show("a closed one", entries, 4, 5000);
-	entries[1].fd = ~pair.us;
+	entries[1].fd = ~connection.us;
 	poll_and_show("only closed ones", entries, 4, 5000);
-	step("bad pointer", poll(bad_pointer(), 1, 0));
+	outcome("bad pointer", poll(bad_pointer(), 1, 0));
 	must("getrlimit", getrlimit(RLIMIT_NOFILE, &limit));
-	step("too many", poll(entries, limit.rlim_cur + 1, 0));
-	step("ppoll, bad time",
-	     ppoll(entries, 1, &(struct timespec){ .tv_nsec = 1000000000 }, NULL));
-	step("ppoll, negative time", ppoll(entries, 1, &(struct timespec){ .tv_sec = -1 }, NULL));
-	entries[0].fd = pair.us;
+	outcome("too many", poll(entries, limit.rlim_cur + 1, 0));
+	outcome("ppoll, bad time",
+		ppoll(entries, 1, &(struct timespec){ .tv_nsec = 1000000000 }, NULL));
+	outcome("ppoll, negative time",
+		ppoll(entries, 1, &(struct timespec){ .tv_sec = -1 }, NULL));
+	entries[0].fd = connection.us;
 	entries[0].events = POLLOUT;
-	step("ppoll, good but bad time",
-	     ppoll(entries, 1, &(struct timespec){ .tv_nsec = -1 }, NULL));
+	outcome("ppoll, good but bad time",
+		ppoll(entries, 1, &(struct timespec){ .tv_nsec = -1 }, NULL));
 	entries[1] = entries[0];
 	entries[2] = entries[0];
 	entries[2].events = POLLIN;
 	poll_and_show("the same one three times", entries, 3, 1000);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_high(void)
 {
-	struct pair pair = open_pair();
-	int high = fcntl(pair.us, F_DUPFD_CLOEXEC, 1500);
+	struct connection connection = open_connection();
+	int high = fcntl(connection.us, F_DUPFD_CLOEXEC, 1500);
 	struct pollfd entries[] = { { .fd = high, .events = POLLIN | POLLOUT },
-				    { .fd = pair.us, .events = POLLIN | POLLOUT } };
+				    { .fd = connection.us, .events = POLLIN | POLLOUT } };
 
 	note("high: %s", high >= 1500 ? "yes" : "no");
 	poll_and_show("room", entries, 2, 0);
-	send_x(pair.them);
-	await(pair.us, POLLIN);
+	send_x(connection.them);
+	await(connection.us, POLLIN);
 	poll_and_show("data", entries, 2, -1);
-	close(pair.us);
+	close(connection.us);
 	entries[1].fd = -1;
 	poll_and_show("after closing the first", entries, 2, -1);
-	step("recv", recv(high, &entries[1].revents, 1, 0));
+	outcome("recv", recv(high, &entries[1].revents, 1, 0));
 	close(high);
-	close(pair.them);
+	close(connection.them);
 }
 
 static void case_signals(void)
 {
-	struct pair pair = open_pair();
-	struct pollfd entry = { .fd = pair.us, .events = POLLIN };
+	struct connection connection = open_connection();
+	struct pollfd entry = { .fd = connection.us, .events = POLLIN };
 	struct timespec limit = { .tv_sec = 5 };
 	sigset_t blocked, open_mask;
 	fd_set set;
 
 	alarm_in(50, SA_RESTART);
-	step("poll, interrupted", poll(&entry, 1, 5000));
+	outcome("poll, interrupted", poll(&entry, 1, 5000));
 	note("signals %d", (int)signals);
 	alarm_in(50, 0);
-	step("poll without limit, interrupted", poll(&entry, 1, -1));
+	outcome("poll without limit, interrupted", poll(&entry, 1, -1));
 	alarm_in(50, SA_RESTART);
 	FD_ZERO(&set);
-	FD_SET(pair.us, &set);
-	step("select, interrupted", select(pair.us + 1, &set, NULL, NULL, NULL));
-	note("signals %d, the set stays %d", (int)signals, FD_ISSET(pair.us, &set) != 0);
+	FD_SET(connection.us, &set);
+	outcome("select, interrupted", select(connection.us + 1, &set, NULL, NULL, NULL));
+	note("signals %d, the set stays %d", (int)signals, FD_ISSET(connection.us, &set) != 0);
 
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGALRM);
 	pthread_sigmask(SIG_BLOCK, &blocked, NULL);
 	sigemptyset(&open_mask);
 	alarm_in(50, 0);
-	step("poll with the signal blocked", poll(&entry, 1, 200));
+	outcome("poll with the signal blocked", poll(&entry, 1, 200));
 	note("signals %d", (int)signals);
-	step("ppoll lets it in", ppoll(&entry, 1, &limit, &open_mask));
+	outcome("ppoll lets it in", ppoll(&entry, 1, &limit, &open_mask));
 	note("signals %d", (int)signals);
 	alarm_in(50, 0);
-	step("ppoll waits for it", ppoll(&entry, 1, &limit, &open_mask));
+	outcome("ppoll waits for it", ppoll(&entry, 1, &limit, &open_mask));
 	note("signals %d", (int)signals);
 	alarm_in(50, 0);
 	FD_ZERO(&set);
-	FD_SET(pair.us, &set);
-	step("pselect waits for it", pselect(pair.us + 1, &set, NULL, NULL, &limit, &open_mask));
+	FD_SET(connection.us, &set);
+	outcome("pselect waits for it",
+		pselect(connection.us + 1, &set, NULL, NULL, &limit, &open_mask));
 	note("signals %d", (int)signals);
 	raise(SIGALRM);
-	send_x(pair.them);
-	await(pair.us, POLLIN);
+	send_x(connection.them);
+	await(connection.us, POLLIN);
 	signals = 0;
-	step("ppoll, ready and a signal pending", ppoll(&entry, 1, &limit, &open_mask));
+	outcome("ppoll, ready and a signal pending", ppoll(&entry, 1, &limit, &open_mask));
 	note("signals %d", (int)signals);
 	raise(SIGALRM);
 	signals = 0;
-	step("ppoll at once, none ready",
-	     ppoll(&(struct pollfd){ .fd = pair.us, .events = POLLPRI }, 1, &(struct timespec){ 0 },
-		   &open_mask));
+	outcome("ppoll at once, none ready",
+		ppoll(&(struct pollfd){ .fd = connection.us, .events = POLLPRI }, 1,
+		      &(struct timespec){ 0 }, &open_mask));
 	note("signals %d", (int)signals);
 	pthread_sigmask(SIG_UNBLOCK, &blocked, NULL);
-	close_pair(pair);
+	close_connection(connection);
 }
 
-static void select_and_show(const char *name, struct pair pair, int pipe_end, struct timeval *limit)
+static void select_and_show(const char *name, struct connection connection, int pipe_end,
+			    struct timeval *limit)
 {
 	fd_set in, out, except;
-	int top = (pair.us > pipe_end ? pair.us : pipe_end) + 1;
+	int top = (connection.us > pipe_end ? connection.us : pipe_end) + 1;
 
 	FD_ZERO(&in);
 	FD_ZERO(&out);
 	FD_ZERO(&except);
-	FD_SET(pair.us, &in);
+	FD_SET(connection.us, &in);
 	FD_SET(pipe_end, &in);
-	FD_SET(pair.us, &out);
-	FD_SET(pair.us, &except);
-	step(name, select(top, &in, limit ? NULL : &out, &except, limit));
-	note("socket in %d, out %d, except %d; pipe in %d", FD_ISSET(pair.us, &in) != 0,
-	     !limit && FD_ISSET(pair.us, &out) != 0, FD_ISSET(pair.us, &except) != 0,
+	FD_SET(connection.us, &out);
+	FD_SET(connection.us, &except);
+	outcome(name, select(top, &in, limit ? NULL : &out, &except, limit));
+	note("socket in %d, out %d, except %d; pipe in %d", FD_ISSET(connection.us, &in) != 0,
+	     !limit && FD_ISSET(connection.us, &out) != 0, FD_ISSET(connection.us, &except) != 0,
 	     FD_ISSET(pipe_end, &in) != 0);
 }
 
 static void case_select(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct timeval limit = { .tv_usec = 50000 };
 	int pipes[2];
 	fd_set set;
 	pthread_t thread;
 
 	must("pipe", pipe(pipes));
-	select_and_show("room", pair, pipes[0], NULL);
-	select_and_show("nothing comes", pair, pipes[0], &limit);
+	select_and_show("room", connection, pipes[0], NULL);
+	select_and_show("nothing comes", connection, pipes[0], &limit);
 	note("time left: %s", limit.tv_sec == 0 && limit.tv_usec == 0 ? "none" : "some");
 	limit.tv_sec = 5;
-	thread = later(50, send_x, pair.them);
-	select_and_show("data comes", pair, pipes[0], &limit);
+	thread = later(50, send_x, connection.them);
+	select_and_show("data comes", connection, pipes[0], &limit);
 	note("time left: %s", limit.tv_sec >= 1 && limit.tv_sec < 5 ? "some" : "none or all");
 	join(thread);
 	write_x(pipes[1]);
-	select_and_show("both", pair, pipes[0], &limit);
-	note("drained %zu", drain(pair.us, 1));
-	select_and_show("the pipe", pair, pipes[0], &limit);
+	select_and_show("both", connection, pipes[0], &limit);
+	note("drained %zu", drain(connection.us, 1));
+	select_and_show("the pipe", connection, pipes[0], &limit);
 	must("read", read(pipes[0], (char[1]){ 0 }, 1));
-	shutdown(pair.them, SHUT_WR);
-	await(pair.us, POLLRDHUP);
-	select_and_show("the end", pair, pipes[0], NULL);
-	reset(pair.them);
-	await(pair.us, POLLERR);
-	select_and_show("reset", pair, pipes[0], NULL);
+	shutdown(connection.them, SHUT_WR);
+	await(connection.us, POLLRDHUP);
+	select_and_show("the end", connection, pipes[0], NULL);
+	reset(connection.them);
+	await(connection.us, POLLERR);
+	select_and_show("reset", connection, pipes[0], NULL);
 	FD_ZERO(&set);
-	FD_SET(pair.us, &set);
-	close(pair.us);
-	step("closed", select(pair.us + 1, &set, NULL, NULL, &limit));
-	step("negative count", select(-1, &set, NULL, NULL, &limit));
+	FD_SET(connection.us, &set);
+	close(connection.us);
+	outcome("closed", select(connection.us + 1, &set, NULL, NULL, &limit));
+	outcome("negative count", select(-1, &set, NULL, NULL, &limit));
 	limit.tv_sec = -1;
-	step("negative time", select(0, NULL, NULL, NULL, &limit));
+	outcome("negative time", select(0, NULL, NULL, NULL, &limit));
 	close(pipes[0]);
 	close(pipes[1]);
 }
@@ -397,21 +400,22 @@ static void case_select_connects(void)
 	struct timeval limit = { .tv_sec = 5 };
 	fd_set in, out;
 
-	step("connect", connect(fd, (struct sockaddr *)&address.storage, address.length));
+	outcome("connect", connect(fd, (struct sockaddr *)&address.storage, address.length));
 	FD_ZERO(&in);
 	FD_ZERO(&out);
 	FD_SET(fd, &in);
 	FD_SET(fd, &out);
-	step("select", select(fd + 1, &in, &out, NULL, &limit));
+	outcome("select", select(fd + 1, &in, &out, NULL, &limit));
 	note("in %d, out %d", FD_ISSET(fd, &in) != 0, FD_ISSET(fd, &out) != 0);
 	close(fd);
 	fd = open_socket(SOCK_NONBLOCK);
-	step("connect to nobody", connect(fd, (struct sockaddr *)&nobody.storage, nobody.length));
+	outcome("connect to nobody",
+		connect(fd, (struct sockaddr *)&nobody.storage, nobody.length));
 	FD_ZERO(&in);
 	FD_ZERO(&out);
 	FD_SET(fd, &in);
 	FD_SET(fd, &out);
-	step("select", select(fd + 1, &in, &out, NULL, &limit));
+	outcome("select", select(fd + 1, &in, &out, NULL, &limit));
 	note("in %d, out %d", FD_ISSET(fd, &in) != 0, FD_ISSET(fd, &out) != 0);
 	close(fd);
 	close(listener);

@@ -3,7 +3,7 @@
  * Differential cases: what options promise, looked at from outside. (Which values they take and
  * tell is options.c's; what holds segments back is hold.c's.)
  */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,17 +41,17 @@ static void case_least_ttl(void)
 {
 	int level = family() == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
 	int name = family() == AF_INET ? IP_MINTTL : 73; /* IPV6_MINHOPCOUNT */
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
-	set(pair.us, level, name, 64);
-	send_all(pair.them, "a", 1);
-	note("64: %zu", drain(pair.us, 1));
-	set(pair.us, level, name, 65);
-	send_all(pair.them, "b", 1);
-	note("65: %s", readable(pair.us, 300) ? "data" : "nothing");
-	set(pair.us, level, name, 0);
-	note("0: %zu", drain(pair.us, 1)); /* it is sent again */
-	close_pair(pair);
+	set(connection.us, level, name, 64);
+	send_all(connection.them, "a", 1);
+	note("64: %zu", drain(connection.us, 1));
+	set(connection.us, level, name, 65);
+	send_all(connection.them, "b", 1);
+	note("65: %s", readable(connection.us, 300) ? "data" : "nothing");
+	set(connection.us, level, name, 0);
+	note("0: %zu", drain(connection.us, 1)); /* it is sent again */
+	close_connection(connection);
 }
 
 /* Who has it bound to a listener hands it down. */
@@ -119,7 +119,7 @@ static void case_defer_accept(void)
 	send_all(them, "x", 1);
 	note("with data: %s", readable(listener, 5000) ? "ready" : "not ready");
 	us = accept_one(listener);
-	step("recv", recv(us, &byte, 1, MSG_DONTWAIT));
+	outcome("recv", recv(us, &byte, 1, MSG_DONTWAIT));
 	close(us);
 	close(them);
 
@@ -128,7 +128,7 @@ static void case_defer_accept(void)
 	note("ended: %s", readable(listener, 5000) ? "ready" : "not ready");
 	us = accept_one(listener);
 	await(us, POLLRDHUP);
-	step("recv", recv(us, &byte, 1, 0));
+	outcome("recv", recv(us, &byte, 1, 0));
 	close(us);
 	close(them);
 
@@ -141,7 +141,7 @@ static void case_defer_accept(void)
 	note("silent: %s", readable(listener, 10000) ? "ready" : "not ready");
 	note_duration("after", now_ms() - begin, 600, 5000);
 	us = accept_one(listener);
-	step("recv", recv(us, &byte, 1, MSG_DONTWAIT));
+	outcome("recv", recv(us, &byte, 1, MSG_DONTWAIT));
 	send_all(us, "y", 1);
 	note("drained %zu", drain(them, 1));
 	close(us);
@@ -152,41 +152,41 @@ static void case_defer_accept(void)
 /* tcp(7): poll() and send() do not let more than so much wait for being sent. */
 static void case_not_sent(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int unsent = -1;
 	size_t bytes;
 
-	set(pair.us, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 16384);
-	bytes = fill(pair.us);
-	must("SIOCOUTQNSD", ioctl(pair.us, SIOCOUTQNSD, &unsent));
+	set(connection.us, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 16384);
+	bytes = fill(connection.us);
+	must("SIOCOUTQNSD", ioctl(connection.us, SIOCOUTQNSD, &unsent));
 	note("unsent: %s", unsent >= 8192 && unsent <= 16384 + 65536 ? "a little" : "odd");
 	note("sent: %s", bytes > (size_t)unsent ? "more" : "not more");
-	note("drained %s", drain(pair.them, bytes) == bytes ? "all" : "not all");
-	await(pair.us, POLLOUT);
-	must("SIOCOUTQNSD", ioctl(pair.us, SIOCOUTQNSD, &unsent));
+	note("drained %s", drain(connection.them, bytes) == bytes ? "all" : "not all");
+	await(connection.us, POLLOUT);
+	must("SIOCOUTQNSD", ioctl(connection.us, SIOCOUTQNSD, &unsent));
 	note("unsent: %d", unsent);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_peer_name(void)
 {
 	static const socklen_t rooms[] = { 0, 4, 8, 16, 28, 100 };
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int fd = open_socket(0);
 
 	for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
 		struct sockaddr_storage name = { 0 };
 		socklen_t length = rooms[i];
 
-		step_at("fresh", (int)rooms[i],
-			getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &name, &length));
+		outcome_at("fresh", (int)rooms[i],
+			   getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &name, &length));
 		length = rooms[i];
-		step_at("connected", (int)rooms[i],
-			getsockopt(pair.us, SOL_SOCKET, SO_PEERNAME, &name, &length));
+		outcome_at("connected", (int)rooms[i],
+			   getsockopt(connection.us, SOL_SOCKET, SO_PEERNAME, &name, &length));
 		note("length %u, family %s", length, name.ss_family == family() ? "ours" : "none");
 	}
 	close(fd);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void show_zero_copy(const char *name, int fd, socklen_t length)
@@ -195,7 +195,7 @@ static void show_zero_copy(const char *name, int fd, socklen_t length)
 	int result;
 
 	result = getsockopt(fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &receive, &length);
-	step(name, result);
+	outcome(name, result);
 	if (result == 0)
 		note("length %u: mapped %u, to be copied %u, there %u", length, receive.length,
 		     receive.recv_skip_hint, receive.inq);
@@ -204,51 +204,51 @@ static void show_zero_copy(const char *name, int fd, socklen_t length)
 /* Little data lies on no page of its own. */
 static void case_zero_copy_receive(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
-	show_zero_copy("nothing", pair.us, 24);
-	send_all(pair.them, "hello", 5);
-	await_bytes(pair.us, 5);
-	show_zero_copy("five", pair.us, 24);
-	show_zero_copy("little room", pair.us, 16);
-	show_zero_copy("less", pair.us, 12);
-	show_zero_copy("too little", pair.us, 8);
-	note("drained %zu", drain(pair.us, 5));
-	shutdown(pair.them, SHUT_WR);
-	await(pair.us, POLLRDHUP);
-	show_zero_copy("the end", pair.us, 24);
-	close_pair(pair);
+	show_zero_copy("nothing", connection.us, 24);
+	send_all(connection.them, "hello", 5);
+	await_bytes(connection.us, 5);
+	show_zero_copy("five", connection.us, 24);
+	show_zero_copy("little room", connection.us, 16);
+	show_zero_copy("less", connection.us, 12);
+	show_zero_copy("too little", connection.us, 8);
+	note("drained %zu", drain(connection.us, 5));
+	shutdown(connection.them, SHUT_WR);
+	await(connection.us, POLLRDHUP);
+	show_zero_copy("the end", connection.us, 24);
+	close_connection(connection);
 }
 
 /* TCP_LINGER2 -1: after the end the peer's data is answered by a reset. */
 static void case_short_linger(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
-	set(pair.us, IPPROTO_TCP, TCP_LINGER2, 1);
-	close(pair.us);
-	await(pair.them, POLLRDHUP);
+	set(connection.us, IPPROTO_TCP, TCP_LINGER2, 1);
+	close(connection.us);
+	await(connection.them, POLLRDHUP);
 	pause_ms(2500); /* FIN_WAIT_2 is over */
-	step("send", send(pair.them, "x", 1, MSG_NOSIGNAL));
-	await(pair.them, POLLHUP);
-	step("send again", send(pair.them, "x", 1, MSG_NOSIGNAL));
-	close(pair.them);
+	outcome("send", send(connection.them, "x", 1, MSG_NOSIGNAL));
+	await(connection.them, POLLHUP);
+	outcome("send again", send(connection.them, "x", 1, MSG_NOSIGNAL));
+	close(connection.them);
 }
 
 /* SO_BUF_LOCK, SO_RCVBUFFORCE: what a window may become. */
 static void case_forced_buffers(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
-	set(pair.us, SOL_SOCKET, SO_RCVBUFFORCE, 1 << 20);
-	note("RCVBUF %d, locks %d", get(pair.us, SOL_SOCKET, SO_RCVBUF),
-	     get(pair.us, SOL_SOCKET, SO_BUF_LOCK));
-	set(pair.us, SOL_SOCKET, SO_SNDBUFFORCE, 1 << 20);
-	note("SNDBUF %d, locks %d", get(pair.us, SOL_SOCKET, SO_SNDBUF),
-	     get(pair.us, SOL_SOCKET, SO_BUF_LOCK));
-	set(pair.us, SOL_SOCKET, SO_BUF_LOCK, 0);
-	note("locks %d", get(pair.us, SOL_SOCKET, SO_BUF_LOCK));
-	close_pair(pair);
+	set(connection.us, SOL_SOCKET, SO_RCVBUFFORCE, 1 << 20);
+	note("RCVBUF %d, locks %d", get(connection.us, SOL_SOCKET, SO_RCVBUF),
+	     get(connection.us, SOL_SOCKET, SO_BUF_LOCK));
+	set(connection.us, SOL_SOCKET, SO_SNDBUFFORCE, 1 << 20);
+	note("SNDBUF %d, locks %d", get(connection.us, SOL_SOCKET, SO_SNDBUF),
+	     get(connection.us, SOL_SOCKET, SO_BUF_LOCK));
+	set(connection.us, SOL_SOCKET, SO_BUF_LOCK, 0);
+	note("locks %d", get(connection.us, SOL_SOCKET, SO_BUF_LOCK));
+	close_connection(connection);
 }
 
 int main(int argc, char **argv)

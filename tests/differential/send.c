@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Differential cases: send(2), its flags and its siblings on a connection. Not for full buffers. */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -23,9 +23,9 @@ static void count_signal(int number)
 	signals++;
 }
 
-static void step_and_signals(const char *name, long result)
+static void outcome_and_signals(const char *name, long result)
 {
-	step(name, result);
+	outcome(name, result);
 	if (signals)
 		note("SIGPIPE %d", (int)signals);
 	signals = 0;
@@ -44,55 +44,55 @@ static void send_every_way(int fd)
 	struct iovec iov = { byte_x, 1 };
 	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	step_and_signals("send", send(fd, "x", 1, 0));
-	step_and_signals("send again", send(fd, "x", 1, 0));
-	step_and_signals("send, NOSIGNAL", send(fd, "x", 1, MSG_NOSIGNAL));
-	step_and_signals("send, DONTWAIT", send(fd, "x", 1, MSG_DONTWAIT));
-	step_and_signals("write", write(fd, "x", 1));
-	step_and_signals("writev", writev(fd, &iov, 1));
-	step_and_signals("sendto", sendto(fd, "x", 1, 0, NULL, 0));
-	step_and_signals("sendmsg", sendmsg(fd, &header, 0));
-	step_and_signals("sendmsg, NOSIGNAL", sendmsg(fd, &header, MSG_NOSIGNAL));
-	step_and_signals("send 0", send(fd, "x", 0, 0));
-	step_and_signals("write 0", write(fd, "x", 0));
-	step_and_signals("writev 0", writev(fd, &iov, 0));
+	outcome_and_signals("send", send(fd, "x", 1, 0));
+	outcome_and_signals("send again", send(fd, "x", 1, 0));
+	outcome_and_signals("send, NOSIGNAL", send(fd, "x", 1, MSG_NOSIGNAL));
+	outcome_and_signals("send, DONTWAIT", send(fd, "x", 1, MSG_DONTWAIT));
+	outcome_and_signals("write", write(fd, "x", 1));
+	outcome_and_signals("writev", writev(fd, &iov, 1));
+	outcome_and_signals("sendto", sendto(fd, "x", 1, 0, NULL, 0));
+	outcome_and_signals("sendmsg", sendmsg(fd, &header, 0));
+	outcome_and_signals("sendmsg, NOSIGNAL", sendmsg(fd, &header, MSG_NOSIGNAL));
+	outcome_and_signals("send 0", send(fd, "x", 0, 0));
+	outcome_and_signals("write 0", write(fd, "x", 0));
+	outcome_and_signals("writev 0", writev(fd, &iov, 0));
 }
 
 static void case_broken_pipe(void)
 {
 	struct sigaction action = { .sa_handler = count_signal };
-	struct pair pair;
+	struct connection connection;
 	sigset_t set, old, pending;
 
 	sigaction(SIGPIPE, &action, NULL);
-	pair = open_pair();
+	connection = open_connection();
 	note("after shutdown for writing");
-	shutdown(pair.us, SHUT_WR);
-	send_every_way(pair.us);
-	close_pair(pair);
+	shutdown(connection.us, SHUT_WR);
+	send_every_way(connection.us);
+	close_connection(connection);
 
 	note("after a reset");
-	pair = open_pair();
-	reset(pair.them);
-	await(pair.us, POLLERR);
-	send_every_way(pair.us);
-	close(pair.us);
+	connection = open_connection();
+	reset(connection.them);
+	await(connection.us, POLLERR);
+	send_every_way(connection.us);
+	close(connection.us);
 
 	note("after the peer's close");
-	pair = open_pair();
-	close(pair.them);
-	await(pair.us, POLLRDHUP | POLLIN);
-	step_and_signals("the first is taken", send(pair.us, "x", 1, 0));
-	await(pair.us, POLLHUP);
-	send_every_way(pair.us);
-	close(pair.us);
+	connection = open_connection();
+	close(connection.them);
+	await(connection.us, POLLRDHUP | POLLIN);
+	outcome_and_signals("the first is taken", send(connection.us, "x", 1, 0));
+	await(connection.us, POLLHUP);
+	send_every_way(connection.us);
+	close(connection.us);
 
 	note("with the signal ignored");
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &action, NULL);
-	pair = open_pair();
-	shutdown(pair.us, SHUT_WR);
-	step("send", send(pair.us, "x", 1, 0));
+	connection = open_connection();
+	shutdown(connection.us, SHUT_WR);
+	outcome("send", send(connection.us, "x", 1, 0));
 
 	note("with the signal blocked");
 	action.sa_handler = count_signal;
@@ -100,16 +100,16 @@ static void case_broken_pipe(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &set, &old);
-	step("send, NOSIGNAL", send(pair.us, "x", 1, MSG_NOSIGNAL));
+	outcome("send, NOSIGNAL", send(connection.us, "x", 1, MSG_NOSIGNAL));
 	sigpending(&pending);
 	note("pending %d", sigismember(&pending, SIGPIPE));
-	step("send", send(pair.us, "x", 1, 0));
+	outcome("send", send(connection.us, "x", 1, 0));
 	sigpending(&pending);
 	note("pending %d", sigismember(&pending, SIGPIPE));
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	note("signals %d", (int)signals);
 	signals = 0;
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_not_connected(void)
@@ -125,116 +125,116 @@ static void case_not_connected(void)
 	fd = our_listener(1);
 	send_every_way(fd);
 	close(fd);
-	step("closed", send(fd, "x", 1, 0));
-	step("closed, write", write(fd, "x", 1));
+	outcome("closed", send(fd, "x", 1, 0));
+	outcome("closed, write", write(fd, "x", 1));
 }
 
 static void case_plain(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct iovec iov[] = { { NULL, 0 }, { ab, 2 }, { NULL, 0 }, { cde, 3 }, { ab, 0 } };
 	struct msghdr header = { .msg_iov = iov, .msg_iovlen = 5 };
 	volatile int minus_one = -1; /* the compiler warns of the constant */
 
-	step("send", send(pair.us, "hello", 5, 0));
-	they_get(pair.them, 5);
-	step("write", write(pair.us, "hello", 5));
-	they_get(pair.them, 5);
-	step("writev with empty parts", writev(pair.us, iov, 5));
-	they_get(pair.them, 5);
-	step("sendmsg with empty parts", sendmsg(pair.us, &header, 0));
-	they_get(pair.them, 5);
-	step("sendto NULL", sendto(pair.us, "hello", 5, 0, NULL, 0));
-	they_get(pair.them, 5);
-	step("send, CONFIRM and EOR", send(pair.us, "hello", 5, MSG_CONFIRM | MSG_EOR));
-	they_get(pair.them, 5);
-	step("writev of no parts", writev(pair.us, iov, 0));
-	step("writev of empty parts", writev(pair.us, iov, 1));
-	step("writev of -1 parts", writev(pair.us, iov, minus_one));
-	step("send 0", send(pair.us, "", 0, 0));
-	step("write 0 from NULL", write(pair.us, NULL, 0));
+	outcome("send", send(connection.us, "hello", 5, 0));
+	they_get(connection.them, 5);
+	outcome("write", write(connection.us, "hello", 5));
+	they_get(connection.them, 5);
+	outcome("writev with empty parts", writev(connection.us, iov, 5));
+	they_get(connection.them, 5);
+	outcome("sendmsg with empty parts", sendmsg(connection.us, &header, 0));
+	they_get(connection.them, 5);
+	outcome("sendto NULL", sendto(connection.us, "hello", 5, 0, NULL, 0));
+	they_get(connection.them, 5);
+	outcome("send, CONFIRM and EOR", send(connection.us, "hello", 5, MSG_CONFIRM | MSG_EOR));
+	they_get(connection.them, 5);
+	outcome("writev of no parts", writev(connection.us, iov, 0));
+	outcome("writev of empty parts", writev(connection.us, iov, 1));
+	outcome("writev of -1 parts", writev(connection.us, iov, minus_one));
+	outcome("send 0", send(connection.us, "", 0, 0));
+	outcome("write 0 from NULL", write(connection.us, NULL, 0));
 	iov[3].iov_len = (size_t)-1;
-	step("writev of a negative length", writev(pair.us, iov, 5));
+	outcome("writev of a negative length", writev(connection.us, iov, 5));
 	header.msg_iovlen = 0;
-	step("sendmsg of nothing", sendmsg(pair.us, &header, 0));
+	outcome("sendmsg of nothing", sendmsg(connection.us, &header, 0));
 	settle();
-	step("they have nothing", recv(pair.them, iov, 1, MSG_DONTWAIT));
-	close_pair(pair);
+	outcome("they have nothing", recv(connection.them, iov, 1, MSG_DONTWAIT));
+	close_connection(connection);
 }
 
 static void case_address_given(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct address name = our_address(1);
 
-	step("sendto an address",
-	     sendto(pair.us, "hello", 5, 0, (struct sockaddr *)&name.storage, name.length));
-	they_get(pair.them, 5);
-	close_pair(pair);
+	outcome("sendto an address", sendto(connection.us, "hello", 5, 0,
+					    (struct sockaddr *)&name.storage, name.length));
+	they_get(connection.them, 5);
+	close_connection(connection);
 }
 
 static void case_many_parts(void)
 {
 	static struct iovec many[IOV_MAX + 1];
 	static char bytes[IOV_MAX + 1], got[IOV_MAX];
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct msghdr header = { .msg_iov = many, .msg_iovlen = IOV_MAX + 1 };
 
 	for (int i = 0; i < IOV_MAX + 1; i++) {
 		bytes[i] = (char)i;
 		many[i] = (struct iovec){ .iov_base = bytes + i, .iov_len = 1 };
 	}
-	step("writev of IOV_MAX + 1 parts", writev(pair.us, many, IOV_MAX + 1));
-	step("sendmsg of IOV_MAX + 1 parts", sendmsg(pair.us, &header, 0));
-	step("writev of IOV_MAX parts", writev(pair.us, many, IOV_MAX));
-	await_bytes(pair.them, IOV_MAX);
-	step("they get", recv(pair.them, got, IOV_MAX, MSG_WAITALL));
+	outcome("writev of IOV_MAX + 1 parts", writev(connection.us, many, IOV_MAX + 1));
+	outcome("sendmsg of IOV_MAX + 1 parts", sendmsg(connection.us, &header, 0));
+	outcome("writev of IOV_MAX parts", writev(connection.us, many, IOV_MAX));
+	await_bytes(connection.them, IOV_MAX);
+	outcome("they get", recv(connection.them, got, IOV_MAX, MSG_WAITALL));
 	show("bytes", got, IOV_MAX);
 	header.msg_iovlen = IOV_MAX;
-	step("sendmsg of IOV_MAX parts", sendmsg(pair.us, &header, 0));
-	step("they get", recv(pair.them, got, IOV_MAX, MSG_WAITALL));
+	outcome("sendmsg of IOV_MAX parts", sendmsg(connection.us, &header, 0));
+	outcome("they get", recv(connection.them, got, IOV_MAX, MSG_WAITALL));
 	show("bytes", got, IOV_MAX);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_bad_pointers(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct iovec iov[] = { { ab, 2 }, { bad_pointer(), 4 } };
 	struct msghdr header = { .msg_iov = iov, .msg_iovlen = 1 };
 
-	step("write", write(pair.us, bad_pointer(), 4));
-	step("send", send(pair.us, bad_pointer(), 4, 0));
-	step("sendmsg", sendmsg(pair.us, bad_pointer(), 0));
-	step("writev, bad vector", writev(pair.us, bad_pointer(), 2));
-	step("writev, first part bad", writev(pair.us, iov + 1, 1));
+	outcome("write", write(connection.us, bad_pointer(), 4));
+	outcome("send", send(connection.us, bad_pointer(), 4, 0));
+	outcome("sendmsg", sendmsg(connection.us, bad_pointer(), 0));
+	outcome("writev, bad vector", writev(connection.us, bad_pointer(), 2));
+	outcome("writev, first part bad", writev(connection.us, iov + 1, 1));
 	header.msg_iov = bad_pointer();
-	step("sendmsg, bad vector", sendmsg(pair.us, &header, 0));
-	step("send works", send(pair.us, "after", 5, 0));
-	they_get(pair.them, 5);
-	close_pair(pair);
+	outcome("sendmsg, bad vector", sendmsg(connection.us, &header, 0));
+	outcome("send works", send(connection.us, "after", 5, 0));
+	they_get(connection.them, 5);
+	close_connection(connection);
 }
 
 static void case_more(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
-	step("first, MORE", send(pair.us, "abc", 3, MSG_MORE));
-	step("second, MORE", send(pair.us, "def", 3, MSG_MORE));
-	step("last", send(pair.us, "ghi", 3, 0));
-	they_get(pair.them, 9);
-	step("MORE alone is sent after a while", send(pair.us, "xyz", 3, MSG_MORE));
-	await_bytes(pair.them, 3);
-	they_get(pair.them, 3);
-	step("MORE and shutdown", send(pair.us, "end", 3, MSG_MORE));
-	shutdown(pair.us, SHUT_WR);
-	they_get(pair.them, 3);
-	close_pair(pair);
+	outcome("first, MORE", send(connection.us, "abc", 3, MSG_MORE));
+	outcome("second, MORE", send(connection.us, "def", 3, MSG_MORE));
+	outcome("last", send(connection.us, "ghi", 3, 0));
+	they_get(connection.them, 9);
+	outcome("MORE alone is sent after a while", send(connection.us, "xyz", 3, MSG_MORE));
+	await_bytes(connection.them, 3);
+	they_get(connection.them, 3);
+	outcome("MORE and shutdown", send(connection.us, "end", 3, MSG_MORE));
+	shutdown(connection.us, SHUT_WR);
+	they_get(connection.them, 3);
+	close_connection(connection);
 }
 
 static void case_messages(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char a[4] = { 0 }, b[4] = { 0 };
 	struct iovec iov[] = { { abc, 3 }, { def, 3 } };
 	struct iovec in[] = { { a, 3 }, { b, 3 } };
@@ -244,31 +244,31 @@ static void case_messages(void)
 				       { .msg_hdr = { .msg_iov = &in[1], .msg_iovlen = 1 } } };
 	struct timespec limit = { .tv_nsec = 100000000 };
 
-	step("sendmmsg", sendmmsg(pair.us, out, 2, 0));
+	outcome("sendmmsg", sendmmsg(connection.us, out, 2, 0));
 	note("lengths %u %u", out[0].msg_len, out[1].msg_len);
-	they_get(pair.them, 6);
-	step("sendmmsg of none", sendmmsg(pair.us, out, 0, 0));
-	send_all(pair.them, "ghijkl", 6);
-	await_bytes(pair.us, 6);
-	step("recvmmsg", recvmmsg(pair.us, messages, 2, 0, NULL));
+	they_get(connection.them, 6);
+	outcome("sendmmsg of none", sendmmsg(connection.us, out, 0, 0));
+	send_all(connection.them, "ghijkl", 6);
+	await_bytes(connection.us, 6);
+	outcome("recvmmsg", recvmmsg(connection.us, messages, 2, 0, NULL));
 	note("lengths %u %u", messages[0].msg_len, messages[1].msg_len);
 	show("a", a, 3);
 	show("b", b, 3);
-	step("recvmmsg, DONTWAIT", recvmmsg(pair.us, messages, 2, MSG_DONTWAIT, NULL));
-	send_all(pair.them, "mno", 3);
-	await_bytes(pair.us, 3);
-	step("recvmmsg, WAITFORONE", recvmmsg(pair.us, messages, 2, MSG_WAITFORONE, NULL));
-	send_all(pair.them, "pqr", 3);
-	await_bytes(pair.us, 3);
-	step("recvmmsg, DONTWAIT and a limit",
-	     recvmmsg(pair.us, messages, 2, MSG_DONTWAIT, &limit));
+	outcome("recvmmsg, DONTWAIT", recvmmsg(connection.us, messages, 2, MSG_DONTWAIT, NULL));
+	send_all(connection.them, "mno", 3);
+	await_bytes(connection.us, 3);
+	outcome("recvmmsg, WAITFORONE", recvmmsg(connection.us, messages, 2, MSG_WAITFORONE, NULL));
+	send_all(connection.them, "pqr", 3);
+	await_bytes(connection.us, 3);
+	outcome("recvmmsg, DONTWAIT and a limit",
+		recvmmsg(connection.us, messages, 2, MSG_DONTWAIT, &limit));
 	limit.tv_nsec = -1;
-	step("recvmmsg, bad limit", recvmmsg(pair.us, messages, 2, MSG_DONTWAIT, &limit));
-	close(pair.them);
-	await(pair.us, POLLIN);
-	step("recvmmsg at the end", recvmmsg(pair.us, messages, 2, 0, NULL));
+	outcome("recvmmsg, bad limit", recvmmsg(connection.us, messages, 2, MSG_DONTWAIT, &limit));
+	close(connection.them);
+	await(connection.us, POLLIN);
+	outcome("recvmmsg at the end", recvmmsg(connection.us, messages, 2, 0, NULL));
 	note("lengths %u %u", messages[0].msg_len, messages[1].msg_len);
-	close(pair.us);
+	close(connection.us);
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Differential cases: signal handlers that use sockets, and calls in a storm of signals. */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -103,30 +103,30 @@ static void case_storm_receive(void)
 	for (int i = 0; i < BULK; i++)
 		block[i] = (char)(i * 17 + i / 255);
 	for (int i = 0; i < 4; i++) {
-		struct pair pair = open_pair();
-		pthread_t thread = later(0, send_block_slowly, pair.them);
+		struct connection connection = open_connection();
+		pthread_t thread = later(0, send_block_slowly, connection.them);
 
 		note("%s, %s", i & 1 ? "SA_RESTART" : "interrupting", i & 2 ? "poll" : "recv");
 		storm(true, i & 1 ? SA_RESTART : 0, count_signal);
-		receive_through(pair.us, i & 2);
+		receive_through(connection.us, i & 2);
 		storm(false, 0, NULL);
 		join(thread);
-		close_pair(pair);
+		close_connection(connection);
 	}
 }
 
 static void case_storm_send(void)
 {
 	for (int i = 0; i < 2; i++) {
-		struct pair pair = open_pair();
-		pthread_t thread = later(0, receive_block_slowly, pair.them);
+		struct connection connection = open_connection();
+		pthread_t thread = later(0, receive_block_slowly, connection.them);
 		size_t sent = 0;
 		int other = 0;
 
 		note("%s", i ? "SA_RESTART" : "interrupting");
 		storm(true, i ? SA_RESTART : 0, count_signal);
 		while (sent < BULK) {
-			ssize_t n = send(pair.us, block + sent, BULK - sent, 0);
+			ssize_t n = send(connection.us, block + sent, BULK - sent, 0);
 
 			if (n > 0)
 				sent += (size_t)n;
@@ -137,7 +137,7 @@ static void case_storm_send(void)
 		storm(false, 0, NULL);
 		join(thread);
 		note("sent %zu, other errors %d", sent, other);
-		close_pair(pair);
+		close_connection(connection);
 	}
 }
 
@@ -213,36 +213,36 @@ static void case_storm_connect(void)
 
 static void case_storm_wait(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int epoll = epoll_create1(0), interrupted = 0, n = -1;
 	struct epoll_event event = { .events = EPOLLIN };
 	pthread_t thread;
 	fd_set set;
 	char byte;
 
-	must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, pair.us, &event));
-	thread = later(200, send_x_later, pair.them);
+	must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, connection.us, &event));
+	thread = later(200, send_x_later, connection.them);
 	storm(true, SA_RESTART, count_signal);
 	while ((n = epoll_wait(epoll, &event, 1, -1)) < 0 && errno == EINTR)
 		interrupted++;
 	storm(false, 0, NULL);
 	join(thread);
 	note("epoll_wait: %d, interrupted %s", n, interrupted ? "often" : "never");
-	step("recv", recv(pair.us, &byte, 1, 0));
-	thread = later(200, send_x_later, pair.them);
+	outcome("recv", recv(connection.us, &byte, 1, 0));
+	thread = later(200, send_x_later, connection.them);
 	interrupted = 0;
 	storm(true, SA_RESTART, count_signal);
 	do {
 		FD_ZERO(&set);
-		FD_SET(pair.us, &set);
-		n = select(pair.us + 1, &set, NULL, NULL, NULL);
+		FD_SET(connection.us, &set);
+		n = select(connection.us + 1, &set, NULL, NULL, NULL);
 		interrupted += n < 0;
 	} while (n < 0 && errno == EINTR);
 	storm(false, 0, NULL);
 	join(thread);
 	note("select: %d, interrupted %s", n, interrupted ? "often" : "never");
 	close(epoll);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 /* ---- handlers that use sockets themselves ---- */
@@ -270,31 +270,32 @@ static void use_socket(int number)
 static void case_handler_uses(void)
 {
 	struct sigaction action = { .sa_handler = use_socket, .sa_flags = SA_RESTART };
-	struct pair pair = open_pair(), other = open_pair();
+	struct connection connection = open_connection(), other = open_connection();
 	struct itimerval timer = { .it_value = { .tv_usec = 50000 },
 				   .it_interval = { .tv_usec = 50000 } };
 	char buffer[16] = { 0 };
 
 	for (int same = 0; same < 2; same++) {
-		pthread_t thread = later(200, send_x_later, pair.them);
+		pthread_t thread = later(200, send_x_later, connection.them);
 
 		note("%s socket", same ? "the same" : "another");
-		handler_fd = same ? pair.us : other.us;
+		handler_fd = same ? connection.us : other.us;
 		handler_count = 0;
 		memset(handler_results, 0, sizeof(handler_results));
 		sigaction(SIGALRM, &action, NULL);
 		setitimer(ITIMER_REAL, &timer, NULL);
-		step("recv", recv(pair.us, buffer, 1, 0));
+		outcome("recv", recv(connection.us, buffer, 1, 0));
 		setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
 		join(thread);
 		for (int i = 0; i < 8; i++)
 			note("handler's call %d: %d", i, handler_results[i]);
-		step("they get", recv(same ? pair.them : other.them, buffer, 4, MSG_WAITALL));
+		outcome("they get",
+			recv(same ? connection.them : other.them, buffer, 4, MSG_WAITALL));
 		show("data", buffer, 4);
 	}
 	signal(SIGALRM, SIG_IGN);
-	close_pair(pair);
-	close_pair(other);
+	close_connection(connection);
+	close_connection(other);
 }
 
 static void close_it(int number)
@@ -306,23 +307,23 @@ static void close_it(int number)
 static void case_handler_closes(void)
 {
 	struct sigaction action = { .sa_handler = close_it };
-	struct pair pair = open_pair(), other = open_pair();
+	struct connection connection = open_connection(), other = open_connection();
 	char byte;
 
 	sigaction(SIGUSR1, &action, NULL);
 	handler_fd = other.us;
 	raise(SIGUSR1);
 	await(other.them, POLLIN);
-	step("they see", recv(other.them, &byte, 1, 0));
-	step("recv on closed", recv(other.us, &byte, 1, 0));
+	outcome("they see", recv(other.them, &byte, 1, 0));
+	outcome("recv on closed", recv(other.us, &byte, 1, 0));
 	sigaction(SIGALRM, &action, NULL);
-	handler_fd = pair.us;
+	handler_fd = connection.us;
 	setitimer(ITIMER_REAL, &(struct itimerval){ .it_value = { .tv_usec = 100000 } }, NULL);
-	step("recv, closed by a handler", recv(pair.us, &byte, 1, 0));
-	step("recv again", recv(pair.us, &byte, 1, 0));
-	await(pair.them, POLLIN);
-	step("they see", recv(pair.them, &byte, 1, 0));
-	close(pair.them);
+	outcome("recv, closed by a handler", recv(connection.us, &byte, 1, 0));
+	outcome("recv again", recv(connection.us, &byte, 1, 0));
+	await(connection.them, POLLIN);
+	outcome("they see", recv(connection.them, &byte, 1, 0));
+	close(connection.them);
 	close(other.them);
 	signal(SIGALRM, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN);
@@ -344,7 +345,7 @@ static void send_in_storm(int number)
 /* The handler enters the library while the main thread is anywhere inside it. */
 static void case_handler_storm(void)
 {
-	struct pair pair = open_pair(), other = open_pair();
+	struct connection connection = open_connection(), other = open_connection();
 	int good = 0;
 	size_t heard;
 
@@ -354,7 +355,8 @@ static void case_handler_storm(void)
 	for (int i = 0; i < 5000; i++) {
 		char out = (char)i, in = 0;
 
-		if (send(pair.us, &out, 1, 0) == 1 && recv(pair.them, &in, 1, 0) == 1 && in == out)
+		if (send(connection.us, &out, 1, 0) == 1 && recv(connection.them, &in, 1, 0) == 1 &&
+		    in == out)
 			good++;
 	}
 	pause_ms(20);
@@ -362,13 +364,13 @@ static void case_handler_storm(void)
 	heard = drain(other.them, (size_t)storm_sent);
 	note("good %d, the handler's bytes: %s", good,
 	     heard == (size_t)storm_sent && heard > 0 ? "all" : "not all");
-	close_pair(pair);
-	close_pair(other);
+	close_connection(connection);
+	close_connection(other);
 }
 
 static void case_program_is_left_alone(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	sigset_t mask;
 	int blocked = 0;
 	struct sigaction action;
@@ -383,7 +385,7 @@ static void case_program_is_left_alone(void)
 		if (sigaction(i, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
 			note("signal %d is not as it was", i);
 	}
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void tell_action(const char *what, const struct sigaction *action)
@@ -410,7 +412,7 @@ static void case_old_action(void)
 				     SA_NODEFER | SA_ONSTACK,
 				     (int)SA_RESETHAND | SA_SIGINFO };
 	static const int numbers[] = { SIGUSR1, SIGSEGV, SIGTERM, SIGCHLD };
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct sigaction action = { .sa_handler = count_signal }, old;
 	static const int wrong[] = { 0, -1, 32, 33, 65, 1000, SIGKILL, SIGSTOP };
 
@@ -422,7 +424,7 @@ static void case_old_action(void)
 		for (unsigned i = 0; i < 6; i++) {
 			action.sa_flags = flags[i];
 			action.sa_handler = count_signal;
-			step("set", sigaction(number, &action, &old));
+			outcome("set", sigaction(number, &action, &old));
 			tell_action("before", &old);
 			sigaction(number, NULL, &old);
 			tell_action("now", &old);
@@ -454,11 +456,11 @@ static void case_old_action(void)
 	}
 	action.sa_handler = count_signal;
 	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		step("wrong number", sigaction(wrong[i], &action, NULL));
-		step("only asked", sigaction(wrong[i], NULL, &old));
+		outcome("wrong number", sigaction(wrong[i], &action, NULL));
+		outcome("only asked", sigaction(wrong[i], NULL, &old));
 		note("signal: %s", signal(wrong[i], count_signal) == SIG_ERR ? "refused" : "taken");
 	}
-	close_pair(pair);
+	close_connection(connection);
 }
 
 /* rt_sigaction(2) itself, which has a form of its own. */
@@ -470,35 +472,35 @@ static void case_raw_action(void)
 		void (*restorer)(void);
 		uint64_t mask;
 	} raw = { .handler = count_signal, .flags = SA_RESTART }, old;
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct sigaction action;
 	pthread_t thread;
 	char byte;
 
 	/* Only what libc has set can be called on this machine: it knows the way back. */
 	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = count_signal }, NULL);
-	step("asked", syscall(SYS_rt_sigaction, SIGUSR1, NULL, &old, 8));
+	outcome("asked", syscall(SYS_rt_sigaction, SIGUSR1, NULL, &old, 8));
 	raw.restorer = old.restorer;
 	raw.flags |= old.flags & 0x04000000;
 	note("%s, flags %lx", old.handler == count_signal ? "ours" : "another",
 	     old.flags & ~0x04000000ul);
-	step("set", syscall(SYS_rt_sigaction, SIGUSR1, &raw, &old, 8));
+	outcome("set", syscall(SYS_rt_sigaction, SIGUSR1, &raw, &old, 8));
 	sigaction(SIGUSR1, NULL, &action);
 	tell_action("now", &action);
 	signals = 0;
 	raise(SIGUSR1);
 	note("it came %d times", (int)signals);
-	thread = later(50, send_x_later, pair.them);
+	thread = later(50, send_x_later, connection.them);
 	main_thread = pthread_self();
-	step("recv", recv(pair.us, &byte, 1, 0));
+	outcome("recv", recv(connection.us, &byte, 1, 0));
 	join(thread);
-	step("size", syscall(SYS_rt_sigaction, SIGUSR1, NULL, &old, 16));
-	step("bad", syscall(SYS_rt_sigaction, SIGUSR1, bad_pointer(), NULL, 8));
-	step("bad old", syscall(SYS_rt_sigaction, SIGUSR1, NULL, bad_pointer(), 8));
-	step("number", syscall(SYS_rt_sigaction, 65, NULL, &old, 8));
-	step("SIGKILL", syscall(SYS_rt_sigaction, SIGKILL, &raw, NULL, 8));
+	outcome("size", syscall(SYS_rt_sigaction, SIGUSR1, NULL, &old, 16));
+	outcome("bad", syscall(SYS_rt_sigaction, SIGUSR1, bad_pointer(), NULL, 8));
+	outcome("bad old", syscall(SYS_rt_sigaction, SIGUSR1, NULL, bad_pointer(), 8));
+	outcome("number", syscall(SYS_rt_sigaction, 65, NULL, &old, 8));
+	outcome("SIGKILL", syscall(SYS_rt_sigaction, SIGKILL, &raw, NULL, 8));
 	signal(SIGUSR1, SIG_DFL);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static volatile sig_atomic_t seen_mask, seen_code, seen_value, blocked_after;
@@ -531,8 +533,8 @@ static void case_in_handler(void)
 {
 	static const int flags[] = { SA_SIGINFO, SA_SIGINFO | SA_NODEFER, SA_SIGINFO | SA_ONSTACK };
 	static char memory[65536];
-	struct pair pair = open_pair();
-	struct pollfd entry = { pair.us, POLLIN, 0 };
+	struct connection connection = open_connection();
+	struct pollfd entry = { connection.us, POLLIN, 0 };
 
 	own_stack = (stack_t){ .ss_sp = memory, .ss_size = sizeof(memory) };
 	sigaltstack(&own_stack, NULL);
@@ -547,9 +549,9 @@ static void case_in_handler(void)
 		for (int by_poll = 0; by_poll < 2; by_poll++) {
 			thread = later(50, queue_it, 0);
 			if (by_poll)
-				step("poll", poll(&entry, 1, 5000));
+				outcome("poll", poll(&entry, 1, 5000));
 			else
-				step("recv", recv(pair.us, &byte, 1, 0));
+				outcome("recv", recv(connection.us, &byte, 1, 0));
 			join(thread);
 			note("mask %d, code %d, value %d, then blocked %d, own stack %d, times %d",
 			     (int)seen_mask, (int)seen_code, (int)seen_value, (int)blocked_after,
@@ -558,7 +560,7 @@ static void case_in_handler(void)
 	}
 	own_stack.ss_flags = SS_DISABLE;
 	sigaltstack(&own_stack, NULL);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 /* How a child ends that does this with SIGTERM, and then gets it. */
@@ -590,7 +592,7 @@ static void no_handler(const char *what, void (*handler)(int), int flags)
 
 static void case_no_handler(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
 	no_handler("SIG_DFL", SIG_DFL, 0);
 	no_handler("SIG_IGN", SIG_IGN, 0);
@@ -598,7 +600,7 @@ static void case_no_handler(void)
 	no_handler("SIG_IGN, SA_SIGINFO", SIG_IGN, SA_SIGINFO);
 	no_handler("SIG_DFL, all flags", SIG_DFL, SA_SIGINFO | SA_RESTART | SA_NODEFER);
 	no_handler("SIG_IGN, all flags", SIG_IGN, SA_SIGINFO | SA_RESETHAND | SA_ONSTACK);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 int main(int argc, char **argv)

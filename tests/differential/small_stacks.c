@@ -3,7 +3,7 @@
  * Differential cases: calls on a connection, and the first flow of a process, from where there is
  * little room: the smallest thread, a coroutine, a handler on its alternate stack.
  */
-#include "step.h"
+#include "harness.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -120,24 +120,24 @@ static void on_alternate_stack(void (*function)(void))
 /* They have spoken already, so that nothing waits for them. */
 static void talk_from(void (*place)(void (*function)(void)))
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char heard[8] = "";
 
 	memset(&talk, 0, sizeof(talk));
-	talk.fd = pair.us;
-	send_all(pair.them, "world", 5);
+	talk.fd = connection.us;
+	send_all(connection.them, "world", 5);
 	place(talk_now);
-	step("send", talk.sent);
-	step("poll", talk.polled);
-	step("epoll_ctl", talk.added);
-	step("epoll_wait", talk.waited);
-	step("readv", talk.got);
+	outcome("send", talk.sent);
+	outcome("poll", talk.polled);
+	outcome("epoll_ctl", talk.added);
+	outcome("epoll_wait", talk.waited);
+	outcome("readv", talk.got);
 	show("text", talk.text, talk.got);
-	step("shutdown", talk.shut);
-	step("they receive", recv(pair.them, heard, 5, MSG_WAITALL));
+	outcome("shutdown", talk.shut);
+	outcome("they receive", recv(connection.them, heard, 5, MSG_WAITALL));
 	show("heard", heard, 5);
-	step("their end", recv(pair.them, heard, 5, 0));
-	close_pair(pair);
+	outcome("their end", recv(connection.them, heard, 5, 0));
+	close_connection(connection);
 }
 
 /* The first flow of the process starts the stack. */
@@ -148,11 +148,11 @@ static void case_first_connect(void)
 	memset(&talk, 0, sizeof(talk));
 	talk.peer = name_of(listener);
 	on_coroutine(connect_now);
-	step("connect", talk.connected);
+	outcome("connect", talk.connected);
 	peer = accept_one(listener);
 	send_all(peer, "world", 5);
 	on_thread(talk_now);
-	step("readv", talk.got);
+	outcome("readv", talk.got);
 	close(talk.fd);
 	close(peer);
 	close(listener);

@@ -3,7 +3,7 @@
  * Differential cases: the calls that reach a socket by other names: sendfile, splice, stdio on a
  * descriptor, syscall(2), close_range and the fortified forms.
  */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ static void they_get(int fd, int bytes)
 {
 	char buffer[64] = { 0 };
 
-	step("they get", recv(fd, buffer, (size_t)bytes, MSG_WAITALL));
+	outcome("they get", recv(fd, buffer, (size_t)bytes, MSG_WAITALL));
 	show("data", buffer, bytes);
 }
 
@@ -64,34 +64,34 @@ static void collect(int fd)
 
 static void case_sendfile(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int file = make_file();
 	off_t offset = 100;
 	off64_t offset64 = 3;
 	size_t sent = 0;
 	pthread_t thread;
 
-	step("sendfile", sendfile(pair.us, file, NULL, 5));
-	they_get(pair.them, 5);
-	step("the file's place", lseek(file, 0, SEEK_CUR));
-	step("from a place", sendfile(pair.us, file, &offset, 5));
-	they_get(pair.them, 5);
+	outcome("sendfile", sendfile(connection.us, file, NULL, 5));
+	they_get(connection.them, 5);
+	outcome("the file's place", lseek(file, 0, SEEK_CUR));
+	outcome("from a place", sendfile(connection.us, file, &offset, 5));
+	they_get(connection.them, 5);
 	note("then %ld", (long)offset);
-	step("sendfile64", sendfile64(pair.us, file, &offset64, 5));
-	they_get(pair.them, 5);
-	step("the file's place", lseek(file, 0, SEEK_CUR));
+	outcome("sendfile64", sendfile64(connection.us, file, &offset64, 5));
+	they_get(connection.them, 5);
+	outcome("the file's place", lseek(file, 0, SEEK_CUR));
 	offset = FILE_BYTES - 3;
-	step("past the end", sendfile(pair.us, file, &offset, 100));
-	they_get(pair.them, 3);
-	step("at the end", sendfile(pair.us, file, &offset, 100));
-	step("nothing", sendfile(pair.us, file, NULL, 0));
-	thread = later(0, collect, pair.them);
+	outcome("past the end", sendfile(connection.us, file, &offset, 100));
+	they_get(connection.them, 3);
+	outcome("at the end", sendfile(connection.us, file, &offset, 100));
+	outcome("nothing", sendfile(connection.us, file, NULL, 0));
+	thread = later(0, collect, connection.them);
 	offset = 0;
 	while (sent < FILE_BYTES) {
-		ssize_t n = sendfile(pair.us, file, &offset, FILE_BYTES - sent);
+		ssize_t n = sendfile(connection.us, file, &offset, FILE_BYTES - sent);
 
 		if (n <= 0) {
-			step("sendfile", n);
+			outcome("sendfile", n);
 			break;
 		}
 		sent += (size_t)n;
@@ -99,42 +99,43 @@ static void case_sendfile(void)
 	join(thread);
 	show("all of it", collection, (long)collected);
 	offset = -1;
-	step("negative place", sendfile(pair.us, file, &offset, 5));
-	step("bad pointer", sendfile(pair.us, file, bad_pointer(), 5));
-	step("closed file", sendfile(pair.us, 900, NULL, 5));
-	fill(pair.us);
+	outcome("negative place", sendfile(connection.us, file, &offset, 5));
+	outcome("bad pointer", sendfile(connection.us, file, bad_pointer(), 5));
+	outcome("closed file", sendfile(connection.us, 900, NULL, 5));
+	fill(connection.us);
 	offset = 0;
-	step("full", sendfile(pair.us, file, &offset, 5));
+	outcome("full", sendfile(connection.us, file, &offset, 5));
 	close(file);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_splice(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int ends[2];
 	char buffer[16] = { 0 };
 
 	must("pipe", pipe(ends));
 	must("write", write(ends[1], "hello", 5));
-	step("pipe to socket", splice(ends[0], NULL, pair.us, NULL, 5, 0));
-	they_get(pair.them, 5);
-	send_all(pair.them, "answer", 6);
-	await_bytes(pair.us, 6);
-	step("socket to pipe", splice(pair.us, NULL, ends[1], NULL, 100, 0));
-	step("read", read(ends[0], buffer, 16));
+	outcome("pipe to socket", splice(ends[0], NULL, connection.us, NULL, 5, 0));
+	they_get(connection.them, 5);
+	send_all(connection.them, "answer", 6);
+	await_bytes(connection.us, 6);
+	outcome("socket to pipe", splice(connection.us, NULL, ends[1], NULL, 100, 0));
+	outcome("read", read(ends[0], buffer, 16));
 	show("data", buffer, 6);
-	set_nonblocking(pair.us, true);
-	step("nothing there", splice(pair.us, NULL, ends[1], NULL, 100, SPLICE_F_NONBLOCK));
-	set_nonblocking(pair.us, false);
-	step("with a place", splice(pair.us, &(off64_t){ 0 }, ends[1], NULL, 100, 0));
-	step("no pipe", splice(pair.us, NULL, pair.them, NULL, 100, 0));
-	close(pair.them);
-	await(pair.us, POLLIN);
-	step("at the end", splice(pair.us, NULL, ends[1], NULL, 100, 0));
+	set_nonblocking(connection.us, true);
+	outcome("nothing there",
+		splice(connection.us, NULL, ends[1], NULL, 100, SPLICE_F_NONBLOCK));
+	set_nonblocking(connection.us, false);
+	outcome("with a place", splice(connection.us, &(off64_t){ 0 }, ends[1], NULL, 100, 0));
+	outcome("no pipe", splice(connection.us, NULL, connection.them, NULL, 100, 0));
+	close(connection.them);
+	await(connection.us, POLLIN);
+	outcome("at the end", splice(connection.us, NULL, ends[1], NULL, 100, 0));
 	close(ends[0]);
 	close(ends[1]);
-	close(pair.us);
+	close(connection.us);
 }
 
 static __attribute__((format(printf, 2, 3))) int print_by_list(int fd, const char *format, ...)
@@ -150,39 +151,39 @@ static __attribute__((format(printf, 2, 3))) int print_by_list(int fd, const cha
 
 static void case_print(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
-	step("dprintf", dprintf(pair.us, "number %d", 42));
-	they_get(pair.them, 9);
-	step("vdprintf", print_by_list(pair.us, "number %d", 43));
-	they_get(pair.them, 9);
-	close_pair(pair);
+	outcome("dprintf", dprintf(connection.us, "number %d", 42));
+	they_get(connection.them, 9);
+	outcome("vdprintf", print_by_list(connection.us, "number %d", 43));
+	they_get(connection.them, 9);
+	close_connection(connection);
 }
 
 static void case_streams(void)
 {
-	struct pair pair = open_pair();
-	FILE *in = fdopen(dup(pair.us), "r"), *out = fdopen(pair.us, "w");
+	struct connection connection = open_connection();
+	FILE *in = fdopen(dup(connection.us), "r"), *out = fdopen(connection.us, "w");
 	char line[64] = "";
 
 	if (!in || !out)
 		broken("fdopen: %s", errno_name(errno));
-	step("fprintf", fprintf(out, "hello %s\n", "stream"));
-	step("fflush", fflush(out));
-	they_get(pair.them, 13);
-	send_all(pair.them, "first line\nsecond line\n", 23);
+	outcome("fprintf", fprintf(out, "hello %s\n", "stream"));
+	outcome("fflush", fflush(out));
+	they_get(connection.them, 13);
+	send_all(connection.them, "first line\nsecond line\n", 23);
 	note("fgets: %s", fgets(line, sizeof(line), in) ? strtok(line, "\n") : "nothing");
 	note("fgets: %s", fgets(line, sizeof(line), in) ? strtok(line, "\n") : "nothing");
-	note("the number: %d", fileno(out) == pair.us);
-	shutdown(pair.them, SHUT_WR);
+	note("the number: %d", fileno(out) == connection.us);
+	shutdown(connection.them, SHUT_WR);
 	note("fgets: %s", fgets(line, sizeof(line), in) ? strtok(line, "\n") : "nothing");
 	note("feof %d, ferror %d", feof(in) != 0, ferror(in) != 0);
 	fprintf(out, "bye\n");
-	step("fclose", fclose(out));
-	step("fclose", fclose(in));
-	they_get(pair.them, 4);
-	step("they see", recv(pair.them, line, 1, 0));
-	close(pair.them);
+	outcome("fclose", fclose(out));
+	outcome("fclose", fclose(in));
+	they_get(connection.them, 4);
+	outcome("they see", recv(connection.them, line, 1, 0));
+	close(connection.them);
 }
 
 static void case_stream_before_connect(void)
@@ -193,10 +194,10 @@ static void case_stream_before_connect(void)
 
 	if (!stream)
 		broken("fdopen: %s", errno_name(errno));
-	step("connect", connect(fd, (struct sockaddr *)&address.storage, address.length));
+	outcome("connect", connect(fd, (struct sockaddr *)&address.storage, address.length));
 	them = accept_one(listener);
-	step("fputs", fputs("hello\n", stream) >= 0);
-	step("fclose", fclose(stream));
+	outcome("fputs", fputs("hello\n", stream) >= 0);
+	outcome("fclose", fclose(stream));
 	they_get(them, 6);
 	close(them);
 	close(listener);
@@ -205,75 +206,75 @@ static void case_stream_before_connect(void)
 /* What a shell does for echo ... >&3 and read ... <&3 */
 static void case_standard_streams(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	int before;
 	char line[64] = "";
 
 	fflush(stdout);
 	before = dup(STDOUT_FILENO);
-	dup2(pair.us, STDOUT_FILENO);
+	dup2(connection.us, STDOUT_FILENO);
 	printf("from %s\n", "printf");
 	fflush(stdout);
 	putchar('x');
 	puts("yz");
 	fflush(stdout);
 	dup2(before, STDOUT_FILENO);
-	they_get(pair.them, 16);
-	step("the number", fileno(stdout));
-	dup2(pair.us, STDOUT_FILENO);
+	they_get(connection.them, 16);
+	outcome("the number", fileno(stdout));
+	dup2(connection.us, STDOUT_FILENO);
 	printf("again\n");
 	fflush(stdout);
 	dup2(before, STDOUT_FILENO);
-	they_get(pair.them, 6);
+	they_get(connection.them, 6);
 	close(before);
 	before = dup(STDIN_FILENO);
-	dup2(pair.us, STDIN_FILENO);
-	send_all(pair.them, "first line\nsecond line\n", 23);
+	dup2(connection.us, STDIN_FILENO);
+	send_all(connection.them, "first line\nsecond line\n", 23);
 	note("fgets: %s", fgets(line, sizeof(line), stdin) ? strtok(line, "\n") : "nothing");
 	note("fgets: %s", fgets(line, sizeof(line), stdin) ? strtok(line, "\n") : "nothing");
 	dup2(before, STDIN_FILENO);
 	close(before);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static void case_update_stream(void)
 {
-	struct pair pair = open_pair();
-	FILE *stream = fdopen(pair.us, "r+");
+	struct connection connection = open_connection();
+	FILE *stream = fdopen(connection.us, "r+");
 	char line[64] = "";
 
 	if (!stream)
 		broken("fdopen: %s", errno_name(errno));
 	setvbuf(stream, NULL, _IOLBF, 0);
-	step("fputs", fputs("question\n", stream) >= 0);
-	they_get(pair.them, 9);
-	send_all(pair.them, "answer\n", 7);
+	outcome("fputs", fputs("question\n", stream) >= 0);
+	they_get(connection.them, 9);
+	send_all(connection.them, "answer\n", 7);
 	fseek(stream, 0, SEEK_CUR);
 	note("fgets: %s", fgets(line, sizeof(line), stream) ? strtok(line, "\n") : "nothing");
-	step("fclose", fclose(stream));
-	step("they see", recv(pair.them, line, 1, 0));
-	close(pair.them);
+	outcome("fclose", fclose(stream));
+	outcome("they see", recv(connection.them, line, 1, 0));
+	close(connection.them);
 }
 
 /* What was read ahead is no reason to fail: a socket cannot go back. */
 static void case_unread_input(void)
 {
-	struct pair pair = open_pair();
-	FILE *stream = fdopen(pair.us, "r+");
+	struct connection connection = open_connection();
+	FILE *stream = fdopen(connection.us, "r+");
 	char line[64] = "";
 
 	if (!stream)
 		broken("fdopen: %s", errno_name(errno));
-	send_all(pair.them, "first line\nsecond line\n", 23);
-	await_bytes(pair.us, 23);
+	send_all(connection.them, "first line\nsecond line\n", 23);
+	await_bytes(connection.us, 23);
 	note("fgets: %s", fgets(line, sizeof(line), stream) ? strtok(line, "\n") : "nothing");
-	step("fflush", fflush(stream));
-	step("fseek", fseek(stream, 0, SEEK_CUR));
-	step("ftell", ftell(stream));
+	outcome("fflush", fflush(stream));
+	outcome("fseek", fseek(stream, 0, SEEK_CUR));
+	outcome("ftell", ftell(stream));
 	note("fgets: %s", fgets(line, sizeof(line), stream) ? strtok(line, "\n") : "nothing");
 	note("ferror %d", ferror(stream) != 0);
-	step("fclose", fclose(stream));
-	close(pair.them);
+	outcome("fclose", fclose(stream));
+	close(connection.them);
 }
 
 static pthread_t writer;
@@ -295,108 +296,108 @@ static void interrupt_and_collect(int fd)
 static void case_interrupted_stream(void)
 {
 	static char content[STREAM_BYTES];
-	struct pair pair = open_pair();
-	FILE *stream = fdopen(pair.us, "w");
+	struct connection connection = open_connection();
+	FILE *stream = fdopen(connection.us, "w");
 	struct sigaction action = { .sa_handler = no_action };
 	int room = 16384;
 	pthread_t thread;
 
 	if (!stream)
 		broken("fdopen: %s", errno_name(errno));
-	setsockopt(pair.us, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	setsockopt(connection.us, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	sigaction(SIGUSR1, &action, NULL);
 	writer = pthread_self();
-	thread = later(200, interrupt_and_collect, pair.them);
-	step("fwrite", (long)fwrite(content, 1, sizeof(content), stream));
-	step("fflush", fflush(stream));
+	thread = later(200, interrupt_and_collect, connection.them);
+	outcome("fwrite", (long)fwrite(content, 1, sizeof(content), stream));
+	outcome("fflush", fflush(stream));
 	note("ferror %d", ferror(stream) != 0);
 	fclose(stream);
 	join(thread);
 	note("they get %zu", drained);
 	signal(SIGUSR1, SIG_DFL);
-	close(pair.them);
+	close(connection.them);
 }
 
 static void case_system_calls(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char buffer[16] = { 0 };
 
-	step("SYS_write", syscall(SYS_write, pair.us, "hello", 5));
-	they_get(pair.them, 5);
-	step("SYS_sendto", syscall(SYS_sendto, pair.us, "hello", 5, 0, NULL, 0));
-	they_get(pair.them, 5);
-	send_all(pair.them, "answer", 6);
-	await_bytes(pair.us, 6);
-	step("SYS_read", syscall(SYS_read, pair.us, buffer, 3));
+	outcome("SYS_write", syscall(SYS_write, connection.us, "hello", 5));
+	they_get(connection.them, 5);
+	outcome("SYS_sendto", syscall(SYS_sendto, connection.us, "hello", 5, 0, NULL, 0));
+	they_get(connection.them, 5);
+	send_all(connection.them, "answer", 6);
+	await_bytes(connection.us, 6);
+	outcome("SYS_read", syscall(SYS_read, connection.us, buffer, 3));
 	show("data", buffer, 3);
-	step("SYS_recvfrom", syscall(SYS_recvfrom, pair.us, buffer, 16, 0, NULL, NULL));
+	outcome("SYS_recvfrom", syscall(SYS_recvfrom, connection.us, buffer, 16, 0, NULL, NULL));
 	show("data", buffer, 3);
-	step("SYS_getpid is ours", syscall(SYS_getpid) == getpid());
-	step("SYS_close", syscall(SYS_close, pair.us));
-	await(pair.them, POLLIN);
-	step("they see", recv(pair.them, buffer, 1, 0));
-	close(pair.them);
+	outcome("SYS_getpid is ours", syscall(SYS_getpid) == getpid());
+	outcome("SYS_close", syscall(SYS_close, connection.us));
+	await(connection.them, POLLIN);
+	outcome("they see", recv(connection.them, buffer, 1, 0));
+	close(connection.them);
 }
 
 static void case_close_range(void)
 {
-	struct pair pair = open_pair(), kept = open_pair();
-	int high = fcntl(pair.us, F_DUPFD, 700), them = fcntl(pair.them, F_DUPFD, 800);
+	struct connection connection = open_connection(), kept = open_connection();
+	int high = fcntl(connection.us, F_DUPFD, 700), them = fcntl(connection.them, F_DUPFD, 800);
 	char byte;
 
-	close(pair.us);
-	close(pair.them);
-	step("close_range", close_range(690, 710, 0));
+	close(connection.us);
+	close(connection.them);
+	outcome("close_range", close_range(690, 710, 0));
 	await(them, POLLIN);
-	step("they see", recv(them, &byte, 1, 0));
-	step("recv", recv(high, &byte, 1, 0));
+	outcome("they see", recv(them, &byte, 1, 0));
+	outcome("recv", recv(high, &byte, 1, 0));
 	close(them);
 	high = fcntl(kept.us, F_DUPFD, 700);
-	step("close_range, CLOEXEC", close_range(700, 700, CLOSE_RANGE_CLOEXEC));
-	step("F_GETFD", fcntl(high, F_GETFD));
-	step("close_range, the wrong way", close_range(710, 700, 0));
+	outcome("close_range, CLOEXEC", close_range(700, 700, CLOSE_RANGE_CLOEXEC));
+	outcome("F_GETFD", fcntl(high, F_GETFD));
+	outcome("close_range, the wrong way", close_range(710, 700, 0));
 	send_all(kept.them, "x", 1);
-	step("recv", recv(high, &byte, 1, 0));
+	outcome("recv", recv(high, &byte, 1, 0));
 	close(kept.us);
 	closefrom(700);
 	await(kept.them, POLLIN);
-	step("closefrom: they see", recv(kept.them, &byte, 1, 0));
+	outcome("closefrom: they see", recv(kept.them, &byte, 1, 0));
 	close(kept.them);
 }
 
 static void case_vectors(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char hello[] = "hello", buffer[8] = { 0 };
 	struct iovec iov = { hello, 5 }, in = { buffer, 5 };
 
-	step("pwritev2", pwritev2(pair.us, &iov, 1, -1, 0));
-	they_get(pair.them, 5);
-	send_all(pair.them, "world", 5);
-	await_bytes(pair.us, 5);
-	step("preadv2", preadv2(pair.us, &in, 1, -1, 0));
+	outcome("pwritev2", pwritev2(connection.us, &iov, 1, -1, 0));
+	they_get(connection.them, 5);
+	send_all(connection.them, "world", 5);
+	await_bytes(connection.us, 5);
+	outcome("preadv2", preadv2(connection.us, &in, 1, -1, 0));
 	show("data", buffer, 5);
-	step("pwritev2 with a place", pwritev2(pair.us, &iov, 1, 0, 0));
-	step("preadv2, NOWAIT", preadv2(pair.us, &in, 1, -1, RWF_NOWAIT));
-	close_pair(pair);
+	outcome("pwritev2 with a place", pwritev2(connection.us, &iov, 1, 0, 0));
+	outcome("preadv2, NOWAIT", preadv2(connection.us, &in, 1, -1, RWF_NOWAIT));
+	close_connection(connection);
 }
 
 static void case_status(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct stat status;
 	struct statx extended;
 	char path[64], target[64] = "";
 
-	step("fstat", fstat(pair.us, &status));
+	outcome("fstat", fstat(connection.us, &status));
 	note("mode %o, size %ld", status.st_mode, (long)status.st_size);
-	step("statx", statx(pair.us, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &extended));
+	outcome("statx", statx(connection.us, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &extended));
 	note("mode %o", extended.stx_mode);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", pair.us);
-	step("readlink", readlink(path, target, sizeof(target) - 1) > 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", connection.us);
+	outcome("readlink", readlink(path, target, sizeof(target) - 1) > 0);
 	note("a socket: %d", strncmp(target, "socket:", 7) == 0);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 /* unix(7) messages whose control data says that it goes on behind its end. */
@@ -421,14 +422,14 @@ static void case_malformed_control(void)
 	header->cmsg_type = SCM_RIGHTS;
 	memcpy(CMSG_DATA(header), &channel[0], sizeof(int));
 	header->cmsg_len = CMSG_LEN(100 * sizeof(int));
-	step("too long", sendmsg(channel[0], &message.msg_hdr, 0));
-	step("too long, sendmmsg", sendmmsg(channel[0], &message, 1, 0));
+	outcome("too long", sendmsg(channel[0], &message.msg_hdr, 0));
+	outcome("too long, sendmmsg", sendmmsg(channel[0], &message, 1, 0));
 	header->cmsg_len = (size_t)-1;
-	step("far too long", sendmsg(channel[0], &message.msg_hdr, 0));
+	outcome("far too long", sendmsg(channel[0], &message.msg_hdr, 0));
 	header->cmsg_len = 3;
-	step("too short", sendmsg(channel[0], &message.msg_hdr, 0));
+	outcome("too short", sendmsg(channel[0], &message.msg_hdr, 0));
 	header->cmsg_len = CMSG_LEN(sizeof(int));
-	step("as it should be", sendmsg(channel[0], &message.msg_hdr, 0));
+	outcome("as it should be", sendmsg(channel[0], &message.msg_hdr, 0));
 	close(channel[0]);
 	close(channel[1]);
 	munmap(area, (size_t)page * 2);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Differential cases: one connection used by several threads, sockets that move between them. */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -59,22 +59,22 @@ static void poll_for_a_while(int fd)
 
 static void case_read_write_poll(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	pthread_t echoer, reader, writer, poller;
 
 	make_block();
 	there = 0;
-	echoer = later(0, echo_all, pair.them);
-	reader = later(0, receive_block, pair.us);
-	poller = later(0, poll_for_a_while, pair.us);
-	writer = later(0, send_block, pair.us);
+	echoer = later(0, echo_all, connection.them);
+	reader = later(0, receive_block, connection.us);
+	poller = later(0, poll_for_a_while, connection.us);
+	writer = later(0, send_block, connection.us);
 	join(writer);
 	join(reader);
 	join(poller);
-	shutdown(pair.us, SHUT_WR);
+	shutdown(connection.us, SHUT_WR);
 	join(echoer);
 	note("back: %s", there == BULK && memcmp(block, got, BULK) == 0 ? "all" : "not all");
-	close_pair(pair);
+	close_connection(connection);
 }
 
 #define RECORD	100
@@ -94,16 +94,16 @@ static void write_records(int number)
 
 static void case_several_writers(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	pthread_t threads[WRITERS];
 	int counts[WRITERS] = { 0 }, torn = 0;
 	char record[RECORD];
 
-	write_end = pair.us;
+	write_end = connection.us;
 	for (int i = 0; i < WRITERS; i++)
 		threads[i] = later(0, write_records, i);
 	for (int i = 0; i < WRITERS * RECORDS; i++) {
-		if (recv(pair.them, record, RECORD, MSG_WAITALL) != RECORD)
+		if (recv(connection.them, record, RECORD, MSG_WAITALL) != RECORD)
 			break;
 		for (int j = 1; j < RECORD; j++) {
 			if (record[j] != record[0]) {
@@ -119,7 +119,7 @@ static void case_several_writers(void)
 		note("records of %d: %d", i, counts[i]);
 	}
 	note("torn: %d", torn);
-	close_pair(pair);
+	close_connection(connection);
 }
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -139,18 +139,18 @@ static void read_some(int fd)
 
 static void case_several_readers(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	pthread_t threads[WRITERS];
 
 	bytes_read = 0;
 	for (int i = 0; i < WRITERS; i++)
-		threads[i] = later(0, read_some, pair.us);
-	send_all(pair.them, block, 100000);
-	close(pair.them);
+		threads[i] = later(0, read_some, connection.us);
+	send_all(connection.them, block, 100000);
+	close(connection.them);
 	for (int i = 0; i < WRITERS; i++)
 		join(threads[i]);
 	note("read by all: %zu", bytes_read);
-	close(pair.us);
+	close(connection.us);
 }
 
 static int queue[64];
@@ -253,10 +253,10 @@ static void case_moved(void)
 	join(later(0, connect_here, 0));
 	join(later(0, send_hello, moved));
 	peer = accept_one(listener);
-	step("they get", recv(peer, buffer, 5, MSG_WAITALL));
+	outcome("they get", recv(peer, buffer, 5, MSG_WAITALL));
 	show("data", buffer, 5);
 	send_all(peer, "answer", 6);
-	step("we get", recv(moved, buffer, 6, MSG_WAITALL));
+	outcome("we get", recv(moved, buffer, 6, MSG_WAITALL));
 	show("data", buffer, 6);
 	close(moved);
 	close(peer);
@@ -276,22 +276,22 @@ static void case_close_and_use(void)
 	int bad = 0;
 
 	for (int i = 0; i < 50; i++) {
-		struct pair pair = open_pair();
+		struct connection connection = open_connection();
 		char byte;
 
-		contested = pair.us;
+		contested = connection.us;
 		pthread_t thread = later(0, race_to_close, 0);
 
 		for (int j = 0; j < 20; j++) {
-			ssize_t n = recv(pair.us, &byte, 1, MSG_DONTWAIT);
+			ssize_t n = recv(connection.us, &byte, 1, MSG_DONTWAIT);
 
 			if (n >= 0 || (errno != EAGAIN && errno != EBADF))
 				bad++;
 		}
 		join(thread);
-		if (recv(pair.them, &byte, 1, 0) != 0)
+		if (recv(connection.them, &byte, 1, 0) != 0)
 			bad++;
-		close(pair.them);
+		close(connection.them);
 	}
 	note("unexpected: %d", bad);
 }
@@ -330,25 +330,25 @@ static void case_cancelled(void)
 
 	for (enum blocked_in where = IN_RECV; where <= IN_EPOLL; where++) {
 		struct epoll_event event = { .events = EPOLLIN };
-		struct pair pair = open_pair();
+		struct connection connection = open_connection();
 		pthread_t thread;
 		void *result = NULL;
 		char byte = '-';
 
-		cancelled_fd = pair.us;
+		cancelled_fd = connection.us;
 		cancelled_epoll = epoll_create1(0);
-		must("add", epoll_ctl(cancelled_epoll, EPOLL_CTL_ADD, pair.us, &event));
+		must("add", epoll_ctl(cancelled_epoll, EPOLL_CTL_ADD, connection.us, &event));
 		pthread_create(&thread, NULL, block_in, &where);
 		pause_ms(50);
 		pthread_cancel(thread);
 		pthread_join(thread, &result);
 		note("%s: %s", names[where], result == PTHREAD_CANCELED ? "cancelled" : "returned");
-		send_all(pair.them, "x", 1);
-		step("we receive", recv(pair.us, &byte, 1, 0));
+		send_all(connection.them, "x", 1);
+		outcome("we receive", recv(connection.us, &byte, 1, 0));
 		close(cancelled_epoll);
-		close(pair.us);
-		step("they see the end", recv(pair.them, &byte, 1, 0));
-		close(pair.them);
+		close(connection.us);
+		outcome("they see the end", recv(connection.them, &byte, 1, 0));
+		close(connection.them);
 	}
 }
 

@@ -3,7 +3,7 @@
  * Differential cases: urgent data (MSG_OOB), its mark, its signal and its place in the stream. What
  * recv(2) says of urgent data that is not there is in receive.c.
  */
-#include "step.h"
+#include "harness.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@ static void receive_and_show(const char *name, int fd, size_t length, int flags)
 	char buffer[64] = { 0 };
 	ssize_t n = recv(fd, buffer, length, flags | MSG_DONTWAIT);
 
-	step(name, n);
+	outcome(name, n);
 	if (n > 0 && !(flags & MSG_TRUNC))
 		show(name, buffer, n);
 }
@@ -40,7 +40,7 @@ static void look(const char *name, int fd)
 
 static void send_urgently(int fd, const char *text)
 {
-	step("send urgently", send(fd, text, strlen(text), MSG_OOB | MSG_NOSIGNAL));
+	outcome("send urgently", send(fd, text, strlen(text), MSG_OOB | MSG_NOSIGNAL));
 	settle();
 }
 
@@ -48,21 +48,21 @@ static void in_line(int fd)
 {
 	int on = 1;
 
-	step("SO_OOBINLINE", setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)));
+	outcome("SO_OOBINLINE", setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)));
 }
 
 /* The two directions of each exchange, the reader being ours and then the writer. */
 static void both_ways(void (*exchange)(int from, int to))
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 
 	note("we read");
-	exchange(pair.them, pair.us);
-	close_pair(pair);
-	pair = open_pair();
+	exchange(connection.them, connection.us);
+	close_connection(connection);
+	connection = open_connection();
 	note("we write");
-	exchange(pair.us, pair.them);
-	close_pair(pair);
+	exchange(connection.us, connection.them);
+	close_connection(connection);
 }
 
 static void around(int from, int to)
@@ -183,12 +183,12 @@ static void wait_for_all(int from, int to)
 	send_all(from, "def", 3);
 	settle();
 	n = recv(to, buffer, 6, MSG_PEEK | MSG_WAITALL);
-	step("peek at six", n);
+	outcome("peek at six", n);
 	n = recv(to, buffer, 6, MSG_WAITALL);
-	step("six", n);
+	outcome("six", n);
 	show("six", buffer, n);
 	n = recv(to, buffer, 3, MSG_WAITALL);
-	step("three", n);
+	outcome("three", n);
 	show("three", buffer, n);
 }
 
@@ -218,47 +218,47 @@ static void case_end(void)
 
 static void case_arguments(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	char byte = 0;
 	struct iovec iov[] = { { bad_pointer(), 0 }, { &byte, 1 } };
 	struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
 
-	step("none sent", send(pair.us, "", 0, MSG_OOB));
-	send_urgently(pair.them, "X");
-	step("recvmsg", recvmsg(pair.us, &message, MSG_OOB));
+	outcome("none sent", send(connection.us, "", 0, MSG_OOB));
+	send_urgently(connection.them, "X");
+	outcome("recvmsg", recvmsg(connection.us, &message, MSG_OOB));
 	note("'%c', flags %s", byte, message.msg_flags == MSG_OOB ? "MSG_OOB" : "others");
-	send_urgently(pair.them, "Y");
-	step("bad pointer", recv(pair.us, bad_pointer(), 1, MSG_OOB));
-	receive_and_show("it is lost", pair.us, 1, MSG_OOB);
-	send_urgently(pair.them, "Z");
-	step("no bytes", recv(pair.us, &byte, 0, MSG_OOB));
-	close(pair.them);
+	send_urgently(connection.them, "Y");
+	outcome("bad pointer", recv(connection.us, bad_pointer(), 1, MSG_OOB));
+	receive_and_show("it is lost", connection.us, 1, MSG_OOB);
+	send_urgently(connection.them, "Z");
+	outcome("no bytes", recv(connection.us, &byte, 0, MSG_OOB));
+	close(connection.them);
 	settle();
-	receive_and_show("closed", pair.us, 64, 0);
-	close(pair.us);
+	receive_and_show("closed", connection.us, 64, 0);
+	close(connection.us);
 }
 
 static void case_select(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct timeval none = { 0 };
 	fd_set readable, exceptional;
 
-	send_urgently(pair.them, "X");
+	send_urgently(connection.them, "X");
 	FD_ZERO(&readable);
-	FD_SET(pair.us, &readable);
+	FD_SET(connection.us, &readable);
 	exceptional = readable;
-	step("select", select(pair.us + 1, &readable, NULL, &exceptional, &none));
-	note("readable %d, exceptional %d", FD_ISSET(pair.us, &readable) != 0,
-	     FD_ISSET(pair.us, &exceptional) != 0);
-	close_pair(pair);
+	outcome("select", select(connection.us + 1, &readable, NULL, &exceptional, &none));
+	note("readable %d, exceptional %d", FD_ISSET(connection.us, &readable) != 0,
+	     FD_ISSET(connection.us, &exceptional) != 0);
+	close_connection(connection);
 }
 
 static void wait_once(const char *name, int epoll)
 {
 	struct epoll_event event = { 0 };
 
-	step(name, epoll_wait(epoll, &event, 1, 50));
+	outcome(name, epoll_wait(epoll, &event, 1, 50));
 	note("%s: %s", name, poll_bits(event.events));
 }
 
@@ -268,25 +268,25 @@ static void case_epoll(void)
 					  EPOLLIN | EPOLLPRI | EPOLLET };
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		struct pair pair = open_pair();
+		struct connection connection = open_connection();
 		int epoll = epoll_create1(0);
 		struct epoll_event event = { .events = forms[i] };
 
 		note("form %zu", i);
-		must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, pair.us, &event));
+		must("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, connection.us, &event));
 		wait_once("nothing", epoll);
-		send_urgently(pair.them, "X");
+		send_urgently(connection.them, "X");
 		wait_once("there", epoll);
 		wait_once("again", epoll);
-		send_all(pair.them, "abc", 3);
+		send_all(connection.them, "abc", 3);
 		settle();
 		wait_once("data behind it", epoll);
-		receive_and_show("taken", pair.us, 1, MSG_OOB);
+		receive_and_show("taken", connection.us, 1, MSG_OOB);
 		wait_once("no more", epoll);
-		send_urgently(pair.them, "Y");
+		send_urgently(connection.them, "Y");
 		wait_once("another", epoll);
 		close(epoll);
-		close_pair(pair);
+		close_connection(connection);
 	}
 }
 
@@ -298,15 +298,15 @@ static void send_x(int fd)
 /* Waits for the byte, for its exception alone. */
 static void case_waiting(void)
 {
-	struct pair pair = open_pair();
-	pthread_t thread = later(100, send_x, pair.them);
-	struct pollfd entry = { .fd = pair.us, .events = POLLPRI };
+	struct connection connection = open_connection();
+	pthread_t thread = later(100, send_x, connection.them);
+	struct pollfd entry = { .fd = connection.us, .events = POLLPRI };
 
-	step("poll", poll(&entry, 1, 5000));
+	outcome("poll", poll(&entry, 1, 5000));
 	note("%s", poll_bits((unsigned short)entry.revents));
 	join(thread);
-	receive_and_show("it", pair.us, 1, MSG_OOB);
-	close_pair(pair);
+	receive_and_show("it", connection.us, 1, MSG_OOB);
+	close_connection(connection);
 }
 
 static volatile sig_atomic_t signals;
@@ -319,24 +319,24 @@ static void count_signal(int number)
 
 static void case_signal(void)
 {
-	struct pair pair = open_pair();
+	struct connection connection = open_connection();
 	struct sigaction action = { .sa_handler = count_signal }, before;
 
 	sigaction(SIGURG, &action, &before);
-	send_urgently(pair.them, "X");
+	send_urgently(connection.them, "X");
 	note("nobody's: %d signals", (int)signals);
-	step("F_SETOWN", fcntl(pair.us, F_SETOWN, getpid()));
-	send_urgently(pair.them, "Y");
+	outcome("F_SETOWN", fcntl(connection.us, F_SETOWN, getpid()));
+	send_urgently(connection.them, "Y");
 	note("ours: %d signals", (int)signals);
-	send_all(pair.them, "abc", 3);
+	send_all(connection.them, "abc", 3);
 	settle();
 	note("data: %d signals", (int)signals);
-	step("F_SETOWN", fcntl(pair.us, F_SETOWN, 0));
-	send_urgently(pair.them, "Z");
+	outcome("F_SETOWN", fcntl(connection.us, F_SETOWN, 0));
+	send_urgently(connection.them, "Z");
 	note("given up: %d signals", (int)signals);
 	sigaction(SIGURG, &before, NULL);
 	signals = 0;
-	close_pair(pair);
+	close_connection(connection);
 }
 
 int main(int argc, char **argv)

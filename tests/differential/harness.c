@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The differential harness's cases, output and time. Not for sockets: those are in pair.c.
+ * The differential harness's cases, output and time. Not for sockets: those are in connection.c.
  */
-#include "step.h"
+#include "harness.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -78,7 +78,7 @@ void must(const char *what, long result)
 		broken("%s: %s", what, errno_name(errno));
 }
 
-void step(const char *name, long result)
+void outcome(const char *name, long result)
 {
 	if (result < 0)
 		note("%s: %ld %s", name, result, errno_name(errno));
@@ -86,14 +86,14 @@ void step(const char *name, long result)
 		note("%s: %ld", name, result);
 }
 
-void step_at(const char *name, int index, long result)
+void outcome_at(const char *name, int index, long result)
 {
 	char full[128];
 	int saved = errno;
 
 	snprintf(full, sizeof(full), "%s[%d]", name, index);
 	errno = saved;
-	step(full, result);
+	outcome(full, result);
 }
 
 void show(const char *name, const void *data, long length)

@@ -3,8 +3,8 @@
  * The differential harness's sockets: both sides of a connection, and waiting for what must come.
  * Not for what is compared: these helpers print nothing unless the case is worthless.
  */
-#include "step.h"
-#include "factory.h"
+#include "harness.h"
+#include "socket_server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -173,7 +173,7 @@ int our_listener(int backlog)
 	return fd;
 }
 
-static int factory(void)
+static int socket_server(void)
 {
 	static int fd = -1;
 	static pid_t owner;
@@ -183,23 +183,23 @@ static int factory(void)
 		return fd;
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", getenv("STEP_FACTORY"));
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	must("factory socket", fd);
+	must("socket of the socket server", fd);
 	/* Out of the way, so that the cases see the same lowest free descriptors in every mode. */
 	int high = fcntl(fd, F_DUPFD_CLOEXEC, 500);
 
-	must("factory descriptor", high);
+	must("descriptor of the socket server", high);
 	close(fd);
 	fd = high;
 	owner = getpid();
-	must("factory", connect(fd, (struct sockaddr *)&address, sizeof(address)));
+	must("socket server", connect(fd, (struct sockaddr *)&address, sizeof(address)));
 	return fd;
 }
 
-/* The descriptor comes first; the second message says that the factory has closed its own. */
-static int order(enum factory_kind kind, const struct address *address, int backlog)
+/* The descriptor comes first; the second message says that the socket server has closed its own. */
+static int order(enum socket_kind kind, const struct address *address, int backlog)
 {
-	struct factory_order message = { .kind = kind, .backlog = backlog };
-	struct factory_answer answer = { .error = 0 };
+	struct socket_order message = { .kind = kind, .backlog = backlog };
+	struct socket_answer answer = { .error = 0 };
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(sizeof(int))];
@@ -213,18 +213,18 @@ static int order(enum factory_kind kind, const struct address *address, int back
 
 	message.address = address->storage;
 	message.length = address->length;
-	if (send(factory(), &message, sizeof(message), 0) != (ssize_t)sizeof(message))
-		broken("factory order: %s", errno_name(errno));
-	if (recvmsg(factory(), &header, 0) != (ssize_t)sizeof(answer))
-		broken("factory answer: %s", errno_name(errno));
+	if (send(socket_server(), &message, sizeof(message), 0) != (ssize_t)sizeof(message))
+		broken("socket server, order: %s", errno_name(errno));
+	if (recvmsg(socket_server(), &header, 0) != (ssize_t)sizeof(answer))
+		broken("socket server, answer: %s", errno_name(errno));
 	if (answer.error == 0) {
 		struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
 
 		if (!rights)
-			broken("the factory sent no descriptor");
+			broken("the socket server sent no descriptor");
 		memcpy(&fd, CMSG_DATA(rights), sizeof(fd));
-		if (recv(factory(), &answer, sizeof(answer), 0) != (ssize_t)sizeof(answer))
-			broken("factory: %s", errno_name(errno));
+		if (recv(socket_server(), &answer, sizeof(answer), 0) != (ssize_t)sizeof(answer))
+			broken("socket server: %s", errno_name(errno));
 	}
 	errno = answer.error;
 	return fd;
@@ -236,7 +236,7 @@ int their_listener(int backlog)
 
 	if (in_process())
 		return listener_at(address, backlog);
-	int fd = order(FACTORY_LISTEN, &address, backlog);
+	int fd = order(SOCKET_LISTEN, &address, backlog);
 
 	must("their listener", fd);
 	return fd;
@@ -254,7 +254,7 @@ int them_connect(const struct address *address)
 {
 	if (in_process())
 		return connect_to(address);
-	int fd = order(FACTORY_CONNECT, address, 0);
+	int fd = order(SOCKET_CONNECT, address, 0);
 
 	must("their connect", fd);
 	return fd;
@@ -268,27 +268,27 @@ int accept_one(int listener)
 	return fd;
 }
 
-struct pair open_pair(void)
+struct connection open_connection(void)
 {
-	struct pair pair;
+	struct connection connection;
 	int listener = we_connect() ? their_listener(5) : our_listener(5);
 	struct address address = name_of(listener);
 
 	if (we_connect()) {
-		pair.us = connect_to(&address);
-		pair.them = accept_one(listener);
+		connection.us = connect_to(&address);
+		connection.them = accept_one(listener);
 	} else {
-		pair.them = them_connect(&address);
-		pair.us = accept_one(listener);
+		connection.them = them_connect(&address);
+		connection.us = accept_one(listener);
 	}
 	close(listener);
-	return pair;
+	return connection;
 }
 
-void close_pair(struct pair pair)
+void close_connection(struct connection connection)
 {
-	close(pair.us);
-	close(pair.them);
+	close(connection.us);
+	close(connection.them);
 }
 
 void await(int fd, short events)

@@ -4,9 +4,9 @@
  * connects as ordered and passes the descriptor over a Unix socket. So one program holds both ends
  * of a connection that crosses a wire. Not a peer: it never reads or writes.
  *
- *     factory PATH
+ *     socket server PATH
  */
-#include "factory.h"
+#include "socket_server.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -15,7 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int make(const struct factory_order *message)
+static int make(const struct socket_order *message)
 {
 	const struct sockaddr *address = (const struct sockaddr *)&message->address;
 	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -23,7 +23,7 @@ static int make(const struct factory_order *message)
 
 	if (fd < 0)
 		return -errno;
-	if (message->kind == FACTORY_LISTEN) {
+	if (message->kind == SOCKET_LISTEN) {
 		if (bind(fd, address, message->length) == 0 && listen(fd, message->backlog) == 0)
 			return fd;
 	} else if (connect(fd, address, message->length) == 0) {
@@ -36,7 +36,7 @@ static int make(const struct factory_order *message)
 
 static int answer(int customer, int error, int fd)
 {
-	struct factory_answer message = { .error = error };
+	struct socket_answer message = { .error = error };
 	struct iovec iov = { .iov_base = &message, .iov_len = sizeof(message) };
 	union {
 		struct cmsghdr header;
@@ -59,7 +59,7 @@ static int answer(int customer, int error, int fd)
 
 static void serve(int customer)
 {
-	struct factory_order message;
+	struct socket_order message;
 
 	while (recv(customer, &message, sizeof(message), 0) == (ssize_t)sizeof(message)) {
 		int fd = make(&message);
@@ -83,7 +83,7 @@ int main(int argc, char **argv)
 	int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
 	if (argc != 2 || strlen(argv[1]) >= sizeof(address.sun_path)) {
-		fprintf(stderr, "usage: factory PATH\n");
+		fprintf(stderr, "usage: socket_server PATH\n");
 		return 2;
 	}
 	strcpy(address.sun_path, argv[1]);

@@ -6,14 +6,14 @@
  * does. Only what makes a comparison worthless (no connection to test with) is said here: BROKEN.
  *
  * "us" is the side under test; "them" is its peer: another socket of the same process, or, when
- * STEP_FACTORY names factory.c's socket, a kernel socket of another network namespace.
+ * STEP_FACTORY names socket_server.c's socket, a kernel socket of another network namespace.
  *
  * Environment: STEP_FAMILY 4 or 6, STEP_ROLE client (we connect) or server (we accept),
  * STEP_LOCAL and STEP_PEER the addresses of the two sides, STEP_FACTORY, STEP_SECONDS the length
  * of the stress cases.
  */
-#ifndef MELIN_STEP_H
-#define MELIN_STEP_H
+#ifndef MELIN_HARNESS_H
+#define MELIN_HARNESS_H
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* also without config.h: strerrorname_np(), accept4() and friends */
@@ -36,8 +36,8 @@ int run_cases(int argc, char **argv, const struct test_case *cases, size_t count
 
 /* ---- output: one line a call ---- */
 
-void step(const char *name, long result); /* errno belongs to result < 0 */
-void step_at(const char *name, int index, long result);
+void outcome(const char *name, long result); /* errno belongs to result < 0 */
+void outcome_at(const char *name, int index, long result);
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void show(const char *name, const void *data, long length); /* escaped; a digest when long */
 /* A duration in words that do not change from run to run. */
@@ -81,7 +81,7 @@ bool we_connect(void);
 bool in_process(void); /* "them" are sockets of this process */
 unsigned stress_seconds(void);
 
-struct pair {
+struct connection {
 	int us, them;
 };
 
@@ -93,8 +93,8 @@ int their_listener(int backlog);
 int connect_to(const struct address *address); /* us, blocking */
 int them_connect(const struct address *address);
 int accept_one(int listener);
-struct pair open_pair(void);
-void close_pair(struct pair pair);
+struct connection open_connection(void);
+void close_connection(struct connection connection);
 
 /* Waits until poll() reports all of the bits; says so in the output if that never comes. */
 void await(int fd, short events);
