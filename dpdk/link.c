@@ -154,6 +154,13 @@ static void report(struct device_link *link)
 {
 	const struct link_info *info = &link->info;
 
+	if (link->device.kind == DEVICE_TAP) {
+		journal_add(LOG_LEVEL_INFO,
+			    "borrowed connections: by a packet socket, %u frames at a time, "
+			    "%u buffers",
+			    link->rxd, link->size.mbufs);
+		return;
+	}
 	journal_add(LOG_LEVEL_INFO,
 		    "device %s: %s, %02x:%02x:%02x:%02x:%02x:%02x, MTU %u, %u queue%s of %u and %u "
 		    "descriptors, %u buffers",

@@ -119,6 +119,8 @@ int network_start(struct stack *stack, const struct stack_config *config, struct
 {
 	s8_t slot = 0;
 
+	if (stack->host.borrows)
+		return host_start(stack, reason);
 	stack->address_count = config->address_count;
 	memcpy(stack->addresses, config->addresses,
 	       config->address_count * sizeof(config->addresses[0]));
@@ -126,8 +128,6 @@ int network_start(struct stack *stack, const struct stack_config *config, struct
 	stack->gateway6 = config->gateway6;
 	if (!stack->link)
 		return 0;
-	if (stack->host.borrows)
-		return host_start(stack, reason);
 	for (unsigned i = 0; i < config->address_count; i++) {
 		if (config->addresses[i].family == AF_INET &&
 		    add_netif(stack, &config->addresses[i]))
