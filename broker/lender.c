@@ -199,15 +199,28 @@ static int hold(struct lender *lender, struct loan *loan)
 	return 0;
 }
 
+/* So often what has come meanwhile is looked for: answers to what was injected, for one. */
+#define KEPT_LOOKS 4
+
 /*
- * Injected frames come in like any other, so the kernel gets frames again first. Those that come
- * in between are in front of those that were kept, which TCP puts right. A thread that has gone to
- * another network namespace cannot inject.
+ * Injected frames pass although the connection is held, so that those that were kept come before
+ * those that are not. Behind a RST none is wanted. A thread that has gone to another network
+ * namespace cannot inject.
  */
 static void tell(const struct loan *loan, const struct connection_state *state)
 {
 	injection_end(loan, state);
-	tap_visit_kept(loan->token, injection_kept);
+	for (int i = 0; i < KEPT_LOOKS && !state->remote_reset; i++)
+		if (!tap_visit_kept(loan->token, injection_kept))
+			return;
+}
+
+/* The kernel has the connection, and gets its frames from the next one on. */
+static void watch_again(struct loan *loan, const struct connection_state *state)
+{
+	tap_change(tap_entry(loan->token), TAP_WATCHED);
+	loan->state = LOAN_WATCHED;
+	tap_visit_kept(loan->token, state->remote_reset ? NULL : injection_kept);
 }
 
 static int give(struct lender *lender, int descriptor, struct loan *loan,
@@ -227,9 +240,8 @@ static int give(struct lender *lender, int descriptor, struct loan *loan,
 		unwatch(lender, loan);
 		return error;
 	}
-	tap_change(tap_entry(loan->token), TAP_WATCHED);
-	loan->state = LOAN_WATCHED;
 	tell(loan, state);
+	watch_again(loan, state);
 	return 0;
 }
 

@@ -271,6 +271,13 @@ static __always_inline void keep(struct __sk_buff *frame, const struct tuple *tu
 		bpf_ringbuf_submit(kept, BPF_RB_NO_WAKEUP);
 }
 
+static __always_inline int is_injected(struct __sk_buff *frame)
+{
+	const __u32 *mark = (const void *)(long)frame->data_meta;
+
+	return (const void *)(mark + 1) <= (const void *)(long)frame->data && *mark == TAP_INJECTED;
+}
+
 SEC("ingress")
 int tap_ingress(struct __sk_buff *frame)
 {
@@ -295,6 +302,8 @@ int tap_ingress(struct __sk_buff *frame)
 		}
 		return TCX_DROP;
 	case TAP_HELD:
+		if (is_injected(frame))
+			return TCX_NEXT;
 		keep(frame, &tuple, number, slot);
 		return TCX_DROP;
 	default:
@@ -313,6 +322,12 @@ int tap_silence(struct __sk_buff *frame)
 SEC("inject")
 int tap_inject(struct xdp_md *frame)
 {
-	(void)frame; /* to compare a pointer would take CAP_PERFMON */
+	__u32 *mark;
+
+	if (bpf_xdp_adjust_meta(frame, -(int)sizeof(*mark)) < 0)
+		return XDP_PASS;
+	mark = (void *)(long)frame->data_meta;
+	if ((void *)(mark + 1) <= (void *)(long)frame->data)
+		*mark = TAP_INJECTED;
 	return XDP_PASS;
 }

@@ -51,6 +51,9 @@ struct tap_kept {
 	__u8 frame[TAP_KEPT_BYTES];
 };
 
+/* In front of an injected frame, as its metadata: the connection's being held is not for it. */
+#define TAP_INJECTED 0x6d656c69
+
 /*
  * A bit for each tuple, by a number made of it: most frames have none, which is found out in a
  * fraction of the time that a search in the map takes. 64 Ki bits: one in seven is set when 10,000

@@ -397,7 +397,7 @@ enum refusal tap_add(const struct tap *tap, const struct loan_tuple *tuple, uint
 
 void tap_remove(const struct loan_tuple *tuple, uint64_t token)
 {
-	tap_forget_kept(token);
+	tap_visit_kept(token, NULL);
 	pthread_mutex_lock(&tap_lock);
 	if (tap_entry(token))
 		forget(tuple, (uint32_t)token);
@@ -449,23 +449,21 @@ void tap_abandon(void)
 
 /* ---- what is kept, and putting frames in ---- */
 
-void tap_visit_kept(uint64_t token, void (*visit)(const struct tap_kept *kept))
+bool tap_visit_kept(uint64_t token, void (*visit)(const struct tap_kept *kept))
 {
 	struct kept_frame *list, *one;
+	bool found;
 
 	if (!kept_any())
-		return;
+		return false;
 	pthread_mutex_lock(&tap_lock);
 	list = kept_take(token);
 	pthread_mutex_unlock(&tap_lock);
+	found = list;
 	for (one = list; one && visit; one = one->next)
 		visit(&one->kept);
 	kept_free(list);
-}
-
-void tap_forget_kept(uint64_t token)
-{
-	tap_visit_kept(token, NULL);
+	return found;
 }
 
 int tap_silencer(void)

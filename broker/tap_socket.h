@@ -50,14 +50,12 @@ struct tap_slot *tap_entry(uint64_t token);
 /* From the next frame on. What is on its way meanwhile is judged by either state. */
 void tap_change(struct tap_slot *slot, enum tap_state state);
 
-/* Discards what is kept for the entry. Takes the lock, if anything is kept for any. */
-void tap_forget_kept(uint64_t token);
-
 /*
- * Hands each kept frame of the entry to visit(), in the order in which they came, and discards it.
- * Takes the lock, if anything is kept for any entry, and calls visit() without it.
+ * Hands each kept frame of the entry to visit() (NULL: to nobody), in the order in which they came,
+ * and discards it. Takes the lock, if anything is kept for any entry, and calls visit() without it.
+ * Whether there was one.
  */
-void tap_visit_kept(uint64_t token, void (*visit)(const struct tap_kept *kept));
+bool tap_visit_kept(uint64_t token, void (*visit)(const struct tap_kept *kept));
 
 /* The program that repair_take() wants. */
 int tap_silencer(void);
