@@ -88,7 +88,7 @@ static void settle_here(void *argument)
 	loop_deliver(stack);
 	if (stack->link)
 		flush(stack);
-	socket_report(stack);
+	report_events(stack);
 }
 
 void instance_settle(struct stack *stack)

@@ -117,8 +117,12 @@ static inline enum pressure pressure_now(void)
 	return stack->allocation.used < stack->pressure.low ? PRESSURE_NONE : pressure_beyond_low();
 }
 
-/* The lock, with preload's callbacks around it. 0, or -EDEADLK from within the stack. */
+/*
+ * The lock, with preload's callbacks around it, which keep signal handlers out. 0, or -EDEADLK if
+ * the calling thread has it already: a handler has interrupted the stack.
+ */
 int instance_lock(struct stack *stack);
+/* False: another thread has it. */
 bool instance_try_lock(struct stack *stack);
 void instance_unlock(struct stack *stack);
 
@@ -139,16 +143,20 @@ void instance_settle(struct stack *stack);
  * of frames.
  */
 unsigned instance_receive(struct stack *stack);
-/* Looks what has become of the device; the lock is held. When a thread woke up for nothing. */
+/*
+ * Looks what has become of the device, which may have gone down, come back, or have another
+ * address. The lock is held. To be called when a thread has woken up for nothing, since that is
+ * how a device that is gone shows.
+ */
 void instance_attend(struct stack *stack);
 
-/* One line for melin's log. */
+/* One line for melin's log, if its level is wanted. With or without the lock. */
 void instance_log(struct stack *stack, enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void instance_log_line(struct stack *stack, enum log_level level, const char *format,
 		       va_list arguments) __attribute__((format(printf, 3, 0)));
 
-/* The table's functions on the instance */
+/* stack_operations.poll, catch_up and counters */
 int instance_poll(struct stack *stack);
 void instance_catch_up(struct stack *stack);
 void instance_counters(struct stack *stack, struct stack_counters *counters);

@@ -29,7 +29,7 @@ static void abort_connection(struct tcp_pcb *pcb, void *context)
 {
 	(void)context;
 	if (socket_of(pcb))
-		socket_detach(socket_of(pcb));
+		pcb_detach(socket_of(pcb));
 	tcp_abort(pcb); /* TIME_WAIT: silently */
 }
 

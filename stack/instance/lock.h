@@ -12,12 +12,13 @@
 
 struct stack_lock {
 	_Atomic uint32_t word; /* 0 free, 1 held, 2 held and somebody sleeps */
-	_Atomic uintptr_t
-		owner; /* pthread_self() of the holder; only ever compared with one's own */
+	/* pthread_self() of the holder. Only ever compared with one's own, which nobody else sets. */
+	_Atomic uintptr_t owner;
 };
 
 /* 0, or -EDEADLK: the caller holds it. Pairs acquire with lock_release()'s release. */
 int lock_acquire(struct stack_lock *lock);
+/* The same without waiting; false: somebody holds it, perhaps the caller. */
 bool lock_try(struct stack_lock *lock);
 void lock_release(struct stack_lock *lock);
 

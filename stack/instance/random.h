@@ -24,6 +24,7 @@ struct random {
 /* Draws the keys from the kernel. 0, or a negative errno value. */
 int random_start(struct random *random);
 
+/* A number that nobody can guess. The lock is held. */
 uint32_t melin_random(void);
 
 /* The instance's secret for hash tables. */

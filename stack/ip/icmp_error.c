@@ -160,7 +160,7 @@ static void apply(struct stack *stack, struct tcp_pcb *pcb, const struct verdict
 	if (!socket)
 		return; /* nobody is left to be told */
 	if (pcb->state == SYN_SENT) {
-		socket_detach(socket);
+		pcb_detach(socket);
 		tcp_abandon(pcb, 0);
 		socket_done(socket, verdict->error);
 	} else if (wants_errors(socket)) {

@@ -122,7 +122,7 @@ static struct tcp_pcb *make_pcb(struct stack_socket *socket, const struct connec
 	pcb->local_port = socket->local_port;
 	pcb->remote_port = socket->remote_port;
 	set_options(pcb, state);
-	socket_attach(socket, pcb);
+	pcb_attach(socket, pcb);
 	set_sender(pcb, state);
 	set_receiver(socket, pcb, state);
 	pcb->state = ESTABLISHED;
@@ -158,7 +158,7 @@ static int adopt(struct stack_socket *socket, const struct connection_state *sta
 		     !timestamps_begin(pcb, state->timestamp, state->timestamp_recent)))
 		return -ENOMEM;
 	socket->phase = PHASE_CONNECTED;
-	socket_established(socket);
+	pcb_established(socket);
 	set_path(socket, state);
 	status = take_unread(socket, state);
 	return status ? status : take_unsent(socket, state);

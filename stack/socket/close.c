@@ -33,7 +33,7 @@ static void close_connection(struct stack_socket *socket)
 		abort = true;
 	if (!abort)
 		recovery_hand_over(socket);
-	socket_detach(socket);
+	pcb_detach(socket);
 	if (pcb->state == TIME_WAIT) /* both sides have closed already; it goes by itself */
 		return;
 	if (abort && pcb->state != CLOSED) {
@@ -55,7 +55,7 @@ void socket_disconnect(struct stack_socket *socket)
 	if (socket->state == SOCKET_LISTENING) {
 		listen_stop(socket);
 	} else if (pcb) {
-		socket_detach(socket);
+		pcb_detach(socket);
 		tcp_abandon(pcb, pcb->state != SYN_SENT);
 	}
 	receive_queue_clear(&socket->received);
@@ -79,7 +79,7 @@ void socket_forget(struct stack_socket *socket)
 {
 	struct tcp_pcb *pcb = socket->pcb;
 
-	socket_detach(socket);
+	pcb_detach(socket);
 	if (pcb)
 		tcp_abandon(pcb, 0);
 	receive_queue_clear(&socket->received);

@@ -8,15 +8,25 @@
 
 struct stack_socket;
 
-/* As Linux's tcp_disconnect(): aborts what there is, the socket is as new. */
+/*
+ * As Linux's tcp_disconnect(): a connection is reset, a listener stops, unread data is thrown away,
+ * and the socket is as a new one. Its options and its user stay.
+ */
 void socket_disconnect(struct stack_socket *socket);
-/* Nothing is sent for it: somebody else has the connection and goes on with it. */
+/*
+ * The connection is forgotten without a segment for the peer, because somebody else has it and goes
+ * on with it.
+ */
 void socket_forget(struct stack_socket *socket);
-/* What release() does to the connection; the memory stays. */
+/*
+ * close(2), as far as the connection is concerned: the rest of its data and a FIN are delivered by
+ * lwIP alone; unread data, or SO_LINGER with a time of zero, makes a reset of it. The socket's
+ * memory stays, and its user is told of nothing more.
+ */
 void socket_end(struct stack_socket *socket);
-/* That, and the memory goes: stack_operations.release. */
+/* stack_operations.release: socket_end(), and the memory is freed. */
 void socket_release(struct stack_socket *socket);
-/* stack_operations.shutdown */
+/* stack_operations.shutdown; how is one of SHUT_RD, SHUT_WR, SHUT_RDWR. */
 int socket_shut_down(struct stack_socket *socket, int how);
 
 #endif

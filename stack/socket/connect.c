@@ -21,7 +21,7 @@ static err_t connected(void *arg, struct tcp_pcb *pcb, err_t error)
 	(void)error;
 	if (!socket)
 		return ERR_OK;
-	socket_established(socket);
+	pcb_established(socket);
 	socket->handshake.called = true;
 	pcb->rttest = 0; /* the first sample would hold the time until the first data */
 	socket->stack->counters.connects++;
@@ -140,10 +140,10 @@ static int begin(struct stack_socket *socket, const struct sockaddr *local,
 	socket->handshake.crossed = false;
 	socket->handshake.since = melin_clock_ns();
 	socket->state = SOCKET_SYN_SENT;
-	socket_attach(socket, pcb);
+	pcb_attach(socket, pcb);
 	error = tcp_connect(pcb, &socket->remote, socket->remote_port, connected);
 	if (error != ERR_OK) {
-		socket_detach(socket);
+		pcb_detach(socket);
 		tcp_abandon(pcb, 0);
 		socket->state = SOCKET_CLOSED;
 		return from_lwip_error(error);

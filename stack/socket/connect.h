@@ -12,6 +12,7 @@
 
 struct stack_socket;
 
+/* How the connection began. */
 struct handshake {
 	uint64_t since;		/* ns: when connect() was called or a SYN came; 0: not known */
 	uint32_t round_trip_us; /* the first one, until lwIP's coarse clock has one */
@@ -19,6 +20,10 @@ struct handshake {
 	bool crossed;		/* the peer's SYN has come before its answer to ours */
 };
 
+/*
+ * stack_operations.connect: begins, or says what has become of what was begun. A begun attempt
+ * goes on by itself; its end is an event of the socket.
+ */
 int connect_advance(struct stack_socket *socket, const struct sockaddr *local,
 		    const struct sockaddr *remote);
 

@@ -25,7 +25,7 @@ void listen_drop_embryo(struct stack_socket *child)
 
 	if (!accept_queue_is_embryo(child))
 		return;
-	socket_detach(child);
+	pcb_detach(child);
 	accept_queue_forget(child);
 	tcp_abandon(pcb, 0);
 }
@@ -51,7 +51,7 @@ static err_t passive_open(u8_t id, struct tcp_pcb_listen *listening, struct tcp_
 	options_inherit(child, listener);
 	accept_queue_add_embryo(listener, child);
 	child->handshake.since = melin_clock_ns();
-	socket_attach(child, pcb);
+	pcb_attach(child, pcb);
 	receive_window_start(child);
 	pcb->rcv_wnd = LWIP_MIN(pcb->rcv_wnd, TCP_WND_MAX(pcb));
 	pcb->rcv_ann_wnd = pcb->rcv_wnd;
@@ -144,7 +144,7 @@ static err_t established(void *arg, struct tcp_pcb *pcb, err_t error)
 
 	if (error != ERR_OK || !child || !child->place.listener)
 		return ERR_VAL;
-	socket_established(child);
+	pcb_established(child);
 	/* Linux counts no SYN-ACK, which its listener has sent, and both segments of the peer. */
 	child->info.segments_out = 0;
 	child->info.segments_in = 2;
@@ -248,7 +248,7 @@ void listen_stop(struct stack_socket *listener)
 		listen_drop_embryo(listener->accept_queue.embryos.head);
 	while ((child = accept_queue_take(listener)) != NULL) {
 		pcb = child->pcb;
-		socket_detach(child);
+		pcb_detach(child);
 		if (pcb && pcb->state != TIME_WAIT)
 			tcp_abort(pcb);
 		accept_queue_bury(child);

@@ -14,7 +14,9 @@ struct stack_socket;
 struct tcp_hdr;
 struct tcp_pcb;
 
+/* stack_operations.listen */
 int listen_start(struct stack_socket *socket, const struct sockaddr *local, int backlog);
+/* stack_operations.accept, but it does not look for input: -EAGAIN is what is known so far. */
 int listen_accept(struct stack_socket *listener, struct stack_socket **socket,
 		  struct sockaddr_storage *peer);
 /* Ends listening: children that nobody has accepted are reset. */

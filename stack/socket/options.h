@@ -12,6 +12,7 @@
 
 struct stack_socket;
 
+/* In the units of socket(7), tcp(7), ip(7), ipv6(7) unless it says otherwise. */
 struct socket_options {
 	bool keepalive, reuse_address, reuse_port, no_delay, cork;
 	bool linger;
@@ -39,11 +40,16 @@ struct socket_options {
 	uint32_t unsent_low_water; /* that, or the system's */
 };
 
+/* What a new socket has: the system's settings (sysctl.h), and Linux's defaults for the rest. */
 void options_default(struct stack_socket *socket);
-/* What accept() hands down. */
+/* The child of a listener gets what Linux's accept() hands down. */
 void options_inherit(struct stack_socket *child, const struct stack_socket *listener);
-/* Puts them into the PCB. */
+/*
+ * Puts those that lwIP deals with into the socket's PCB, which may be new or may have others so far.
+ * Nothing happens without a PCB, or with a listener's.
+ */
 void options_apply(struct stack_socket *socket);
+/* stack_operations.get_option and set_option */
 int options_get(struct stack_socket *socket, int level, int name, void *value, socklen_t *length);
 int options_set(struct stack_socket *socket, int level, int name, const void *value,
 		socklen_t length);

@@ -110,7 +110,7 @@ static const struct tcp_ext_arg_callbacks socket_callbacks = { .destroy = destro
 
 /* ---- what it is told ---- */
 
-void socket_attach(struct stack_socket *socket, struct tcp_pcb *pcb)
+void pcb_attach(struct stack_socket *socket, struct tcp_pcb *pcb)
 {
 	socket->pcb = pcb;
 	pcb->ext_args[EXTRA_SOCKET].data = socket;
@@ -127,7 +127,7 @@ void socket_attach(struct stack_socket *socket, struct tcp_pcb *pcb)
 	options_apply(socket);
 }
 
-void socket_detach(struct stack_socket *socket)
+void pcb_detach(struct stack_socket *socket)
 {
 	struct tcp_pcb *pcb = socket->pcb;
 
@@ -144,7 +144,7 @@ void socket_detach(struct stack_socket *socket)
 	tcp_err(pcb, NULL);
 }
 
-void socket_established(struct stack_socket *socket)
+void pcb_established(struct stack_socket *socket)
 {
 	struct tcp_pcb *pcb = socket->pcb;
 

@@ -9,11 +9,17 @@
 struct stack_socket;
 struct tcp_pcb;
 
-/* Gives a fresh PCB this socket's options, window and callbacks. */
-void socket_attach(struct stack_socket *socket, struct tcp_pcb *pcb);
-/* Lets the PCB go its way without the socket. */
-void socket_detach(struct stack_socket *socket);
-/* The handshake is done: times, windows. */
-void socket_established(struct stack_socket *socket);
+/* The PCB, which has just been made, becomes the socket's: it gets its options and callbacks. */
+void pcb_attach(struct stack_socket *socket, struct tcp_pcb *pcb);
+/*
+ * The socket has no PCB any more. The PCB is not touched beyond that: it lives on in lwIP, which
+ * then tells nobody what becomes of it, until the caller or a timeout ends it.
+ */
+void pcb_detach(struct stack_socket *socket);
+/*
+ * The handshake is done: the socket is connected, and what depends on both ends' SYNs (the size of
+ * segments, the windows, the first round trip) is set.
+ */
+void pcb_established(struct stack_socket *socket);
 
 #endif

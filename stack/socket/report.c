@@ -20,7 +20,7 @@ static void reset_for_data(struct stack_socket *socket)
 	socket->data_refused = false;
 	if (!pcb)
 		return;
-	socket_detach(socket);
+	pcb_detach(socket);
 	tcp_abandon(pcb, 1);
 	socket_done(socket, ECONNRESET);
 }
@@ -34,7 +34,7 @@ static void note_returning(struct stack *stack)
 		readiness_note(socket, STACK_EVENT_RETURN);
 }
 
-void socket_report(struct stack *stack)
+void report_events(struct stack *stack)
 {
 	note_returning(stack);
 	while (stack->dead) {

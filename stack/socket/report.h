@@ -9,7 +9,10 @@
 
 struct stack;
 
-/* Frees dead sockets, and calls back for all noted events. The lock is held. */
-void socket_report(struct stack *stack);
+/*
+ * Frees the children that listeners have buried, and calls stack_callbacks.event() for each socket
+ * with news, in the order in which these came. The lock is held, also while it calls back.
+ */
+void report_events(struct stack *stack);
 
 #endif

@@ -11,6 +11,10 @@
 
 struct stack_socket;
 
+/*
+ * stack_operations.send, but it does not look for input that may make room: -EAGAIN is what is
+ * known so far, and the call can be made again without harm.
+ */
 ssize_t send_data(struct stack_socket *socket, const struct iovec *iov, size_t count, int flags);
 
 #endif

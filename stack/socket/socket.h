@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A socket of the stack: Linux's socket semantics over one of lwIP's PCBs. Shared by the files of
- * stack/ that implement them; preload sees an opaque handle.
+ * A socket of the stack: Linux's socket semantics over one of lwIP's PCBs. preload sees an opaque
+ * handle of it. The instance's lock is held in every function that has a socket to do with, but
+ * those of readiness.h that say otherwise.
+ *
+ * From the lowest up: receive_queue, send_buffer and receive_window keep data and room; readiness
+ * tells what poll(2) would see; accept_queue keeps a listener's children; pcb ties a socket to
+ * lwIP; connect, listen, send, receive, options and close are the calls; report tells the outside.
  */
 #ifndef MELIN_SOCKET_H
 #define MELIN_SOCKET_H
@@ -66,7 +71,7 @@ enum socket_phase {
 /* What all files of stack/ use, and a part for each file that keeps more: see its header. */
 struct stack_socket {
 	struct stack *stack;
-	void *user;
+	void *user;	     /* what stack_callbacks.event() is given; NULL: nobody is told */
 	struct tcp_pcb *pcb; /* NULL: none, or it has died; a tcp_pcb_listen when listening */
 	int domain;
 	bool v6only;
@@ -104,10 +109,16 @@ struct stack_socket {
 	struct stack_socket *next, *previous; /* of stack->sockets */
 };
 
+/* A socket with the default options, closed, in stack->sockets. NULL: no memory. */
 struct stack_socket *socket_new(struct stack *stack, int domain);
+/* Frees it. It must have no PCB any more. */
 void socket_free(struct stack_socket *socket);
-/* Makes the connection end as Linux's tcp_done() does: no PCB, both directions shut. */
+/*
+ * The connection has ended, as in Linux's tcp_done(): both directions are shut, and error (0: in
+ * good order) is SO_ERROR. Whoever calls sees to the PCB.
+ */
 void socket_done(struct stack_socket *socket, int error);
+/* The socket of a connection or a listener of lwIP's; NULL: it has none, or none any more. */
 static inline struct stack_socket *socket_of(const struct tcp_pcb *pcb)
 {
 	return pcb->ext_args[EXTRA_SOCKET].data;
@@ -121,11 +132,13 @@ static inline struct recovery *recovery_of(const struct tcp_pcb *pcb)
 		return pcb->ext_args[EXTRA_RECOVERY].data;
 	return socket->recovery.pcb ? &socket->recovery : NULL;
 }
+
+/* stack_operations.socket_create and name */
 int socket_create(struct stack *stack, int domain, bool v6only, void *user,
 		  struct stack_socket **socket);
 int socket_address(const struct stack_socket *socket, bool peer, struct sockaddr_storage *name);
 
-/* ---- adopt.c ---- */
+/* adopt.c: stack_operations.adopt and give */
 int adopt_connection(struct stack *stack, int domain, bool v6only, void *user,
 		     const struct connection_state *state, struct stack_socket **result);
 int adopt_give(struct stack_socket *socket, struct connection_state *state);

@@ -76,7 +76,7 @@ static void visit_active(struct stack *stack, uint64_t now)
 		    !network_is_resolved(stack, &pcb->remote_ip)) {
 			/* Without the socket the PCB's end reports nothing, and a SYN that was
 			 * never sent needs no RST. */
-			socket_detach(socket);
+			pcb_detach(socket);
 			tcp_abandon(pcb, 0);
 			socket_done(socket, EHOSTUNREACH);
 		}
