@@ -42,6 +42,7 @@ END_TO_END_TESTS = \
 	tests/descriptors.bats \
 	tests/device.bats \
 	tests/borrow.bats \
+	tests/broker.bats \
 	tests/interface.bats \
 	tests/hugepages.bats
 
@@ -72,6 +73,7 @@ test_programs = \
 	tests/programs/python_tests.py \
 	tests/programs/refused.py \
 	tests/programs/refuse_families.py \
+	tests/programs/round_trips.py \
 	tests/programs/say_server.py \
 	tests/programs/tcp_flows.py \
 	tests/programs/syn_flood.py \
@@ -79,6 +81,7 @@ test_programs = \
 	tests/programs/unserved.py \
 	tests/programs/waiting.py \
 	tests/programs/who.py \
+	tests/programs/workers.py \
 	tests/programs/xdp_hold.py
 
 # Programs that the end-to-end tests run; not tests themselves.

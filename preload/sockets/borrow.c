@@ -435,6 +435,19 @@ static int keepalive_of(const struct socket *socket)
 	return value;
 }
 
+/*
+ * Nobody can give it back: the broker has gone. The kernel's socket would stay established for
+ * ever, and silent. This closes it, so that who polls it finds out; it takes no rights and sends
+ * nothing, and the peer's next segment is answered by a RST. The socket stays in repair mode, in
+ * which recv() fails with EPERM.
+ */
+static void abort_twin(int descriptor)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	kernel_call(SYS_connect, descriptor, (long)&nobody, sizeof(nobody), 0);
+}
+
 /* In CHANGING: 0; a negative errno value: the connection is lost. */
 static int give(struct socket *socket)
 {
@@ -455,6 +468,8 @@ static int give(struct socket *socket)
 	state.keepalive = keepalive;
 	state.reuse_address = socket->reuse_address;
 	status = lender_give(lender, descriptor, &socket->loan, &state);
+	if (status == -EPERM)
+		abort_twin(descriptor);
 	connection_state_clear(&state);
 	return status;
 }

@@ -1,0 +1,79 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Host mode in servers whose workers have given up their rights: connections are borrowed all the
+# same, through melin-broker. How that is asked is tested in tests/unit/broker.
+
+bats_require_minimum_version 1.5.0
+
+load lib/common
+
+setup() {
+	common_setup
+	[[ -n $plain ]] && skip "there is no host mode without libmelin.so"
+	[[ -x $build/melin-broker ]] || fail "melin-broker has not been built"
+}
+
+# serve ADDRESS PORT COUNT [late]
+serve() {
+	start server near env "LD_PRELOAD=$library" MELIN_FLOWS="listen:*:*" \
+		"MELIN_LOG=debug:$BATS_TEST_TMPDIR/server.melin" \
+		"$python" "$programs/workers.py" "$@"
+	printed server ready
+}
+
+log_has() {
+	grep -qE -- "$1" "$BATS_TEST_TMPDIR/server.melin"
+}
+
+# The brokers on near.
+brokers() {
+	ip netns pids "$(host near)" | while read -r pid; do
+		[[ $(cat "/proc/$pid/comm" 2>/dev/null) != melin-broker ]] || echo "$pid"
+	done
+}
+
+no_brokers() {
+	[[ -z $(brokers) ]]
+}
+
+# All is over, and the server knows of its workers only.
+ended() {
+	finished server 20
+	grep -q "^$1 workers have ended, 0 others" "$BATS_TEST_TMPDIR/server.out" ||
+		fail "$(output_of server)"
+	wait_until 10 no_brokers || fail "a broker is left"
+	[ -z "$(on near ss -0Hn)" ] || fail "a tap is left"
+}
+
+@test "workers that become nobody after the fork borrow through brokers" {
+	serve "$near_kernel" 80 3
+	[ "$(on far "$python" "$programs/round_trips.py" "$near_kernel" 80 3 300)" = \
+		"300 round trips" ]
+	ended 3
+	[ "$(grep -c ": borrowed" "$BATS_TEST_TMPDIR/server.melin")" -ge 3 ] ||
+		fail "$(cat "$BATS_TEST_TMPDIR/server.melin")"
+}
+
+@test "workers of a server that has become nobody before have one broker" {
+	serve "$near_kernel6" 7000 3 late
+	start client far "$python" "$programs/round_trips.py" "$near_kernel6" 7000 3 400 1
+	printed client half
+	[ "$(brokers | wc -l)" -eq 1 ]
+	printed client "400 round trips"
+	ended 3
+	[ "$(grep -c ": borrowed" "$BATS_TEST_TMPDIR/server.melin")" -ge 3 ] ||
+		fail "$(cat "$BATS_TEST_TMPDIR/server.melin")"
+}
+
+@test "a broker is killed: what it has lent goes on to its end, others are the kernel's" {
+	serve "$near_kernel" 7000 2 late
+	start client far "$python" "$programs/round_trips.py" "$near_kernel" 7000 1 20000
+	wait_until 20 log_has ': borrowed' || fail "not borrowed"
+	kill -KILL "$(brokers)"
+	printed client "20000 round trips"
+	[ "$(on far "$python" "$programs/round_trips.py" "$near_kernel" 7000 1 300)" = \
+		"300 round trips" ]
+	ended 2
+	grep -q aborted "$BATS_TEST_TMPDIR/server.out" || fail "$(output_of server)"
+}
