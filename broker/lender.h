@@ -48,7 +48,7 @@ enum refusal {
 	REFUSAL_UNSEEN,	    /* no frame of it has come by the tap since watch() */
 	REFUSAL_BUSY,	    /* sent data is not acknowledged, or segments came out of order */
 	REFUSAL_UNRESOLVED, /* the neighbour's MAC address is not known at the moment */
-	REFUSAL_FULL,	    /* as many connections are watched as the map holds */
+	REFUSAL_FULL,	    /* 16384 connections are watched, or 63 processes on the interface */
 
 	/* This connection, for as long as it lives. */
 	REFUSAL_STATE,	   /* not (or no longer) an established TCP connection */

@@ -390,7 +390,8 @@ enum refusal tap_add(const struct tap *tap, const struct loan_tuple *tuple, uint
 	pthread_mutex_unlock(&tap_lock);
 	if (error == -EBUSY)
 		return REFUSAL_BUSY;
-	if (error == -ENOSPC || error == -E2BIG || error == -ENOMEM)
+	/* -ERANGE: the interface has as many programs as the kernel lets it have. */
+	if (error == -ENOSPC || error == -E2BIG || error == -ENOMEM || error == -ERANGE)
 		return REFUSAL_FULL;
 	return error == -ENODEV ? REFUSAL_INTERFACE : refusal_of(error);
 }
