@@ -40,7 +40,8 @@ tests_differential_libharness_la_SOURCES = \
 	tests/differential/harness.h
 tests_differential_libharness_la_CFLAGS = $(WARNING_CFLAGS)
 
-tests_differential_socket_server_SOURCES = tests/differential/socket_server.c tests/differential/socket_server.h
+tests_differential_socket_server_SOURCES = tests/differential/socket_server.c \
+	tests/differential/socket_server.h
 tests_differential_socket_server_CFLAGS = $(WARNING_CFLAGS)
 
 # Loaded by the program "exit" at run time; "-rpath" makes libtool build a shared object.
