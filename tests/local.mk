@@ -44,7 +44,8 @@ END_TO_END_TESTS = \
 	tests/borrow.bats \
 	tests/broker.bats \
 	tests/interface.bats \
-	tests/hugepages.bats
+	tests/hugepages.bats \
+	tests/host.bats
 
 test_programs = \
 	tests/programs/asks_on.py \
@@ -58,6 +59,7 @@ test_programs = \
 	tests/programs/echo_clients.py \
 	tests/programs/echo_server.py \
 	tests/programs/filtered.py \
+	tests/programs/host_echo.py \
 	tests/programs/http_client.js \
 	tests/programs/http_clients.py \
 	tests/programs/http_put.py \

@@ -284,7 +284,7 @@ static bool failed_for_good(void)
 
 bool process_stack_has_failed(void)
 {
-	return atomic_load_explicit(&failed, memory_order_relaxed);
+	return atomic_load_explicit(&failed, memory_order_relaxed) || process_stack_is_parents();
 }
 
 bool process_stack_can_listen(void)
@@ -538,7 +538,6 @@ void process_stack_forked(void)
 	advice_forked();
 	if (!running)
 		return;
-	/* In host mode a child starts a stack of its own, when one of its connections pays. */
-	atomic_store(&parents, !config_get()->host);
+	atomic_store(&parents, true);
 	running->operations->abandon(running->stack);
 }

@@ -217,7 +217,7 @@ static bool settle_refusal(struct socket *socket, enum refusal refusal)
 		change_end(socket, SOCKET_LENDABLE);
 		return true;
 	}
-	if (lending_refusal() == REFUSAL_NONE)
+	if (lending_refusal() == REFUSAL_NONE && !process_stack_has_failed())
 		tell_once(refusal); /* else the start has told */
 	keep(socket, count_of(refusal), refusal_text(refusal));
 	return false;

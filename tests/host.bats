@@ -1,0 +1,208 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Host mode: MELIN_FLOWS and nothing else. The kernel's connections, at the host's own address, are
+# borrowed and given back; programs do not notice, and the summary says that it was so.
+
+load lib/common
+
+setup() {
+	[[ -z ${TESTS_PLAIN:-} ]] || skip "host mode has no addresses of its own"
+	common_setup
+}
+
+# In place of common.bash's: no device and no address. [NAME=VALUE...] go in addition.
+melin_environment() {
+	environment=("LD_PRELOAD=$library" "MELIN_FLOWS=${FLOWS-listen:*:7000-7999}"
+		"MELIN_BORROW=${BORROW-always}" "MELIN_LOG=debug:$2")
+}
+
+# An echo server in the given manner, and as many connections as COUNT says: echoes HOW [ADDRESS]
+echoes() {
+	start_melin server near "$python" "$programs/host_echo.py" serve 7000 "$1" "${COUNT:-1}"
+	printed server ready
+	on far "$python" "$programs/host_echo.py" ask "${2:-$near_kernel}" 7000 "${COUNT:-1}" |
+		tee "$BATS_TEST_TMPDIR/client.out" | grep -q 'all is well'
+}
+
+# It ended by itself, and so many connections were borrowed at least: borrowed NUMBER
+borrowed() {
+	finished server
+	took server taken_accept -ge "$1"
+	took server returned_lost -eq 0
+	took server retransmissions -le 10
+}
+
+start_redis() {
+	start_melin redis near redis-server --port 7379 --bind '*' --protected-mode no --save '' \
+		--dir "$BATS_TEST_TMPDIR"
+	printed redis 'eady to accept connections'
+}
+
+@test "redis-server with MELIN_FLOWS alone: borrowed when it pays" {
+	BORROW='' start_redis
+	answers far "$near_kernel" 7379
+	on far redis-cli -h "$near_kernel" -p 7379 set greeting hello
+	on far redis-benchmark -h "$near_kernel" -p 7379 -c 1 -n 5000 -t get,set -q
+	on far redis-benchmark -h "$near_kernel" -p 7379 -c 50 -n 50000 -t get,set -q
+	[ "$(on far redis-cli -h "$near_kernel" -p 7379 get greeting)" = hello ]
+	stop redis
+	took redis taken_accept -ge 80
+	took redis kept_unpaid -ge 2
+	took redis rx_segments -ge 20000
+	took redis returned_lost -eq 0
+}
+
+@test "redis-server with pipelines and 100 KB values, IPv6" {
+	start_redis
+	answers far "$near_kernel6" 7379
+	on far redis-benchmark -h "$near_kernel6" -p 7379 -c 20 -n 50000 -P 16 -t set,get -q
+	on far redis-benchmark -h "$near_kernel6" -p 7379 -c 10 -n 1000 -d 102400 -t set,get -q
+	stop redis
+	took redis taken_accept -ge 50
+	took redis rx_payload -ge 90000000
+	took redis returned_lost -eq 0
+}
+
+@test "redis-server saves in a child while it serves" {
+	start_redis
+	for turn in 1 2 3; do
+		on far redis-benchmark -h "$near_kernel" -p 7379 -c 10 -n 5000 -t set,get -q &
+		background=$!
+		on far redis-cli -h "$near_kernel" -p 7379 bgsave
+		wait "$background"
+		sleep 0.2
+	done
+	stop redis
+	took redis taken_accept -ge 30
+	took redis returned_lost -eq 0
+}
+
+@test "each way to wait: blocking calls, select, poll, epoll" {
+	for how in block select poll epoll; do
+		COUNT=3 echoes $how
+		borrowed 3
+	done
+}
+
+@test "epoll with edges and with EPOLLONESHOT" {
+	for how in edge oneshot; do
+		COUNT=3 echoes $how
+		borrowed 3
+	done
+}
+
+@test "a thread that reads and one that writes" {
+	COUNT=3 echoes threads
+	finished server
+	took server returned_lost -eq 0
+}
+
+@test "the same, IPv6" {
+	for how in block epoll; do
+		COUNT=2 echoes $how "$near_kernel6"
+		borrowed 2
+	done
+}
+
+@test "MELIN_BORROW=random: every manner, and no byte is wrong" {
+	for how in block select poll epoll edge oneshot threads; do
+		BORROW=random COUNT=3 echoes $how
+		finished server
+		took server returned_lost -eq 0
+		[[ $how == threads ]] || took server returned_chance -ge 10
+	done
+}
+
+@test "a child of fork() goes on with a borrowed connection, and borrows it itself" {
+	COUNT=2 echoes fork
+	finished server
+	took server taken_accept -ge 3
+	took server returned_process -ge 2
+	took server returned_lost -eq 0
+}
+
+@test "a program that is executed has it as standard input and output" {
+	COUNT=2 echoes exec
+	finished server
+	took server taken_accept -ge 2
+	took server returned_process -ge 2
+}
+
+@test "another process gets it by SCM_RIGHTS" {
+	COUNT=2 echoes pass
+	finished server
+	took server taken_accept -ge 2
+	took server returned_process -ge 2
+}
+
+@test "the process ends while much is not sent: it arrives" {
+	echoes unsent
+	[ "$(sed -n 's/^left: //p' "$BATS_TEST_TMPDIR/client.out")" -ge 1000 ]
+	finished server
+	took server taken_accept -eq 1
+	took server returned_closed -eq 1
+}
+
+@test "kill -9: the peer is answered by a RST, and nothing is left" {
+	start_melin server near "$python" "$programs/host_echo.py" serve 7000 block
+	printed server ready
+	start client far "$python" "$programs/host_echo.py" ask "$near_kernel" 7000 1 1000000
+	wait_until 10 grep -q borrowed "$BATS_TEST_TMPDIR/server.melin"
+	end server KILL
+	wait_until 10 gone "$(pid_of client)"
+	grep -q ConnectionResetError "$BATS_TEST_TMPDIR/client.out"
+	rm "$BATS_TEST_TMPDIR/client.pid"
+	[ -z "$(on near ss -Htn state established)" ]
+	echoes block
+	borrowed 1
+}
+
+@test "a client, IPv4 and IPv6" {
+	start server far "$python" "$programs/host_echo.py" serve 7000 epoll 2
+	printed server ready
+	FLOWS='connect:*:7000' melin near "$python" "$programs/host_echo.py" ask "$far_kernel" 7000 |
+		grep -q 'all is well'
+	FLOWS='connect:*:7000' melin near "$python" "$programs/host_echo.py" ask "$far_kernel6" 7000 |
+		grep -q 'all is well'
+	finished server
+	took client taken_connect -eq 2
+	took client returned_closed -eq 2
+	took client returned_lost -eq 0
+}
+
+@test "a rule with !, loopback and the host itself: the kernel's" {
+	FLOWS='!listen:*:7000,any:*:*' echoes block
+	finished server
+	took server taken_accept -eq 0
+	took server kept_rule -eq 1
+	start_melin server near "$python" "$programs/host_echo.py" serve 7000 block
+	printed server ready
+	on near "$python" "$programs/host_echo.py" ask "$near_kernel" 7000 | grep -q 'all is well'
+	finished server
+	took server taken_accept -eq 0
+}
+
+@test "nginx, kept connections, two workers, and a reload meanwhile" {
+	conf=$(nginx_configuration 7080 on)
+	sed -i 's/worker_processes 1/worker_processes 2/' "$conf"
+	start_melin nginx near nginx -c "$conf"
+	answers far "$near_kernel" 7080
+	for turn in 1 2 3 4 5 6 7 8 9 10; do
+		urls+=("http://$near_kernel:7080/hello")
+	done
+	for turn in 1 2 3; do
+		[ "$(on far curl -s "${urls[@]}" | sort -u)" = 'hello from nginx' ]
+		[[ $turn != 2 ]] || kill -HUP "$(<"$BATS_TEST_TMPDIR/nginx.process")"
+	done
+	stop nginx QUIT
+	took nginx taken_accept -ge 2
+	took nginx returned_lost -eq 0
+}
+
+@test "MELIN_REQUIRED=1 where nothing can be borrowed fails" {
+	start_melin server near MELIN_BORROW= MELIN_REQUIRED=1 setpriv --bounding-set=-net_admin \
+		--inh-caps=-net_admin --no-new-privs --reuid 65534 --clear-groups \
+		"$python" "$programs/host_echo.py" serve 7000 block
+	printed server 'Network is down'
+}

@@ -1,0 +1,258 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""An echo server in many manners, and a client that checks every byte.
+
+    host_echo.py serve PORT HOW [ARGUMENT]   one process that listens on PORT at all addresses
+    host_echo.py ask ADDRESS PORT [CONNECTIONS [ROUNDS]]
+
+HOW: block, select, poll, epoll, edge, oneshot, threads, fork, exec, pass, setuid, unsent; each ends
+with its last connection, of which there are as many as ARGUMENT says (1). The client prints
+"all is well".
+"""
+import array
+import os
+import select
+import socket
+import sys
+import threading
+import time
+
+ROUNDS = 60
+
+
+def size_of(turn):
+    return 1 + turn * 37 % 3000
+
+
+def receive(connection, size):
+    data = b""
+    while len(data) < size:
+        piece = connection.recv(size - len(data))
+        assert piece, f"the end after {len(data)} of {size} bytes"
+        data += piece
+    return data
+
+
+def answer(connection, turns):
+    """Blocking: so many messages."""
+    for turn in range(turns):
+        connection.sendall(receive(connection, size_of(turn)))
+
+
+def talk(connection):
+    """Blocking: until the peer closes."""
+    while True:
+        data = connection.recv(65536)
+        if not data:
+            break
+        connection.sendall(data)
+    connection.close()
+
+
+def serve_block(listener, count):
+    for _ in range(count):
+        talk(listener.accept()[0])
+
+
+def serve_threads(listener, count):
+    """One thread reads and another one writes, for each connection."""
+    def read(connection, pipe):
+        while data := connection.recv(65536):
+            os.write(pipe, data)
+        os.close(pipe)
+
+    def write(connection, pipe):
+        while data := os.read(pipe, 65536):
+            connection.sendall(data)
+        os.close(pipe)
+        connection.close()
+
+    threads = []
+    for _ in range(count):
+        connection = listener.accept()[0]
+        out, into = os.pipe()
+        threads += [threading.Thread(target=read, args=(connection, into)),
+                    threading.Thread(target=write, args=(connection, out))]
+        for thread in threads[-2:]:
+            thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def serve_events(listener, count, wait, add, again):
+    """One thread for all; what wait() gives is ready to be read."""
+    open_ones, ended = {}, 0
+    add(listener.fileno())
+    while ended < count:
+        for number in wait():
+            if number == listener.fileno():
+                connection = listener.accept()[0]
+                connection.setblocking(False)
+                open_ones[connection.fileno()] = connection
+                add(connection.fileno())
+                again(number)
+                continue
+            connection = open_ones[number]
+            while True:
+                try:
+                    data = connection.recv(1000)
+                except BlockingIOError:
+                    again(number)
+                    break
+                if not data:
+                    del open_ones[number]
+                    connection.close()
+                    ended += 1
+                    break
+                connection.setblocking(True)
+                connection.sendall(data)
+                connection.setblocking(False)
+
+
+def serve_select(listener, count):
+    numbers = set()
+
+    def wait():
+        numbers.difference_update([n for n in numbers if not os.path.exists(f"/proc/self/fd/{n}")])
+        return select.select(list(numbers), [], [])[0]
+    serve_events(listener, count, wait, numbers.add, lambda number: None)
+
+
+def serve_poll(listener, count):
+    poll = select.poll()
+
+    def wait():
+        events = poll.poll()
+        for number, what in events:
+            if what & select.POLLNVAL:
+                poll.unregister(number)
+        return [number for number, what in events if not what & select.POLLNVAL]
+    serve_events(listener, count, wait, lambda n: poll.register(n, select.POLLIN), lambda n: None)
+
+
+def serve_epoll(listener, count, flags=0):
+    epoll = select.epoll()
+    serve_events(listener, count, lambda: [number for number, _ in epoll.poll()],
+                 lambda n: epoll.register(n, select.EPOLLIN | (n != listener.fileno() and flags)),
+                 lambda n: flags == select.EPOLLONESHOT and n != listener.fileno() and
+                 epoll.modify(n, select.EPOLLIN | flags))
+
+
+def serve_fork(listener, count):
+    """A child for each; the parent has it open for the first half of the talk."""
+    for _ in range(count):
+        connection = listener.accept()[0]
+        answer(connection, ROUNDS // 3)
+        child = os.fork()
+        if child == 0:
+            listener.close()
+            talk(connection)
+            os._exit(0)
+        connection.close()
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def serve_exec(listener, count):
+    """cat(1) goes on, with the connection as standard input and output."""
+    for _ in range(count):
+        connection = listener.accept()[0]
+        answer(connection, ROUNDS // 3)
+        child = os.fork()
+        if child == 0:
+            os.dup2(connection.fileno(), 0)
+            os.dup2(connection.fileno(), 1)
+            os.execvp("cat", ["cat"])
+        connection.close()
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def serve_pass(listener, count):
+    """Another process, which was there before, goes on with the descriptor."""
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        listener.close()
+        while True:
+            numbers = array.array("i")
+            _, messages, _, _ = theirs.recvmsg(1, socket.CMSG_LEN(numbers.itemsize))
+            if not messages:
+                os._exit(0)
+            numbers.frombytes(messages[0][2][:numbers.itemsize])
+            talk(socket.socket(fileno=numbers[0]))
+            theirs.send(b"x")
+    theirs.close()
+    for _ in range(count):
+        connection = listener.accept()[0]
+        answer(connection, ROUNDS // 3)
+        ours.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                               array.array("i", [connection.fileno()]))])
+        connection.close()
+        ours.recv(1)
+    ours.close()
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def serve_unsent(listener, count):
+    """Ends by _exit(2) while much of the last answer is not sent."""
+    for turn in range(count):
+        connection = listener.accept()[0]
+        answer(connection, ROUNDS)
+        connection.setblocking(False)
+        connection.send(b"end" * 100000)
+        if turn == count - 1:
+            os._exit(0)
+
+
+def serve(port, how, count):
+    listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    if how == "setuid":
+        os.setgid(65534)
+        os.setuid(65534)
+    print("ready", flush=True)
+    {"block": serve_block, "setuid": serve_block, "select": serve_select, "poll": serve_poll,
+     "epoll": serve_epoll, "threads": serve_threads, "fork": serve_fork, "exec": serve_exec,
+     "pass": serve_pass, "unsent": serve_unsent,
+     "edge": lambda a, b: serve_epoll(a, b, select.EPOLLET),
+     "oneshot": lambda a, b: serve_epoll(a, b, select.EPOLLONESHOT)}[how](listener, count)
+    print("ended", flush=True)
+
+
+def ask_one(address, port, rounds, failures):
+    try:
+        connection = socket.create_connection((address, port), 20)
+        for turn in range(rounds):
+            data = os.urandom(size_of(turn))
+            connection.sendall(data)
+            assert receive(connection, len(data)) == data, "other bytes"
+            if turn == 4:
+                time.sleep(0.5)  # for the start of the other end's stack
+        connection.shutdown(socket.SHUT_WR)
+        rest = b""
+        while piece := connection.recv(65536):
+            rest += piece
+        assert rest == b"end" * (len(rest) // 3), "other bytes at the end"
+        print("left:", len(rest))
+    except BaseException as error:
+        failures.append(error)
+        raise
+
+
+def ask(address, port, count, rounds):
+    failures = []
+    threads = [threading.Thread(target=ask_one, args=(address, port, rounds, failures))
+               for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        sys.exit(1)
+    print("all is well")
+
+
+if sys.argv[1] == "serve":
+    serve(int(sys.argv[2]), sys.argv[3], int((sys.argv[4:] or [1])[0]))
+else:
+    ask(sys.argv[2], int(sys.argv[3]), int((sys.argv[4:] or [1])[0]),
+        int((sys.argv[5:] or [ROUNDS])[0]))
