@@ -230,7 +230,7 @@ static bool is_ready(struct socket *socket)
 		return true;
 	if (config_get()->required)
 		process_stack_start();
-	else
+	else if (!process_stack_has_failed())
 		lending_ask(LENDING_START);
 	if (process_stack_running() && lending_lender())
 		return true;
@@ -820,10 +820,16 @@ void borrow_after_fork(void)
 		borrow_go_on();
 }
 
-/* The stack was the parent's, and its handles, too. */
+/*
+ * The stack was the parent's, and its handles, too. A thread of the parent's that was about to find
+ * something out does not exist here.
+ */
 static void forget_handle(struct socket *socket, enum borrow_return why)
 {
+	enum socket_state changing = SOCKET_CHANGING;
+
 	(void)why;
+	atomic_compare_exchange_strong(&socket->state, &changing, SOCKET_LENDABLE);
 	socket->handle = NULL;
 	socket->instance = NULL;
 	memset(&socket->loan, 0, sizeof(socket->loan));

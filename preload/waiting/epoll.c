@@ -9,6 +9,7 @@
 #include "preload/waiting/epoll.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -290,8 +291,10 @@ static int modify(struct epoll *epoll, struct epoll_item *item, const struct epo
 	if (item->events & EPOLLEXCLUSIVE)
 		return -EINVAL;
 	if (item->form == FORM_KERNEL &&
-	    libc()->epoll_ctl(epoll->descriptor, EPOLL_CTL_MOD, item->descriptor, &copy) < 0)
+	    libc()->epoll_ctl(epoll->descriptor, item->unregistered ? EPOLL_CTL_ADD : EPOLL_CTL_MOD,
+			      item->descriptor, &copy) < 0)
 		return -errno;
+	item->unregistered = false;
 	item->events = event->events;
 	item->data = event->data.u64;
 	item->disabled = false;
@@ -317,7 +320,7 @@ static int control(struct epoll *epoll, int operation, struct object *target, in
 		return -ENOENT;
 	if (operation == EPOLL_CTL_MOD)
 		return modify(epoll, item, event);
-	if (item->form != FORM_STACK)
+	if (item->form != FORM_STACK && !item->unregistered)
 		libc()->epoll_ctl(epoll->descriptor, EPOLL_CTL_DEL, descriptor, NULL);
 	discard(item);
 	return 0;
@@ -389,12 +392,44 @@ static bool has_number(const struct epoll_item *item)
 	return atomic_load(&descriptor_table[item->descriptor]) == item->target;
 }
 
+/* What epoll_ctl(2) sets and EPOLLONESHOT leaves: Linux's EP_PRIVATE_BITS. */
+#define LEFT_WHEN_FIRED (EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE)
+
+/*
+ * Whether the kernel has reported a one-shot item and disabled it, as /proc tells (proc_pid_fdinfo
+ * (5): "tfd: NUMBER events: HEX data: HEX" for each).
+ */
+static bool kernel_has_fired(const struct epoll_item *item)
+{
+	char path[64], line[160];
+	unsigned events;
+	int number;
+	bool fired = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", item->epoll->descriptor);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "tfd: %d events: %x", &number, &events) != 2 ||
+		    number != item->descriptor)
+			continue;
+		fired = !(events & ~(unsigned)LEFT_WHEN_FIRED);
+		break;
+	}
+	if (file)
+		fclose(file);
+	return fired;
+}
+
 static void change_over(struct epoll_item *item)
 {
 	if (item->form != FORM_KERNEL)
 		return;
-	if (has_number(item))
+	if (item->events & EPOLLONESHOT)
+		item->disabled = item->unregistered || kernel_has_fired(item);
+	if (has_number(item) && !item->unregistered)
 		libc()->epoll_ctl(item->epoll->descriptor, EPOLL_CTL_DEL, item->descriptor, NULL);
+	item->unregistered = false;
 	unnote_pending(item);
 	item->form = item->target->operations->form(item->target);
 	if (item->form == FORM_MIXED) {
@@ -416,8 +451,9 @@ static void change_back(struct epoll_item *item)
 	item->form = FORM_KERNEL;
 	served_less(item->epoll);
 	atomic_store(&item->epoll->kernel_items, true);
+	item->unregistered = item->disabled;
 	if (item->disabled)
-		event.events &= EPOLLONESHOT | EPOLLET;
+		return;
 	if (has_number(item) &&
 	    libc()->epoll_ctl(item->epoll->descriptor, EPOLL_CTL_ADD, item->descriptor, &event) < 0)
 		libc()->epoll_ctl(item->epoll->descriptor, EPOLL_CTL_MOD, item->descriptor, &event);
@@ -433,9 +469,16 @@ void epoll_taken_by_stack(struct object *object)
 	each_item(object, change_over);
 }
 
+/* One that the kernel does not have is needed until it is armed. */
+static void leave(struct epoll_item *item)
+{
+	if (!item->unregistered)
+		discard(item);
+}
+
 void epoll_left_to_kernel(struct object *object)
 {
-	each_item(object, discard);
+	each_item(object, leave);
 }
 
 void epoll_listener_unused(struct object *object)

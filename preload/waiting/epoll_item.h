@@ -19,9 +19,14 @@ struct epoll_item {
 	 */
 	enum object_form form;
 	uint32_t events;
-	uint64_t data;	   /* the program's, which may be anything */
-	bool queued;	   /* on the ready list */
-	bool disabled;	   /* EPOLLONESHOT has fired */
+	uint64_t data; /* the program's, which may be anything */
+	bool queued;   /* on the ready list */
+	bool disabled; /* EPOLLONESHOT has fired */
+	/*
+	 * FORM_KERNEL, and disabled when it came back there: the kernel does not have it, since it
+	 * would report errors all the same. EPOLL_CTL_MOD, which arms it, registers it.
+	 */
+	bool unregistered;
 	bool kernel_ready; /* MIXED: the kernel half has reported since the last look */
 	bool pending;	   /* a listener before its first use here */
 	struct epoll_item *next_ready;

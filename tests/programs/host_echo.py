@@ -231,7 +231,7 @@ def ask_one(address, port, rounds, failures):
         rest = b""
         while piece := connection.recv(65536):
             rest += piece
-        assert rest == b"end" * (len(rest) // 3), "other bytes at the end"
+        assert rest == (b"end" * len(rest))[:len(rest)], "other bytes at the end"
         print("left:", len(rest))
     except BaseException as error:
         failures.append(error)
