@@ -17,7 +17,7 @@ tests_unit_test_broker_SOURCES = $(broker_client_sources) tests/unit/broker/brok
 tests_unit_test_broker_LDADD = broker/liblender.la common/libcommon.la
 EXTRA_tests_unit_test_broker_DEPENDENCIES = melin-broker$(EXEEXT)
 # Where no service of the host's is.
-broker_test_socket = -DBROKER_SOCKET='"melin-test/broker.sock"'
+broker_test_socket = -DBROKER_SOCKET='"melin-test.sock"'
 
 tests_unit_test_broker_messages_CPPFLAGS = $(tests_unit_test_broker_CPPFLAGS)
 tests_unit_test_broker_messages_CFLAGS = $(tests_unit_test_broker_CFLAGS)

@@ -14,6 +14,8 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -614,14 +616,100 @@ static void last_client_leaves(void)
 	tap_ok(broker_ends(broker), "and ends with it");
 }
 
+/* ---- the service ---- */
+
+/* As systemd does: the socket is descriptor 3. */
+static pid_t start_service(int socket)
+{
+	char process[16];
+	pid_t child = fork();
+
+	if (child == 0) {
+		snprintf(process, sizeof(process), "%d", getpid());
+		setenv("LISTEN_PID", process, 1);
+		setenv("LISTEN_FDS", "1", 1);
+		dup2(socket, 3);
+		execl(broker_path, broker_path, "--listen", NULL);
+		_exit(127);
+	}
+	return child;
+}
+
+/* BROKER_SOCKET is a relative name in this program. */
+static int make_service_socket(mode_t mode)
+{
+	const struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = BROKER_SOCKET };
+	int made = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (bind(made, (const struct sockaddr *)&name, sizeof(name)) < 0 || listen(made, 10) < 0 ||
+	    chmod(BROKER_SOCKET, mode) < 0) {
+		close(made);
+		return -1;
+	}
+	return made;
+}
+
+static bool connects(struct lent *lent, int unused)
+{
+	(void)unused;
+	return lender_connect(-1, &lent->lender) == REFUSAL_NONE;
+}
+
+static void end_service(struct lent *lent, pid_t service)
+{
+	struct connection_state state;
+	int status = 1;
+
+	kill(service, SIGTERM);
+	usleep(100000);
+	tap_ok(waitpid(service, NULL, WNOHANG) == 0, "told to end, it waits for what is borrowed");
+	tap_ok(give(lent) && goes_on(lent, ""), "which can be given back");
+	tap_ok(lender_borrow(lent->lender, lent->ends.own, &lent->loan, &state) != REFUSAL_NONE,
+	       "but not borrowed again");
+	wait_for(service, &status);
+	tap_ok(status == 0, "and ends");
+}
+
+static void serve_the_host(void)
+{
+	char folder[] = "/tmp/melin-test.XXXXXX", before[PATH_MAX];
+	struct lent lent;
+	pid_t service;
+	int socket;
+
+	if (!getcwd(before, sizeof(before)) || !mkdtemp(folder) || chmod(folder, 0755) < 0 ||
+	    chdir(folder) < 0)
+		return;
+	socket = make_service_socket(0600);
+	service = start_service(socket);
+	close(socket);
+	tap_ok(broker_settles(service), "a service on a socket of systemd's");
+	open_ends(&lent, "IPv4");
+	tap_ok(!as_nobody(connects, &lent, -1), "whoever may not write to it is not served");
+	chmod(BROKER_SOCKET, 0666);
+	tap_ok(as_nobody(lend, &lent, -1), "whoever may is");
+	tap_ok(watch(&lent, -1) && borrow(&lent) == REFUSAL_NONE, "a connection is borrowed");
+	end_service(&lent, service);
+	lender_close(lent.lender);
+	ground_close(&lent.ends);
+	unlink(BROKER_SOCKET);
+	if (chdir(before) == 0)
+		rmdir(folder);
+}
+
 int main(int count, char **arguments)
 {
 	const char *build = getenv("TESTS_BUILD");
+	char command[PATH_MAX];
 	int door;
 
 	(void)count;
 	(void)arguments;
-	snprintf(broker_path, sizeof(broker_path), "%s/melin-broker", build ? build : ".");
+	snprintf(command, sizeof(command), "%s/melin-broker", build ? build : ".");
+	if (!realpath(command, broker_path)) {
+		printf("Bail out! there is no %s\n", command);
+		return 1;
+	}
 	if (!ground_make()) {
 		printf("1..0 # SKIP needs the right to make network namespaces\n");
 		return 0;
@@ -642,5 +730,6 @@ int main(int count, char **arguments)
 	broker_dies(door, broker_find());
 	close(door);
 	last_client_leaves();
+	serve_the_host();
 	return tap_done();
 }
