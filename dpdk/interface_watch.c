@@ -12,10 +12,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "dpdk/internal.h"
+#include "dpdk/device_link.h"
 #include "dpdk/eal/journal.h"
 #include "dpdk/eal/overrides.h"
 #include "common/system_call.h"
+#include "dpdk/eal/wait_descriptor.h"
+#include "dpdk/packet/packet.h"
 
 /* What is there by the name, or -errno. */
 struct look {
@@ -76,13 +78,13 @@ static void look_at(int watch, const char *name, struct look *look)
 /* The same interface by another name. */
 static bool is_renamed(struct device_link *link)
 {
-	struct ifreq ifr = { .ifr_ifindex = link->xdp.ifindex };
+	struct ifreq ifr = { .ifr_ifindex = link->interface.ifindex };
 
 	if (ask(link->watch, SIOCGIFNAME, &ifr) < 0)
 		return false;
-	journal_add(LOG_LEVEL_WARN, "interface %s is called %s now and is used on", link->xdp.name,
-		    ifr.ifr_name);
-	memcpy(link->xdp.name, ifr.ifr_name, sizeof(link->xdp.name));
+	journal_add(LOG_LEVEL_WARN, "interface %s is called %s now and is used on",
+		    link->interface.name, ifr.ifr_name);
+	memcpy(link->interface.name, ifr.ifr_name, sizeof(link->interface.name));
 	return true;
 }
 
@@ -96,12 +98,13 @@ static bool has_changed(struct device_link *link, const struct look *look)
 		journal_add(LOG_LEVEL_WARN,
 			    look->is_up ? "interface %s is up again"
 					: "interface %s is down: connections wait until it is up",
-			    link->xdp.name);
+			    link->interface.name);
 	link->is_down = !look->is_up;
 	if (is_new)
-		journal_add(LOG_LEVEL_INFO, "interface %s has another MAC address", link->xdp.name);
+		journal_add(LOG_LEVEL_INFO, "interface %s has another MAC address",
+			    link->interface.name);
 	memcpy(link->info.mac, look->mac, sizeof(look->mac));
-	memcpy(link->xdp.mac, look->mac, sizeof(look->mac));
+	memcpy(link->interface.mac, look->mac, sizeof(look->mac));
 	return is_new || came_up;
 }
 
@@ -117,27 +120,27 @@ static void lose(struct device_link *link)
 	journal_add(LOG_LEVEL_WARN,
 		    "interface %s is gone: connections wait until there is one of that name "
 		    "again",
-		    link->xdp.name);
+		    link->interface.name);
 	link->gone = true;
 	link->is_down = false;
 	wait_forget(link);
 	control_run(link->control, release_xdp, NULL);
 	if (link->backend->close_sockets)
 		link->backend->close_sockets(link);
-	xdp_release(&link->xdp);
+	interface_release(&link->interface);
 }
 
 static int take(struct device_link *link, const char *name, struct reason *reason)
 {
-	int error = xdp_claim(&link->xdp, name, true, &link->stack, reason);
+	int error = packet_claim(link, name, reason);
 
 	if (error)
 		return error;
-	error = xdp_probe_end(&link->xdp, &link->stack, reason);
+	error = interface_probe_end(&link->interface, &link->stack, reason);
 	if (!error)
 		error = packet_take_over(link, reason);
 	if (error)
-		xdp_release(&link->xdp);
+		interface_release(&link->interface);
 	return error;
 }
 
@@ -147,12 +150,12 @@ static bool regain(struct device_link *link)
 	char name[IF_NAMESIZE];
 	int error;
 
-	memcpy(name, link->xdp.name, sizeof(name));
+	memcpy(name, link->interface.name, sizeof(name));
 	error = take(link, name, &reason);
 	if (!error)
 		error = wait_again(link);
 	if (error) {
-		memcpy(link->xdp.name, name, sizeof(name));
+		memcpy(link->interface.name, name, sizeof(name));
 		journal_add(LOG_LEVEL_WARN, "interface %s is there again, but cannot be used: %s",
 			    name, reason.text[0] ? reason.text : strerrordesc_np(-error));
 		return false;
@@ -170,9 +173,9 @@ enum link_news interface_watch_attend(struct device_link *link)
 
 	if (link->watch < 0 || !has_news(link->watch))
 		return LINK_SAME;
-	look_at(link->watch, link->xdp.name, &look);
+	look_at(link->watch, link->interface.name, &look);
 	if (!link->gone) {
-		if (!look.error && look.ifindex == link->xdp.ifindex)
+		if (!look.error && look.ifindex == link->interface.ifindex)
 			return has_changed(link, &look) ? LINK_CHANGED : LINK_SAME;
 		if (is_renamed(link))
 			return LINK_SAME;

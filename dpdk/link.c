@@ -4,7 +4,7 @@
  * port, and undoes all that in the reverse order. Frames are frame_receive.c's and
  * frame_transmit.c's.
  */
-#include "dpdk/internal.h"
+#include "dpdk/device_link.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 #include "dpdk/eal/eal.h"
 #include "dpdk/interface_watch.h"
 #include "dpdk/eal/journal.h"
+#include "dpdk/eal/wait_descriptor.h"
 #include "dpdk/packet/path_watch.h"
 
 struct port_work {
@@ -41,7 +42,7 @@ static void close_work(void *argument)
 
 static int claim_device(struct device_link *link, struct reason *reason)
 {
-	link->xdp.lock = link->xdp.probes[0] = link->xdp.probes[1] = -1;
+	link->interface.lock = link->interface.probes[0] = link->interface.probes[1] = -1;
 	return link->backend->claim ? link->backend->claim(link, reason) : 0;
 }
 
@@ -61,7 +62,7 @@ int link_check(const struct stack_config *config, struct reason *reason)
 
 	if (error || (device.kind != DEVICE_INTERFACE && device.kind != DEVICE_PACKET))
 		return error;
-	return xdp_check(device.name, device.kind == DEVICE_PACKET, config, reason);
+	return interface_check(device.name, device.kind == DEVICE_PACKET, config, reason);
 }
 
 static int start_dpdk(struct device_link *link, struct reason *reason)
@@ -137,7 +138,7 @@ static int open_link(struct device_link *link, struct reason *reason)
 		link->watch = interface_watch_open();
 	error = start_dpdk(link, reason);
 	if (error == 0) {
-		error = xdp_probe_end(&link->xdp, &link->stack, reason);
+		error = interface_probe_end(&link->interface, &link->stack, reason);
 		if (error == 0)
 			error = open_port(link, reason);
 		if (error)
@@ -145,7 +146,7 @@ static int open_link(struct device_link *link, struct reason *reason)
 	}
 	if (error) {
 		close_watch(link);
-		xdp_release(&link->xdp);
+		interface_release(&link->interface);
 	}
 	return error;
 }
@@ -182,7 +183,7 @@ static void close_link(struct link *this)
 		rte_pktmbuf_free(link->queue[--link->queued]);
 	control_run(link->control, close_work, link);
 	eal_stop();
-	xdp_release(&link->xdp);
+	interface_release(&link->interface);
 	journal_print(&link->config);
 	free(link);
 }
@@ -203,7 +204,7 @@ static void abandon_link(struct link *this)
 	close_watch(link);
 	if (link->backend->abandon_sockets)
 		link->backend->abandon_sockets(link);
-	xdp_release(&link->xdp);
+	interface_release(&link->interface);
 	eal_abandon();
 	free(link);
 }

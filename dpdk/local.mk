@@ -16,6 +16,7 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/eal/memif_guard.c \
 	dpdk/eal/overrides.c \
 	dpdk/eal/shell_words.c \
+	dpdk/eal/wait_descriptor.c \
 	dpdk/frames/frame.c \
 	dpdk/frames/frame_checksum.c \
 	dpdk/frames/frame_receive.c \
@@ -37,9 +38,9 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/port/port.c \
 	dpdk/port/port_bus.c \
 	dpdk/port/port_frames.c \
-	dpdk/wait_descriptor.c \
 	dpdk/xdp/port_xdp.c \
-	dpdk/xdp/xdp.c
+	dpdk/xdp/xdp.c \
+	dpdk/xdp/xdp_stale.c
 dpdk_liblink_la_CPPFLAGS = -D_GNU_SOURCE $(LWIP_CPPFLAGS) $(DPDK_CFLAGS) $(LIBBPF_CFLAGS) \
 	$(HARDENING_CPPFLAGS)
 dpdk_liblink_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden
@@ -47,6 +48,7 @@ dpdk_liblink_la_LIBADD = $(LINK_LIBS)
 
 noinst_HEADERS += \
 	dpdk/backend.h \
+	dpdk/device_link.h \
 	dpdk/eal/confinement.h \
 	dpdk/eal/control_thread.h \
 	dpdk/eal/device.h \
@@ -56,17 +58,21 @@ noinst_HEADERS += \
 	dpdk/eal/memif_guard.h \
 	dpdk/eal/overrides.h \
 	dpdk/eal/shell_words.h \
+	dpdk/eal/wait_descriptor.h \
 	dpdk/frames/buffer.h \
 	dpdk/frames/frame.h \
 	dpdk/frames/frame_checksum.h \
+	dpdk/frames/frame_receive.h \
+	dpdk/frames/frame_transmit.h \
 	dpdk/frames/gso.h \
 	dpdk/frames/pool.h \
 	dpdk/frames/sizes.h \
+	dpdk/interface/interface.h \
 	dpdk/interface/interface_claim.h \
 	dpdk/interface/packet_filter.h \
 	dpdk/interface_watch.h \
-	dpdk/internal.h \
 	dpdk/link.h \
+	dpdk/packet/packet.h \
 	dpdk/packet/packet_receive.h \
 	dpdk/packet/path_watch.h \
 	dpdk/port/limits.h \

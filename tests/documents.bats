@@ -103,6 +103,18 @@ variables() {
 	done
 }
 
+@test "what CONTRIBUTING.md says to look for is in the file that it names" {
+	cd "$source"
+	rows=$(sed -nE 's/^\| [^|]* \| ([a-zA-Z_/.]+) \| `([^`]+)` \|$/\1 \2/p' CONTRIBUTING.md)
+	[ "$(wc -l <<<"$rows")" -ge 10 ]
+	while read -r file text; do
+		grep -qF -- "$text" "$file" || {
+			echo "$file: there is no $text"
+			false
+		}
+	done <<<"$rows"
+}
+
 @test "the manual pages are well-formed" {
 	command -v groff >/dev/null || skip "groff is not installed"
 	for each in "$source"/man/*.[1-8]; do

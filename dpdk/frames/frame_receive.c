@@ -3,7 +3,7 @@
  * A frame from the device to a pbuf: checks what the device has not checked, takes the VLAN tag off
  * and hands each buffer over without a copy. What is malformed or not ours ends here.
  */
-#include "dpdk/internal.h"
+#include "dpdk/device_link.h"
 
 #include <string.h>
 
@@ -12,6 +12,7 @@
 
 #include "dpdk/frames/buffer.h"
 #include "dpdk/frames/frame.h"
+#include "dpdk/frames/frame_receive.h"
 
 /* ---- pbufs ---- */
 

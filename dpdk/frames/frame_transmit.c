@@ -3,7 +3,7 @@
  * A pbuf to the device: copies the frame into a buffer, finishes its TCP checksum and puts the VLAN
  * tag on. When which frame goes is the backend's to say.
  */
-#include "dpdk/internal.h"
+#include "dpdk/device_link.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,6 +14,7 @@
 #include "dpdk/frames/buffer.h"
 #include "dpdk/frames/frame.h"
 #include "dpdk/frames/gso.h"
+#include "dpdk/frames/frame_transmit.h"
 
 #define TCP_CHECKSUM_OFFSET 16
 #define ADDRESSES_LENGTH    (2 * ETHER_ADDR_LEN)

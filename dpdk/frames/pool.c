@@ -10,8 +10,9 @@
 
 #include "dpdk/frames/buffer.h"
 #include "dpdk/eal/eal.h"
-#include "dpdk/internal.h"
+#include "dpdk/device_link.h"
 #include "dpdk/eal/journal.h"
+#include "dpdk/frames/frame_receive.h"
 
 static void choose(const struct device_link *link, const struct pool_need *need,
 		   struct pool_size *size)

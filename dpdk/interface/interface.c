@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * See xdp.h: what a Linux interface is like, whether this process may use it, and the claim that
- * keeps other melin processes off it.
+ * See interface.h: what a Linux interface is like, whether this process may use it, and the claim
+ * that keeps other melin processes off it.
  */
-#include "dpdk/xdp/xdp.h"
+#include "dpdk/interface/interface.h"
 
 #include <errno.h>
 #include <ifaddrs.h>
@@ -19,23 +19,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-
 #include "dpdk/eal/confinement.h"
 #include "dpdk/interface/packet_filter.h"
 #include "dpdk/interface/interface_claim.h"
 #include "dpdk/eal/journal.h"
-#include "dpdk/xdp/melin_xdp.h"
 
 /* Linux 5.8; older headers do not have it. */
 #ifndef CAP_BPF
 #define CAP_BPF 39
 #endif
-
-/* How long the kernel may take to clean up after a process that was killed: half a second. */
-#define STALE_ATTEMPTS 100
-#define STALE_WAIT_US  5000
 
 static bool has_capability(const struct __user_cap_data_struct *data, unsigned capability)
 {
@@ -70,7 +62,8 @@ static int check_capabilities(const char *name, bool by_packets, struct reason *
 		raw ? "" : " CAP_NET_RAW", bpf ? "" : " CAP_BPF");
 }
 
-int xdp_check_memory(const struct xdp *xdp, size_t memory, unsigned queues, struct reason *reason)
+int interface_check_memory(const struct interface *interface, size_t memory, unsigned queues,
+			   struct reason *reason)
 {
 	struct __user_cap_data_struct data[2] = { 0 };
 	struct rlimit limit;
@@ -83,7 +76,7 @@ int xdp_check_memory(const struct xdp *xdp, size_t memory, unsigned queues, stru
 		reason, -EPERM,
 		"AF_XDP on %s locks %zu MB of memory and the limit is %zu MB: ulimit -l %zu, or "
 		"give it CAP_IPC_LOCK",
-		xdp->name, (memory * queues >> 20) + 1, (size_t)limit.rlim_cur >> 20,
+		interface->name, (memory * queues >> 20) + 1, (size_t)limit.rlim_cur >> 20,
 		((memory * queues >> 20) + 1) << 10);
 }
 
@@ -92,73 +85,72 @@ static int query(int socket, unsigned long request, struct ifreq *ifr)
 	return ioctl(socket, request, ifr) < 0 ? -errno : 0;
 }
 
-static void query_channels(struct xdp *xdp, int socket, struct ifreq *ifr)
+static void query_channels(struct interface *interface, int socket, struct ifreq *ifr)
 {
 	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
 	struct ethtool_drvinfo driver = { .cmd = ETHTOOL_GDRVINFO };
 
-	xdp->channels = xdp->receive_queues = 1;
+	interface->channels = interface->receive_queues = 1;
 	ifr->ifr_data = (char *)&channels;
 	if (query(socket, SIOCETHTOOL, ifr) == 0) {
 		if (channels.combined_count)
-			xdp->channels = channels.combined_count;
-		xdp->receive_queues = channels.combined_count + channels.rx_count;
+			interface->channels = channels.combined_count;
+		interface->receive_queues = channels.combined_count + channels.rx_count;
 	}
-	if (xdp->channels > MELIN_XDP_QUEUES_MAX)
-		xdp->channels = MELIN_XDP_QUEUES_MAX;
 	ifr->ifr_data = (char *)&driver;
 	/* What sits on no bus has no hardware. */
-	xdp->is_virtual = query(socket, SIOCETHTOOL, ifr) == 0 && driver.bus_info[0] == '\0';
+	interface->is_virtual = query(socket, SIOCETHTOOL, ifr) == 0 && driver.bus_info[0] == '\0';
 	ifr->ifr_data = NULL;
 }
 
-static int query_interface(struct xdp *xdp, struct reason *reason)
+static int query_interface(struct interface *interface, struct reason *reason)
 {
 	struct ifreq ifr = { 0 };
 	int socket_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), error;
 
 	if (socket_ < 0)
 		return -errno;
-	memcpy(ifr.ifr_name, xdp->name, sizeof(ifr.ifr_name));
+	memcpy(ifr.ifr_name, interface->name, sizeof(ifr.ifr_name));
 	error = query(socket_, SIOCGIFINDEX, &ifr);
-	xdp->ifindex = ifr.ifr_ifindex;
+	interface->ifindex = ifr.ifr_ifindex;
 	if (error == 0)
 		error = query(socket_, SIOCGIFMTU, &ifr);
-	xdp->mtu = (unsigned)ifr.ifr_mtu;
+	interface->mtu = (unsigned)ifr.ifr_mtu;
 	if (error == 0)
 		error = query(socket_, SIOCGIFHWADDR, &ifr);
 	if (error == 0 && ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER)
 		error = -EPROTONOSUPPORT;
-	memcpy(xdp->mac, ifr.ifr_hwaddr.sa_data, sizeof(xdp->mac));
+	memcpy(interface->mac, ifr.ifr_hwaddr.sa_data, sizeof(interface->mac));
 	if (error == 0)
 		error = query(socket_, SIOCGIFFLAGS, &ifr);
 	if (error == 0 && !(ifr.ifr_flags & IFF_UP))
 		journal_add(LOG_LEVEL_WARN, "interface %s is down: ip link set dev %s up",
-			    xdp->name, xdp->name);
+			    interface->name, interface->name);
 	if (error == 0)
-		query_channels(xdp, socket_, &ifr);
+		query_channels(interface, socket_, &ifr);
 	close(socket_);
 
 	if (error == -ENODEV)
 		return reason_set(
 			reason, error,
 			"no interface %s in this network namespace; ip link shows those there are",
-			xdp->name);
+			interface->name);
 	if (error == -EPROTONOSUPPORT)
-		return reason_set(reason, error, "interface %s is not an Ethernet one", xdp->name);
+		return reason_set(reason, error, "interface %s is not an Ethernet one",
+				  interface->name);
 	if (error)
-		return reason_set(reason, error, "cannot look at interface %s: %s", xdp->name,
+		return reason_set(reason, error, "cannot look at interface %s: %s", interface->name,
 				  strerrordesc_np(-error));
 	return 0;
 }
 
 /* ---- the claim ---- */
 
-static int take_lock(struct xdp *xdp, struct reason *reason)
+static int take_lock(struct interface *interface, struct reason *reason)
 {
-	const int claim = interface_claim(xdp->ifindex, xdp->name, reason);
+	const int claim = interface_claim(interface->ifindex, interface->name, reason);
 
-	xdp->lock = claim < 0 ? -1 : claim;
+	interface->lock = claim < 0 ? -1 : claim;
 	return claim < 0 ? claim : 0;
 }
 
@@ -197,64 +189,18 @@ static int check_addresses(const struct stack_config *config, struct reason *rea
 	return error;
 }
 
-/* ---- a program that is there already ---- */
-
-/* 1: melin's, 0: another's, or a negative errno value. */
-static int is_melin_program(__u32 id)
-{
-	struct bpf_prog_info info = { 0 };
-	__u32 length = sizeof(info);
-	int program = bpf_prog_get_fd_by_id(id), result;
-
-	if (program < 0)
-		return -errno;
-	result = bpf_obj_get_info_by_fd(program, &info, &length) < 0
-			 ? -errno
-			 : strcmp(info.name, MELIN_XDP_PROGRAM) == 0;
-	close(program);
-	return result;
-}
-
-/*
- * We hold the claim, so a program of melin's belongs to a process that is dead. One that is
- * attached by a bpf_link cannot be detached and goes by itself, a moment after its process.
- */
-static int remove_stale_program(struct xdp *xdp, struct reason *reason)
-{
-	int attempt, melin = 0;
-	__u32 id = 0;
-
-	for (attempt = 0; attempt < STALE_ATTEMPTS; attempt++) {
-		if (bpf_xdp_query_id(xdp->ifindex, 0, &id) < 0 || id == 0)
-			return 0;
-		melin = is_melin_program(id);
-		if (melin == 1 && bpf_xdp_detach(xdp->ifindex, 0, NULL) == 0) {
-			journal_add(LOG_LEVEL_INFO, "removed a dead process's XDP program from %s",
-				    xdp->name);
-			return 0;
-		}
-		if (melin != 1 && melin != -ENOENT)
-			break;
-		usleep(STALE_WAIT_US);
-	}
-	return reason_set(
-		reason, -EBUSY,
-		"interface %s has %s XDP program (id %u); ip link set dev %s xdp off removes it",
-		xdp->name, melin == 0 ? "another" : "an", id, xdp->name);
-}
-
 /* What can be known before the interface is claimed. */
-static int look_at_interface(struct xdp *xdp, const char *name, bool by_packets,
+static int look_at_interface(struct interface *interface, const char *name, bool by_packets,
 			     const struct stack_config *config, struct reason *reason)
 {
 	int error;
 
-	memset(xdp, 0, sizeof(*xdp));
-	xdp->lock = xdp->probes[0] = xdp->probes[1] = -1;
-	snprintf(xdp->name, sizeof(xdp->name), "%s", name);
+	memset(interface, 0, sizeof(*interface));
+	interface->lock = interface->probes[0] = interface->probes[1] = -1;
+	snprintf(interface->name, sizeof(interface->name), "%s", name);
 	error = confinement_check_sockets(name, by_packets, reason);
 	if (error == 0)
-		error = query_interface(xdp, reason);
+		error = query_interface(interface, reason);
 	if (error == 0)
 		error = check_capabilities(name, by_packets, reason);
 	if (error == 0 && !by_packets)
@@ -264,41 +210,36 @@ static int look_at_interface(struct xdp *xdp, const char *name, bool by_packets,
 	return error;
 }
 
-int xdp_check(const char *name, bool by_packets, const struct stack_config *config,
-	      struct reason *reason)
+int interface_check(const char *name, bool by_packets, const struct stack_config *config,
+		    struct reason *reason)
 {
-	struct xdp xdp;
+	struct interface interface;
 
-	return look_at_interface(&xdp, name, by_packets, config, reason);
+	return look_at_interface(&interface, name, by_packets, config, reason);
 }
 
-int xdp_claim(struct xdp *xdp, const char *name, bool by_packets, const struct stack_config *config,
-	      struct reason *reason)
+int interface_take(struct interface *interface, const char *name, bool by_packets,
+		   const struct stack_config *config, struct reason *reason)
 {
-	int error = look_at_interface(xdp, name, by_packets, config, reason);
+	int error = look_at_interface(interface, name, by_packets, config, reason);
 
 	if (error == 0)
-		error = take_lock(xdp, reason);
+		error = take_lock(interface, reason);
 	if (error == 0)
-		filter_ingress_remove(xdp->ifindex);
-	/* Another's XDP program passes what it does not want on to packet sockets. */
-	if (error == 0 && remove_stale_program(xdp, reason) < 0 && !by_packets)
-		error = -EBUSY;
-	if (error == 0)
-		xdp_probe(xdp, config);
-	else
-		xdp_release(xdp);
+		filter_ingress_remove(interface->ifindex);
+	if (error)
+		interface_release(interface);
 	return error;
 }
 
-void xdp_release(struct xdp *xdp)
+void interface_release(struct interface *interface)
 {
-	if (xdp->lock >= 0)
-		close(xdp->lock);
-	xdp->lock = -1;
+	if (interface->lock >= 0)
+		close(interface->lock);
+	interface->lock = -1;
 	for (unsigned i = 0; i < 2; i++) {
-		if (xdp->probes[i] >= 0)
-			close(xdp->probes[i]);
-		xdp->probes[i] = -1;
+		if (interface->probes[i] >= 0)
+			close(interface->probes[i]);
+		interface->probes[i] = -1;
 	}
 }

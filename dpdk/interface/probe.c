@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * See xdp.h: whether another host on a Linux interface's network has one of the stack's addresses.
+ * See interface.h: whether another host on a Linux interface's network has one of the stack's addresses.
  * Asked as RFC 5227 and RFC 4862 ask it, through sockets of the kernel's, before there is a stack;
  * the answers are looked for when DPDK has started, which takes longer than they do. Not for hosts
  * that come later.
  */
-#include "dpdk/xdp/xdp.h"
+#include "dpdk/interface/interface.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,11 +31,11 @@ struct solicitation {
 	struct nd_neighbor_solicit body;
 } __attribute__((packed));
 
-static int open_probe(const struct xdp *xdp, uint16_t protocol)
+static int open_probe(const struct interface *interface, uint16_t protocol)
 {
 	const struct sockaddr_ll here = { .sll_family = AF_PACKET,
 					  .sll_protocol = htons(protocol),
-					  .sll_ifindex = xdp->ifindex };
+					  .sll_ifindex = interface->ifindex };
 	/* Bound before it gets a protocol: it never sees other interfaces' frames. */
 	int probe = kernel_hide(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 
@@ -46,19 +46,19 @@ static int open_probe(const struct xdp *xdp, uint16_t protocol)
 	return probe;
 }
 
-static void send_to(int probe, const struct xdp *xdp, uint16_t protocol, const uint8_t *mac,
-		    const void *packet, size_t size)
+static void send_to(int probe, const struct interface *interface, uint16_t protocol,
+		    const uint8_t *mac, const void *packet, size_t size)
 {
 	struct sockaddr_ll to = { .sll_family = AF_PACKET,
 				  .sll_protocol = htons(protocol),
-				  .sll_ifindex = xdp->ifindex,
+				  .sll_ifindex = interface->ifindex,
 				  .sll_halen = ETH_ALEN };
 
 	memcpy(to.sll_addr, mac, ETH_ALEN);
 	sendto(probe, packet, size, 0, (const struct sockaddr *)&to, sizeof(to));
 }
 
-static void ask4(const struct xdp *xdp, const struct ip_address *address)
+static void ask4(const struct interface *interface, const struct ip_address *address)
 {
 	static const uint8_t everybody[ETH_ALEN] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 	struct ether_arp arp = { .arp_hrd = htons(ARPHRD_ETHER),
@@ -68,9 +68,10 @@ static void ask4(const struct xdp *xdp, const struct ip_address *address)
 				 .arp_op = htons(ARPOP_REQUEST) };
 
 	/* Nobody's address asks: it stays out of the others' tables. */
-	memcpy(arp.arp_sha, xdp->mac, ETH_ALEN);
+	memcpy(arp.arp_sha, interface->mac, ETH_ALEN);
 	memcpy(arp.arp_tpa, &address->v4, 4);
-	send_to(xdp->probes[PROBE_ARP], xdp, ETHERTYPE_ARP, everybody, &arp, sizeof(arp));
+	send_to(interface->probes[PROBE_ARP], interface, ETHERTYPE_ARP, everybody, &arp,
+		sizeof(arp));
 }
 
 static uint16_t checksum6(const struct solicitation *packet)
@@ -90,7 +91,7 @@ static uint16_t checksum6(const struct solicitation *packet)
 	return (uint16_t)~sum;
 }
 
-static void ask6(const struct xdp *xdp, const struct ip_address *address)
+static void ask6(const struct interface *interface, const struct ip_address *address)
 {
 	struct solicitation packet = { 0 };
 	const uint8_t *last = &address->v6.s6_addr[13];
@@ -105,10 +106,11 @@ static void ask6(const struct xdp *xdp, const struct ip_address *address)
 	packet.body.nd_ns_type = ND_NEIGHBOR_SOLICIT;
 	packet.body.nd_ns_target = address->v6;
 	packet.body.nd_ns_cksum = checksum6(&packet);
-	send_to(xdp->probes[PROBE_IPV6], xdp, ETHERTYPE_IPV6, group, &packet, sizeof(packet));
+	send_to(interface->probes[PROBE_IPV6], interface, ETHERTYPE_IPV6, group, &packet,
+		sizeof(packet));
 }
 
-void xdp_probe(struct xdp *xdp, const struct stack_config *config)
+void interface_probe(struct interface *interface, const struct stack_config *config)
 {
 	/* Through a VLAN's interface the kernel would have to send, if there is one. */
 	if (config->vlan)
@@ -116,16 +118,16 @@ void xdp_probe(struct xdp *xdp, const struct stack_config *config)
 	for (unsigned i = 0; i < config->address_count; i++) {
 		const struct ip_address *address = &config->addresses[i];
 		const bool is_v6 = address->family == AF_INET6;
-		int *probe = &xdp->probes[is_v6 ? PROBE_IPV6 : PROBE_ARP];
+		int *probe = &interface->probes[is_v6 ? PROBE_IPV6 : PROBE_ARP];
 
 		if (*probe < 0)
-			*probe = open_probe(xdp, is_v6 ? ETHERTYPE_IPV6 : ETHERTYPE_ARP);
+			*probe = open_probe(interface, is_v6 ? ETHERTYPE_IPV6 : ETHERTYPE_ARP);
 		if (*probe < 0)
 			continue;
 		if (is_v6)
-			ask6(xdp, address);
+			ask6(interface, address);
 		else
-			ask4(xdp, address);
+			ask4(interface, address);
 	}
 }
 
@@ -144,13 +146,13 @@ static const void *claimed(const void *packet, size_t size, bool is_v6)
 	return &advert->nd_na_target;
 }
 
-static int look_at(const struct xdp *xdp, const struct stack_config *config, bool is_v6,
+static int look_at(const struct interface *interface, const struct stack_config *config, bool is_v6,
 		   const struct sockaddr_ll *from, const void *address, struct reason *reason)
 {
 	const uint8_t *mac = from->sll_addr;
 	char text[INET6_ADDRSTRLEN];
 
-	if (!address || from->sll_halen != ETH_ALEN || memcmp(mac, xdp->mac, ETH_ALEN) == 0)
+	if (!address || from->sll_halen != ETH_ALEN || memcmp(mac, interface->mac, ETH_ALEN) == 0)
 		return 0;
 	for (unsigned i = 0; i < config->address_count; i++) {
 		const struct ip_address *ours = &config->addresses[i];
@@ -168,7 +170,8 @@ static int look_at(const struct xdp *xdp, const struct stack_config *config, boo
 	return 0;
 }
 
-int xdp_probe_end(struct xdp *xdp, const struct stack_config *config, struct reason *reason)
+int interface_probe_end(struct interface *interface, const struct stack_config *config,
+			struct reason *reason)
 {
 	int error = 0;
 
@@ -179,19 +182,19 @@ int xdp_probe_end(struct xdp *xdp, const struct stack_config *config, struct rea
 		_Alignas(8) uint8_t packet[128];
 		ssize_t size;
 
-		for (unsigned answers = 0; xdp->probes[i] >= 0 && answers < ANSWERS_MAX;
+		for (unsigned answers = 0; interface->probes[i] >= 0 && answers < ANSWERS_MAX;
 		     answers++) {
-			size = recvfrom(xdp->probes[i], packet, sizeof(packet), 0,
+			size = recvfrom(interface->probes[i], packet, sizeof(packet), 0,
 					(struct sockaddr *)&from, &length);
 			if (size < 0)
 				break;
 			if (!error)
-				error = look_at(xdp, config, is_v6, &from,
+				error = look_at(interface, config, is_v6, &from,
 						claimed(packet, (size_t)size, is_v6), reason);
 		}
-		if (xdp->probes[i] >= 0)
-			close(xdp->probes[i]);
-		xdp->probes[i] = -1;
+		if (interface->probes[i] >= 0)
+			close(interface->probes[i]);
+		interface->probes[i] = -1;
 	}
 	return error;
 }

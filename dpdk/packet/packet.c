@@ -15,13 +15,17 @@
 #include <unistd.h>
 
 #include "dpdk/interface/packet_filter.h"
-#include "dpdk/internal.h"
+#include "dpdk/device_link.h"
 #include "dpdk/packet/packet_receive.h"
 #include "dpdk/eal/journal.h"
 #include "dpdk/frames/gso.h"
 #include "dpdk/port/limits.h"
 #include "dpdk/frames/pool.h"
 #include "common/system_call.h"
+#include "dpdk/eal/wait_descriptor.h"
+#include "dpdk/packet/packet.h"
+#include "dpdk/frames/frame_transmit.h"
+#include "dpdk/xdp/xdp.h"
 
 /*
  * What the socket may hold: as much as all windows of a burst of bulk transfers. Counted are the
@@ -53,7 +57,7 @@ static int open_socket(const struct device_link *link)
 {
 	struct sockaddr_ll address = { .sll_family = AF_PACKET,
 				       .sll_protocol = htons(ETH_P_ALL),
-				       .sll_ifindex = link->xdp.ifindex };
+				       .sll_ifindex = link->interface.ifindex };
 	struct filter filter;
 	struct sock_fprog program = { .filter = filter.code };
 	int socket_ = kernel_hide(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -66,7 +70,7 @@ static int open_socket(const struct device_link *link)
 	if (set(socket_, SOL_PACKET, PACKET_VNET_HDR, 1) < 0 ||
 	    set(socket_, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1) < 0 ||
 	    setsockopt(socket_, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ||
-	    accept_groups(socket_, link->xdp.ifindex) < 0 ||
+	    accept_groups(socket_, link->interface.ifindex) < 0 ||
 	    bind(socket_, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		error = -errno;
 	if (error == 0 && set(socket_, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER) < 0)
@@ -80,14 +84,14 @@ static int open_socket(const struct device_link *link)
 /* The kernel has the frames too. What is not its own it ignores, unless it is a router. */
 static void keep_kernel_off(const struct device_link *link)
 {
-	int error = filter_ingress_add(link->xdp.ifindex, &link->stack);
+	int error = filter_ingress_add(link->interface.ifindex, &link->stack);
 
 	if (error)
 		journal_add(
 			LOG_LEVEL_WARN,
 			"%s: the kernel sees the stack's frames too, and would send them on if it "
 			"is a router: no filter at the ingress (%s)",
-			link->xdp.name, strerrordesc_np(-error));
+			link->interface.name, strerrordesc_np(-error));
 }
 
 /* On a program thread, when the pool is there. */
@@ -99,8 +103,8 @@ static int open_receiver(struct device_link *link, struct reason *reason)
 	if (error) {
 		if (socket >= 0)
 			close(socket);
-		return reason_set(reason, error, "no packet socket for %s: %s", link->xdp.name,
-				  strerrordesc_np(-error));
+		return reason_set(reason, error, "no packet socket for %s: %s",
+				  link->interface.name, strerrordesc_np(-error));
 	}
 	keep_kernel_off(link);
 	return 0;
@@ -112,12 +116,12 @@ static int open_sockets(struct device_link *link, struct reason *reason)
 
 	if (error)
 		return error;
-	link->gso = gso_open(link->xdp.ifindex, true, link->txd);
+	link->gso = gso_open(link->interface.ifindex, true, link->txd);
 	if (link->gso)
 		return 0;
 	error = errno;
 	return reason_set(reason, -error, "no packet socket for large segments on %s: %s",
-			  link->xdp.name, strerrordesc_np(error));
+			  link->interface.name, strerrordesc_np(error));
 }
 
 static void close_sockets(struct device_link *link)
@@ -129,14 +133,14 @@ static void close_sockets(struct device_link *link)
 	link->gso = NULL;
 	if (socket < 0)
 		return;
-	filter_ingress_remove(link->xdp.ifindex);
+	filter_ingress_remove(link->interface.ifindex);
 	packet_receive_stop(link);
 	close(socket);
 }
 
 static void leave(struct device_link *link)
 {
-	filter_ingress_remove(link->xdp.ifindex);
+	filter_ingress_remove(link->interface.ifindex);
 }
 
 /* The parent's filter and buffers stay. */
@@ -181,7 +185,7 @@ static void choose_sizes(struct device_link *link)
 /* The interface's MTU is not changed. */
 static void choose_mtu(struct device_link *link)
 {
-	unsigned mtu = link->xdp.mtu < PACKET_MTU_MAX ? link->xdp.mtu : PACKET_MTU_MAX;
+	unsigned mtu = link->interface.mtu < PACKET_MTU_MAX ? link->interface.mtu : PACKET_MTU_MAX;
 
 	link->info.mtu = (uint16_t)(link->stack.mtu ? limits_clamp("MELIN_MTU", link->stack.mtu,
 								   RTE_ETHER_MIN_MTU, mtu)
@@ -198,7 +202,7 @@ static int choose(struct device_link *link, struct reason *reason)
 	choose_mtu(link);
 	link->info.kernel_peer = true;
 	link->info.driver = "packet sockets";
-	memcpy(link->info.mac, link->xdp.mac, sizeof(link->info.mac));
+	memcpy(link->info.mac, link->interface.mac, sizeof(link->info.mac));
 	return 0;
 }
 
@@ -213,9 +217,21 @@ static int open_pool(struct device_link *link, struct reason *reason)
 	return pool_open(link, &need, POOL_WITHOUT_HARDWARE, reason);
 }
 
+int packet_claim(struct device_link *link, const char *name, struct reason *reason)
+{
+	int error = interface_take(&link->interface, name, true, &link->stack, reason);
+
+	if (error)
+		return error;
+	/* Another's XDP program may stay: it passes what it does not want on to packet sockets. */
+	xdp_remove_stale(&link->interface, reason);
+	interface_probe(&link->interface, &link->stack);
+	return 0;
+}
+
 static int claim(struct device_link *link, struct reason *reason)
 {
-	return xdp_claim(&link->xdp, link->device.name, true, &link->stack, reason);
+	return packet_claim(link, link->device.name, reason);
 }
 
 /* ---- sending: all frames go through gso.c ---- */

@@ -16,8 +16,9 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#include "dpdk/internal.h"
+#include "dpdk/device_link.h"
 #include "common/system_call.h"
+#include "dpdk/frames/frame_receive.h"
 
 /* An IP packet of 65,535 bytes and the Ethernet header; longer ones ("BIG TCP") are cut. */
 #define FRAME_MAX 65552

@@ -12,10 +12,12 @@
 
 #include "dpdk/frames/gso.h"
 #include "dpdk/frames/pool.h"
-#include "dpdk/internal.h"
+#include "dpdk/device_link.h"
 #include "dpdk/packet/packet_receive.h"
 #include "dpdk/packet/path_watch.h"
 #include "dpdk/port/limits.h"
+#include "dpdk/eal/wait_descriptor.h"
+#include "dpdk/frames/frame_transmit.h"
 
 /* Received frames that may lie unread without a copy; as a large segment takes 33, about 16. */
 #define HOLD 512

@@ -15,7 +15,7 @@
 #include <rte_errno.h>
 
 #include "dpdk/eal/eal.h"
-#include "dpdk/internal.h"
+#include "dpdk/device_link.h"
 #include "dpdk/eal/journal.h"
 #include "dpdk/port/limits.h"
 #include "dpdk/frames/pool.h"
@@ -76,7 +76,8 @@ static int make_device(struct device_link *link, const struct port_kind *kind,
 
 unsigned port_wanted_mtu(const struct device_link *link)
 {
-	return link->stack.mtu ? link->stack.mtu : link->xdp.mtu; /* 0 if it is no interface */
+	return link->stack.mtu ? link->stack.mtu
+			       : link->interface.mtu; /* 0 if it is no interface */
 }
 
 /* Leaves the MTU in info; the port is told by apply_mtu(). */

@@ -6,11 +6,12 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "dpdk/internal.h"
+#include "dpdk/device_link.h"
 #include "dpdk/eal/journal.h"
 #include "dpdk/port/limits.h"
 #include "dpdk/frames/pool.h"
 #include "dpdk/port/port.h"
+#include "dpdk/eal/wait_descriptor.h"
 
 #define RING_DEFAULT 1024 /* where the driver does not say */
 

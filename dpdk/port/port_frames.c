@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "dpdk/eal/memif_guard.h"
-#include "dpdk/internal.h"
+#include "dpdk/device_link.h"
 #include "dpdk/frames/gso.h"
 #include "dpdk/port/port.h"
+#include "dpdk/frames/frame_receive.h"
+#include "dpdk/frames/frame_transmit.h"
 
 /* So many are handed over without waiting for flush(): as many as a system call sends. */
 #define TRANSMIT_BATCH 32

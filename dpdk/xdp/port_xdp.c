@@ -9,13 +9,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "dpdk/internal.h"
+#include "dpdk/device_link.h"
 #include "dpdk/eal/journal.h"
 #include "dpdk/frames/gso.h"
 #include "dpdk/port/limits.h"
 #include "dpdk/frames/pool.h"
 #include "dpdk/port/port.h"
 #include "dpdk/xdp/melin_xdp.h"
+#include "dpdk/eal/wait_descriptor.h"
+#include "dpdk/xdp/xdp.h"
 
 #define XDP_RING     2048 /* the driver's own default, twice the fill of a busy burst */
 #define XDP_RING_MIN 64
@@ -26,7 +28,20 @@
 static int claim(struct device_link *link, struct reason *reason)
 {
 #ifdef HAVE_XDP
-	return xdp_claim(&link->xdp, link->device.name, false, &link->stack, reason);
+	struct interface *interface = &link->interface;
+	int error = interface_take(interface, link->device.name, false, &link->stack, reason);
+
+	if (error)
+		return error;
+	error = xdp_remove_stale(interface, reason);
+	if (error) {
+		interface_release(interface);
+		return error;
+	}
+	if (interface->channels > MELIN_XDP_QUEUES_MAX)
+		interface->channels = MELIN_XDP_QUEUES_MAX;
+	interface_probe(interface, &link->stack);
+	return 0;
 #else
 	(void)link;
 	return reason_set(reason, -ENOTSUP,
@@ -38,7 +53,7 @@ static int claim(struct device_link *link, struct reason *reason)
 /* All that the interface has, unless the user wants fewer. */
 static unsigned queues_of(const struct device_link *link)
 {
-	unsigned wanted = link->stack.queues, have = link->xdp.channels;
+	unsigned wanted = link->stack.queues, have = link->interface.channels;
 
 	return wanted && wanted < have ? wanted : have;
 }
@@ -52,7 +67,7 @@ static size_t memory(const struct device_link *link)
 
 static int check_memory(const struct device_link *link, size_t bytes, struct reason *reason)
 {
-	return xdp_check_memory(&link->xdp, bytes, queues_of(link), reason);
+	return interface_check_memory(&link->interface, bytes, queues_of(link), reason);
 }
 
 /*
@@ -62,12 +77,12 @@ static int check_memory(const struct device_link *link, size_t bytes, struct rea
 static int open_sockets(struct device_link *link, struct reason *reason)
 {
 	(void)reason;
-	if (!link->xdp.is_virtual || link->stack.vlan)
+	if (!link->interface.is_virtual || link->stack.vlan)
 		return 0;
-	link->gso = gso_open(link->xdp.ifindex, false, GSO_RUNS);
+	link->gso = gso_open(link->interface.ifindex, false, GSO_RUNS);
 	if (!link->gso)
 		journal_add(LOG_LEVEL_DEBUG, "no packet socket for large segments on %s: %s",
-			    link->xdp.name, strerrordesc_np(errno));
+			    link->interface.name, strerrordesc_np(errno));
 	return 0;
 }
 
@@ -109,8 +124,8 @@ static int describe(const struct device_link *link, char *text, size_t size, str
 	 * at an empty ring would then be is left out.
 	 */
 	snprintf(text, size, "net_af_xdp%d,iface=%s,start_queue=0,queue_count=%u,xdp_prog=%s%s",
-		 link->xdp.ifindex, link->device.name, link->queues, path,
-		 link->xdp.is_virtual ? ",busy_budget=0" : "");
+		 link->interface.ifindex, link->device.name, link->queues, path,
+		 link->interface.is_virtual ? ",busy_budget=0" : "");
 	return error;
 }
 
@@ -146,17 +161,17 @@ static void choose_rings(struct device_link *link, const struct rte_eth_dev_info
 /* An interface has its queues already, and the driver is told of them before it says anything. */
 static void choose_queues(struct device_link *link)
 {
-	const struct xdp *xdp = &link->xdp;
+	const struct interface *interface = &link->interface;
 
 	if (link->stack.queues)
-		limits_clamp("MELIN_QUEUES", link->stack.queues, 1, xdp->channels);
+		limits_clamp("MELIN_QUEUES", link->stack.queues, 1, interface->channels);
 	link->queues = (uint16_t)queues_of(link);
-	if (xdp->receive_queues > link->queues)
+	if (interface->receive_queues > link->queues)
 		journal_add(
 			LOG_LEVEL_WARN,
 			"%s has %u receive queues and the stack serves %u: frames of the others "
 			"go to the kernel (ethtool -L %s)",
-			xdp->name, xdp->receive_queues, link->queues, xdp->name);
+			interface->name, interface->receive_queues, link->queues, interface->name);
 }
 
 static unsigned mtu_max(const struct device_link *link, const struct rte_eth_dev_info *info)
@@ -173,12 +188,12 @@ static unsigned mtu_max(const struct device_link *link, const struct rte_eth_dev
  */
 static bool is_mtu_told(const struct device_link *link)
 {
-	return link->info.mtu > link->xdp.mtu;
+	return link->info.mtu > link->interface.mtu;
 }
 
 static int current_mtu(const struct device_link *link, uint16_t *mtu)
 {
-	*mtu = (uint16_t)link->xdp.mtu;
+	*mtu = (uint16_t)link->interface.mtu;
 	return 0;
 }
 
@@ -199,7 +214,7 @@ static int check_pool(const struct device_link *link, struct reason *reason)
 
 static int before_start(struct device_link *link, struct reason *reason)
 {
-	return xdp_configure(&link->xdp, link->control, &link->stack, reason);
+	return xdp_configure(&link->interface, link->control, &link->stack, reason);
 }
 
 static void closed(struct device_link *link)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* See xdp.h: the XDP program's maps, and what the driver leaves open. The rest is interface.c's. */
+/* See xdp.h: the XDP program's maps, and what the driver leaves open. The rest is xdp_stale.c's. */
 #include "dpdk/xdp/xdp.h"
 
 #include <errno.h>
@@ -121,7 +121,7 @@ static int fill_maps(const struct search *search, const struct stack_config *con
 	return bpf_map_update_elem(search->settings, &zero, &settings, BPF_ANY) < 0 ? -errno : 0;
 }
 
-int xdp_configure(const struct xdp *xdp, struct control_thread *control,
+int xdp_configure(const struct interface *interface, struct control_thread *control,
 		  const struct stack_config *config, struct reason *reason)
 {
 	struct search search = { .program = -1, .settings = -1, .address4 = -1, .address6 = -1 };
@@ -135,7 +135,7 @@ int xdp_configure(const struct xdp *xdp, struct control_thread *control,
 	error = fill_maps(&search, config);
 	if (!error)
 		return 0;
-	return reason_set(reason, error, "cannot set up the XDP program on %s: %s", xdp->name,
+	return reason_set(reason, error, "cannot set up the XDP program on %s: %s", interface->name,
 			  strerrordesc_np(-error));
 }
 

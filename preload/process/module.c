@@ -40,7 +40,7 @@ int module_load(const struct stack_operations **result, struct reason *reason)
 	static const struct stack_operations *loaded;
 	const struct stack_operations *operations;
 	Dl_info info;
-	void *module;
+	void *module = NULL;
 	char *slash;
 	int error;
 

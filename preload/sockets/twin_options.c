@@ -135,7 +135,8 @@ bool twin_options_asks_kernel(const struct option *option, int name, const void 
 		 * The stack has CUBIC, whose window is never smaller than Reno's would be (RFC
 		 * 9438, section 4.3): a program that asks for Reno is content with it.
 		 */
-		return length > 0 && strcmp(value.bytes, "cubic") && strcmp(value.bytes, "reno");
+		return length > 0 && strcmp(value.bytes, "cubic") != 0 &&
+		       strcmp(value.bytes, "reno") != 0;
 	case OPTION_SEND_TIMES:
 		return length >= sizeof(int) && (value.number & ANCILLARY_SEND_TIMES);
 	}

@@ -4,7 +4,7 @@
  * sockets can be found among the descriptors: AF_XDP's and AF_PACKET's, and tap queues, are
  * readable when frames wait. Not for devices that only interrupts announce.
  */
-#include "dpdk/internal.h"
+#include "dpdk/device_link.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/system_call.h"
+#include "dpdk/eal/wait_descriptor.h"
 
 #ifndef AF_XDP
 #define AF_XDP 44

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A link to a device: what the files of dpdk/ share about it. Nothing outside dpdk/ includes it:
+ * link.h is the seam. Who uses which field of it is said by the headings.
+ *
+ * After link_open() everything here is used under the stack instance's lock, except by close() and
+ * abandon(), when nobody else is there.
+ */
+#ifndef MELIN_DEVICE_LINK_H
+#define MELIN_DEVICE_LINK_H
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "dpdk/backend.h"
+#include "dpdk/eal/device.h"
+#include "dpdk/link.h"
+#include "dpdk/eal/control_thread.h"
+#include "dpdk/frames/sizes.h"
+#include "dpdk/interface/interface.h"
+
+/* The largest bite of frames that DPDK's drivers take or give at a time. */
+#define BURST 64
+
+struct device_link {
+	struct link link; /* first: the stack has its address */
+	struct link_config config;
+	struct stack_config stack; /* config.stack points here: strings are valid at open only */
+	struct device device;
+	const struct backend *backend;	 /* the device's kind */
+	const struct backend *opened_as; /* the same, unless the interface came again */
+	struct interface interface;	 /* if it is one of Linux */
+	struct control_thread *control;
+	struct link_info info;
+	char driver[DEVICE_NAME_MAX];
+	int watch;	    /* interface_watch.h; -1 */
+	bool gone, is_down; /* the interface */
+
+	/* the port */
+	bool has_port;
+	bool is_guarded;     /* bursts are: memif_guard.h */
+	bool queues_refused; /* that is where the last attempt to open it ended */
+	uint16_t port;
+	uint16_t queues, rxd, txd;
+	uint64_t rx_offloads, tx_offloads;
+	struct pool_size size;
+	struct rte_mempool *pool;
+
+	/* receiving */
+	uint16_t next_queue; /* where the next burst begins, so that each queue gets its turn */
+	unsigned held;	     /* buffers whose pbufs are out */
+
+	struct packet *packet;	  /* a packet socket; else NULL, and there is a port */
+	struct path_watch *paths; /* of the tap; else NULL */
+
+	/* sending: what the device has not taken yet, in order */
+	unsigned queued;
+	struct rte_mbuf *queue[TRANSMIT_QUEUE_MAX];
+	struct gso *gso; /* another way for bulk; NULL: none */
+
+	struct link_counters counters;
+};
+
+#endif
