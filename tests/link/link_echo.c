@@ -24,6 +24,7 @@
 
 #include "dpdk/frames/frame_checksum.h"
 #include "dpdk/link.h"
+#include "stack/instance/allocation.h"
 #include "lwip/pbuf.h"
 
 #define HELD_MAX 65536
@@ -47,6 +48,22 @@ void melin_lwip_assertion(const char *message, const char *file, int line)
 {
 	printf("lwIP: %s (%s:%d)\n", message, file, line);
 	exit(3);
+}
+
+/* What lwIP's buffers are allocated by; stack/instance/allocation.c counts for an instance. */
+void *melin_memory_allocate(size_t size)
+{
+	return malloc(size);
+}
+
+void *melin_memory_allocate_zeroed(size_t count, size_t size)
+{
+	return calloc(count, size);
+}
+
+void melin_memory_free(void *memory)
+{
+	free(memory);
 }
 
 static void log_line(void *context, enum log_level level, const char *format, ...)

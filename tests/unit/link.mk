@@ -5,7 +5,7 @@
 EXTRA_LTLIBRARIES += tests/link/libpbuf.la
 nodist_tests_link_libpbuf_la_SOURCES = stack/lwip/core-def.c stack/lwip/core-mem.c \
 	stack/lwip/core-memp.c stack/lwip/core-pbuf.c
-tests_link_libpbuf_la_SOURCES = stack/instance/allocation.c
+tests_link_libpbuf_la_SOURCES =
 tests_link_libpbuf_la_CPPFLAGS = -DPBUF_POOL_FREE_OOSEQ=0 $(LWIP_CPPFLAGS) -I$(LWIP_SRC)/src
 tests_link_libpbuf_la_CFLAGS = -w
 
