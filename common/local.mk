@@ -19,5 +19,6 @@ common_libcommon_la_SOURCES = \
 	common/option_table.h \
 	common/reason.c \
 	common/reason.h \
+	common/spin_pause.h \
 	common/stack_config.h \
 	common/system_call.h

@@ -20,6 +20,7 @@
 #include "preload/libc/interruptible.h"
 #include "preload/libc/signals.h"
 #include "preload/waiting/spin.h"
+#include "common/spin_pause.h"
 #include "common/system_call.h"
 #include "preload/libc/symbols.h"
 
@@ -268,16 +269,6 @@ static int sleep_once(struct wait *wait, const struct instance *instance, unsign
 						      : sleep_on_futex(&sleep);
 	end_sleep(&sleep);
 	return result == -EINTR ? -EINTR : 0;
-}
-
-/* Tells the core that this is a loop of polling, so that its other hardware thread gets more. */
-static inline void spin_pause(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield" ::: "memory");
-#endif
 }
 
 /*

@@ -12,6 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/spin_pause.h"
+
 /* About 2 us: a burst with its answers takes as long, a sleep in the kernel costs more. */
 #define SPINS 200
 
@@ -21,15 +23,6 @@ static void futex(_Atomic uint32_t *word, int operation, uint32_t value)
 
 	syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
 	errno = saved;
-}
-
-static inline void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
 }
 
 static bool take(struct stack_lock *lock, uint32_t value)
@@ -56,7 +49,7 @@ int lock_acquire(struct stack_lock *lock)
 		if (i == 0 && atomic_load_explicit(&lock->owner, memory_order_relaxed) ==
 				      (uintptr_t)pthread_self())
 			return -EDEADLK;
-		relax();
+		spin_pause();
 	}
 	/* From here on the word says 2, so that the holder wakes somebody. */
 	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
