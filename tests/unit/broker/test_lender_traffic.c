@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "broker/lender.h"
@@ -132,6 +133,7 @@ static bool drained(struct stream *own, struct stream *peer)
 static void change_under_traffic(const char *how)
 {
 	const unsigned long resets = ground_count("OutRsts");
+	const time_t end = time(NULL) + 30 + changes / 10;
 	struct stream own = { 0 }, peer = { 0 };
 	struct tcp_info info = { 0 };
 	socklen_t size = sizeof(info);
@@ -148,11 +150,14 @@ static void change_under_traffic(const char *how)
 	own.descriptor = ends.own;
 	peer.descriptor = ends.peer;
 	pthread_create(&thread, NULL, talk, &peer);
-	for (; done < changes && tries < 100 * changes; tries++) {
+	for (; done < changes && time(NULL) < end; tries++) {
 		receive_some(&own);
 		if (tries % 4 == 0 && ground_settles(ends.own))
 			send_some(&own);
-		done += change(&ends, &loan);
+		if (change(&ends, &loan))
+			done++;
+		else
+			usleep(20); /* the peer has not acknowledged all, for one */
 	}
 	peer.stop = true;
 	pthread_join(thread, NULL);
@@ -199,7 +204,8 @@ static void give_back_in_a_flood(void)
 	static uint8_t frame[2048];
 	unsigned long resets;
 	struct connection_state state;
-	unsigned done = 0, tries = 0;
+	const time_t end = time(NULL) + 60;
+	unsigned done = 0;
 	struct ends ends;
 	struct loan loan;
 	pthread_t thread;
@@ -218,7 +224,7 @@ static void give_back_in_a_flood(void)
 	resets = ground_count("OutRsts");
 	flood.socket = ground_socket_there(AF_PACKET, SOCK_RAW, 0);
 	pthread_create(&thread, NULL, pour, NULL);
-	for (; done < FLOOD_CHANGES && tries < 10 * FLOOD_CHANGES; tries++) {
+	for (; done < FLOOD_CHANGES && time(NULL) < end;) {
 		if (lender_borrow(lender, ends.own, &loan, &state))
 			continue;
 		done += lender_give(lender, ends.own, &loan, &state) == 0;
