@@ -96,7 +96,10 @@ enum repair_refusal repair_refusal_of(int error)
 	}
 }
 
-/* Nothing is acknowledged or refused any more: no segment reaches the socket. */
+/*
+ * From now on no segment reaches the socket, so that the kernel neither acknowledges nor refuses
+ * anything.
+ */
 static int silence(int descriptor, int silencer)
 {
 	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
@@ -157,7 +160,7 @@ static int read_info(int descriptor, struct connection_state *state, bool *had_g
 	return 0;
 }
 
-/* What shows without rights and without a change to the socket. */
+/* Looks at what can be seen without rights and without a change to the socket. */
 static int check(int descriptor, struct connection_state *state)
 {
 	char upper[16];
@@ -202,7 +205,7 @@ static ssize_t peek(int descriptor, void *to, size_t size)
 	return got == -EAGAIN ? 0 : got;
 }
 
-/* *number is that behind the last byte of the queue. */
+/* Stores in *number the sequence number behind the last byte of the queue. */
 static int read_number(int descriptor, int queue, uint32_t *number)
 {
 	int error = set_int(descriptor, TCP_REPAIR_QUEUE, queue);
@@ -279,7 +282,10 @@ static int read_all(int descriptor, struct connection_state *state)
 	return error;
 }
 
-/* Its timers would send again what is not acknowledged, whatever else happens. */
+/*
+ * The socket's timers would send again what is not acknowledged, whatever else happens: a
+ * connection that has some is refused.
+ */
 static int refuse_unacknowledged(int descriptor)
 {
 	int unacknowledged = 0;
@@ -303,11 +309,17 @@ int repair_take(int descriptor, int silencer, struct connection_state *state)
 		return error;
 	state->reuse_address = reuse;
 	state->keepalive = keepalive;
-	/* It would probe the peer, hear no answer and give up. */
+	/*
+	 * The kernel's socket would probe the peer, hear no answer and give up, so its keepalive is
+	 * switched off.
+	 */
 	if (keepalive)
 		error = set_socket_int(descriptor, SO_KEEPALIVE, 0);
 	error = error ?: silence(descriptor, silencer);
-	/* Nothing moves any more: what has been written meanwhile shows now. */
+	/*
+	 * The queues do not move any more, so that what the program has written meanwhile is seen
+	 * now.
+	 */
 	if (error == 0)
 		error = refuse_unacknowledged(descriptor) ?: read_all(descriptor, state);
 	if (error == 0)
@@ -474,7 +486,7 @@ static int write_options(int descriptor, const struct connection_state *state)
 		   count * sizeof(options[0]));
 }
 
-/* The kernel allocates memory for as much in one piece. */
+/* The kernel allocates memory for each write in one piece, so that pieces have to be small. */
 #define WRITE_MAX (32 << 10)
 
 static ssize_t write_some(int descriptor, const uint8_t *data, size_t size)
@@ -580,7 +592,9 @@ static int write_all(int descriptor, const struct connection_state *state)
 int repair_give(int descriptor, const struct connection_state *state)
 {
 	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
-	/* It is on already: this tells whether the rights are there still. */
+	/*
+	 * Repair mode is on already; setting it anew only tells whether the rights are still there.
+	 */
 	int error = set_int(descriptor, TCP_REPAIR, TCP_REPAIR_ON);
 
 	if (error == -EPERM)

@@ -32,7 +32,7 @@ struct device_name {
 	const char *arguments; /* into the text, behind the first comma; "" if there is none */
 };
 
-/* False: text is of none of these forms. text must live as long as result does. */
+/* Returns false if text has none of these forms. text must live as long as result does. */
 bool device_name_parse(const char *text, struct device_name *result);
 
 #endif

@@ -18,7 +18,7 @@
 #define STACK(number, text)   ROW(number, text, .service = OPTION_STACK)
 #define PRELOAD(number, text) ROW(number, text, .service = OPTION_PRELOAD)
 #define TWIN(number, text)    ROW(number, text, .service = OPTION_TWIN)
-/* The same, but on a connection Linux refuses it. */
+/* As TWIN, but Linux itself refuses the option on a connection. */
 #define NOT_CONNECTED(number, text, error)                                                         \
 	ROW(number, text, .service = OPTION_TWIN, .refusal = (error))
 
@@ -143,7 +143,10 @@ const struct option melin_option_table[OPTION_LEVELS][OPTION_NUMBERS] = {
 		    .flows = OPTION_BOTH, .refusal = ENOENT),
 		KERNEL(14, "TCP_MD5SIG", OPTION_ONCE_SET, ENOPROTOOPT),
 		TWIN(15, "TCP_COOKIE_TRANSACTIONS"), /* not in Linux any more */
-		/* For how soon is sent again on a connection with little in flight: soon enough. */
+		/*
+		 * It asks that a connection with little in flight sends again sooner, and changes
+		 * nothing else: the stack sends again soon enough.
+		 */
 		TWIN(16, "TCP_THIN_LINEAR_TIMEOUTS"),
 		TWIN(17, "TCP_THIN_DUPACK"), /* has no effect in Linux either */
 		STACK(18, "TCP_USER_TIMEOUT"),

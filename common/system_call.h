@@ -68,7 +68,9 @@ static inline long kernel_call(long number, long a, long b, long c, long d)
  */
 #define KERNEL_HIDDEN_NUMBERS 640
 
-/* And none above this: the kernel's table is an array, copied with each fork. */
+/*
+ * No number of melin's is above this: the kernel's table is an array, and is copied with each fork.
+ */
 #define KERNEL_HIDE_LIMIT (4096 + KERNEL_HIDDEN_NUMBERS)
 
 /* The last of them are for DPDK (dpdk/eal/control_thread.c). */
@@ -79,12 +81,17 @@ static inline int kernel_hidden_end(void)
 {
 	struct rlimit limit = { 1024, 1024 };
 
-	/* The kernel's own, which libc's function may not say: libmelin.so's is in front of it. */
+	/*
+	 * The kernel is asked itself: getrlimit(3) is interposed by libmelin.so, which tells the
+	 * program's limit.
+	 */
 	kernel_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit);
 	return limit.rlim_cur < KERNEL_HIDE_LIMIT ? (int)limit.rlim_cur : KERNEL_HIDE_LIMIT;
 }
 
-/* Of a small limit that is not raised only the upper half. */
+/*
+ * Where the limit is small and could not be raised, only the upper half of the numbers is melin's.
+ */
 static inline int kernel_hidden_begin(void)
 {
 	const int end = kernel_hidden_end();

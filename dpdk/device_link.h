@@ -34,12 +34,12 @@ struct device_link {
 	struct link_info info;
 	char driver[DEVICE_NAME_MAX];
 	int watch;	    /* interface_watch.h; -1 */
-	bool gone, is_down; /* the interface */
+	bool gone, is_down; /* of the Linux interface, as interface_watch.c has seen it last */
 
 	/* the port */
 	bool has_port;
 	bool is_guarded;     /* bursts are: memif_guard.h */
-	bool queues_refused; /* that is where the last attempt to open it ended */
+	bool queues_refused; /* the last attempt to open it failed at setting up its queues */
 	uint16_t port;
 	uint16_t queues, rxd, txd;
 	uint64_t rx_offloads, tx_offloads;

@@ -75,7 +75,7 @@ static void look_at(int watch, const char *name, struct look *look)
 	look->is_up = !look->error && (ifr.ifr_flags & IFF_UP);
 }
 
-/* The same interface by another name. */
+/* The interface has been renamed: it has the same index. */
 static bool is_renamed(struct device_link *link)
 {
 	struct ifreq ifr = { .ifr_ifindex = link->interface.ifindex };

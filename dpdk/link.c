@@ -325,7 +325,7 @@ int link_open(const struct link_config *config, struct link **result, struct lin
 		free(link);
 		return error;
 	}
-	/* The strings were the caller's. */
+	/* The strings of the configuration were the caller's, and end with this call. */
 	link->config.stack = &link->stack;
 	link->stack.device = link->stack.eal = link->stack.module_directory = NULL;
 	*info = link->info;

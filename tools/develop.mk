@@ -32,7 +32,8 @@ need_clang_format = if test "$(CLANG_FORMAT)" = no; then \
 #: lint              clang-tidy, cppcheck, shellcheck; LINT=shell: only that
 LINT = tidy cppcheck shell
 lint:
-	@CPPFLAGS='$(DEFS) -D_GNU_SOURCE -Istack/lwip -I$(abs_builddir) -I$(LWIP_SRC)/src/include $(DPDK_CFLAGS)' \
+	@CPPFLAGS='$(DEFS) -D_GNU_SOURCE -Istack/lwip -I$(abs_builddir) -I$(LWIP_SRC)/src/include '\
+'$(DPDK_CFLAGS)' \
 		LWIP_SRC='$(LWIP_SRC)' $(SHELL) $(srcdir)/tools/lint $(LINT)
 
 # A build of its own in folder with-KIND, configured as this one is and with --enable-KIND besides.

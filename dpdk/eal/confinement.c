@@ -88,7 +88,7 @@ int confinement_check_sockets(const char *interface, bool by_packets, struct rea
 
 /* ---- user namespaces ---- */
 
-/* Everywhere else each number stands for itself. */
+/* Outside of any user namespace each user number is mapped to itself: "0 0 4294967295". */
 static bool in_user_namespace(void)
 {
 	unsigned inside, outside, count;

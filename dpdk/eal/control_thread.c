@@ -160,7 +160,10 @@ static void leave_table_work(void *argument)
 
 	if (error == 0)
 		return;
-	/* The thread may be left without a usable table: the caller starts another. */
+	/*
+	 * The thread may have no usable table of descriptors now; the caller ends it and starts
+	 * another.
+	 */
 	control->own_table = false;
 	journal_add(LOG_LEVEL_DEBUG, "no descriptor table of its own for DPDK: %s",
 		    strerrordesc_np(-error));
@@ -333,7 +336,10 @@ static int take_offered(struct control_thread *control)
 	return error;
 }
 
-/* What DPDK has open, and what it may open next, must not become a number of the program's. */
+/*
+ * A number that DPDK has open, or may open next, must not be given to the program: both tables have
+ * it reserved.
+ */
 static void reserve(struct control_thread *control, const struct offer *offer)
 {
 	int i, last = 0, ends[2];

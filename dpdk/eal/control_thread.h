@@ -19,10 +19,13 @@
 
 struct control_thread;
 
-/* own_table: try for a descriptor table of its own. 0 or a negative errno value. */
+/*
+ * Starts the thread. own_table: it is to have a descriptor table of its own, if the kernel allows
+ * it. 0 or a negative errno value.
+ */
 int control_start(bool own_table, struct control_thread **control);
 
-/* Whether it has got one. */
+/* Whether the thread has a descriptor table of its own. */
 bool control_has_table(const struct control_thread *control);
 
 /* Runs work(argument) on the thread and waits for it. */

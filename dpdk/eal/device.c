@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What there is to know of a vdev's driver by its name. All else: frames of unknown origin. */
+/*
+ * What a vdev's name tells of its driver. Of a driver that is not listed nothing is known: its
+ * frames may come from anywhere.
+ */
 static const struct {
 	const char *prefix, *library;
 	bool kernel_peer, late_descriptors;

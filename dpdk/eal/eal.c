@@ -42,7 +42,7 @@
 /* A start with one queue opens 16 to 20, some of them in passing. */
 #define DESCRIPTORS 24
 
-/* For an interrupt thread that is in the middle of something. */
+/* How long an interrupt thread may take that is in the middle of its work. */
 #define PARK_SECONDS 2
 
 #define OWN_ARGUMENTS_MAX 12
@@ -457,7 +457,10 @@ static void close_memory(int descriptor, void *context)
 	struct stat status;
 
 	(void)context;
-	/* By instruction: who was preloaded in front of libc may have ended already. */
+	/*
+	 * By an instruction of our own: libmelin.so, whose functions are in front of libc's, may
+	 * have ended already.
+	 */
 	if (kernel_call(SYS_fstat, descriptor, (long)&status, 0, 0) == 0 &&
 	    S_ISREG(status.st_mode) && status.st_nlink == 0)
 		close(descriptor);
@@ -516,7 +519,10 @@ void eal_stop(void)
 
 void eal_abandon(void)
 {
-	/* The mutex may have been held by a thread that is not here. */
+	/*
+	 * A thread of the parent's, which does not exist in the child, may have held the mutex at
+	 * the fork.
+	 */
 	pthread_mutex_init(&eal.mutex, NULL);
 	if (eal.control)
 		control_abandon(eal.control);

@@ -10,7 +10,7 @@
 /* What net_memif tells DPDK to call runs under the guard from now on. Before it is probed. */
 void memif_guard_prepare(const char *library);
 
-/* Around each burst. */
+/* Called around each burst of frames: net_memif's own thread stays out of the rings meanwhile. */
 void memif_guard_enter(void);
 void memif_guard_leave(void);
 

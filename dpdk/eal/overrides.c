@@ -242,7 +242,7 @@ void overrides_prepare(const struct overrides *overrides)
 {
 	replace(eal, "openlog", (void *)override_openlog);
 	replace(eal, "closelog", (void *)override_closelog);
-	/* Whichever of the two the compiler of that DPDK chose. */
+	/* The compiler that built this DPDK chose one of the two functions. */
 	if (imports_replace(eal, "__printf_chk", (void *)override_printf_chk) < 0)
 		replace(eal, "printf", (void *)override_printf);
 	if (imports_replace(eal, "__fprintf_chk", (void *)override_fprintf_chk) < 0)

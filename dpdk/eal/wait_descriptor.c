@@ -67,7 +67,10 @@ bool wait_may_be_used(int descriptor)
 {
 	struct stat status;
 
-	/* Memory files are DPDK's own, and so is what EAL fills the table with. */
+	/*
+	 * Files of memory are used by DPDK's thread alone, and so are the pipes with which EAL
+	 * fills the table.
+	 */
 	return fstat(descriptor, &status) == 0 && !S_ISREG(status.st_mode) &&
 	       !S_ISFIFO(status.st_mode);
 }
@@ -119,7 +122,10 @@ static void forget(int descriptor, void *context)
 		epoll_ctl(link->info.wait_descriptor, EPOLL_CTL_DEL, descriptor, NULL);
 }
 
-/* What is closed goes by itself. An AF_XDP socket without its interface is in error for ever. */
+/*
+ * A descriptor that is closed leaves the epoll set by itself. An AF_XDP socket stays open without
+ * its interface, and is in error for ever.
+ */
 void wait_forget(struct device_link *link)
 {
 	if (link->info.wait_descriptor >= 0 && !link->backend->wait_descriptor)

@@ -13,11 +13,17 @@ struct device_link;
 /* Sets info.wait_descriptor, -1 if the device has nothing to wait on. */
 int wait_open(struct device_link *link);
 void wait_close(struct device_link *link);
-/* The device's descriptors are of no use any more; and there is a new one, of the backend's. */
+/*
+ * When the device has gone, its descriptors are taken out; when it is there again, the backend's
+ * new one is put in.
+ */
 void wait_forget(struct device_link *link);
 int wait_again(struct device_link *link);
 
-/* For control_share(): descriptors to sleep on; all that a driver might use with frames. */
+/*
+ * For control_share(): whether a descriptor is one to sleep on; whether a driver might use it where
+ * frames are handled.
+ */
 bool wait_is_needed(int descriptor);
 bool wait_may_be_used(int descriptor);
 

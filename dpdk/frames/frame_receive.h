@@ -11,7 +11,9 @@
 struct device_link;
 struct pbuf;
 
-/* Once for all buffers of the link's pool. */
+/*
+ * Prepares all buffers of the link's pool for receiving; called once, when the pool has been made.
+ */
 void receive_prepare_pool(struct device_link *link);
 
 /* A frame from the device, which may be a chain; NULL: it was not for the stack. */

@@ -81,7 +81,7 @@ struct gso {
 	struct run runs[];
 };
 
-/* What is looked at of a frame. */
+/* The parts of a frame that decide whether it can be appended to a run. */
 struct segment {
 	const uint8_t *bytes;
 	struct frame at;
@@ -121,7 +121,7 @@ struct gso *gso_open(int ifindex, bool all, unsigned runs)
 
 	if (!gso)
 		return NULL;
-	/* Of protocol 0: nothing is received. */
+	/* A packet socket of protocol 0 receives nothing, so its queue cannot fill up. */
 	gso->socket = kernel_hide(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	if (gso->socket >= 0 &&
 	    setsockopt(gso->socket, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) == 0 &&
@@ -189,7 +189,10 @@ static bool is_plain(const struct pbuf *frame, const struct segment *segment)
 	       tcp[TCP_URGENT + 1] == 0;
 }
 
-/* By interface, hardware and IP addresses and ports. */
+/*
+ * Two segments are of one connection if interface, hardware addresses, IP addresses and ports are
+ * equal.
+ */
 static bool is_of_connection(const struct run *run, const struct segment *segment,
 			     unsigned interface)
 {
@@ -271,7 +274,7 @@ static bool append(struct run *run, struct pbuf *frame, const struct segment *se
 	run->next += segment->data;
 	run->bytes += segment->data;
 	run->ended = segment->data < run->size;
-	/* What the newest says of the other direction is true of all. */
+	/* The newest segment's acknowledgement and window are true of the whole run. */
 	memcpy(to + TCP_ACKNOWLEDGED, from + TCP_ACKNOWLEDGED, 4);
 	memcpy(to + TCP_WINDOW, from + TCP_WINDOW, 2);
 	to[TCP_FLAGS] |= segment->flags;

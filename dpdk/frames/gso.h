@@ -36,7 +36,9 @@ struct gso *gso_open(int ifindex, bool all, unsigned runs);
 /* Takes all frames, for several interfaces, by a packet socket that stays the caller's. */
 struct gso *gso_open_on(int socket, unsigned runs);
 
-/* Forgets what waits. In the child of fork() too. */
+/*
+ * Closes the socket and forgets what waits to be sent. May be called in the child of fork(), too.
+ */
 void gso_close(struct gso *gso);
 
 /*
@@ -48,7 +50,10 @@ void gso_close(struct gso *gso);
  */
 bool gso_take(struct gso *gso, struct pbuf *frame, unsigned interface, bool *send_first);
 
-/* Nothing waits: the case of every look at the device that finds nothing. */
+/*
+ * Whether nothing waits to be sent, as after every look at the device that finds nothing: so it is
+ * inline.
+ */
 bool gso_is_empty(const struct gso *gso);
 
 /*

@@ -98,7 +98,7 @@ static void query_channels(struct interface *interface, int socket, struct ifreq
 		interface->receive_queues = channels.combined_count + channels.rx_count;
 	}
 	ifr->ifr_data = (char *)&driver;
-	/* What sits on no bus has no hardware. */
+	/* An interface that sits on no bus has no hardware behind it. */
 	interface->is_virtual = query(socket, SIOCETHTOOL, ifr) == 0 && driver.bus_info[0] == '\0';
 	ifr->ifr_data = NULL;
 }

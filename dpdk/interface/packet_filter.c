@@ -113,7 +113,7 @@ void filter_build(struct filter *filter, const struct stack_config *config, uint
 
 /* ---- at the ingress ---- */
 
-/* Ours is known by these; no other program is likely to use the number. */
+/* Melin's filter is known by its preference and handle, which no other program is likely to use. */
 #define PREFERENCE 48597u
 #define HANDLE	   1
 

@@ -31,7 +31,7 @@ void filter_build(struct filter *filter, const struct stack_config *config, uint
  */
 int filter_ingress_add(int ifindex, const struct stack_config *config);
 
-/* What a dead process may have left, too. */
+/* Removes also the filter that a process which was killed has left behind. */
 void filter_ingress_remove(int ifindex);
 
 #endif

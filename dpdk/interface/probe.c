@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * See interface.h: whether another host on a Linux interface's network has one of the stack's addresses.
- * Asked as RFC 5227 and RFC 4862 ask it, through sockets of the kernel's, before there is a stack;
- * the answers are looked for when DPDK has started, which takes longer than they do. Not for hosts
- * that come later.
+ * See interface.h: whether another host on a Linux interface's network has one of the stack's
+ * addresses. It is asked as RFC 5227 and RFC 4862 ask it, through sockets of the kernel's, before
+ * there is a stack; the answers are looked for when DPDK has started, which takes longer than they
+ * do. Not for hosts that come later.
  */
 #include "dpdk/interface/interface.h"
 
@@ -67,7 +67,10 @@ static void ask4(const struct interface *interface, const struct ip_address *add
 				 .arp_pln = 4,
 				 .arp_op = htons(ARPOP_REQUEST) };
 
-	/* Nobody's address asks: it stays out of the others' tables. */
+	/*
+	 * The question comes from the unspecified address (RFC 5227 2.1.1), so that no host notes
+	 * it in its ARP table.
+	 */
 	memcpy(arp.arp_sha, interface->mac, ETH_ALEN);
 	memcpy(arp.arp_tpa, &address->v4, 4);
 	send_to(interface->probes[PROBE_ARP], interface, ETHERTYPE_ARP, everybody, &arp,

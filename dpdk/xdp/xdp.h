@@ -26,8 +26,8 @@ int xdp_configure(const struct interface *interface, struct control_thread *cont
 void xdp_close_descriptors(struct control_thread *control);
 
 /*
- * Takes an XDP program off the interface that a dead process of melin's has left there. 0, or -EBUSY
- * and the reason: there is another program. The interface is taken for this process.
+ * Takes an XDP program off the interface that a dead process of melin's has left there. 0, or
+ * -EBUSY and the reason: there is another program. The interface is taken for this process.
  */
 int xdp_remove_stale(const struct interface *interface, struct reason *reason);
 

@@ -21,7 +21,10 @@
 #include "preload/sockets/socket_object.h"
 #include "preload/libc/symbols.h"
 
-/* Where execvp(3) would find it, as far as that is seen from outside; false: nowhere. */
+/*
+ * Finds the file that execvp(3) would execute, as far as that is seen from outside. False: there is
+ * none.
+ */
 static bool find_in_path(const char *file, char path[PATH_MAX])
 {
 	const char *folder = getenv("PATH");
@@ -41,7 +44,10 @@ static bool find_in_path(const char *file, char path[PATH_MAX])
 	}
 }
 
-/* The connections end as they do at the end of the process. */
+/*
+ * The new program knows nothing of the stack, so the connections end as they do at the end of the
+ * process.
+ */
 static void before_exec(void)
 {
 	if (config_get()->host) {

@@ -28,7 +28,9 @@ ON_FILE(int, ftruncate64, (int descriptor, off64_t length), length)
 ON_FILE(int, flock, (int descriptor, int operation), operation)
 ON_FILE(int, fchmod, (int descriptor, mode_t mode), mode)
 ON_FILE(int, fchown, (int descriptor, uid_t user, gid_t group), user, group)
-/* libc's own call to ioctl(2) in these is none that could be interposed. */
+/*
+ * libc calls ioctl(2) inside of these functions, which cannot be interposed: so the functions are.
+ */
 ON_FILE(int, isatty, (int descriptor))
 ON_FILE(char *, ttyname, (int descriptor))
 ON_FILE(int, ttyname_r, (int descriptor, char *name, size_t size), name, size)

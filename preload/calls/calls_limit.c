@@ -20,7 +20,10 @@ static bool is_ours(pid_t process, int resource)
 	       (process == 0 || process == getpid());
 }
 
-/* DPDK's start raises the limit to the hard one: it has melin's room, and the limit is not its. */
+/*
+ * DPDK's start would raise the limit to the hard one. It has melin's room for descriptors already,
+ * and the limit is the program's: so it is left alone.
+ */
 static int limit(const void *wanted, void *before)
 {
 	if (thread_is_own())

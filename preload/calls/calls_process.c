@@ -24,7 +24,10 @@ INTERPOSED pid_t vfork(void)
 	return fork();
 }
 
-/* Of this fork libc tells nobody, since it may be called where no lock may be taken; ours may. */
+/*
+ * libc runs no handlers of pthread_atfork(3) for _Fork(), since it may be called where no lock may
+ * be taken. Melin's locks may be held by another thread here, so its handlers are run by hand.
+ */
 INTERPOSED pid_t _Fork(void)
 {
 	pid_t child;
@@ -54,7 +57,10 @@ static int clone_began(void *argument)
 	return first->function(first->argument);
 }
 
-/* Nor of this one. A child that shares the memory is a thread to us. */
+/*
+ * For clone(2) libc runs no such handlers either. A child that shares the memory is a thread to
+ * melin, and needs none.
+ */
 INTERPOSED int clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
 {
 	struct first_call first = { function, argument };
@@ -77,7 +83,10 @@ INTERPOSED int clone(int (*function)(void *), void *stack, int flags, void *argu
 	return child;
 }
 
-/* No destructor runs, but what was sent has to arrive as it does with the kernel. */
+/*
+ * _exit(2) runs no destructor; but what was sent has to arrive, as it does over the kernel, so the
+ * stack is closed here.
+ */
 static void end_of_process(void)
 {
 	if (config_active())

@@ -48,7 +48,10 @@ INTERPOSED FILE *popen(const char *command, const char *mode)
 	return stream;
 }
 
-/* Until the command has ended: the child is libc's, and waited for there. */
+/*
+ * The child is libc's, which waits for it inside of system(3): the call returns when the command
+ * has ended.
+ */
 INTERPOSED int system(const char *command)
 {
 	int status;

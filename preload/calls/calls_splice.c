@@ -169,7 +169,7 @@ static ssize_t splice_out(struct splicing *splicing)
 	return written;
 }
 
-/* What is out of the pipe must go. */
+/* Bytes that have been read out of the pipe cannot be put back: all of them must be sent. */
 static ssize_t send_whole(struct splicing *splicing, size_t size)
 {
 	size_t done = 0;

@@ -20,7 +20,7 @@ static bool valid_mode(const char *mode)
 	return mode && (*mode == 'r' || *mode == 'w' || *mode == 'a');
 }
 
-/* Also if its flow is not decided yet: connect() may come later. */
+/* A socket whose flow is not decided yet counts, too: connect(2) may come later. */
 static bool may_be_stack(int descriptor)
 {
 	struct socket *socket = socket_get_any(descriptor);

@@ -31,7 +31,9 @@ struct arguments {
 #define SIZE(x)	   ((size_t)arguments->x)
 #define MASK(x)	   ((const sigset_t *)arguments->x)
 
-/* Which of ours serves a number. False: none. */
+/*
+ * Calls the interposed function that serves the system call of this number. False: there is none.
+ */
 static bool serve_transfer(long number, const struct arguments *arguments, long *result)
 {
 	switch (number) {
@@ -249,7 +251,7 @@ static bool is_fork(long number, const struct arguments *arguments)
 	}
 }
 
-/* Of such a fork libc tells nobody. */
+/* libc runs no handlers of pthread_atfork(3) for a fork by syscall(2): melin's are run by hand. */
 static bool serve_fork(long number, const struct arguments *arguments, long *result)
 {
 	if (!is_fork(number, arguments))

@@ -181,7 +181,10 @@ static int import_message(struct msghdr *copy, const struct msghdr *message)
 	return copy->msg_iovlen > IOV_MAX ? -EMSGSIZE : 0;
 }
 
-/* What comes back beside the data; copy is what the program has asked with. 0, -EFAULT. */
+/*
+ * Writes to the program's message what recvmsg(2) returns beside the data; copy is what it has
+ * asked with. 0 or -EFAULT.
+ */
 static int report_message(struct msghdr *message, const struct msghdr *copy)
 {
 	if (!memory_writable(message, sizeof(*message)))

@@ -133,7 +133,7 @@ INTERPOSED int pselect(int count, fd_set *readable, fd_set *writable, fd_set *ex
 
 /* ---- epoll ---- */
 
-/* One that DPDK makes during the start: that becomes a descriptor of melin's own. */
+/* An epoll instance that DPDK makes while it starts becomes a descriptor of melin's own. */
 static bool is_dpdks(int descriptor)
 {
 	return process_stack_is_starting() && descriptor >= kernel_hidden_begin() &&
@@ -168,7 +168,10 @@ INTERPOSED int epoll_ctl(int descriptor, int operation, int target, struct epoll
 				 descriptor_of_program(target), event);
 }
 
-/* False: no instance that melin knows. Handlers run at the end, under the mask. */
+/*
+ * False: the descriptor is no epoll instance that melin knows. Signal handlers that were deferred
+ * run at the end, under the mask.
+ */
 static bool wait_on_instance(int descriptor, struct epoll_event *events, int max, uint64_t deadline,
 			     const sigset_t *mask, int *result)
 {

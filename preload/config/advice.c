@@ -28,7 +28,7 @@ static struct left {
 	uint16_t port;
 } left[ADVICE_REASONS];
 
-/* Whether it is the first time. */
+/* Returns whether a flow is left for this reason for the first time. */
 static bool first(_Atomic bool *told)
 {
 	return !atomic_load_explicit(told, memory_order_relaxed) && !atomic_exchange(told, true);

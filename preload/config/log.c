@@ -70,7 +70,7 @@ static void identify(int descriptor, struct identity *identity)
 	identity->device = status.st_dev;
 	identity->special = status.st_rdev;
 	identity->inode = status.st_ino;
-	/* Only of files on disks: all else has no birth, and a sandbox may not know statx(2). */
+	/* Only files on disks have a time of birth; and a sandbox may not know statx(2). */
 	if (S_ISREG(status.st_mode) &&
 	    kernel_call5(SYS_statx, descriptor, (long)"", AT_EMPTY_PATH, STATX_BTIME,
 			 (long)&more) == 0 &&

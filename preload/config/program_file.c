@@ -35,7 +35,9 @@ static const char *refuses_by_rights(const char *path, const struct stat *status
 	return NULL;
 }
 
-/* Only what names an interpreter has an ld.so. */
+/*
+ * A program that names no interpreter is started without ld.so, which alone reads LD_PRELOAD.
+ */
 static bool is_static(int file, const Elf64_Ehdr *header)
 {
 	Elf64_Phdr each;

@@ -73,7 +73,7 @@ void capabilities_use(void)
 		return;
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
 		wanted[needed[i] / 32] |= 1u << needed[i] % 32;
-	/* What CAP_BPF is a part of is a root's, nearly. */
+	/* CAP_SYS_ADMIN, which includes CAP_BPF, is nearly as much as root has. */
 	if (sets[CAP_BPF / 32].permitted & (1u << CAP_BPF % 32))
 		wanted[CAP_SYS_ADMIN / 32] &= ~(1u << CAP_SYS_ADMIN % 32);
 	for (int i = 0; i < 2; i++) {
