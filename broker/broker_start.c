@@ -27,6 +27,7 @@
  * libc's clone() by the name under which libmelin.so does not interpose it: the function runs on
  * the stack given, and its value is the process's status.
  */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier) */
 int __clone(int (*function)(void *argument), void *stack, int flags, void *argument, ...);
 
 /* Shared by the three processes until the broker's program has begun. */

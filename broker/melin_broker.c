@@ -17,6 +17,7 @@
  * numbers do.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -38,6 +39,12 @@
 
 /* Each client costs a thread and a lender with its tap: some 100 KiB. */
 #define CLIENTS_MAX 1024
+
+/*
+ * All clients of a broker have room for 32,768 connections together (TAP_CONNECTIONS), and those of
+ * a service are not one program's: none has more than an eighth.
+ */
+#define CONNECTIONS_OF_STRANGER 4096
 
 /* A channel, a tap and three sockets of its lender's, and what a request brings. */
 #define DESCRIPTORS_OF_CLIENT 8
@@ -162,7 +169,7 @@ static void *run_client(void *unused)
 		return NULL;
 	client.user = user_of(channel);
 	if (is_channel(channel) && add_client(&client)) {
-		serve(channel);
+		serve(channel, source_is_door ? UINT_MAX : CONNECTIONS_OF_STRANGER);
 		remove_client(&client);
 	}
 	close(channel);

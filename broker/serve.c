@@ -39,7 +39,8 @@ struct connection {
 struct session {
 	int channel;
 	struct lender *lender;
-	void *entries; /* a tree of struct connection, by token */
+	void *entries;	      /* a tree of struct connection, by token */
+	unsigned count, most; /* of those: there are, there may be */
 	struct broker_reader request;
 	struct broker_message answer;
 };
@@ -102,6 +103,7 @@ static void free_entry(void *memory)
 static void forget(struct session *session, struct connection *entry)
 {
 	tdelete(entry, &session->entries, compare);
+	session->count--;
 	free_entry(entry);
 }
 
@@ -116,19 +118,21 @@ static uint64_t token_of(const struct session *session)
 	return cookie;
 }
 
-/* A new entry of the client's, or the one that it has. NULL: there is no memory. */
+/* A new entry of the client's, or the one that it has. NULL: there is no room. */
 static struct connection *add_entry(struct session *session, uint64_t token)
 {
 	struct connection *entry = entry_of(session, token);
 
 	if (entry)
 		return entry;
-	entry = calloc(1, sizeof(*entry));
+	entry = session->count < session->most ? calloc(1, sizeof(*entry)) : NULL;
 	if (!entry)
 		return NULL;
 	entry->token = token;
-	if (tsearch(entry, &session->entries, compare))
+	if (tsearch(entry, &session->entries, compare)) {
+		session->count++;
 		return entry;
+	}
 	free(entry);
 	return NULL;
 }
@@ -171,7 +175,7 @@ static int32_t serve_watch(struct session *session)
 	enum refusal refusal;
 
 	if (!entry)
-		return token ? REFUSAL_FAILED : REFUSAL_STATE;
+		return token ? REFUSAL_FULL : REFUSAL_STATE;
 	if (entry->is_counted)
 		return REFUSAL_STATE;
 	refusal = lender_watch(session->lender, session->request.connection, &entry->loan);
@@ -352,13 +356,14 @@ static bool serve_one(struct session *session)
 	return goes_on;
 }
 
-void serve(int channel)
+void serve(int channel, unsigned most)
 {
 	struct session *session = calloc(1, sizeof(*session));
 
 	if (!session)
 		return;
 	session->channel = channel;
+	session->most = most;
 	if (begin(session)) {
 		while (serve_one(session))
 			;

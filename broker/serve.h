@@ -13,10 +13,10 @@
 
 /*
  * Until the client closes its end of the channel, or sends what no client sends. Its loans end with
- * it. Any thread; may wait for as long as a client makes it wait, by a descriptor whose close
+ * it; it may have most at a time. Any thread; may wait for as long as a client makes it wait, by a descriptor whose close
  * waits: a client needs a thread of its own.
  */
-void serve(int channel);
+void serve(int channel, unsigned most);
 
 /* From now on nothing is borrowed: REFUSAL_BROKER. Loans may be given back. Any thread. */
 void serve_stop_lending(void);
