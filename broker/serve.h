@@ -13,8 +13,8 @@
 
 /*
  * Until the client closes its end of the channel, or sends what no client sends. Its loans end with
- * it; it may have most at a time. Any thread; may wait for as long as a client makes it wait, by a descriptor whose close
- * waits: a client needs a thread of its own.
+ * it; it may have so many at most. Any thread; may wait for as long as a client makes it wait, by a
+ * descriptor whose close waits: a client needs a thread of its own.
  */
 void serve(int channel, unsigned most);
 
