@@ -23,9 +23,9 @@
 
 #define MS 1000000ull
 
-/* Program threads that have polled within this time are taken to be polling. */
+/* If a thread of the program has polled within this time, it is taken to go on polling. */
 #define ACTIVE_NS (4 * MS)
-/* A program thread that sleeps for longer than this is waited for without further looking. */
+/* If a thread of the program has slept for longer than this, the background thread is parked. */
 #define PARK_NS (20 * MS)
 /*
  * A device without a descriptor is looked at so often when connections exist, and less often the
@@ -38,19 +38,20 @@
  * sleep for longer than the other end may nap: otherwise both ends find each other asleep for ever.
  */
 #define BLIND_AWAKE_NS (6 * BLIND_MIN_NS)
-/* Nothing is open: frames are only ARP and ping. */
+/* How often it is looked at when no socket is open: only ARP and ping can come. */
 #define EMPTY_NS (10 * MS)
 
-/* lwIP's buffers, frames and the callbacks into preload need little; printf needs some. */
+/* Of the thread. lwIP and preload's callbacks need little of it, printf() the most. */
 #define STACK_SIZE (256 * 1024)
 
 /*
- * Another thread that has polled within this time has not stopped: frames are seen by it at once.
+ * If another thread has polled within this time, it is taken to poll all the time, and to see
+ * frames at once.
  */
 #define POLLING_NS (100ull * 1000)
 /*
- * And so often somebody sees whether it has: the delay of the others' frames if it has gone to
- * work.
+ * And so often the thread that looks after it sees whether it still does: if it does not, because
+ * it works on what it has got, this is how long frames for others lie.
  */
 #define LOOK_AFTER_NS (250ull * 1000)
 
@@ -69,7 +70,7 @@ enum farewell {
 	FAREWELL_SAID,
 };
 
-/* Beyond MELIN_LINGER_MS: for who has the lock, and for the thread to be scheduled. */
+/* Beyond MELIN_LINGER_MS: until the lock is free and the thread is scheduled. */
 #define FAREWELL_MORE_MS 200
 
 enum watcher {
@@ -102,7 +103,7 @@ static int poll_once(struct stack *stack, uint64_t *deadline)
 
 	*deadline = clock_read(&stack->clock) + ACTIVE_NS;
 	if (!instance_try_lock(stack))
-		return 1; /* that thread polls */
+		return 1; /* the thread that has the lock polls */
 	clock_update(&stack->clock);
 	handled = (int)instance_receive(stack);
 	stack->counters.polls++;
@@ -172,13 +173,15 @@ static void watch(struct stack *stack)
 		watch_blindly(stack);
 		return;
 	}
-	/* Who looks after a poller polls itself, so it has left too if nobody has polled lately. */
+	/*
+	 * A thread that looks after another polls, too: if nobody has of late, it has gone as well.
+	 */
 	if (!atomic_compare_exchange_strong(&background->watcher, &expected, WATCHER_BACKGROUND) &&
 	    (expected != WATCHER_LOOKS_AFTER ||
 	     !atomic_compare_exchange_strong(&background->watcher, &expected, WATCHER_BACKGROUND)))
 		return;
 	watch_with_descriptor(stack);
-	/* If a program thread has taken the role over, it stays its. */
+	/* Unless a thread of the program has taken the role over meanwhile. */
 	expected = WATCHER_BACKGROUND;
 	atomic_compare_exchange_strong(&background->watcher, &expected, WATCHER_NONE);
 }
@@ -306,7 +309,7 @@ int background_watch_begin(struct stack *stack, unsigned slept, uint64_t *deadli
 	}
 	atomic_store(&background->watched_since, now);
 	if (watcher == WATCHER_BACKGROUND)
-		wakeup_now(&stack->wakeup); /* it must not wake up for our input */
+		wakeup_now(&stack->wakeup); /* two would wake up for the same input */
 	return stack->info.wait_descriptor;
 }
 
@@ -316,7 +319,9 @@ void background_watch_end(struct stack *stack, bool looked_after)
 	uint32_t role = WATCHER_LOOKS_AFTER;
 
 	if (looked_after) {
-		/* Another thread may have become the watcher meanwhile. */
+		/*
+		 * Only if the role is still this one: another thread may have become the watcher.
+		 */
 		atomic_compare_exchange_strong(&background->watcher, &role, WATCHER_NONE);
 		return;
 	}
@@ -338,7 +343,10 @@ int background_start(struct stack *stack, bool without_rights, background_last_a
 	background->without_rights = without_rights;
 	background->last_act = last_act;
 	background->running = true; /* before the thread looks */
-	/* Listeners that have waited for the start come first: who polls now would refuse peers. */
+	/*
+	 * The thread waits a little: preload's listeners have to be there before peers are
+	 * answered.
+	 */
 	atomic_store(&stack->wakeup.last_poll, clock_read(&stack->clock));
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);

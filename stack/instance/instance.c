@@ -20,7 +20,7 @@
 #define BURST  32
 #define BURSTS 4
 
-/* Called around every hold of the lock: preload keeps the program's signal handlers out of it. */
+/* Around every hold of the lock, so that preload keeps the program's signal handlers out. */
 static void hold_signals(struct stack *stack)
 {
 	if (stack->callbacks.lock_enter)
@@ -73,7 +73,7 @@ static void flush(struct stack *stack)
 	stack->transmit_waits = stack->link->operations->flush(stack->link) > 0;
 	if (!stack->transmit_failed || stack->transmit_waits)
 		return;
-	/* There is room again: the connections that stopped go on. */
+	/* There is room again: the connections that had to stop sending go on. */
 	stack->transmit_failed = false;
 	tcp_txnow();
 	stack->transmit_waits = stack->link->operations->flush(stack->link) > 0;
@@ -122,7 +122,7 @@ void instance_leave(struct stack *stack)
 	instance_leave_with_deadline(stack, NULL);
 }
 
-/* One look for frames. */
+/* A look for frames, and how many it has found. */
 struct look {
 	struct stack *stack;
 	unsigned frames;
@@ -187,7 +187,7 @@ static void poll_here(void *argument)
 	settle_here(stack);
 }
 
-/* All on one visit to the instance's own call stack: who polls does this all the time. */
+/* All of it on one visit to the instance's own call stack, since some threads do nothing else. */
 int instance_poll(struct stack *stack)
 {
 	struct look look = { .stack = stack };

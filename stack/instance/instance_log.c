@@ -9,7 +9,7 @@
 
 #include "stack/instance/instance.h"
 
-/* lwIP's assertions that are logged; all are counted. */
+/* So many failed assertions of lwIP's are logged; all of them are counted. */
 #define ASSERTIONS_LOGGED 10
 
 void instance_log_line(struct stack *stack, enum log_level level, const char *format,

@@ -42,7 +42,7 @@ static void count_unfinished(struct tcp_pcb *pcb, void *context)
 		(*count)++;
 }
 
-/* Their memory stays: other threads may be on their way in with a handle. */
+/* The sockets' memory stays: another thread may be on its way in with a handle. */
 static void close_sockets(struct stack *stack)
 {
 	for (struct stack_socket *socket = stack->sockets; socket; socket = socket->next) {
@@ -68,7 +68,10 @@ static void linger(struct stack *stack, unsigned linger_ms)
 	}
 }
 
-/* With the lock, which is never let go of again: other threads wait in their calls for the end. */
+/*
+ * Called with the lock, which is never let go of again: other threads wait in their calls until the
+ * process ends.
+ */
 static void end_connections(struct stack *stack, unsigned linger_ms,
 			    struct stack_counters *counters)
 {
@@ -91,7 +94,7 @@ static void say_farewell(struct stack *stack, unsigned linger_ms, struct stack_c
 
 /* ---- the beginning ---- */
 
-/* What the device's pool is sized for. */
+/* How many connections with full windows the device's pool has buffers for. */
 #define BUSY_CONNECTIONS 64
 
 static void log_for_link(void *context, enum log_level level, const char *format, ...)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The beginning and the end of an instance: stack_operations.open, check, close and abandon. Not for
- * farewell(), which is the background thread's (background.h) and ends the connections only.
+ * The beginning and the end of an instance: stack_operations.open, check, close and abandon. Not
+ * for farewell(), which is the background thread's (background.h) and ends the connections only.
  */
 #ifndef MELIN_LIFETIME_H
 #define MELIN_LIFETIME_H

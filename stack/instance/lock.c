@@ -14,7 +14,7 @@
 
 #include "common/spin_pause.h"
 
-/* About 2 us: a burst with its answers takes as long, a sleep in the kernel costs more. */
+/* About 2 us: a burst with its answers takes as long, and a sleep in the kernel costs more. */
 #define SPINS 200
 
 static void futex(_Atomic uint32_t *word, int operation, uint32_t value)
@@ -51,7 +51,7 @@ int lock_acquire(struct stack_lock *lock)
 			return -EDEADLK;
 		spin_pause();
 	}
-	/* From here on the word says 2, so that the holder wakes somebody. */
+	/* The word says 2 from here on, so that whoever holds the lock wakes a sleeper. */
 	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
 		futex(&lock->word, FUTEX_WAIT, 2);
 	atomic_store_explicit(&lock->owner, (uintptr_t)pthread_self(), memory_order_relaxed);

@@ -12,7 +12,7 @@
 
 struct stack_lock {
 	_Atomic uint32_t word; /* 0 free, 1 held, 2 held and somebody sleeps */
-	/* pthread_self() of the holder. Only ever compared with one's own, which nobody else sets. */
+	/* pthread_self() of the holder; only ever compared with the reader's own. */
 	_Atomic uintptr_t owner;
 };
 

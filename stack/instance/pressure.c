@@ -16,7 +16,7 @@
 #define LIMIT_PART 16
 #define LIMIT_MOST ((size_t)256 << 20)
 
-/* As much as nobody need care for: the first buffers of 128 connections. */
+/* Below this part of the limit nobody cares: it holds the first buffers of 128 connections. */
 #define LOW_PART 8
 
 static size_t physical_memory(void)
@@ -39,7 +39,7 @@ void pressure_start(struct pressure_limits *limits, size_t limit)
 	};
 }
 
-/* lwIP has its connections from the same place. */
+/* lwIP takes the memory of connections from the same place as that of data: it does not count. */
 static size_t used_by_data(void)
 {
 	const struct index *index = &melin_instance->index;

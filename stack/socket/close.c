@@ -13,8 +13,9 @@
 #include "stack/socket/socket.h"
 
 /*
- * lwIP answers tcp_close() with RST when its window says that the program has not read everything.
- * Ours has, or the RST has been decided on already: say so.
+ * lwIP takes a receive window that is not fully open for unread data, and makes tcp_close() a
+ * reset. Whether there is unread data has been decided already, by the queue; so the window is
+ * opened.
  */
 static void return_credit(struct tcp_pcb *pcb)
 {
@@ -34,15 +35,15 @@ static void close_connection(struct stack_socket *socket)
 	if (!abort)
 		recovery_hand_over(socket);
 	pcb_detach(socket);
-	if (pcb->state == TIME_WAIT) /* both sides have closed already; it goes by itself */
+	if (pcb->state == TIME_WAIT) /* both sides have closed; its time-out ends it */
 		return;
 	if (abort && pcb->state != CLOSED) {
-		tcp_clear_flags(pcb, TF_ACK_DELAY); /* the RST says it all */
+		tcp_clear_flags(pcb, TF_ACK_DELAY); /* the reset acknowledges, too */
 		tcp_abort(pcb);
 		return;
 	}
 	return_credit(pcb);
-	/* lwIP has no use for it any more, and asks for it in FIN_WAIT_2: lwip_changes.h. */
+	/* Without keepalive keep_idle is free: lwip_changes.h makes it the time in FIN_WAIT_2. */
 	ip_reset_option(pcb, SOF_KEEPALIVE);
 	pcb->keep_idle = (u32_t)LWIP_MAX(socket->options.fin_timeout, 0) * 1000;
 	tcp_close(pcb);
@@ -111,7 +112,7 @@ int socket_shut_down(struct stack_socket *socket, int how)
 
 	if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
 		return -EINVAL;
-	/* In TIME_WAIT Linux's socket is closed already, and so is ours for the program. */
+	/* In TIME_WAIT the program finds a closed socket, as in Linux. */
 	if (socket->state == SOCKET_CONNECTED && socket->pcb && socket->pcb->state == TIME_WAIT)
 		socket_done(socket, 0);
 	switch (socket->state) {

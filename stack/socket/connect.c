@@ -23,13 +23,16 @@ static err_t connected(void *arg, struct tcp_pcb *pcb, err_t error)
 		return ERR_OK;
 	pcb_established(socket);
 	socket->handshake.called = true;
-	pcb->rttest = 0; /* the first sample would hold the time until the first data */
+	pcb->rttest = 0; /* lwIP's first sample would last until the first data */
 	socket->stack->counters.connects++;
 	socket_changed(socket, EPOLLOUT | EPOLLWRNORM);
 	return ERR_OK;
 }
 
-/* Linux's sock_error() and what follows a failed attempt: the socket can try again. */
+/*
+ * The attempt has failed: returns its error, as Linux's sock_error(), and makes the socket as new,
+ * so that connect() may be called again.
+ */
 static int fail_attempt(struct stack_socket *socket)
 {
 	int error = socket->error ? socket->error : ECONNABORTED;
@@ -58,7 +61,9 @@ static int from_lwip_error(err_t error)
 	}
 }
 
-/* Fills in the local end: what the program bound, the rest chosen. */
+/*
+ * Sets the local address and port: those that name says, and for what it leaves open, chosen ones.
+ */
 static int choose_local(struct stack_socket *socket, const struct sockaddr *name)
 {
 	ip_addr_t bound;
@@ -98,7 +103,7 @@ static bool is_broadcast(const struct stack_socket *socket)
 
 	if (!netif || !IP_IS_V4_VAL(socket->remote))
 		return false;
-	/* RFC 3021: a network of two addresses has none. */
+	/* A network of two addresses has no broadcast address: RFC 3021. */
 	if (lwip_ntohl(netif_ip4_netmask(netif)->addr) >= 0xfffffffe)
 		return ip_2_ip4(&socket->remote)->addr == IPADDR_BROADCAST;
 	return ip4_addr_isbroadcast(ip_2_ip4(&socket->remote), netif);
@@ -154,8 +159,8 @@ static int begin(struct stack_socket *socket, const struct sockaddr *local,
 }
 
 /*
- * connect(2) to AF_UNSPEC, as Linux's tcp_disconnect(): the peer is told, and so is the next
- * reader.
+ * connect(2) to AF_UNSPEC, as Linux's tcp_disconnect(): the peer gets a reset, and the next reader
+ * ECONNRESET.
  */
 static int dissolve(struct stack_socket *socket)
 {
@@ -164,7 +169,7 @@ static int dissolve(struct stack_socket *socket)
 	socket_disconnect(socket);
 	socket->phase = PHASE_UNCONNECTED;
 	socket->error = connected ? ECONNRESET : 0;
-	ip_addr_set_zero(&socket->local); /* the port stays */
+	ip_addr_set_zero(&socket->local); /* but the port is kept */
 	ip_addr_set_zero(&socket->remote);
 	socket->remote_port = 0;
 	socket_changed(socket, EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP);

@@ -30,7 +30,7 @@ void listen_drop_embryo(struct stack_socket *child)
 	tcp_abandon(pcb, 0);
 }
 
-/* A SYN has come for a listener: lwIP has made the PCB and will answer. */
+/* A SYN has come for a listener. lwIP has made a PCB for it, and answers it when this returns. */
 static err_t passive_open(u8_t id, struct tcp_pcb_listen *listening, struct tcp_pcb *pcb)
 {
 	struct stack_socket *listener = listening->ext_args[id].data;
@@ -58,7 +58,10 @@ static err_t passive_open(u8_t id, struct tcp_pcb_listen *listening, struct tcp_
 	return ERR_OK;
 }
 
-/* As many as can become established, and enough that a small backlog does not need cookies. */
+/*
+ * Whether more connections are half-open than the backlog could take once they are established; a
+ * small backlog counts as tcp_max_syn_backlog, so that it does not need cookies at once.
+ */
 static bool too_many_embryos(const struct stack_socket *listener)
 {
 	const struct accept_queue *queue = &listener->accept_queue;
@@ -84,7 +87,7 @@ static void note_overflow(struct stack_socket *listener)
 		listener->stack->sysctl.syncookies ? "answered by cookies" : "dropped");
 }
 
-/* Cookies are looked for only when some can be under way. */
+/* An ACK is looked at for a cookie only while one that has been sent can still come back. */
 static bool cookies_are_out(const struct stack_socket *listener)
 {
 	uint64_t overflow = listener->accept_queue.overflow;
@@ -98,11 +101,11 @@ bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pb
 	u8_t flags = TCPH_FLAGS(header) & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
 
 	if (!listener)
-		return true; /* closed in this very call into the stack */
+		return true; /* the listener has been closed in this very call into the stack */
 	if (listener->stack->swallowing)
-		return false; /* the SYN that a cookie stands for */
+		return false; /* syn_cookie.c lets lwIP have the SYN that a cookie stands for */
 	if (flags == (TCP_SYN | TCP_FIN))
-		return true; /* as Linux: nobody honest sends it */
+		return true; /* ignored, as by Linux: no TCP sends it */
 	if (flags == TCP_SYN && too_many_embryos(listener)) {
 		note_overflow(listener);
 		if (listener->stack->sysctl.syncookies && !accept_queue_is_full(listener))
@@ -112,8 +115,8 @@ bool listen_segment(struct tcp_pcb *listening, struct tcp_hdr *header, struct pb
 	if ((flags & ~TCP_FIN) != TCP_ACK || !cookies_are_out(listener))
 		return false;
 	/*
-	 * Data without a good cookie may be an honest client's, too: the segments before it were
-	 * lost, and come again if it is not reset.
+	 * Data whose cookie is wrong is ignored and not answered by a reset: the client may be
+	 * honest and its ACK lost, and then it sends again what it has.
 	 */
 	if (!syn_cookie_is_good(header))
 		return payload->tot_len > 0 || (flags & TCP_FIN);
@@ -145,10 +148,10 @@ static err_t established(void *arg, struct tcp_pcb *pcb, err_t error)
 	if (error != ERR_OK || !child || !child->place.listener)
 		return ERR_VAL;
 	pcb_established(child);
-	/* Linux counts no SYN-ACK, which its listener has sent, and both segments of the peer. */
+	/* TCP_INFO in Linux counts the peer's two segments; the SYN-ACK was the listener's. */
 	child->info.segments_out = 0;
 	child->info.segments_in = 2;
-	/* lwIP would look for it among all connections when the listener is closed. */
+	/* Or lwIP would search all connections for it when the listener is closed. */
 	pcb->listener = NULL;
 	accept_queue_establish(child);
 	return ERR_OK;
@@ -173,7 +176,7 @@ static int start_listening(struct stack_socket *socket, const ip_addr_t *address
 	pcb = tcp_new_ip_type(IP_GET_TYPE(address));
 	if (!pcb)
 		return -ENOBUFS;
-	/* Not tcp_bind(): it searches all connections, and refuses what Linux allows. */
+	/* tcp_bind() would search all connections, and refuse what Linux allows. */
 	ip_addr_copy(pcb->local_ip, *address);
 	pcb->local_port = port;
 	listening = tcp_listen_with_backlog(pcb, 0xff);

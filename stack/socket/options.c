@@ -23,13 +23,16 @@
 /* Linux's SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF on 64-bit machines */
 #define RECEIVE_BUFFER_MIN 2304
 #define SEND_BUFFER_MIN	   4608
-/* Half of it is window: see melin_receive_window(). Linux's too; receive_window.c lets it grow. */
+/*
+ * As Linux's tcp_rmem. Half of it is window (melin_receive_window()); receive_window.c lets it
+ * grow.
+ */
 #define RECEIVE_BUFFER_DEFAULT 131072
 #define SEND_BUFFER_DEFAULT    (256u * 1024)
 #define MSS_MIN		       88
 #define MSS_MAX		       32767
 #define ECN_BITS	       3
-/* Linux's, of the number that SO_BUF_LOCK takes */
+/* The bits of SO_BUF_LOCK's value, as in Linux. */
 #define SOCK_SNDBUF_LOCK 1
 #define SOCK_RCVBUF_LOCK 2
 /* Linux's TCP_FIN_TIMEOUT_MAX, in seconds */
@@ -102,7 +105,7 @@ void options_apply(struct stack_socket *socket)
 	pcb->keep_idle = options->keep_idle * 1000;
 	pcb->keep_intvl = options->keep_interval * 1000;
 	pcb->keep_cnt = keepalive_probes(options);
-	melin_index_unpark(pcb); /* what it knows of a keepalive is from before */
+	melin_index_unpark(pcb); /* the index has noted when the keepalive before this was due */
 }
 
 /* ---- setting ---- */
@@ -213,7 +216,7 @@ static int set_maximum_segment(struct stack_socket *socket, int value)
 	return 0;
 }
 
-/* What was announced is not taken back: a connection's window may only stop to grow. */
+/* TCP_WINDOW_CLAMP: a window that was announced is not taken back, it only stops growing. */
 static void set_window_clamp(struct stack_socket *socket, int value)
 {
 	uint32_t clamp = value > 0 ? (uint32_t)value : UINT32_MAX;
@@ -359,7 +362,7 @@ static int set_linger(struct stack_socket *socket, const void *value, socklen_t 
 	return 0;
 }
 
-/* One algorithm, and the one that it includes; saying yes to another would be a lie. */
+/* TCP_CONGESTION: CUBIC is what there is, and it includes Reno. Others are not accepted. */
 static int set_congestion(struct socket_options *options, const void *value, socklen_t length)
 {
 	char name[16] = "";
@@ -592,7 +595,7 @@ static uint32_t known_mtu(const struct stack_socket *socket)
 	return get_mtu(socket, &mtu) ? 0 : (uint32_t)mtu;
 }
 
-/* As IPV6_MTU in RFC 3542's form, whose address Linux leaves empty. */
+/* IPV6_PATHMTU: IPV6_MTU in the structure of RFC 3542, whose address Linux leaves empty. */
 static int get_path_mtu(const struct stack_socket *socket, void *value, socklen_t *length)
 {
 	struct ip6_mtuinfo info = { 0 };
@@ -627,7 +630,7 @@ static int get(struct stack_socket *socket, int level, int name, void *value, so
 	if (level == IPPROTO_TCP && name == TCP_INFO)
 		return info_get(socket, known_mtu(socket), value, length);
 	if (level == IPPROTO_TCP && name == TCP_CC_INFO)
-		return copy_out(value, length, "", 0); /* they have nothing to say */
+		return copy_out(value, length, "", 0); /* CUBIC and Reno tell nothing, as Linux's */
 	if (level == IPPROTO_IPV6 && name == IPV6_PATHMTU)
 		return get_path_mtu(socket, value, length);
 	if (level == SOL_SOCKET)

@@ -45,8 +45,8 @@ void options_default(struct stack_socket *socket);
 /* The child of a listener gets what Linux's accept() hands down. */
 void options_inherit(struct stack_socket *child, const struct stack_socket *listener);
 /*
- * Puts those that lwIP deals with into the socket's PCB, which may be new or may have others so far.
- * Nothing happens without a PCB, or with a listener's.
+ * Puts those that lwIP deals with into the socket's PCB, which may be new or may have others so
+ * far. Nothing happens without a PCB, or with a listener's.
  */
 void options_apply(struct stack_socket *socket);
 /* stack_operations.get_option and set_option */

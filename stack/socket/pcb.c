@@ -50,22 +50,22 @@ static err_t sent(void *arg, struct tcp_pcb *pcb, u16_t size)
 	if (socket->recovery.pcb)
 		recovery_override(&socket->recovery);
 	if (socket->output.small_sent && TCP_SEQ_LEQ(socket->output.small_end, pcb->lastack))
-		socket->output.small_sent = false; /* or it would be ahead again after 2 GB */
-	/* Linux's tcp_sndbuf_expand(): a buffer of less than two windows would limit the speed. */
+		socket->output.small_sent = false; /* its number is ahead again after 2 GB */
+	/* As Linux's tcp_sndbuf_expand(): less than two windows of buffer limit the speed. */
 	if (!socket->options.send_buffer_set && pcb->cwnd > socket->send_buffer.credit / 2)
 		send_buffer_set_credit(socket, pcb->cwnd * 2);
 	socket_changed(socket, 0);
 	return ERR_OK;
 }
 
-/* The PCB is gone or going: this says why, destroyed() says that it is. */
+/* lwIP says why the connection ends. That the PCB is gone comes by destroyed(). */
 static void failed(void *arg, err_t error)
 {
 	struct stack_socket *socket = arg;
 	enum socket_state state = socket->state;
 	bool close_wait = socket->fin_received && !(socket->shutdown & SHUT_SEND);
 
-	if (socket->released || accept_queue_is_embryo(socket)) /* nobody knows of it */
+	if (socket->released || accept_queue_is_embryo(socket)) /* no program has seen it */
 		return;
 	if (error == ERR_RST) {
 		if (state == SOCKET_SYN_SENT)
@@ -79,7 +79,7 @@ static void failed(void *arg, err_t error)
 	}
 }
 
-/* The socket and its PCB part: nothing that the socket has noted may lead to the PCB any more. */
+/* Undoes all by which the socket, or a list that it is in, would lead to the PCB. */
 static void forget_pcb(struct stack_socket *socket)
 {
 	out_of_order_forget(socket);
@@ -101,7 +101,7 @@ static void destroyed(u8_t id, void *data)
 	forget_pcb(socket);
 	if (socket->place.listener && accept_queue_forget(socket))
 		return;
-	/* Without a word from failed() it has ended in good order, through TIME_WAIT. */
+	/* failed() has not been called: the connection ended in good order, through TIME_WAIT. */
 	if (socket->state == SOCKET_CONNECTED)
 		socket_done(socket, 0);
 }
@@ -120,7 +120,7 @@ void pcb_attach(struct stack_socket *socket, struct tcp_pcb *pcb)
 	tcp_sent(pcb, sent);
 	tcp_err(pcb, failed);
 	tcp_nagle_disable(pcb); /* output.c has Linux's */
-	/* 2.1.3 has 3 s built in */
+	/* lwIP 2.1.3 begins with 3 s, whatever LWIP_TCP_RTO_TIME says. */
 	pcb->rto = LWIP_TCP_RTO_TIME / TCP_SLOW_INTERVAL;
 	pcb->sv = LWIP_TCP_RTO_TIME / TCP_SLOW_INTERVAL;
 	pcb->ssthresh = 0x7fffffff; /* RFC 5681: arbitrarily high */
@@ -158,14 +158,16 @@ void pcb_established(struct stack_socket *socket)
 	if (socket->options.maximum_segment && pcb->mss > socket->options.maximum_segment)
 		pcb->mss = socket->options.maximum_segment;
 	/*
-	 * lwIP bounds segments by half of the largest window, while that is nothing by nothing; so
-	 * its first small one would find segments in the queue that are too long.
+	 * lwIP cuts what is written into segments of at most half of the largest window that it has
+	 * seen, but does not when it has seen none yet; the segments that are queued then would be
+	 * too long for it once a small window comes.
 	 */
 	if (pcb->snd_wnd_max < 2)
 		pcb->snd_wnd_max = 2 * pcb->mss;
 	path_begin(socket);
 	/*
-	 * lwIP sets its largest window when it sees window scaling; nothing has been received yet.
+	 * When lwIP sees that both ends scale windows it offers its largest one, whatever this
+	 * socket's buffer. No data has come yet, so it can still be made smaller.
 	 */
 	pcb->rcv_wnd = LWIP_MIN(pcb->rcv_wnd, TCP_WND_MAX(pcb));
 	pcb->rcv_ann_wnd = LWIP_MIN(pcb->rcv_ann_wnd, pcb->rcv_wnd);

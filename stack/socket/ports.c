@@ -39,9 +39,9 @@ static bool is_taken(const ip_addr_t *local, uint16_t port, const ip_addr_t *rem
 }
 
 /*
- * Of every second port, offset 0 or 1: Linux gives connect() those of FIRST's parity first and
- * bind() the others. A program that asks bind() for a free port would else get one from the kernel
- * that a connection in here has, and be refused the second time.
+ * Chooses among every second port, those at offset 0 or 1: Linux gives connect() those of FIRST's
+ * parity first and bind() the others. A program that asks bind() for a free port would else get one
+ * from the kernel that a connection in here has, and be refused the second time.
  */
 static uint16_t choose(const ip_addr_t *local, const ip_addr_t *remote, uint16_t remote_port,
 		       unsigned offset, bool take_timewait)
@@ -52,7 +52,10 @@ static uint16_t choose(const ip_addr_t *local, const ip_addr_t *remote, uint16_t
 	for (unsigned i = 0; i < COUNT; i += 2) {
 		uint16_t port = (uint16_t)(FIRST + (start + i) % COUNT + offset);
 
-		/* A listener's port would do to TCP, but would confuse its users. */
+		/*
+		 * TCP could tell a connection from a listener on its port; people who look at ports
+		 * could not.
+		 */
 		if (!is_taken(local, port, remote, remote_port, take_timewait) &&
 		    !melin_index_find_listener(local, port, remote, remote_port))
 			return port;

@@ -44,7 +44,7 @@ static uint32_t compute(const struct stack_socket *socket)
 	if (socket->state == SOCKET_LISTENING)
 		return socket->accept_queue.established.head ? READY_INPUT : 0;
 	if (socket->state == SOCKET_GIVEN)
-		return READY_INPUT | READY_OUTPUT; /* who waits comes, and is told */
+		return READY_INPUT | READY_OUTPUT; /* whoever waits calls, and gets -ESTALE */
 	if (socket->shutdown == SHUT_BOTH || socket->state == SOCKET_CLOSED)
 		ready |= EPOLLHUP;
 	if (socket->shutdown & SHUT_RECEIVE)
@@ -63,7 +63,7 @@ void readiness_start(struct stack_socket *socket)
 	atomic_init(&own->urgent_bytes, SIZE_MAX);
 }
 
-/* Behind those before it: epoll_wait(2) reports in the order of arrival. */
+/* At the end of the list, since epoll_wait(2) reports in the order of arrival. */
 static void append(struct stack_socket *socket)
 {
 	struct stack *stack = socket->stack;

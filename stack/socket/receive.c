@@ -10,7 +10,7 @@
 #include "stack/instance/instance.h"
 #include "stack/socket/socket.h"
 
-/* Tells the peer of the room, in the pieces that lwIP takes. */
+/* So many bytes have been read: the peer is offered their room anew, in pieces that lwIP takes. */
 static void return_credit(struct stack_socket *socket, size_t size)
 {
 	struct tcp_pcb *pcb = socket->pcb;
@@ -37,7 +37,7 @@ static size_t total(const struct iovec *iov, size_t count)
 	return size;
 }
 
-/* What Linux answers when there is nothing to read; -EAGAIN: it would wait. */
+/* What recv(2) returns when the queue is empty; -EAGAIN: Linux would wait. */
 static ssize_t nothing(struct stack_socket *socket)
 {
 	int error = socket->error;
@@ -77,7 +77,9 @@ void receive_urgent_pointer(struct stack_socket *socket, const struct tcp_pcb *p
 
 	if (!urgent_find(socket, pcb, header, &place))
 		return;
-	/* A reader who stands at the last one has not stepped over it yet. */
+	/*
+	 * The urgent byte before this one is stepped over now, if the reader stands in front of it.
+	 */
 	if (urgent_is_next(socket))
 		drop_one(socket);
 	urgent_await(socket, place);
@@ -85,8 +87,8 @@ void receive_urgent_pointer(struct stack_socket *socket, const struct tcp_pcb *p
 }
 
 /*
- * Whether there is something to read; an urgent byte at the front is not. It is *hidden from a
- * peek.
+ * Whether there is something to read. An urgent byte at the front does not count: a read drops it,
+ * and a peek, which drops nothing, has to begin *hidden bytes (0 or 1) further on.
  */
 static bool any(struct stack_socket *socket, bool peek, size_t *hidden)
 {
@@ -108,7 +110,10 @@ static size_t before_mark(const struct stack_socket *socket, size_t size)
 	return distance ? LWIP_MIN(size, distance) : size;
 }
 
-/* How much of size bytes can be copied out to where the program says; as Linux, by segments. */
+/*
+ * How many of size bytes can be copied to the program's memory. If part of that cannot be written,
+ * it is as in Linux what comes before it, in whole segments.
+ */
 static size_t copyable(const struct stack_socket *socket, const struct iovec *iov, size_t size,
 		       size_t distance)
 {
@@ -160,7 +165,7 @@ ssize_t receive_data(struct stack_socket *socket, const struct iovec *iov, size_
 	return (ssize_t)size;
 }
 
-/* 32 bits of microseconds: data that lies unread for more than 71 minutes seems younger. */
+/* The stamps are 32 bits of microseconds: data unread for more than 71 minutes seems younger. */
 int receive_time(const struct stack_socket *socket, struct timespec *time)
 {
 	uint64_t age = (uint32_t)(receive_queue_clock() - socket->received.came_us) * 1000ull;

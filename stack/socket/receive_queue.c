@@ -13,13 +13,13 @@
 #include "stack/socket/socket.h"
 
 /*
- * Up to this much waits in the buffers that it came in; what is beyond is copied together, so that
- * a program that does not read cannot hold the device's buffers, nor a peer that sends single
- * bytes.
+ * Up to this much of a socket's data waits in the buffers that it came in. What is beyond is copied
+ * together into blocks, so that neither a program that does not read nor a peer that sends single
+ * bytes can keep the device's buffers.
  */
 #define KEEP_BYTES   (64u * 1024)
 #define KEEP_BUFFERS 64
-/* And so many over all sockets: a fraction of any device's pool. */
+/* All sockets together keep at most so many of the device's buffers, a fraction of any pool. */
 #define KEEP_ALL    512
 #define BLOCK	    16384
 #define BLOCK_LEAST 2048
@@ -75,7 +75,7 @@ static bool append_copy(struct receive_queue *queue, const struct pbuf *data)
 	return true;
 }
 
-/* What sending uses for the time of sending, receiving uses for that of coming. */
+/* A pbuf has one time, sent_us: of received data it is when that came. */
 uint32_t receive_queue_clock(void)
 {
 	return (uint32_t)(melin_clock_ns() / 1000);

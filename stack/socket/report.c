@@ -25,7 +25,7 @@ static void reset_for_data(struct stack_socket *socket)
 	socket_done(socket, ECONNRESET);
 }
 
-/* Behind the data that has come with it. */
+/* After the data that came with the reason for it, so that the program can read that first. */
 static void note_returning(struct stack *stack)
 {
 	struct stack_socket *socket;

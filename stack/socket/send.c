@@ -12,8 +12,8 @@
 #include "stack/socket/socket.h"
 
 /*
- * How many of up to limit bytes can be read from where the program says; a bad address is noted,
- * and what comes before it is sent in whole pieces.
+ * How many of the first limit bytes can be read from the program's memory. If part of it cannot,
+ * *fault is set, and what comes before it counts in whole pieces, as in Linux.
  */
 static size_t good_bytes(const struct stack_socket *socket, const struct iovec *iov, size_t count,
 			 size_t limit, bool *fault)
@@ -65,7 +65,7 @@ static size_t write_all(struct stack_socket *socket, const struct iovec *iov, si
 	return done;
 }
 
-/* What Linux answers before it looks at buffers; 0: go on. */
+/* What send(2) returns before it looks at the buffer; 0: nothing is in the way. */
 static int refusal(struct stack_socket *socket)
 {
 	int error = socket->error;
@@ -82,7 +82,10 @@ static int refusal(struct stack_socket *socket)
 	return -EPIPE;
 }
 
-/* No acknowledgement will wake the program if nothing is queued: timers.c does, in a moment. */
+/*
+ * There was no memory for a segment. If nothing is queued, no acknowledgement will come that would
+ * make the socket writable; so timers.c does it at its next tick.
+ */
 static void wait_for_memory(struct stack_socket *socket)
 {
 	socket->send_buffer.blocked = true;

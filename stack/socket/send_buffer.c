@@ -9,10 +9,13 @@
 
 /* Autotuning stops here, as Linux's tcp_wmem does. */
 #define CREDIT_MAX (4u * 1024 * 1024)
-/* Each queued segment is a buffer of a full one's size: so many bytes of credit may be one. */
+/*
+ * A small segment takes as much memory as a full one: so one segment is allowed for so many bytes
+ * of credit, and this many in any case.
+ */
 #define CREDIT_PER_BUFFER 256
 #define BUFFERS_MIN	  64
-/* With little memory left: Linux's initial buffer at least, a local network's need at most. */
+/* When memory is short: what Linux begins with at least; what a local network needs at most. */
 #define CREDIT_LEAST (16u * 1024)
 #define CREDIT_HIGH  (64u * 1024)
 
