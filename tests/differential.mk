@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The differential harness: the same C program over the kernel and over melin. See
-# tests/differential/compare, which the three BATS files call.
+# tests/differential/compare, which the four BATS files call.
 DIFFERENTIAL_FAMILIES = \
 	tests/differential/accept \
 	tests/differential/ancillary \
@@ -109,4 +109,5 @@ tests_differential_urgent_LDADD = $(HARNESS_LIBS)
 
 EXTRA_DIST += tests/differential/compare
 END_TO_END_TESTS += tests/differential-aside.bats tests/differential-loop.bats \
+	tests/differential-host.bats \
 	tests/differential-veth.bats

@@ -56,7 +56,8 @@ bool borrow_is_selected(enum rule_verb verb, const struct sockaddr *name, sockle
 
 /*
  * The kernel has accepted a selected connection with a peer of that family, or has begun one by
- * connect(2): it may be lent. The third: connect(2) to AF_UNSPEC has made it a socket that may connect anew.
+ * connect(2): it may be lent. The third: connect(2) to AF_UNSPEC has made it a socket that may
+ * connect anew.
  */
 void borrow_accepted(int descriptor, sa_family_t family);
 void borrow_connected(struct socket *socket, int descriptor);
