@@ -4,7 +4,7 @@
 # Every socket call as Linux does it, in host mode: the programs of tests/differential/ run over the
 # kernel and with connections that are borrowed as soon as that can be done (host), and with such
 # that are borrowed and given back at random moments between calls (random).
-# Left out: what hardly transfers anything, so that nothing is borrowed (accept, bind, connect, close);
+# Left out: what transfers too little for anything to be borrowed (accept, bind, connect, close);
 # "options" and "promise", since TCP_INFO counts anew after a connection was given back; "blocking"
 # and "urgent", which are not yet equal.
 
