@@ -40,7 +40,9 @@ nothing_left() {
 	[[ $output == *"The kernel has not seen a single TCP segment of it."* ]]
 	[[ $output == *"hello from melin"*"hello from the kernel"* ]]
 	[[ $output == *"taken_accept="* ]]
-	grep -qE 'redis-server with melin +[1-9][0-9]* +0$' <<<"$output"
+	grep -qE 'melin, its own address +[1-9][0-9]* +0$' <<<"$output"
+	grep -qE "melin, the host's address +[1-9][0-9]* +[1-9][0-9]{0,4}\$" <<<"$output"
+	[[ $output == *"borrowed="*"borrowed="* ]]
 	grep -qE 'redis-server without +[1-9][0-9]* +[1-9][0-9]*$' <<<"$output"
 	grep -qiE 'hugepages' <<<"$output"
 	nothing_left "$pid"
