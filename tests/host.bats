@@ -34,7 +34,7 @@ borrowed() {
 }
 
 start_redis() {
-	start_melin redis near redis-server --port 7379 --bind '*' --protected-mode no --save '' \
+	start_melin redis near redis-server --port 7379 --bind '*' '-::*' --protected-mode no --save '' \
 		--dir "$BATS_TEST_TMPDIR"
 	printed redis 'eady to accept connections'
 }
@@ -148,7 +148,7 @@ start_redis() {
 	start_melin server near "$python" "$programs/host_echo.py" serve 7000 block
 	printed server ready
 	start client far "$python" "$programs/host_echo.py" ask "$near_kernel" 7000 1 1000000
-	wait_until 10 grep -q borrowed "$BATS_TEST_TMPDIR/server.melin"
+	wait_until 10 grep -q 'descriptor .*: borrowed' "$BATS_TEST_TMPDIR/server.melin"
 	end server KILL
 	wait_until 10 gone "$(pid_of client)"
 	grep -q ConnectionResetError "$BATS_TEST_TMPDIR/client.out"
