@@ -38,17 +38,17 @@ stack_liblwip_la_CFLAGS = -w $(HARDENING_CFLAGS) -fvisibility=hidden -fno-strict
 # The whole of stack/, for melin-stack.so and for the unit tests, which bring links of their own.
 noinst_LTLIBRARIES += stack/libstack.la
 stack_libstack_la_SOURCES = \
+	stack/events/icmp_error.c \
+	stack/events/retry.c \
+	stack/events/segment.c \
+	stack/events/timers.c \
 	stack/instance/allocation.c \
-	stack/instance/background.c \
 	stack/instance/call_stack.c \
 	stack/instance/clock.c \
 	stack/instance/current.c \
 	stack/instance/deadline.c \
-	stack/instance/instance.c \
 	stack/instance/instance_log.c \
-	stack/instance/lifetime.c \
 	stack/instance/lock.c \
-	stack/instance/operations.c \
 	stack/instance/pressure.c \
 	stack/instance/random.c \
 	stack/instance/sysctl.c \
@@ -56,20 +56,22 @@ stack_libstack_la_SOURCES = \
 	stack/ip/checksum.c \
 	stack/ip/filter.c \
 	stack/ip/host.c \
-	stack/ip/icmp_error.c \
 	stack/ip/loop.c \
 	stack/ip/network.c \
-	stack/ip/path.c \
 	stack/ip/routing.c \
 	stack/ip/segment_filter.c \
 	stack/ip/sockaddr.c \
+	stack/lifecycle/background.c \
+	stack/lifecycle/instance.c \
+	stack/lifecycle/lifetime.c \
+	stack/lifecycle/operations.c \
 	stack/socket/accept_queue.c \
 	stack/socket/adopt.c \
-	stack/socket/adopted.c \
 	stack/socket/close.c \
 	stack/socket/connect.c \
 	stack/socket/listen.c \
 	stack/socket/options.c \
+	stack/socket/output.c \
 	stack/socket/pcb.c \
 	stack/socket/ports.c \
 	stack/socket/readiness.c \
@@ -80,23 +82,21 @@ stack_libstack_la_SOURCES = \
 	stack/socket/send.c \
 	stack/socket/send_buffer.c \
 	stack/socket/socket.c \
-	stack/socket/tcp_info.c \
 	stack/socket/urgent.c \
 	stack/tcp/acknowledge.c \
+	stack/tcp/adopted.c \
 	stack/tcp/congestion.c \
 	stack/tcp/gap.c \
 	stack/tcp/index.c \
 	stack/tcp/out_of_order.c \
-	stack/tcp/output.c \
+	stack/tcp/path.c \
 	stack/tcp/rack.c \
 	stack/tcp/reassembly.c \
 	stack/tcp/recovery.c \
-	stack/tcp/retry.c \
 	stack/tcp/round_trip.c \
 	stack/tcp/scoreboard.c \
-	stack/tcp/segment.c \
 	stack/tcp/syn_cookie.c \
-	stack/tcp/timers.c \
+	stack/tcp/tcp_info.c \
 	stack/tcp/timestamps.c
 stack_libstack_la_CPPFLAGS = -D_GNU_SOURCE -include $(srcdir)/stack/lwip/lwip_changes.h \
 	$(LWIP_CPPFLAGS) $(HARDENING_CPPFLAGS)
@@ -105,36 +105,40 @@ stack_libstack_la_CFLAGS = $(STACK_CFLAGS) -fno-strict-aliasing $(LTO_CFLAGS)
 stack_libstack_la_LIBADD = stack/liblwip.la
 
 noinst_HEADERS += \
+	stack/events/retry.h \
+	stack/events/segment.h \
+	stack/events/timers.h \
 	stack/instance/allocation.h \
-	stack/instance/background.h \
 	stack/instance/call_stack.h \
 	stack/instance/clock.h \
 	stack/instance/deadline.h \
-	stack/instance/instance.h \
-	stack/instance/lifetime.h \
+	stack/instance/instance_log.h \
 	stack/instance/lock.h \
 	stack/instance/pressure.h \
 	stack/instance/random.h \
 	stack/instance/sysctl.h \
 	stack/instance/wakeup.h \
+	stack/instance_parts.h \
 	stack/ip/filter.h \
 	stack/ip/host.h \
 	stack/ip/loop.h \
 	stack/ip/network.h \
-	stack/ip/path.h \
 	stack/ip/routing.h \
 	stack/ip/segment_filter.h \
 	stack/ip/sockaddr.h \
+	stack/lifecycle/background.h \
+	stack/lifecycle/instance.h \
+	stack/lifecycle/lifetime.h \
 	stack/lwip/arch/cc.h \
 	stack/lwip/lwip_changes.h \
 	stack/lwip/lwip_hooks.h \
 	stack/lwip/lwipopts.h \
 	stack/socket/accept_queue.h \
-	stack/socket/adopted.h \
 	stack/socket/close.h \
 	stack/socket/connect.h \
 	stack/socket/listen.h \
 	stack/socket/options.h \
+	stack/socket/output.h \
 	stack/socket/pcb.h \
 	stack/socket/ports.h \
 	stack/socket/readiness.h \
@@ -145,25 +149,24 @@ noinst_HEADERS += \
 	stack/socket/send.h \
 	stack/socket/send_buffer.h \
 	stack/socket/socket.h \
-	stack/socket/tcp_info.h \
 	stack/socket/urgent.h \
+	stack/socket_parts.h \
 	stack/stack.h \
 	stack/tcp/acknowledge.h \
+	stack/tcp/adopted.h \
 	stack/tcp/congestion.h \
 	stack/tcp/gap.h \
 	stack/tcp/index.h \
 	stack/tcp/out_of_order.h \
-	stack/tcp/output.h \
+	stack/tcp/path.h \
 	stack/tcp/rack.h \
 	stack/tcp/reassembly.h \
 	stack/tcp/recovery.h \
-	stack/tcp/retry.h \
 	stack/tcp/round_trip.h \
 	stack/tcp/scoreboard.h \
-	stack/tcp/segment.h \
 	stack/tcp/segment_option.h \
 	stack/tcp/syn_cookie.h \
-	stack/tcp/timers.h \
+	stack/tcp/tcp_info.h \
 	stack/tcp/timestamps.h
 
 # Opened by libmelin.so; exports melin_stack_operations and nothing else.

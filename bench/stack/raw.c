@@ -13,8 +13,8 @@
 #include "lwip/tcp.h"
 
 #include "bench/stack/end.h"
-#include "stack/instance/background.h"
-#include "stack/instance/instance.h"
+#include "stack/lifecycle/background.h"
+#include "stack/lifecycle/instance.h"
 #include "stack/socket/socket.h"
 
 #define CONNECTIONS_MAX 200000

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 
 #define GRANULE ALLOCATION_GRANULE
 

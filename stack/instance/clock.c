@@ -6,7 +6,7 @@
 
 #include "lwip/sys.h"
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 
 uint64_t clock_read(const struct clock *clock)
 {

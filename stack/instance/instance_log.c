@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 
 /* So many failed assertions of lwIP's are logged; all of them are counted. */
 #define ASSERTIONS_LOGGED 10

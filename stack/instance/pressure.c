@@ -6,7 +6,7 @@
 
 #include "lwip/tcp.h"
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 
 /*
  * A sixteenth of the machine's memory is where Linux's kernel sees pressure for all TCP of the

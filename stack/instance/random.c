@@ -10,7 +10,7 @@
 
 #include "lwip/arch.h"
 #include "stack/lwip/lwip_hooks.h"
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 
 int random_start(struct random *random)
 {

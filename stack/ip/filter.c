@@ -14,7 +14,7 @@
 #include "lwip/prot/ethernet.h"
 
 #include "common/network_order.h"
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/ip/routing.h"
 #include "stack/ip/segment_filter.h"
 

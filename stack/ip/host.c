@@ -15,10 +15,10 @@
 
 #include "common/network_order.h"
 #include "common/reason.h"
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/ip/segment_filter.h"
 #include "stack/ip/sockaddr.h"
-#include "stack/socket/socket.h"
+#include "stack/socket_parts.h"
 #include "stack/tcp/index.h"
 
 /* A pbuf counts in 16 bits; each connection's segments fit its path. */

@@ -13,7 +13,7 @@
 #include "lwip/ip.h"
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 
 /* One segment is one buffer; lwIP's segments are no larger than TCP_MSS anyway. */
 #define LOOP_MTU 65535

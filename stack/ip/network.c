@@ -18,10 +18,10 @@
 
 #include "stack/ip/filter.h"
 #include "stack/tcp/index.h"
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/ip/routing.h"
 #include "stack/ip/sockaddr.h"
-#include "stack/socket/socket.h"
+#include "stack/socket_parts.h"
 
 #define DOUBT_GAP_NS (100ull * 1000000)
 

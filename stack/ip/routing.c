@@ -8,7 +8,7 @@
 #include "lwip/ip.h"
 #include "lwip/nd6.h"
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/lwip/lwip_hooks.h"
 
 /* ---- the configuration ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What is looked at of a TCP segment before lwIP sees it: lengths and options. Not for what needs a
- * connection's state: stack/tcp/segment.c.
+ * connection's state: stack/events/segment.c.
  */
 #ifndef MELIN_SEGMENT_FILTER_H
 #define MELIN_SEGMENT_FILTER_H

@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 
 int sockaddr_read(const struct sockaddr *name, ip_addr_t *address, u16_t *port)
 {

@@ -19,7 +19,7 @@ u32_t melin_initial_sequence(const ip_addr_t *local, u16_t local_port, const ip_
 			     u16_t remote_port);
 #define LWIP_HOOK_TCP_ISN melin_initial_sequence
 
-/* stack/tcp/segment.c: what must never reach lwIP's state machine; and what leaves it */
+/* stack/events/segment.c: what must never reach lwIP's state machine; and what leaves it */
 err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct pbuf *payload);
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p)                             \
 	melin_segment_received((struct tcp_pcb *)(pcb), hdr, p)
@@ -29,7 +29,7 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 u8_t melin_option_length(const struct tcp_pcb *pcb, u8_t others);
 #define LWIP_HOOK_TCP_OUT_TCPOPT_LENGTH melin_option_length
 
-/* stack/ip/icmp_error.c: lwIP ignores errors, but for "packet too big", which anybody may forge */
+/* events/icmp_error.c: lwIP ignores errors, but for "packet too big", which anybody may forge */
 int melin_icmp_error(struct pbuf *packet);
 int melin_icmp_error6(struct pbuf *packet);
 #define LWIP_HOOK_IP4_INPUT(p, netif)                                                              \

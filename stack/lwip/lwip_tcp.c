@@ -4,7 +4,7 @@
  * counts retries, Linux counts time; and with each connection's own window for the one that lwIP
  * knows. Not for code of our own.
  */
-#include "stack/tcp/retry.h"
+#include "stack/events/retry.h"
 
 /* Each is read as "pcb->nrtx >= LIMIT" or "pcb->persist_probe >= LIMIT" with pcb in scope. */
 #undef TCP_MAXRTX

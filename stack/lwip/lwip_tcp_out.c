@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Compiles lwIP's tcp_out.c unchanged, with three of its functions under other names: those that
- * everybody calls are stack/tcp/output.c's tcp_output(), stack/tcp/gap.c's tcp_send_empty_ack(),
+ * everybody calls are stack/socket/output.c's tcp_output(), stack/tcp/gap.c's tcp_send_empty_ack(),
  * and the tcp_split_unsent_seg() below. Not for code of our own that could do without what is
  * static here.
  */
 #include "stack/tcp/gap.h"
 #include "stack/tcp/recovery.h"
-#include "stack/socket/socket.h"
+#include "stack/socket_parts.h"
 #include "stack/tcp/timestamps.h"
 
 #define tcp_output	     melin_lwip_tcp_output

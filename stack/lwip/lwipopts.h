@@ -16,7 +16,7 @@
 #define SYS_LIGHTWEIGHT_PROT  0 /* the instance's lock is held wherever lwIP runs */
 #define LWIP_SOCKET	      0
 #define LWIP_NETCONN	      0
-#define LWIP_TIMERS	      0 /* stack/tcp/timers.c calls the timers: it knows when none is due */
+#define LWIP_TIMERS	      0 /* events/timers.c calls them: it knows when none is due */
 #define LWIP_ERRNO_STDINCLUDE 1
 
 /* ---- memory: as many connections as there is memory, no fixed pools ---- */

@@ -2,7 +2,7 @@
 /* A listener's children: accept_queue.h. */
 #include "stack/socket/accept_queue.h"
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/socket/socket.h"
 
 bool accept_queue_is_full(const struct stack_socket *listener)

@@ -11,10 +11,10 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "common/connection_state.h"
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/ip/sockaddr.h"
-#include "stack/tcp/output.h"
-#include "stack/ip/path.h"
+#include "stack/socket/output.h"
+#include "stack/tcp/path.h"
 #include "stack/socket/socket.h"
 #include "stack/tcp/timestamps.h"
 

@@ -9,7 +9,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/ip/routing.h"
 #include "stack/ip/sockaddr.h"
 #include "stack/socket/ports.h"

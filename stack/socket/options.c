@@ -12,9 +12,9 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "common/option_table.h"
-#include "stack/ip/path.h"
+#include "stack/tcp/path.h"
 #include "stack/socket/socket.h"
 #include "stack/tcp/timestamps.h"
 

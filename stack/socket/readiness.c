@@ -2,7 +2,7 @@
 /* What poll(2) and its kin see of a socket: readiness.h. */
 #include "stack/socket/readiness.h"
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/socket/socket.h"
 
 static bool input_ready(const struct stack_socket *socket)

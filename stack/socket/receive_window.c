@@ -4,7 +4,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/socket/socket.h"
 
 /* TCP_WND_MAX() of lwip_changes.h: half of SO_RCVBUF's doubled value is for data, as in Linux. */

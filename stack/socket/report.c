@@ -6,7 +6,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/socket/socket.h"
 
 /*

@@ -7,7 +7,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/ip/sockaddr.h"
 
 struct stack_socket *socket_new(struct stack *stack, int domain)

@@ -10,8 +10,8 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/instance.h"
-#include "stack/socket/socket.h"
+#include "stack/instance_parts.h"
+#include "stack/socket_parts.h"
 
 /*
  * Linux's TCP_MAX_QUICKACKS; and the pause after which it begins anew, Linux's least retransmission

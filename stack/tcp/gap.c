@@ -8,8 +8,8 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/instance.h"
-#include "stack/socket/socket.h"
+#include "stack/instance_parts.h"
+#include "stack/socket_parts.h"
 
 /* What a sender's fast retransmit waits for: RFC 5681. */
 #define SAID_AT_ONCE 3

@@ -13,8 +13,8 @@
 #include "lwip/ip.h"
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/instance.h"
-#include "stack/socket/socket.h"
+#include "stack/instance_parts.h"
+#include "stack/socket_parts.h"
 
 /* As many as keep the chains short up to some hundred thousand connections. */
 #define CONNECTION_BUCKETS (1u << 17)

@@ -4,8 +4,8 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/instance.h"
-#include "stack/socket/socket.h"
+#include "stack/instance_parts.h"
+#include "stack/socket_parts.h"
 
 /*
  * lwIP's out-of-order queue is a list for each connection, with a bound for each; this one is for

@@ -9,8 +9,8 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/instance.h"
-#include "stack/socket/socket.h"
+#include "stack/instance_parts.h"
+#include "stack/socket_parts.h"
 
 /*
  * RFC 8985 7.2: what a probe waits for beyond two round trips. A single segment's acknowledgement

@@ -20,8 +20,8 @@
 
 #include "common/network_order.h"
 #include "stack/tcp/index.h"
-#include "stack/instance/instance.h"
-#include "stack/socket/socket.h"
+#include "stack/instance_parts.h"
+#include "stack/socket_parts.h"
 
 /* A cookie is good in the period in which it was made and in the next, as Linux's. */
 #define PERIOD_NS (SYN_COOKIE_AGE_MAX_NS / 2)

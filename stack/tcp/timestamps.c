@@ -7,7 +7,7 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "common/network_order.h"
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/tcp/segment_option.h"
 
 #define OPTION_TIMESTAMPS 8

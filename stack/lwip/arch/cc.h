@@ -24,7 +24,7 @@
 uint32_t melin_random(void);
 #define LWIP_RAND() melin_random()
 
-/* stack/instance/instance.c: counted and logged, the program goes on */
+/* stack/lifecycle/instance.c: counted and logged, the program goes on */
 void melin_lwip_assertion(const char *message, const char *file, int line);
 #define LWIP_PLATFORM_ASSERT(message) melin_lwip_assertion(message, __FILE__, __LINE__)
 

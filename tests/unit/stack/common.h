@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "stack/instance/background.h"
-#include "stack/instance/instance.h"
+#include "stack/lifecycle/background.h"
+#include "stack/lifecycle/instance.h"
 #include "stack/stack.h"
 #include "tests/unit/tap.h"
 

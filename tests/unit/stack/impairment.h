@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "stack/socket/socket.h"
-#include "stack/tcp/timers.h"
+#include "stack/events/timers.h"
 #include "tests/unit/stack/peer.h"
 
 /* Of a gigabit a second */

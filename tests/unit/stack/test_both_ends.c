@@ -11,10 +11,10 @@
 #include "lwip/prot/icmp.h"
 #include "lwip/prot/icmp6.h"
 
-#include "stack/ip/path.h"
+#include "stack/tcp/path.h"
 #include "stack/tcp/recovery.h"
 #include "stack/socket/socket.h"
-#include "stack/tcp/timers.h"
+#include "stack/events/timers.h"
 #include "tests/unit/stack/peer.h"
 
 #define PORT	    7000

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "stack/instance/instance.h"
+#include "stack/lifecycle/instance.h"
 #include "../tap.h"
 
 #define MANY 8192 /* 12 MB of segments, more than is kept */

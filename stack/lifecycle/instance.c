@@ -3,7 +3,7 @@
  * What every call into an instance has in common, and polling: the lock, the look for frames, and
  * what is done before the lock is let go of. Not for sockets.
  */
-#include "stack/instance/instance.h"
+#include "stack/lifecycle/instance.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #include "stack/ip/loop.h"
 #include "stack/ip/network.h"
 #include "stack/socket/report.h"
-#include "stack/tcp/timers.h"
+#include "stack/events/timers.h"
 
 /* Frames in one receive, as DPDK's drivers like them; and receives in one poll. */
 #define BURST  32

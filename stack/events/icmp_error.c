@@ -14,9 +14,9 @@
 
 #include "common/network_order.h"
 #include "stack/tcp/index.h"
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/lwip/lwip_hooks.h"
-#include "stack/ip/path.h"
+#include "stack/tcp/path.h"
 #include "stack/socket/socket.h"
 
 #define ICMP_HEADER 8

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "common/connection_state.h"
-#include "stack/instance/background.h"
-#include "stack/instance/instance.h"
-#include "stack/instance/lifetime.h"
+#include "stack/lifecycle/background.h"
+#include "stack/lifecycle/instance.h"
+#include "stack/lifecycle/lifetime.h"
 #include "stack/ip/loop.h"
 #include "stack/ip/network.h"
 #include "stack/socket/ports.h"

@@ -5,14 +5,14 @@
  * accept queues) and what it does not count. Not for what can be told without a connection:
  * filter.c.
  */
-#include "stack/tcp/segment.h"
+#include "stack/events/segment.h"
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/lwip/lwip_hooks.h"
 #include "stack/tcp/out_of_order.h"
-#include "stack/tcp/output.h"
+#include "stack/socket/output.h"
 #include "stack/tcp/reassembly.h"
 #include "stack/tcp/recovery.h"
 #include "stack/socket/socket.h"

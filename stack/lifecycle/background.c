@@ -7,7 +7,7 @@
  * thread is parked: watch_end() wakes it. Otherwise it does both itself: watches the device and
  * polls.
  */
-#include "stack/instance/background.h"
+#include "stack/lifecycle/background.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -17,9 +17,9 @@
 #include <time.h>
 
 #include "stack/tcp/index.h"
-#include "stack/instance/instance.h"
+#include "stack/lifecycle/instance.h"
 #include "common/system_call.h"
-#include "stack/tcp/timers.h"
+#include "stack/events/timers.h"
 
 #define MS 1000000ull
 

@@ -4,14 +4,14 @@
  * retransmissions; what they mean is the time that Linux's back-off needs for so many: 15
  * (tcp_retries2) are 924.6 s. A connection that no program holds any more gets 8 retransmissions.
  */
-#include "stack/tcp/retry.h"
+#include "stack/events/retry.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/ip/network.h"
 #include "stack/socket/socket.h"
 

@@ -3,7 +3,7 @@
  * The MTU of paths: path.h. A small table by destination, as Linux's next-hop exceptions: a new
  * connection begins with what the last one has learnt. Not for reading ICMP: icmp_error.c.
  */
-#include "stack/ip/path.h"
+#include "stack/tcp/path.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -12,8 +12,8 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "stack/tcp/index.h"
-#include "stack/instance/instance.h"
-#include "stack/socket/socket.h"
+#include "stack/instance_parts.h"
+#include "stack/socket_parts.h"
 
 #define HEADERS4 40 /* of IPv4 and TCP without options */
 #define HEADERS6 60

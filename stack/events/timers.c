@@ -3,7 +3,7 @@
  * The timers: timers.h. lwIP's fast and slow TCP timers run only while connections are active (the
  * index parks the idle ones), TIME_WAIT is looked at once a second, neighbours too.
  */
-#include "stack/tcp/timers.h"
+#include "stack/events/timers.h"
 
 #include "lwip/etharp.h"
 #include "lwip/mld6.h"
@@ -11,9 +11,9 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "stack/tcp/index.h"
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/ip/network.h"
-#include "stack/ip/path.h"
+#include "stack/tcp/path.h"
 #include "stack/tcp/recovery.h"
 #include "stack/socket/socket.h"
 

@@ -3,7 +3,7 @@
  * The beginning and the end of an instance: open() and close() of stack.h, and what is left to do
  * in a process that ends by a signal, or that is a child of fork(). Not for what happens between.
  */
-#include "stack/instance/lifetime.h"
+#include "stack/lifecycle/lifetime.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -15,13 +15,13 @@
 #include "lwip/priv/tcp_priv.h"
 
 #include "common/system_call.h"
-#include "stack/instance/background.h"
-#include "stack/instance/instance.h"
+#include "stack/lifecycle/background.h"
+#include "stack/lifecycle/instance.h"
 #include "stack/ip/loop.h"
 #include "stack/ip/network.h"
 #include "stack/socket/socket.h"
 #include "stack/tcp/index.h"
-#include "stack/tcp/timers.h"
+#include "stack/events/timers.h"
 
 /* ---- the end of its connections ---- */
 

@@ -9,10 +9,10 @@
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/instance.h"
-#include "stack/socket/tcp_info.h"
+#include "stack/instance_parts.h"
+#include "stack/tcp/tcp_info.h"
 
-#include "stack/socket/socket.h"
+#include "stack/socket_parts.h"
 #include "stack/tcp/timestamps.h"
 
 /* What Linux 6.18 tells behind the end of the structure that the headers of 6.1 know. */

@@ -4,11 +4,11 @@
  * instead of walked to; the last, partly filled segment waits as Minshall's variant of Nagle's
  * algorithm, TCP_CORK and MSG_MORE want it (lwIP's own Nagle is always off).
  */
-#include "stack/tcp/output.h"
+#include "stack/socket/output.h"
 
 #include "lwip/priv/tcp_priv.h"
 
-#include "stack/instance/instance.h"
+#include "stack/instance_parts.h"
 #include "stack/tcp/acknowledge.h"
 #include "stack/tcp/recovery.h"
 #include "stack/socket/socket.h"

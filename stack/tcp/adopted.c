@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See adopted.h. */
-#include "stack/socket/adopted.h"
+#include "stack/tcp/adopted.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -9,8 +9,8 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/ethernet.h"
 
-#include "stack/instance/instance.h"
-#include "stack/socket/socket.h"
+#include "stack/instance_parts.h"
+#include "stack/socket_parts.h"
 
 int adopted_begin(struct stack_socket *socket, const struct connection_state *state)
 {

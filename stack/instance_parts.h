@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One TCP/IP stack instance: what its parts (network, sockets, timers, background thread) share.
- * Not for anybody outside stack/: stack.h is.
+ * One TCP/IP stack instance: what its parts (network, sockets, timers, background thread) share. It
+ * has a part for each file that keeps more, so that it lies above all folders; all of them use it.
+ * Not for anybody outside stack/: stack.h is. Not for calls into an instance: lifecycle/instance.h.
  */
-#ifndef MELIN_INSTANCE_H
-#define MELIN_INSTANCE_H
+#ifndef MELIN_INSTANCE_PARTS_H
+#define MELIN_INSTANCE_PARTS_H
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,20 +14,21 @@
 #include "dpdk/link.h"
 #include "lwip/netif.h"
 #include "stack/instance/allocation.h"
-#include "stack/instance/background.h"
+#include "stack/lifecycle/background.h"
 #include "stack/instance/call_stack.h"
 #include "stack/instance/clock.h"
 #include "stack/instance/deadline.h"
+#include "stack/instance/instance_log.h"
 #include "stack/instance/lock.h"
 #include "stack/instance/pressure.h"
 #include "stack/instance/random.h"
 #include "stack/instance/sysctl.h"
 #include "stack/instance/wakeup.h"
 #include "stack/ip/host.h"
-#include "stack/ip/path.h"
+#include "stack/tcp/path.h"
 #include "stack/stack.h"
 #include "stack/tcp/index.h"
-#include "stack/tcp/segment.h"
+#include "stack/events/segment.h"
 #include "stack/tcp/syn_cookie.h"
 
 struct pbuf;
@@ -116,51 +117,5 @@ static inline enum pressure pressure_now(void)
 
 	return stack->allocation.used < stack->pressure.low ? PRESSURE_NONE : pressure_beyond_low();
 }
-
-/*
- * The lock, with preload's callbacks around it, which keep signal handlers out. 0, or -EDEADLK if
- * the calling thread has it already: a handler has interrupted the stack.
- */
-int instance_lock(struct stack *stack);
-/* False: another thread has it. */
-bool instance_try_lock(struct stack *stack);
-void instance_unlock(struct stack *stack);
-
-/* Takes the lock and reads the clock. 0, or -EDEADLK from within the stack. */
-int instance_enter(struct stack *stack);
-/*
- * Delivers in-process segments, runs due timers, flushes the device, reports events and lets go of
- * the lock.
- */
-void instance_leave(struct stack *stack);
-/* The same; *deadline is when poll() must be called even without input. NULL: not wanted. */
-void instance_leave_with_deadline(struct stack *stack, uint64_t *deadline);
-/* All that leaving does but letting go of the lock. */
-void instance_settle(struct stack *stack);
-
-/*
- * Acknowledges what is owed and receives what the device has; the lock is held. Returns the number
- * of frames.
- */
-unsigned instance_receive(struct stack *stack);
-/*
- * Looks what has become of the device, which may have gone down, come back, or have another
- * address. The lock is held. To be called when a thread has woken up for nothing, since that is
- * how a device that is gone shows.
- */
-void instance_attend(struct stack *stack);
-
-/* One line for melin's log, if its level is wanted. With or without the lock. */
-void instance_log(struct stack *stack, enum log_level level, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-void instance_log_line(struct stack *stack, enum log_level level, const char *format,
-		       va_list arguments) __attribute__((format(printf, 3, 0)));
-
-/* stack_operations.poll, catch_up and counters */
-int instance_poll(struct stack *stack);
-void instance_catch_up(struct stack *stack);
-void instance_counters(struct stack *stack, struct stack_counters *counters);
-/* The same with the lock held. */
-void instance_read_counters(struct stack *stack, struct stack_counters *counters);
 
 #endif
