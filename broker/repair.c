@@ -194,15 +194,45 @@ static int read_window(int descriptor, struct connection_state *state)
 	return error;
 }
 
-/* In repair a queue can only be peeked at. */
-static ssize_t peek(int descriptor, void *to, size_t size)
+/*
+ * In repair a queue can only be peeked at. Stores in *waiting how many bytes the queue has; what is
+ * read ends before urgent data.
+ */
+static ssize_t peek(int descriptor, void *to, size_t size, int *waiting)
 {
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
 	struct iovec part = { .iov_base = to, .iov_len = size };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct msghdr message = { .msg_iov = &part,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
 	ssize_t got =
 		kernel_call(SYS_recvmsg, descriptor, (long)&message, MSG_PEEK | MSG_DONTWAIT, 0);
 
+	*waiting = -1;
+	for (struct cmsghdr *each = CMSG_FIRSTHDR(&message); got > 0 && each;
+	     each = CMSG_NXTHDR(&message, each))
+		if (each->cmsg_level == IPPROTO_TCP && each->cmsg_type == TCP_CM_INQ)
+			memcpy(waiting, CMSG_DATA(each), sizeof(*waiting));
 	return got == -EAGAIN ? 0 : got;
+}
+
+/* As above, with the option that has the kernel tell (TCP_INQ, tcp(7)), which is the program's. */
+static ssize_t peek_counted(int descriptor, void *to, size_t size, int *waiting)
+{
+	int before = 0, error = get_int(descriptor, IPPROTO_TCP, TCP_INQ, &before);
+	ssize_t got;
+
+	error = error ?: before ? 0 : set_int(descriptor, TCP_INQ, 1);
+	if (error)
+		return error;
+	got = peek(descriptor, to, size, waiting);
+	if (!before)
+		set_int(descriptor, TCP_INQ, 0);
+	return got;
 }
 
 /* Stores in *number the sequence number behind the last byte of the queue. */
@@ -213,22 +243,30 @@ static int read_number(int descriptor, int queue, uint32_t *number)
 	return error ?: get_int(descriptor, IPPROTO_TCP, TCP_QUEUE_SEQ, number);
 }
 
-/* The queue that was chosen last. */
+/*
+ * The queue that was chosen last. The mark that urgent data leaves in it cannot be carried over,
+ * and neither SIOCINQ nor peeking tells of what is behind it, not even when the program has taken
+ * the urgent byte already (tcp(7), "Out-of-band data"). So the connection stays until the program
+ * has read past the mark.
+ */
 static int read_received(int descriptor, struct connection_state *state)
 {
-	int waiting = 0;
-	int error = (int)kernel_call(SYS_ioctl, descriptor, SIOCINQ, (long)&waiting, 0);
+	int size = 0, at_mark = 0, waiting = -1;
+	int error = (int)kernel_call(SYS_ioctl, descriptor, SIOCATMARK, (long)&at_mark, 0);
 	ssize_t got;
 
-	if (error || !waiting)
-		return error;
-	state->receive_data = malloc((size_t)waiting);
+	error = error ?: (int)kernel_call(SYS_ioctl, descriptor, SIOCINQ, (long)&size, 0);
+	if (error || at_mark)
+		return error ?: -EAGAIN;
+	if (!size)
+		return 0;
+	state->receive_data = malloc((size_t)size);
 	if (!state->receive_data)
 		return -ENOMEM;
-	got = peek(descriptor, state->receive_data, (size_t)waiting);
-	if (got != waiting)
+	got = peek_counted(descriptor, state->receive_data, (size_t)size, &waiting);
+	if (got != size || waiting != size)
 		return got < 0 ? (int)got : -EAGAIN;
-	state->receive_size = (size_t)waiting;
+	state->receive_size = (size_t)size;
 	return 0;
 }
 

@@ -5,8 +5,8 @@
 # kernel and with connections that are borrowed as soon as that can be done (host), and with such
 # that are borrowed and given back at random moments between calls (random).
 # Left out: what transfers too little for anything to be borrowed (accept, bind, connect, close);
-# "options" and "promise", since TCP_INFO counts anew after a connection was given back; "blocking"
-# and "urgent", which are not yet equal.
+# "options" and "promise", since TCP_INFO counts anew after a connection was given back; "blocking",
+# which is not yet equal.
 
 setup() {
 	cd "${TESTS_BUILD:-$PWD}" || return 1
@@ -26,8 +26,8 @@ same() {
 }
 
 @test "differential, host: bytes" {
-	same host client 4 receive send ancillary faults
-	same host server 6 receive send ancillary faults
+	same host client 4 receive send ancillary faults urgent
+	same host server 6 receive send ancillary faults urgent
 }
 
 @test "differential, host: waiting" {
