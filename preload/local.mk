@@ -103,8 +103,18 @@ libmelin_la_SOURCES = \
 	preload/sockets/asynchronous.h \
 	preload/sockets/borrow.c \
 	preload/sockets/borrow.h \
+	preload/sockets/borrow_change.c \
+	preload/sockets/borrow_change.h \
+	preload/sockets/borrow_lend.c \
+	preload/sockets/borrow_lend.h \
 	preload/sockets/borrow_policy.c \
 	preload/sockets/borrow_policy.h \
+	preload/sockets/borrow_process.c \
+	preload/sockets/borrow_process.h \
+	preload/sockets/borrow_start.c \
+	preload/sockets/borrow_start.h \
+	preload/sockets/borrow_wanted.c \
+	preload/sockets/borrow_wanted.h \
 	preload/sockets/flow.c \
 	preload/sockets/flow.h \
 	preload/sockets/listener.c \

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "preload/libc/symbols.h"
-#include "preload/sockets/borrow.h"
+#include "preload/sockets/borrow_process.h"
 
 INTERPOSED int posix_spawn(pid_t *process, const char *path,
 			   const posix_spawn_file_actions_t *actions,

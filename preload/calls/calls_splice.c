@@ -18,6 +18,7 @@
 #include "preload/libc/result.h"
 #include "preload/libc/scratch.h"
 #include "preload/sockets/borrow.h"
+#include "preload/sockets/borrow_wanted.h"
 #include "preload/sockets/lent_call.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/libc/symbols.h"

@@ -9,6 +9,7 @@
 
 #include "preload/sockets/ancillary.h"
 #include "preload/sockets/borrow.h"
+#include "preload/sockets/borrow_wanted.h"
 #include "preload/sockets/lent_call.h"
 #include "preload/libc/monotonic.h"
 #include "preload/config/config.h"

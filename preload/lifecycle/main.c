@@ -9,7 +9,8 @@
 
 #include "preload/sockets/asynchronous.h"
 #include "preload/process/lending.h"
-#include "preload/sockets/borrow.h"
+#include "preload/sockets/borrow_process.h"
+#include "preload/sockets/borrow_start.h"
 #include "preload/libc/monotonic.h"
 #include "preload/config/config.h"
 #include "preload/descriptors/descriptor_room.h"

@@ -9,6 +9,7 @@
 #include "preload/libc/capabilities.h"
 #include "preload/config/config.h"
 #include "preload/sockets/borrow.h"
+#include "preload/sockets/borrow_process.h"
 #include "preload/sockets/flow.h"
 #include "preload/process/process_stack.h"
 #include "preload/process/keeper.h"

@@ -6,8 +6,6 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <net/if.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,12 +19,10 @@
 #include "preload/config/config.h"
 #include "preload/config/log.h"
 #include "preload/libc/monotonic.h"
-#include "preload/libc/signals.h"
 #include "preload/libc/symbols.h"
 #include "preload/process/lending.h"
 #include "preload/process/process_stack.h"
-#include "preload/sockets/holders.h"
-#include "preload/sockets/pending.h"
+#include "preload/sockets/borrow_change.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/sockets/twin_options.h"
 #include "preload/waiting/epoll.h"
@@ -38,30 +34,6 @@
  * stored.
  */
 static _Atomic int stopped;
-
-/* How many children there were: who looks for those that hold a file knows whether one has come. */
-static _Atomic unsigned forks;
-
-/* ---- one thread changes it ---- */
-
-/* Of a connection that is or may be borrowed: from now on the caller's alone. Else its state. */
-static enum socket_state change_begin(struct socket *socket)
-{
-	for (;;) {
-		enum socket_state state = socket_settled(socket);
-
-		if (state != SOCKET_LENDABLE &&
-		    !(state == SOCKET_CONNECTION && atomic_load(&socket->borrowed)))
-			return state;
-		if (atomic_compare_exchange_strong(&socket->state, &state, SOCKET_CHANGING))
-			return state;
-	}
-}
-
-static void change_end(struct socket *socket, enum socket_state state)
-{
-	atomic_store(&socket->state, state);
-}
 
 /* In CHANGING: no other call has a reference. */
 static bool is_alone(const struct socket *socket)
@@ -88,40 +60,10 @@ static void keep(struct socket *socket, enum flow_count why, const char *text)
 		atomic_store(&socket->failed, true);
 	if (lending_lender())
 		lender_unwatch(lending_lender(), &socket->loan);
-	change_end(socket, SOCKET_KERNEL);
+	borrow_change_end(socket, SOCKET_KERNEL);
 	epoll_left_to_kernel(&socket->object);
 	if (!atomic_load(&socket->failed) && atomic_load(&socket->object.descriptors) == 1)
 		descriptor_remove(atomic_load(&socket->descriptor));
-}
-
-static enum flow_count count_of(enum refusal refusal)
-{
-	switch (refusal) {
-	case REFUSAL_LOCAL:
-		return FLOW_KEPT_LOCAL;
-	case REFUSAL_ROUTE:
-	case REFUSAL_INTERFACE:
-	case REFUSAL_UNRESOLVED:
-	case REFUSAL_IPSEC:
-	case REFUSAL_TRACKED:
-	case REFUSAL_NAMESPACE:
-		return FLOW_KEPT_PATH;
-	case REFUSAL_ULP:
-	case REFUSAL_FILTER:
-	case REFUSAL_SIGNED:
-		return FLOW_KEPT_OPTION;
-	case REFUSAL_UNSEEN:
-		return FLOW_KEPT_UNSEEN;
-	case REFUSAL_BUSY:
-	case REFUSAL_STATE:
-	case REFUSAL_NONE:
-		return FLOW_KEPT_UNPAID;
-	case REFUSAL_RIGHTS:
-	case REFUSAL_BROKER:
-		return FLOW_KEPT_RIGHTS;
-	default:
-		return FLOW_KEPT_STACK;
-	}
 }
 
 bool borrow_is_refused(const struct socket *socket)
@@ -214,12 +156,12 @@ static bool settle_refusal(struct socket *socket, enum refusal refusal)
 	if (refusal == REFUSAL_NONE || refusal_is_passing(refusal)) {
 		if (refusal)
 			borrow_policy_refused(&socket->policy);
-		change_end(socket, SOCKET_LENDABLE);
+		borrow_change_end(socket, SOCKET_LENDABLE);
 		return true;
 	}
 	if (lending_refusal() == REFUSAL_NONE && !process_stack_has_failed())
 		tell_once(refusal); /* else the start has told */
-	keep(socket, count_of(refusal), refusal_text(refusal));
+	keep(socket, borrow_refusal_count(refusal), refusal_text(refusal));
 	return false;
 }
 
@@ -248,14 +190,14 @@ static bool cannot_start(enum refusal *why)
 
 bool borrow_watch(struct socket *socket, int descriptor)
 {
-	const enum socket_state state = change_begin(socket);
+	const enum socket_state state = borrow_change_begin(socket);
 	enum refusal refusal = REFUSAL_NONE;
 	enum flow_count never;
 	const char *text;
 
 	if (state != SOCKET_LENDABLE) {
 		if (state == SOCKET_CONNECTION)
-			change_end(socket, state);
+			borrow_change_end(socket, state);
 		return true;
 	}
 	if (!socket->chosen) {
@@ -340,7 +282,7 @@ static void borrowed(struct socket *socket)
 	socket->was_borrowed = true;
 	borrow_policy_borrowed(&socket->policy);
 	atomic_store(&socket->borrowed, true);
-	change_end(socket, SOCKET_CONNECTION);
+	borrow_change_end(socket, SOCKET_CONNECTION);
 	epoll_taken_by_stack(&socket->object);
 	log_change(socket, "borrowed", "");
 }
@@ -375,14 +317,14 @@ bool borrow_now(struct socket *socket, int descriptor)
 		borrow_policy_refused(&socket->policy);
 		return false;
 	}
-	state = change_begin(socket);
+	state = borrow_change_begin(socket);
 	if (state != SOCKET_LENDABLE) {
 		if (state == SOCKET_CONNECTION)
-			change_end(socket, state);
+			borrow_change_end(socket, state);
 		return state == SOCKET_CONNECTION;
 	}
 	if (atomic_load(&stopped) || !is_alone(socket) || atomic_load(&socket->held)) {
-		change_end(socket, SOCKET_LENDABLE);
+		borrow_change_end(socket, SOCKET_LENDABLE);
 		return false;
 	}
 	refusal = take(socket, descriptor);
@@ -496,7 +438,7 @@ static void returned(struct socket *socket, enum borrow_return why, int status, 
 	atomic_store(&socket->borrowed, false);
 	if (for_good && lending_lender())
 		lender_unwatch(lending_lender(), &socket->loan);
-	change_end(socket, for_good ? SOCKET_KERNEL : SOCKET_LENDABLE);
+	borrow_change_end(socket, for_good ? SOCKET_KERNEL : SOCKET_LENDABLE);
 	epoll_given_back(&socket->object);
 	if (for_good)
 		epoll_left_to_kernel(&socket->object);
@@ -506,7 +448,7 @@ static void returned(struct socket *socket, enum borrow_return why, int status, 
 
 void borrow_end(struct socket *socket, enum borrow_return why, bool for_good)
 {
-	enum socket_state state = change_begin(socket);
+	enum socket_state state = borrow_change_begin(socket);
 
 	if (state == SOCKET_CONNECTION) {
 		if (atomic_load(&socket->borrowed))
@@ -515,7 +457,7 @@ void borrow_end(struct socket *socket, enum borrow_return why, bool for_good)
 		if (for_good)
 			keep(socket, FLOW_KEPT_UNPAID, return_texts[why]);
 		else
-			change_end(socket, state);
+			borrow_change_end(socket, state);
 	}
 }
 
@@ -529,22 +471,6 @@ void borrow_end_any(int descriptor, enum borrow_return why, bool for_good)
 	socket_put(socket);
 }
 
-/* Calls work() for each socket that melin knows, with a reference to it. */
-static void for_each(void (*work)(struct socket *socket, enum borrow_return why),
-		     enum borrow_return why)
-{
-	const int highest = descriptor_highest();
-
-	for (int descriptor = 0; descriptor <= highest; descriptor++) {
-		struct socket *socket = socket_get_any(descriptor);
-
-		if (!socket)
-			continue;
-		work(socket, why);
-		socket_put(socket);
-	}
-}
-
 static void end_one(struct socket *socket, enum borrow_return why)
 {
 	borrow_end(socket, why, false);
@@ -553,7 +479,7 @@ static void end_one(struct socket *socket, enum borrow_return why)
 void borrow_end_all(enum borrow_return why)
 {
 	if (config_get()->host && process_stack_running())
-		for_each(end_one, why);
+		borrow_for_each(end_one, why);
 }
 
 void borrow_stop(void)
@@ -566,412 +492,7 @@ void borrow_go_on(void)
 	atomic_fetch_sub(&stopped, 1);
 }
 
-/* ---- what the stack and the time ask for ---- */
-
-/* Connections that the stack wants to be given back, each with a reference; through next_wanted. */
-static struct socket *_Atomic wanted;
-
-static void want_back(struct socket *socket)
+void borrow_stop_forked(void)
 {
-	struct socket *first = atomic_load(&wanted);
-
-	if (atomic_exchange(&socket->wanted, true))
-		return;
-	atomic_fetch_add(&socket->object.references, 1); /* who takes it off drops it */
-	do {
-		socket->next_wanted = first;
-	} while (!atomic_compare_exchange_weak(&wanted, &first, socket));
-	atomic_store(&wait_errand_due, true);
-	lending_ask(LENDING_GIVE_BACK);
-}
-
-void borrow_event(void *user, uint32_t events)
-{
-	struct socket *socket = user;
-
-	if (events & STACK_EVENT_RETURN)
-		want_back(socket);
-	events &= ~STACK_EVENT_RETURN;
-	if (events)
-		socket_event(user, events);
-}
-
-static void consider(struct socket *socket)
-{
-	const struct instance *instance = socket_instance(socket);
-	struct stack_losses losses;
-
-	if (!instance || !atomic_load(&socket->borrowed))
-		return;
-	switch (instance->operations->return_reason(socket->handle)) {
-	case STACK_RETURN_LOSS:
-		instance->operations->losses(socket->handle, &losses);
-		if (borrow_policy_is_lossy(losses.recoveries, losses.timeouts))
-			borrow_end(socket, BORROW_LOSS, false);
-		break;
-	case STACK_RETURN_IDLE:
-		borrow_end(socket, BORROW_IDLE, false);
-		break;
-	case STACK_RETURN_PATH:
-		borrow_end(socket, BORROW_PATH, false);
-		break;
-	case STACK_RETURN_TIMEOUT:
-	case STACK_RETURN_CLOSED:
-	case STACK_RETURN_RESET:
-		borrow_end(socket, BORROW_PEER, true);
-		break;
-	case STACK_RETURN_NONE:
-		break;
-	}
-}
-
-/* By the thread beside, or by one of the program's that is about to wait: whoever comes first. */
-static void give_back_wanted(void)
-{
-	struct socket *socket, *next;
-
-	atomic_store(&wait_errand_due, false);
-	for (socket = atomic_exchange(&wanted, NULL); socket; socket = next) {
-		signals_hold(); /* for the reference, which another thread has taken */
-		next = socket->next_wanted;
-		atomic_store(&socket->wanted, false);
-		consider(socket);
-		socket_put(socket);
-	}
-}
-
-static void end_if_idle(struct socket *socket, enum borrow_return why)
-{
-	if (atomic_load(&socket->borrowed) && borrow_policy_is_idle(&socket->policy))
-		borrow_end(socket, why, false);
-}
-
-static void look(void)
-{
-	for_each(end_if_idle, BORROW_IDLE);
-}
-
-static void start(void)
-{
-	process_stack_start();
-}
-
-static void give_all(void)
-{
-	borrow_stop(); /* for good: the process ends */
-	borrow_end_all(BORROW_CLOSED);
-}
-
-void borrow_moved(struct socket *socket, enum borrow_direction direction, size_t bytes)
-{
-	if (borrow_policy_moved(&socket->policy, direction, bytes))
-		borrow_end(socket, BORROW_BULK, false);
-	else if (config_get()->borrow == BORROW_RANDOM && borrow_policy_by_chance())
-		borrow_end(socket, BORROW_CHANCE, false);
-}
-
-/* A handler must not take locks, which the thread that it has interrupted may have. */
-static void process_ends(bool in_handler)
-{
-	if (in_handler)
-		lending_give_all_waiting(config_get()->linger_ms);
-	else
-		give_all();
-}
-
-/* ---- the life of a socket ---- */
-
-/* One of its numbers goes: who changes it uses another one from now on. */
-static void descriptor_closed(struct object *object, int descriptor)
-{
-	struct socket *socket = (struct socket *)object;
-	enum socket_state state = change_begin(socket);
-
-	if (atomic_load(&socket->descriptor) == descriptor &&
-	    atomic_load(&socket->object.descriptors) > 1)
-		atomic_store(&socket->descriptor, descriptor_find(&socket->object));
-	if (state == SOCKET_LENDABLE || state == SOCKET_CONNECTION)
-		change_end(socket, state);
-}
-
-/* The last one: the kernel closes it next, as its options say. */
-static void closed(struct object *object)
-{
-	struct socket *socket = (struct socket *)object;
-
-	epoll_forget(object);
-	if (atomic_load(&socket->borrowed)) {
-		borrow_end(socket, BORROW_CLOSED, true);
-		return;
-	}
-	if (change_begin(socket) != SOCKET_LENDABLE)
-		return;
-	if (!socket->was_borrowed)
-		flow_counted(socket->chosen ? count_of(socket->refusal) : FLOW_KEPT_UNPAID);
-	if (lending_lender())
-		lender_unwatch(lending_lender(), &socket->loan);
-	change_end(socket, SOCKET_KERNEL);
-}
-
-static enum object_form begin_wait(struct object *object, int descriptor)
-{
-	struct socket *socket = (struct socket *)object;
-
-	(void)descriptor;
-	switch (socket_settled(socket)) {
-	case SOCKET_CONNECTION:
-		return FORM_STACK;
-	case SOCKET_LENDABLE:
-		return FORM_LENT;
-	default:
-		return FORM_KERNEL;
-	}
-}
-
-static bool has_left(const struct object *object)
-{
-	return atomic_load(&((const struct socket *)object)->state) != SOCKET_CONNECTION;
-}
-
-static void settle(const struct object *object)
-{
-	socket_settled((const struct socket *)object);
-}
-
-/* What is not named here is as in own mode. */
-static struct object_operations operations_here(void)
-{
-	struct object_operations operations = socket_operations;
-
-	operations.descriptor_closed = descriptor_closed;
-	operations.closed = closed;
-	operations.begin_wait = begin_wait;
-	operations.has_left = has_left;
-	operations.settle = settle;
-	operations.is_unused = NULL;
-	return operations;
-}
-
-/* From the kernel's accept(2) or connect(2), which has its number; a rule takes it. */
-static void lend(struct socket *socket, int descriptor, enum flow_count taken)
-{
-	flow_counted(taken);
-	atomic_store(&socket->descriptor, descriptor);
-	atomic_store_explicit(&socket->state, SOCKET_LENDABLE, memory_order_release);
-	if (config_get()->borrow != BORROW_AUTO)
-		borrow_watch(socket, descriptor);
-}
-
-void borrow_accepted(int descriptor, sa_family_t family)
-{
-	struct socket *socket;
-
-	socket = socket_allocate(family);
-	if (!socket)
-		return;
-	atomic_store(&socket->state, SOCKET_LENDABLE);
-	descriptor_install(descriptor, &socket->object);
-	lend(socket, descriptor, FLOW_TAKEN_ACCEPT);
-	socket_put(socket);
-}
-
-void borrow_connected(struct socket *socket, int descriptor)
-{
-	lend(socket, descriptor, FLOW_TAKEN_CONNECT);
-}
-
-void borrow_disconnected(struct socket *socket)
-{
-	if (change_begin(socket) != SOCKET_LENDABLE)
-		return;
-	if (lending_lender())
-		lender_unwatch(lending_lender(), &socket->loan);
-	memset(&socket->policy, 0, sizeof(socket->policy));
-	socket->chosen = false;
-	change_end(socket, SOCKET_UNDECIDED);
-}
-
-/* ---- other processes ---- */
-
-static void may_be_held(struct socket *socket, enum borrow_return why)
-{
-	enum socket_state state;
-
-	borrow_end(socket, why, false);
-	state = change_begin(socket);
-	if (state != SOCKET_LENDABLE && state != SOCKET_CONNECTION)
-		return;
-	atomic_store(&socket->held, true);
-	change_end(socket, state);
-}
-
-void borrow_before_fork(void)
-{
-	if (!config_get()->host)
-		return;
-	borrow_stop();
-	atomic_fetch_add(&forks, 1);
-	for_each(may_be_held, BORROW_PROCESS);
-}
-
-void borrow_after_fork(void)
-{
-	if (config_get()->host)
-		borrow_go_on();
-}
-
-/*
- * The stack was the parent's, and its handles, too. A thread of the parent's that was about to find
- * something out does not exist here.
- */
-static void forget_handle(struct socket *socket, enum borrow_return why)
-{
-	enum socket_state changing = SOCKET_CHANGING;
-
-	(void)why;
-	atomic_compare_exchange_strong(&socket->state, &changing, SOCKET_LENDABLE);
-	socket->handle = NULL;
-	socket->instance = NULL;
-	memset(&socket->loan, 0, sizeof(socket->loan));
-	socket->was_borrowed = false;
-}
-
-void borrow_forked(void)
-{
-	if (!config_get()->host)
-		return;
-	atomic_store(&wanted, NULL);
-	atomic_store(&wait_errand_due, false);
-	for_each(forget_handle, BORROW_PROCESS);
-	lending_forked();
 	atomic_store(&stopped, 0);
-}
-
-void borrow_before_losing(void)
-{
-	borrow_end_all(BORROW_RIGHTS);
-	lending_before_losing();
-}
-
-/* How many descriptors are looked at when the program begins: those that are handed on are low. */
-#define INHERITED_MAX 64
-
-/* An established connection's: who knows which end has listened. FLOW_COUNTS: no rule takes it. */
-static enum flow_count selected_as(int descriptor)
-{
-	struct sockaddr_storage name;
-	socklen_t length = sizeof(name);
-
-	if (libc()->getsockname(descriptor, (struct sockaddr *)&name, &length) == 0 &&
-	    borrow_is_selected(RULE_LISTEN, (struct sockaddr *)&name, length))
-		return FLOW_TAKEN_ACCEPT;
-	length = sizeof(name);
-	if (libc()->getpeername(descriptor, (struct sockaddr *)&name, &length) == 0 &&
-	    borrow_is_selected(RULE_CONNECT, (struct sockaddr *)&name, length))
-		return FLOW_TAKEN_CONNECT;
-	return FLOW_COUNTS;
-}
-
-/* Established before the program began: whoever made it may have it still. */
-static void lend_inherited(int descriptor)
-{
-	int domain = 0, type = 0, protocol = 0;
-	unsigned char state = TCP_CLOSE; /* the first byte of struct tcp_info */
-	socklen_t length = sizeof(int), one = sizeof(state);
-	enum flow_count taken;
-	struct socket *socket;
-
-	if (libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ||
-	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ||
-	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) < 0 ||
-	    !socket_candidate(domain, type, protocol) ||
-	    libc()->getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &state, &one) < 0 ||
-	    state != TCP_ESTABLISHED)
-		return;
-	taken = selected_as(descriptor);
-	socket = taken == FLOW_COUNTS ? NULL : socket_allocate(domain);
-	if (!socket)
-		return;
-	atomic_store(&socket->held, true);
-	atomic_store(&socket->state, SOCKET_LENDABLE);
-	descriptor_install(descriptor, &socket->object);
-	lend(socket, descriptor, taken);
-	socket_put(socket);
-}
-
-/* As many connections as one look is about. */
-#define HELD_MAX 256
-
-static unsigned find_held(struct socket *sockets[HELD_MAX], struct holders_file files[HELD_MAX])
-{
-	const int highest = descriptor_highest();
-	unsigned count = 0;
-
-	for (int descriptor = 0; descriptor <= highest && count < HELD_MAX; descriptor++) {
-		struct socket *socket = socket_get_any(descriptor);
-
-		if (!socket)
-			continue;
-		if (atomic_load(&socket->held) && socket->chosen &&
-		    atomic_load(&socket->state) == SOCKET_LENDABLE &&
-		    holders_file(descriptor, &files[count]))
-			sockets[count++] = socket;
-		else
-			socket_put(socket);
-	}
-	return count;
-}
-
-static void not_held(struct socket *socket, unsigned forks_before)
-{
-	const enum socket_state state = change_begin(socket);
-
-	if (state != SOCKET_LENDABLE && state != SOCKET_CONNECTION)
-		return;
-	if (forks_before == atomic_load(&forks))
-		atomic_store(&socket->held, false);
-	change_end(socket, state);
-}
-
-/* On the thread beside: it reads what /proc says of all processes. */
-static void look_for_holders(void)
-{
-	static struct socket *sockets[HELD_MAX];
-	static struct holders_file files[HELD_MAX];
-	const unsigned forks_before = atomic_load(&forks);
-	const unsigned count = find_held(sockets, files);
-
-	holders_look(files, count);
-	for (unsigned i = 0; i < count; i++) {
-		if (!files[i].held)
-			not_held(sockets[i], forks_before);
-		socket_put(sockets[i]);
-	}
-}
-
-void borrow_begin(void)
-{
-	static const struct lending_work work = { start, give_back_wanted, look, look_for_holders,
-						  give_all };
-	/* There are no listeners here; else as in own mode. */
-	static const struct process_stack_users users = {
-		.event = borrow_event,
-		.any_waiting = pending_any,
-		.any_ever_waited = pending_was_any,
-		.is_awaited_elsewhere = pending_is_awaited_elsewhere,
-		.start_begins = pending_start_begins,
-		.started = pending_start,
-		.ending = process_ends,
-	};
-	static struct object_operations operations;
-	const int errno_before = errno;
-
-	operations = operations_here();
-	object_register(OBJECT_SOCKET, &operations);
-	process_stack_register(&users);
-	wait_errand = give_back_wanted;
-	lending_set_work(&work);
-	for (int descriptor = 3; descriptor < INHERITED_MAX; descriptor++)
-		lend_inherited(descriptor);
-	errno = errno_before;
 }

@@ -2,7 +2,8 @@
 /*
  * Host mode: the kernel makes and owns all connections; here the stack borrows some of them and
  * gives them back. Which ones, and when that pays, is borrow_policy.h's; the kernel's side of it is
- * the lender's (broker/lender.h).
+ * the lender's (broker/lender.h). borrow_start.h begins it, borrow_lend.h has the life of a socket,
+ * borrow_wanted.h what asks for one back, borrow_process.h what other processes change.
  *
  *                      LENDABLE  the kernel carries it; calls are libc's, and counted
  *      borrow, by a call |   ^
@@ -26,11 +27,9 @@
 #define MELIN_BORROW_H
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <sys/socket.h>
 
 #include "preload/config/rules.h"
-#include "preload/sockets/borrow_policy.h"
 
 struct socket;
 
@@ -48,20 +47,8 @@ enum borrow_return {
 	BORROW_CHANCE, /* MELIN_BORROW=random */
 };
 
-/* The library begins in host mode: connections that were inherited may be lent. */
-void borrow_begin(void);
-
 /* Whether the first rule that names this end of a connection takes it. */
 bool borrow_is_selected(enum rule_verb verb, const struct sockaddr *name, socklen_t length);
-
-/*
- * The kernel has accepted a selected connection with a peer of that family, or has begun one by
- * connect(2): it may be lent. The third: connect(2) to AF_UNSPEC has made it a socket that may
- * connect anew.
- */
-void borrow_accepted(int descriptor, sa_family_t family);
-void borrow_connected(struct socket *socket, int descriptor);
-void borrow_disconnected(struct socket *socket);
 
 /*
  * Its frames are noticed from now on: what borrowing takes beforehand. False: it is the kernel's.
@@ -80,29 +67,10 @@ void borrow_end(struct socket *socket, enum borrow_return why, bool for_good);
 void borrow_end_any(int descriptor, enum borrow_return why, bool for_good);
 void borrow_end_all(enum borrow_return why);
 
-/* The stack has carried so many bytes of a borrowed one: it may be given back for that. */
-void borrow_moved(struct socket *socket, enum borrow_direction direction, size_t bytes);
-
 /* Nothing is borrowed from now on until the second; they nest. What is borrowed stays so. */
 void borrow_stop(void);
 void borrow_go_on(void);
-
-/*
- * Around a fork, of whatever kind: all are given back, and none is borrowed meanwhile. Before any
- * lock is taken; the other two after all were given back. Then a connection that both processes
- * have is borrowed only when the other one has closed it.
- */
-void borrow_before_fork(void);
-void borrow_after_fork(void);
-void borrow_forked(void);
-
-/*
- * Before the program gives up rights: what is borrowed goes back while it may, and later loans go
- * through the broker. Takes milliseconds the first time.
- */
-void borrow_before_losing(void);
-
-/* From the stack, in place of socket_event(): STACK_EVENT_RETURN, too. */
-void borrow_event(void *user, uint32_t events);
+/* In a forked child: whoever has stopped it does not exist here. */
+void borrow_stop_forked(void);
 
 #endif

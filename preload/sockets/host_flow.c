@@ -10,6 +10,7 @@
 #include "preload/libc/symbols.h"
 #include "preload/process/process_stack.h"
 #include "preload/sockets/borrow.h"
+#include "preload/sockets/borrow_lend.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/waiting/epoll.h"
 

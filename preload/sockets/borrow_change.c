@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See borrow_change.h. */
+#include "preload/sockets/borrow_change.h"
+
+#include <stdatomic.h>
+
+#include "preload/descriptors/descriptors.h"
+#include "preload/sockets/socket_object.h"
+
+enum socket_state borrow_change_begin(struct socket *socket)
+{
+	for (;;) {
+		enum socket_state state = socket_settled(socket);
+
+		if (state != SOCKET_LENDABLE &&
+		    !(state == SOCKET_CONNECTION && atomic_load(&socket->borrowed)))
+			return state;
+		if (atomic_compare_exchange_strong(&socket->state, &state, SOCKET_CHANGING))
+			return state;
+	}
+}
+
+void borrow_change_end(struct socket *socket, enum socket_state state)
+{
+	atomic_store(&socket->state, state);
+}
+
+void borrow_for_each(void (*work)(struct socket *socket, enum borrow_return why),
+		     enum borrow_return why)
+{
+	const int highest = descriptor_highest();
+
+	for (int descriptor = 0; descriptor <= highest; descriptor++) {
+		struct socket *socket = socket_get_any(descriptor);
+
+		if (!socket)
+			continue;
+		work(socket, why);
+		socket_put(socket);
+	}
+}
+
+enum flow_count borrow_refusal_count(enum refusal refusal)
+{
+	switch (refusal) {
+	case REFUSAL_LOCAL:
+		return FLOW_KEPT_LOCAL;
+	case REFUSAL_ROUTE:
+	case REFUSAL_INTERFACE:
+	case REFUSAL_UNRESOLVED:
+	case REFUSAL_IPSEC:
+	case REFUSAL_TRACKED:
+	case REFUSAL_NAMESPACE:
+		return FLOW_KEPT_PATH;
+	case REFUSAL_ULP:
+	case REFUSAL_FILTER:
+	case REFUSAL_SIGNED:
+		return FLOW_KEPT_OPTION;
+	case REFUSAL_UNSEEN:
+		return FLOW_KEPT_UNSEEN;
+	case REFUSAL_BUSY:
+	case REFUSAL_STATE:
+	case REFUSAL_NONE:
+		return FLOW_KEPT_UNPAID;
+	case REFUSAL_RIGHTS:
+	case REFUSAL_BROKER:
+		return FLOW_KEPT_RIGHTS;
+	default:
+		return FLOW_KEPT_STACK;
+	}
+}

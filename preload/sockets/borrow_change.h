@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What all files of host mode need to change connections: one thread at a time changes one, and all
+ * can be gone through. Not for borrowing and giving back: borrow.h.
+ */
+#ifndef MELIN_BORROW_CHANGE_H
+#define MELIN_BORROW_CHANGE_H
+
+#include "broker/lender.h"
+#include "preload/process/process_stack.h"
+#include "preload/sockets/borrow.h"
+#include "preload/sockets/socket_object.h"
+
+struct socket;
+
+/*
+ * Of a connection that is or may be borrowed: it is CHANGING and the caller's alone from now on,
+ * until borrow_change_end(). Else nothing happens. Returns its state before. Waits while another
+ * thread changes it.
+ */
+enum socket_state borrow_change_begin(struct socket *socket);
+void borrow_change_end(struct socket *socket, enum socket_state state);
+
+/* Calls work() for each socket that melin knows, with a reference to it. */
+void borrow_for_each(void (*work)(struct socket *socket, enum borrow_return why),
+		     enum borrow_return why);
+
+/* How one that stays the kernel's for that reason is counted. */
+enum flow_count borrow_refusal_count(enum refusal refusal);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See borrow_lend.h. */
+#include "preload/sockets/borrow_lend.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "preload/config/config.h"
+#include "preload/descriptors/descriptors.h"
+#include "preload/process/lending.h"
+#include "preload/process/process_stack.h"
+#include "preload/sockets/borrow.h"
+#include "preload/sockets/borrow_change.h"
+#include "preload/sockets/socket_object.h"
+#include "preload/waiting/epoll.h"
+
+/* One of its numbers goes: who changes it uses another one from now on. */
+static void descriptor_closed(struct object *object, int descriptor)
+{
+	struct socket *socket = (struct socket *)object;
+	enum socket_state state = borrow_change_begin(socket);
+
+	if (atomic_load(&socket->descriptor) == descriptor &&
+	    atomic_load(&socket->object.descriptors) > 1)
+		atomic_store(&socket->descriptor, descriptor_find(&socket->object));
+	if (state == SOCKET_LENDABLE || state == SOCKET_CONNECTION)
+		borrow_change_end(socket, state);
+}
+
+/* The last one: the kernel closes it next, as its options say. */
+static void closed(struct object *object)
+{
+	struct socket *socket = (struct socket *)object;
+
+	epoll_forget(object);
+	if (atomic_load(&socket->borrowed)) {
+		borrow_end(socket, BORROW_CLOSED, true);
+		return;
+	}
+	if (borrow_change_begin(socket) != SOCKET_LENDABLE)
+		return;
+	if (!socket->was_borrowed)
+		flow_counted(socket->chosen ? borrow_refusal_count(socket->refusal)
+					    : FLOW_KEPT_UNPAID);
+	if (lending_lender())
+		lender_unwatch(lending_lender(), &socket->loan);
+	borrow_change_end(socket, SOCKET_KERNEL);
+}
+
+static enum object_form begin_wait(struct object *object, int descriptor)
+{
+	struct socket *socket = (struct socket *)object;
+
+	(void)descriptor;
+	switch (socket_settled(socket)) {
+	case SOCKET_CONNECTION:
+		return FORM_STACK;
+	case SOCKET_LENDABLE:
+		return FORM_LENT;
+	default:
+		return FORM_KERNEL;
+	}
+}
+
+static bool has_left(const struct object *object)
+{
+	return atomic_load(&((const struct socket *)object)->state) != SOCKET_CONNECTION;
+}
+
+static void settle(const struct object *object)
+{
+	socket_settled((const struct socket *)object);
+}
+
+struct object_operations borrow_operations(void)
+{
+	struct object_operations operations = socket_operations;
+
+	operations.descriptor_closed = descriptor_closed;
+	operations.closed = closed;
+	operations.begin_wait = begin_wait;
+	operations.has_left = has_left;
+	operations.settle = settle;
+	operations.is_unused = NULL;
+	return operations;
+}
+
+void borrow_lend(struct socket *socket, int descriptor, enum flow_count taken)
+{
+	flow_counted(taken);
+	atomic_store(&socket->descriptor, descriptor);
+	atomic_store_explicit(&socket->state, SOCKET_LENDABLE, memory_order_release);
+	if (config_get()->borrow != BORROW_AUTO)
+		borrow_watch(socket, descriptor);
+}
+
+void borrow_accepted(int descriptor, sa_family_t family)
+{
+	struct socket *socket;
+
+	socket = socket_allocate(family);
+	if (!socket)
+		return;
+	atomic_store(&socket->state, SOCKET_LENDABLE);
+	descriptor_install(descriptor, &socket->object);
+	borrow_lend(socket, descriptor, FLOW_TAKEN_ACCEPT);
+	socket_put(socket);
+}
+
+void borrow_connected(struct socket *socket, int descriptor)
+{
+	borrow_lend(socket, descriptor, FLOW_TAKEN_CONNECT);
+}
+
+void borrow_disconnected(struct socket *socket)
+{
+	if (borrow_change_begin(socket) != SOCKET_LENDABLE)
+		return;
+	if (lending_lender())
+		lender_unwatch(lending_lender(), &socket->loan);
+	memset(&socket->policy, 0, sizeof(socket->policy));
+	socket->chosen = false;
+	borrow_change_end(socket, SOCKET_UNDECIDED);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See borrow_start.h. */
+#include "preload/sockets/borrow_start.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "preload/config/config.h"
+#include "preload/descriptors/descriptors.h"
+#include "preload/libc/symbols.h"
+#include "preload/process/lending.h"
+#include "preload/process/process_stack.h"
+#include "preload/sockets/borrow.h"
+#include "preload/sockets/borrow_lend.h"
+#include "preload/sockets/borrow_process.h"
+#include "preload/sockets/borrow_wanted.h"
+#include "preload/sockets/pending.h"
+#include "preload/sockets/socket_object.h"
+#include "preload/waiting/wait.h"
+
+static void start(void)
+{
+	process_stack_start();
+}
+
+static void give_all(void)
+{
+	borrow_stop(); /* for good: the process ends */
+	borrow_end_all(BORROW_CLOSED);
+}
+
+/* A handler must not take locks, which the thread that it has interrupted may have. */
+static void process_ends(bool in_handler)
+{
+	if (in_handler)
+		lending_give_all_waiting(config_get()->linger_ms);
+	else
+		give_all();
+}
+
+/* How many descriptors are looked at when the program begins: those that are handed on are low. */
+#define INHERITED_MAX 64
+
+/* An established connection's: who knows which end has listened. FLOW_COUNTS: no rule takes it. */
+static enum flow_count selected_as(int descriptor)
+{
+	struct sockaddr_storage name;
+	socklen_t length = sizeof(name);
+
+	if (libc()->getsockname(descriptor, (struct sockaddr *)&name, &length) == 0 &&
+	    borrow_is_selected(RULE_LISTEN, (struct sockaddr *)&name, length))
+		return FLOW_TAKEN_ACCEPT;
+	length = sizeof(name);
+	if (libc()->getpeername(descriptor, (struct sockaddr *)&name, &length) == 0 &&
+	    borrow_is_selected(RULE_CONNECT, (struct sockaddr *)&name, length))
+		return FLOW_TAKEN_CONNECT;
+	return FLOW_COUNTS;
+}
+
+/* Established before the program began: whoever made it may have it still. */
+static void lend_inherited(int descriptor)
+{
+	int domain = 0, type = 0, protocol = 0;
+	unsigned char state = TCP_CLOSE; /* the first byte of struct tcp_info */
+	socklen_t length = sizeof(int), one = sizeof(state);
+	enum flow_count taken;
+	struct socket *socket;
+
+	if (libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ||
+	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ||
+	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) < 0 ||
+	    !socket_candidate(domain, type, protocol) ||
+	    libc()->getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &state, &one) < 0 ||
+	    state != TCP_ESTABLISHED)
+		return;
+	taken = selected_as(descriptor);
+	socket = taken == FLOW_COUNTS ? NULL : socket_allocate(domain);
+	if (!socket)
+		return;
+	atomic_store(&socket->held, true);
+	atomic_store(&socket->state, SOCKET_LENDABLE);
+	descriptor_install(descriptor, &socket->object);
+	borrow_lend(socket, descriptor, taken);
+	socket_put(socket);
+}
+
+void borrow_begin(void)
+{
+	static const struct lending_work work = { start, borrow_give_wanted, borrow_look_for_idle,
+						  borrow_look_for_holders, give_all };
+	/* There are no listeners here; else as in own mode. */
+	static const struct process_stack_users users = {
+		.event = borrow_event,
+		.any_waiting = pending_any,
+		.any_ever_waited = pending_was_any,
+		.is_awaited_elsewhere = pending_is_awaited_elsewhere,
+		.start_begins = pending_start_begins,
+		.started = pending_start,
+		.ending = process_ends,
+	};
+	static struct object_operations operations;
+	const int errno_before = errno;
+
+	operations = borrow_operations();
+	object_register(OBJECT_SOCKET, &operations);
+	process_stack_register(&users);
+	wait_errand = borrow_give_wanted;
+	lending_set_work(&work);
+	for (int descriptor = 3; descriptor < INHERITED_MAX; descriptor++)
+		lend_inherited(descriptor);
+	errno = errno_before;
+}
