@@ -34,8 +34,8 @@ borrowed() {
 }
 
 start_redis() {
-	start_melin redis near redis-server --port 7379 --bind '*' '-::*' --protected-mode no --save '' \
-		--dir "$BATS_TEST_TMPDIR"
+	start_melin redis near redis-server --port 7379 --bind '*' '-::*' --protected-mode no \
+		--save '' --dir "$BATS_TEST_TMPDIR"
 	printed redis 'eady to accept connections'
 }
 

@@ -110,6 +110,7 @@ tests_run = TESTS_BUILD='$(abs_builddir)' TESTS_SOURCE='$(abs_srcdir)' TESTS_BAT
 all_tests = $(UNIT_TESTS) $(END_TO_END_TESTS:%=$(srcdir)/%)
 check-local:
 	@needed=`$(tests_run) --needs='$(ONLY_FOR_TESTS)' --only='$(T)' $(all_tests)`; \
+		test -n '$(T)' || needed="$$needed bench-tools"; \
 		test -z "$$needed" || $(MAKE) $(AM_MAKEFLAGS) $$needed
 	@$(tests_run) --only='$(T)' $(all_tests)
 CLEANFILES += tests.ran
