@@ -5,6 +5,7 @@
  * and the tcp_split_unsent_seg() below. Not for code of our own that could do without what is
  * static here.
  */
+#include "stack/lwip/lwip_hooks.h"
 #include "stack/tcp/gap.h"
 #include "stack/tcp/recovery.h"
 #include "stack/socket_parts.h"
@@ -13,6 +14,24 @@
 #define tcp_output	     melin_lwip_tcp_output
 #define tcp_send_empty_ack   melin_lwip_send_empty_ack
 #define tcp_split_unsent_seg melin_lwip_split_unsent_seg
+
+/*
+ * tcp_split_unsent_seg() alone asks for the options' length without the hook: the second part of a
+ * segment with timestamps would have them written over its first bytes. So the length has what the
+ * hook adds wherever it is asked for, and the hook adds nothing more. All who ask have a pcb.
+ */
+static u8_t length_without_hook(u8_t flags)
+{
+	return LWIP_TCP_OPT_LENGTH(flags);
+}
+static u8_t length_with_hook(const struct tcp_pcb *pcb, u8_t flags)
+{
+	return melin_option_length(pcb, length_without_hook(flags));
+}
+#undef LWIP_TCP_OPT_LENGTH
+#define LWIP_TCP_OPT_LENGTH(flags) length_with_hook(pcb, flags)
+#undef LWIP_HOOK_TCP_OUT_TCPOPT_LENGTH
+#define LWIP_HOOK_TCP_OUT_TCPOPT_LENGTH(pcb, length) (length)
 
 #include "core/tcp_out.c"
 

@@ -425,6 +425,30 @@ static void gives_what_there_is(void)
 	ops->release(socket.handle);
 }
 
+/* A window that has room for a part of a segment: it is cut, and its options are in both parts. */
+static void small_window_loses_nothing(void)
+{
+	struct connection_state back;
+	struct test_socket socket;
+	struct segment small = { .ack = 0, .flags = ACK, .window = 3 };
+	uint8_t text[1400];
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (uint8_t)(i * 7 + i / 251);
+	borrow(&socket);
+	small.seq = peer.seq;
+	small.ack = peer.ack;
+	put_stamped(&small, ++peers_clock);
+	ops->poll(stack);
+	tap_ok(put(&socket, text, sizeof(text), 0) == (ssize_t)sizeof(text), "a segment to cut");
+	pass_ms(3000);
+	tap_ok(ops->give(socket.handle, &back) == 0 && back.send_size == sizeof(text) &&
+		       !memcmp(back.send_data, text, sizeof(text)),
+	       "a window of 384 bytes: all %zu bytes are as they were written", sizeof(text));
+	connection_state_clear(&back);
+	ops->release(socket.handle);
+}
+
 static void is_stale(void)
 {
 	struct sockaddr_storage name;
@@ -817,6 +841,7 @@ static void tests(void)
 	leaves_no_false_fin();
 	leaves_reset();
 	gives_what_there_is();
+	small_window_loses_nothing();
 	is_stale();
 	is_let_go();
 	notes_losses();
