@@ -64,6 +64,13 @@
 #define PATIENT_POLLING_NS (2 * MS)
 #define PATIENT_LOOK_NS	   (500ull * 1000)
 
+/*
+ * The stack starts because of a listener or a connection, which comes just after. Until it is there
+ * peers are not answered, for they would be refused; but a start for nothing must not leave frames
+ * for ever, and on a busy machine the program's thread may have to wait for a core.
+ */
+#define FIRST_USE_NS (500 * MS)
+
 enum farewell {
 	FAREWELL_NONE,
 	FAREWELL_WANTED,
@@ -237,7 +244,8 @@ static void *run(void *argument)
 				park(stack);
 			else
 				wakeup_sleep(&stack->wakeup, -1, ACTIVE_NS);
-		} else if (now - atomic_load(&stack->wakeup.last_poll) < ACTIVE_NS) {
+		} else if (now - atomic_load(&stack->wakeup.last_poll) < ACTIVE_NS ||
+			   (now - background->began < FIRST_USE_NS && nothing_open(stack))) {
 			wakeup_sleep(&stack->wakeup, -1, ACTIVE_NS);
 		} else {
 			watch(stack);
@@ -343,11 +351,8 @@ int background_start(struct stack *stack, bool without_rights, background_last_a
 	background->without_rights = without_rights;
 	background->last_act = last_act;
 	background->running = true; /* before the thread looks */
-	/*
-	 * The thread waits a little: preload's listeners have to be there before peers are
-	 * answered.
-	 */
-	atomic_store(&stack->wakeup.last_poll, clock_read(&stack->clock));
+	background->began = clock_read(&stack->clock);
+	atomic_store(&stack->wakeup.last_poll, background->began);
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	sigfillset(&all);

@@ -33,6 +33,7 @@ struct background {
 	/* Who sleeps on the device: enum watcher. Changed by compare-and-swap only. */
 	_Atomic uint32_t watcher;
 	_Atomic uint64_t watched_since; /* when the program's thread began; ns */
+	uint64_t began;			/* when the thread was started; ns */
 };
 
 /*
