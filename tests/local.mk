@@ -103,7 +103,8 @@ EXTRA_DIST += tests/run tests/structure tests/structure.known \
 
 #: check             runs all tests; T=loop.bats, T='rules.bats:IPv6' or T=test_wire: only those
 # $(T), "FILE" or "FILE:TEST", limits a run to what matches (tests/run says how) and builds only
-# what that needs. $(TESTS_ONLY) is its older name.
+# what that needs. All tests need the benchmark's programs, too: they use what stack/ and dpdk/ have
+# inside, and could break unseen where that changes. $(TESTS_ONLY) is T's older name.
 T = $(TESTS_ONLY)
 tests_run = TESTS_BUILD='$(abs_builddir)' TESTS_SOURCE='$(abs_srcdir)' TESTS_BATS='$(BATS)' \
 	$(SHELL) $(srcdir)/tests/run

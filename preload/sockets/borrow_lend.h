@@ -16,7 +16,7 @@ struct socket;
 /* What a socket's object does in host mode; what is not named there is as in own mode. */
 struct object_operations borrow_operations(void);
 
-/* The kernel has made the connection, which has that number; a rule takes it: it may be borrowed. */
+/* The kernel has made the connection, which has that number; a rule takes it: it may be lent. */
 void borrow_lend(struct socket *socket, int descriptor, enum flow_count taken);
 
 /*
