@@ -31,8 +31,8 @@ same() {
 }
 
 @test "differential, host: waiting" {
-	same host client 4 poll epoll epoll_wait hold
-	same host server 6 poll epoll
+	same host client 4 poll epoll epoll_wait hold blocking
+	same host server 6 poll epoll blocking
 }
 
 @test "differential, host: signals, threads, descriptors" {
