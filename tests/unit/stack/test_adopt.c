@@ -87,6 +87,33 @@ static void fills_segments(void)
 	ops->release(socket.handle);
 }
 
+/* The peer has room for a part of a segment: after a while it is split, and the part sent. */
+static void splits_segments(void)
+{
+	struct connection_state state = kernels();
+	static char data[2 * SEGMENT];
+	struct test_socket socket;
+	bool split = false;
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (char)(i * 7 + i / 256);
+	state.send_window = 1000;
+	adopt(&socket, &state);
+	wire_clear();
+	put(&socket, data, sizeof(data), 0);
+	for (int i = 0; i < 20 && !split; i++) {
+		pass_ms(100);
+		split = wire_get_segment(&seen) && seen.size == 1000;
+	}
+	tap_ok(split, "a part of a segment that the window has room for");
+	ops->give(socket.handle, &state);
+	tap_ok(state.send_size == sizeof(data) && !memcmp(state.send_data, data, sizeof(data)),
+	       "the other part is whole: %zu bytes", state.send_size);
+	connection_state_clear(&state);
+	ops->release(socket.handle);
+	wire_clear();
+}
+
 static void goes_back(void)
 {
 	struct connection_state state = kernels(), again;
@@ -137,6 +164,7 @@ static void tests(void)
 	open_wire();
 	goes_on();
 	fills_segments();
+	splits_segments();
 	goes_back();
 	tap_ok(complaints == 0, "lwIP never complained");
 }
