@@ -10,24 +10,6 @@
 #include "stack/tcp/recovery.h"
 #include "stack/socket_parts.h"
 #include "stack/tcp/timestamps.h"
-#include "lwip/priv/tcp_priv.h"
-#include "stack/lwip/lwip_hooks.h"
-
-/*
- * lwIP asks the hook for the options' length everywhere but where it splits a segment. The second
- * part would have room for its data alone, and so many of its last bytes be lost as the timestamps
- * take. So the length itself is the hook's, wherever it is asked for; each function there has a
- * pcb.
- */
-static u8_t length_of_lwips(u8_t flags)
-{
-	return (u8_t)(LWIP_TCP_OPT_LENGTH(flags));
-}
-
-#undef LWIP_TCP_OPT_LENGTH
-#define LWIP_TCP_OPT_LENGTH(flags) melin_option_length(pcb, length_of_lwips(flags))
-#undef LWIP_HOOK_TCP_OUT_TCPOPT_LENGTH
-#define LWIP_HOOK_TCP_OUT_TCPOPT_LENGTH(pcb, length) (length)
 
 #define tcp_output	     melin_lwip_tcp_output
 #define tcp_send_empty_ack   melin_lwip_send_empty_ack
