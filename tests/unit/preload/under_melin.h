@@ -96,7 +96,8 @@ static inline void run_under_melin(const struct run *run)
 		if (held || strncmp(line, "not ok ", 7) == 0)
 			tap_ok(held, "%s: %s", run->name, strchr(line + (held ? 3 : 7), ' ') + 1);
 	}
-	fclose(lines);
+	if (lines)
+		fclose(lines);
 	waitpid(child, &status, 0);
 	tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: ran to its end (status %#x)",
 	       run->name, (unsigned)status);
