@@ -45,7 +45,8 @@ END_TO_END_TESTS = \
 	tests/broker.bats \
 	tests/interface.bats \
 	tests/hugepages.bats \
-	tests/host.bats
+	tests/host.bats \
+	tests/host_programs.bats
 
 test_programs = \
 	tests/programs/asks_on.py \

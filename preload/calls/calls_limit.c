@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Interposed: the process's limit of open descriptors, of which melin takes nothing
- * (descriptor_room.h). Other limits, and other processes' ones, are the kernel's.
+ * (descriptor_room.h). Other limits, and other processes' ones, are the kernel's; before the one of
+ * processes is set, the threads start that will be needed (rights.h).
  */
+#include <errno.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include "preload/libc/result.h"
 #include "preload/libc/symbols.h"
 #include "preload/libc/thread.h"
+#include "preload/lifecycle/rights.h"
 
 _Static_assert(sizeof(struct rlimit) == sizeof(struct rlimit64), "one function serves both names");
 
@@ -18,6 +21,17 @@ static bool is_ours(pid_t process, int resource)
 {
 	return resource == RLIMIT_NOFILE && config_active() &&
 	       (process == 0 || process == getpid());
+}
+
+/* Limits that are the kernel's, and that threads of melin's are under as well. */
+static void before_setting(pid_t process, int resource, const void *wanted)
+{
+	const int errno_before = errno;
+
+	if (resource == RLIMIT_NPROC && wanted && config_active() &&
+	    (process == 0 || process == getpid()))
+		rights_before_threads();
+	errno = errno_before;
 }
 
 /*
@@ -45,12 +59,14 @@ INTERPOSED int getrlimit64(__rlimit_resource_t resource, struct rlimit64 *before
 
 INTERPOSED int setrlimit(__rlimit_resource_t resource, const struct rlimit *wanted)
 {
+	before_setting(0, (int)resource, wanted);
 	return is_ours(0, (int)resource) ? limit(wanted, NULL)
 					 : libc()->setrlimit(resource, wanted);
 }
 
 INTERPOSED int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *wanted)
 {
+	before_setting(0, (int)resource, wanted);
 	return is_ours(0, (int)resource) ? limit(wanted, NULL)
 					 : libc()->setrlimit64(resource, wanted);
 }
@@ -58,6 +74,7 @@ INTERPOSED int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *
 INTERPOSED int prlimit(pid_t process, enum __rlimit_resource resource, const struct rlimit *wanted,
 		       struct rlimit *before)
 {
+	before_setting(process, (int)resource, wanted);
 	return is_ours(process, (int)resource) ? limit(wanted, before)
 					       : libc()->prlimit(process, resource, wanted, before);
 }
@@ -65,6 +82,7 @@ INTERPOSED int prlimit(pid_t process, enum __rlimit_resource resource, const str
 INTERPOSED int prlimit64(pid_t process, enum __rlimit_resource resource,
 			 const struct rlimit64 *wanted, struct rlimit64 *before)
 {
+	before_setting(process, (int)resource, wanted);
 	return is_ours(process, (int)resource)
 		       ? limit(wanted, before)
 		       : libc()->prlimit64(process, resource, wanted, before);

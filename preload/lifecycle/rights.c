@@ -11,6 +11,8 @@
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_process.h"
 #include "preload/sockets/flow.h"
+#include "preload/sockets/host_flow.h"
+#include "preload/process/lending.h"
 #include "preload/process/process_stack.h"
 #include "preload/process/keeper.h"
 #include "preload/sockets/pending.h"
@@ -127,6 +129,19 @@ void rights_before_setns(int type)
 		end_keeping();
 	else if (type == CLONE_NEWNET)
 		before_losing_early();
+}
+
+/*
+ * Host mode: the threads beside and those of a start would not come any more. That is a server that
+ * has all its processes. One without a listener, a helper in a sandbox for instance, is left alone:
+ * a start takes long.
+ */
+void rights_before_threads(void)
+{
+	if (!config_get()->host || process_stack_running() || !host_listens())
+		return;
+	process_stack_start();
+	lending_ask(LENDING_START);
 }
 
 void rights_before_seccomp(void)

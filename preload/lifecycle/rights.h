@@ -27,6 +27,11 @@ void rights_after_losing(void);
 void rights_before_unshare(int flags);
 void rights_before_setns(int type);
 /*
+ * Before setrlimit(2) of RLIMIT_NPROC, after which a process without privileges may be allowed no
+ * more threads.
+ */
+void rights_before_threads(void);
+/*
  * Before and after the program filters its system calls (seccomp(2)): a start after that might end
  * the program.
  */

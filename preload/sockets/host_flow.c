@@ -112,6 +112,23 @@ int host_listen(int descriptor, int backlog)
 	return libc()->listen(descriptor_of_program(descriptor), backlog);
 }
 
+/* Programs listen before they have many descriptors. */
+#define LISTENERS_BELOW 64
+
+bool host_listens(void)
+{
+	for (int descriptor = 0; descriptor < LISTENERS_BELOW; descriptor++) {
+		int listening = 0;
+		socklen_t length = sizeof(listening);
+
+		if (libc()->getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listening,
+				       &length) == 0 &&
+		    listening && is_selected_here(descriptor))
+			return true;
+	}
+	return false;
+}
+
 /* What kind of peer has come: the program may not have asked, or have too little room for it. */
 static sa_family_t family_of(int descriptor, const struct sockaddr *peer, const socklen_t *length)
 {

@@ -6,11 +6,15 @@
 #ifndef MELIN_HOST_FLOW_H
 #define MELIN_HOST_FLOW_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 /* The calls themselves, with libc's results and errno. ENETDOWN: MELIN_REQUIRED=1. */
 int host_connect(int descriptor, const struct sockaddr *remote, socklen_t length);
 int host_listen(int descriptor, int backlog);
 int host_accept(int descriptor, struct sockaddr *peer, socklen_t *length, int flags);
+
+/* Whether a listener that a rule selects is among the first descriptors. errno may change. */
+bool host_listens(void);
 
 #endif
