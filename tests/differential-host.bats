@@ -5,8 +5,8 @@
 # kernel and with connections that are borrowed as soon as that can be done (host), and with such
 # that are borrowed and given back at random moments between calls (random).
 # Left out: what transfers too little for anything to be borrowed (accept, bind, connect, close);
-# "options", since TCP_INFO counts anew when a connection is lent or given back (that alone differs);
-# "blocking", which is not yet equal.
+# "options", since TCP_INFO counts anew when a connection is lent or given back (that alone
+# differs); "blocking", which is not yet equal.
 
 setup() {
 	cd "${TESTS_BUILD:-$PWD}" || return 1
