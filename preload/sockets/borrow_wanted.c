@@ -42,12 +42,17 @@ void borrow_event(void *user, uint32_t events)
 		socket_event(user, events);
 }
 
+/*
+ * The stack may ask before the thread that borrows has told anybody, and does not ask twice: so the
+ * end of CHANGING is waited for.
+ */
 static void consider(struct socket *socket)
 {
+	const bool is_connection = socket_settled(socket) == SOCKET_CONNECTION;
 	const struct instance *instance = socket_instance(socket);
 	struct stack_losses losses;
 
-	if (!instance || !atomic_load(&socket->borrowed))
+	if (!is_connection || !instance || !atomic_load(&socket->borrowed))
 		return;
 	switch (instance->operations->return_reason(socket->handle)) {
 	case STACK_RETURN_LOSS:
