@@ -9,11 +9,15 @@
 #include "preload/waiting/epoll.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 
 #include "preload/waiting/epoll_item.h"
+#include "preload/descriptors/descriptor_room.h"
 #include "preload/libc/program_memory.h"
 #include "preload/libc/signals.h"
 #include "common/system_call.h"
@@ -395,30 +399,64 @@ static bool has_number(const struct epoll_item *item)
 /* What epoll_ctl(2) sets and EPOLLONESHOT leaves: Linux's EP_PRIVATE_BITS. */
 #define LEFT_WHEN_FIRED (EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE)
 
+/* A line of proc_pid_fdinfo(5): "tfd: NUMBER events: HEX data: HEX"; whether it is the item's. */
+static bool is_line_of(const struct epoll_item *item, const char *line, unsigned long *events)
+{
+	const char *name = strstr(line, "events:");
+
+	if (strncmp(line, "tfd:", 4) || !name || strtol(line + 4, NULL, 10) != item->descriptor)
+		return false;
+	*events = strtoul(name + strlen("events:"), NULL, 16);
+	return true;
+}
+
+/* Looks for the item's line in a file of such; each is shorter than the room. */
+static bool find_events(int file, const struct epoll_item *item, unsigned long *events)
+{
+	char text[1024];
+	size_t size = 0;
+	long got;
+
+	while ((got = kernel_call(SYS_read, file, (long)(text + size),
+				  (long)(sizeof(text) - 1 - size), 0)) > 0) {
+		char *line = text, *end;
+
+		size += (size_t)got;
+		text[size] = '\0';
+		for (; (end = strchr(line, '\n')); line = end + 1) {
+			*end = '\0';
+			if (is_line_of(item, line, events))
+				return true;
+		}
+		size -= (size_t)(line - text);
+		memmove(text, line, size);
+	}
+	return false;
+}
+
 /*
- * Whether the kernel has reported a one-shot item and disabled it, as /proc tells (proc_pid_fdinfo
- * (5): "tfd: NUMBER events: HEX data: HEX" for each).
+ * Whether the kernel has reported a one-shot item and disabled it: it alone knows, since the thread
+ * that was told may not have come out of its wait yet. By system calls of melin's own, since
+ * wait_lock is held, and with a number of melin's own.
  */
 static bool kernel_has_fired(const struct epoll_item *item)
 {
-	char path[64], line[160];
-	unsigned events;
-	int number;
-	bool fired = false;
-	FILE *file;
+	char path[64];
+	unsigned long events = EPOLLIN;
+	int file;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", item->epoll->descriptor);
-	file = fopen(path, "re");
-	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "tfd: %d events: %x", &number, &events) != 2 ||
-		    number != item->descriptor)
-			continue;
-		fired = !(events & ~(unsigned)LEFT_WHEN_FIRED);
-		break;
-	}
-	if (file)
-		fclose(file);
-	return fired;
+	snprintf(path, sizeof(path), "/proc/thread-self/fdinfo/%d", item->epoll->descriptor);
+	descriptor_room_begin();
+	file = (int)kernel_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
+	if (file >= 0)
+		file = kernel_hide(file);
+	descriptor_room_end();
+	if (file < 0)
+		return false;
+	if (!find_events(file, item, &events))
+		events = EPOLLIN;
+	kernel_call(SYS_close, file, 0, 0, 0);
+	return !(events & ~(unsigned long)LEFT_WHEN_FIRED);
 }
 
 static void change_over(struct epoll_item *item)
