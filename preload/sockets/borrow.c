@@ -410,8 +410,11 @@ static int give(struct socket *socket)
 	state.keepalive = keepalive;
 	state.reuse_address = socket->reuse_address;
 	status = lender_give(lender, descriptor, &socket->loan, &state);
-	if (status == -EPERM)
+	if (status == -EPERM) {
 		abort_twin(descriptor);
+		/* It counts as borrowed still: no segment would come to the kernel for its RST. */
+		lender_unwatch(lender, &socket->loan);
+	}
 	connection_state_clear(&state);
 	return status;
 }
