@@ -23,9 +23,6 @@
 /* Turns that are further apart are those of an idle connection, which is in no hurry. */
 #define SOON_NS 100000000u
 
-/* A message of more bytes is bulk, which the kernel carries with fewer instructions a byte. */
-#define MESSAGE_MAX (64 * 1024)
-
 /* A loan for fewer transfers than this did not pay. */
 #define TRANSFERS_THAT_PAY 8
 
@@ -73,7 +70,7 @@ void borrow_policy_carried(struct borrow_policy *policy, enum borrow_direction d
 		policy->bytes = 0;
 	}
 	policy->bytes += bytes;
-	if (policy->bytes > MESSAGE_MAX)
+	if (policy->bytes > BORROW_MESSAGE_MAX)
 		policy->turns = 0;
 }
 
@@ -106,6 +103,7 @@ void borrow_policy_refused(struct borrow_policy *policy)
 void borrow_policy_borrowed(struct borrow_policy *policy)
 {
 	policy->bytes = 0;
+	policy->large = 0;
 	policy->seen = policy->moves;
 	policy->borrowed_at = policy->moves;
 }
@@ -123,6 +121,7 @@ void borrow_policy_returned(struct borrow_policy *policy, bool did_not_pay)
 bool borrow_policy_is_bulk(struct borrow_policy *policy)
 {
 	policy->bytes = 0;
+	policy->large = 0;
 	return config_get()->borrow == BORROW_AUTO;
 }
 
