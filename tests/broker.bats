@@ -48,8 +48,9 @@ ended() {
 
 @test "workers that become nobody after the fork borrow through brokers" {
 	serve "$near_kernel" 80 3
-	[ "$(on far "$python" "$programs/round_trips.py" "$near_kernel" 80 3 300)" = \
-		"300 round trips" ]
+	# With a pause, in which a busy machine too has started the workers' stacks.
+	on far "$python" "$programs/round_trips.py" "$near_kernel" 80 3 300 1 |
+		grep -qx "300 round trips"
 	ended 3
 	[ "$(grep -c ": borrowed" "$BATS_TEST_TMPDIR/server.melin")" -ge 3 ] ||
 		fail "$(cat "$BATS_TEST_TMPDIR/server.melin")"
