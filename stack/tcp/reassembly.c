@@ -48,7 +48,10 @@ static void copy_in(struct pbuf *block, const struct pbuf *data, u16_t offset, u
 	block->len += size;
 }
 
-/* Copies all of the data, or nothing if there is no memory. */
+/*
+ * Copies all of the data; or nothing: without memory, or if it is large, for few such make many
+ * bytes.
+ */
 static bool append(struct tcp_seg *segment, const struct pbuf *data)
 {
 	struct pbuf *last = segment->p;
@@ -58,6 +61,9 @@ static bool append(struct tcp_seg *segment, const struct pbuf *data)
 		last = last->next;
 	room = last->flags & FLAG_BLOCK ? (u16_t)(BLOCK - last->len) : 0;
 	part = LWIP_MIN(room, data->tot_len);
+	/* A segment that the kernel has put together (GRO) may be longer than a block. */
+	if (data->tot_len - part > BLOCK)
+		return false;
 	if (part < data->tot_len) {
 		struct pbuf *block = add_block(segment->p);
 

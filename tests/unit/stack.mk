@@ -40,7 +40,8 @@ tests_unit_test_stack_host_LDADD = $(stack_test_libraries) -lpthread
 
 tests_unit_test_stack_acknowledge_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_acknowledge_CFLAGS = $(WARNING_CFLAGS)
-tests_unit_test_stack_acknowledge_SOURCES = tests/unit/stack/test_acknowledge.c $(stack_test_wire)
+tests_unit_test_stack_acknowledge_SOURCES = tests/unit/stack/test_acknowledge.c \
+	tests/unit/stack/append.c tests/unit/stack/append.h $(stack_test_wire)
 tests_unit_test_stack_acknowledge_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_both_ends_CPPFLAGS = $(stack_test_cppflags)

@@ -5,6 +5,7 @@
  */
 #include <linux/tcp.h>
 
+#include "tests/unit/stack/append.h"
 #include "tests/unit/stack/peer.h"
 
 #define SIZE 1460u
@@ -255,6 +256,22 @@ static void test_reassembly(void)
 	wire_clear();
 }
 
+/* Packet sockets bring segments of up to 64 KB, which the kernel has put together. */
+static void test_large_segments(void)
+{
+	struct test_socket listener, server;
+	struct peer peer;
+
+	connect_peer(&listener, &server, &peer, 88);
+	peer.seq += sizeof(data);
+	say(&peer, ACK, data, sizeof(data));
+	tap_ok(!append_behind_gap(20000), "a segment of more than a block stays whole");
+	tap_ok(append_behind_gap(1000), "a smaller one is copied");
+	drop(&server);
+	drop(&listener);
+	wire_clear();
+}
+
 /* The stack learns where the peer is; from then on no answer waits for ARP. */
 static void meet(void)
 {
@@ -276,6 +293,7 @@ static void run_tests(void)
 	test_at_once();
 	test_gap();
 	test_reassembly();
+	test_large_segments();
 	tap_ok(complaints == 0, "lwIP never complained");
 	ops->close(stack, 0, &(struct stack_counters){ 0 });
 }
