@@ -58,8 +58,7 @@ static void keep(struct socket *socket, enum flow_count why, const char *text)
 	log_change(socket, "the kernel's", text);
 	if (config_get()->required && why != FLOW_KEPT_UNPAID)
 		atomic_store(&socket->failed, true);
-	if (lending_lender())
-		lender_unwatch(lending_lender(), &socket->loan);
+	borrow_forget_loan(socket);
 	borrow_change_end(socket, SOCKET_KERNEL);
 	epoll_left_to_kernel(&socket->object);
 	if (!atomic_load(&socket->failed) && atomic_load(&socket->object.descriptors) == 1)
@@ -180,26 +179,22 @@ static bool is_ready(struct socket *socket)
 	return false;
 }
 
-static bool cannot_start(enum refusal *why)
+/* Why they will not be. REFUSAL_NONE: they may be yet. */
+static enum refusal why_no_start(void)
 {
-	*why = lending_refusal();
-	if (*why == REFUSAL_NONE && process_stack_has_failed())
-		*why = REFUSAL_FAILED;
-	return *why != REFUSAL_NONE;
+	const enum refusal why = lending_refusal();
+
+	return why == REFUSAL_NONE && process_stack_has_failed() ? REFUSAL_FAILED : why;
 }
 
 bool borrow_watch(struct socket *socket, int descriptor)
 {
-	const enum socket_state state = borrow_change_begin(socket);
-	enum refusal refusal = REFUSAL_NONE;
+	enum refusal refusal;
 	enum flow_count never;
 	const char *text;
 
-	if (state != SOCKET_LENDABLE) {
-		if (state == SOCKET_CONNECTION)
-			borrow_change_end(socket, state);
+	if (borrow_change_begin_lendable(socket) != SOCKET_LENDABLE)
 		return true;
-	}
 	if (!socket->chosen) {
 		never = why_not_ever(socket, descriptor, &text);
 		if (never != FLOW_COUNTS) {
@@ -208,10 +203,7 @@ bool borrow_watch(struct socket *socket, int descriptor)
 		}
 		socket->chosen = true;
 	}
-	if (is_ready(socket))
-		refusal = watch(socket, descriptor);
-	else
-		cannot_start(&refusal);
+	refusal = is_ready(socket) ? watch(socket, descriptor) : why_no_start();
 	return settle_refusal(socket, refusal);
 }
 
@@ -317,12 +309,9 @@ bool borrow_now(struct socket *socket, int descriptor)
 		borrow_policy_refused(&socket->policy);
 		return false;
 	}
-	state = borrow_change_begin(socket);
-	if (state != SOCKET_LENDABLE) {
-		if (state == SOCKET_CONNECTION)
-			borrow_change_end(socket, state);
+	state = borrow_change_begin_lendable(socket);
+	if (state != SOCKET_LENDABLE)
 		return state == SOCKET_CONNECTION;
-	}
 	if (atomic_load(&stopped) || !is_alone(socket) || atomic_load(&socket->held)) {
 		borrow_change_end(socket, SOCKET_LENDABLE);
 		return false;
@@ -421,15 +410,11 @@ static int give(struct socket *socket)
 
 static void returned(struct socket *socket, enum borrow_return why, int status, bool for_good)
 {
-	static const enum flow_count counts[] = {
-		[BORROW_CLOSED] = FLOW_RETURNED_CLOSED,	  [BORROW_PEER] = FLOW_RETURNED_PEER,
-		[BORROW_PROCESS] = FLOW_RETURNED_PROCESS, [BORROW_CALL] = FLOW_RETURNED_CALL,
-		[BORROW_PATH] = FLOW_RETURNED_PATH,	  [BORROW_LOSS] = FLOW_RETURNED_LOSS,
-		[BORROW_BULK] = FLOW_RETURNED_BULK,	  [BORROW_IDLE] = FLOW_RETURNED_IDLE,
-		[BORROW_RIGHTS] = FLOW_RETURNED_RIGHTS,	  [BORROW_CHANCE] = FLOW_RETURNED_CHANCE,
-	};
+	_Static_assert(FLOW_RETURNED_CLOSED + BORROW_CHANCE == FLOW_RETURNED_CHANCE,
+		       "reasons and their counters are in one order");
 
-	flow_counted(status < 0 ? FLOW_RETURNED_LOST : counts[why]);
+	flow_counted(status < 0 ? FLOW_RETURNED_LOST
+				: (enum flow_count)(FLOW_RETURNED_CLOSED + (unsigned)why));
 	if (status < 0)
 		log_write(LOG_LEVEL_WARN,
 			  "descriptor %d: the connection could not be given back: %s",
@@ -439,8 +424,8 @@ static void returned(struct socket *socket, enum borrow_return why, int status, 
 	borrow_policy_returned(&socket->policy,
 			       why == BORROW_LOSS || why == BORROW_BULK || why == BORROW_CALL);
 	atomic_store(&socket->borrowed, false);
-	if (for_good && lending_lender())
-		lender_unwatch(lending_lender(), &socket->loan);
+	if (for_good)
+		borrow_forget_loan(socket);
 	borrow_change_end(socket, for_good ? SOCKET_KERNEL : SOCKET_LENDABLE);
 	epoll_given_back(&socket->object);
 	if (for_good)

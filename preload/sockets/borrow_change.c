@@ -5,24 +5,43 @@
 #include <stdatomic.h>
 
 #include "preload/descriptors/descriptors.h"
+#include "preload/process/lending.h"
 #include "preload/sockets/socket_object.h"
 
-enum socket_state borrow_change_begin(struct socket *socket)
+static enum socket_state begin(struct socket *socket, bool borrowed_too)
 {
 	for (;;) {
 		enum socket_state state = socket_settled(socket);
 
 		if (state != SOCKET_LENDABLE &&
-		    !(state == SOCKET_CONNECTION && atomic_load(&socket->borrowed)))
+		    !(borrowed_too && state == SOCKET_CONNECTION && atomic_load(&socket->borrowed)))
 			return state;
 		if (atomic_compare_exchange_strong(&socket->state, &state, SOCKET_CHANGING))
 			return state;
 	}
 }
 
+enum socket_state borrow_change_begin(struct socket *socket)
+{
+	return begin(socket, true);
+}
+
+enum socket_state borrow_change_begin_lendable(struct socket *socket)
+{
+	return begin(socket, false);
+}
+
 void borrow_change_end(struct socket *socket, enum socket_state state)
 {
 	atomic_store(&socket->state, state);
+}
+
+void borrow_forget_loan(struct socket *socket)
+{
+	struct lender *lender = lending_lender();
+
+	if (lender)
+		lender_unwatch(lender, &socket->loan);
 }
 
 void borrow_for_each(void (*work)(struct socket *socket, enum borrow_return why),

@@ -19,7 +19,12 @@ struct socket;
  * thread changes it.
  */
 enum socket_state borrow_change_begin(struct socket *socket);
+/* The same for one that is lendable only: of one that is borrowed nothing happens either. */
+enum socket_state borrow_change_begin_lendable(struct socket *socket);
 void borrow_change_end(struct socket *socket, enum socket_state state);
+
+/* In CHANGING: its frames are not noticed any more, if they were. */
+void borrow_forget_loan(struct socket *socket);
 
 /* Calls work() for each socket that melin knows, with a reference to it. */
 void borrow_for_each(void (*work)(struct socket *socket, enum borrow_return why),

@@ -7,7 +7,6 @@
 
 #include "preload/config/config.h"
 #include "preload/descriptors/descriptors.h"
-#include "preload/process/lending.h"
 #include "preload/process/process_stack.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_change.h"
@@ -37,13 +36,12 @@ static void closed(struct object *object)
 		borrow_end(socket, BORROW_CLOSED, true);
 		return;
 	}
-	if (borrow_change_begin(socket) != SOCKET_LENDABLE)
+	if (borrow_change_begin_lendable(socket) != SOCKET_LENDABLE)
 		return;
 	if (!socket->was_borrowed)
 		flow_counted(socket->chosen ? borrow_refusal_count(socket->refusal)
 					    : FLOW_KEPT_UNPAID);
-	if (lending_lender())
-		lender_unwatch(lending_lender(), &socket->loan);
+	borrow_forget_loan(socket);
 	borrow_change_end(socket, SOCKET_KERNEL);
 }
 
@@ -114,10 +112,9 @@ void borrow_connected(struct socket *socket, int descriptor)
 
 void borrow_disconnected(struct socket *socket)
 {
-	if (borrow_change_begin(socket) != SOCKET_LENDABLE)
+	if (borrow_change_begin_lendable(socket) != SOCKET_LENDABLE)
 		return;
-	if (lending_lender())
-		lender_unwatch(lending_lender(), &socket->loan);
+	borrow_forget_loan(socket);
 	memset(&socket->policy, 0, sizeof(socket->policy));
 	socket->chosen = false;
 	borrow_change_end(socket, SOCKET_UNDECIDED);
