@@ -3,7 +3,6 @@
 #include "preload/sockets/borrow_start.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -64,21 +63,13 @@ static enum flow_count selected_as(int descriptor)
 /* Established before the program began: whoever made it may have it still. */
 static void lend_inherited(int descriptor)
 {
-	int domain = 0, type = 0, protocol = 0;
-	unsigned char state = TCP_CLOSE; /* the first byte of struct tcp_info */
-	socklen_t length = sizeof(int), one = sizeof(state);
 	enum flow_count taken;
 	struct socket *socket;
 
-	if (libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ||
-	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ||
-	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) < 0 ||
-	    !socket_candidate(domain, type, protocol) ||
-	    libc()->getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &state, &one) < 0 ||
-	    state != TCP_ESTABLISHED)
+	if (socket_state_in_kernel(descriptor) != TCP_ESTABLISHED)
 		return;
 	taken = selected_as(descriptor);
-	socket = taken == FLOW_COUNTS ? NULL : socket_allocate(domain);
+	socket = taken == FLOW_COUNTS ? NULL : socket_allocate_for(descriptor);
 	if (!socket)
 		return;
 	atomic_store(&socket->held, true);

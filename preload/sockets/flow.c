@@ -41,17 +41,9 @@
 static struct socket *claim(int descriptor, enum socket_state *state)
 {
 	struct socket *socket = socket_get_any(descriptor);
-	int domain, type, protocol;
-	socklen_t length = sizeof(int);
 
 	if (!socket) {
-		if (libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ||
-		    libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ||
-		    libc()->getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) <
-			    0 ||
-		    !socket_candidate(domain, type, protocol))
-			return NULL;
-		socket = socket_allocate(domain);
+		socket = socket_allocate_for(descriptor);
 		if (!socket)
 			return NULL;
 		twin_options_assume(socket);
@@ -76,10 +68,7 @@ static struct socket *claim(int descriptor, enum socket_state *state)
 static void leave(struct socket *socket, int descriptor, enum flow_count why)
 {
 	flow_counted(why);
-	atomic_store(&socket->state, SOCKET_KERNEL);
-	epoll_left_to_kernel(&socket->object);
-	if (atomic_load(&socket->object.descriptors) == 1)
-		descriptor_remove(descriptor);
+	socket_leave_to_kernel(socket, descriptor);
 }
 
 /* The call has failed and decides nothing: the next connect() or listen() will. */
@@ -95,11 +84,8 @@ static void undo(struct socket *socket)
  */
 static bool is_in_use(int descriptor, bool may_listen)
 {
-	unsigned char state = TCP_CLOSE; /* the first byte of struct tcp_info */
-	socklen_t length = sizeof(state);
+	const unsigned char state = socket_state_in_kernel(descriptor);
 
-	if (libc()->getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &state, &length) < 0)
-		return false;
 	return state != TCP_CLOSE && !(may_listen && state == TCP_LISTEN);
 }
 

@@ -12,21 +12,11 @@
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_lend.h"
 #include "preload/sockets/socket_object.h"
-#include "preload/waiting/epoll.h"
 
 /* Under MELIN_REQUIRED=1: whether a flow that rules take cannot be borrowed. */
 static bool is_refused(void)
 {
 	return config_get()->required && !process_stack_start();
-}
-
-/* No rule takes it: forgotten, so that its calls cost one look-up. */
-static void leave(struct socket *socket, int descriptor)
-{
-	atomic_store(&socket->state, SOCKET_KERNEL);
-	epoll_left_to_kernel(&socket->object);
-	if (atomic_load(&socket->object.descriptors) == 1)
-		descriptor_remove(descriptor);
 }
 
 static bool is_unspecified(const struct sockaddr *remote, socklen_t length)
@@ -54,7 +44,7 @@ static void note_connect(int descriptor, bool unspecified, bool selected)
 			borrow_connected(socket, descriptor);
 		} else {
 			flow_counted(FLOW_KEPT_RULE);
-			leave(socket, descriptor);
+			socket_leave_to_kernel(socket, descriptor);
 		}
 	}
 	socket_put(socket);
@@ -102,7 +92,7 @@ int host_listen(int descriptor, int backlog)
 
 	if (socket) {
 		if (socket_settled(socket) == SOCKET_UNDECIDED)
-			leave(socket, descriptor);
+			socket_leave_to_kernel(socket, descriptor);
 		socket_put(socket);
 	}
 	if (is_selected_here(descriptor) && is_refused()) {

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -16,9 +17,11 @@
 #include <sys/syscall.h>
 
 #include "preload/config/log.h"
+#include "preload/config/rules.h"
 #include "preload/libc/program_memory.h"
 #include "common/system_call.h"
 #include "preload/libc/symbols.h"
+#include "preload/waiting/epoll.h"
 
 struct socket *socket_get_any(int descriptor)
 {
@@ -99,6 +102,36 @@ struct socket *socket_allocate(int domain)
 		socket->descriptor = -1;
 	}
 	return socket;
+}
+
+struct socket *socket_allocate_for(int descriptor)
+{
+	int domain, type, protocol;
+	socklen_t length = sizeof(int);
+
+	if (libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ||
+	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ||
+	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) < 0 ||
+	    !socket_candidate(domain, type, protocol))
+		return NULL;
+	return socket_allocate(domain);
+}
+
+unsigned char socket_state_in_kernel(int descriptor)
+{
+	unsigned char state = TCP_CLOSE; /* the first byte of struct tcp_info */
+	socklen_t length = sizeof(state);
+
+	libc()->getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &state, &length);
+	return state;
+}
+
+void socket_leave_to_kernel(struct socket *socket, int descriptor)
+{
+	atomic_store(&socket->state, SOCKET_KERNEL);
+	epoll_left_to_kernel(&socket->object);
+	if (atomic_load(&socket->object.descriptors) == 1)
+		descriptor_remove(descriptor);
 }
 
 void socket_created(int descriptor, int domain)

@@ -161,6 +161,17 @@ void socket_created(int descriptor, int domain);
 
 /* A socket in state UNDECIDED that is in no table yet, with one reference. NULL: no memory. */
 struct socket *socket_allocate(int domain);
+/* The same for a descriptor that came by a way melin did not see. NULL, too: no candidate. */
+struct socket *socket_allocate_for(int descriptor);
+
+/* TCP_ESTABLISHED and the like, of the kernel's socket; TCP_CLOSE for what is none of TCP's. */
+unsigned char socket_state_in_kernel(int descriptor);
+
+/*
+ * The flow is libc's for good. The socket is forgotten, so that calls on it cost a look at the
+ * table and no more.
+ */
+void socket_leave_to_kernel(struct socket *socket, int descriptor);
 
 /*
  * The calls of the program. They wait if the socket and flags say so, and return 0, a count or
