@@ -286,6 +286,19 @@ static int never_sent(struct socket *socket, const struct instance *instance)
 	return (int)info.tcpi_notsent_bytes;
 }
 
+/* How many there are of those that FIONREAD, SIOCOUTQ or SIOCOUTQNSD count. */
+static int bytes_in(struct socket *socket, const struct instance *instance, unsigned long request)
+{
+	switch (request) {
+	case FIONREAD:
+		return (int)ancillary_readable(socket);
+	case SIOCOUTQ:
+		return (int)instance->operations->unsent(socket->handle);
+	default:
+		return never_sent(socket, instance);
+	}
+}
+
 /* 0 or -errno; -ENOTTY: the twin knows. */
 static int control_socket(struct socket *socket, int descriptor, unsigned long request, int *value)
 {
@@ -303,25 +316,13 @@ static int control_socket(struct socket *socket, int descriptor, unsigned long r
 		flags = *value ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
 		return set_flags(socket, descriptor, flags) < 0 ? -errno : 0;
 	case FIONREAD:
-		if (!connection || !instance)
-			return -ENOTTY;
-		if (!memory_writable(value, sizeof(*value)))
-			return -EFAULT;
-		*value = (int)ancillary_readable(socket);
-		return 0;
 	case SIOCOUTQ:
-		if (!connection || !instance)
-			return -ENOTTY;
-		if (!memory_writable(value, sizeof(*value)))
-			return -EFAULT;
-		*value = (int)instance->operations->unsent(socket->handle);
-		return 0;
 	case SIOCOUTQNSD:
 		if (!connection || !instance)
 			return -ENOTTY;
 		if (!memory_writable(value, sizeof(*value)))
 			return -EFAULT;
-		*value = never_sent(socket, instance);
+		*value = bytes_in(socket, instance, request);
 		return 0;
 	case SIOCATMARK:
 		if (!memory_writable(value, sizeof(*value)))
