@@ -58,6 +58,7 @@ stack_libstack_la_SOURCES = \
 	stack/ip/host.c \
 	stack/ip/loop.c \
 	stack/ip/network.c \
+	stack/ip/past_ip.c \
 	stack/ip/routing.c \
 	stack/ip/segment_filter.c \
 	stack/ip/sockaddr.c \
@@ -123,6 +124,7 @@ noinst_HEADERS += \
 	stack/ip/host.h \
 	stack/ip/loop.h \
 	stack/ip/network.h \
+	stack/ip/past_ip.h \
 	stack/ip/routing.h \
 	stack/ip/segment_filter.h \
 	stack/ip/sockaddr.h \

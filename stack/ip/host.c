@@ -16,6 +16,7 @@
 #include "common/network_order.h"
 #include "common/reason.h"
 #include "stack/instance_parts.h"
+#include "stack/ip/past_ip.h"
 #include "stack/ip/segment_filter.h"
 #include "stack/ip/sockaddr.h"
 #include "stack/socket_parts.h"
@@ -79,13 +80,6 @@ static err_t output6(struct netif *netif, struct pbuf *packet, const ip6_addr_t 
 	return output(netif->state, packet, IP6_SIZE);
 }
 
-static err_t never_input(struct pbuf *packet, struct netif *netif)
-{
-	(void)netif;
-	pbuf_free(packet);
-	return ERR_OK;
-}
-
 static err_t start_netif(struct netif *netif)
 {
 	netif->name[0] = 'h';
@@ -103,7 +97,8 @@ int host_start(struct stack *stack, struct reason *reason)
 	ip4_addr_t none;
 
 	ip4_addr_set_zero(&none);
-	if (!netif_add(&stack->host.netif, &none, &none, &none, stack, start_netif, never_input))
+	if (!netif_add(&stack->host.netif, &none, &none, &none, stack, start_netif,
+		       past_ip_never_input))
 		return reason_set(reason, -ENOMEM, "no memory for an interface");
 	netif_set_up(&stack->host.netif);
 	return 0;
@@ -138,10 +133,7 @@ static bool read_ip4(const uint8_t *ip, unsigned there, struct packet_in *packet
 	*packet = (struct packet_in){ .header = (ip[0] & 15) * 4u,
 				      .size = bytes_read16(ip + IP4_TOTAL),
 				      .is_fragment = fragment };
-	ip_data.current_ip4_header = header;
-	ip_data.current_ip6_header = NULL;
-	ip_addr_copy_from_ip4(ip_data.current_iphdr_src, header->src);
-	ip_addr_copy_from_ip4(ip_data.current_iphdr_dest, header->dest);
+	past_ip_begin4(header);
 	return packet->header >= IP4_SIZE && !(fragment & 0x1fff); /* has the ports */
 }
 
@@ -162,10 +154,7 @@ static bool read_ip6(const uint8_t *ip, unsigned there, struct packet_in *packet
 		packet->header += EXTENSION_SIZE;
 		next = extension[1] == 0 || packet->is_fragment ? extension[0] : IP6_NEXTH_NONE;
 	}
-	ip_data.current_ip4_header = NULL;
-	ip_data.current_ip6_header = header;
-	ip_addr_copy_from_ip6_packed(ip_data.current_iphdr_src, header->src);
-	ip_addr_copy_from_ip6_packed(ip_data.current_iphdr_dest, header->dest);
+	past_ip_begin6(header);
 	return next == IP_PROTO_TCP;
 }
 
@@ -230,13 +219,8 @@ void host_input(struct stack *stack, struct pbuf *frame)
 	}
 	if (frame->tot_len > SIZEOF_ETH_HDR + packet.size)
 		pbuf_realloc(frame, (u16_t)(SIZEOF_ETH_HDR + packet.size)); /* padding */
-	pbuf_remove_header(frame, SIZEOF_ETH_HDR + packet.header);
-	ip_data.current_netif = ip_data.current_input_netif = &stack->host.netif;
-	ip_data.current_ip_header_tot_len = (u16_t)packet.header;
-	tcp_input(frame, &stack->host.netif);
-	ip_data.current_netif = ip_data.current_input_netif = NULL;
-	ip_data.current_ip4_header = NULL;
-	ip_data.current_ip6_header = NULL;
+	past_ip_input(frame, &stack->host.netif, (u16_t)(SIZEOF_ETH_HDR + packet.header),
+		      (u16_t)packet.header);
 }
 
 /* ---- paths ---- */

@@ -11,9 +11,9 @@
 
 #include "lwip/inet_chksum.h"
 #include "lwip/ip.h"
-#include "lwip/priv/tcp_priv.h"
 
 #include "stack/instance_parts.h"
+#include "stack/ip/past_ip.h"
 
 /* One segment is one buffer; lwIP's segments are no larger than TCP_MSS anyway. */
 #define LOOP_MTU 65535
@@ -49,13 +49,6 @@ static err_t output6(struct netif *netif, struct pbuf *packet, const ip6_addr_t 
 	return enqueue(netif->state, packet);
 }
 
-static err_t never_input(struct pbuf *packet, struct netif *netif)
-{
-	(void)netif;
-	pbuf_free(packet);
-	return ERR_OK;
-}
-
 static err_t start_netif(struct netif *netif)
 {
 	netif->name[0] = 'l';
@@ -76,7 +69,8 @@ void loop_start(struct stack *stack)
 	IP4_ADDR(&ip, 127, 0, 0, 1);
 	IP4_ADDR(&mask, 255, 0, 0, 0);
 	ip4_addr_set_zero(&gateway);
-	netif_add(&stack->loop_netif, &ip, &mask, &gateway, stack, start_netif, never_input);
+	netif_add(&stack->loop_netif, &ip, &mask, &gateway, stack, start_netif,
+		  past_ip_never_input);
 	netif_ip6_addr_set(&stack->loop_netif, 0, &ip6);
 	netif_ip6_addr_set_state(&stack->loop_netif, 0, IP6_ADDR_PREFERRED);
 	netif_set_up(&stack->loop_netif);
@@ -94,18 +88,12 @@ static u16_t set_addresses(struct pbuf *packet)
 	if (IPH_V(ip4) == 4) {
 		if (IPH_PROTO(ip4) != IP_PROTO_TCP)
 			return 0;
-		ip_data.current_ip4_header = ip4;
-		ip_data.current_ip6_header = NULL;
-		ip_addr_copy_from_ip4(ip_data.current_iphdr_src, ip4->src);
-		ip_addr_copy_from_ip4(ip_data.current_iphdr_dest, ip4->dest);
+		past_ip_begin4(ip4);
 		return IPH_HL_BYTES(ip4);
 	}
 	if (IP6H_NEXTH(ip6) != IP_PROTO_TCP)
 		return 0;
-	ip_data.current_ip4_header = NULL;
-	ip_data.current_ip6_header = ip6;
-	ip_addr_copy_from_ip6_packed(ip_data.current_iphdr_src, ip6->src);
-	ip_addr_copy_from_ip6_packed(ip_data.current_iphdr_dest, ip6->dest);
+	past_ip_begin6(ip6);
 	return IP6_HLEN;
 }
 
@@ -117,18 +105,8 @@ static void deliver(struct stack *stack, struct pbuf *packet)
 		pbuf_free(packet);
 		return;
 	}
-	ip_data.current_netif = &stack->loop_netif;
-	ip_data.current_input_netif = &stack->loop_netif;
-	ip_data.current_ip_header_tot_len = header;
-	pbuf_remove_header(packet, header);
 	stack->counters.loop_segments++;
-	tcp_input(packet, &stack->loop_netif);
-	ip_data.current_netif = NULL;
-	ip_data.current_input_netif = NULL;
-	ip_data.current_ip4_header = NULL;
-	ip_data.current_ip6_header = NULL;
-	ip_addr_set_any(0, &ip_data.current_iphdr_src);
-	ip_addr_set_any(0, &ip_data.current_iphdr_dest);
+	past_ip_input(packet, &stack->loop_netif, header, header);
 }
 
 unsigned loop_deliver(struct stack *stack)
