@@ -179,7 +179,7 @@ own_mac() {
 }
 
 @test "the link is down for a while" {
-	serve "$near_kernel"
+	serve "$near_kernel" --keep # what cannot leave is soon taken for lost
 	wait_at "$near_kernel"
 	ip -n "$(host near)" link set veth0 down
 	sleep 0.3
@@ -190,7 +190,7 @@ own_mac() {
 }
 
 @test "the address is gone for a while" {
-	serve "$near_kernel"
+	serve "$near_kernel" --keep # what cannot leave is soon taken for lost
 	wait_at "$near_kernel"
 	ip -n "$(host near)" address delete "$near_kernel/24" dev veth0
 	sleep 0.3
