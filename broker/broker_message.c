@@ -19,12 +19,6 @@ union control {
 	char room[CMSG_SPACE((DESCRIPTORS + 1) * sizeof(int))];
 };
 
-static void close_descriptor(int descriptor)
-{
-	if (descriptor >= 0)
-		kernel_call(SYS_close, descriptor, 0, 0, 0);
-}
-
 static bool fits_inline(const struct connection_state *state)
 {
 	return state->send_size + state->receive_size <= BROKER_INLINE;
@@ -48,7 +42,7 @@ static int data_file(struct iovec *parts)
 						(long)parts[i].iov_len, 0);
 
 			if (done <= 0) {
-				close_descriptor(file);
+				kernel_close(file);
 				return done ? (int)done : -ENOSPC;
 			}
 			parts[i].iov_base = (uint8_t *)parts[i].iov_base + done;
@@ -108,7 +102,7 @@ int broker_message_send(int channel, const struct broker_message *message, int d
 		descriptors[count++] = file;
 	}
 	sent = send_parts(channel, parts, descriptors, count, flags);
-	close_descriptor(file);
+	kernel_close(file);
 	return sent < 0 ? (int)sent : 0;
 }
 
@@ -203,14 +197,14 @@ int broker_message_receive(int channel, struct broker_reader *reader, int flags)
 	reader->connection = reader->file = -1;
 	error = size < 0 ? (int)size : check(reader, (size_t)size, descriptors, count);
 	for (unsigned i = 0; error && i < count; i++)
-		close_descriptor(descriptors[i]);
+		kernel_close(descriptors[i]);
 	return error;
 }
 
 void broker_message_end(struct broker_reader *reader)
 {
-	close_descriptor(reader->connection);
-	close_descriptor(reader->file);
+	kernel_close(reader->connection);
+	kernel_close(reader->file);
 	reader->connection = reader->file = -1;
 }
 

@@ -32,12 +32,6 @@ static struct client *client_of(struct lender *lender)
 	return (struct client *)lender;
 }
 
-static void close_descriptor(int descriptor)
-{
-	if (descriptor >= 0)
-		kernel_call(SYS_close, descriptor, 0, 0, 0);
-}
-
 /* ---- one request ---- */
 
 /*
@@ -167,12 +161,10 @@ static int client_hold(struct lender *lender, struct loan *loan)
 static bool is_silent(int descriptor)
 {
 	struct tcp_info info = { 0 };
-	socklen_t size = sizeof(info), repair_size = sizeof(int);
 	int repair = 0;
 
-	kernel_call5(SYS_getsockopt, descriptor, IPPROTO_TCP, TCP_REPAIR, (long)&repair,
-		     (long)&repair_size);
-	kernel_call5(SYS_getsockopt, descriptor, IPPROTO_TCP, TCP_INFO, (long)&info, (long)&size);
+	kernel_get_option(descriptor, IPPROTO_TCP, TCP_REPAIR, &repair, sizeof(repair));
+	kernel_get_option(descriptor, IPPROTO_TCP, TCP_INFO, &info, sizeof(info));
 	return repair && info.tcpi_state == 1 /* TCP_ESTABLISHED */;
 }
 
@@ -213,8 +205,8 @@ static void client_unwatch(struct lender *lender, struct loan *loan)
 
 static void client_abandon(struct lender *lender)
 {
-	close_descriptor(client_of(lender)->channel);
-	close_descriptor(client_of(lender)->tap);
+	kernel_close(client_of(lender)->channel);
+	kernel_close(client_of(lender)->tap);
 }
 
 static void client_close(struct lender *lender)
@@ -251,10 +243,10 @@ static int channel_through(int door)
 	if (error < 0)
 		return error;
 	error = broker_message_send(door, &message, ends[1], MSG_DONTWAIT);
-	close_descriptor(ends[1]);
+	kernel_close(ends[1]);
 	if (error == 0)
 		return ends[0];
-	close_descriptor(ends[0]);
+	kernel_close(ends[0]);
 	return error;
 }
 
@@ -271,7 +263,7 @@ static int channel_to_service(void)
 	error = error ?: (int)kernel_call(SYS_fcntl, channel, F_SETFL, O_RDWR, 0);
 	if (error == 0)
 		return channel;
-	close_descriptor(channel);
+	kernel_close(channel);
 	return error;
 }
 
@@ -280,10 +272,8 @@ static void limit_waits(int channel)
 	const struct timeval patience = { .tv_sec = BROKER_PATIENCE / 1000,
 					  .tv_usec = BROKER_PATIENCE % 1000 * 1000 };
 
-	kernel_call5(SYS_setsockopt, channel, SOL_SOCKET, SO_RCVTIMEO, (long)&patience,
-		     sizeof(patience));
-	kernel_call5(SYS_setsockopt, channel, SOL_SOCKET, SO_SNDTIMEO, (long)&patience,
-		     sizeof(patience));
+	kernel_set_option(channel, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	kernel_set_option(channel, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 }
 
 /* REFUSAL_NONE: the tap is the client's. */
@@ -326,7 +316,7 @@ enum refusal lender_connect(int door, struct lender **lender)
 
 	errno = error_before;
 	if (!client || channel < 0) {
-		close_descriptor(channel);
+		kernel_close(channel);
 		free(client);
 		return REFUSAL_BROKER;
 	}

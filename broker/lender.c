@@ -44,10 +44,8 @@ static struct own_lender *own_of(struct lender *lender)
 static uint64_t namespace_of(int descriptor)
 {
 	uint64_t cookie = 0;
-	socklen_t size = sizeof(cookie);
 
-	kernel_call5(SYS_getsockopt, descriptor, SOL_SOCKET, SO_NETNS_COOKIE, (long)&cookie,
-		     (long)&size);
+	kernel_get_option(descriptor, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, sizeof(cookie));
 	return cookie;
 }
 
@@ -267,7 +265,7 @@ static void abandon(struct lender *lender)
 {
 	struct own_lender *own = own_of(lender);
 
-	kernel_call(SYS_close, own->tap.socket, 0, 0, 0);
+	kernel_close(own->tap.socket);
 	close_sockets(own);
 	tap_abandon();
 }

@@ -18,8 +18,7 @@ int netlink_open(struct netlink *netlink, int protocol)
 
 void netlink_close(struct netlink *netlink)
 {
-	if (netlink->socket >= 0)
-		kernel_call(SYS_close, netlink->socket, 0, 0, 0);
+	kernel_close(netlink->socket);
 	netlink->socket = -1;
 }
 

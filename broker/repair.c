@@ -47,19 +47,14 @@
 
 /* ---- system calls by instruction ---- */
 
-static int set(int descriptor, int level, int name, const void *value, size_t size)
-{
-	return (int)kernel_call5(SYS_setsockopt, descriptor, level, name, (long)value, (long)size);
-}
-
 static int set_int(int descriptor, int name, int value)
 {
-	return set(descriptor, IPPROTO_TCP, name, &value, sizeof(value));
+	return kernel_set_option(descriptor, IPPROTO_TCP, name, &value, sizeof(value));
 }
 
 static int set_socket_int(int descriptor, int name, int value)
 {
-	return set(descriptor, SOL_SOCKET, name, &value, sizeof(value));
+	return kernel_set_option(descriptor, SOL_SOCKET, name, &value, sizeof(value));
 }
 
 static int get(int descriptor, int level, int name, void *value, socklen_t *size)
@@ -107,14 +102,15 @@ static int silence(int descriptor, int silencer)
 
 	if (silencer >= 0)
 		return set_socket_int(descriptor, SO_ATTACH_BPF, silencer);
-	return set(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+	return kernel_set_option(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+				 sizeof(program));
 }
 
 static int unsilence(int descriptor)
 {
 	int unused = 0;
 
-	return set(descriptor, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
+	return kernel_set_option(descriptor, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
 }
 
 static int read_names(int descriptor, struct connection_state *state)
@@ -430,8 +426,8 @@ static int allow_any_address(int descriptor, const struct connection_state *stat
 	makeshift->is_transparent = true;
 	return get_int(descriptor, transparent_level(state), transparent_name(state),
 		       &makeshift->transparent)
-		       ?: set(descriptor, transparent_level(state), transparent_name(state), &on,
-			      sizeof(on));
+		       ?: kernel_set_option(descriptor, transparent_level(state),
+					    transparent_name(state), &on, sizeof(on));
 }
 
 /*
@@ -455,9 +451,9 @@ static int end_makeshift(int descriptor, const struct connection_state *state,
 		error = set_socket_int(descriptor, SO_BINDTOIFINDEX, makeshift->bound);
 	if (makeshift->is_transparent)
 		error = error
-				?: set(descriptor, transparent_level(state),
-				       transparent_name(state), &makeshift->transparent,
-				       sizeof(int));
+				?: kernel_set_option(descriptor, transparent_level(state),
+						     transparent_name(state),
+						     &makeshift->transparent, sizeof(int));
 	return error;
 }
 
@@ -520,8 +516,8 @@ static int write_options(int descriptor, const struct connection_state *state)
 		options[count++] = (struct tcp_repair_opt){ .opt_code = OPTION_SACK };
 	if (state->timestamps)
 		options[count++] = (struct tcp_repair_opt){ .opt_code = OPTION_TIMESTAMPS };
-	return set(descriptor, IPPROTO_TCP, TCP_REPAIR_OPTIONS, options,
-		   count * sizeof(options[0]));
+	return kernel_set_option(descriptor, IPPROTO_TCP, TCP_REPAIR_OPTIONS, options,
+				 count * sizeof(options[0]));
 }
 
 /* The kernel allocates memory for each write in one piece, so that pieces have to be small. */
@@ -601,7 +597,8 @@ static int write_window(int descriptor, const struct connection_state *state)
 		.rcv_wup = state->receive_window_start,
 	};
 
-	return set(descriptor, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, sizeof(window));
+	return kernel_set_option(descriptor, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window,
+				 sizeof(window));
 }
 
 static int write_all(int descriptor, const struct connection_state *state)

@@ -38,11 +38,6 @@ struct question {
 
 /* ---- the socket's own ---- */
 
-static int get(int descriptor, int level, int name, void *value, socklen_t size)
-{
-	return (int)kernel_call5(SYS_getsockopt, descriptor, level, name, (long)value, (long)&size);
-}
-
 static size_t address_length(uint32_t family)
 {
 	return family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
@@ -79,7 +74,8 @@ static enum refusal read_socket(struct question *question)
 	struct loan_tuple *tuple = &question->tuple;
 	struct tcp_info info = { 0 };
 
-	if (get(question->descriptor, IPPROTO_TCP, TCP_INFO, &info, sizeof(info)) < 0 ||
+	if (kernel_get_option(question->descriptor, IPPROTO_TCP, TCP_INFO, &info, sizeof(info)) <
+		    0 ||
 	    info.tcpi_state != STATE_ESTABLISHED ||
 	    kernel_call(SYS_getsockname, question->descriptor, (long)&local, (long)&local_size, 0) <
 		    0 ||
@@ -104,8 +100,9 @@ static void add_selectors(struct question *question)
 	uint32_t mark = 0, bound = 0;
 	struct stat owner = { 0 };
 
-	get(question->descriptor, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
-	get(question->descriptor, SOL_SOCKET, SO_BINDTOIFINDEX, &bound, sizeof(bound));
+	kernel_get_option(question->descriptor, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+	kernel_get_option(question->descriptor, SOL_SOCKET, SO_BINDTOIFINDEX, &bound,
+			  sizeof(bound));
 	if (!bound)
 		bound = question->scope;
 	if (mark)
@@ -124,7 +121,7 @@ static uint8_t service_of(int descriptor, uint32_t family)
 	int service = 0;
 
 	if (family == AF_INET)
-		get(descriptor, IPPROTO_IP, IP_TOS, &service, sizeof(service));
+		kernel_get_option(descriptor, IPPROTO_IP, IP_TOS, &service, sizeof(service));
 	return (uint8_t)(service & ROUTE_SERVICE);
 }
 

@@ -58,10 +58,11 @@ static struct shared {
 
 /* ---- what all taps share ---- */
 
+/* 0, too, is none: what has not been opened yet. */
 static void close_descriptor(int descriptor)
 {
 	if (descriptor > 0)
-		kernel_call(SYS_close, descriptor, 0, 0, 0);
+		kernel_close(descriptor);
 }
 
 static void close_descriptors(void)
@@ -175,8 +176,7 @@ static enum refusal refusal_of(int error)
 
 static int set(int descriptor, int level, int name, int value)
 {
-	return (int)kernel_call5(SYS_setsockopt, descriptor, level, name, (long)&value,
-				 sizeof(value));
+	return kernel_set_option(descriptor, level, name, &value, sizeof(value));
 }
 
 /* The filter is there before the protocol is: nothing else ever comes. */
@@ -258,12 +258,16 @@ void tap_change(struct tap_slot *slot, enum tap_state state)
 	__atomic_store_n(&slot->state, state, __ATOMIC_SEQ_CST);
 }
 
-static void free_number(uint32_t number)
+/* Who has a token of it finds nothing from now on. */
+static void retire(struct tap_slot *slot)
 {
-	struct tap_slot *slot = &shared.slot[number];
-
 	tap_change(slot, TAP_FREE);
 	__atomic_store_n(&slot->generation, slot->generation + 1, __ATOMIC_RELAXED);
+}
+
+static void free_number(uint32_t number)
+{
+	retire(&shared.slot[number]);
 	shared.free_numbers[(shared.free_first + shared.free_count++) % TAP_CONNECTIONS] = number;
 }
 
@@ -352,8 +356,7 @@ static int take_over(uint32_t number)
 
 	if (slot->state == TAP_PASSED || slot->state == TAP_BORROWED || slot->state == TAP_HELD)
 		return -EBUSY;
-	tap_change(slot, TAP_FREE);
-	__atomic_store_n(&slot->generation, slot->generation + 1, __ATOMIC_RELAXED);
+	retire(slot);
 	return 0;
 }
 

@@ -28,8 +28,7 @@ void tracking_open(struct tracking *tracking)
 void tracking_close(struct tracking *tracking)
 {
 	netlink_close(&tracking->netlink);
-	if (tracking->count >= 0)
-		kernel_call(SYS_close, tracking->count, 0, 0, 0);
+	kernel_close(tracking->count);
 	tracking->count = -1;
 }
 

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #if defined(__clang_analyzer__)
@@ -59,6 +60,26 @@ static inline long kernel_call5(long number, long a, long b, long c, long d, lon
 static inline long kernel_call(long number, long a, long b, long c, long d)
 {
 	return kernel_call5(number, a, b, c, d, 0);
+}
+
+/* close(2); a negative number is none and is left alone. */
+static inline void kernel_close(int descriptor)
+{
+	if (descriptor >= 0)
+		kernel_call(SYS_close, descriptor, 0, 0, 0);
+}
+
+/* getsockopt(2) and setsockopt(2), where the value's size is known: 0 or a negative errno value. */
+static inline int kernel_get_option(int descriptor, int level, int name, void *value,
+				    socklen_t size)
+{
+	return (int)kernel_call5(SYS_getsockopt, descriptor, level, name, (long)value, (long)&size);
+}
+
+static inline int kernel_set_option(int descriptor, int level, int name, const void *value,
+				    socklen_t size)
+{
+	return (int)kernel_call5(SYS_setsockopt, descriptor, level, name, (long)value, size);
 }
 
 /*
