@@ -164,24 +164,6 @@ static size_t memory(const struct device_link *link)
 	return pool_memory(link, &need);
 }
 
-/*
- * Packet sockets have no rings: the numbers are of frames that a system call takes, and of
- * connections (or single frames) that one sends for.
- */
-static void choose_sizes(struct device_link *link)
-{
-	const struct stack_config *config = &link->stack;
-
-	if (config->queues)
-		limits_clamp("MELIN_QUEUES", config->queues, 1, 1);
-	link->queues = 1;
-	link->rxd = (uint16_t)(config->rxd ? limits_clamp("MELIN_RXD", config->rxd, 1,
-							  PACKET_FRAMES_MAX)
-					   : PACKET_FRAMES);
-	link->txd = (uint16_t)(config->txd ? limits_clamp("MELIN_TXD", config->txd, 1, GSO_RUNS_MAX)
-					   : PACKET_FRAMES);
-}
-
 /* The interface's MTU is not changed. */
 static void choose_mtu(struct device_link *link)
 {
@@ -198,7 +180,9 @@ static int choose(struct device_link *link, struct reason *reason)
 		return reason_set(
 			reason, -ENOTSUP,
 			"MELIN_VLAN: packet sockets see no tags; give it the VLAN's own interface");
-	choose_sizes(link);
+	if (link->stack.queues)
+		limits_clamp("MELIN_QUEUES", link->stack.queues, 1, 1);
+	packet_choose_sizes(link);
 	choose_mtu(link);
 	link->info.kernel_peer = true;
 	link->info.driver = "packet sockets";

@@ -19,6 +19,8 @@
 #include "dpdk/device_link.h"
 #include "common/system_call.h"
 #include "dpdk/frames/frame_receive.h"
+#include "dpdk/frames/gso.h"
+#include "dpdk/port/limits.h"
 
 /* An IP packet of 65,535 bytes and the Ethernet header; longer ones ("BIG TCP") are cut. */
 #define FRAME_MAX 65552
@@ -75,6 +77,18 @@ static int fill_slots(struct packet *packet, struct rte_mempool *pool)
 		packet->messages[i].msg_hdr.msg_iovlen = 1 + PIECES;
 	}
 	return 0;
+}
+
+static uint16_t choose_size(const char *name, unsigned wanted, unsigned most)
+{
+	return (uint16_t)(wanted ? limits_clamp(name, wanted, 1, most) : PACKET_FRAMES);
+}
+
+void packet_choose_sizes(struct device_link *link)
+{
+	link->queues = 1;
+	link->rxd = choose_size("MELIN_RXD", link->stack.rxd, PACKET_FRAMES_MAX);
+	link->txd = choose_size("MELIN_TXD", link->stack.txd, GSO_RUNS_MAX);
 }
 
 struct pool_need packet_pool_need(unsigned frames)

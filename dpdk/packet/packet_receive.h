@@ -22,6 +22,12 @@ struct pbuf;
 /* A pbuf counts its bytes in 16 bits, and the Ethernet header is among them. */
 #define PACKET_MTU_MAX (UINT16_MAX - FRAME_HEADER_LENGTH)
 
+/*
+ * Packet sockets have no rings: MELIN_RXD and MELIN_TXD are numbers of frames that a system call
+ * takes, and of connections (or single frames) that one sends for.
+ */
+void packet_choose_sizes(struct device_link *link);
+
 /* What the link's pool must have for so many frames with a system call. */
 struct pool_need packet_pool_need(unsigned frames);
 

@@ -15,25 +15,17 @@
 #include "dpdk/device_link.h"
 #include "dpdk/packet/packet_receive.h"
 #include "dpdk/packet/path_watch.h"
-#include "dpdk/port/limits.h"
 #include "dpdk/eal/wait_descriptor.h"
 #include "dpdk/frames/frame_transmit.h"
 
 /* Received frames that may lie unread without a copy; as a large segment takes 33, about 16. */
 #define HOLD 512
 
-static uint16_t choose(const char *name, unsigned wanted, unsigned most)
-{
-	return (uint16_t)(wanted ? limits_clamp(name, wanted, 1, most) : PACKET_FRAMES);
-}
-
 /* Nothing is claimed: the sizes are chosen. */
 static int claim(struct device_link *link, struct reason *reason)
 {
 	(void)reason;
-	link->queues = 1;
-	link->rxd = choose("MELIN_RXD", link->stack.rxd, PACKET_FRAMES_MAX);
-	link->txd = choose("MELIN_TXD", link->stack.txd, GSO_RUNS_MAX);
+	packet_choose_sizes(link);
 	if (!link->stack.mbufs)
 		link->stack.mbufs = packet_pool_need(link->rxd).rxd + TRANSMIT_QUEUE_MAX + HOLD;
 	link->info.mtu = PACKET_MTU_MAX; /* each connection has its path's */
