@@ -43,5 +43,6 @@ tests_unit_test_lender_traffic_LDADD = broker/liblender.la common/libcommon.la
 
 tests_unit_test_repair_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_test_repair_CFLAGS = $(WARNING_CFLAGS)
-tests_unit_test_repair_SOURCES = tests/unit/broker/test_repair.c tests/unit/tap.h
+tests_unit_test_repair_SOURCES = tests/unit/broker/ground.c tests/unit/broker/ground.h \
+	tests/unit/broker/test_repair.c tests/unit/tap.h
 tests_unit_test_repair_LDADD = broker/liblender.la common/libcommon.la

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "broker/repair.h"
+#include "tests/unit/broker/ground.h"
 #include "tests/unit/tap.h"
 
 #define PORT 7000
@@ -89,24 +90,6 @@ static void close_ends(void)
 	close(listener);
 }
 
-static bool says(int from, int to, const char *text)
-{
-	char got[64] = "";
-	struct pollfd ready = { .fd = to, .events = POLLIN };
-	size_t size = strlen(text), done = 0;
-
-	if (send(from, text, size, MSG_NOSIGNAL) != (ssize_t)size)
-		return false;
-	while (done < size && poll(&ready, 1, 5000) == 1) {
-		ssize_t part = recv(to, got + done, sizeof(got) - 1 - done, 0);
-
-		if (part <= 0)
-			return false;
-		done += (size_t)part;
-	}
-	return strcmp(got, text) == 0;
-}
-
 static int unacknowledged(int descriptor)
 {
 	int bytes = -1;
@@ -122,28 +105,6 @@ static bool settles(int descriptor)
 	return unacknowledged(descriptor) == 0;
 }
 
-static unsigned resets_sent(void)
-{
-	static char text[8192];
-	unsigned long value = 0;
-	FILE *file = fopen("/proc/thread-self/net/snmp", "r");
-	unsigned lines = 0;
-
-	while (file && fgets(text, sizeof(text), file)) {
-		char *save, *word;
-		unsigned column = 0;
-
-		if (strncmp(text, "Tcp:", 4) || lines++ == 0)
-			continue;
-		for (word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
-			if (column++ == 14) /* OutRsts */
-				value = strtoul(word, NULL, 10);
-	}
-	if (file)
-		fclose(file);
-	return (unsigned)value;
-}
-
 /* ---- the checks ---- */
 
 static void take_and_give(const char *text, bool own_accepts)
@@ -153,7 +114,7 @@ static void take_and_give(const char *text, bool own_accepts)
 
 	if (!tap_ok(connect_ends(text, own_accepts), "%s: a connection", text))
 		return;
-	both = says(peer, own, "before") && says(own, peer, "before") && settles(own);
+	both = ground_says(peer, own, "before") && ground_says(own, peer, "before") && settles(own);
 	tap_ok(both && repair_take(own, -1, &state) == 0, "%s: taken when %s", text,
 	       own_accepts ? "accepted" : "connected");
 	tap_ok(state.timestamps && state.scaled && state.sack && state.segment > 500 &&
@@ -164,8 +125,9 @@ static void take_and_give(const char *text, bool own_accepts)
 	tap_ok(unacknowledged(peer) == 9, "the kernel acknowledges nothing meanwhile");
 	tap_ok(repair_give(own, &state) == 0, "given back");
 	connection_state_clear(&state);
-	tap_ok(says(own, peer, "after"), "the peer hears of it again");
-	tap_ok(says(peer, own, "") && settles(peer), "and what was sent meanwhile is sent again");
+	tap_ok(ground_says(own, peer, "after"), "the peer hears of it again");
+	tap_ok(ground_says(peer, own, "") && settles(peer),
+	       "and what was sent meanwhile is sent again");
 	{
 		char got[16] = "";
 
@@ -195,14 +157,14 @@ static void keep_unread(void)
 	tap_ok(repair_take(own, -1, &state) == 0 && state.receive_size == 4 &&
 		       !memcmp(state.receive_data, "llo ", 4),
 	       "what is unread is in the state");
-	tap_ok(repair_give(own, &state) == 0 && says(peer, own, "") && recv(own, got, 64, 0) == 4 &&
-		       !memcmp(got, "llo ", 4),
+	tap_ok(repair_give(own, &state) == 0 && ground_says(peer, own, "") &&
+		       recv(own, got, 64, 0) == 4 && !memcmp(got, "llo ", 4),
 	       "and is read after it was given back");
 	connection_state_clear(&state);
 	getsockopt(own, SOL_SOCKET, SO_REUSEADDR, &reuse, &size);
 	tap_ok(reuse == 1, "SO_REUSEADDR is what it was");
 	tap_ok(repair_take(own, -1, &state) == 0 && repair_cancel(own, &state) == 0 &&
-		       says(own, peer, "x") && says(peer, own, "y"),
+		       ground_says(own, peer, "x") && ground_says(peer, own, "y"),
 	       "taken for nothing: it goes on");
 	getsockopt(own, SOL_SOCKET, SO_REUSEADDR, &reuse, &size);
 	tap_ok(reuse == 1, "with the same SO_REUSEADDR");
@@ -217,14 +179,14 @@ static void change_state(void)
 	char got[64] = "";
 
 	connect_ends("127.0.0.1", true);
-	says(peer, own, "x");
+	ground_says(peer, own, "x");
 	repair_take(own, -1, &state);
 	state.send_data = malloc(5);
 	memcpy(state.send_data, "answe", 5);
 	state.send_size = 5;
 	tap_ok(repair_give(own, &state) == 0 && unacknowledged(own) == 5,
 	       "what is not acknowledged goes into the send queue");
-	tap_ok(says(own, peer, "") && recv(peer, got, sizeof(got), 0) == 5 &&
+	tap_ok(ground_says(own, peer, "") && recv(peer, got, sizeof(got), 0) == 5 &&
 		       !memcmp(got, "answe", 5) && settles(own),
 	       "and is sent by the kernel");
 	connection_state_clear(&state);
@@ -259,7 +221,7 @@ static void give_much(void)
 	socklen_t size = sizeof(info);
 
 	connect_ends("127.0.0.1", true);
-	says(peer, own, "x");
+	ground_says(peer, own, "x");
 	repair_take(own, -1, &state);
 	state.send_data = malloc(LARGE);
 	state.receive_data = malloc(LARGE);
@@ -283,14 +245,14 @@ static void keep_clock(void)
 	uint32_t given;
 
 	connect_ends("127.0.0.1", true);
-	says(peer, own, "x");
+	ground_says(peer, own, "x");
 	repair_take(own, -1, &state);
 	state.timestamp |= 1;
 	given = state.timestamp;
 	repair_give(own, &state);
 	connection_state_clear(&state);
 	usleep(50000);
-	tap_ok(says(own, peer, "y") && settles(own) && repair_take(own, -1, &state) == 0 &&
+	tap_ok(ground_says(own, peer, "y") && settles(own) && repair_take(own, -1, &state) == 0 &&
 		       state.timestamp - given >= 50 && state.timestamp - given < 10000,
 	       "the clock of the timestamps goes on at its pace");
 	repair_give(own, &state);
@@ -314,7 +276,7 @@ static void refuse(void)
 	send(own, "held", 4, MSG_MORE);
 	tap_ok(repair_refusal_of(repair_take(own, -1, &state)) == REPAIR_BUSY,
 	       "written and not acknowledged: refused");
-	tap_ok(says(own, peer, "") && says(peer, own, "whole"), "and whole");
+	tap_ok(ground_says(own, peer, "") && ground_says(peer, own, "whole"), "and whole");
 	tap_ok(repair_refusal_of(repair_take(listener, -1, &state)) != REPAIR_FIT,
 	       "a listener: refused");
 	shutdown(peer, SHUT_WR);
@@ -330,7 +292,8 @@ static void refuse(void)
 /* Both ends talk while one of them is taken and given back again and again. */
 static void many_changes(void)
 {
-	unsigned resets = resets_sent(), failed = 0, lost = 0;
+	const unsigned long resets = ground_count("OutRsts");
+	unsigned failed = 0, lost = 0;
 
 	connect_ends("127.0.0.1", true);
 	for (unsigned i = 0; i < 200; i++) {
@@ -338,7 +301,7 @@ static void many_changes(void)
 		char text[16];
 
 		snprintf(text, sizeof(text), "%u", i);
-		lost += !says(peer, own, text) || !says(own, peer, text);
+		lost += !ground_says(peer, own, text) || !ground_says(own, peer, text);
 		if (!settles(own) || repair_take(own, -1, &state) < 0) {
 			failed++;
 			continue;
@@ -348,7 +311,7 @@ static void many_changes(void)
 	}
 	tap_ok(failed == 0, "200 times taken and given back: %u failed", failed);
 	tap_ok(lost == 0, "%u of 400 messages lost or changed", lost);
-	tap_ok(resets_sent() == resets, "no RST was sent");
+	tap_ok(ground_count("OutRsts") == resets, "no RST was sent");
 	close_ends();
 }
 
