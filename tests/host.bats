@@ -5,17 +5,10 @@
 # borrowed and given back; programs do not notice, and the summary says that it was so.
 
 load lib/common
+load lib/host
 
-setup() {
-	[[ -z ${TESTS_PLAIN:-} ]] || skip "host mode has no addresses of its own"
-	common_setup
-}
-
-# In place of common.bash's: no device and no address. [NAME=VALUE...] go in addition.
-melin_environment() {
-	environment=("LD_PRELOAD=$library" "MELIN_FLOWS=${FLOWS-listen:*:7000-7999}"
-		"MELIN_BORROW=${BORROW-always}" "MELIN_LOG=debug:$2")
-}
+LEVEL=debug
+DEFAULT_BORROW=always
 
 # An echo server in the given manner, and as many connections as COUNT says: echoes HOW [ADDRESS]
 echoes() {

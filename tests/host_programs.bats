@@ -5,17 +5,10 @@
 # Not for the manners of single calls (host.bats).
 
 load lib/common
+load lib/host
 
-setup() {
-	[[ -z ${TESTS_PLAIN:-} ]] || skip "host mode has no addresses of its own"
-	common_setup
-}
-
-# In place of common.bash's: no device and no address.
-melin_environment() {
-	environment=("LD_PRELOAD=$library" "MELIN_FLOWS=${FLOWS-listen:*:7000-7999}"
-		"MELIN_LOG=info:$2")
-}
+LEVEL=info
+DEFAULT_BORROW=auto
 
 # haproxy sets RLIMIT_NPROC to 0 when it has given up root: no thread can be started after that.
 @test "haproxy -W with a user, a root folder and a limit of 0 processes, reloaded" {

@@ -100,7 +100,7 @@ tests_programs_connecting_CFLAGS = $(WARNING_CFLAGS)
 tests_programs_connecting_LDADD = -lpthread
 
 EXTRA_DIST += tests/run tests/structure tests/structure.known \
-	tests/lib/common.bash $(END_TO_END_TESTS) $(test_programs)
+	tests/lib/common.bash tests/lib/host.bash $(END_TO_END_TESTS) $(test_programs)
 
 #: check             runs all tests; T=loop.bats, T='rules.bats:IPv6' or T=test_wire: only those
 # $(T), "FILE" or "FILE:TEST", limits a run to what matches (tests/run says how) and builds only
