@@ -195,7 +195,7 @@ print(log.recv(1000).decode())' env "LD_PRELOAD=$library" MELIN_DEV=veth0 \
 	with 'connect:*:*' env "$BATS_TEST_TMPDIR/static"
 	said "melin: $BATS_TEST_TMPDIR/static $why: $end"
 	with 'connect:*:*' env "$BATS_TEST_TMPDIR/script"
-	said "melin: $BATS_TEST_TMPDIR/script $why: $end"
+	said "melin: $BATS_TEST_TMPDIR/script: its interpreter $BATS_TEST_TMPDIR/static $why: $end"
 	PATH=$BATS_TEST_TMPDIR:$PATH with 'connect:*:*' env owned
 	why='is set-user-ID, and ld.so leaves LD_PRELOAD out there'
 	said "melin: $BATS_TEST_TMPDIR/owned $why: $end"
@@ -205,5 +205,5 @@ print(log.recv(1000).decode())' env "LD_PRELOAD=$library" MELIN_DEV=veth0 \
 	# the same file, in a program of the other word size
 	printf '\x01' | dd of="$BATS_TEST_TMPDIR/plain" bs=1 seek=4 conv=notrunc status=none
 	with 'connect:*:*' env "$BATS_TEST_TMPDIR/plain" || true
-	grep -q 'plain is a program of another word size' "$error"
+	grep -q 'plain is a 32-bit program' "$error"
 }

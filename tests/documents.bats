@@ -46,7 +46,7 @@ variables() {
 
 @test "the defaults in libmelin(7) and README.md are the library's" {
 	for variable in SPIN_US LINGER_MS LOG REQUIRED; do
-		default=$(sed -n "s/^\t{ \"$variable\", .*\"\(.*\)\" },/\1/p" \
+		default=$(sed -n "s/^\t{ \"$variable\", [^\"]*\"\([^\"]*\)\".*/\1/p" \
 			"$source/preload/config/config.c")
 		[ -n "$default" ]
 		grep -qE "^\| \`MELIN_$variable\` .*\| \`?$default\b.*\|$" "$source/README.md"

@@ -14,8 +14,10 @@ structure=$BATS_TEST_DIRNAME/structure
 # A tree in which all is well. Each file: PART/NAME or PART/FOLDER/NAME, and its C text.
 make_tree() {
 	tree=$BATS_TEST_TMPDIR/tree
-	mkdir -p "$tree"/{preload,stack,dpdk,broker,common}/.libs
+	mkdir -p "$tree"/{preload,stack,dpdk,broker,common}/.libs "$tree/tools/melin"
 	echo '# nothing' >"$tree/known"
+	mkdir -p "$tree/preload/config"
+	touch "$tree"/preload/config/{config,program_file,span}.h
 	echo 'int link_open(void);' >"$tree/dpdk/link.h"
 	echo 'int stack_open(void);' >"$tree/stack/stack.h"
 	file preload/one '#include "stack/stack.h"' 'int two(void); int one(void) { return two(); }'
@@ -27,11 +29,12 @@ make_tree() {
 	file dpdk/four '#include "dpdk/link.h"' \
 		'int help(void); int link_open(void) { return help(); }'
 	file common/help 'int help(void) { return 5; }'
+	file tools/melin/command 'int command(void) { return 7; }'
 	file broker/loan '#include "broker/lender.h"' 'int lender_open(void) { return 6; }'
 }
 
 file() {
-	local path=$1 part=${1%%/*} name=${1##*/} library
+	local path=$1 part=${1%%/*} name=${1##*/} library object
 	case $part in
 	preload) library=libmelin ;;
 	stack) library=libstack ;;
@@ -40,10 +43,11 @@ file() {
 	common) library=libcommon ;;
 	esac
 	shift
+	object=$part/.libs/${library:-}_la-$name.o
+	[[ $part != tools ]] || object=tools/melin/melin-$name.o
 	mkdir -p "$tree/${path%/*}"
 	printf '%s\n' "$@" >"$tree/$path.c"
-	"${CC:-gcc}" -fvisibility=hidden -I"$tree" -c "$tree/$path.c" \
-		-o "$tree/$part/.libs/${library}_la-$name.o"
+	"${CC:-gcc}" -fvisibility=hidden -I"$tree" -c "$tree/$path.c" -o "$tree/$object"
 }
 
 check() {

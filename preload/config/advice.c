@@ -280,10 +280,13 @@ bool advice_wants_programs(void)
 
 void advice_executes(const char *path)
 {
-	const char *why = advice_wants_programs() ? program_file_refuses(path) : NULL;
+	char culprit[PROGRAM_CULPRIT];
+	const char *why = advice_wants_programs() ? program_file_refuses(path, culprit) : NULL;
 
 	if (why)
-		log_write(level_for_programs(), "%s %s: its flows go to the kernel", path, why);
+		log_write(level_for_programs(), "%s%s%s %s: its flows go to the kernel", path,
+			  strcmp(path, culprit) != 0 ? ": its interpreter " : "",
+			  strcmp(path, culprit) != 0 ? culprit : "", why);
 }
 
 /* ---- the end ---- */

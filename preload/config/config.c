@@ -38,6 +38,7 @@ struct variable {
 	void *field;
 	unsigned minimum, maximum; /* of numbers */
 	const char *default_text;  /* NULL: the field stays zero */
+	const char *value, *help;  /* struct config_variable */
 };
 
 static int parse_string(const struct variable *variable, struct span text, struct reason *reason)
@@ -191,28 +192,54 @@ static int parse_log(const struct variable *variable, struct span text, struct r
  * errors; so are a spin of more than a second and an exit that may take longer than an hour.
  */
 static const struct variable variables[] = {
-	{ "FLOWS", parse_flows, &config.flows, 0, 0, NULL },
-	{ "DEV", parse_device, &config.stack.device, 0, 0, NULL },
-	{ "ADDR", parse_addresses, &config.stack, 0, 0, NULL },
-	{ "GATEWAY", parse_gateways, &config.stack, 0, 0, NULL },
-	{ "MTU", parse_number, &config.stack.mtu, MTU_MIN_IPV4, MTU_MAX, NULL },
-	{ "VLAN", parse_number, &config.stack.vlan, 1, 4094, NULL },
-	{ "QUEUES", parse_number, &config.stack.queues, 1, 1024, NULL },
-	{ "RXD", parse_number, &config.stack.rxd, 1, UINT16_MAX, NULL },
-	{ "TXD", parse_number, &config.stack.txd, 1, UINT16_MAX, NULL },
-	{ "MBUFS", parse_number, &config.stack.mbufs, 512, 1 << 24, NULL },
-	{ "EAL", parse_words, &config.stack.eal, 0, 0, NULL },
-	{ "SPIN_US", parse_number_or_max, &config.spin_us, 0, 1000000, "100" },
-	{ "LINGER_MS", parse_number, &config.linger_ms, 0, 3600000, "2000" },
-	{ "REQUIRED", parse_flag, &config.required, 0, 0, "0" },
-	{ "BORROW", parse_borrow, &config.borrow, 0, 0, NULL },
-	{ "LOG", parse_log, &config, 0, 0, "warn" },
+	{ "FLOWS", parse_flows, &config.flows, 0, 0, NULL, "RULES",
+	  "which flows to take: [!]VERB:ADDRESS:PORTS,... (libmelin(7))" },
+	{ "DEV", parse_device, &config.stack.device, 0, 0, NULL, "DEVICE",
+	  "an interface, packet:INTERFACE, a PCI address, a DPDK vdev, or loop" },
+	{ "ADDR", parse_addresses, &config.stack, 0, 0, NULL, "ADDRESS/N,...",
+	  "the addresses of the stack, for own mode" },
+	{ "GATEWAY", parse_gateways, &config.stack, 0, 0, NULL, "ADDRESS,...",
+	  "the next hop to other networks, one for each family" },
+	{ "MTU", parse_number, &config.stack.mtu, MTU_MIN_IPV4, MTU_MAX, NULL, "BYTES",
+	  "of an IP packet on the device" },
+	{ "VLAN", parse_number, &config.stack.vlan, 1, 4094, NULL, "NUMBER",
+	  "802.1Q identifier of all frames" },
+	{ "QUEUES", parse_number, &config.stack.queues, 1, 1024, NULL, "NUMBER",
+	  "pairs of queues of the device" },
+	{ "RXD", parse_number, &config.stack.rxd, 1, UINT16_MAX, NULL, "NUMBER",
+	  "descriptors of a receive queue" },
+	{ "TXD", parse_number, &config.stack.txd, 1, UINT16_MAX, NULL, "NUMBER",
+	  "descriptors of a transmit queue" },
+	{ "MBUFS", parse_number, &config.stack.mbufs, 512, 1 << 24, NULL, "NUMBER",
+	  "packet buffers" },
+	{ "EAL", parse_words, &config.stack.eal, 0, 0, NULL, "WORDS", "more arguments for DPDK" },
+	{ "SPIN_US", parse_number_or_max, &config.spin_us, 0, 1000000, "100", "US",
+	  "how long a waiting call polls before it sleeps; max: for ever" },
+	{ "LINGER_MS", parse_number, &config.linger_ms, 0, 3600000, "2000", "MS",
+	  "how long the end may wait to deliver what was sent" },
+	{ "REQUIRED", parse_flag, &config.required, 0, 0, "0", "0|1",
+	  "1: what the stack cannot carry fails" },
+	{ "BORROW", parse_borrow, &config.borrow, 0, 0, NULL, "WHEN",
+	  "when the connections of the kernel are borrowed: auto, always, random" },
+	{ "LOG", parse_log, &config, 0, 0, "warn", "LEVEL[:FILE]",
+	  "error, warn, info, debug, trace; and where to" },
 };
 
 #define VARIABLES (sizeof(variables) / sizeof(variables[0]))
 
+bool config_variable(size_t index, struct config_variable *variable)
+{
+	if (index >= VARIABLES)
+		return false;
+	*variable = (struct config_variable){ variables[index].name, variables[index].value,
+					      variables[index].help };
+	return true;
+}
+
 /* What follows from a mistake, said at the end of its line. */
 static const char *consequence;
+/* Where the line goes instead of to the log: config_check(). */
+static struct reason *mistakes_line;
 
 /* Reports the user's mistake in the variable that name (without PREFIX) is. Always false. */
 __attribute__((format(printf, 2, 3))) static bool mistake(const char *name, const char *format, ...)
@@ -223,7 +250,10 @@ __attribute__((format(printf, 2, 3))) static bool mistake(const char *name, cons
 	va_start(arguments, format);
 	vsnprintf(reason.text, sizeof(reason.text), format, arguments);
 	va_end(arguments);
-	log_write(LOG_LEVEL_ERROR, PREFIX "%s: %s%s", name, reason.text, consequence);
+	if (mistakes_line)
+		reason_set(mistakes_line, -EINVAL, PREFIX "%s: %.400s", name, reason.text);
+	else
+		log_write(LOG_LEVEL_ERROR, PREFIX "%s: %s%s", name, reason.text, consequence);
 	return false;
 }
 
@@ -397,6 +427,16 @@ static bool read_all(void)
 			return false;
 	}
 	return check_together();
+}
+
+bool config_check(struct reason *reason)
+{
+	bool any, fine;
+
+	mistakes_line = reason;
+	fine = scan_environment(&any) && read_all();
+	mistakes_line = NULL;
+	return fine;
 }
 
 bool config_load(const char *mistakes_consequence)

@@ -9,8 +9,10 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "common/log_level.h"
+#include "common/reason.h"
 #include "common/stack_config.h"
 #include "preload/config/rules.h"
 
@@ -50,6 +52,23 @@ struct config {
  * (mistakes_consequence, which stays the caller's), and there are no rules then.
  */
 bool config_load(const char *mistakes_consequence);
+
+/*
+ * For a process that will execute a program with these variables (tools/melin): whether they are
+ * right. If not, *reason is the line about the mistake; nothing is printed. config_get() is then as
+ * the program's will be. Instead of config_load(), and once.
+ */
+bool config_check(struct reason *reason);
+
+/* One of the variables, for who offers them as options. Constant strings. */
+struct config_variable {
+	const char *name;  /* without MELIN_ */
+	const char *value; /* what its value is, "RULES" */
+	const char *help;  /* one line */
+};
+
+/* The variable of that number, from 0 on, in the order of the manual page; false: no more. */
+bool config_variable(size_t index, struct config_variable *variable);
 
 /* All zero before config_load() and in a program without any MELIN_ variable. */
 const struct config *config_get(void);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,25 +36,70 @@ static const char *refuses_by_rights(const char *path, const struct stat *status
 	return NULL;
 }
 
-/*
- * A program that names no interpreter is started without ld.so, which alone reads LD_PRELOAD.
- */
-static bool is_static(int file, const Elf64_Ehdr *header)
+/* What program headers tell of who starts the program, and of who has made it. */
+struct headers {
+	char loader[64]; /* the dynamic loader's path, cut; empty: none is named */
+	bool go;	 /* the mark of Go's linker */
+};
+
+static bool read_at(int file, void *to, size_t size, uint64_t at)
+{
+	return kernel_call(SYS_pread64, file, (long)to, (long)size, (long)at) == (long)size;
+}
+
+/* Go's linker notes the build's identifier by a type of its own: cmd/internal/buildid of Go. */
+static bool is_go_note(int file, const Elf64_Phdr *header)
+{
+	struct {
+		Elf64_Nhdr note;
+		char name[4];
+	} begin;
+
+	return header->p_filesz >= sizeof(begin) &&
+	       read_at(file, &begin, sizeof(begin), header->p_offset) &&
+	       begin.note.n_namesz == sizeof(begin.name) && begin.note.n_type == 4 &&
+	       memcmp(begin.name, "Go\0", sizeof(begin.name)) == 0;
+}
+
+/* False: nothing can be told. */
+static bool read_headers(int file, const Elf64_Ehdr *header, struct headers *headers)
 {
 	Elf64_Phdr each;
+	size_t length;
 
-	if (header->e_phentsize != sizeof(each) || header->e_phnum > HEADERS_MAX)
+	*headers = (struct headers){ .go = false };
+	if (header->e_phentsize != sizeof(each) || !header->e_phnum ||
+	    header->e_phnum > HEADERS_MAX)
 		return false;
 	for (unsigned i = 0; i < header->e_phnum; i++) {
-		long at = (long)(header->e_phoff + i * sizeof(each));
-
-		if (kernel_call(SYS_pread64, file, (long)&each, sizeof(each), at) !=
-		    (long)sizeof(each))
+		if (!read_at(file, &each, sizeof(each), header->e_phoff + i * sizeof(each)))
 			return false;
-		if (each.p_type == PT_INTERP)
+		if (each.p_type == PT_NOTE && is_go_note(file, &each))
+			headers->go = true;
+		if (each.p_type != PT_INTERP)
+			continue;
+		length = each.p_filesz < sizeof(headers->loader) ? each.p_filesz
+								 : sizeof(headers->loader);
+		if (!read_at(file, headers->loader, length, each.p_offset))
 			return false;
+		headers->loader[length ? length - 1 : 0] = '\0';
 	}
-	return header->e_phnum > 0;
+	return true;
+}
+
+static const char *refuses_by_headers(int file, const Elf64_Ehdr *header)
+{
+	struct headers headers;
+
+	if (!read_headers(file, header, &headers))
+		return NULL;
+	if (headers.go)
+		return "is a Go program, which makes its system calls without libc";
+	if (!headers.loader[0])
+		return "is linked statically, without ld.so";
+	if (strstr(headers.loader, "/ld-musl"))
+		return "is linked with musl, whose loader cannot load a library for glibc";
+	return NULL;
 }
 
 static const char *refuses_by_format(int file, const Elf64_Ehdr *header)
@@ -63,10 +109,13 @@ static const char *refuses_by_format(int file, const Elf64_Ehdr *header)
 	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
 		return NULL;
 	if (header->e_ident[EI_CLASS] != class)
-		return "is a program of another word size";
-	if (class == ELFCLASS64 && is_static(file, header))
-		return "is linked statically, without ld.so";
-	return NULL;
+		return class == ELFCLASS64 ? "is a 32-bit program, and libmelin.so a 64-bit library"
+					   : "is a program of another word size";
+#ifdef __x86_64__
+	if (header->e_machine != EM_X86_64)
+		return "is a program for another kind of processor";
+#endif
+	return class == ELFCLASS64 ? refuses_by_headers(file, header) : NULL;
 }
 
 /* The interpreter's path, in line; NULL: it is no script. */
@@ -82,7 +131,7 @@ static char *interpreter(char *line)
 }
 
 /* depth: of interpreters that are scripts themselves, which the kernel bounds as well. */
-static const char *judge(const char *path, unsigned depth)
+static const char *judge(const char *path, unsigned depth, char culprit[PROGRAM_CULPRIT])
 {
 	union {
 		Elf64_Ehdr header;
@@ -100,16 +149,19 @@ static const char *judge(const char *path, unsigned depth)
 		const char *next = interpreter(begin.line);
 
 		if (next)
-			why = depth > 0 ? judge(next, depth - 1) : NULL;
+			why = depth > 0 ? judge(next, depth - 1, culprit) : NULL;
 		else
 			why = refuses_by_format((int)file, &begin.header)
 				      ?: refuses_by_rights(path, &status);
+		if (why && !next)
+			strncat(culprit, path, PROGRAM_CULPRIT - 1);
 	}
 	kernel_call(SYS_close, file, 0, 0, 0);
 	return why;
 }
 
-const char *program_file_refuses(const char *path)
+const char *program_file_refuses(const char *path, char culprit[PROGRAM_CULPRIT])
 {
-	return judge(path, 4);
+	culprit[0] = '\0';
+	return judge(path, 4, culprit);
 }

@@ -6,10 +6,15 @@
 #ifndef MELIN_PROGRAM_FILE_H
 #define MELIN_PROGRAM_FILE_H
 
+/* Of a path that is put into a message: longer ones are cut. */
+#define PROGRAM_CULPRIT 256
+
 /*
- * Why the program will be without the library, in words that go on after its name; NULL if it will
- * have it or nothing can be told. A script is judged by its interpreter. Any thread; errno stays.
+ * Why the program will be without the library, or the library without its system calls, in words
+ * that go on after the file's name; NULL if nothing speaks against it or nothing can be told.
+ * culprit: that file, which is the interpreter of a script, or path itself. Any thread; errno
+ * stays.
  */
-const char *program_file_refuses(const char *path);
+const char *program_file_refuses(const char *path, char culprit[PROGRAM_CULPRIT]);
 
 #endif

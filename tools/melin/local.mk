@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The command melin(1). It reads the variables by the library's own parser and asks the kernel by
+# the lender's functions; it needs libc alone, and neither DPDK nor lwIP.
+bin_PROGRAMS += melin
+melin_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(HARDENING_CPPFLAGS) $(broker_cppflags) \
+	-DBINDIR='"$(bindir)"' -DLIBDIR='"$(libdir)"' -DSYSCONFDIR='"$(sysconfdir)"'
+melin_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden
+melin_LDFLAGS = $(HARDENING_LDFLAGS)
+melin_LDADD = broker/liblender.la common/libcommon.la
+melin_SOURCES = \
+	tools/melin/command_line.c \
+	tools/melin/command_line.h \
+	tools/melin/commands.h \
+	tools/melin/installed.c \
+	tools/melin/installed.h \
+	tools/melin/melin.c \
+	tools/melin/profile.c \
+	tools/melin/profile.h \
+	tools/melin/run.c \
+	tools/melin/run_program.c \
+	tools/melin/run_program.h \
+	tools/melin/run_user.c \
+	tools/melin/run_user.h \
+	$(broker_client_sources) \
+	$(tools_config_sources)
+# What the command shares with libmelin.so.
+tools_config_sources = \
+	preload/config/address.c \
+	preload/config/config.c \
+	preload/config/config_address.c \
+	preload/config/entry.c \
+	preload/config/log.c \
+	preload/config/log_file.c \
+	preload/config/log_syslog.c \
+	preload/config/program_file.c \
+	preload/config/rules.c \
+	preload/config/span.c
+
+# Profiles of melin run: installed where the host may change them, and beside the command as it
+# lies in the build folder.
+profiles = latency.conf quiet.conf throughput.conf
+profilesdir = $(sysconfdir)/melin
+dist_profiles_DATA = $(profiles:%=tools/melin/profiles/%)
+profiles/%.conf: tools/melin/profiles/%.conf
+	$(AM_V_GEN)mkdir -p profiles && cp '$<' '$@'
+all-local: $(profiles:%=profiles/%)
+CLEANFILES += $(profiles:%=profiles/%)

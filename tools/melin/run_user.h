@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * melin run --user: this process becomes another user before it becomes the program. Not for the
+ * program itself (run_program.h).
+ */
+#ifndef MELIN_RUN_USER_H
+#define MELIN_RUN_USER_H
+
+#include "tools/melin/commands.h"
+
+/*
+ * Becomes the user of that name for good: groups, user, HOME, USER, LOGNAME and SHELL; no
+ * capabilities are left. 0, or an exit status; what went wrong has been said. A name that nobody
+ * has ends the process by command_usage().
+ */
+int run_user_become(const struct command *command, const char *name);
+
+#endif
