@@ -46,7 +46,8 @@ END_TO_END_TESTS = \
 	tests/interface.bats \
 	tests/hugepages.bats \
 	tests/host.bats \
-	tests/host_programs.bats
+	tests/host_programs.bats \
+	tests/melin_run.bats
 
 test_programs = \
 	tests/programs/asks_on.py \

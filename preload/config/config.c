@@ -189,7 +189,8 @@ static int parse_log(const struct variable *variable, struct span text, struct r
 /*
  * Ranges: more queues than DPDK has for a port (RTE_MAX_QUEUES_PER_PORT), more descriptors than
  * its 16-bit counts hold, fewer buffers than one ring needs or more than 32 GB of them are typing
- * errors; so are a spin of more than a second and an exit that may take longer than an hour.
+ * errors; so are a spin of more than a second and an exit that may take longer than an hour. No
+ * kernel has descriptors above NR_OPEN's default of 1048576, unless it is told to.
  */
 static const struct variable variables[] = {
 	{ "FLOWS", parse_flows, &config.flows, 0, 0, NULL, "RULES",
@@ -221,6 +222,8 @@ static const struct variable variables[] = {
 	  "1: what the stack cannot carry fails" },
 	{ "BORROW", parse_borrow, &config.borrow, 0, 0, NULL, "WHEN",
 	  "when the connections of the kernel are borrowed: auto, always, random" },
+	{ "BROKER", parse_number, &config.door, 3, 1 << 20, NULL, "DESCRIPTOR",
+	  "the door of a broker that is inherited, as --user has it" },
 	{ "LOG", parse_log, &config, 0, 0, "warn", "LEVEL[:FILE]",
 	  "error, warn, info, debug, trace; and where to" },
 };
@@ -291,7 +294,10 @@ static bool mistake_unknown(const struct span *name)
 
 	snprintf(text, sizeof(text), "%.*s", span_quoted(name), name->start);
 	for (size_t i = 0; name->length <= 32 && i < VARIABLES; i++) {
-		size_t edits = distance(variables[i].name, name->start, name->length);
+		/* One that is not written to its end is likely, however much is missing. */
+		const bool begins =
+			name->length > 2 && !strncmp(variables[i].name, name->start, name->length);
+		size_t edits = begins ? 1 : distance(variables[i].name, name->start, name->length);
 
 		if (edits < least && edits < strlen(variables[i].name)) {
 			least = edits;

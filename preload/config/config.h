@@ -40,6 +40,7 @@ struct config {
 	bool host;
 	const char *interface;
 	enum borrow_when borrow; /* MELIN_BORROW */
+	unsigned door;		 /* MELIN_BROKER, a descriptor of broker_start()'s; 0: none */
 	enum log_level log_level;
 	char *log_file; /* NULL: standard error */
 };

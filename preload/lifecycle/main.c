@@ -145,6 +145,8 @@ __attribute__((constructor)) static void begin(void)
 	register_ends();
 	if (config_get()->host)
 		borrow_begin();
+	if (config_get()->host && config_get()->door)
+		lending_inherit_door((int)config_get()->door);
 	descriptor_protect(log_descriptor());
 	pthread_atfork(forks_before, forks_after_in_parent, forks_after_in_child);
 }

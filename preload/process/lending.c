@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "broker/broker_start.h"
@@ -184,6 +185,18 @@ void lending_before_losing(void)
 		log_write(LOG_LEVEL_INFO,
 			  "no broker: %s; without rights no connection will be borrowed",
 			  strerror(-opened));
+}
+
+void lending_inherit_door(int descriptor)
+{
+	int domain = -1, type = -1;
+
+	kernel_get_option(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, sizeof(domain));
+	kernel_get_option(descriptor, SOL_SOCKET, SO_TYPE, &type, sizeof(type));
+	if (domain != AF_UNIX || type != SOCK_SEQPACKET)
+		return;
+	descriptor_protect(descriptor);
+	atomic_store(&door, descriptor);
 }
 
 int lending_door(void)

@@ -63,6 +63,12 @@ bool lending_is_thread(void);
  * later lenders are its clients.
  */
 void lending_before_losing(void);
+/*
+ * The program has been started with a door (MELIN_BROKER), by melin run --user: lenders are clients
+ * of the broker behind it. A descriptor that is none, in a helper that has closed what it
+ * inherited, say, is left alone. For the constructor.
+ */
+void lending_inherit_door(int descriptor);
 /* The descriptor by which a process and its children ask the broker, or -1. */
 int lending_door(void);
 

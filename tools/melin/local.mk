@@ -41,7 +41,7 @@ tools_config_sources = \
 profiles = latency.conf quiet.conf throughput.conf
 profilesdir = $(sysconfdir)/melin
 dist_profiles_DATA = $(profiles:%=tools/melin/profiles/%)
-profiles/%.conf: tools/melin/profiles/%.conf
-	$(AM_V_GEN)mkdir -p profiles && cp '$<' '$@'
+$(profiles:%=profiles/%): $(dist_profiles_DATA)
+	$(AM_V_GEN)mkdir -p profiles && cp '$(srcdir)/tools/melin/$@' '$@'
 all-local: $(profiles:%=profiles/%)
 CLEANFILES += $(profiles:%=profiles/%)

@@ -3,22 +3,51 @@
 #include "tools/melin/run_user.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/broker_start.h"
 #include "tools/melin/command_line.h"
+#include "tools/melin/installed.h"
 
 #define RUN_FAILED 125
+
+/* Starts the broker, which keeps the rights, and lets the program have its door. */
+static int keep_rights(const struct command *command)
+{
+	char path[PATH_MAX], number[16];
+	int door;
+
+	if (!installed_beside_stack("melin-broker", path)) {
+		command_failed(command, "there is no %s: is melin installed whole?", path);
+		return RUN_FAILED;
+	}
+	door = broker_start(path);
+	if (door < 0 || fcntl(door, F_SETFD, 0) < 0) {
+		command_failed(command, "%s: %s", path, strerror(door < 0 ? -door : errno));
+		return RUN_FAILED;
+	}
+	snprintf(number, sizeof(number), "%d", door);
+	setenv("MELIN_BROKER", number, 1);
+	return 0;
+}
 
 int run_user_become(const struct command *command, const char *name)
 {
 	const struct passwd *user = getpwnam(name);
+	int error;
 
 	if (!user)
 		command_usage(command, "there is no user \"%s\"", name);
+	error = geteuid() == 0 && user->pw_uid != 0 ? keep_rights(command) : 0;
+	if (error)
+		return error;
 	if (initgroups(user->pw_name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
 	    setuid(user->pw_uid) < 0) {
 		command_failed(command, "cannot become %s: %s%s", name, strerror(errno),

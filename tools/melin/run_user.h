@@ -10,7 +10,8 @@
 
 /*
  * Becomes the user of that name for good: groups, user, HOME, USER, LOGNAME and SHELL; no
- * capabilities are left. 0, or an exit status; what went wrong has been said. A name that nobody
+ * capabilities are left. What lending connections takes is kept by a broker, which ends with the
+ * program (MELIN_BROKER). 0, or an exit status; what went wrong has been said. A name that nobody
  * has ends the process by command_usage().
  */
 int run_user_become(const struct command *command, const char *name);
