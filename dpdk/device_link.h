@@ -51,6 +51,7 @@ struct device_link {
 	unsigned held;	     /* buffers whose pbufs are out */
 
 	struct packet *packet;	  /* a packet socket; else NULL, and there is a port */
+	struct packet_ring *ring; /* of the tap, if there is one; else NULL */
 	struct path_watch *paths; /* of the tap; else NULL */
 
 	/* sending: what the device has not taken yet, in order */

@@ -32,6 +32,7 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/link.c \
 	dpdk/packet/packet.c \
 	dpdk/packet/packet_receive.c \
+	dpdk/packet/packet_ring.c \
 	dpdk/packet/path_watch.c \
 	dpdk/packet/packet_tap.c \
 	dpdk/port/limits.c \
@@ -74,6 +75,7 @@ noinst_HEADERS += \
 	dpdk/link.h \
 	dpdk/packet/packet.h \
 	dpdk/packet/packet_receive.h \
+	dpdk/packet/packet_ring.h \
 	dpdk/packet/path_watch.h \
 	dpdk/port/limits.h \
 	dpdk/port/port.h \

@@ -214,6 +214,14 @@ static void shorten(struct rte_mbuf *mbuf)
 		bytes[frame.tcp + offsetof(struct tcphdr, th_flags)] &= (uint8_t)~TH_FIN;
 }
 
+void packet_mark_checksum(struct rte_mbuf *mbuf, const struct virtio_net_hdr *offload)
+{
+	if (offload->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		mbuf->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_NONE;
+	else if (offload->flags & VIRTIO_NET_HDR_F_DATA_VALID)
+		mbuf->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+}
+
 static struct pbuf *take_frame(struct device_link *link, struct slot *slot, unsigned length)
 {
 	struct rte_mbuf *mbuf;
@@ -230,15 +238,12 @@ static struct pbuf *take_frame(struct device_link *link, struct slot *slot, unsi
 	}
 	if (too_long)
 		shorten(mbuf);
-	/* Of frames that have not been on a wire the kernel knows that they are good. */
-	if (slot->offload.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
-		mbuf->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_NONE;
-	else if (slot->offload.flags & VIRTIO_NET_HDR_F_DATA_VALID)
-		mbuf->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	packet_mark_checksum(mbuf, &slot->offload);
 	return receive_take(link, mbuf);
 }
 
-unsigned packet_receive(struct device_link *link, struct pbuf **frames, unsigned max)
+unsigned packet_receive_counted(struct device_link *link, struct pbuf **frames, unsigned max,
+				unsigned *received)
 {
 	struct packet *packet = link->packet;
 	unsigned want = max < packet->frames ? max : packet->frames, taken = 0;
@@ -255,7 +260,15 @@ unsigned packet_receive(struct device_link *link, struct pbuf **frames, unsigned
 		if (frames[taken])
 			taken++;
 	}
+	*received = count > 0 ? (unsigned)count : 0;
 	return taken;
+}
+
+unsigned packet_receive(struct device_link *link, struct pbuf **frames, unsigned max)
+{
+	unsigned received;
+
+	return packet_receive_counted(link, frames, max, &received);
 }
 
 uint64_t packet_drops(const struct device_link *link)

@@ -14,6 +14,8 @@
 
 struct device_link;
 struct pbuf;
+struct rte_mbuf;
+struct virtio_net_hdr;
 
 /* Frames that are taken with a system call; each takes a large segment's buffers. */
 #define PACKET_FRAMES	  32 /* a burst of requests */
@@ -44,6 +46,11 @@ void packet_receive_abandon(struct device_link *link);
 /* Of struct backend. */
 int packet_wait_descriptor(const struct device_link *link);
 unsigned packet_receive(struct device_link *link, struct pbuf **frames, unsigned max);
+/* The same; *received: how many the kernel had, those that are not for the stack among them. */
+unsigned packet_receive_counted(struct device_link *link, struct pbuf **frames, unsigned max,
+				unsigned *received);
+/* What the kernel knows of the checksum of a frame, which has not been on a wire perhaps. */
+void packet_mark_checksum(struct rte_mbuf *mbuf, const struct virtio_net_hdr *offload);
 uint64_t packet_drops(const struct device_link *link);
 
 #endif

@@ -14,6 +14,7 @@
 #include "dpdk/frames/pool.h"
 #include "dpdk/device_link.h"
 #include "dpdk/packet/packet_receive.h"
+#include "dpdk/packet/packet_ring.h"
 #include "dpdk/packet/path_watch.h"
 #include "dpdk/eal/wait_descriptor.h"
 #include "dpdk/frames/frame_transmit.h"
@@ -53,6 +54,7 @@ static int open_sockets(struct device_link *link, struct reason *reason)
 	(void)reason;
 	if (packet_receive_start(link, link->stack.tap) < 0)
 		return -ENOMEM;
+	packet_ring_open(link);
 	link->gso = gso_open_on(link->stack.tap, link->txd);
 	link->paths = path_watch_open(&link->watch);
 	return link->gso && link->paths ? 0 : -ENOMEM;
@@ -70,12 +72,14 @@ static void forget_sending(struct device_link *link)
 static void close_sockets(struct device_link *link)
 {
 	forget_sending(link);
+	packet_ring_close(link);
 	packet_receive_stop(link);
 }
 
 static void abandon_sockets(struct device_link *link)
 {
 	forget_sending(link);
+	packet_ring_abandon(link);
 	packet_receive_abandon(link);
 }
 
@@ -107,7 +111,7 @@ const struct backend backend_tap = {
 	.abandon_sockets = abandon_sockets,
 	.needs_descriptor = wait_may_be_used, /* it has none that handles frames */
 	.wait_descriptor = packet_wait_descriptor,
-	.receive = packet_receive,
+	.receive = packet_ring_receive,
 	.transmit = transmit,
 	.transmit_by = transmit_by,
 	.flush = transmit_gso,

@@ -132,11 +132,14 @@ static bool kernel_due(const struct epoll_waiting *this)
 {
 	const struct epoll *epoll = this->epoll;
 
-	if (!atomic_load(&epoll->kernel_items) && !epoll->mixed)
+	const uint64_t looked = atomic_load_explicit(&epoll->kernel_looked, memory_order_relaxed);
+
+	if (this->wait.kernel_known || (!atomic_load(&epoll->kernel_items) && !epoll->mixed))
 		return false;
-	return this->max < FEW_EVENTS ||
-	       wait_kernel_due(&this->wait,
-			       atomic_load_explicit(&epoll->kernel_looked, memory_order_relaxed));
+	if (!this->count && !atomic_load_explicit(&epoll->ready, memory_order_relaxed))
+		return !this->wait.sleeps_next && wait_kernel_due(&this->wait, looked);
+	return this->max < FEW_EVENTS || this->wait.deadline == 0 ||
+	       this->wait.now - looked >= WAIT_KERNEL_LOOK_BUSY_NS;
 }
 
 static void collect_kernel(struct epoll_waiting *this)

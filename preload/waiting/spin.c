@@ -3,9 +3,16 @@
  * See spin.h. Each thread keeps the share of its last waits that were no longer than MELIN_SPIN_US,
  * as a moving average. A wait counts whether the thread has polled or slept: so a thread that
  * sleeps at once by now notices when polling would pay again.
+ *
+ * Who polls on a processor that others want keeps them from their work, and with them perhaps the
+ * very peer it waits for. Linux does not say who wants it; but sched_yield(2) lets them have it, and
+ * the time that it takes tells.
  */
 #include "preload/waiting/spin.h"
 
+#include <sys/syscall.h>
+
+#include "common/system_call.h"
 #include "preload/libc/monotonic.h"
 #include "preload/config/config.h"
 
@@ -17,6 +24,29 @@
 #define SHARE_ENOUGH 128
 #define WEIGHT	     8
 
+/* A yield takes some 0.3 us where nobody wants the processor: so often it costs little. */
+#define YIELD_NS 5000u
+
+/* One that takes longer than this has switched to another thread and back. */
+#define SWITCHED_NS 2000u
+
+/* A time between two looks that is longer than this: others have had the processor meanwhile. */
+#define PREEMPTED_NS 100000u
+
+/*
+ * For so long the thread does not poll then, and for twice as long each further time, up to the
+ * longest: a thread that computes all the time should be in the way of few requests.
+ */
+#define CROWDED_NS     500000u
+#define CROWDED_MAX_NS 500000000u
+
+/* Like short_share, of the thread. */
+static __thread struct {
+	uint64_t last_look, next_yield;
+	uint64_t not_before; /* it does not poll before this time */
+	uint64_t pause;	     /* how long that was */
+} crowd;
+
 /* A signal handler's waits may change it in the middle of a change: it is a share in any case. */
 static __thread unsigned short_share = SHARE_ALL;
 
@@ -27,11 +57,46 @@ static uint64_t longest(void)
 	return limit == CONFIG_SPIN_MAX ? CLOCK_NEVER : limit * 1000ull;
 }
 
-uint64_t spin_budget(void)
+uint64_t spin_budget(uint64_t now)
 {
 	uint64_t limit = longest();
 
-	return limit == CLOCK_NEVER || short_share >= SHARE_ENOUGH ? limit : 0;
+	if (limit == CLOCK_NEVER)
+		return limit;
+	if (short_share < SHARE_ENOUGH || now < crowd.not_before)
+		return 0;
+	crowd.last_look = now;
+	crowd.next_yield = now + YIELD_NS;
+	return limit;
+}
+
+static bool note_crowd(uint64_t now)
+{
+	crowd.pause = crowd.pause ? crowd.pause * 2 : CROWDED_NS;
+	if (crowd.pause > CROWDED_MAX_NS)
+		crowd.pause = CROWDED_MAX_NS;
+	crowd.not_before = now + crowd.pause;
+	return true;
+}
+
+bool spin_is_crowded(uint64_t now)
+{
+	const uint64_t gap = now - crowd.last_look;
+
+	crowd.last_look = now;
+	if (__builtin_expect(now < crowd.next_yield, 1))
+		return false;
+	if (longest() == CLOCK_NEVER)
+		return false;
+	if (gap >= PREEMPTED_NS)
+		return note_crowd(now);
+	kernel_call(SYS_sched_yield, 0, 0, 0, 0);
+	crowd.last_look = clock_monotonic();
+	crowd.next_yield = crowd.last_look + YIELD_NS;
+	if (crowd.last_look - now >= SWITCHED_NS)
+		return note_crowd(crowd.last_look);
+	crowd.pause = 0;
+	return false;
 }
 
 void spin_learn(uint64_t nanoseconds)

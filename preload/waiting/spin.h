@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * How long a waiting call polls before it sleeps: MELIN_SPIN_US at most, and not at all when the
- * thread's waits have lately lasted longer than that. Not for the polling itself: wait.c.
+ * thread's waits have lately lasted longer than that, or when others want the processor. Not for
+ * the polling itself: wait.c.
  */
 #ifndef MELIN_SPIN_H
 #define MELIN_SPIN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
- * For how many nanoseconds the calling thread may poll in the wait that it begins; CLOCK_NEVER: it
- * does not sleep at all.
+ * For how many nanoseconds the calling thread may poll in the wait that it begins now; CLOCK_NEVER:
+ * it does not sleep at all.
  */
-uint64_t spin_budget(void);
+uint64_t spin_budget(uint64_t now);
+
+/*
+ * Between two looks, of which the first was at now: lets others have the processor now and then.
+ * True: one of them was waiting for it, so the thread should sleep, and will not poll for a while.
+ */
+bool spin_is_crowded(uint64_t now);
 
 /* The wait has ended with what it was for, after so many nanoseconds of polling or sleep. */
 void spin_learn(uint64_t nanoseconds);

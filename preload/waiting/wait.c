@@ -231,6 +231,15 @@ static bool choose_wake_up(struct sleep *sleep)
 	return false;
 }
 
+/* Whether the sleep that has just ended has found anything of the kernel's. */
+static bool kernel_is_ready(const struct wait *wait)
+{
+	for (nfds_t i = 0; i < wait->kernel_count; i++)
+		if (wait->kernel[i].revents)
+			return true;
+	return false;
+}
+
 /* Whether a signal has arrived that ends this wait. */
 static bool interrupted(const struct wait *wait)
 {
@@ -264,9 +273,15 @@ static int sleep_once(struct wait *wait, const struct instance *instance, unsign
 	sleepers_add(&sleep.waiter);
 	wait->enroll(wait, &sleep.waiter);
 	guarded_unlock(&wait_lock);
-	if (!interrupted(wait) && !wait->ready(wait))
+	wait->kernel_known =
+		true; /* the sleep ends at once if something of the kernel's is ready */
+	if (interrupted(wait) || wait->ready(wait)) {
+		wait->kernel_known = false;
+	} else {
 		result = sleep.waiter.descriptor >= 0 ? sleep_in_poll(&sleep)
 						      : sleep_on_futex(&sleep);
+		wait->kernel_known = result >= 0 && !kernel_is_ready(wait);
+	}
 	end_sleep(&sleep);
 	return result == -EINTR ? -EINTR : 0;
 }
@@ -301,11 +316,21 @@ static bool polls_on(const struct wait *wait, uint64_t budget, uint64_t waited)
 	return waited < budget;
 }
 
+/* ready() again, which looks at the kernel's descriptors, too. */
+static bool is_ready_after_all(struct wait *wait)
+{
+	if (!wait->kernel_known && !wait->sleeps_next)
+		return false;
+	wait->kernel_known = wait->sleeps_next = false;
+	return wait->ready(wait);
+}
+
 static int wait_unmasked(struct wait *wait)
 {
 	const int end = wait->restarts ? -ERESTART : -EINTR;
 	uint64_t began = 0, budget = 0;
 	unsigned slept = 0;
+	bool budgeted = false;
 
 	for (;;) {
 		const struct instance *instance = process_stack_running();
@@ -322,6 +347,11 @@ static int wait_unmasked(struct wait *wait)
 				     0))
 			wait_errand();
 		wait->now = clock_monotonic();
+		if (!budgeted) {
+			budget = spin_budget(wait->now);
+			wait->sleeps_next = !instance || !polls_on(wait, budget, 0);
+			budgeted = true;
+		}
 		/* If a signal has arrived as well, being ready counts first, as in the kernel. */
 		if (wait->ready(wait)) {
 			if (began)
@@ -331,7 +361,7 @@ static int wait_unmasked(struct wait *wait)
 		if (wait->deadline == 0)
 			let_signals_in(wait);
 		if (interrupted(wait))
-			return end;
+			return is_ready_after_all(wait) ? 1 : end;
 		if (wait->deadline == 0)
 			return 0;
 		if (wait->now >= wait->deadline) {
@@ -339,11 +369,11 @@ static int wait_unmasked(struct wait *wait)
 				spin_timed_out(wait->now - began);
 			return 0;
 		}
-		if (!began) {
+		if (!began)
 			began = wait->now;
-			budget = spin_budget();
-		}
-		if (instance && polls_on(wait, budget, wait->now - began)) {
+		wait->kernel_known = wait->sleeps_next = false;
+		if (instance && polls_on(wait, budget, wait->now - began) &&
+		    !spin_is_crowded(wait->now)) {
 			/* This thread never sleeps, and is cancelled here. */
 			if (budget == CLOCK_NEVER && wait->cancelled)
 				cancellation_test(give_up_polling, wait);

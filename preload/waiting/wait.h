@@ -59,6 +59,11 @@ struct wait {
 	const sigset_t *mask; /* the thread's signal mask for the time of the wait, or NULL */
 	uint64_t deadline;    /* ns of CLOCK_MONOTONIC; 0: it only looks; CLOCK_NEVER: no end */
 	uint64_t now;	      /* the time at which ready() is called */
+	/*
+	 * ready() need not look at the kernel's descriptors: the thread's sleep does that next, or
+	 * has just done it. And: if ready() says false, the thread sleeps at once.
+	 */
+	bool kernel_known, sleeps_next;
 	/* After a handler with SA_RESTART the call begins anew: signal(7). */
 	bool restarts;
 	bool deaf; /* signals do not end the wait */
@@ -73,11 +78,15 @@ struct wait {
  */
 #define WAIT_KERNEL_LOOK_NS 2000
 
+/* The same while the stack has something all the time, and each call of the program's looks. */
+#define WAIT_KERNEL_LOOK_BUSY_NS 20000
+
 /* Whether ready() is to look at descriptors of the kernel's; looked: when it last did. */
 static inline bool wait_kernel_due(const struct wait *wait, uint64_t looked)
 {
-	return wait->deadline <= wait->now + WAIT_KERNEL_LOOK_NS || /* it may be the last time */
-	       wait->now - looked >= WAIT_KERNEL_LOOK_NS;
+	return !wait->kernel_known &&
+	       (wait->deadline <= wait->now + WAIT_KERNEL_LOOK_NS || /* it may be the last time */
+		wait->now - looked >= WAIT_KERNEL_LOOK_NS);
 }
 
 /*

@@ -103,14 +103,17 @@ static uint64_t until(const struct stack *stack, uint64_t deadline)
 	return deadline > now ? deadline - now : 0;
 }
 
-/* Polls, and returns when it must be done again even without input. */
+/*
+ * Polls, and returns when it must be done again even without input. -EBUSY: a thread that has the
+ * lock does it.
+ */
 static int poll_once(struct stack *stack, uint64_t *deadline)
 {
 	int handled = 0;
 
 	*deadline = clock_read(&stack->clock) + ACTIVE_NS;
 	if (!instance_try_lock(stack))
-		return 1; /* the thread that has the lock polls */
+		return -EBUSY;
 	clock_update(&stack->clock);
 	handled = (int)instance_receive(stack);
 	stack->counters.polls++;
@@ -126,13 +129,17 @@ static void watch_with_descriptor(struct stack *stack)
 {
 	struct background *background = &stack->background;
 	uint64_t deadline;
+	int handled;
 
 	while (!atomic_load(&background->stop) &&
 	       atomic_load(&background->watcher) == WATCHER_BACKGROUND) {
-		if (poll_once(stack, &deadline) &&
+		handled = poll_once(stack, &deadline);
+		if (handled &&
 		    clock_read(&stack->clock) - atomic_load(&stack->wakeup.last_poll) < ACTIVE_NS)
 			return;
-		wakeup_sleep(&stack->wakeup, stack->info.wait_descriptor, until(stack, deadline));
+		/* The lock's owner may have lost the processor: the frames lie there until then. */
+		wakeup_sleep(&stack->wakeup, handled == -EBUSY ? -1 : stack->info.wait_descriptor,
+			     until(stack, deadline));
 	}
 }
 
