@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "broker/tap_program.h"
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 
 /* linux/bpf.h of Linux 6.6: enum bpf_attach_type, and a flag of BPF_LINK_CREATE. */
@@ -30,7 +31,7 @@ int bpf_make_map(enum bpf_map_type type, size_t key, size_t value, uint32_t entr
 				      .max_entries = entries,
 				      .map_flags = flags };
 
-	return kernel_hide(bpf(BPF_MAP_CREATE, &attributes));
+	return own_descriptor(bpf(BPF_MAP_CREATE, &attributes));
 }
 
 static union bpf_attr element(int map, const void *key, const void *value)
@@ -105,7 +106,7 @@ int bpf_load(enum bpf_prog_type type, const uint64_t *code, size_t count, const 
 	memcpy(attributes.prog_name, "melin_tap", sizeof("melin_tap"));
 	program = bpf(BPF_PROG_LOAD, &attributes);
 	free(instructions);
-	return kernel_hide(program);
+	return own_descriptor(program);
 }
 
 int bpf_link_ingress(int program, uint32_t interface)
@@ -115,7 +116,7 @@ int bpf_link_ingress(int program, uint32_t interface)
 						       .attach_type = ATTACH_TCX_INGRESS,
 						       .flags = LINK_BEFORE } };
 
-	return kernel_hide(bpf(BPF_LINK_CREATE, &attributes));
+	return own_descriptor(bpf(BPF_LINK_CREATE, &attributes));
 }
 
 uint32_t bpf_link_interface(int link)

@@ -3,6 +3,7 @@
 #include "broker/broker_protocol.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/memfd.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,6 +3,7 @@
 #include "broker/broker_start.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "broker/broker_protocol.h"
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 
 /*
@@ -131,7 +133,7 @@ int broker_start(const char *path)
 	error = run(&start);
 	kernel_call(SYS_close, ends[1], 0, 0, 0);
 	if (error >= 0)
-		return kernel_hide(ends[0]);
+		return own_descriptor(ends[0]);
 	kernel_call(SYS_close, ends[0], 0, 0, 0);
 	return (int)error;
 }

@@ -3,6 +3,7 @@
 #include "broker/client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -12,6 +13,7 @@
 #include <sys/un.h>
 
 #include "broker/broker_protocol.h"
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 
 struct client {
@@ -205,8 +207,8 @@ static void client_unwatch(struct lender *lender, struct loan *loan)
 
 static void client_abandon(struct lender *lender)
 {
-	kernel_close(client_of(lender)->channel);
-	kernel_close(client_of(lender)->tap);
+	own_descriptor_close(client_of(lender)->channel);
+	own_descriptor_close(client_of(lender)->tap);
 }
 
 static void client_close(struct lender *lender)
@@ -287,7 +289,7 @@ static enum refusal ask_for_tap(struct client *client)
 	refusal = refusal_of(client->reader.message.what);
 	if (refusal != REFUSAL_NONE)
 		return refusal;
-	client->tap = kernel_hide(client->reader.connection);
+	client->tap = own_descriptor(client->reader.connection);
 	client->reader.connection = -1;
 	return client->tap < 0 ? REFUSAL_BROKER : REFUSAL_NONE;
 }
@@ -298,7 +300,7 @@ static enum refusal begin(struct client *client, int channel)
 
 	client->lender.operations = &operations;
 	client->tap = client->reader.connection = client->reader.file = -1;
-	client->channel = kernel_hide(channel);
+	client->channel = own_descriptor(channel);
 	limit_waits(client->channel);
 	pthread_mutex_init(&client->channel_lock, NULL);
 	pthread_mutex_lock(&client->channel_lock);

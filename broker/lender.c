@@ -14,6 +14,7 @@
 #include "broker/route.h"
 #include "broker/tap_socket.h"
 #include "broker/tracking.h"
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 
 #ifndef SO_NETNS_COOKIE /* Linux 5.14 */
@@ -265,7 +266,7 @@ static void abandon(struct lender *lender)
 {
 	struct own_lender *own = own_of(lender);
 
-	kernel_close(own->tap.socket);
+	own_descriptor_close(own->tap.socket);
 	close_sockets(own);
 	tap_abandon();
 }

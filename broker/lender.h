@@ -139,7 +139,7 @@ struct lender {
  * It lends connections of the calling thread's network namespace. A process may open several (the
  * broker has one for each client): each has its own tap, which shows its own connections only, and
  * they share what is attached to interfaces. The descriptors are close-on-exec, and have numbers of
- * melin's own (kernel_hide()).
+ * melin's own (own_descriptor()).
  */
 enum refusal lender_open(struct lender **lender);
 

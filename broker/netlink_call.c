@@ -6,19 +6,20 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 
 int netlink_open(struct netlink *netlink, int protocol)
 {
 	netlink->sequence = 0;
-	netlink->socket = kernel_hide(
+	netlink->socket = own_descriptor(
 		(int)kernel_call(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol, 0));
 	return netlink->socket < 0 ? netlink->socket : 0;
 }
 
 void netlink_close(struct netlink *netlink)
 {
-	kernel_close(netlink->socket);
+	own_descriptor_close(netlink->socket);
 	netlink->socket = -1;
 }
 

@@ -16,6 +16,7 @@
 #include "broker/bpf_call.h"
 #include "broker/kept_frames.h"
 #include "broker/tap_instructions.h"
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 
 #ifndef PACKET_IGNORE_OUTGOING /* Linux 4.20 */
@@ -62,7 +63,7 @@ static struct shared {
 static void close_descriptor(int descriptor)
 {
 	if (descriptor > 0)
-		kernel_close(descriptor);
+		own_descriptor_close(descriptor);
 }
 
 static void close_descriptors(void)
@@ -201,8 +202,8 @@ static int open_socket(uint32_t number)
 
 	if (filter < 0)
 		return filter;
-	descriptor = kernel_hide((int)kernel_call(SYS_socket, AF_PACKET,
-						  SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0));
+	descriptor = own_descriptor((int)kernel_call(
+		SYS_socket, AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0));
 	error = descriptor < 0 ? descriptor : prepare_socket(descriptor, filter);
 	close_descriptor(filter);
 	if (error == 0)

@@ -3,11 +3,13 @@
 #include "broker/tracking.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
 
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 
 /* There while the module is: a question by netlink would load it. */
@@ -15,7 +17,7 @@
 
 static void open_count(struct tracking *tracking)
 {
-	tracking->count = kernel_hide(
+	tracking->count = own_descriptor(
 		(int)kernel_call(SYS_openat, AT_FDCWD, (long)COUNT_FILE, O_RDONLY | O_CLOEXEC, 0));
 }
 
@@ -28,7 +30,7 @@ void tracking_open(struct tracking *tracking)
 void tracking_close(struct tracking *tracking)
 {
 	netlink_close(&tracking->netlink);
-	kernel_close(tracking->count);
+	own_descriptor_close(tracking->count);
 	tracking->count = -1;
 }
 

@@ -2,6 +2,7 @@
 /* See descriptor_limit.h. */
 #include "common/descriptor_limit.h"
 
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 
 static bool set(rlim_t soft, rlim_t hard)

@@ -3,7 +3,7 @@
  * Room for descriptors of melin's own above the program's limit (RLIMIT_NOFILE). The kernel looks
  * at the limit only when it gives a number out: a descriptor that was opened under a raised limit
  * stays when the limit is as before, is not counted, and its number is none that the program could
- * get. Not for choosing the number: kernel_hide() takes the last ones below the limit.
+ * get. Not for choosing the number: own_descriptor() takes the last ones below the limit.
  */
 #ifndef MELIN_DESCRIPTOR_LIMIT_H
 #define MELIN_DESCRIPTOR_LIMIT_H

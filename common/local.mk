@@ -17,6 +17,8 @@ common_libcommon_la_SOURCES = \
 	common/network_order.h \
 	common/option_table.c \
 	common/option_table.h \
+	common/own_descriptor.c \
+	common/own_descriptor.h \
 	common/reason.c \
 	common/reason.h \
 	common/spin_pause.h \

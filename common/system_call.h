@@ -8,9 +8,7 @@
 #ifndef MELIN_SYSTEM_CALL_H
 #define MELIN_SYSTEM_CALL_H
 
-#include <fcntl.h>
 #include <linux/capability.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -80,58 +78,6 @@ static inline int kernel_set_option(int descriptor, int level, int name, const v
 				    socklen_t size)
 {
 	return (int)kernel_call5(SYS_setsockopt, descriptor, level, name, (long)value, size);
-}
-
-/*
- * Descriptors of melin's own have the last so many numbers below the limit of open descriptors,
- * which libmelin.so raises by as much meanwhile if it may (common/descriptor_limit.h): the program
- * counts on the low ones, which it gets in order, and may want all of them.
- */
-#define KERNEL_HIDDEN_NUMBERS 640
-
-/*
- * No number of melin's is above this: the kernel's table is an array, and is copied with each fork.
- */
-#define KERNEL_HIDE_LIMIT (4096 + KERNEL_HIDDEN_NUMBERS)
-
-/* The last of them are for DPDK (dpdk/eal/control_thread.c). */
-#define KERNEL_DPDK_NUMBERS 256
-
-/* Behind the last of melin's own numbers, and the first of them. */
-static inline int kernel_hidden_end(void)
-{
-	struct rlimit limit = { 1024, 1024 };
-
-	/*
-	 * The kernel is asked itself: getrlimit(3) is interposed by libmelin.so, which tells the
-	 * program's limit.
-	 */
-	kernel_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit);
-	return limit.rlim_cur < KERNEL_HIDE_LIMIT ? (int)limit.rlim_cur : KERNEL_HIDE_LIMIT;
-}
-
-/*
- * Where the limit is small and could not be raised, only the upper half of the numbers is melin's.
- */
-static inline int kernel_hidden_begin(void)
-{
-	const int end = kernel_hidden_end();
-
-	return end > KERNEL_HIDDEN_NUMBERS ? end - KERNEL_HIDDEN_NUMBERS : end / 2;
-}
-
-/* Gives a descriptor of melin's own such a number. Keeps the number if there is no room. */
-static inline int kernel_hide(int descriptor)
-{
-	long high;
-
-	if (descriptor < 0)
-		return descriptor;
-	high = kernel_call(SYS_fcntl, descriptor, F_DUPFD_CLOEXEC, kernel_hidden_begin(), 0);
-	if (high < 0)
-		return descriptor;
-	kernel_call(SYS_close, descriptor, 0, 0, 0);
-	return (int)high;
 }
 
 /* The calling thread has no capabilities from now on. */

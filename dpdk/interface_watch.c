@@ -15,7 +15,7 @@
 #include "dpdk/device_link.h"
 #include "dpdk/eal/journal.h"
 #include "dpdk/eal/overrides.h"
-#include "common/system_call.h"
+#include "common/own_descriptor.h"
 #include "dpdk/eal/wait_descriptor.h"
 #include "dpdk/packet/packet.h"
 
@@ -29,11 +29,11 @@ struct look {
 int interface_watch_open(void)
 {
 	const struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
-	int watch = kernel_hide(
+	int watch = own_descriptor(
 		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
 
 	if (watch >= 0 && bind(watch, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-		close(watch);
+		own_descriptor_close(watch);
 		watch = -1;
 	}
 	return watch < 0 ? -1 : watch;

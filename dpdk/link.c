@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/own_descriptor.h"
 #include "dpdk/eal/eal.h"
 #include "dpdk/interface_watch.h"
 #include "dpdk/eal/journal.h"
@@ -119,8 +120,7 @@ static int open_port(struct device_link *link, struct reason *reason)
 
 static void close_watch(struct device_link *link)
 {
-	if (link->watch >= 0)
-		close(link->watch);
+	own_descriptor_close(link->watch);
 	link->watch = -1;
 }
 

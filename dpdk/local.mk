@@ -9,6 +9,7 @@ noinst_LTLIBRARIES += dpdk/liblink.la
 dpdk_liblink_la_SOURCES = \
 	dpdk/eal/confinement.c \
 	dpdk/eal/control_thread.c \
+	dpdk/eal/descriptor_imports.c \
 	dpdk/eal/device.c \
 	dpdk/eal/eal.c \
 	dpdk/eal/imports.c \
@@ -52,6 +53,7 @@ noinst_HEADERS += \
 	dpdk/device_link.h \
 	dpdk/eal/confinement.h \
 	dpdk/eal/control_thread.h \
+	dpdk/eal/descriptor_imports.h \
 	dpdk/eal/device.h \
 	dpdk/eal/eal.h \
 	dpdk/eal/imports.h \

@@ -103,8 +103,13 @@ struct stack_callbacks {
 	int (*clock)(clockid_t clock, struct timespec *now);
 
 	/*
-	 * Around the opening and closing of descriptors after open(): preload finds numbers for
-	 * them and keeps the program off these. With the instance's lock. NULL: nothing is done.
+	 * Told of each descriptor of the stack's and its device's, which preload keeps the program
+	 * off (common/own_descriptor.h). Any thread, with any lock held. NULL: nobody is told.
+	 */
+	void (*own_descriptor)(int descriptor, bool is_open);
+	/*
+	 * Around the opening of descriptors after open(): preload finds numbers for them. With the
+	 * instance's lock. NULL: nothing is done.
 	 */
 	void (*descriptors_begin)(void);
 	void (*descriptors_end)(void);

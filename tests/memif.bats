@@ -45,6 +45,21 @@ setup() {
 	took server tx_bytes -ge 104857600
 }
 
+# DPDK has no descriptor table of its own then, and opens some for each peer that comes.
+@test "net_memif: its descriptors are none of the program's" {
+	local program=$programs/limits.py
+	start echo far "$python" "$programs/echo_server.py" asyncio 7000
+	answers near "$far_kernel" 7000
+	on near "$python" "$program" "$far_kernel" 7000 >"$BATS_TEST_TMPDIR/kernel"
+	ADDR=$near_stack/24 start_melin server near "MELIN_DEV=$(memif server)" "$python" \
+		"$programs/echo_server.py" asyncio 7000
+	wait_until 20 grep -q 'device net_memif' "$BATS_TEST_TMPDIR/server.melin"
+	ADDR=$far_stack/24 melin far "MELIN_DEV=$(memif client)" "$python" "$program" \
+		"$near_stack" 7000 >"$BATS_TEST_TMPDIR/melin"
+	took client taken_connect -eq 1
+	diff "$BATS_TEST_TMPDIR/kernel" "$BATS_TEST_TMPDIR/melin"
+}
+
 # A device that puts its frames on a Linux interface of near's, seen by far's kernel.
 echo_over() { # MELIN_DEV
 	start_melin server near "MELIN_DEV=$1" "$python" "$programs/echo_server.py" asyncio 7000

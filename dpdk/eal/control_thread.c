@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "dpdk/eal/journal.h"
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 
 #ifndef CLOSE_RANGE_UNSHARE
@@ -88,7 +89,7 @@ static bool is_unused(int base)
 /* The first of RANGE unused numbers among melin's, as close to the end as possible, or 0. */
 static int choose_base(void)
 {
-	const int end = kernel_hidden_end(), begin = kernel_hidden_begin();
+	const int end = own_descriptors_end(), begin = own_descriptors_begin();
 
 	for (int base = end - RANGE; end >= LIMIT_MIN && base >= begin; base--) {
 		if (is_unused(base))
@@ -200,14 +201,14 @@ static int give_table(struct control_thread *control)
 	if (control->base == 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control->channel) < 0)
 		return 0;
-	control->channel[0] = kernel_hide(control->channel[0]);
+	control->channel[0] = own_descriptor(control->channel[0]);
 	program_end = control->channel[1];
 	control->own_table = true;
 	control_run(control, leave_table_work, control);
 	raw_close(program_end);
 	if (control->own_table)
 		return 0;
-	raw_close(control->channel[0]);
+	own_descriptor_close(control->channel[0]);
 	control->channel[0] = control->channel[1] = -1;
 	control->base = 0;
 	end_thread(control);
@@ -318,6 +319,7 @@ static int place(struct control_thread *control, int descriptor, int number)
 		return -EBUSY;
 	if (raw(SYS_dup3, descriptor, number, O_CLOEXEC) < 0)
 		return -errno;
+	own_descriptor_here(number);
 	control->given[index] = true;
 	return 0;
 }
@@ -379,7 +381,7 @@ void control_visit(struct control_thread *control, void (*visit)(int descriptor,
 	int first = control->base, end = first + RANGE, i;
 
 	if (!control->own_table)
-		end = kernel_hidden_end();
+		end = own_descriptors_end();
 	for (i = first; i < end; i++) {
 		if (is_open(i))
 			visit(i, context);
@@ -392,12 +394,9 @@ void control_abandon(struct control_thread *control)
 
 	for (i = 0; i < RANGE; i++) {
 		if (control->given[i])
-			raw_close(control->base + i);
+			own_descriptor_close(control->base + i);
 	}
-	if (control->channel[0] >= 0)
-		raw_close(control->channel[0]);
-	if (!control->own_table && control->channel[1] >= 0)
-		raw_close(control->channel[1]);
+	own_descriptor_close(control->channel[0]);
 	free(control);
 }
 

@@ -377,6 +377,7 @@ static int run_start(const struct eal_need *need, struct arguments *arguments,
 		return reason_set(reason, error, "cannot start a thread for DPDK: %s",
 				  strerrordesc_np(-error));
 	eal.spent = true;
+	overrides.own_table = control_has_table(eal.control);
 	overrides_prepare(&overrides);
 	journal_forget();
 	control_run(eal.control, start_work, &start);

@@ -40,6 +40,7 @@
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
 
+#include "dpdk/eal/descriptor_imports.h"
 #include "dpdk/eal/device.h"
 #include "dpdk/eal/memif_guard.h"
 #include "dpdk/eal/imports.h"
@@ -252,6 +253,8 @@ void overrides_prepare(const struct overrides *overrides)
 	if (overrides->library && load(overrides->library) && load("librte_mempool_ring.so") &&
 	    load("librte_mempool_stack.so"))
 		override_driver(overrides);
+	if (!overrides->own_table)
+		descriptor_imports_prepare(overrides->library);
 	if (overrides->software)
 		replace(eal, "nanosleep", (void *)override_nanosleep);
 	if (overrides->private_memory)

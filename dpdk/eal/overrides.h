@@ -13,6 +13,7 @@ struct overrides {
 	bool search;	     /* other drivers are needed too: all of the driver folder */
 	bool software;	     /* no network card: nobody needs the delays of hardware */
 	bool private_memory; /* nobody else maps DPDK's memory */
+	bool own_table;	     /* of descriptors: control_thread.h */
 };
 
 /* Before rte_eal_init(). What cannot be replaced stays as DPDK does it. */

@@ -14,6 +14,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 #include "dpdk/eal/wait_descriptor.h"
 
@@ -99,7 +100,7 @@ int wait_open(struct device_link *link)
 		control_visit(link->control, collect, &sources);
 	if (sources.count == 0)
 		return 0;
-	link->info.wait_descriptor = kernel_hide(epoll_create1(EPOLL_CLOEXEC));
+	link->info.wait_descriptor = own_descriptor(epoll_create1(EPOLL_CLOEXEC));
 	if (link->info.wait_descriptor < 0)
 		return -errno;
 	if (link->watch >= 0)
@@ -144,7 +145,6 @@ int wait_again(struct device_link *link)
 
 void wait_close(struct device_link *link)
 {
-	if (link->info.wait_descriptor >= 0)
-		close(link->info.wait_descriptor);
+	own_descriptor_close(link->info.wait_descriptor);
 	link->info.wait_descriptor = -1;
 }

@@ -18,6 +18,7 @@
 #include "dpdk/frames/frame_checksum.h"
 #include "dpdk/frames/frame.h"
 #include "common/network_order.h"
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 
 /* What an interface takes at once, with all headers (dev->gso_max_size of most). */
@@ -122,7 +123,7 @@ struct gso *gso_open(int ifindex, bool all, unsigned runs)
 	if (!gso)
 		return NULL;
 	/* A packet socket of protocol 0 receives nothing, so its queue cannot fill up. */
-	gso->socket = kernel_hide(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+	gso->socket = own_descriptor(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	if (gso->socket >= 0 &&
 	    setsockopt(gso->socket, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) == 0 &&
 	    bind(gso->socket, (const struct sockaddr *)&address, sizeof(address)) == 0)
@@ -143,8 +144,8 @@ void gso_close(struct gso *gso)
 
 	while (gso->count)
 		release(&gso->runs[--gso->count]);
-	if (gso->socket >= 0 && !gso->is_others)
-		close(gso->socket);
+	if (!gso->is_others)
+		own_descriptor_close(gso->socket);
 	free(gso);
 	errno = error;
 }

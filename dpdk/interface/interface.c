@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/own_descriptor.h"
 #include "dpdk/eal/confinement.h"
 #include "dpdk/interface/packet_filter.h"
 #include "dpdk/interface/interface_claim.h"
@@ -234,12 +235,10 @@ int interface_take(struct interface *interface, const char *name, bool by_packet
 
 void interface_release(struct interface *interface)
 {
-	if (interface->lock >= 0)
-		close(interface->lock);
+	own_descriptor_close(interface->lock);
 	interface->lock = -1;
 	for (unsigned i = 0; i < 2; i++) {
-		if (interface->probes[i] >= 0)
-			close(interface->probes[i]);
+		own_descriptor_close(interface->probes[i]);
 		interface->probes[i] = -1;
 	}
 }

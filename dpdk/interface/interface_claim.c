@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/system_call.h"
+#include "common/own_descriptor.h"
 
 #define EXPERIMENTAL_PROTOCOL 0x88b5
 
@@ -55,13 +55,12 @@ static int join(int claim, int ifindex)
 
 int interface_claim(int ifindex, const char *name, struct reason *reason)
 {
-	int claim = kernel_hide(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	int claim = own_descriptor(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 	int error = claim < 0 ? -errno : join(claim, ifindex);
 
 	if (error == 0)
 		return claim;
-	if (claim >= 0)
-		close(claim);
+	own_descriptor_close(claim);
 	if (error == -ENOSPC)
 		return reason_set(reason, -EBUSY,
 				  "another process under melin uses interface %s now", name);

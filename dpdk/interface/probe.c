@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/system_call.h"
+#include "common/own_descriptor.h"
 
 enum { PROBE_ARP, PROBE_IPV6 };
 
@@ -37,10 +37,10 @@ static int open_probe(const struct interface *interface, uint16_t protocol)
 					  .sll_protocol = htons(protocol),
 					  .sll_ifindex = interface->ifindex };
 	/* Bound before it gets a protocol: it never sees other interfaces' frames. */
-	int probe = kernel_hide(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+	int probe = own_descriptor(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 
 	if (probe >= 0 && bind(probe, (const struct sockaddr *)&here, sizeof(here)) < 0) {
-		close(probe);
+		own_descriptor_close(probe);
 		return -1;
 	}
 	return probe;
@@ -195,8 +195,7 @@ int interface_probe_end(struct interface *interface, const struct stack_config *
 				error = look_at(interface, config, is_v6, &from,
 						claimed(packet, (size_t)size, is_v6), reason);
 		}
-		if (interface->probes[i] >= 0)
-			close(interface->probes[i]);
+		own_descriptor_close(interface->probes[i]);
 		interface->probes[i] = -1;
 	}
 	return error;

@@ -21,6 +21,7 @@
 #include "dpdk/frames/gso.h"
 #include "dpdk/port/limits.h"
 #include "dpdk/frames/pool.h"
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 #include "dpdk/eal/wait_descriptor.h"
 #include "dpdk/packet/packet.h"
@@ -60,7 +61,7 @@ static int open_socket(const struct device_link *link)
 				       .sll_ifindex = link->interface.ifindex };
 	struct filter filter;
 	struct sock_fprog program = { .filter = filter.code };
-	int socket_ = kernel_hide(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+	int socket_ = own_descriptor(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	int error = 0;
 
 	if (socket_ < 0)
@@ -77,7 +78,7 @@ static int open_socket(const struct device_link *link)
 		set(socket_, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER);
 	if (error == 0)
 		return socket_;
-	close(socket_);
+	own_descriptor_close(socket_);
 	return error;
 }
 
@@ -101,8 +102,7 @@ static int open_receiver(struct device_link *link, struct reason *reason)
 	int error = socket < 0 ? socket : packet_receive_start(link, socket);
 
 	if (error) {
-		if (socket >= 0)
-			close(socket);
+		own_descriptor_close(socket);
 		return reason_set(reason, error, "no packet socket for %s: %s",
 				  link->interface.name, strerrordesc_np(-error));
 	}
@@ -135,7 +135,7 @@ static void close_sockets(struct device_link *link)
 		return;
 	filter_ingress_remove(link->interface.ifindex);
 	packet_receive_stop(link);
-	close(socket);
+	own_descriptor_close(socket);
 }
 
 static void leave(struct device_link *link)
@@ -150,7 +150,7 @@ static void abandon_sockets(struct device_link *link)
 		gso_close(link->gso);
 	if (!link->packet)
 		return;
-	close(packet_wait_descriptor(link));
+	own_descriptor_close(packet_wait_descriptor(link));
 	packet_receive_abandon(link);
 }
 

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 #include "dpdk/link.h"
 
@@ -304,11 +305,11 @@ struct path_watch *path_watch_open(int *descriptor)
 	*descriptor = -1;
 	if (!watch)
 		return NULL;
-	watch->socket = kernel_hide(
+	watch->socket = own_descriptor(
 		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
 	if (watch->socket >= 0 &&
 	    bind(watch->socket, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-		close(watch->socket);
+		own_descriptor_close(watch->socket);
 		watch->socket = -1;
 	}
 	if (watch->socket >= 0)

@@ -15,6 +15,7 @@
 #include "preload/libc/result.h"
 #include "preload/libc/signals.h"
 #include "preload/libc/symbols.h"
+#include "preload/libc/thread.h"
 #include "preload/libc/timeout.h"
 
 /*
@@ -133,16 +134,10 @@ INTERPOSED int pselect(int count, fd_set *readable, fd_set *writable, fd_set *ex
 
 /* ---- epoll ---- */
 
-/* An epoll instance that DPDK makes while it starts becomes a descriptor of melin's own. */
-static bool is_dpdks(int descriptor)
-{
-	return process_stack_is_starting() && descriptor >= kernel_hidden_begin() &&
-	       descriptor < kernel_hidden_end();
-}
-
+/* DPDK, too, makes epoll instances, on threads of melin's. */
 static int created(int descriptor)
 {
-	if (descriptor >= 0 && config_active() && !is_dpdks(descriptor))
+	if (descriptor >= 0 && config_active() && !thread_is_own())
 		epoll_created(descriptor);
 	return descriptor;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/descriptor_limit.h"
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 
 /* 0, or why this file is none to append to. */
@@ -43,7 +44,7 @@ int log_file_open(const char *path)
 		return error;
 	}
 	raised = descriptor_limit_raise(&program);
-	file = kernel_hide(file);
+	file = own_descriptor(file);
 	if (raised)
 		descriptor_limit_restore(&program);
 	return file;

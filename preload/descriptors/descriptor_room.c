@@ -8,6 +8,7 @@
 
 #include "common/descriptor_limit.h"
 #include "preload/libc/program_memory.h"
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 
 /*
@@ -57,11 +58,6 @@ void descriptor_room_end(void)
 	if (--users == 0 && raised)
 		descriptor_limit_restore(&program);
 	unlock();
-}
-
-bool descriptor_room_is_raised(void)
-{
-	return raised;
 }
 
 /* ---- the program's limit ---- */

@@ -9,7 +9,6 @@
 #ifndef MELIN_DESCRIPTOR_ROOM_H
 #define MELIN_DESCRIPTOR_ROOM_H
 
-#include <stdbool.h>
 #include <sys/resource.h>
 
 /*
@@ -19,11 +18,6 @@
  */
 void descriptor_room_begin(void);
 void descriptor_room_end(void);
-/*
- * For a caller between the two: whether the limit is raised, so that all numbers which melin's
- * descriptors get are above the program's limit. False where the kernel has refused to raise it.
- */
-bool descriptor_room_is_raised(void);
 
 /*
  * prlimit(2) for the program's own RLIMIT_NOFILE. wanted is NULL if the limit stays, before is NULL

@@ -6,19 +6,16 @@
 #include "preload/descriptors/descriptors.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "preload/descriptors/descriptor_room.h"
 #include "preload/libc/signals.h"
 #include "preload/libc/symbols.h"
 #include "preload/libc/thread.h"
-#include "common/system_call.h"
+#include "common/own_descriptor.h"
 
 _Atomic(struct object *) descriptor_table[DESCRIPTOR_LIMIT];
 
@@ -217,6 +214,14 @@ void descriptor_unprotect(int descriptor)
 		atomic_compare_exchange_strong(&descriptor_table[descriptor], &expected, NULL);
 }
 
+void descriptor_told(int descriptor, bool is_open)
+{
+	if (is_open)
+		descriptor_protect(descriptor);
+	else
+		descriptor_unprotect(descriptor);
+}
+
 bool descriptor_private(int descriptor)
 {
 	return (unsigned)descriptor < DESCRIPTOR_LIMIT &&
@@ -231,115 +236,14 @@ int descriptor_not_melins(int descriptor, int held)
 	return descriptor;
 }
 
-int descriptor_hide(int descriptor)
-{
-	const int high = kernel_hide(descriptor);
-
-	descriptor_protect(high);
-	return high;
-}
-
 int descriptor_own_eventfd(unsigned value)
 {
 	int descriptor;
 
 	descriptor_room_begin();
-	descriptor = eventfd(value, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (descriptor >= 0)
-		descriptor = descriptor_hide(descriptor);
+	descriptor = own_descriptor(eventfd(value, EFD_NONBLOCK | EFD_CLOEXEC));
 	descriptor_room_end();
 	return descriptor;
-}
-
-/*
- * melin's numbers are below this one. Both tables belong to the thread that starts or stops the
- * stack.
- */
-#define WATCHED KERNEL_HIDE_LIMIT
-static bool watched_open[WATCHED]; /* what was open when the watch began */
-static bool watched_ours[WATCHED]; /* what was found then, and marked as melin's own */
-
-static bool is_open(int descriptor)
-{
-	return kernel_call(SYS_fcntl, descriptor, F_GETFD, 0, 0) >= 0;
-}
-
-/*
- * Whether it is the channel to the thread that has DPDK's descriptors (dpdk/eal/control_thread.c),
- * which is of a type that hardly a program uses.
- */
-static bool is_own_unix_socket(int descriptor)
-{
-	socklen_t length = sizeof(int);
-	int type = 0;
-
-	return libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
-	       type == SOCK_SEQPACKET;
-}
-
-/*
- * Whether another thread of the program may have opened it during the start. It has not if the
- * number is above the program's limit, or one of DPDK's. Of the other numbers melin has none for
- * regular files and pipes, nor for sockets of these families but for its channel.
- */
-static bool may_be_programs(int descriptor)
-{
-	struct stat status;
-	socklen_t length = sizeof(int);
-	int domain = AF_UNSPEC;
-
-	if (descriptor_room_is_raised() ||
-	    descriptor >= kernel_hidden_end() - KERNEL_DPDK_NUMBERS ||
-	    kernel_call(SYS_fstat, descriptor, (long)&status, 0, 0) < 0)
-		return false;
-	if (S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode))
-		return true;
-	if (!S_ISSOCK(status.st_mode) ||
-	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0)
-		return false;
-	if (domain == AF_UNIX)
-		return !is_own_unix_socket(descriptor);
-	return domain == AF_INET || domain == AF_INET6;
-}
-
-void descriptor_watch_begin(void)
-{
-	for (int descriptor = kernel_hidden_begin(); descriptor < kernel_hidden_end(); descriptor++)
-		watched_open[descriptor] = is_open(descriptor);
-}
-
-void descriptor_watch_end(void)
-{
-	for (int descriptor = kernel_hidden_begin(); descriptor < kernel_hidden_end();
-	     descriptor++) {
-		if (watched_open[descriptor] || descriptor_known(descriptor) ||
-		    !is_open(descriptor) || may_be_programs(descriptor))
-			continue;
-		watched_ours[descriptor] = true;
-		descriptor_protect(descriptor);
-	}
-	/* A number that was melin's and is closed by now may be given to the program next. */
-	for (int descriptor = 0; descriptor < WATCHED; descriptor++) {
-		if (!watched_ours[descriptor] || is_open(descriptor))
-			continue;
-		watched_ours[descriptor] = false;
-		descriptor_unprotect(descriptor);
-	}
-}
-
-void descriptor_protect_hidden(void)
-{
-	for (int descriptor = kernel_hidden_begin(); descriptor < kernel_hidden_end(); descriptor++)
-		if (!descriptor_known(descriptor) && is_open(descriptor) &&
-		    !may_be_programs(descriptor))
-			descriptor_protect(descriptor);
-}
-
-void descriptor_unprotect_watched(void)
-{
-	for (int descriptor = 0; descriptor < WATCHED; descriptor++)
-		if (watched_ours[descriptor])
-			descriptor_unprotect(descriptor);
 }
 
 void descriptor_close_private(void)
@@ -349,8 +253,7 @@ void descriptor_close_private(void)
 	for (int descriptor = 0; descriptor <= highest; descriptor++) {
 		if (!descriptor_private(descriptor))
 			continue;
-		descriptor_unprotect(descriptor);
-		libc()->close(descriptor);
+		own_descriptor_close(descriptor);
 	}
 }
 

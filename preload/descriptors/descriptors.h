@@ -171,6 +171,8 @@ int descriptor_find(const struct object *object);
 void descriptor_protect(int descriptor);
 void descriptor_unprotect(int descriptor);
 bool descriptor_private(int descriptor);
+/* The first two, for own_descriptors_tell() (common/own_descriptor.h). */
+void descriptor_told(int descriptor, bool is_open);
 
 /*
  * The number by which libc is to be called for a descriptor that the caller has named. If it is one
@@ -188,31 +190,8 @@ static inline int descriptor_of_program(int descriptor)
 		       : descriptor;
 }
 
-/*
- * Moves a descriptor that melin has opened to one of the numbers that are melin's
- * (common/system_call.h), and marks it as melin's own. Returns its new number; -1 if descriptor is
- * -1. Call it between descriptor_room_begin() and _end().
- */
-int descriptor_hide(int descriptor);
-
 /* A non-blocking eventfd(2) of melin's own, or -1. Any thread and handlers may call it. */
 int descriptor_own_eventfd(unsigned value);
-
-/*
- * The stack and DPDK open descriptors, too, among the numbers that are melin's
- * (common/system_call.h), and do not tell. What has appeared there from the first call to the
- * second is marked as melin's own, so that a program that closes all descriptors leaves the device
- * alone; what another thread of the program may have opened meanwhile is not. The third call takes
- * these marks off again.
- */
-void descriptor_watch_begin(void);
-void descriptor_watch_end(void);
-void descriptor_unprotect_watched(void);
-/*
- * Marks what lies open up there and may be melin's: for descriptors that were opened and hidden
- * without the above. Takes some 100 us.
- */
-void descriptor_protect_hidden(void);
 
 /* Around fork(): in the child the list of free objects is whole, and its lock free. */
 void descriptor_before_fork(void);

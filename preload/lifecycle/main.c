@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/own_descriptor.h"
 #include "preload/sockets/asynchronous.h"
 #include "preload/process/lending.h"
 #include "preload/sockets/borrow_process.h"
@@ -145,6 +146,7 @@ __attribute__((constructor)) static void begin(void)
 	register_ends();
 	if (config_get()->host)
 		borrow_begin();
+	own_descriptors_tell(descriptor_told);
 	if (config_get()->host && config_get()->door)
 		lending_inherit_door((int)config_get()->door);
 	descriptor_protect(log_descriptor());

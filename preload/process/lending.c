@@ -176,8 +176,6 @@ void lending_before_losing(void)
 		return;
 	descriptor_room_begin();
 	opened = start_broker();
-	if (opened >= 0)
-		descriptor_protect(opened);
 	descriptor_room_end();
 	if (opened >= 0)
 		atomic_store(&door, opened);

@@ -126,19 +126,6 @@ static void log_from_stack(enum log_level level, const char *message)
 	log_write(level, "%s", message);
 }
 
-/* What is opened between the two is marked as melin's own. */
-static void descriptors_begin(void)
-{
-	descriptor_room_begin();
-	descriptor_watch_begin();
-}
-
-static void descriptors_end(void)
-{
-	descriptor_watch_end();
-	descriptor_room_end();
-}
-
 /* What start() and check() return. */
 struct attempt {
 	int error;
@@ -176,8 +163,9 @@ static void start(void *argument)
 		.writable = memory_writable_bytes,
 		.log = log_from_stack,
 		.log_level = config_get()->log_level,
-		.descriptors_begin = descriptors_begin,
-		.descriptors_end = descriptors_end,
+		.own_descriptor = descriptor_told,
+		.descriptors_begin = descriptor_room_begin,
+		.descriptors_end = descriptor_room_end,
 		.clock = clock_of_libc,
 	};
 
@@ -365,12 +353,12 @@ const struct instance *process_stack_start(void)
 	 * start; it would wait for start_lock then, and this thread for it.
 	 */
 	atomic_store(&starting, true);
-	descriptors_begin();
+	descriptor_room_begin();
 	attempt_with_rights(start, &attempt);
 	error = attempt.error;
 	if (error != -EBUSY)
 		keeper_end(); /* there will be no other start */
-	descriptors_end();
+	descriptor_room_end();
 	atomic_store(&starting, false); /* users->started() comes after this */
 	if (error == 0) {
 		start_failed_at = 0;
@@ -488,7 +476,6 @@ void process_stack_stop(void)
 	if (users->ending)
 		users->ending(false);
 	thread_process_ends();
-	descriptor_unprotect_watched(); /* DPDK closes them, by functions that are interposed */
 	/* Without a stack no system call is made: the program may have forbidden itself many. */
 	if (running) {
 		descriptor_room_begin();

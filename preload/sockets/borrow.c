@@ -122,15 +122,6 @@ static enum flow_count why_not_ever(struct socket *socket, int descriptor, const
 	return FLOW_COUNTS;
 }
 
-/* The lender opens descriptors for each new interface: they are melin's own. */
-static void note_interface(unsigned interface)
-{
-	static _Atomic unsigned last;
-
-	if (atomic_exchange(&last, interface) != interface)
-		descriptor_protect_hidden();
-}
-
 static enum refusal watch(struct socket *socket, int descriptor)
 {
 	const char *only = config_get()->interface;
@@ -139,7 +130,6 @@ static enum refusal watch(struct socket *socket, int descriptor)
 
 	if (refusal)
 		return refusal;
-	note_interface(socket->loan.path.interface);
 	if (!only)
 		return REFUSAL_NONE;
 	if (if_indextoname(socket->loan.path.interface, name) && !strcmp(name, only))

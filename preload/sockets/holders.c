@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 #include "preload/libc/symbols.h"
 
@@ -48,7 +49,7 @@ static int each_number(const char *path, void (*visit)(long number, void *argume
 
 	if (folder < 0)
 		return (int)folder;
-	folder = kernel_hide((int)folder);
+	folder = own_descriptor((int)folder);
 	while ((size = kernel_call(SYS_getdents64, folder, (long)listing, sizeof(listing), 0)) >
 	       0) {
 		for (long at = 0; at < size;) {
@@ -59,7 +60,7 @@ static int each_number(const char *path, void (*visit)(long number, void *argume
 			at += entry->length;
 		}
 	}
-	kernel_call(SYS_close, folder, 0, 0, 0);
+	own_descriptor_close((int)folder);
 	return 0;
 }
 

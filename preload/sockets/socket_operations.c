@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 #include "preload/libc/monotonic.h"
 #include "preload/libc/symbols.h"
@@ -35,7 +36,7 @@ static void descriptor_closed(struct object *object, int descriptor)
 		if (duplicate < 0)
 			return; /* the running call gets EBADF */
 		socket->kept = true;
-		atomic_store(&socket->descriptor, descriptor_hide(duplicate));
+		atomic_store(&socket->descriptor, own_descriptor(duplicate));
 	}
 }
 
@@ -109,10 +110,8 @@ static void destroy(struct object *object)
 	if (instance)
 		instance->operations->release(socket->handle);
 	socket->handle = NULL;
-	if (!socket->kept)
-		return;
-	descriptor_unprotect(socket->descriptor);
-	kernel_call(SYS_close, socket->descriptor, 0, 0, 0);
+	if (socket->kept)
+		own_descriptor_close(socket->descriptor);
 }
 
 /* ---- waiting for it ---- */

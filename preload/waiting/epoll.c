@@ -20,6 +20,7 @@
 #include "preload/descriptors/descriptor_room.h"
 #include "preload/libc/program_memory.h"
 #include "preload/libc/signals.h"
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 #include "preload/libc/symbols.h"
 
@@ -175,8 +176,7 @@ static int kick_descriptor(void)
 		return -1;
 	if (atomic_compare_exchange_strong(&kick, &none, descriptor))
 		return descriptor;
-	descriptor_unprotect(descriptor);
-	libc()->close(descriptor);
+	own_descriptor_close(descriptor);
 	return none;
 }
 
@@ -448,14 +448,13 @@ static bool kernel_has_fired(const struct epoll_item *item)
 	snprintf(path, sizeof(path), "/proc/thread-self/fdinfo/%d", item->epoll->descriptor);
 	descriptor_room_begin();
 	file = (int)kernel_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
-	if (file >= 0)
-		file = kernel_hide(file);
+	file = own_descriptor(file);
 	descriptor_room_end();
 	if (file < 0)
 		return false;
 	if (!find_events(file, item, &events))
 		events = EPOLLIN;
-	kernel_call(SYS_close, file, 0, 0, 0);
+	own_descriptor_close(file);
 	return !(events & ~(unsigned long)LEFT_WHEN_FIRED);
 }
 
@@ -630,7 +629,7 @@ static void keep_open(struct epoll *epoll, int descriptor)
 
 	if (duplicate < 0)
 		return; /* the waiting calls get EBADF */
-	epoll->kept = descriptor_hide(duplicate);
+	epoll->kept = own_descriptor(duplicate);
 	atomic_store(&epoll->descriptor, epoll->kept);
 	/* Whoever is about to sleep on the old number looks again. */
 	wait_notify(&epoll->object.source, EPOLLIN);
@@ -660,10 +659,7 @@ static void destroy(struct object *object)
 		discard(epoll->mixed);
 	/* NOLINTEND(clang-analyzer-unix.Malloc) */
 	guarded_unlock(&wait_lock);
-	if (epoll->kept < 0)
-		return;
-	descriptor_unprotect(epoll->kept);
-	kernel_call(SYS_close, epoll->kept, 0, 0, 0);
+	own_descriptor_close(epoll->kept);
 }
 
 static uint32_t readiness(struct object *object, bool locked)

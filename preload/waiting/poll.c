@@ -5,6 +5,7 @@
 #include "preload/waiting/poll.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/single_threaded.h>
 #include <unistd.h>

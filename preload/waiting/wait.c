@@ -21,6 +21,7 @@
 #include "preload/libc/signals.h"
 #include "preload/waiting/spin.h"
 #include "common/spin_pause.h"
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 #include "preload/libc/symbols.h"
 
@@ -44,8 +45,7 @@ static void thread_ended(void *unused)
 	if (descriptor <= 0)
 		return;
 	thread_eventfd = 0;
-	descriptor_unprotect(descriptor);
-	libc()->close(descriptor);
+	own_descriptor_close(descriptor);
 }
 
 static void make_thread_key(void)

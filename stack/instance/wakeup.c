@@ -11,11 +11,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 
 int wakeup_open(struct wakeup *wakeup)
 {
-	wakeup->kick = kernel_hide(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	wakeup->kick = own_descriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	if (wakeup->kick < 0)
 		return -errno;
 	wakeup->is_open = true;
@@ -25,7 +26,7 @@ int wakeup_open(struct wakeup *wakeup)
 void wakeup_close(struct wakeup *wakeup)
 {
 	if (wakeup->is_open)
-		close(wakeup->kick);
+		own_descriptor_close(wakeup->kick);
 	wakeup->is_open = false;
 }
 

@@ -14,6 +14,7 @@
 #include "lwip/init.h"
 #include "lwip/priv/tcp_priv.h"
 
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 #include "stack/lifecycle/background.h"
 #include "stack/lifecycle/instance.h"
@@ -187,6 +188,7 @@ int lifetime_open(const struct stack_config *config, const struct stack_callback
 	if (!stack)
 		return reason_set(reason, -ENOMEM, "no memory");
 	stack->callbacks = *callbacks;
+	own_descriptors_tell(callbacks->own_descriptor);
 	call_stack_open(&stack->call_stack);
 	melin_instance = stack;
 	clock_start(&stack->clock, callbacks->clock);

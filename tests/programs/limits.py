@@ -81,7 +81,7 @@ def talk(byte):
     waiting = select.poll()
     waiting.register(connection, select.POLLIN)
     waiting.register(pair[0], select.POLLIN)  # a sleep in the kernel takes another descriptor
-    waiting.poll(5000)
+    waiting.poll(20000)
     return connection.recv(1) == byte
 
 
@@ -101,7 +101,7 @@ if len(sys.argv) > 3:
     SOFT = int(sys.argv[3])
     HARD = int(sys.argv[4]) if len(sys.argv) > 4 else SOFT
     resource.setrlimit(resource.RLIMIT_NOFILE, (SOFT, HARD))
-connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5)
+connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=20)
 first = connection.fileno() + 1
 print("talk", talk(b"a"))
 print("not the program's:", [(n, name) for n in range(first, END) for name, call in CALLS.items()
