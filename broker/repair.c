@@ -550,9 +550,20 @@ static int grow(int descriptor, int queue, size_t size)
 	return error ?: set_socket_int(descriptor, SO_BUF_LOCK, locks);
 }
 
-/* The queue has to take all. It is chosen already, or is that of an established connection. */
+/* A full receive queue answers with ENOMEM, since Linux 6.17 with ENOBUFS. */
+static bool is_full(ssize_t error)
+{
+	return error == -EAGAIN || error == -ENOMEM || error == -ENOBUFS;
+}
+
+/*
+ * The queue has to take all. It is chosen already, or is that of an established connection. What
+ * begins within the receive buffer is taken whole, so that the queue may be full by far: the buffer
+ * is made large enough for what is in it already, too.
+ */
 static int write_whole(int descriptor, int queue, const uint8_t *data, size_t size)
 {
+	const size_t whole = size;
 	int error = 0, grown = 0;
 
 	while (error == 0 && size > 0) {
@@ -561,8 +572,10 @@ static int write_whole(int descriptor, int queue, const uint8_t *data, size_t si
 		if (done > 0) {
 			data += done;
 			size -= (size_t)done;
-		} else if (done == -EAGAIN || done == -ENOMEM) {
-			error = grown++ < 2 ? grow(descriptor, queue, size) : -ENOBUFS;
+		} else if (is_full(done)) {
+			error = grown++ < 2 ? grow(descriptor, queue,
+						   queue == TCP_RECV_QUEUE ? whole : size)
+					    : -ENOBUFS;
 		} else {
 			error = done < 0 ? (int)done : -ENOBUFS;
 		}

@@ -219,6 +219,7 @@ static void give_much(void)
 	struct connection_state state;
 	struct tcp_info info = { 0 };
 	socklen_t size = sizeof(info);
+	int not_sent = 0;
 
 	connect_ends("127.0.0.1", true);
 	ground_says(peer, own, "x");
@@ -231,11 +232,41 @@ static void give_much(void)
 	/* The peer has not sent it: its numbers are as they were, behind the data. */
 	tap_ok(repair_give(own, &state) == 0, "1 MiB unread and 1 MiB unsent are given back");
 	connection_state_clear(&state);
+	/* The peer's buffer does not grow while nobody reads from it. */
+	ioctl(own, SIOCOUTQNSD, &not_sent);
+	tap_ok(not_sent > LARGE / 2, "most of it waits for the peer's window");
 	tap_ok(receives(own, LARGE, 'r'), "the one can be read");
 	tap_ok(receives(peer, LARGE, 's'), "the other is sent");
 	getsockopt(own, IPPROTO_TCP, TCP_INFO, &info, &size);
 	tap_ok(info.tcpi_total_retrans == 0, "once: the kernel knows that it is new");
 	close_ends();
+}
+
+/* The buffer is the smallest one, the data any amount that a stack may have taken. */
+static void give_to_small_buffer(void)
+{
+	const int smallest = 1;
+	size_t refused = 0, lost = 0;
+
+	for (size_t size = 1024; size <= 128 * 1024; size += 1024) {
+		struct connection_state state;
+
+		connect_ends("127.0.0.1", true);
+		setsockopt(own, SOL_SOCKET, SO_RCVBUF, &smallest, sizeof(smallest));
+		ground_says(peer, own, "x");
+		repair_take(own, -1, &state);
+		state.receive_data = malloc(size);
+		memset(state.receive_data, 'r', size);
+		state.receive_size = size;
+		if (repair_give(own, &state) < 0)
+			refused = size;
+		else if (!receives(own, size, 'r'))
+			lost = size;
+		connection_state_clear(&state);
+		close_ends();
+	}
+	tap_ok(refused == 0, "any amount is given back to a small buffer, but %zu bytes", refused);
+	tap_ok(lost == 0, "and can be read, but %zu bytes", lost);
 }
 
 /* An odd one would make the kernel count microseconds from then on. */
@@ -315,12 +346,21 @@ static void many_changes(void)
 	close_ends();
 }
 
+/* Tail loss probes (RFC 8985 7) are sent when acknowledgements are late, as on a busy machine. */
+static bool without_probes(void)
+{
+	FILE *setting = fopen("/proc/sys/net/ipv4/tcp_early_retrans", "w");
+
+	return setting && fputs("0", setting) >= 0 && fclose(setting) == 0;
+}
+
 int main(void)
 {
 	if (unshare(CLONE_NEWNET) < 0 || !loopback_up()) {
 		printf("1..0 # SKIP needs the right to make a network namespace\n");
 		return 0;
 	}
+	tap_ok(without_probes(), "what is retransmitted is lost, or was sent already");
 	take_and_give("127.0.0.1", true);
 	take_and_give("127.0.0.1", false);
 	take_and_give("::1", true);
@@ -331,6 +371,7 @@ int main(void)
 	change_state();
 	keep_clock();
 	give_much();
+	give_to_small_buffer();
 	refuse();
 	many_changes();
 	return tap_done();
