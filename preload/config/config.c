@@ -138,19 +138,30 @@ static int parse_words(const struct variable *variable, struct span text, struct
 	return parse_string(variable, text, reason);
 }
 
+/* auto, always, random or random:SEED */
 static int parse_borrow(const struct variable *variable, struct span text, struct reason *reason)
 {
 	static const char *const words[] = {
 		[BORROW_AUTO] = "auto", [BORROW_ALWAYS] = "always", [BORROW_RANDOM] = "random"
 	};
+	struct config *target = variable->field;
+	const bool has_seed = span_find(&text, ':') != NULL;
+	struct span seed = text;
+	const struct span when = span_cut(&seed, ':');
 
+	target->borrow_seed = 1;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (span_is(&text, words[i])) {
-			*(enum borrow_when *)variable->field = (enum borrow_when)i;
+		if (!span_is(&when, words[i]))
+			continue;
+		target->borrow = (enum borrow_when)i;
+		if (!has_seed)
 			return 0;
-		}
+		if (target->borrow == BORROW_RANDOM &&
+		    span_number(&seed, UINT_MAX, &target->borrow_seed) && target->borrow_seed)
+			return 0;
 	}
-	return reason_set(reason, -EINVAL, "\"%.*s\" is none of auto, always and random",
+	return reason_set(reason, -EINVAL,
+			  "\"%.*s\" is none of auto, always, random and random:SEED",
 			  span_quoted(&text), text.start);
 }
 
@@ -220,8 +231,8 @@ static const struct variable variables[] = {
 	  "how long the end may wait to deliver what was sent" },
 	{ "REQUIRED", parse_flag, &config.required, 0, 0, "0", "0|1",
 	  "1: what the stack cannot carry fails" },
-	{ "BORROW", parse_borrow, &config.borrow, 0, 0, NULL, "WHEN",
-	  "when the connections of the kernel are borrowed: auto, always, random" },
+	{ "BORROW", parse_borrow, &config, 0, 0, NULL, "WHEN",
+	  "when the connections of the kernel are borrowed: auto, always, random[:SEED]" },
 	{ "BROKER", parse_number, &config.door, 3, 1 << 20, NULL, "DESCRIPTOR",
 	  "the door of a broker that is inherited, as --user has it" },
 	{ "LOG", parse_log, &config, 0, 0, "warn", "LEVEL[:FILE]",

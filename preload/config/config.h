@@ -41,6 +41,7 @@ struct config {
 	const char *interface;
 	enum borrow_when borrow; /* MELIN_BORROW */
 	unsigned door;		 /* MELIN_BROKER, a descriptor of broker_start()'s; 0: none */
+	unsigned borrow_seed;	 /* of its random moments, not 0 */
 	enum log_level log_level;
 	char *log_file; /* NULL: standard error */
 };

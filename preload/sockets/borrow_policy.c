@@ -141,9 +141,12 @@ bool borrow_policy_is_lossy(unsigned recoveries, unsigned timeouts)
 /* One moment in four: a connection is with each of the carriers for several calls on end. */
 bool borrow_policy_by_chance(void)
 {
-	static _Atomic uint32_t state = 2463534242u;
+	static _Atomic uint32_t state; /* 0: not begun */
 	uint32_t number = atomic_load_explicit(&state, memory_order_relaxed);
 
+	/* Neighbouring seeds are spread (Knuth's multiplicative hash; odd, so it makes no 0). */
+	if (!number)
+		number = config_get()->borrow_seed * 2654435769u;
 	/* Marsaglia's xorshift; threads that step on each other's numbers do no harm. */
 	number ^= number << 13;
 	number ^= number >> 17;

@@ -107,7 +107,13 @@ static const struct bad_case bad_cases[] = {
 	  "as 198.18.0.10/24" },
 	/* host mode */
 	{ { FLOWS, "MELIN_BORROW=sometimes" },
-	  "BORROW: \"sometimes\" is none of auto, always and random" },
+	  "BORROW: \"sometimes\" is none of auto, always, random and random:SEED" },
+	{ { FLOWS, "MELIN_BORROW=always:7" },
+	  "BORROW: \"always:7\" is none of auto, always, random and random:SEED" },
+	{ { FLOWS, "MELIN_BORROW=random:0" },
+	  "BORROW: \"random:0\" is none of auto, always, random and random:SEED" },
+	{ { FLOWS, "MELIN_BORROW=random:" },
+	  "BORROW: \"random:\" is none of auto, always, random and random:SEED" },
 	{ { FLOWS, DEV, ADDR, "MELIN_BORROW=always" },
 	  "BORROW: nothing is borrowed where MELIN_ADDR is set" },
 	{ { FLOWS, "MELIN_DEV=loop", "MELIN_BORROW=always" },
@@ -317,10 +323,15 @@ static bool is_host_mode(const struct config *config)
 	       config->borrow == BORROW_AUTO;
 }
 
+static bool is_seeded(const struct config *config)
+{
+	return config->borrow == BORROW_RANDOM && config->borrow_seed == UINT_MAX;
+}
+
 static bool is_of_one_interface(const struct config *config)
 {
 	return config->host && !strcmp(config->interface, "veth0") && !config->stack.device &&
-	       config->borrow == BORROW_RANDOM;
+	       config->borrow == BORROW_RANDOM && config->borrow_seed == 1;
 }
 
 static bool borrows_always(const struct config *config)
@@ -384,6 +395,9 @@ static void test_good(void)
 		{ "host mode on one interface",
 		  { FLOWS, "MELIN_DEV=packet:veth0", "MELIN_BORROW=random" },
 		  is_of_one_interface },
+		{ "random moments of one's own",
+		  { FLOWS, "MELIN_BORROW=random:4294967295" },
+		  is_seeded },
 		{ "host mode that is required", { FLOWS, "MELIN_REQUIRED=1" }, borrows_always },
 		{ "a vdev", { "MELIN_DEV=net_memif0,role=client,socket=/tmp/a b" }, has_vdev },
 		{ "a PCI address", { "MELIN_DEV=0000:03:00.0" }, has_pci },
