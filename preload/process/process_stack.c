@@ -369,6 +369,8 @@ const struct instance *process_stack_start(void)
 		note_failure(error, users->any_waiting(), attempt.reason.text);
 	}
 	guarded_unlock(&start_lock);
+	if (error == 0 && config_get()->host)
+		log_write(LOG_LEVEL_INFO, "connections can be borrowed from now on");
 	if (error == 0 && !config_get()->host) {
 		advice_started();
 		users->started();

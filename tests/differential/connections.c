@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define AWAIT_MS 5000 /* what must come at once; generous for a machine under load */
+#define START_MS 30000
 #define CHUNK	 65536
 
 int family(void)
@@ -289,6 +290,43 @@ void close_connection(struct connection connection)
 {
 	close(connection.us);
 	close(connection.them);
+}
+
+/* Whether melin has said in its log that the stack of this process runs. */
+static bool stack_runs(const char *log)
+{
+	char line[1024], end[32];
+	FILE *file = fopen(log, "re");
+	bool runs = false;
+
+	if (!file)
+		return false;
+	snprintf(end, sizeof(end), " %d]\n", (int)getpid());
+	while (!runs && fgets(line, sizeof(line), file))
+		runs = strstr(line, "can be borrowed from now on") && strstr(line, end);
+	fclose(file);
+	return runs;
+}
+
+void await_stack(void)
+{
+	const char *log = getenv("STEP_BORROWS");
+	int64_t end = now_ms() + START_MS;
+	struct connection connection;
+	char byte;
+
+	if (!log)
+		return;
+	connection = open_connection();
+	send_all(connection.us, "x", 1);
+	send_all(connection.them, "x", 1);
+	must("the first recv", recv(connection.us, &byte, 1, 0));
+	while (!stack_runs(log)) {
+		if (now_ms() > end)
+			broken("the stack does not start");
+		pause_ms(5);
+	}
+	close_connection(connection);
 }
 
 void await(int fd, short events)

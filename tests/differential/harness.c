@@ -285,6 +285,7 @@ int run_cases(int argc, char **argv, const struct test_case *cases, size_t count
 			printf("%s\n", cases[i].name);
 		return 0;
 	}
+	await_stack();
 	watchdog_start();
 	for (size_t i = 0; i < count; i++) {
 		if (!passed) {

@@ -10,7 +10,7 @@
  *
  * Environment: STEP_FAMILY 4 or 6, STEP_ROLE client (we connect) or server (we accept),
  * STEP_LOCAL and STEP_PEER the addresses of the two sides, STEP_FACTORY, STEP_SECONDS the length
- * of the stress cases.
+ * of the stress cases, STEP_BORROWS melin's log where connections are to be borrowed.
  */
 #ifndef MELIN_HARNESS_H
 #define MELIN_HARNESS_H
@@ -94,6 +94,11 @@ int connect_to(const struct address *address); /* us, blocking */
 int them_connect(const struct address *address);
 int accept_one(int listener);
 struct connection open_connection(void);
+/*
+ * Until its stack runs, which takes a while, melin borrows nothing: where the environment says that
+ * it should, a connection makes it start, and its log is waited for to tell that it has.
+ */
+void await_stack(void);
 void close_connection(struct connection connection);
 
 /* Waits until poll() reports all of the bits; says so in the output if that never comes. */

@@ -82,15 +82,16 @@ int main(int argc, char **argv)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
-	if (argc != 2 || strlen(argv[1]) >= sizeof(address.sun_path)) {
+	if (argc != 2 || strlen(argv[1]) + 1 >= sizeof(address.sun_path)) {
 		fprintf(stderr, "usage: socket_server PATH\n");
 		return 2;
 	}
-	strcpy(address.sun_path, argv[1]);
+	/* It gets its name when it listens: who sees the name may connect. */
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s~", argv[1]);
 	unlink(address.sun_path);
 	signal(SIGCHLD, SIG_IGN);
 	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    listen(listener, 16) < 0) {
+	    listen(listener, 16) < 0 || rename(address.sun_path, argv[1]) < 0) {
 		perror(argv[1]);
 		return 1;
 	}
