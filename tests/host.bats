@@ -196,6 +196,12 @@ start_redis() {
 	took nginx returned_lost -eq 0
 }
 
+@test "a root folder changed, then a user namespace or a filter: no thread of melin's is left" {
+	melin near "$python" "$programs/moved.py" >"$BATS_TEST_TMPDIR/out"
+	[ "$(<"$BATS_TEST_TMPDIR/out")" = "threads behind the filter: 1
+threads in the namespace: 1" ]
+}
+
 @test "MELIN_REQUIRED=1 where nothing can be borrowed fails" {
 	start_melin server near MELIN_BORROW= MELIN_REQUIRED=1 setpriv --bounding-set=-net_admin \
 		--inh-caps=-net_admin --no-new-privs --reuid 65534 --clear-groups \

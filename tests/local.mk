@@ -74,6 +74,7 @@ test_programs = \
 	tests/programs/limits.py \
 	tests/programs/loop.py \
 	tests/programs/memcached_clients.py \
+	tests/programs/moved.py \
 	tests/programs/python_tests.py \
 	tests/programs/refused.py \
 	tests/programs/refuse_families.py \

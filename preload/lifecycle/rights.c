@@ -85,6 +85,15 @@ static void end_keeping(void)
 		process_stack_end_keeping();
 }
 
+/* The same where no thread of melin's may be left. Own mode's has the conditions of a start. */
+static void end_keeping_in_any_mode(void)
+{
+	if (config_active() && config_get()->host && !process_stack_running())
+		process_stack_end_keeping();
+	else
+		end_keeping();
+}
+
 void rights_before_user(uid_t effective)
 {
 	if (config_active() && effective != 0 && effective != (uid_t)-1 && geteuid() == 0)
@@ -118,7 +127,7 @@ void rights_after_losing(void)
 void rights_before_unshare(int flags)
 {
 	if (flags & CLONE_NEWUSER)
-		end_keeping();
+		end_keeping_in_any_mode();
 	else if (flags & (CLONE_NEWNS | CLONE_NEWNET))
 		before_losing_early();
 }
@@ -126,7 +135,7 @@ void rights_before_unshare(int flags)
 void rights_before_setns(int type)
 {
 	if (type == 0 || (type & CLONE_NEWUSER))
-		end_keeping();
+		end_keeping_in_any_mode();
 	else if (type == CLONE_NEWNET)
 		before_losing_early();
 }
@@ -147,7 +156,11 @@ void rights_before_threads(void)
 void rights_before_seccomp(void)
 {
 	before_losing();
-	end_keeping(); /* there will be no start */
+	/*
+	 * There will be no start. A filter may kill the thread that makes a wrong call alone: the
+	 * process would not end with it while there is another.
+	 */
+	end_keeping_in_any_mode();
 }
 
 void rights_after_seccomp(void)
