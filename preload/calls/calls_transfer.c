@@ -182,6 +182,14 @@ static int import_message(struct msghdr *copy, const struct msghdr *message)
 	return copy->msg_iovlen > IOV_MAX ? -EMSGSIZE : 0;
 }
 
+/* Both of a message and its vector: 0, and vector_end() is to follow; or -errno. */
+static int begin_message(struct msghdr *copy, struct vector *vector, const struct msghdr *message)
+{
+	const int error = import_message(copy, message);
+
+	return error ? error : vector_begin(vector, copy->msg_iov, copy->msg_iovlen);
+}
+
 /*
  * Writes to the program's message what recvmsg(2) returns beside the data; copy is what it has
  * asked with. 0 or -EFAULT.
@@ -201,13 +209,11 @@ static ssize_t receive_message(struct socket *socket, struct msghdr *message, in
 {
 	struct msghdr copy;
 	struct vector vector;
-	ssize_t result = import_message(&copy, message);
-	int status;
+	ssize_t result;
+	int status = begin_message(&copy, &vector, message);
 
-	if (result == 0)
-		result = vector_begin(&vector, copy.msg_iov, copy.msg_iovlen);
-	if (result < 0)
-		return result;
+	if (status)
+		return status;
 	result = socket_receive(socket, vector.iov, vector.count, flags);
 	vector_end(&vector);
 	if (result < 0)
@@ -379,11 +385,9 @@ static ssize_t send_message(struct socket *socket, const struct msghdr *message,
 {
 	struct msghdr copy;
 	struct vector vector;
-	ssize_t result = import_message(&copy, message);
+	ssize_t result = begin_message(&copy, &vector, message);
 
-	if (result == 0)
-		result = vector_begin(&vector, copy.msg_iov, copy.msg_iovlen);
-	if (result < 0)
+	if (result)
 		return result;
 	result = ancillary_check(&copy);
 	if (result == 0)

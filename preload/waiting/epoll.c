@@ -356,7 +356,7 @@ bool epoll_control(int descriptor, int operation, int target_descriptor, struct 
 	if (!epoll)
 		return false;
 	target = descriptor_get(target_descriptor);
-	if (target && target->operations && target->operations->settle)
+	if (target && target->kind != OBJECT_PRIVATE && target->operations->settle)
 		target->operations->settle(target); /* its registrations may be on their way */
 	guarded_lock(&wait_lock);
 	done = concerns_stack(epoll, operation, target, target_descriptor, event);
@@ -404,7 +404,8 @@ static bool is_line_of(const struct epoll_item *item, const char *line, unsigned
 {
 	const char *name = strstr(line, "events:");
 
-	if (strncmp(line, "tfd:", 4) || !name || strtol(line + 4, NULL, 10) != item->descriptor)
+	if (strncmp(line, "tfd:", 4) != 0 || !name ||
+	    strtol(line + 4, NULL, 10) != item->descriptor)
 		return false;
 	*events = strtoul(name + strlen("events:"), NULL, 16);
 	return true;

@@ -471,17 +471,21 @@ static bool select_concerns(const struct select_sets *sets, int count, nfds_t *u
 	return known;
 }
 
-static void set_from_bits(struct pollfd *set, int count, const struct select_sets *sets)
+/* Returns how many entries the set has. */
+static nfds_t set_from_bits(struct pollfd *set, int count, const struct select_sets *sets)
 {
+	nfds_t used = 0;
+
 	for (int i = 0; i < count; i++) {
 		if (any(sets, i))
-			*set++ = (struct pollfd){
+			set[used++] = (struct pollfd){
 				.fd = i,
 				.events = (short)((has(sets, 0, i) ? POLLIN | POLLRDNORM : 0) |
 						  (has(sets, 1, i) ? POLLOUT | POLLWRNORM : 0) |
 						  (has(sets, 2, i) ? POLLPRI : 0)),
 			};
 	}
+	return used;
 }
 
 /*
@@ -512,26 +516,29 @@ static int bits_from_set(const struct pollfd *set, nfds_t used, int count, struc
 	return bits;
 }
 
-static bool select_in(struct select_sets *sets, int count, struct poll_waiting *this, int *result)
+static bool select_in(struct select_sets *sets, int count, uint64_t deadline, const sigset_t *mask,
+		      int *result)
 {
 	struct poll_entry few_entries[FEW];
 	struct pollfd few[FEW + WAIT_MORE_DESCRIPTORS];
+	struct poll_waiting this = new_waiting(0, deadline, mask);
 	bool done = true;
 
-	if (!select_concerns(sets, count, &this->count))
+	this.select_memory = sets->memory;
+	if (!select_concerns(sets, count, &this.count))
 		return false;
 	*result = -ENOMEM;
-	if (make_room(this, few_entries, few)) {
+	if (make_room(&this, few_entries, few)) {
 		do {
-			begin_anew(this);
-			set_from_bits(this->kernel, count, sets);
-			done = wait_mixed_set(this, result);
+			begin_anew(&this);
+			this.count = set_from_bits(this.kernel, count, sets);
+			done = wait_mixed_set(&this, result);
 		} while (done && *result == -ESTALE);
 		/* After a time-out, too, when all bits are cleared. */
 		if (done && *result >= 0)
-			*result = bits_from_set(this->kernel, this->count, count, sets);
+			*result = bits_from_set(this.kernel, this.count, count, sets);
 	}
-	give_back(this);
+	give_back(&this);
 	return done;
 }
 
@@ -541,16 +548,14 @@ bool select_mixed(int count, fd_set *readable, fd_set *writable, fd_set *excepti
 	fd_set *const program[3] = { readable, writable, exceptional };
 	long few[3 * SELECT_FEW];
 	struct select_sets sets;
-	struct poll_waiting this = new_waiting(0, deadline, mask);
 	bool done = true;
 
 	if (count <= 0)
 		return false;
 	signals_hold();
 	*result = select_sets_begin(&sets, count, program, few);
-	this.select_memory = sets.memory;
 	if (*result == 0)
-		done = select_in(&sets, count, &this, result);
+		done = select_in(&sets, count, deadline, mask, result);
 	if (done && *result >= 0)
 		*result = select_sets_report(&sets, program, *result);
 	scratch_put(sets.memory);
