@@ -44,6 +44,7 @@ struct epoll {
 	int kick;      /* eventfd in the kernel epoll while such threads must come out; or -1 */
 	unsigned turn; /* which side is collected first; races are harmless */
 	_Atomic uint64_t kernel_looked; /* when the kernel epoll was last asked without waiting */
+	_Atomic bool kernel_found;	/* and whether it had events then */
 	uint64_t tag; /* the data of our own registrations in the kernel epoll: random */
 };
 

@@ -124,7 +124,7 @@ static bool filter_tag(const struct epoll *epoll, struct epoll_event *events, in
 /*
  * A program that takes few events at a time calls again at once. The kernel's instance is looked at
  * in each of its calls then, however recent the last look is, or the ready list alone would fill
- * the array each time.
+ * the array each time. So it is while it has events: a level-triggered one is in each call's.
  */
 #define FEW_EVENTS 8
 
@@ -139,6 +139,7 @@ static bool kernel_due(const struct epoll_waiting *this)
 	if (!this->count && !atomic_load_explicit(&epoll->ready, memory_order_relaxed))
 		return !this->wait.sleeps_next && wait_kernel_due(&this->wait, looked);
 	return this->max < FEW_EVENTS || this->wait.deadline == 0 ||
+	       atomic_load_explicit(&epoll->kernel_found, memory_order_relaxed) ||
 	       this->wait.now - looked >= WAIT_KERNEL_LOOK_BUSY_NS;
 }
 
@@ -157,6 +158,7 @@ static void collect_kernel(struct epoll_waiting *this)
 		count = (int)kernel_call5(SYS_epoll_pwait, descriptor, (long)events,
 					  this->max - this->count, 0, 0);
 	} while (descriptor != atomic_load(&epoll->descriptor));
+	atomic_store_explicit(&epoll->kernel_found, count > 0, memory_order_relaxed);
 	if (count < 0)
 		this->error = count == -EINTR ? 0 : count;
 	if (count <= 0)
