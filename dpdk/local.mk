@@ -15,6 +15,7 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/eal/imports.c \
 	dpdk/eal/journal.c \
 	dpdk/eal/memif_guard.c \
+	dpdk/eal/memory_policy.c \
 	dpdk/eal/overrides.c \
 	dpdk/eal/shell_words.c \
 	dpdk/eal/wait_descriptor.c \
@@ -59,6 +60,7 @@ noinst_HEADERS += \
 	dpdk/eal/imports.h \
 	dpdk/eal/journal.h \
 	dpdk/eal/memif_guard.h \
+	dpdk/eal/memory_policy.h \
 	dpdk/eal/overrides.h \
 	dpdk/eal/shell_words.h \
 	dpdk/eal/wait_descriptor.h \

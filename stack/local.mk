@@ -171,10 +171,10 @@ noinst_HEADERS += \
 	stack/tcp/tcp_info.h \
 	stack/tcp/timestamps.h
 
-# Opened by libmelin.so; exports melin_stack_operations and nothing else.
+# Opened by libmelin.so; exports melin_stack_operations, and set_mempolicy for libnuma alone.
 pkglib_LTLIBRARIES += melin-stack.la
 melin_stack_la_SOURCES =
 melin_stack_la_LDFLAGS = -module -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs \
 	$(HARDENING_LDFLAGS) $(LTO_CFLAGS) \
-	-export-symbols-regex '^melin_stack_operations$$'
+	-export-symbols-regex '^(melin_stack_operations|set_mempolicy)$$'
 melin_stack_la_LIBADD = stack/libstack.la dpdk/liblink.la common/libcommon.la -lpthread

@@ -30,6 +30,7 @@
 
 #include "dpdk/eal/confinement.h"
 #include "dpdk/eal/journal.h"
+#include "dpdk/eal/memory_policy.h"
 #include "dpdk/eal/overrides.h"
 #include "common/system_call.h"
 #include "dpdk/eal/shell_words.h"
@@ -378,6 +379,8 @@ static int run_start(const struct eal_need *need, struct arguments *arguments,
 				  strerrordesc_np(-error));
 	eal.spent = true;
 	overrides.own_table = control_has_table(eal.control);
+	if (need->device->kind != DEVICE_TAP)
+		memory_policy_allow();
 	overrides_prepare(&overrides);
 	journal_forget();
 	control_run(eal.control, start_work, &start);

@@ -12,6 +12,8 @@
  *               loaded here.
  *  nanosleep    measuring the processor's clock takes 100 ms; 5 ms are exact to the 10 MHz to which
  *               DPDK rounds.
+ *  pthread_setaffinity_np  each of DPDK's threads is given the processors that it has already, by
+ *               a call for which the filter of a hardened service may end the process.
  *  memfd_create without hugepages DPDK's memory is a file that others can map. Memory of our own
  *               can have transparent huge pages: it is there faster and is faster.
  *  sigaction    (net_tap) it has a real-time signal sent to the process for every frame, and looks
@@ -26,6 +28,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -136,6 +140,16 @@ static int override_nanosleep(const struct timespec *time, struct timespec *rest
 	if (time->tv_sec == 0 && time->tv_nsec == CALIBRATION_NS)
 		time = &short_time;
 	return nanosleep(time, rest);
+}
+
+static int override_setaffinity(pthread_t thread, size_t size, const cpu_set_t *wanted)
+{
+	cpu_set_t now;
+
+	if (size == sizeof(now) && pthread_getaffinity_np(thread, size, &now) == 0 &&
+	    CPU_EQUAL(&now, wanted))
+		return 0;
+	return pthread_setaffinity_np(thread, size, wanted);
 }
 
 static int override_memfd_create(const char *name, unsigned flags)
@@ -250,6 +264,7 @@ void overrides_prepare(const struct overrides *overrides)
 		replace(eal, "fprintf", (void *)override_fprintf);
 	replace(eal, "puts", (void *)override_puts);
 	replace(eal, "putchar", (void *)override_putchar);
+	replace(eal, "pthread_setaffinity_np", (void *)override_setaffinity);
 	if (overrides->library && load(overrides->library) && load("librte_mempool_ring.so") &&
 	    load("librte_mempool_stack.so"))
 		override_driver(overrides);
