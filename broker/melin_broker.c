@@ -36,15 +36,17 @@
 #include "broker/broker_protocol.h"
 #include "broker/confine.h"
 #include "broker/serve.h"
+#include "broker/tap_socket.h"
 
 /* Each client costs a thread and a lender with its tap: some 100 KiB. */
 #define CLIENTS_MAX 1024
 
 /*
- * All clients of a broker have room for 32,768 connections together (TAP_CONNECTIONS), and those of
- * a service are not one program's: none has more than an eighth.
+ * A service's clients are not one program's. They share the room for connections (TAP_CONNECTIONS):
+ * a user, however many programs run as that, has no more than a quarter of it, nor of the clients.
  */
-#define CONNECTIONS_OF_STRANGER 4096
+#define CONNECTIONS_OF_USER (TAP_CONNECTIONS / 4)
+#define CLIENTS_OF_USER	    (clients_most / 4)
 
 /* A channel, a tap and three sockets of its lender's, and what a request brings. */
 #define DESCRIPTORS_OF_CLIENT 8
@@ -58,15 +60,21 @@
 /* Where systemd's first socket is. */
 #define LISTEN_FDS_START 3
 
-struct client {
-	struct client *next;
-	uid_t user;
+/*
+ * One with clients. All clients of a door are one user's: they are one program, whatever users its
+ * processes have become.
+ */
+struct user {
+	struct user *next;
+	uid_t number;
+	unsigned clients;
+	struct serve_room room;
 };
 
-/* Protects clients and clients_count. A leaf. */
+/* Protects users, what they have but for their rooms' use, and clients_count. A leaf. */
 static pthread_mutex_t clients_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t client_left = PTHREAD_COND_INITIALIZER;
-static struct client *clients;
+static struct user *users;
 static unsigned clients_count;
 
 /* Set before there are any: CLIENTS_MAX, or as many as there are descriptors for. */
@@ -93,35 +101,61 @@ static uid_t user_of(int channel)
 	return peer.uid;
 }
 
-static bool add_client(struct client *client)
+/* With clients_lock held. NULL: there is no memory for a new one. */
+static struct user *find_user(uid_t number)
 {
-	unsigned of_user = 0;
-	bool may;
+	struct user *user = users;
+
+	while (user && user->number != number)
+		user = user->next;
+	if (user)
+		return user;
+	user = calloc(1, sizeof(*user));
+	if (!user)
+		return NULL;
+	user->number = number;
+	user->room.most = source_is_door ? UINT_MAX : CONNECTIONS_OF_USER;
+	user->next = users;
+	users = user;
+	return user;
+}
+
+/* With clients_lock held. */
+static void forget_user(struct user *user)
+{
+	struct user **at = &users;
+
+	while (*at != user)
+		at = &(*at)->next;
+	*at = user->next;
+	free(user);
+}
+
+/* NULL: there are enough, or enough of that user's. */
+static struct user *add_client(uid_t number)
+{
+	const unsigned most = source_is_door ? clients_most : CLIENTS_OF_USER;
+	struct user *user = NULL;
 
 	pthread_mutex_lock(&clients_lock);
-	for (const struct client *other = clients; other; other = other->next)
-		of_user += other->user == client->user;
-	/* No user can have all of a service. */
-	may = clients_count < clients_most && (source_is_door || of_user < clients_most / 4);
-	if (may) {
-		client->next = clients;
-		clients = client;
+	if (clients_count < clients_most)
+		user = find_user(number);
+	if (user && user->clients >= most)
+		user = NULL;
+	if (user) {
+		user->clients++;
 		clients_count++;
 	}
 	pthread_mutex_unlock(&clients_lock);
-	return may;
+	return user;
 }
 
-static void remove_client(struct client *client)
+static void remove_client(struct user *user)
 {
 	pthread_mutex_lock(&clients_lock);
-	for (struct client **at = &clients; *at; at = &(*at)->next) {
-		if (*at == client) {
-			*at = client->next;
-			clients_count--;
-			break;
-		}
-	}
+	clients_count--;
+	if (--user->clients == 0)
+		forget_user(user);
 	pthread_cond_signal(&client_left);
 	pthread_mutex_unlock(&clients_lock);
 }
@@ -160,17 +194,17 @@ static bool is_channel(int descriptor)
  */
 static void *run_client(void *unused)
 {
-	struct client client = { 0 };
+	struct user *user;
 	int channel = source_is_door ? take_from_door() : accept4(source, NULL, NULL, SOCK_CLOEXEC);
 
 	(void)unused;
 	sem_post(&taken);
 	if (channel < 0)
 		return NULL;
-	client.user = user_of(channel);
-	if (is_channel(channel) && add_client(&client)) {
-		serve(channel, source_is_door ? UINT_MAX : CONNECTIONS_OF_STRANGER);
-		remove_client(&client);
+	user = is_channel(channel) ? add_client(source_is_door ? 0 : user_of(channel)) : NULL;
+	if (user) {
+		serve(channel, &user->room);
+		remove_client(user);
 	}
 	close(channel);
 	return NULL;

@@ -39,8 +39,8 @@ struct connection {
 struct session {
 	int channel;
 	struct lender *lender;
-	void *entries;	      /* a tree of struct connection, by token */
-	unsigned count, most; /* of those: there are, there may be */
+	void *entries; /* a tree of struct connection, by token */
+	struct serve_room *room;
 	struct broker_reader request;
 	struct broker_message answer;
 };
@@ -91,20 +91,32 @@ static void count(struct connection *entry)
 	entry->is_counted = is_lent;
 }
 
-static void free_entry(void *memory)
+static bool take_place(struct serve_room *room)
 {
-	struct connection *entry = memory;
+	if (atomic_fetch_add(&room->used, 1) < room->most)
+		return true;
+	atomic_fetch_sub(&room->used, 1);
+	return false;
+}
 
+static void free_entry(struct connection *entry, struct serve_room *room)
+{
 	entry->loan.state = LOAN_NONE;
 	count(entry);
 	free(entry);
+	atomic_fetch_sub(&room->used, 1);
 }
 
 static void forget(struct session *session, struct connection *entry)
 {
 	tdelete(entry, &session->entries, compare);
-	session->count--;
-	free_entry(entry);
+	free_entry(entry, session->room);
+}
+
+static void forget_all(struct session *session)
+{
+	while (session->entries)
+		forget(session, *(struct connection **)session->entries);
 }
 
 /* The token of the socket that came with the request; 0: there is none, or it is no socket. */
@@ -125,15 +137,16 @@ static struct connection *add_entry(struct session *session, uint64_t token)
 
 	if (entry)
 		return entry;
-	entry = session->count < session->most ? calloc(1, sizeof(*entry)) : NULL;
-	if (!entry)
+	if (!take_place(session->room))
 		return NULL;
-	entry->token = token;
-	if (tsearch(entry, &session->entries, compare)) {
-		session->count++;
-		return entry;
+	entry = calloc(1, sizeof(*entry));
+	if (entry) {
+		entry->token = token;
+		if (tsearch(entry, &session->entries, compare))
+			return entry;
 	}
 	free(entry);
+	atomic_fetch_sub(&session->room->used, 1);
 	return NULL;
 }
 
@@ -356,20 +369,20 @@ static bool serve_one(struct session *session)
 	return goes_on;
 }
 
-void serve(int channel, unsigned most)
+void serve(int channel, struct serve_room *room)
 {
 	struct session *session = calloc(1, sizeof(*session));
 
 	if (!session)
 		return;
 	session->channel = channel;
-	session->most = most;
+	session->room = room;
 	if (begin(session)) {
 		while (serve_one(session))
 			;
 		lender_close(session->lender);
 	}
-	tdestroy(session->entries, free_entry);
+	forget_all(session);
 	free(session);
 }
 

@@ -11,12 +11,18 @@
 #ifndef MELIN_SERVE_H
 #define MELIN_SERVE_H
 
+/* How many connections clients that share it may have watched or borrowed, and have. */
+struct serve_room {
+	unsigned most;
+	_Atomic unsigned used; /* stands for nothing but itself */
+};
+
 /*
  * Until the client closes its end of the channel, or sends what no client sends. Its loans end with
- * it; it may have so many at most. Any thread; may wait for as long as a client makes it wait, by a
- * descriptor whose close waits: a client needs a thread of its own.
+ * it; they take their places in the room, which outlives the call. Any thread; may wait for as long
+ * as a client makes it wait, by a descriptor whose close waits: a client needs a thread of its own.
  */
-void serve(int channel, unsigned most);
+void serve(int channel, struct serve_room *room);
 
 /* From now on nothing is borrowed: REFUSAL_BROKER. Loans may be given back. Any thread. */
 void serve_stop_lending(void);

@@ -5,7 +5,8 @@ broker_unit_tests = \
 	tests/unit/test_broker_messages \
 	tests/unit/test_lender \
 	tests/unit/test_lender_traffic \
-	tests/unit/test_repair
+	tests/unit/test_repair \
+	tests/unit/test_serve
 ONLY_FOR_TESTS += $(broker_unit_tests)
 UNIT_TESTS += $(broker_unit_tests)
 
@@ -46,3 +47,10 @@ tests_unit_test_repair_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_repair_SOURCES = tests/unit/broker/ground.c tests/unit/broker/ground.h \
 	tests/unit/broker/test_repair.c tests/unit/tap.h
 tests_unit_test_repair_LDADD = broker/liblender.la common/libcommon.la
+
+tests_unit_test_serve_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
+tests_unit_test_serve_CFLAGS = $(WARNING_CFLAGS) -pthread
+tests_unit_test_serve_SOURCES = broker/broker_message.c broker/broker_protocol.h broker/serve.c \
+	broker/serve.h tests/unit/broker/ground.c tests/unit/broker/ground.h \
+	tests/unit/broker/test_serve.c tests/unit/tap.h
+tests_unit_test_serve_LDADD = broker/liblender.la common/libcommon.la
