@@ -252,30 +252,30 @@ static int channel_through(int door)
 	return error;
 }
 
+static void limit_waits(int channel, unsigned milliseconds)
+{
+	const struct timeval patience = { .tv_sec = milliseconds / 1000,
+					  .tv_usec = milliseconds % 1000 * 1000 };
+
+	kernel_set_option(channel, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	kernel_set_option(channel, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+}
+
+/* Others may be waiting to be taken, of whom the broker takes one after the other: so may this. */
 static int channel_to_service(void)
 {
 	const struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = BROKER_SOCKET };
-	int channel = (int)kernel_call(SYS_socket, AF_UNIX,
-				       SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0);
+	int channel = (int)kernel_call(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, 0);
 	int error;
 
 	if (channel < 0)
 		return channel;
+	limit_waits(channel, BROKER_START_PATIENCE);
 	error = (int)kernel_call(SYS_connect, channel, (long)&name, sizeof(name), 0);
-	error = error ?: (int)kernel_call(SYS_fcntl, channel, F_SETFL, O_RDWR, 0);
 	if (error == 0)
 		return channel;
 	kernel_close(channel);
 	return error;
-}
-
-static void limit_waits(int channel)
-{
-	const struct timeval patience = { .tv_sec = BROKER_PATIENCE / 1000,
-					  .tv_usec = BROKER_PATIENCE % 1000 * 1000 };
-
-	kernel_set_option(channel, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	kernel_set_option(channel, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 }
 
 /* REFUSAL_NONE: the tap is the client's. */
@@ -301,10 +301,11 @@ static enum refusal begin(struct client *client, int channel)
 	client->lender.operations = &operations;
 	client->tap = client->reader.connection = client->reader.file = -1;
 	client->channel = own_descriptor(channel);
-	limit_waits(client->channel);
+	limit_waits(client->channel, BROKER_START_PATIENCE);
 	pthread_mutex_init(&client->channel_lock, NULL);
 	pthread_mutex_lock(&client->channel_lock);
 	refusal = ask_for_tap(client);
+	limit_waits(client->channel, BROKER_PATIENCE);
 	end_exchange(client);
 	return refusal;
 }
@@ -320,7 +321,7 @@ enum refusal lender_connect(int door, struct lender **lender)
 	if (!client || channel < 0) {
 		kernel_close(channel);
 		free(client);
-		return REFUSAL_BROKER;
+		return door < 0 && channel < 0 ? REFUSAL_RIGHTS : REFUSAL_BROKER;
 	}
 	memset(client, 0, offsetof(struct client, reader.data));
 	refusal = begin(client, channel);

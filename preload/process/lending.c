@@ -47,14 +47,6 @@ enum refusal lending_refusal(void)
 	return (enum refusal)atomic_load(&refusal);
 }
 
-/* Who has no broker is told of the rights that would do as well. */
-static enum refusal through_broker(struct lender **opened)
-{
-	const enum refusal why = lender_connect(atomic_load(&door), opened);
-
-	return why == REFUSAL_BROKER && atomic_load(&door) < 0 ? REFUSAL_RIGHTS : why;
-}
-
 enum refusal lending_open(void)
 {
 	struct lender *opened = lending_lender();
@@ -67,7 +59,7 @@ enum refusal lending_open(void)
 	if (!opened)
 		why = capabilities_exceed_programs() ? REFUSAL_RIGHTS : lender_open(&opened);
 	if (why == REFUSAL_RIGHTS)
-		why = through_broker(&opened);
+		why = lender_connect(atomic_load(&door), &opened);
 	atomic_store(&refusal, (int)why);
 	if (why == REFUSAL_NONE)
 		atomic_store_explicit(&lender, opened, memory_order_release);
