@@ -72,3 +72,22 @@ melin_broker_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(HARDENING_CPPFLAGS) $(broker
 melin_broker_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -pthread
 melin_broker_LDFLAGS = $(HARDENING_LDFLAGS)
 melin_broker_LDADD = broker/liblender.la common/libcommon.la
+
+# The service: its units, the group of those that it serves, and the folder of its socket.
+service_templates = broker/service/melin-broker.service broker/service/melin-broker.socket \
+	broker/service/tmpfiles.d/melin.conf
+EXTRA_DIST += $(service_templates:=.in) broker/service/sysusers.d/melin.conf
+CLEANFILES += $(service_templates)
+$(service_templates): Makefile
+	$(AM_V_GEN)mkdir -p $(@D) && $(SED) -e 's|@pkglibdir''@|$(pkglibdir)|g' \
+		-e 's|@runstatedir''@|$(runstatedir)|g' $(srcdir)/$@.in >$@-part && mv $@-part $@
+broker/service/melin-broker.service: broker/service/melin-broker.service.in
+broker/service/melin-broker.socket: broker/service/melin-broker.socket.in
+broker/service/tmpfiles.d/melin.conf: broker/service/tmpfiles.d/melin.conf.in
+if SYSTEMD
+systemdsystemunit_DATA = broker/service/melin-broker.service broker/service/melin-broker.socket
+sysusersdir = $(prefix)/lib/sysusers.d
+sysusers_DATA = $(srcdir)/broker/service/sysusers.d/melin.conf
+tmpfilesdir = $(prefix)/lib/tmpfiles.d
+tmpfiles_DATA = broker/service/tmpfiles.d/melin.conf
+endif

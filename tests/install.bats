@@ -60,7 +60,8 @@ variable() {
 	installed=$(find "$stage" -type f -printf '%f\n' | LC_ALL=C sort | paste -sd' ')
 	echo "$installed"
 	[[ $installed == 'LICENSE LICENSE.lwIP NEWS README.md'\
-' latency.conf libmelin.7 libmelin.so melin melin-broker melin-broker.8 melin-stack.so melin.1 '* ]]
+' latency.conf libmelin.7 libmelin.so melin melin-broker melin-broker.8'\
+' melin-broker.service melin-broker.socket melin-stack.so melin.1 melin.conf melin.conf '* ]]
 	[[ $installed != *.la* ]]
 	cmp "$(find "$stage" -name LICENSE.lwIP)" "$(variable LWIP_SRC)/COPYING"
 	cmp "$(find "$stage" -name LICENSE)" "$source/LICENSE"

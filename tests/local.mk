@@ -43,6 +43,7 @@ END_TO_END_TESTS = \
 	tests/device.bats \
 	tests/borrow.bats \
 	tests/broker.bats \
+	tests/service.bats \
 	tests/interface.bats \
 	tests/hugepages.bats \
 	tests/host.bats \
@@ -50,6 +51,7 @@ END_TO_END_TESTS = \
 	tests/melin_run.bats
 
 test_programs = \
+	tests/programs/as_unit.py \
 	tests/programs/asks_on.py \
 	tests/programs/bind_twice.py \
 	tests/programs/last_words.py \
@@ -93,6 +95,11 @@ test_programs = \
 ONLY_FOR_TESTS += tests/programs/cable
 tests_programs_cable_CPPFLAGS = -D_GNU_SOURCE
 tests_programs_cable_CFLAGS = $(WARNING_CFLAGS)
+ONLY_FOR_TESTS += tests/programs/broker_clients
+tests_programs_broker_clients_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(broker_cppflags)
+tests_programs_broker_clients_CFLAGS = $(WARNING_CFLAGS)
+tests_programs_broker_clients_SOURCES = $(broker_client_sources) tests/programs/broker_clients.c
+tests_programs_broker_clients_LDADD = broker/liblender.la common/libcommon.la
 ONLY_FOR_TESTS += tests/programs/giving_up
 tests_programs_giving_up_CPPFLAGS = -D_GNU_SOURCE
 tests_programs_giving_up_CFLAGS = $(WARNING_CFLAGS)
