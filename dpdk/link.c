@@ -16,6 +16,7 @@
 #include "dpdk/eal/eal.h"
 #include "dpdk/interface_watch.h"
 #include "dpdk/eal/journal.h"
+#include "dpdk/frames/pool.h"
 #include "dpdk/eal/wait_descriptor.h"
 #include "dpdk/packet/path_watch.h"
 
@@ -30,7 +31,9 @@ static void open_work(void *argument)
 	struct port_work *work = argument;
 
 	work->error = work->link->backend->open(work->link, work->reason);
-	if (!work->error)
+	if (!work->error && eal_is_copied())
+		pool_keep(work->link);
+	else if (!work->error)
 		eal_keep_memory();
 }
 
@@ -205,6 +208,8 @@ static void abandon_link(struct link *this)
 	if (link->backend->abandon_sockets)
 		link->backend->abandon_sockets(link);
 	interface_release(&link->interface);
+	if (eal_is_copied())
+		pool_abandon(link);
 	eal_abandon();
 	free(link);
 }

@@ -115,6 +115,22 @@ start_redis() {
 	took server returned_lost -eq 0
 }
 
+# MELIN_REQUIRED=1 waits for the stack's start, in each process.
+@test "children of a process whose stack ran borrow anew: child, its child, workers" {
+	for how in family workers; do
+		start_melin server near MELIN_BORROW= MELIN_REQUIRED=1 \
+			"$python" "$programs/host_echo.py" serve 7000 $how 4
+		printed server ready
+		on far "$python" "$programs/host_echo.py" ask "$near_kernel" 7000 4 |
+			grep -q 'all is well'
+		finished server
+		# One summary each.
+		[ "$(grep -c 'summary: .* borrowed=[1-9].* returned_lost=0 ' \
+			"$BATS_TEST_TMPDIR/server.melin")" -eq 4 ]
+		rm "$BATS_TEST_TMPDIR/server.melin"
+	done
+}
+
 @test "a program that is executed has it as standard input and output" {
 	COUNT=2 echoes exec
 	finished server

@@ -55,7 +55,9 @@ static struct {
 	 */
 	pthread_mutex_t mutex;
 	unsigned users;
-	bool spent; /* rte_eal_init() was called: it cannot be called again */
+	bool spent;	/* rte_eal_init() was called: it cannot be called again */
+	bool copied;	/* eal_is_copied() */
+	bool inherited; /* this is a parent's copy: DPDK's own threads are not here */
 	struct control_thread *control;
 	FILE *stream;
 } eal = { .mutex = PTHREAD_MUTEX_INITIALIZER };
@@ -278,6 +280,11 @@ void eal_keep_memory(void)
 	rte_memseg_list_walk(advise_fork, NULL);
 }
 
+bool eal_is_copied(void)
+{
+	return eal.copied;
+}
+
 static void start_work(void *argument)
 {
 	struct start *start = argument;
@@ -384,8 +391,11 @@ static int run_start(const struct eal_need *need, struct arguments *arguments,
 	overrides_prepare(&overrides);
 	journal_forget();
 	control_run(eal.control, start_work, &start);
-	if (start.result >= 0)
+	if (start.result >= 0) {
+		eal.copied = need->device->kind == DEVICE_TAP && !rte_eal_has_hugepages() &&
+			     overrides_memory_is_private();
 		return 0;
+	}
 	eal_describe(start.error, text, sizeof(text));
 	control_stop(eal.control);
 	eal.control = NULL;
@@ -394,24 +404,41 @@ static int run_start(const struct eal_need *need, struct arguments *arguments,
 			  remedy(start.error, &arguments->user));
 }
 
+static int start_anew(const struct eal_need *need, struct reason *reason)
+{
+	struct arguments *arguments = calloc(1, sizeof(*arguments));
+	int error = arguments ? build_arguments(arguments, need, reason) : -ENOMEM;
+
+	if (error == 0)
+		error = run_start(need, arguments, reason);
+	if (arguments)
+		shell_words_free(&arguments->user);
+	free(arguments);
+	return error;
+}
+
+/* DPDK opens no descriptor any more: its thread needs no table of its own. */
+static int go_on(struct reason *reason)
+{
+	int error = control_start(false, &eal.control);
+
+	return error ? reason_set(reason, error, "cannot start a thread for DPDK: %s",
+				  strerrordesc_np(-error))
+		     : 0;
+}
+
 int eal_start(const struct eal_need *need, struct control_thread **control, struct reason *reason)
 {
-	struct arguments *arguments;
 	int error = 0;
 
 	pthread_mutex_lock(&eal.mutex);
-	if (eal.users == 0 && eal.spent) {
+	if (eal.users == 0 && eal.inherited && need->device->kind == DEVICE_TAP)
+		error = go_on(reason);
+	else if (eal.users == 0 && eal.spent)
 		error = reason_set(reason, -EALREADY,
 				   "DPDK has run in this process before: it starts only once");
-	} else if (eal.users == 0) {
-		arguments = calloc(1, sizeof(*arguments));
-		error = arguments ? build_arguments(arguments, need, reason) : -ENOMEM;
-		if (error == 0)
-			error = run_start(need, arguments, reason);
-		if (arguments)
-			shell_words_free(&arguments->user);
-		free(arguments);
-	}
+	else if (eal.users == 0)
+		error = start_anew(need, reason);
 	if (error == 0) {
 		eal.users++;
 		*control = eal.control;
@@ -445,6 +472,8 @@ static void give_up_work(void *unused)
 
 	(void)unused;
 	sem_init(&given_up, 0, 0);
+	if (eal.inherited)
+		return kernel_give_up_capabilities();
 	if (rte_eal_alarm_set(1, give_up_alarm, &given_up) < 0 || !wait_for(&given_up))
 		journal_add(LOG_LEVEL_WARN, "DPDK's interrupt thread keeps its capabilities");
 	kernel_give_up_capabilities();
@@ -502,6 +531,8 @@ static bool park_interrupts(void)
  */
 static void stop_work(void *argument)
 {
+	if (eal.inherited)
+		return;
 	if (park_interrupts())
 		rte_eal_cleanup();
 	else
@@ -533,4 +564,5 @@ void eal_abandon(void)
 	eal.control = NULL;
 	eal.users = 0;
 	eal.spent = true;
+	eal.inherited = eal.copied;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * DPDK's environment abstraction layer: started once in a process, with the first link, on the
- * thread that owns DPDK, and cleaned up with the last. Not for devices: see port.c.
+ * thread that owns DPDK, and cleaned up with the last. The child of a fork may have a copy of it
+ * that it can go on with. Not for devices: see port.c.
  */
 #ifndef MELIN_EAL_H
 #define MELIN_EAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "dpdk/eal/device.h"
@@ -26,14 +28,23 @@ void eal_stop(void);
 
 /*
  * Keeps all memory that DPDK has now from children of fork(): it is the parent's, and copying what
- * the device uses would cost each fork milliseconds. On the control thread.
+ * the device uses would cost each fork milliseconds. On the control thread. Not for a device whose
+ * memory children have copies of: eal_is_copied().
  */
 void eal_keep_memory(void);
+
+/*
+ * Whether a child of fork() has a copy of DPDK, as it was at the fork and without its threads, with
+ * which eal_start() goes on in the child. So it is for the tap: all of its memory is the process's
+ * own, nothing in it is known to a device, and no thread of DPDK's is needed. When the start has
+ * been made.
+ */
+bool eal_is_copied(void);
 
 /* DPDK's threads have no capabilities from now on, or from very soon. On a program thread. */
 void eal_give_up_rights(void);
 
-/* In a forked child: nothing of DPDK is here any more, and never will be. */
+/* In a forked child: nobody uses DPDK here. If it is not copied, nobody ever will. */
 void eal_abandon(void);
 
 /* DPDK's text of an error, positive or negative, and its first error line; for a reason. */

@@ -60,6 +60,9 @@ static const char eal[] = "librte_eal.so";
 static int attachment = -1, attached_ifindex;
 static bool released; /* it is not the driver's to detach any more */
 
+/* DPDK has been refused a file for its memory. On the same thread, and after its work on any. */
+static bool memory_is_private;
+
 static void override_openlog(const char *identification, int options, int facility)
 {
 	(void)identification;
@@ -156,6 +159,7 @@ static int override_memfd_create(const char *name, unsigned flags)
 {
 	if (strcmp(name, "nohuge") != 0)
 		return memfd_create(name, flags);
+	memory_is_private = true;
 	errno = ENOSYS;
 	return -1;
 }
@@ -194,6 +198,11 @@ static int override_xdp_detach(int ifindex, __u32 flags, const struct bpf_xdp_at
 	close(attachment);
 	attachment = -1;
 	return 0;
+}
+
+bool overrides_memory_is_private(void)
+{
+	return memory_is_private;
 }
 
 void overrides_release_xdp(void)

@@ -19,6 +19,9 @@ struct overrides {
 /* Before rte_eal_init(). What cannot be replaced stays as DPDK does it. */
 void overrides_prepare(const struct overrides *overrides);
 
+/* After the start: whether DPDK's memory is this process's own, so that a child has a copy. */
+bool overrides_memory_is_private(void);
+
 /*
  * Takes the XDP program off its interface, whatever has become of that, before the driver does: its
  * sockets are dead. On the control thread.

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <rte_errno.h>
 #include <rte_mempool.h>
@@ -65,11 +67,56 @@ static struct rte_mempool *create(const char *name, const struct pool_size *size
 	return NULL;
 }
 
+/* ---- pools and fork() ---- */
+
+/* The pool of the parent that this process has a copy of, less the buffers; or NULL. */
+static struct rte_mempool *parents;
+
+/* Whole pages of one chunk of buffers get the advice: what else is on the others is not theirs. */
+static void advise(struct rte_mempool *pool, void *advice, struct rte_mempool_memhdr *chunk,
+		   unsigned index)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t begin = ((uintptr_t)chunk->addr + page - 1) & ~(page - 1);
+	const uintptr_t end = ((uintptr_t)chunk->addr + chunk->len) & ~(page - 1);
+
+	(void)pool;
+	(void)index;
+	if (begin < end)
+		madvise((void *)begin, end - begin, *(const int *)advice);
+}
+
+void pool_keep(struct device_link *link)
+{
+	int advice = MADV_WIPEONFORK;
+
+	rte_mempool_mem_iter(link->pool, advise, &advice);
+}
+
+void pool_abandon(struct device_link *link)
+{
+	parents = link->pool;
+}
+
+/* The list of the buffers goes through them: to the pool it has none. */
+static void free_parents(void)
+{
+	int advice = MADV_KEEPONFORK;
+
+	if (!parents)
+		return;
+	rte_mempool_mem_iter(parents, advise, &advice);
+	STAILQ_INIT(&parents->elt_list);
+	rte_mempool_free(parents);
+	parents = NULL;
+}
+
 int pool_open(struct device_link *link, const struct pool_need *need, unsigned flags,
 	      struct reason *reason)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
 
+	free_parents();
 	choose(link, need, &link->size);
 	if (link->size.raised)
 		journal_add(LOG_LEVEL_WARN,

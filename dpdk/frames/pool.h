@@ -22,6 +22,15 @@ int pool_open(struct device_link *link, const struct pool_need *need, unsigned f
 	      struct reason *reason);
 void pool_close(struct device_link *link);
 
+/*
+ * Keeps the buffers from children of fork(), which would otherwise cost the parent a copy of each
+ * that it uses after the fork: they find zeros there. For memory of this process's own.
+ */
+void pool_keep(struct device_link *link);
+
+/* In a forked child whose parent kept its pool: the next pool_open() gives its memory back. */
+void pool_abandon(struct device_link *link);
+
 /* Bytes that such a pool takes. */
 size_t pool_memory(const struct device_link *link, const struct pool_need *need);
 

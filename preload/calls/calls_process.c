@@ -13,6 +13,7 @@
 #include "preload/lifecycle/forks.h"
 #include "preload/process/process_stack.h"
 #include "preload/libc/symbols.h"
+#include "preload/libc/thread.h"
 
 /*
  * A vfork child shares its parent's memory, our table in it, and closes and duplicates
@@ -52,9 +53,14 @@ struct first_call {
 static int clone_began(void *argument)
 {
 	const struct first_call *first = argument;
+	int status;
 
 	forks_after_in_child();
-	return first->function(first->argument);
+	status = first->function(first->argument);
+	/* libc ends this thread alone: melin's would keep the process. */
+	if (thread_is_last())
+		_exit(status);
+	return status;
 }
 
 /*

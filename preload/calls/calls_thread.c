@@ -12,5 +12,6 @@ INTERPOSED int pthread_create(pthread_t *thread, const pthread_attr_t *attribute
 {
 	if (__builtin_expect(thread_is_own(), 0))
 		return thread_create_own(thread, attributes, function, argument);
+	thread_of_program();
 	return libc()->pthread_create(thread, attributes, function, argument);
 }

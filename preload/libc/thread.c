@@ -51,9 +51,29 @@ static void count(unsigned number)
 		__atomic_fetch_add(libc_count(), number, __ATOMIC_SEQ_CST);
 }
 
+/*
+ * Whether the program has made a thread since this process began. While one of melin's begins or
+ * ends, libc's count is too high for a moment: a program without threads need not ask it.
+ */
+static bool program_has_threads;
+
+void thread_of_program(void)
+{
+	__atomic_store_n(&program_has_threads, true, __ATOMIC_RELAXED);
+}
+
 bool thread_is_last(void)
 {
+	if (!__atomic_load_n(&program_has_threads, __ATOMIC_RELAXED))
+		return true;
 	return libc_count() && __atomic_load_n(libc_count(), __ATOMIC_SEQ_CST) == 1;
+}
+
+void thread_forked(void)
+{
+	program_has_threads = false;
+	if (libc_count())
+		__atomic_store_n(libc_count(), 1, __ATOMIC_SEQ_CST);
 }
 
 void thread_own_begin(void)

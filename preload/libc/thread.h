@@ -33,6 +33,12 @@ void thread_run(void (*function)(void *), void *argument);
  */
 void thread_process_ends(void);
 
+/* The program makes a thread by pthread_create(3). */
+void thread_of_program(void);
+
+/* In a child that was made by whatever call: its one thread is the last. As fork(3) does it. */
+void thread_forked(void);
+
 /* Whether the calling thread, one of the program's, is the last of these, as libc counts them. */
 bool thread_is_last(void);
 

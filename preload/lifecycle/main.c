@@ -25,6 +25,7 @@
 #include "preload/libc/signals.h"
 #include "preload/sockets/stream.h"
 #include "preload/libc/symbols.h"
+#include "preload/libc/thread.h"
 #include "preload/waiting/epoll.h"
 #include "preload/waiting/wait.h"
 
@@ -64,6 +65,7 @@ void forks_after_in_child(void)
 {
 	signals_hold();
 	wait_forked();
+	thread_forked();
 	forks_after_in_parent();
 	asynchronous_forked();
 	pending_forked();

@@ -527,6 +527,7 @@ void process_stack_forked(void)
 	advice_forked();
 	if (!running)
 		return;
-	atomic_store(&parents, true);
+	/* In host mode connections are the kernel's, and this process may borrow them as well. */
+	atomic_store(&parents, !config_get()->host);
 	running->operations->abandon(running->stack);
 }

@@ -5,9 +5,9 @@
     host_echo.py serve PORT HOW [ARGUMENT]   one process that listens on PORT at all addresses
     host_echo.py ask ADDRESS PORT [CONNECTIONS [ROUNDS]]
 
-HOW: block, select, poll, epoll, edge, oneshot, threads, fork, exec, pass, setuid, unsent; each ends
-with its last connection, of which there are as many as ARGUMENT says (1). The client prints
-"all is well".
+HOW: block, select, poll, epoll, edge, oneshot, threads, fork, family, workers, exec, pass, setuid,
+unsent; each ends with its last connection, of which there are as many as ARGUMENT says (1). The
+client prints "all is well".
 """
 import array
 import os
@@ -152,6 +152,30 @@ def serve_fork(listener, count):
         assert os.waitpid(child, 0)[1] == 0
 
 
+def serve_family(listener, count):
+    """A connection for the process, one for its child, one for the child's child, and so on."""
+    talk(listener.accept()[0])
+    if count > 1:
+        child = os.fork()
+        if child == 0:
+            serve_family(listener, count - 1)
+            sys.exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def serve_workers(listener, count):
+    """The process serves the first connection, and workers of its all others, one each."""
+    talk(listener.accept()[0])
+    children = []
+    for _ in range(count - 1):
+        children.append(os.fork())
+        if children[-1] == 0:
+            talk(listener.accept()[0])
+            sys.exit(0)
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+
+
 def serve_exec(listener, count):
     """cat(1) goes on, with the connection as standard input and output."""
     for _ in range(count):
@@ -211,7 +235,8 @@ def serve(port, how, count):
         os.setuid(65534)
     print("ready", flush=True)
     {"block": serve_block, "setuid": serve_block, "select": serve_select, "poll": serve_poll,
-     "epoll": serve_epoll, "threads": serve_threads, "fork": serve_fork, "exec": serve_exec,
+     "epoll": serve_epoll, "threads": serve_threads, "fork": serve_fork,
+     "family": serve_family, "workers": serve_workers, "exec": serve_exec,
      "pass": serve_pass, "unsent": serve_unsent,
      "edge": lambda a, b: serve_epoll(a, b, select.EPOLLET),
      "oneshot": lambda a, b: serve_epoll(a, b, select.EPOLLONESHOT)}[how](listener, count)
