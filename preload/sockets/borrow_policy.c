@@ -74,6 +74,17 @@ void borrow_policy_carried(struct borrow_policy *policy, enum borrow_direction d
 		policy->turns = 0;
 }
 
+/*
+ * By chance a short program would borrow nothing at all, now and then, and prove nothing: the first
+ * loan is taken as soon as it can be had. Threads that see it late borrow once more.
+ */
+static _Atomic bool borrowed_once;
+
+static bool ever_borrowed(void)
+{
+	return atomic_load_explicit(&borrowed_once, memory_order_relaxed);
+}
+
 enum borrow_step borrow_policy_before(const struct borrow_policy *policy, bool watched)
 {
 	const enum borrow_when when = config_get()->borrow;
@@ -81,9 +92,9 @@ enum borrow_step borrow_policy_before(const struct borrow_policy *policy, bool w
 	if (when == BORROW_ALWAYS)
 		return watched ? BORROW_NOW : BORROW_WATCH;
 	if (when == BORROW_RANDOM)
-		return !watched			   ? BORROW_WATCH
-		       : borrow_policy_by_chance() ? BORROW_NOW
-						   : BORROW_STAY;
+		return !watched					       ? BORROW_WATCH
+		       : !ever_borrowed() || borrow_policy_by_chance() ? BORROW_NOW
+								       : BORROW_STAY;
 	if (__builtin_expect(policy->turns < TURNS_TO_WATCH, 1) ||
 	    policy->turns < turns_needed(policy, TURNS_TO_WATCH))
 		return BORROW_STAY;
@@ -102,6 +113,8 @@ void borrow_policy_refused(struct borrow_policy *policy)
 
 void borrow_policy_borrowed(struct borrow_policy *policy)
 {
+	if (!ever_borrowed())
+		atomic_store_explicit(&borrowed_once, true, memory_order_relaxed);
 	policy->bytes = 0;
 	policy->large = 0;
 	policy->seen = policy->moves;
