@@ -68,6 +68,7 @@ enum refusal {
 	REFUSAL_BROKER, /* the broker does not answer */
 
 	REFUSAL_FAILED, /* a system call failed in a way that is not expected */
+	REFUSAL_BUFFER, /* this connection: its receive buffer is too small for what comes back */
 	REFUSAL_COUNT,
 };
 

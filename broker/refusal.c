@@ -24,6 +24,7 @@ static const char *const texts[REFUSAL_COUNT] = {
 	[REFUSAL_KERNEL] = "it takes Linux 6.6 (tcx), and a build with clang",
 	[REFUSAL_BROKER] = "the broker does not answer",
 	[REFUSAL_FAILED] = "a system call failed",
+	[REFUSAL_BUFFER] = "a receive buffer that the program has made very small",
 };
 
 const char *refusal_text(enum refusal refusal)

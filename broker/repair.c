@@ -86,6 +86,8 @@ enum repair_refusal repair_refusal_of(int error)
 		return REPAIR_ULP;
 	case -EEXIST:
 		return REPAIR_FILTER;
+	case -EMSGSIZE:
+		return REPAIR_BUFFER;
 	default:
 		return REPAIR_FAILED;
 	}
@@ -156,13 +158,22 @@ static int read_info(int descriptor, struct connection_state *state, bool *had_g
 	return 0;
 }
 
+/*
+ * A receive buffer of fewer bytes (as getsockopt(2) tells) does not hold two segments with the
+ * kernel's overhead. Repair forgets how large the peer's segments are; the kernel would measure
+ * small ones, believe that its buffer holds little, offer a window for even smaller ones, and not
+ * come out of that: 224 bytes at a time, five times a second.
+ */
+#define RECEIVE_BUFFER_MIN 8192
+
 /* Looks at what can be seen without rights and without a change to the socket. */
 static int check(int descriptor, struct connection_state *state)
 {
 	char upper[16];
 	socklen_t size = sizeof(upper), filter = 0;
 	bool had_gaps;
-	int is_multipath = 0, error = read_info(descriptor, state, &had_gaps);
+	int is_multipath = 0, receive_buffer = 0;
+	int error = read_info(descriptor, state, &had_gaps);
 
 	if (error)
 		return error;
@@ -173,7 +184,8 @@ static int check(int descriptor, struct connection_state *state)
 	/* Instructions of the filter; one that is attached as eBPF answers with an error. */
 	if (get(descriptor, SOL_SOCKET, SO_GET_FILTER, NULL, &filter) < 0 || filter > 0)
 		return -EEXIST;
-	return 0;
+	error = get_int(descriptor, SOL_SOCKET, SO_RCVBUF, &receive_buffer);
+	return error ?: receive_buffer < RECEIVE_BUFFER_MIN ? -EMSGSIZE : 0;
 }
 
 static int read_window(int descriptor, struct connection_state *state)

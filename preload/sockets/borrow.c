@@ -75,7 +75,7 @@ static void tell_once(enum refusal refusal)
 {
 	static _Atomic bool told;
 
-	if (refusal >= REFUSAL_RIGHTS && !atomic_exchange(&told, true))
+	if (refusal >= REFUSAL_RIGHTS && refusal <= REFUSAL_FAILED && !atomic_exchange(&told, true))
 		log_write(LOG_LEVEL_WARN, "no connection is borrowed: %s; %s",
 			  refusal_text(refusal),
 			  config_get()->required ? "selected flows fail"

@@ -73,6 +73,7 @@ enum flow_count borrow_refusal_count(enum refusal refusal)
 		return FLOW_KEPT_PATH;
 	case REFUSAL_ULP:
 	case REFUSAL_FILTER:
+	case REFUSAL_BUFFER:
 	case REFUSAL_SIGNED:
 		return FLOW_KEPT_OPTION;
 	case REFUSAL_UNSEEN:

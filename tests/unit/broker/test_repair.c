@@ -252,9 +252,9 @@ static void give_to_small_buffer(void)
 		struct connection_state state;
 
 		connect_ends("127.0.0.1", true);
-		setsockopt(own, SOL_SOCKET, SO_RCVBUF, &smallest, sizeof(smallest));
 		ground_says(peer, own, "x");
 		repair_take(own, -1, &state);
+		setsockopt(own, SOL_SOCKET, SO_RCVBUF, &smallest, sizeof(smallest));
 		state.receive_data = malloc(size);
 		memset(state.receive_data, 'r', size);
 		state.receive_size = size;
@@ -293,6 +293,7 @@ static void keep_clock(void)
 
 static void refuse(void)
 {
+	const int small = 4095, enough = 4096; /* which the kernel doubles */
 	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
 	struct sock_fprog program = { .len = 1, .filter = &all };
 	struct connection_state state;
@@ -303,7 +304,11 @@ static void refuse(void)
 	tap_ok(repair_refusal_of(repair_take(own, -1, &state)) == REPAIR_FILTER,
 	       "a filter of the program's own: refused");
 	setsockopt(own, SOL_SOCKET, SO_DETACH_FILTER, &program, sizeof(int));
-	/* The peer's receive buffer is small: what is sent stays. */
+	setsockopt(own, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	tap_ok(repair_refusal_of(repair_take(own, -1, &state)) == REPAIR_BUFFER,
+	       "a receive buffer below 8 KiB: refused");
+	setsockopt(own, SOL_SOCKET, SO_RCVBUF, &enough, sizeof(enough));
+	/* What is to be sent with what follows stays. */
 	send(own, "held", 4, MSG_MORE);
 	tap_ok(repair_refusal_of(repair_take(own, -1, &state)) == REPAIR_BUSY,
 	       "written and not acknowledged: refused");
