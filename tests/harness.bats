@@ -85,3 +85,13 @@ load lib/common
 		"$(printf 'tests/%s\n' differential/poll differential/socket_server programs/cable)" ]
 	[ "$(run_tests --needs="$needs" --only=test_two)" = "$folder/test_stack_two" ]
 }
+
+@test "harness: the source folder is not taken for the build folder" {
+	local status=0
+	touch "$BATS_TEST_TMPDIR/configure.ac"
+	output=$(cd "$BATS_TEST_TMPDIR" && env -u TESTS_BUILD "$BATS_TEST_DIRNAME/run" 2>&1) ||
+		status=$?
+	[ "$status" -eq 2 ]
+	[[ $output == *"set TESTS_BUILD to the build folder" ]]
+	not test -e "$BATS_TEST_TMPDIR/tests.ran"
+}
