@@ -37,7 +37,6 @@
 #define FIRST_MIN 1024
 
 #define IPV4_LENGTH   2
-#define IPV4_ID	      4
 #define IPV4_FRAGMENT 6
 #define IPV4_CHECKSUM 10
 #define IPV6_LENGTH   4

@@ -115,27 +115,16 @@ bool memory_writable(void *start, size_t length)
 	return memory_writable_bytes(start, length) == length;
 }
 
-static inline bool good_vector(const struct iovec *iov, size_t count, size_t bytes,
-			       int (*look)(uintptr_t))
+bool memory_writable_vector(const struct iovec *iov, size_t count, size_t bytes)
 {
 	for (size_t i = 0; i < count && bytes > 0; i++) {
 		size_t part = iov[i].iov_len < bytes ? iov[i].iov_len : bytes;
 
-		if (good((uintptr_t)iov[i].iov_base, part, look) < part)
+		if (!memory_writable(iov[i].iov_base, part))
 			return false;
 		bytes -= part;
 	}
 	return true;
-}
-
-bool memory_readable_vector(const struct iovec *iov, size_t count, size_t bytes)
-{
-	return good_vector(iov, count, bytes, melin_memory_load);
-}
-
-bool memory_writable_vector(const struct iovec *iov, size_t count, size_t bytes)
-{
-	return good_vector(iov, count, bytes, melin_memory_store);
 }
 
 bool memory_copy_in(void *to, const void *from, size_t length)

@@ -25,7 +25,6 @@ size_t memory_readable_bytes(const void *start, size_t length);
 size_t memory_writable_bytes(void *start, size_t length);
 
 /* Of the bytes that the vector describes, the first so many. The vector itself must be good. */
-bool memory_readable_vector(const struct iovec *iov, size_t count, size_t bytes);
 bool memory_writable_vector(const struct iovec *iov, size_t count, size_t bytes);
 
 /* As the kernel's copy_from_user() and copy_to_user(): false is EFAULT. */

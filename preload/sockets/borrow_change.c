@@ -47,13 +47,9 @@ void borrow_forget_loan(struct socket *socket)
 void borrow_for_each(void (*work)(struct socket *socket, enum borrow_return why),
 		     enum borrow_return why)
 {
-	const int highest = descriptor_highest();
+	struct socket *socket;
 
-	for (int descriptor = 0; descriptor <= highest; descriptor++) {
-		struct socket *socket = socket_get_any(descriptor);
-
-		if (!socket)
-			continue;
+	for (int descriptor = 0; (socket = socket_get_next(&descriptor)); descriptor++) {
 		work(socket, why);
 		socket_put(socket);
 	}

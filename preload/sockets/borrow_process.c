@@ -82,14 +82,11 @@ void borrow_before_losing(void)
 
 static unsigned find_held(struct socket *sockets[HELD_MAX], struct holders_file files[HELD_MAX])
 {
-	const int highest = descriptor_highest();
+	struct socket *socket;
 	unsigned count = 0;
 
-	for (int descriptor = 0; descriptor <= highest && count < HELD_MAX; descriptor++) {
-		struct socket *socket = socket_get_any(descriptor);
-
-		if (!socket)
-			continue;
+	for (int descriptor = 0; count < HELD_MAX && (socket = socket_get_next(&descriptor));
+	     descriptor++) {
 		if (atomic_load(&socket->held) && socket->chosen &&
 		    atomic_load(&socket->state) == SOCKET_LENDABLE &&
 		    holders_file(descriptor, &files[count]))

@@ -603,14 +603,10 @@ static bool may_become_stacks(struct socket *socket, int descriptor)
 
 bool flow_any_undecided(void)
 {
-	const int highest = descriptor_highest();
+	struct socket *socket;
 	bool any = false;
 
-	for (int descriptor = 0; descriptor <= highest && !any; descriptor++) {
-		struct socket *socket = socket_get_any(descriptor);
-
-		if (!socket)
-			continue;
+	for (int descriptor = 0; !any && (socket = socket_get_next(&descriptor)); descriptor++) {
 		any = may_become_stacks(socket, descriptor);
 		socket_put(socket);
 	}

@@ -261,13 +261,9 @@ void pending_use_here(void)
 
 static void share_listeners(void)
 {
-	int highest = descriptor_highest();
+	struct socket *socket;
 
-	for (int descriptor = 0; descriptor <= highest; descriptor++) {
-		struct socket *socket = socket_get_any(descriptor);
-
-		if (!socket)
-			continue;
+	for (int descriptor = 0; (socket = socket_get_next(&descriptor)); descriptor++) {
 		listener_before_fork(socket);
 		socket_put(socket);
 	}

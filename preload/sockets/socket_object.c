@@ -28,6 +28,15 @@ struct socket *socket_get_any(int descriptor)
 	return (struct socket *)descriptor_get_kind(descriptor, OBJECT_SOCKET);
 }
 
+struct socket *socket_get_next(int *descriptor)
+{
+	struct socket *socket = NULL;
+
+	while (*descriptor <= descriptor_highest() && !(socket = socket_get_any(*descriptor)))
+		++*descriptor;
+	return socket;
+}
+
 /*
  * The program gets the twin's ENOTCONN, which does not say why: the log does, once in a process.
  */

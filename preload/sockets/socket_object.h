@@ -113,6 +113,11 @@ bool socket_is_stacks(const struct socket *socket, int descriptor);
 enum socket_state socket_settled(const struct socket *socket);
 /* A reference to the socket in any state, or NULL if melin knows nothing of it. */
 struct socket *socket_get_any(int descriptor);
+/*
+ * For walks over all that melin knows: the same for the first descriptor from *descriptor on that
+ * has a socket, which *descriptor is then, or NULL.
+ */
+struct socket *socket_get_next(int *descriptor);
 static inline void socket_put(struct socket *socket)
 {
 	object_put(&socket->object);

@@ -44,13 +44,9 @@ static void descriptor_closed(struct object *object, int descriptor)
 static void for_each_connection(void (*work)(struct socket *socket, uint64_t deadline),
 				uint64_t deadline)
 {
-	const int highest = descriptor_highest();
+	struct socket *socket;
 
-	for (int descriptor = 0; descriptor <= highest; descriptor++) {
-		struct socket *socket = socket_get_any(descriptor);
-
-		if (!socket)
-			continue;
+	for (int descriptor = 0; (socket = socket_get_next(&descriptor)); descriptor++) {
 		if (atomic_load(&socket->state) == SOCKET_CONNECTION && socket_instance(socket))
 			work(socket, deadline);
 		socket_put(socket);

@@ -5,8 +5,8 @@
  * sleeps at once by now notices when polling would pay again.
  *
  * Who polls on a processor that others want keeps them from their work, and with them perhaps the
- * very peer it waits for. Linux does not say who wants it; but sched_yield(2) lets them have it, and
- * the time that it takes tells.
+ * very peer it waits for. Linux does not say who wants it; but sched_yield(2) lets them have it,
+ * and the time that it takes tells.
  */
 #include "preload/waiting/spin.h"
 

@@ -22,7 +22,6 @@
 #define IP4_SIZE	    20
 #define IP6_SIZE	    40
 #define PROTOCOL_HOP_BY_HOP 0
-#define PROTOCOL_ICMP	    1
 #define PROTOCOL_TCP	    6
 #define PROTOCOL_UDP	    17
 #define PROTOCOL_ICMP6	    58
