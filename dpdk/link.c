@@ -257,7 +257,8 @@ static void count(struct link *this, struct link_counters *counters)
 
 	*counters = link->counters;
 	if (!link->gone)
-		counters->rx_drops += link->backend->drops(link);
+		counters->rx_drops_device = link->backend->drops(link);
+	counters->rx_drops += counters->rx_drops_device;
 }
 
 static enum link_news attend(struct link *this, struct link_info *info)

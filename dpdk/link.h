@@ -79,6 +79,8 @@ struct link_counters {
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
 	uint64_t rx_drops;	  /* short, malformed, bad checksum, wrong VLAN, device misses */
 	uint64_t rx_bad_checksum; /* part of rx_drops */
+	uint64_t rx_drops_device; /* part of it: the ring was full when they came */
+	uint64_t rx_drops_memory; /* part of it: no mbuf or pbuf */
 	uint64_t tx_drops;	  /* frames given up: no mbuf, or oversize */
 };
 

@@ -174,7 +174,9 @@ struct pbuf *receive_take(struct device_link *link, struct rte_mbuf *mbuf)
 		return NULL;
 	}
 	pbuf = link->held < link->size.hold_limit ? wrap(link, mbuf) : copy(mbuf);
-	if (!pbuf)
+	if (!pbuf) {
 		link->counters.rx_drops++;
+		link->counters.rx_drops_memory++;
+	}
 	return pbuf;
 }

@@ -234,6 +234,7 @@ static struct pbuf *take_frame(struct device_link *link, struct slot *slot, unsi
 	mbuf = take_chain(slot, link->pool, too_long ? UINT16_MAX : length);
 	if (!mbuf) {
 		link->counters.rx_drops++;
+		link->counters.rx_drops_memory++;
 		return NULL;
 	}
 	if (too_long)

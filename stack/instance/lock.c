@@ -44,8 +44,11 @@ bool lock_try(struct stack_lock *lock)
 int lock_acquire(struct stack_lock *lock)
 {
 	for (int i = 0; i < SPINS; i++) {
-		if (take(lock, 1))
+		if (take(lock, 1)) {
+			if (i > 0)
+				lock->spun++;
 			return 0;
+		}
 		if (i == 0 && atomic_load_explicit(&lock->owner, memory_order_relaxed) ==
 				      (uintptr_t)pthread_self())
 			return -EDEADLK;
@@ -54,6 +57,7 @@ int lock_acquire(struct stack_lock *lock)
 	/* The word says 2 from here on, so that whoever holds the lock wakes a sleeper. */
 	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
 		futex(&lock->word, FUTEX_WAIT, 2);
+	lock->slept++;
 	atomic_store_explicit(&lock->owner, (uintptr_t)pthread_self(), memory_order_relaxed);
 	return 0;
 }

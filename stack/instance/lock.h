@@ -14,6 +14,7 @@ struct stack_lock {
 	_Atomic uint32_t word; /* 0 free, 1 held, 2 held and somebody sleeps */
 	/* pthread_self() of the holder; only ever compared with the reader's own. */
 	_Atomic uintptr_t owner;
+	uint64_t spun, slept; /* how often somebody had to, for it: changed by who has it */
 };
 
 /* 0, or -EDEADLK: the caller holds it. Pairs acquire with lock_release()'s release. */

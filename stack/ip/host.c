@@ -213,7 +213,7 @@ void host_input(struct stack *stack, struct pbuf *frame)
 	struct packet_in packet;
 
 	if (!is_for_us(frame, &packet)) {
-		stack->counters.rx_drops++;
+		stack->counters.rx_drops_foreign++;
 		pbuf_free(frame);
 		return;
 	}

@@ -152,7 +152,7 @@ void network_input(struct stack *stack, struct pbuf *frame)
 	}
 	netif = filter_frame(stack, frame);
 	if (!netif) {
-		stack->counters.rx_drops++;
+		stack->counters.rx_drops_foreign++;
 		pbuf_free(frame);
 		return;
 	}

@@ -213,6 +213,9 @@ void instance_read_counters(struct stack *stack, struct stack_counters *counters
 	*counters = stack->counters;
 	counters->rx_segments = melin_tcp_counters.tcp.recv;
 	counters->tx_segments = melin_tcp_counters.tcp.xmit;
+	counters->rx_drops = counters->rx_drops_foreign;
+	counters->lock_spun = stack->lock.spun;
+	counters->lock_slept = stack->lock.slept;
 	if (stack->link) {
 		memset(&link, 0, sizeof(link));
 		stack->link->operations->counters(stack->link, &link);
@@ -221,6 +224,8 @@ void instance_read_counters(struct stack *stack, struct stack_counters *counters
 		counters->tx_frames = link.tx_frames;
 		counters->tx_bytes = link.tx_bytes;
 		counters->rx_drops += link.rx_drops;
+		counters->rx_drops_device = link.rx_drops_device;
+		counters->rx_drops_memory = link.rx_drops_memory;
 		counters->tx_drops = link.tx_drops;
 		counters->rx_bad_checksum = link.rx_bad_checksum;
 	}
