@@ -23,4 +23,6 @@ common_libcommon_la_SOURCES = \
 	common/reason.h \
 	common/spin_pause.h \
 	common/stack_config.h \
+	common/status_page.c \
+	common/status_page.h \
 	common/system_call.h

@@ -97,6 +97,8 @@ libmelin_la_SOURCES = \
 	preload/process/module.h \
 	preload/process/process_stack.c \
 	preload/process/process_stack.h \
+	preload/process/status.c \
+	preload/process/status.h \
 	preload/sockets/ancillary.c \
 	preload/sockets/ancillary.h \
 	preload/sockets/asynchronous.c \
@@ -134,6 +136,8 @@ libmelin_la_SOURCES = \
 	preload/sockets/socket_operations.c \
 	preload/sockets/stack_half.c \
 	preload/sockets/stack_half.h \
+	preload/sockets/status_rows.c \
+	preload/sockets/status_rows.h \
 	preload/sockets/stream.c \
 	preload/sockets/stream.h \
 	preload/sockets/transfer.c \

@@ -57,8 +57,9 @@ variables() {
 }
 
 @test "every field of the summary line is in libmelin(7)" {
-	fields=$(grep -oE '\b[a-z_]+=%l' "$source/preload/process/process_stack.c" | cut -d= -f1)
-	[ "$(wc -w <<<"$fields")" -gt 15 ]
+	fields=$(grep -oE '\b[a-z_]{2,}=%l' "$source/preload/process/process_stack.c" | cut -d= -f1)
+	fields+=" $(sed -nE 's/^\t\[FLOW_.*\] = "(.*)",$/\1/p' "$source/common/status_page.c")"
+	[ "$(wc -w <<<"$fields")" -gt 40 ]
 	for field in $fields; do
 		grep -qE "^\.BR? .*\b$field\b" "$page" || {
 			echo "$field is missing"

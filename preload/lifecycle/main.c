@@ -18,11 +18,13 @@
 #include "preload/descriptors/descriptors.h"
 #include "preload/lifecycle/forks.h"
 #include "preload/process/process_stack.h"
+#include "preload/process/status.h"
 #include "preload/config/log.h"
 #include "preload/config/origin.h"
 #include "preload/sockets/pending.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/libc/signals.h"
+#include "preload/sockets/status_rows.h"
 #include "preload/sockets/stream.h"
 #include "preload/libc/symbols.h"
 #include "preload/libc/thread.h"
@@ -75,6 +77,7 @@ void forks_after_in_child(void)
 	descriptor_close_private();
 	descriptor_protect(log_descriptor());
 	descriptor_protect(lending_door());
+	status_forked();
 	process_stack_forked();
 	borrow_forked();
 	signals_release();
@@ -145,10 +148,13 @@ __attribute__((constructor)) static void begin(void)
 	clock_resolve();
 	signals_begin();
 	process_stack_process_begins();
+	own_descriptors_tell(descriptor_told);
+	status_begin();
 	register_ends();
 	if (config_get()->host)
 		borrow_begin();
-	own_descriptors_tell(descriptor_told);
+	else
+		status_rows_begin();
 	if (config_get()->host && config_get()->door)
 		lending_inherit_door((int)config_get()->door);
 	descriptor_protect(log_descriptor());

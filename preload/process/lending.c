@@ -22,6 +22,7 @@
 #include "preload/libc/signals.h"
 #include "preload/libc/thread.h"
 #include "preload/process/module.h"
+#include "preload/process/status.h"
 
 static struct lender *_Atomic lender;
 static _Atomic int door = -1; /* to the broker: this process's children have it, too */
@@ -29,7 +30,7 @@ static _Atomic int refusal;   /* enum refusal, of the last lending_open() */
 
 static const struct lending_work *_Atomic work;
 
-/* enum lending_request bits that nobody has begun with: the futex that the thread sleeps on. */
+/* enum lending_request bits that nobody has begun with. */
 static _Atomic uint32_t requests;
 /* How often LENDING_GIVE_ALL was done: the futex of who waits for that. */
 static _Atomic uint32_t given;
@@ -83,6 +84,36 @@ static void wake(_Atomic uint32_t *futex)
 	kernel_call(SYS_futex, (long)futex, FUTEX_WAKE_PRIVATE, INT32_MAX, 0);
 }
 
+/* The thread sleeps on a word that other processes have as well: its futex is not private. */
+static void ring(_Atomic uint32_t *word)
+{
+	atomic_fetch_add(word, 1);
+	kernel_call(SYS_futex, (long)word, FUTEX_WAKE, INT32_MAX, 0);
+}
+
+/* 0; -ETIMEDOUT: nobody has rung since the bell had that value. */
+static long sleep_until_rung(uint32_t bell)
+{
+	const struct timespec look = { .tv_sec = LENDING_LOOK_MS / 1000 };
+	const bool looks = atomic_load(&work)->look != NULL;
+
+	return kernel_call(SYS_futex, (long)&status_page->bell, FUTEX_WAIT, bell,
+			   looks ? (long)&look : 0);
+}
+
+/* What a reader of the status page has asked for and nobody has answered yet. */
+static bool answer(void)
+{
+	const uint32_t asked = atomic_load(&status_page->asked);
+
+	if (asked == atomic_load(&status_page->answered))
+		return false;
+	atomic_load(&work)->status(asked % STATUS_ASK_STEP);
+	atomic_store(&status_page->answered, asked);
+	kernel_call(SYS_futex, (long)&status_page->answered, FUTEX_WAKE, INT32_MAX, 0);
+	return true;
+}
+
 static void carry_out(uint32_t requested)
 {
 	const struct lending_work *functions = atomic_load(&work);
@@ -102,31 +133,36 @@ static void carry_out(uint32_t requested)
 
 static void *run(void *unused)
 {
-	const struct timespec look = { .tv_sec = LENDING_LOOK_MS / 1000 };
-	uint32_t requested;
+	uint32_t requested, bell;
 
 	(void)unused;
 	is_thread = true;
 	for (;;) {
+		bell = atomic_load(&status_page->bell);
 		requested = atomic_exchange(&requests, 0);
-		if (requested) {
+		if (requested)
 			carry_out(requested);
-			continue;
-		}
-		if (kernel_call(SYS_futex, (long)&requests, FUTEX_WAIT_PRIVATE, 0, (long)&look) ==
-		    -ETIMEDOUT)
+		else if (!answer() && sleep_until_rung(bell) == -ETIMEDOUT)
 			atomic_load(&work)->look();
 	}
 	return NULL;
 }
 
+void lending_begin(void)
+{
+	if (atomic_load(&begun) || atomic_exchange(&begun, true))
+		return;
+	if (thread_start(NULL, run, NULL) < 0)
+		atomic_store(&begun, false);
+	else
+		atomic_store(&status_page->thread, true);
+}
+
 void lending_ask(enum lending_request request)
 {
 	if (atomic_fetch_or(&requests, request) == 0)
-		wake(&requests);
-	if (!atomic_load(&begun) && !atomic_exchange(&begun, true) &&
-	    thread_start(NULL, run, NULL) < 0)
-		atomic_store(&begun, false);
+		ring(&status_page->bell);
+	lending_begin();
 }
 
 void lending_give_all_waiting(unsigned milliseconds)
@@ -138,7 +174,7 @@ void lending_give_all_waiting(unsigned milliseconds)
 	if (!atomic_load(&begun) || is_thread)
 		return;
 	atomic_fetch_or(&requests, LENDING_GIVE_ALL);
-	wake(&requests);
+	ring(&status_page->bell);
 	while (atomic_load(&given) == before &&
 	       kernel_call(SYS_futex, (long)&given, FUTEX_WAIT_PRIVATE, before, (long)&limit) !=
 		       -ETIMEDOUT)

@@ -3,12 +3,14 @@
  * Host mode: the process's lender (broker/lender.h), by which the kernel's connections are
  * borrowed, and the thread of melin's that does what no thread of the program's can: it starts the
  * stack while the kernel serves, and gives back what must be given back while the program is
- * elsewhere. Not for connections (sockets/borrow.h).
+ * elsewhere; in both modes it answers who reads the status page (status.h). Not for connections
+ * (sockets/borrow.h).
  */
 #ifndef MELIN_LENDING_H
 #define MELIN_LENDING_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "broker/lender.h"
 
@@ -35,9 +37,11 @@ enum refusal lending_refusal(void);
 struct lending_work {
 	void (*start)(void);	 /* the stack, unless it runs */
 	void (*give_back)(void); /* connections that the stack wants to be given back */
-	void (*look)(void);	 /* at all borrowed connections: which are idle */
+	void (*look)(void);	 /* at all borrowed connections: which are idle; or NULL */
 	void (*holders)(void);	 /* who else has connections that were inherited */
 	void (*give_all)(void);	 /* the process is about to end */
+	/* A reader of the status page has asked for that: enum status_request. */
+	void (*status)(uint32_t wanted);
 };
 void lending_set_work(const struct lending_work *work);
 
@@ -48,6 +52,8 @@ enum lending_request {
 	LENDING_GIVE_ALL = 8,
 };
 
+/* The thread begins, unless it has. Not for a caller that holds a lock. */
+void lending_begin(void);
 /*
  * Asks the thread, which begins with the first request. Any thread; no lock is taken but for the
  * beginning, which a caller that holds one must not ask for: with begun the thread is there.

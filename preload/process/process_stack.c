@@ -70,15 +70,9 @@ static pid_t process;
 static _Atomic bool parents;
 static _Atomic bool busy;
 static _Atomic bool failed; /* failed_for_good(), to be read without start_lock */
-static _Atomic unsigned long flow_counts[FLOW_COUNTS];
 
 /* How long after a failure a device that another process had is tried again: it may be free. */
 #define RETRY_BUSY_NS (200ull * 1000 * 1000)
-
-void flow_counted(enum flow_count which)
-{
-	atomic_fetch_add_explicit(&flow_counts[which], 1, memory_order_relaxed);
-}
 
 bool process_stack_is_parents(void)
 {
@@ -262,6 +256,7 @@ static void note_failure(int error, bool listeners, const char *reason)
 	start_error = error;
 	atomic_store(&busy, error == -EBUSY);
 	atomic_store(&failed, error != -EBUSY);
+	atomic_store(&status_page->stack, STATUS_STACK_FAILED);
 }
 
 /* Whether a start has failed for a reason that will not go away. The caller has start_lock. */
@@ -364,11 +359,14 @@ const struct instance *process_stack_start(void)
 		start_failed_at = 0;
 		atomic_store(&busy, false);
 		atomic_store_explicit(&process_stack_current, &instance, memory_order_release);
+		atomic_store(&status_page->stack, STATUS_STACK_RUNS);
 		signals_stand_in(stop_by_signal);
 	} else {
 		note_failure(error, users->any_waiting(), attempt.reason.text);
 	}
 	guarded_unlock(&start_lock);
+	if (error == 0)
+		lending_begin();
 	if (error == 0 && config_get()->host)
 		log_write(LOG_LEVEL_INFO, "connections can be borrowed from now on");
 	if (error == 0 && !config_get()->host) {
@@ -381,41 +379,18 @@ const struct instance *process_stack_start(void)
 /* Host mode's part of the summary, " name=value" for each. */
 static const char *host_counts(char *text, size_t size)
 {
-	static const char *const names[FLOW_COUNTS] = {
-		[FLOW_BORROWED] = "borrowed=",
-		[FLOW_RETURNED_CLOSED] = "returned_closed=",
-		[FLOW_RETURNED_PEER] = "returned_peer=",
-		[FLOW_RETURNED_PROCESS] = "returned_process=",
-		[FLOW_RETURNED_CALL] = "returned_call=",
-		[FLOW_RETURNED_PATH] = "returned_path=",
-		[FLOW_RETURNED_LOSS] = "returned_loss=",
-		[FLOW_RETURNED_BULK] = "returned_bulk=",
-		[FLOW_RETURNED_IDLE] = "returned_idle=",
-		[FLOW_RETURNED_RIGHTS] = "returned_rights=",
-		[FLOW_RETURNED_CHANCE] = "returned_chance=",
-		[FLOW_RETURNED_LOST] = "returned_lost=",
-		[FLOW_KEPT_RULE] = "kept_rule=",
-		[FLOW_KEPT_UNPAID] = "kept_unpaid=",
-		[FLOW_KEPT_OPTION] = "kept_option=",
-		[FLOW_KEPT_LOCAL] = "kept_local=",
-		[FLOW_KEPT_PATH] = "kept_path=",
-		[FLOW_KEPT_UNSEEN] = "kept_unseen=",
-		[FLOW_KEPT_RIGHTS] = "kept_rights=",
-		[FLOW_KEPT_STACK] = "kept_stack=",
-	};
 	size_t used = 0;
 
 	text[0] = '\0';
-	for (unsigned i = 0; config_get()->host && i < FLOW_COUNTS && used < size; i++)
-		if (names[i])
-			used += (size_t)snprintf(text + used, size - used, " %s%lu", names[i],
-						 flow_counts[i]);
+	for (unsigned i = FLOW_BORROWED; config_get()->host && i < FLOW_COUNTS && used < size; i++)
+		used += (size_t)snprintf(text + used, size - used, " %s=%lu", status_flow_names[i],
+					 flow_count_of(i));
 	return text;
 }
 
 static void write_summary(const struct stack_counters *counters)
 {
-	char host[512];
+	char host[640];
 
 	log_write(LOG_LEVEL_INFO,
 		  "summary: taken_connect=%lu taken_listen=%lu taken_accept=%lu left_rule=%lu "
@@ -424,10 +399,10 @@ static void write_summary(const struct stack_counters *counters)
 		  "tx_bytes=%llu rx_segments=%llu tx_segments=%llu rx_payload=%llu tx_payload=%llu "
 		  "retransmissions=%llu rx_drops=%llu tx_drops=%llu rx_bad_checksum=%llu "
 		  "loop_segments=%llu polls=%llu sleeps=%llu%s",
-		  flow_counts[FLOW_TAKEN_CONNECT], flow_counts[FLOW_TAKEN_LISTEN],
-		  flow_counts[FLOW_TAKEN_ACCEPT], flow_counts[FLOW_LEFT_RULE],
-		  flow_counts[FLOW_LEFT_STACK], flow_counts[FLOW_LEFT_ROUTE],
-		  flow_counts[FLOW_LEFT_OPTION], (unsigned long long)counters->rx_frames,
+		  flow_count_of(FLOW_TAKEN_CONNECT), flow_count_of(FLOW_TAKEN_LISTEN),
+		  flow_count_of(FLOW_TAKEN_ACCEPT), flow_count_of(FLOW_LEFT_RULE),
+		  flow_count_of(FLOW_LEFT_STACK), flow_count_of(FLOW_LEFT_ROUTE),
+		  flow_count_of(FLOW_LEFT_OPTION), (unsigned long long)counters->rx_frames,
 		  (unsigned long long)counters->tx_frames, (unsigned long long)counters->rx_bytes,
 		  (unsigned long long)counters->tx_bytes, (unsigned long long)counters->rx_segments,
 		  (unsigned long long)counters->tx_segments,
@@ -463,7 +438,7 @@ static void sum_up(const struct stack_counters *counters)
 	unsigned long flows = 0;
 
 	for (unsigned i = 0; i < FLOW_COUNTS; i++)
-		flows += flow_counts[i];
+		flows += flow_count_of(i);
 	if (flows && log_enabled(LOG_LEVEL_INFO))
 		write_summary(counters);
 }
@@ -487,9 +462,9 @@ void process_stack_stop(void)
 	sum_up(&counters);
 	if (config_get()->host)
 		return;
-	advice_end(flow_counts[FLOW_TAKEN_CONNECT] + flow_counts[FLOW_TAKEN_LISTEN] +
-			   flow_counts[FLOW_TAKEN_ACCEPT],
-		   flow_counts[FLOW_LEFT_STACK], users->any_ever_waited());
+	advice_end(flow_count_of(FLOW_TAKEN_CONNECT) + flow_count_of(FLOW_TAKEN_LISTEN) +
+			   flow_count_of(FLOW_TAKEN_ACCEPT),
+		   flow_count_of(FLOW_LEFT_STACK), users->any_ever_waited());
 }
 
 /* The same in a signal handler, after which the signal ends the process. */
@@ -522,8 +497,6 @@ void process_stack_forked(void)
 
 	process_stack_process_begins();
 	keeper_forked();
-	for (unsigned i = 0; i < FLOW_COUNTS; i++)
-		flow_counts[i] = 0;
 	advice_forked();
 	if (!running)
 		return;

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "preload/process/status.h"
 #include "stack/stack.h"
 
 struct instance {
@@ -118,40 +119,5 @@ bool process_stack_has_ended(void);
 void process_stack_before_fork(void);
 void process_stack_after_fork(void);
 void process_stack_forked(void);
-
-/* How many flows melin has taken, and how many were left to libc for what reason. */
-enum flow_count {
-	FLOW_TAKEN_CONNECT,
-	FLOW_TAKEN_LISTEN,
-	FLOW_TAKEN_ACCEPT,
-	FLOW_LEFT_RULE,	  /* no rule takes it, or one with ! leaves it */
-	FLOW_LEFT_STACK,  /* the stack could not start */
-	FLOW_LEFT_OPTION, /* a socket option that only the kernel has was set */
-	FLOW_LEFT_ROUTE,  /* no address of its family, no route, not the stack's address */
-	/* Host mode: each time that one is borrowed, and given back by reason (borrow.h). */
-	FLOW_BORROWED,
-	FLOW_RETURNED_CLOSED,
-	FLOW_RETURNED_PEER,
-	FLOW_RETURNED_PROCESS,
-	FLOW_RETURNED_CALL,
-	FLOW_RETURNED_PATH,
-	FLOW_RETURNED_LOSS,
-	FLOW_RETURNED_BULK,
-	FLOW_RETURNED_IDLE,
-	FLOW_RETURNED_RIGHTS,
-	FLOW_RETURNED_CHANCE,
-	FLOW_RETURNED_LOST, /* it could not be given back */
-	/* Connections that were never borrowed. */
-	FLOW_KEPT_RULE,
-	FLOW_KEPT_UNPAID, /* too few messages, or never a good moment */
-	FLOW_KEPT_OPTION, /* an option, filter or protocol that only the kernel serves */
-	FLOW_KEPT_LOCAL,  /* the peer is this host */
-	FLOW_KEPT_PATH,	  /* no Ethernet interface that frames can be taken from */
-	FLOW_KEPT_UNSEEN, /* its frames did not come by as the socket's */
-	FLOW_KEPT_RIGHTS,
-	FLOW_KEPT_STACK, /* the stack could not start, or the kernel is too old */
-	FLOW_COUNTS,
-};
-void flow_counted(enum flow_count which);
 
 #endif

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <linux/tcp.h>
 #include <net/if.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -54,7 +55,7 @@ static void log_change(const struct socket *socket, const char *what, const char
 static void keep(struct socket *socket, enum flow_count why, const char *text)
 {
 	if (!socket->was_borrowed)
-		flow_counted(why);
+		flow_counted_at(atomic_load(&socket->descriptor), why, socket->refusal);
 	log_change(socket, "the kernel's", text);
 	if (config_get()->required && why != FLOW_KEPT_UNPAID)
 		atomic_store(&socket->failed, true);
@@ -142,6 +143,7 @@ static enum refusal watch(struct socket *socket, int descriptor)
 static bool settle_refusal(struct socket *socket, enum refusal refusal)
 {
 	socket->refusal = (uint8_t)refusal;
+	status_refused_at(atomic_load(&socket->descriptor), socket->refusal);
 	if (refusal == REFUSAL_NONE || refusal_is_passing(refusal)) {
 		if (refusal)
 			borrow_policy_refused(&socket->policy);
@@ -183,7 +185,7 @@ bool borrow_watch(struct socket *socket, int descriptor)
 	enum flow_count never;
 	const char *text;
 
-	if (borrow_change_begin_lendable(socket) != SOCKET_LENDABLE)
+	if (status_is_drained() || borrow_change_begin_lendable(socket) != SOCKET_LENDABLE)
 		return true;
 	if (!socket->chosen) {
 		never = why_not_ever(socket, descriptor, &text);
@@ -260,7 +262,8 @@ static enum refusal take(struct socket *socket, int descriptor)
 /* The rest of CHANGING. */
 static void borrowed(struct socket *socket)
 {
-	flow_counted(FLOW_BORROWED);
+	flow_counted_at(atomic_load(&socket->descriptor), FLOW_BORROWED, REFUSAL_NONE);
+	socket->borrowed_since = status_now();
 	socket->was_borrowed = true;
 	borrow_policy_borrowed(&socket->policy);
 	atomic_store(&socket->borrowed, true);
@@ -288,6 +291,10 @@ bool borrow_now(struct socket *socket, int descriptor)
 	enum refusal refusal;
 	enum socket_state state;
 
+	if (status_is_drained()) {
+		borrow_policy_refused(&socket->policy);
+		return false;
+	}
 	if (!is_ready(socket))
 		return false;
 	if (atomic_load(&socket->held)) {
@@ -302,7 +309,8 @@ bool borrow_now(struct socket *socket, int descriptor)
 	state = borrow_change_begin_lendable(socket);
 	if (state != SOCKET_LENDABLE)
 		return state == SOCKET_CONNECTION;
-	if (atomic_load(&stopped) || !is_alone(socket) || atomic_load(&socket->held)) {
+	if (atomic_load(&stopped) || status_is_drained() || !is_alone(socket) ||
+	    atomic_load(&socket->held)) {
 		borrow_change_end(socket, SOCKET_LENDABLE);
 		return false;
 	}
@@ -327,6 +335,7 @@ static const char *const return_texts[] = {
 	[BORROW_BULK] = "much data in one direction",
 	[BORROW_IDLE] = "idle",
 	[BORROW_RIGHTS] = "rights are given up",
+	[BORROW_DRAINED] = "drained",
 	[BORROW_CHANCE] = "by chance",
 };
 
@@ -369,6 +378,25 @@ static void abort_twin(int descriptor)
 	kernel_call(SYS_connect, descriptor, (long)&nobody, sizeof(nobody), 0);
 }
 
+/*
+ * Its bytes are noted, as the stack and the twin have counted them: both forget when it is given
+ * back.
+ */
+static void note_bytes(struct socket *socket)
+{
+	const int descriptor = atomic_load(&socket->descriptor);
+	struct tcp_info stack, twin;
+	socklen_t length = sizeof(stack);
+
+	memset(&stack, 0, sizeof(stack));
+	memset(&twin, 0, sizeof(twin));
+	socket->instance->operations->get_option(socket->handle, IPPROTO_TCP, TCP_INFO, &stack,
+						 &length);
+	kernel_get_option(descriptor, IPPROTO_TCP, TCP_INFO, &twin, sizeof(twin));
+	status_carried_at(descriptor, stack.tcpi_bytes_sent + twin.tcpi_bytes_sent,
+			  stack.tcpi_bytes_received + twin.tcpi_bytes_received);
+}
+
 /* In CHANGING: 0; a negative errno value: the connection is lost. */
 static int give(struct socket *socket)
 {
@@ -381,6 +409,7 @@ static int give(struct socket *socket)
 
 	lender_hold(lender, &socket->loan);
 	empty_tap(instance);
+	note_bytes(socket);
 	status = instance->operations->give(socket->handle, &state);
 	if (status < 0) {
 		lender_unwatch(lender, &socket->loan);
@@ -403,8 +432,10 @@ static void returned(struct socket *socket, enum borrow_return why, int status, 
 	_Static_assert(FLOW_RETURNED_CLOSED + BORROW_CHANCE == FLOW_RETURNED_CHANCE,
 		       "reasons and their counters are in one order");
 
-	flow_counted(status < 0 ? FLOW_RETURNED_LOST
-				: (enum flow_count)(FLOW_RETURNED_CLOSED + (unsigned)why));
+	flow_counted_at(atomic_load(&socket->descriptor),
+			status < 0 ? FLOW_RETURNED_LOST
+				   : (enum flow_count)(FLOW_RETURNED_CLOSED + (unsigned)why),
+			REFUSAL_NONE);
 	if (status < 0)
 		log_write(LOG_LEVEL_WARN,
 			  "descriptor %d: the connection could not be given back: %s",
@@ -447,6 +478,22 @@ void borrow_end_any(int descriptor, enum borrow_return why, bool for_good)
 		return;
 	borrow_end(socket, why, for_good);
 	socket_put(socket);
+}
+
+/* What was noticed of it is forgotten as well: nothing of it is in the tap any more. */
+static void drain_one(struct socket *socket, enum borrow_return why)
+{
+	borrow_end(socket, why, false);
+	if (borrow_change_begin_lendable(socket) != SOCKET_LENDABLE)
+		return;
+	borrow_forget_loan(socket);
+	borrow_change_end(socket, SOCKET_LENDABLE);
+}
+
+void borrow_drain(void)
+{
+	if (config_get()->host)
+		borrow_for_each(drain_one, BORROW_DRAINED);
 }
 
 static void end_one(struct socket *socket, enum borrow_return why)

@@ -43,8 +43,9 @@ enum borrow_return {
 	BORROW_LOSS,
 	BORROW_BULK,
 	BORROW_IDLE,
-	BORROW_RIGHTS, /* the process gives up what borrowing takes */
-	BORROW_CHANCE, /* MELIN_BORROW=random */
+	BORROW_RIGHTS,	/* the process gives up what borrowing takes */
+	BORROW_DRAINED, /* melin drain */
+	BORROW_CHANCE,	/* MELIN_BORROW=random */
 };
 
 /* Whether the first rule that names this end of a connection takes it. */
@@ -66,6 +67,9 @@ bool borrow_is_refused(const struct socket *socket);
 void borrow_end(struct socket *socket, enum borrow_return why, bool for_good);
 void borrow_end_any(int descriptor, enum borrow_return why, bool for_good);
 void borrow_end_all(enum borrow_return why);
+
+/* Gives all back, for whoever has set the status page's drained before. By the thread beside. */
+void borrow_drain(void);
 
 /* Nothing is borrowed from now on until the second; they nest. What is borrowed stays so. */
 void borrow_stop(void);

@@ -85,7 +85,7 @@ struct object_operations borrow_operations(void)
 
 void borrow_lend(struct socket *socket, int descriptor, enum flow_count taken)
 {
-	flow_counted(taken);
+	flow_counted_at(descriptor, taken, REFUSAL_NONE);
 	atomic_store(&socket->descriptor, descriptor);
 	atomic_store_explicit(&socket->state, SOCKET_LENDABLE, memory_order_release);
 	if (config_get()->borrow != BORROW_AUTO)

@@ -63,10 +63,10 @@ static void forget_handle(struct socket *socket, enum borrow_return why)
 
 void borrow_forked(void)
 {
-	if (!config_get()->host)
-		return;
-	borrow_forget_wanted();
-	borrow_for_each(forget_handle, BORROW_PROCESS);
+	if (config_get()->host) {
+		borrow_forget_wanted();
+		borrow_for_each(forget_handle, BORROW_PROCESS);
+	}
 	lending_forked();
 	borrow_stop_forked();
 }

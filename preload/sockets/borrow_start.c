@@ -4,10 +4,13 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/socket.h>
+#include <time.h>
 
+#include "common/system_call.h"
 #include "preload/config/config.h"
 #include "preload/descriptors/descriptors.h"
 #include "preload/libc/symbols.h"
@@ -19,6 +22,7 @@
 #include "preload/sockets/borrow_wanted.h"
 #include "preload/sockets/pending.h"
 #include "preload/sockets/socket_object.h"
+#include "preload/sockets/status_rows.h"
 #include "preload/waiting/wait.h"
 
 static void start(void)
@@ -79,10 +83,26 @@ static void lend_inherited(int descriptor)
 	socket_put(socket);
 }
 
+/* One system call tells which there are: most programs begin with three. */
+static void lend_all_inherited(void)
+{
+	struct pollfd open[INHERITED_MAX - 3];
+	const struct timespec at_once = { 0 };
+
+	for (int i = 0; i < INHERITED_MAX - 3; i++)
+		open[i] = (struct pollfd){ .fd = i + 3 };
+	kernel_call5(SYS_ppoll, (long)open, INHERITED_MAX - 3, (long)&at_once, 0, 0);
+	for (int i = 0; i < INHERITED_MAX - 3; i++)
+		if (!(open[i].revents & POLLNVAL))
+			lend_inherited(open[i].fd);
+}
+
 void borrow_begin(void)
 {
-	static const struct lending_work work = { start, borrow_give_wanted, borrow_look_for_idle,
-						  borrow_look_for_holders, give_all };
+	static const struct lending_work work = {
+		start,	  borrow_give_wanted, borrow_look_for_idle, borrow_look_for_holders,
+		give_all, status_rows_answer
+	};
 	/* There are no listeners here; else as in own mode. */
 	static const struct process_stack_users users = {
 		.event = borrow_event,
@@ -101,7 +121,6 @@ void borrow_begin(void)
 	process_stack_register(&users);
 	wait_errand = borrow_give_wanted;
 	lending_set_work(&work);
-	for (int descriptor = 3; descriptor < INHERITED_MAX; descriptor++)
-		lend_inherited(descriptor);
+	lend_all_inherited();
 	errno = errno_before;
 }

@@ -67,7 +67,7 @@ static struct socket *claim(int descriptor, enum socket_state *state)
  */
 static void leave(struct socket *socket, int descriptor, enum flow_count why)
 {
-	flow_counted(why);
+	flow_counted_at(descriptor, why, 0);
 	socket_leave_to_kernel(socket, descriptor);
 }
 

@@ -43,7 +43,7 @@ static void note_connect(int descriptor, bool unspecified, bool selected)
 		if (selected) {
 			borrow_connected(socket, descriptor);
 		} else {
-			flow_counted(FLOW_KEPT_RULE);
+			flow_counted_at(descriptor, FLOW_KEPT_RULE, REFUSAL_NONE);
 			socket_leave_to_kernel(socket, descriptor);
 		}
 	}
@@ -151,6 +151,6 @@ int host_accept(int descriptor, struct sockaddr *peer, socklen_t *length, int fl
 	if (is_selected_here(accepted))
 		borrow_accepted(accepted, family);
 	else
-		flow_counted(FLOW_KEPT_RULE);
+		flow_counted_at(accepted, FLOW_KEPT_RULE, REFUSAL_NONE);
 	return accepted;
 }

@@ -95,8 +95,9 @@ struct socket {
 	_Atomic bool held;	   /* another process may have it, too */
 	_Atomic bool wanted;	   /* the stack wants it to be given back: it is in that list */
 	bool was_borrowed, chosen; /* once; a rule takes it */
-	bool reuse_address; /* SO_REUSEADDR of the twin, for the time when it is given back */
-	uint8_t refusal;    /* enum refusal, the last one */
+	bool reuse_address;	 /* SO_REUSEADDR of the twin, for the time when it is given back */
+	uint8_t refusal;	 /* enum refusal, the last one */
+	uint32_t borrowed_since; /* status_now() of the last time */
 	struct loan loan;
 	struct borrow_policy policy;
 	struct socket *next_wanted;

@@ -177,7 +177,7 @@ static int accept_from_stack(struct socket *listener, const struct instance *ins
 	instance->operations->set_user(handle, socket);
 	descriptor_install(descriptor, &socket->object);
 	socket_put(socket);
-	flow_counted(FLOW_TAKEN_ACCEPT);
+	flow_counted_at(descriptor, FLOW_TAKEN_ACCEPT, 0);
 	result = peer ? socket_copy_name(&name, peer, length) : 0;
 	if (result < 0) { /* the connection is lost, as it is in Linux */
 		descriptor_remove(descriptor);

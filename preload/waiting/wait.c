@@ -17,6 +17,7 @@
 #include "preload/libc/monotonic.h"
 #include "preload/descriptors/descriptors.h"
 #include "preload/process/process_stack.h"
+#include "preload/process/status.h"
 #include "preload/libc/interruptible.h"
 #include "preload/libc/signals.h"
 #include "preload/waiting/spin.h"
@@ -354,8 +355,10 @@ static int wait_unmasked(struct wait *wait)
 		}
 		/* If a signal has arrived as well, being ready counts first, as in the kernel. */
 		if (wait->ready(wait)) {
-			if (began)
+			if (began) {
 				spin_learn(wait->now - began);
+				status_wait_ended(slept > 0);
+			}
 			return 1;
 		}
 		if (wait->deadline == 0)

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See status_rows.h. */
+#include "preload/sockets/status_rows.h"
+
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "preload/descriptors/descriptors.h"
+#include "preload/process/lending.h"
+#include "preload/process/process_stack.h"
+#include "preload/process/status.h"
+#include "preload/sockets/borrow.h"
+#include "preload/sockets/socket_object.h"
+
+/* Each by its name: the order is the reader's, whatever the stack's is. */
+static void fill_counts(void)
+{
+	const struct instance *instance = process_stack_running();
+	_Atomic uint64_t *counts = status_page->counts;
+	struct stack_counters from;
+
+	if (!instance)
+		return;
+	memset(&from, 0, sizeof(from));
+	instance->operations->counters(instance->stack, &from);
+	counts[STATUS_RX_FRAMES] = from.rx_frames;
+	counts[STATUS_TX_FRAMES] = from.tx_frames;
+	counts[STATUS_RX_BYTES] = from.rx_bytes;
+	counts[STATUS_TX_BYTES] = from.tx_bytes;
+	counts[STATUS_RX_SEGMENTS] = from.rx_segments;
+	counts[STATUS_TX_SEGMENTS] = from.tx_segments;
+	counts[STATUS_RX_PAYLOAD] = from.rx_payload;
+	counts[STATUS_TX_PAYLOAD] = from.tx_payload;
+	counts[STATUS_RETRANSMISSIONS] = from.retransmissions;
+	counts[STATUS_RX_DROPS] = from.rx_drops;
+	counts[STATUS_RX_DROPS_DEVICE] = from.rx_drops_device;
+	counts[STATUS_RX_DROPS_MEMORY] = from.rx_drops_memory;
+	counts[STATUS_RX_DROPS_FOREIGN] = from.rx_drops_foreign;
+	counts[STATUS_RX_BAD_CHECKSUM] = from.rx_bad_checksum;
+	counts[STATUS_TX_DROPS] = from.tx_drops;
+	counts[STATUS_LOOP_SEGMENTS] = from.loop_segments;
+	counts[STATUS_POLLS] = from.polls;
+	counts[STATUS_SLEEPS] = from.sleeps;
+	counts[STATUS_LOCK_SPUN] = from.lock_spun;
+	counts[STATUS_LOCK_SLEPT] = from.lock_slept;
+}
+
+static void fill_from_info(struct status_row *row, const struct tcp_info *info)
+{
+	row->state = info->tcpi_state;
+	row->mss = (uint16_t)info->tcpi_snd_mss;
+	row->bytes_sent = info->tcpi_bytes_sent;
+	row->bytes_received = info->tcpi_bytes_received;
+	row->round_trip = info->tcpi_rtt;
+	row->round_trip_variation = info->tcpi_rttvar;
+	row->window = info->tcpi_snd_cwnd;
+	row->threshold = info->tcpi_snd_ssthresh;
+	row->unacknowledged = info->tcpi_unacked;
+	row->lost = info->tcpi_lost;
+	row->retransmitted = info->tcpi_total_retrans;
+	row->segments_in = info->tcpi_segs_in;
+	row->segments_out = info->tcpi_segs_out;
+}
+
+/* False: it is not the stack's, or is not any more. */
+static bool fill_row(struct status_row *row, struct socket *socket, int descriptor)
+{
+	const bool carried = socket_settled(socket) == SOCKET_CONNECTION;
+	const struct instance *instance = carried ? socket_instance(socket) : NULL;
+	struct tcp_info info;
+	socklen_t length = sizeof(info);
+
+	if (!instance)
+		return false;
+	memset(row, 0, sizeof(*row));
+	memset(&info, 0, sizeof(info));
+	if (instance->operations->get_option(socket->handle, IPPROTO_TCP, TCP_INFO, &info,
+					     &length) < 0)
+		return false;
+	fill_from_info(row, &info);
+	row->descriptor = descriptor;
+	row->borrowed = atomic_load(&socket->borrowed);
+	if (row->borrowed)
+		row->borrowed_for = status_age(socket->borrowed_since);
+	row->receive_queue = (uint32_t)instance->operations->readable(socket->handle);
+	row->send_queue = (uint32_t)instance->operations->unsent(socket->handle);
+	/* Of one without a peer, which connects still, the address is all zero. */
+	instance->operations->name(socket->handle, false, &row->local);
+	instance->operations->name(socket->handle, true, &row->peer);
+	return true;
+}
+
+static void fill_rows(uint32_t first)
+{
+	const int highest = descriptor_highest();
+	uint32_t count = 0, next = UINT32_MAX;
+
+	for (int descriptor = first > INT32_MAX ? INT32_MAX : (int)first; descriptor <= highest;
+	     descriptor++) {
+		struct socket *socket;
+
+		if (count == STATUS_ROWS) {
+			next = (uint32_t)descriptor;
+			break;
+		}
+		socket = socket_get_any(descriptor);
+		if (!socket)
+			continue;
+		if (fill_row(&status_page->rows[count], socket, descriptor))
+			count++;
+		socket_put(socket);
+	}
+	status_page->row_count = count;
+	status_page->next = next;
+}
+
+void status_rows_answer(uint32_t wanted)
+{
+	if (wanted & STATUS_ASK_DRAIN)
+		borrow_drain();
+	if (wanted & STATUS_ASK_COUNTS)
+		fill_counts();
+	if (wanted & STATUS_ASK_ROWS)
+		fill_rows(status_page->first);
+}
+
+void status_rows_begin(void)
+{
+	static const struct lending_work work = { .status = status_rows_answer };
+
+	lending_set_work(&work);
+}
