@@ -10,6 +10,8 @@ END_TO_END_TESTS = \
 	tests/symbols.bats \
 	tests/structure.bats \
 	tests/gdb.bats \
+	tests/melin_stat.bats \
+	tests/melin_drain.bats \
 	tests/errors.bats \
 	tests/advice.bats \
 	tests/confinement.bats \
@@ -57,6 +59,10 @@ test_programs = \
 	tests/programs/last_words.py \
 	tests/programs/both_wait.py \
 	tests/programs/busy_server.py \
+	tests/programs/echoing_connections.py \
+	tests/programs/exposition.py \
+	tests/programs/held_connections.py \
+	tests/programs/terminal.py \
 	tests/programs/call.py \
 	tests/programs/crowd.py \
 	tests/programs/descriptors.py \
@@ -109,7 +115,8 @@ tests_programs_connecting_CFLAGS = $(WARNING_CFLAGS)
 tests_programs_connecting_LDADD = -lpthread
 
 EXTRA_DIST += tests/run tests/structure tests/structure.known \
-	tests/lib/common.bash tests/lib/host.bash $(END_TO_END_TESTS) $(test_programs)
+	tests/lib/common.bash tests/lib/host.bash tests/lib/status.bash \
+	$(END_TO_END_TESTS) $(test_programs)
 
 #: check             runs all tests; T=loop.bats, T='rules.bats:IPv6' or T=test_wire: only those
 # $(T), "FILE" or "FILE:TEST", limits a run to what matches (tests/run says how) and builds only

@@ -35,5 +35,8 @@ struct command {
 };
 
 int command_run(const struct command *command, int argc, char **argv);
+int command_stat(const struct command *command, int argc, char **argv);
+int command_top(const struct command *command, int argc, char **argv);
+int command_drain(const struct command *command, int argc, char **argv);
 
 #endif

@@ -11,9 +11,14 @@ melin_SOURCES = \
 	tools/melin/command_line.c \
 	tools/melin/command_line.h \
 	tools/melin/commands.h \
+	tools/melin/drain.c \
 	tools/melin/installed.c \
 	tools/melin/installed.h \
+	tools/melin/kernel_sockets.c \
+	tools/melin/kernel_sockets.h \
 	tools/melin/melin.c \
+	tools/melin/process_list.c \
+	tools/melin/process_list.h \
 	tools/melin/profile.c \
 	tools/melin/profile.h \
 	tools/melin/run.c \
@@ -21,6 +26,16 @@ melin_SOURCES = \
 	tools/melin/run_program.h \
 	tools/melin/run_user.c \
 	tools/melin/run_user.h \
+	tools/melin/snapshot.c \
+	tools/melin/snapshot.h \
+	tools/melin/snapshot_export.c \
+	tools/melin/snapshot_export.h \
+	tools/melin/snapshot_text.c \
+	tools/melin/snapshot_text.h \
+	tools/melin/stat.c \
+	tools/melin/status_reader.c \
+	tools/melin/status_reader.h \
+	tools/melin/top.c \
 	$(broker_client_sources) \
 	$(tools_config_sources)
 # What the command shares with libmelin.so.

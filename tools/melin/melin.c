@@ -15,6 +15,12 @@ static int command_to_help(const struct command *command, int argc, char **argv)
 static const struct command commands[] = {
 	{ "run", "[OPTION...] [--] PROGRAM [ARGUMENT...]",
 	  "starts a program with its TCP connections taken by melin", command_run, NULL, true },
+	{ "stat", "[OPTION...] [PID...]",
+	  "shows connections, who carries each and why, and counters", command_stat, NULL, false },
+	{ "top", "[OPTION...] [PID...]", "shows connections in the terminal, the busiest first",
+	  command_top, NULL, false },
+	{ "drain", "[OPTION...] PID... | --all",
+	  "gives all connections back to the kernel, until --resume", command_drain, NULL, false },
 	{ "help", "[COMMAND]", "says what there is, or how a command is used", command_to_help,
 	  NULL, false },
 };
