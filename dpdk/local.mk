@@ -27,6 +27,7 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/frames/pool.c \
 	dpdk/frames/sizes.c \
 	dpdk/interface/interface.c \
+	dpdk/interface/ending.c \
 	dpdk/interface/interface_claim.c \
 	dpdk/interface/packet_filter.c \
 	dpdk/interface/probe.c \
@@ -73,6 +74,7 @@ noinst_HEADERS += \
 	dpdk/frames/pool.h \
 	dpdk/frames/sizes.h \
 	dpdk/interface/interface.h \
+	dpdk/interface/ending.h \
 	dpdk/interface/interface_claim.h \
 	dpdk/interface/packet_filter.h \
 	dpdk/interface_watch.h \

@@ -16,9 +16,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/own_descriptor.h"
+#include "dpdk/interface/ending.h"
+
+/* How long a process may take to end, and the time between two looks. */
+#define ENDING_MS      5000
+#define ENDING_LOOK_MS 5
 
 #define EXPERIMENTAL_PROTOCOL 0x88b5
 
@@ -53,7 +59,8 @@ static int join(int claim, int ifindex)
 	return 0;
 }
 
-int interface_claim(int ifindex, const char *name, struct reason *reason)
+/* The claim, or a negative errno value. */
+static int try_once(int ifindex)
 {
 	int claim = own_descriptor(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 	int error = claim < 0 ? -errno : join(claim, ifindex);
@@ -61,6 +68,34 @@ int interface_claim(int ifindex, const char *name, struct reason *reason)
 	if (error == 0)
 		return claim;
 	own_descriptor_close(claim);
+	return error;
+}
+
+/*
+ * Who has the claim may have been killed a moment ago. The last try comes after a look that has
+ * found no process which ends, so that none can have ended in between.
+ */
+static int try_until_settled(int ifindex)
+{
+	const struct timespec pause = { .tv_nsec = ENDING_LOOK_MS * 1000000 };
+	int claim = try_once(ifindex);
+	bool ending = true;
+
+	for (int i = 0; claim == -ENOSPC && ending && i < ENDING_MS / ENDING_LOOK_MS; i++) {
+		ending = process_ending_any();
+		if (ending)
+			nanosleep(&pause, NULL);
+		claim = try_once(ifindex);
+	}
+	return claim;
+}
+
+int interface_claim(int ifindex, const char *name, struct reason *reason)
+{
+	int error = try_until_settled(ifindex);
+
+	if (error >= 0)
+		return error;
 	if (error == -ENOSPC)
 		return reason_set(reason, -EBUSY,
 				  "another process under melin uses interface %s now", name);

@@ -13,7 +13,8 @@
 /*
  * Takes the claim on the interface with that index in the caller's network namespace. Needs
  * CAP_NET_RAW. Returns a descriptor, whose last copy's closing gives the claim back; or a negative
- * errno value and the reason: -EBUSY, another process has it.
+ * errno value and the reason: -EBUSY, another process has it. One that was killed is waited for,
+ * some seconds at most.
  */
 int interface_claim(int ifindex, const char *name, struct reason *reason);
 

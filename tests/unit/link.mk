@@ -26,6 +26,7 @@ tests_link_borrow_echo_LDADD = broker/liblender.la common/libcommon.la -ldl
 
 link_unit_tests = \
 	tests/unit/test_checksum \
+	tests/unit/test_claim \
 	tests/unit/test_device \
 	tests/unit/test_filter \
 	tests/unit/test_sizes \
@@ -37,6 +38,11 @@ tests_unit_test_checksum_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_checksum_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_checksum_SOURCES = tests/unit/test_checksum.c tests/unit/tap.h
 tests_unit_test_checksum_LDADD = dpdk/liblink.la common/libcommon.la
+
+tests_unit_test_claim_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
+tests_unit_test_claim_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_claim_SOURCES = tests/unit/test_claim.c tests/unit/tap.h
+tests_unit_test_claim_LDADD = dpdk/liblink.la common/libcommon.la
 
 tests_unit_test_device_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_device_CFLAGS = $(WARNING_CFLAGS)
