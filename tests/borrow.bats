@@ -54,7 +54,7 @@ counted() {
 	serve "$near_kernel"
 	ask "$near_kernel" fin
 	printed server "0 ended: closed"
-	wait_until 5 waits_out far
+	wait_until 30 waits_out far
 	cleared
 	counted "^0 borrowed"
 	counted "^0 returned: end, closed, 0 unread, 0 unsent"

@@ -42,7 +42,7 @@ ended() {
 	finished server 20
 	grep -q "^$1 workers have ended, 0 others" "$BATS_TEST_TMPDIR/server.out" ||
 		fail "$(output_of server)"
-	wait_until 10 no_brokers || fail "a broker is left"
+	wait_until 30 no_brokers || fail "a broker is left"
 	[ -z "$(on near ss -0Hn)" ] || fail "a tap is left"
 }
 

@@ -169,11 +169,11 @@ says() {
 		answers far "$near_stack" 6379
 		start_melin second near "$python" "$programs/say_server.py" 7000 "$way"
 		listens near 7000
-		wait_until 10 says "$near_kernel" "$way" ||
+		wait_until 30 says "$near_kernel" "$way" ||
 			fail "$way: the kernel half does not serve"
 		not says "$near_stack" "$way"
 		kill -KILL "$(pid_of first)"
-		wait_until 10 says "$near_stack" "$way" ||
+		wait_until 30 says "$near_stack" "$way" ||
 			fail "$way: the stack's half does not serve"
 		says "$near_kernel" "$way"
 		end first
@@ -193,8 +193,8 @@ says() {
 	for _ in 1 2 3; do
 		worker=$(pgrep -P "$(pid_of server)")
 		kill -HUP "$(pid_of server)"
-		wait_until 10 gone "$worker" || fail "the old worker is still there"
-		wait_until 10 on far curl -sS -m 2 -o /dev/null "http://$near_stack/hello" ||
+		wait_until 30 gone "$worker" || fail "the old worker is still there"
+		wait_until 30 on far curl -sS -m 2 -o /dev/null "http://$near_stack/hello" ||
 			fail "the new worker does not answer"
 		mark_kernel near
 		[ "$(on far curl -sS "http://$near_stack/hello")" = "hello from nginx" ]
@@ -213,9 +213,9 @@ says() {
 	done
 	start_melin second near env MELIN_REQUIRED=1 "$python" "$programs/say_server.py" 7000 poll
 	listens near 7000
-	wait_until 10 says "$near_kernel" poll || fail "the kernel half does not serve"
+	wait_until 30 says "$near_kernel" poll || fail "the kernel half does not serve"
 	end server KILL
-	wait_until 10 says "$near_stack" poll || fail "the stack's half does not serve"
+	wait_until 30 says "$near_stack" poll || fail "the stack's half does not serve"
 	end second
 	took second taken_listen -eq 1
 }

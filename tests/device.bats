@@ -242,7 +242,7 @@ signal.pause()'
 	link near
 	on far "$python" "$frames" veth0 sums "$near_stack"
 	on far "$python" "$frames" veth0 sums "$near_stack6"
-	sleep 0.3
+	pings far "$near_stack" # what came before it has been seen
 	stop near
 	[ "$(seen near tcp)" -eq 4 ]
 	[ "$(seen near 'bad checksum')" -eq 6 ]
@@ -313,7 +313,7 @@ ingress() {
 	has "$(DEVICE=veth0 refused)" "another process under melin uses interface veth0"
 	pings far "$near_stack"
 	kill -KILL "$(pid_of first)"
-	wait_until 5 gone "$(pid_of first)"
+	wait_until 30 gone "$(pid_of first)"
 	has "$(ingress)" direct-action
 	link second
 	pings far "$near_stack"
@@ -369,8 +369,7 @@ ingress() {
 	on far "$python" "$frames" veth0 sums "$near_stack6"
 	on far "$python" "$frames" veth0 cut "$near_stack"
 	on far "$python" "$frames" veth0 cut "$near_stack6"
-	sleep 0.3
-	pings far "$near_stack"
+	pings far "$near_stack" # what came before it has been seen
 	stop near
 	[ "$(seen near tcp)" -eq 4 ]
 	[ "$(seen near 'bad checksum')" -eq 6 ]
@@ -381,7 +380,7 @@ ingress() {
 	DEVICE=packet:veth0
 	link near
 	on far "$python" "$frames" veth0 long6 "$near_stack6"
-	sleep 0.3
+	pings far "$near_stack" # what came before it has been seen
 	stop near
 	[ "$(seen near tcp)" -eq 2 ]
 	[ "$(seen near 'bad checksum')" -eq 0 ]

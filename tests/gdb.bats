@@ -34,7 +34,7 @@ has() {
 	answers far "$near_stack" 7000
 	start client far nc "$near_stack" 7000
 	# the connection of answers() has gone, that of nc stays
-	wait_until 10 eval 'show server "melin connections" | grep -q SOCKET_CONNECTED.ESTABLISHED'
+	wait_until 30 eval 'show server "melin connections" | grep -q SOCKET_CONNECTED.ESTABLISHED'
 
 	shown=$(show server 'melin descriptors' 'melin connections' 'melin waiters' 'melin locks' \
 		'melin link')

@@ -157,9 +157,9 @@ start_redis() {
 	start_melin server near "$python" "$programs/host_echo.py" serve 7000 block
 	printed server ready
 	start client far "$python" "$programs/host_echo.py" ask "$near_kernel" 7000 1 1000000
-	wait_until 10 grep -q 'descriptor .*: borrowed' "$BATS_TEST_TMPDIR/server.melin"
+	wait_until 30 grep -q 'descriptor .*: borrowed' "$BATS_TEST_TMPDIR/server.melin"
 	end server KILL
-	wait_until 10 gone "$(pid_of client)"
+	wait_until 30 gone "$(pid_of client)"
 	grep -q ConnectionResetError "$BATS_TEST_TMPDIR/client.out"
 	rm "$BATS_TEST_TMPDIR/client.pid"
 	[ -z "$(on near ss -Htn state established)" ]

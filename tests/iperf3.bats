@@ -30,10 +30,10 @@ server_under_melin() {
 	start_melin server near iperf3 -s -1 --forceflush
 	printed server 'Server listening'
 	mark_kernel near
-	wait_until 10 measure "$@" || fail "$(cat "$BATS_TEST_TMPDIR/result.out")"
+	wait_until 30 measure "$@" || fail "$(cat "$BATS_TEST_TMPDIR/result.out")"
 	kernel_still near
 	carried "$BATS_TEST_TMPDIR/result.out"
-	finished server 10
+	finished server
 	took server taken_accept -ge 2
 }
 

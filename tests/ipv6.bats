@@ -46,14 +46,14 @@ load lib/common
 	printed server 'Server listening'
 	answers_ping
 	mark_kernel near
-	wait_until 10 on far iperf3 -6 -c "$near_stack6" -t 1
+	wait_until 30 on far iperf3 -6 -c "$near_stack6" -t 1
 	on far iperf3 -6 -c "$near_stack6" -t 1 -R
 	kernel_still near
 	end server
 }
 
 answers_ping() {
-	wait_until 10 on far ping -6 -q -c 1 -W 1 "$near_stack6" >/dev/null
+	wait_until 30 on far ping -6 -q -c 1 -W 1 "$near_stack6" >/dev/null
 }
 
 @test "IPv6: nc under melin, refused and served" {

@@ -64,7 +64,7 @@ setup() {
 echo_over() { # MELIN_DEV
 	start_melin server near "MELIN_DEV=$1" "$python" "$programs/echo_server.py" asyncio 7000
 	if [[ -n ${after_start:-} ]]; then
-		wait_until 10 "$after_start" || fail "$after_start"
+		wait_until 30 "$after_start" || fail "$after_start"
 	fi
 	answers far "$near_stack" 7000
 	mark_kernel near

@@ -24,19 +24,19 @@ start_redis() { # HOST, more options...
 	writer=$!
 	for _ in 1 2 3; do
 		on far redis-cli -h "$near_stack" bgsave | grep -q 'Background saving'
-		wait_until 10 saved
+		wait_until 30 saved
 	done
 	on far redis-cli -h "$near_stack" bgrewriteaof
-	wait_until 10 rewritten
+	wait_until 30 rewritten
 	wait "$writer"
 	grep -q 'requests per second' "$BATS_TEST_TMPDIR/benchmark.out"
 	size=$(on far redis-cli -h "$near_stack" dbsize)
 	kernel_still near
 	on far redis-cli -h "$near_stack" shutdown >/dev/null || true
-	finished server 10
+	finished server
 	took server taken_accept -ge 50
 	start_redis near --save '' --appendonly yes
-	wait_until 10 loaded "$size"
+	wait_until 30 loaded "$size"
 	end server
 }
 
@@ -62,7 +62,7 @@ loaded() {
 	for i in 1 2 3 4 5; do
 		start "subscriber$i" far redis-cli -h "$near_stack" subscribe news
 	done
-	wait_until 10 subscribers 5
+	wait_until 30 subscribers 5
 	for i in {1..1000}; do
 		echo "publish news message-$i"
 	done | on far redis-cli -h "$near_stack" | sort -u >"$BATS_TEST_TMPDIR/published"
@@ -124,7 +124,7 @@ exchange() {
 	done
 	start big far bash -c 'exec mosquitto_sub -h "$1" -t big -q 2 -C 1 -N -W 20 >"$2"' sub \
 		"$address" "$BATS_TEST_TMPDIR/got"
-	wait_until 10 subscriptions 4
+	wait_until 30 subscriptions 4
 	seq 1 200 | "$@" mosquitto_pub -h "$address" -t lines -q 1 -l
 	"$@" mosquitto_pub -h "$address" -t big -q 2 -f "$file"
 	for i in 1 2 3; do
@@ -143,7 +143,7 @@ exchange() {
 	mark_kernel near
 	exchange "$far_kernel" melin near
 	start_melin last near mosquitto_sub -h "$far_kernel" -t lines -C 50 -W 20
-	wait_until 10 subscriptions 5
+	wait_until 30 subscriptions 5
 	seq 1 50 | on far mosquitto_pub -h "$far_kernel" -t lines -l
 	finished last 20
 	[ "$(tr '\n' ' ' <"$BATS_TEST_TMPDIR/last.out")" = "$(seq -s ' ' 1 50) " ]

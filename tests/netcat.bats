@@ -22,7 +22,7 @@ load lib/common
 	file=$(big_file 20)
 	start_melin sink near bash -c "nc -l 5000 | sha256sum"
 	mark_kernel near
-	wait_until 10 send_to_near "$file" || fail "nc could not connect"
+	wait_until 30 send_to_near "$file" || fail "nc could not connect"
 	finished sink
 	[ "$(output_of sink | cut -d' ' -f1)" = "$(sha256 "$file")" ]
 	kernel_still near
@@ -47,8 +47,8 @@ send_to_near() {
 	for number in {1..5}; do
 		start_melin server near socat -t 5 TCP-LISTEN:5000,reuseaddr EXEC:cat
 		mark_kernel near
-		wait_until 10 echoes "line $number" || fail "no echo of line $number"
-		finished server 10
+		wait_until 30 echoes "line $number" || fail "no echo of line $number"
+		finished server
 		kernel_still near
 	done
 	took server taken_accept -eq 5

@@ -21,7 +21,7 @@ serves() {
 	start_melin server near "$build/tests/programs/giving_up" "$1" 7000 "$2"
 	printed server '^ready'
 	[ "$(greeting "$near_stack" 7000)" = hello ] || fail "$1, $2: no greeting"
-	finished server 10
+	finished server
 	took server taken_accept -eq 1
 	rm -f "$BATS_TEST_TMPDIR/server.melin"
 }
@@ -100,9 +100,9 @@ capabilities() {
 		printed server '^ready'
 		not [ "$(greeting "$near_stack" 7000)" = hello ]
 		end first KILL
-		wait_until 10 eval '[ "$(greeting "$near_stack" 7000)" = hello ]' ||
+		wait_until 30 eval '[ "$(greeting "$near_stack" 7000)" = hello ]' ||
 			fail "$way: not taken over"
-		finished server 10
+		finished server
 		took server taken_accept -eq 1
 		[ "$(grep -c "nobody answers" "$BATS_TEST_TMPDIR/server.melin")" -eq 1 ]
 		rm "$BATS_TEST_TMPDIR/server.melin"
@@ -116,9 +116,9 @@ capabilities() {
 	start_melin server near "$build/tests/programs/giving_up" listening 7000 all
 	printed server '^ready'
 	end first KILL
-	wait_until 10 module_loaded server
-	wait_until 10 grep -q 'device veth0:' "$BATS_TEST_TMPDIR/server.melin"
-	wait_until 5 eval '[ "$(capabilities server)" = "CapPrm:	0000000000000000" ]' ||
+	wait_until 30 module_loaded server
+	wait_until 30 grep -q 'device veth0:' "$BATS_TEST_TMPDIR/server.melin"
+	wait_until 30 eval '[ "$(capabilities server)" = "CapPrm:	0000000000000000" ]' ||
 		fail "$(capabilities server)"
 	[ "$(greeting "$near_stack" 7000)" = hello ]
 }
@@ -136,11 +136,11 @@ print("melin-stack" in open("/proc/self/maps").read())')" = False ]
 	start_melin server near "$python" "$programs/idle_user.py"
 	printed server '^ready'
 	# CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_BPF
-	wait_until 5 eval '[ "$(capabilities server)" = "CapPrm:	0000000000000000
+	wait_until 30 eval '[ "$(capabilities server)" = "CapPrm:	0000000000000000
 CapPrm:	0000008000007000" ]' || fail "$(capabilities server)"
 	kill -USR1 "$(pid_of server)"
 	printed server '^alone'
-	finished server 10
+	finished server
 }
 
 @test "no stack after a filter for system calls: the flow is the kernel's, and a line says why" {

@@ -111,7 +111,7 @@ left() {
 	not module_loaded server
 	[ "$(echo hello | on far socat -t 5 - "TCP:$near_kernel:5000")" = hello ]
 	kernel_moved near 3
-	finished server 10
+	finished server
 }
 
 @test "a selected server has loaded the stack, its shell has not" {

@@ -20,7 +20,9 @@ def received(connection):
 
 
 if role == "server":
-    connection, _ = socket.create_server((address, port)).accept()
+    listener = socket.create_server((address, port))
+    print("ready", flush=True)
+    connection, _ = listener.accept()
     connection.sendall(b"s" * AMOUNT)
     connection.shutdown(socket.SHUT_WR)
     print("received", received(connection), flush=True)
