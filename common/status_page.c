@@ -19,6 +19,7 @@ const char *const status_flow_names[FLOW_COUNTS] = {
 	[FLOW_RETURNED_LOSS] = "returned_loss",
 	[FLOW_RETURNED_BULK] = "returned_bulk",
 	[FLOW_RETURNED_IDLE] = "returned_idle",
+	[FLOW_RETURNED_SLOW] = "returned_slow",
 	[FLOW_RETURNED_RIGHTS] = "returned_rights",
 	[FLOW_RETURNED_DRAINED] = "returned_drained",
 	[FLOW_RETURNED_CHANCE] = "returned_chance",

@@ -334,6 +334,7 @@ static const char *const return_texts[] = {
 	[BORROW_LOSS] = "segments are lost",
 	[BORROW_BULK] = "much data in one direction",
 	[BORROW_IDLE] = "idle",
+	[BORROW_SLOW] = "a sleep for each message",
 	[BORROW_RIGHTS] = "rights are given up",
 	[BORROW_DRAINED] = "drained",
 	[BORROW_CHANCE] = "by chance",
@@ -442,8 +443,8 @@ static void returned(struct socket *socket, enum borrow_return why, int status, 
 			  atomic_load(&socket->descriptor), strerror(-status));
 	else
 		log_change(socket, "given back", return_texts[why]);
-	borrow_policy_returned(&socket->policy,
-			       why == BORROW_LOSS || why == BORROW_BULK || why == BORROW_CALL);
+	borrow_policy_returned(&socket->policy, why == BORROW_LOSS || why == BORROW_BULK ||
+							why == BORROW_SLOW || why == BORROW_CALL);
 	atomic_store(&socket->borrowed, false);
 	if (for_good)
 		borrow_forget_loan(socket);

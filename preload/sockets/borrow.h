@@ -43,6 +43,7 @@ enum borrow_return {
 	BORROW_LOSS,
 	BORROW_BULK,
 	BORROW_IDLE,
+	BORROW_SLOW,	/* the thread sleeps for each message */
 	BORROW_RIGHTS,	/* the process gives up what borrowing takes */
 	BORROW_DRAINED, /* melin drain */
 	BORROW_CHANCE,	/* MELIN_BORROW=random */

@@ -106,6 +106,33 @@ enum borrow_step borrow_policy_before(const struct borrow_policy *policy, bool w
 	return BORROW_NOW;
 }
 
+/*
+ * A thread that has spent some time on an attempt makes the next one after so many times as long:
+ * borrowing takes a third of its time at most. An attempt that took very long has lost the
+ * processor meanwhile, and says nothing.
+ */
+#define PAUSE_SHARE  2
+#define PAUSE_MAX_NS 300000u
+
+static _Atomic uint64_t next_attempt;
+
+bool borrow_policy_begin(uint64_t *began)
+{
+	*began = clock_monotonic();
+	return config_get()->borrow != BORROW_AUTO ||
+	       *began >= atomic_load_explicit(&next_attempt, memory_order_relaxed);
+}
+
+void borrow_policy_end(uint64_t began)
+{
+	const uint64_t now = clock_monotonic();
+	uint64_t pause = (now - began) * PAUSE_SHARE;
+
+	if (pause > PAUSE_MAX_NS)
+		pause = PAUSE_MAX_NS;
+	atomic_store_explicit(&next_attempt, now + pause, memory_order_relaxed);
+}
+
 void borrow_policy_refused(struct borrow_policy *policy)
 {
 	policy->not_before = coarse_now() + REFUSED_NS;
@@ -117,6 +144,7 @@ void borrow_policy_borrowed(struct borrow_policy *policy)
 		atomic_store_explicit(&borrowed_once, true, memory_order_relaxed);
 	policy->bytes = 0;
 	policy->large = 0;
+	policy->slept_for = 0;
 	policy->seen = policy->moves;
 	policy->borrowed_at = policy->moves;
 }
@@ -135,6 +163,12 @@ bool borrow_policy_is_bulk(struct borrow_policy *policy)
 {
 	policy->bytes = 0;
 	policy->large = 0;
+	return config_get()->borrow == BORROW_AUTO;
+}
+
+bool borrow_policy_is_slow(struct borrow_policy *policy)
+{
+	policy->slept_for = 0;
 	return config_get()->borrow == BORROW_AUTO;
 }
 

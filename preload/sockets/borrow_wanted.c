@@ -105,6 +105,8 @@ void borrow_moved(struct socket *socket, enum borrow_direction direction, size_t
 {
 	if (borrow_policy_moved(&socket->policy, direction, bytes))
 		borrow_end(socket, BORROW_BULK, false);
+	else if (borrow_policy_has_slept(&socket->policy))
+		borrow_end(socket, BORROW_SLOW, false);
 	else if (config_get()->borrow == BORROW_RANDOM && borrow_policy_by_chance())
 		borrow_end(socket, BORROW_CHANCE, false);
 }

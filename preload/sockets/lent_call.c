@@ -30,17 +30,21 @@ static ssize_t interrupted(const struct socket *socket, enum borrow_direction di
 /* True: the stack has it now. */
 static bool borrow_before(struct socket *socket, int descriptor, enum borrow_direction direction)
 {
+	enum borrow_step step;
+	bool borrowed = false;
+	uint64_t began;
+
 	if (direction == BORROW_NEITHER)
 		return false;
-	switch (borrow_policy_before(&socket->policy, socket->loan.state == LOAN_WATCHED)) {
-	case BORROW_WATCH:
+	step = borrow_policy_before(&socket->policy, socket->loan.state == LOAN_WATCHED);
+	if (step == BORROW_STAY || !borrow_policy_begin(&began))
+		return false;
+	if (step == BORROW_WATCH)
 		borrow_watch(socket, descriptor);
-		return false;
-	case BORROW_NOW:
-		return borrow_now(socket, descriptor);
-	default:
-		return false;
-	}
+	else
+		borrowed = borrow_now(socket, descriptor);
+	borrow_policy_end(began);
+	return borrowed;
 }
 
 static ssize_t in_kernel(struct socket *socket, enum borrow_direction direction,

@@ -99,6 +99,34 @@ bool spin_is_crowded(uint64_t now)
 	return false;
 }
 
+/*
+ * How many messages there are to a sleep, in 1/16: a moving average, of which the last sleep is an
+ * eighth. It begins high, so that a thread has slept some 16 times before it is said to sleep each
+ * time.
+ */
+#define SERVED_ONE    16
+#define SERVED_BEGINS (16 * SERVED_ONE)
+#define SERVED_FEW    (2 * SERVED_ONE)
+
+static __thread unsigned served, served_average = SERVED_BEGINS;
+
+void spin_slept(void)
+{
+	const unsigned last = served < UINT16_MAX ? served : UINT16_MAX;
+
+	/* The sleep before has ended for something else: the message is still to come. */
+	if (!served)
+		return;
+	served = 0;
+	served_average = (served_average * (WEIGHT - 1) + last * SERVED_ONE) / WEIGHT;
+}
+
+bool spin_served(void)
+{
+	served++;
+	return served_average < SERVED_FEW;
+}
+
 void spin_learn(uint64_t nanoseconds)
 {
 	unsigned before = short_share;

@@ -22,6 +22,11 @@ uint64_t spin_budget(uint64_t now);
  */
 bool spin_is_crowded(uint64_t now);
 
+/* The thread has slept in a wait. */
+void spin_slept(void);
+/* It has got a message. Returns whether it has slept for nearly each one of late. */
+bool spin_served(void);
+
 /* The wait has ended with what it was for, after so many nanoseconds of polling or sleep. */
 void spin_learn(uint64_t nanoseconds);
 

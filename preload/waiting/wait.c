@@ -282,6 +282,7 @@ static int sleep_once(struct wait *wait, const struct instance *instance, unsign
 		result = sleep.waiter.descriptor >= 0 ? sleep_in_poll(&sleep)
 						      : sleep_on_futex(&sleep);
 		wait->kernel_known = result >= 0 && !kernel_is_ready(wait);
+		spin_slept();
 	}
 	end_sleep(&sleep);
 	return result == -EINTR ? -EINTR : 0;

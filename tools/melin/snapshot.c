@@ -48,6 +48,7 @@ static const char *const reasons[FLOW_COUNTS] = {
 	[FLOW_RETURNED_LOSS] = "given back: segments are lost",
 	[FLOW_RETURNED_BULK] = "given back: much data in one direction",
 	[FLOW_RETURNED_IDLE] = "given back: idle",
+	[FLOW_RETURNED_SLOW] = "given back: a sleep for each message",
 	[FLOW_RETURNED_RIGHTS] = "given back: rights were given up",
 	[FLOW_RETURNED_DRAINED] = "given back: drained",
 	[FLOW_RETURNED_CHANCE] = "given back: by chance",
