@@ -72,6 +72,7 @@ struct stack {
 	struct stack_socket *changed,
 		*changed_last;		/* with events for the callback, oldest first */
 	struct stack_socket *owing;	/* those that acknowledge.c owes an acknowledgement */
+	struct stack_socket *half_sent; /* whose first part waits: send_pair.c */
 	struct stack_socket *returning; /* borrowed, to be given back: adopted.c */
 	struct stack_socket *dead;	/* to be freed when lwIP cannot name them any more */
 

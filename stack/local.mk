@@ -82,6 +82,7 @@ stack_libstack_la_SOURCES = \
 	stack/socket/report.c \
 	stack/socket/send.c \
 	stack/socket/send_buffer.c \
+	stack/socket/send_pair.c \
 	stack/socket/socket.c \
 	stack/socket/urgent.c \
 	stack/tcp/acknowledge.c \
@@ -150,6 +151,7 @@ noinst_HEADERS += \
 	stack/socket/report.h \
 	stack/socket/send.h \
 	stack/socket/send_buffer.h \
+	stack/socket/send_pair.h \
 	stack/socket/socket.h \
 	stack/socket/urgent.h \
 	stack/socket_parts.h \

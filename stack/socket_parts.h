@@ -30,6 +30,7 @@
 #include "stack/socket/receive_window.h"
 #include "stack/socket/send.h"
 #include "stack/socket/send_buffer.h"
+#include "stack/socket/send_pair.h"
 #include "stack/tcp/tcp_info.h"
 #include "stack/socket/urgent.h"
 #include "stack/stack.h"
@@ -93,6 +94,7 @@ struct stack_socket {
 	struct accept_queue accept_queue;
 	struct listen_place place;
 	struct output output;
+	struct send_pair send_pair;
 	struct retry retry;
 	struct segments segments;
 	struct path_limit path;

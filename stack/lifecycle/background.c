@@ -18,6 +18,7 @@
 
 #include "stack/tcp/index.h"
 #include "stack/lifecycle/instance.h"
+#include "stack/socket/send_pair.h"
 #include "common/system_call.h"
 #include "stack/events/timers.h"
 
@@ -115,6 +116,7 @@ static int poll_once(struct stack *stack, uint64_t *deadline)
 	if (!instance_try_lock(stack))
 		return -EBUSY;
 	clock_update(&stack->clock);
+	send_pair_release(stack);
 	handled = (int)instance_receive(stack);
 	stack->counters.polls++;
 	if (!handled)
@@ -305,6 +307,7 @@ int background_watch_begin(struct stack *stack, unsigned slept, uint64_t *deadli
 	*deadline_ns = UINT64_MAX;
 	if (instance_enter(stack))
 		return -EBUSY;
+	send_pair_release(stack);
 	if (slept)
 		instance_attend(stack);
 	idle = clock_read(&stack->clock) - stack->last_frame;

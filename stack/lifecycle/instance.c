@@ -14,6 +14,7 @@
 #include "stack/ip/loop.h"
 #include "stack/ip/network.h"
 #include "stack/socket/report.h"
+#include "stack/socket/send_pair.h"
 #include "stack/events/timers.h"
 
 /* Frames in one receive, as DPDK's drivers like them; and receives in one poll. */
@@ -178,6 +179,7 @@ static void poll_here(void *argument)
 	struct stack *stack = look->stack;
 	uint64_t segments = stack->counters.loop_segments;
 
+	send_pair_release(stack);
 	receive_here(look);
 	if (host_should_attend(stack))
 		attend_here(stack);

@@ -18,10 +18,30 @@
 #include "stack/socket/socket.h"
 #include "stack/stack.h"
 
+static int enter(struct stack *stack)
+{
+	int status = instance_enter(stack);
+
+	if (status == 0)
+		send_pair_release(stack);
+	return status;
+}
+
+/* send() on the socket may be what its first part waits for. */
+static int enter_to_send(struct stack_socket *socket)
+{
+	struct stack *stack = socket->stack;
+	int status = instance_enter(stack);
+
+	if (status == 0 && stack->half_sent != socket)
+		send_pair_release(stack);
+	return status;
+}
+
 /* The value of call, made with the lock held; what comes of it is sent before the lock is freed. */
 #define INSIDE(stack, call)                                                                        \
 	({                                                                                         \
-		__typeof__(call) status_ = instance_enter(stack);                                  \
+		__typeof__(call) status_ = enter(stack);                                           \
                                                                                                    \
 		if (status_ == 0) {                                                                \
 			status_ = (call);                                                          \
@@ -31,9 +51,9 @@
 	})
 
 /* The same for a call that would have to wait: it is made once more after a look for input. */
-#define INSIDE_OR_AFTER_INPUT(stack, call)                                                         \
+#define INSIDE_OR_AFTER_INPUT(stack, entered, call)                                                \
 	({                                                                                         \
-		__typeof__(call) status_ = instance_enter(stack);                                  \
+		__typeof__(call) status_ = (entered);                                              \
                                                                                                    \
 		if (status_ == 0) {                                                                \
 			for (int looks = 0; (status_ = (call)) == -EAGAIN && looks == 0; looks++)  \
@@ -99,7 +119,7 @@ static int start_listening(struct stack_socket *socket, const struct sockaddr *l
 static int take_connection(struct stack_socket *listener, struct stack_socket **socket,
 			   struct sockaddr_storage *peer)
 {
-	return INSIDE_OR_AFTER_INPUT(listener->stack,
+	return INSIDE_OR_AFTER_INPUT(listener->stack, enter(listener->stack),
 				     OF(listener, listen_accept(listener, socket, peer)));
 }
 
@@ -112,7 +132,7 @@ static int advance_connect(struct stack_socket *socket, const struct sockaddr *l
 static ssize_t receive(struct stack_socket *socket, const struct iovec *iov, size_t count,
 		       int flags)
 {
-	return INSIDE_OR_AFTER_INPUT(socket->stack,
+	return INSIDE_OR_AFTER_INPUT(socket->stack, enter(socket->stack),
 				     OF(socket, receive_data(socket, iov, count, flags)));
 }
 
@@ -124,7 +144,7 @@ static int received_at(struct stack_socket *socket, struct timespec *time)
 static ssize_t send_some(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			 int flags)
 {
-	return INSIDE_OR_AFTER_INPUT(socket->stack,
+	return INSIDE_OR_AFTER_INPUT(socket->stack, enter_to_send(socket),
 				     OF(socket, send_data(socket, iov, count, flags)));
 }
 
@@ -149,7 +169,7 @@ static void release(struct stack_socket *socket)
 {
 	struct stack *stack = socket->stack; /* the socket is gone before the lock is let go of */
 
-	if (instance_enter(stack))
+	if (enter(stack))
 		return;
 	socket_release(socket);
 	instance_leave(stack);

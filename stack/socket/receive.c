@@ -59,6 +59,7 @@ static ssize_t nothing(struct stack_socket *socket)
 static void was_read(struct stack_socket *socket, size_t size)
 {
 	socket->stack->counters.rx_payload += size;
+	send_pair_read(socket);
 	urgent_moved(socket);
 	return_credit(socket, size);
 	socket_changed(socket, 0);

@@ -108,7 +108,8 @@ ssize_t send_data(struct stack_socket *socket, const struct iovec *iov, size_t c
 		urgent_send(socket);
 	if (done) {
 		socket->output.push = false;
-		socket->output.more = flags & MSG_MORE;
+		socket->output.more =
+			flags & MSG_MORE || (!(flags & MSG_OOB) && send_pair_waits(socket, done));
 	}
 	acknowledge_answer(socket);
 	tcp_output(socket->pcb);

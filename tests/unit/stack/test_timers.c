@@ -315,6 +315,63 @@ static void test_nagle(void)
 	wire_clear();
 }
 
+/* A request comes and is read; the answer is sent in two calls. Segments after each of them. */
+static void answer_in_two(struct peer *peer, struct test_socket *client, unsigned counts[2])
+{
+	struct segment segment;
+	char request[3];
+
+	say(peer, ACK | PSH, "ask", 3);
+	get(client, request, sizeof(request), 0);
+	wire_clear();
+	for (int part = 0; part < 2; part++) {
+		counts[part] = 0;
+		put(client, part ? "body" : "head", 4, 0);
+		while (wire_get_segment(&segment)) {
+			counts[part]++;
+			peer->ack = segment.seq + (uint32_t)segment.size;
+		}
+	}
+	say(peer, ACK, NULL, 0);
+	wire_clear();
+}
+
+static void test_pairs(void)
+{
+	struct test_socket client;
+	struct segment segment;
+	struct peer peer;
+	unsigned counts[2], apart = 0;
+	char request[3];
+
+	be_called(&peer, &client, 1017);
+	set(&client, IPPROTO_TCP, TCP_NODELAY, 1);
+	for (int turn = 0; turn < 8; turn++) {
+		answer_in_two(&peer, &client, counts);
+		apart += counts[0] == 1 && counts[1] == 1;
+	}
+	tap_ok(apart == 8, "two sends are two segments, at first: %u", apart);
+	answer_in_two(&peer, &client, counts);
+	tap_ok(counts[0] == 0 && counts[1] == 1, "and one when that is the habit: %u, %u",
+	       counts[0], counts[1]);
+	say(&peer, ACK | PSH, "ask", 3);
+	get(&client, request, sizeof(request), 0);
+	wire_clear();
+	put(&client, "head", 4, 0);
+	tap_ok(!wire_get_segment(&segment), "the first waits");
+	ops->poll(stack);
+	tap_ok(wire_get_segment(&segment) && segment.size == 4,
+	       "until the program does something else");
+	peer.ack += 4;
+	say(&peer, ACK | PSH, "ask", 3);
+	get(&client, request, sizeof(request), 0);
+	wire_clear();
+	put(&client, "head", 4, 0);
+	tap_ok(wire_get_segment(&segment) && segment.size == 4, "which ends the habit");
+	drop(&client);
+	wire_clear();
+}
+
 static void test_sack(void)
 {
 	static char data[14600];
@@ -558,6 +615,7 @@ static void run_tests(void)
 	test_moved_peer();
 	test_keepalive();
 	test_nagle();
+	test_pairs();
 	test_sack();
 	test_sack_late();
 	test_tail_loss();
