@@ -16,12 +16,12 @@
 #include "dpdk/packet/packet_receive.h"
 
 /*
- * A slot has room for a request or an acknowledgement: some 360 bytes of data behind the kernel's
+ * A slot has room for requests or an acknowledgement: some 870 bytes of data behind the kernel's
  * description of the frame (tpacket2_hdr and sockaddr_ll) and the frame's headers. There are as
- * many slots as connections that may ask at the same time. Both together, 2 MB, are the process's
+ * many slots as connections that may ask at the same time. Both together, 4 MB, are the process's
  * for as long as the stack runs.
  */
-#define SLOT_BYTES 512
+#define SLOT_BYTES 1024
 #define SLOTS	   4096
 
 /* What the kernel allocates in one piece; where it has none it takes single pages. */
