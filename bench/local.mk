@@ -39,10 +39,13 @@ EXTRA_DIST += \
 	bench/lib/machine.py \
 	bench/lib/testbed.py \
 	bench/bulk.py \
+	bench/computing.py \
 	bench/connections.py \
+	bench/cost.py \
 	bench/http.py \
 	bench/many.py \
 	bench/memcached.py \
+	bench/postgres.py \
 	bench/processor.py \
 	bench/redis.py \
 	bench/roundtrip.py \
