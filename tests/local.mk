@@ -50,7 +50,8 @@ END_TO_END_TESTS = \
 	tests/hugepages.bats \
 	tests/host.bats \
 	tests/host_programs.bats \
-	tests/melin_run.bats
+	tests/melin_run.bats \
+	tests/melin_check.bats
 
 test_programs = \
 	tests/programs/as_unit.py \

@@ -8,8 +8,11 @@ bats_require_minimum_version 1.5.0
 load lib/common
 load lib/host
 
-LEVEL=debug
-DEFAULT_BORROW=always
+# shellcheck disable=SC2034 # of lib/host
+{
+	LEVEL=debug
+	DEFAULT_BORROW=always
+}
 tool=$build/melin
 rules="'!any:*:22,any:*:*'" # what is taken if nothing is said
 
@@ -54,9 +57,10 @@ variables() {
 	[[ $(variables --listen 80,443) == "MELIN_FLOWS='listen:*:80,listen:*:443'" ]]
 	[[ $(variables -l '198.18.0.1:80, [::1]:8000-8999') == \
 		"MELIN_FLOWS='listen:198.18.0.1:80,listen:[::1]:8000-8999'" ]]
-	[[ $(variables -c '198.18.0.0/24:6379,198.18.1.1,[fd00::/64],5432') == \
-		"MELIN_FLOWS='connect:198.18.0.0/24:6379,connect:198.18.1.1:*,connect:"\
-"[fd00::/64]:*,connect:*:5432'" ]]
+	[[ $(variables -c '198.18.0.0/24:6379,198.18.1.1') == \
+		"MELIN_FLOWS='connect:198.18.0.0/24:6379,connect:198.18.1.1:*'" ]]
+	[[ $(variables -c '[fd00::/64],5432') == \
+		"MELIN_FLOWS='connect:[fd00::/64]:*,connect:*:5432'" ]]
 	[[ $(variables --flows '!connect:*:22' --connect '*:*') == \
 		"MELIN_FLOWS='!connect:*:22,connect:*:*'" ]]
 }
@@ -70,7 +74,7 @@ variables() {
 	[[ $(variables -p mine --spin-us 9) == \
 		"MELIN_FLOWS=$rules MELIN_SPIN_US='9' MELIN_LINGER_MS='' MELIN_LOG='debug'" ]]
 	[[ $(variables -p mine --log error) == *" MELIN_LOG='error'" ]]
-	export MELIN_FLOWS=listen:*:1
+	export MELIN_FLOWS='listen:*:1'
 	[[ $(variables) == "MELIN_FLOWS='listen:*:1' "* ]]
 	[[ $(variables -l 2) == "MELIN_FLOWS='listen:*:2' "* ]]
 }
@@ -183,7 +187,8 @@ patched() {
 }
 
 @test "programs that melin cannot work in" {
-	local t=$BATS_TEST_TMPDIR no='melin cannot work in it' loader
+	local t=$BATS_TEST_TMPDIR no='melin cannot work in it'
+	local go='is a Go program, which makes its system calls without libc'
 	cd "$t"
 	echo 'int main(void) { return 0; }' >main.c
 	gcc -static -o static main.c
@@ -195,7 +200,7 @@ patched() {
 	printf '%s\n' '.section .note.go.buildid,"a",@note' '.long 4, 4, 4' '.asciz "Go\0"' \
 		'.ascii "abcd"' >note.s
 	gcc -o go main.c note.s
-	wrong 126 "./go is a Go program, which makes its system calls without libc: $no" ./go
+	wrong 126 "./go $go: $no" ./go
 	patched narrow 4 '\x01'
 	wrong 126 "./narrow is a 32-bit program, and libmelin.so a 64-bit library: $no" ./narrow
 	patched other 18 '\xb7'
@@ -204,10 +209,8 @@ patched() {
 	printf '#!%s/go\n' "$t" >script
 	printf '#! %s/script -x\n' "$t" >deep
 	chmod +x script deep
-	wrong 126 "./script: its interpreter $t/go is a Go program, which makes its system calls"\
-" without libc: $no" ./script
-	wrong 126 "./deep: its interpreter $t/go is a Go program, which makes its system calls"\
-" without libc: $no" ./deep
+	wrong 126 "./script: its interpreter $t/go $go: $no" ./script
+	wrong 126 "./deep: its interpreter $t/go $go: $no" ./deep
 }
 
 @test "programs with rights of their own" {

@@ -16,8 +16,9 @@ make_tree() {
 	tree=$BATS_TEST_TMPDIR/tree
 	mkdir -p "$tree"/{preload,stack,dpdk,broker,common}/.libs "$tree/tools/melin"
 	echo '# nothing' >"$tree/known"
-	mkdir -p "$tree/preload/config"
-	touch "$tree"/preload/config/{config,program_file,span}.h
+	mkdir -p "$tree/preload/config" "$tree/dpdk/interface"
+	touch "$tree"/preload/config/{config,program_file,span}.h \
+		"$tree"/broker/{ipsec,netlink_call,tracking}.h "$tree/dpdk/interface/interface_claim.h"
 	echo 'int link_open(void);' >"$tree/dpdk/link.h"
 	echo 'int stack_open(void);' >"$tree/stack/stack.h"
 	file preload/one '#include "stack/stack.h"' 'int two(void); int one(void) { return two(); }'

@@ -34,9 +34,12 @@ struct command {
 	bool stops;
 };
 
+int command_check(const struct command *command, int argc, char **argv);
 int command_run(const struct command *command, int argc, char **argv);
 int command_stat(const struct command *command, int argc, char **argv);
 int command_top(const struct command *command, int argc, char **argv);
 int command_drain(const struct command *command, int argc, char **argv);
+
+extern const struct command_option check_options[];
 
 #endif

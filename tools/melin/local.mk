@@ -8,12 +8,23 @@ melin_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden
 melin_LDFLAGS = $(HARDENING_LDFLAGS)
 melin_LDADD = broker/liblender.la common/libcommon.la
 melin_SOURCES = \
+	dpdk/interface/interface_claim.c \
+	tools/melin/check.c \
+	tools/melin/check.h \
+	tools/melin/check_files.c \
+	tools/melin/check_login.c \
+	tools/melin/check_machine.c \
+	tools/melin/check_network.c \
+	tools/melin/check_proof.c \
+	tools/melin/check_result.c \
 	tools/melin/command_line.c \
 	tools/melin/command_line.h \
 	tools/melin/commands.h \
 	tools/melin/drain.c \
 	tools/melin/installed.c \
 	tools/melin/installed.h \
+	tools/melin/json_text.c \
+	tools/melin/json_text.h \
 	tools/melin/kernel_sockets.c \
 	tools/melin/kernel_sockets.h \
 	tools/melin/melin.c \

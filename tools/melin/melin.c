@@ -15,6 +15,9 @@ static int command_to_help(const struct command *command, int argc, char **argv)
 static const struct command commands[] = {
 	{ "run", "[OPTION...] [--] PROGRAM [ARGUMENT...]",
 	  "starts a program with its TCP connections taken by melin", command_run, NULL, true },
+	{ "check", "[OPTION...] [PROGRAM]",
+	  "says what this machine lacks for melin, and what mends it", command_check, check_options,
+	  false },
 	{ "stat", "[OPTION...] [PID...]",
 	  "shows connections, who carries each and why, and counters", command_stat, NULL, false },
 	{ "top", "[OPTION...] [PID...]", "shows connections in the terminal, the busiest first",

@@ -1,0 +1,288 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# melin check: that all is well where it is; else each message, by the fault that it is about, and
+# that the command which it names mends that. All in network namespaces of the test's own, and what
+# is the machine's (hugepages, /run) in a mount namespace.
+
+bats_require_minimum_version 1.5.0
+load lib/common
+
+tool=$build/melin
+
+setup() {
+	[[ -z ${TESTS_PLAIN:-} ]] || skip "melin check is about melin"
+	[[ -x $tool ]] || fail "there is no $tool: run make first"
+	common_setup
+	unset "${!MELIN_@}" SSH_CONNECTION LD_PRELOAD
+	report=$BATS_TEST_TMPDIR/check.out
+}
+
+# Runs melin check on near behind another command (or env): check STATUS COMMAND... -- OPTION...
+check() {
+	local expected=$1 status=0 before=()
+	shift
+	while [[ $1 != -- ]]; do
+		before+=("$1")
+		shift
+	done
+	on near "${before[@]}" "$tool" check "${@:2}" >"$report" 2>&1 || status=$?
+	[[ $status -eq $expected ]] || fail "status $status" "$(<"$report")"
+}
+
+# The line of a check: says STATUS NAME TEXT
+says() {
+	awk -v start="$1 $2 $3" '{ $1 = $1 } index($0, start) == 1 { found = 1 }
+		END { exit !found }' "$report" ||
+		fail "wanted: $*" "$(<"$report")"
+}
+
+# The command below the line of a check, without sudo: this is root already.
+advice() {
+	sed -n "/^[a-z]* *$1 /{n;s/^  *//p}" "$report" | sed 's/^sudo //'
+}
+
+# Runs that command on near, to the letter.
+follow() {
+	local command
+	command=$(advice "$1")
+	[[ -n $command ]] || fail "no advice for $1" "$(<"$report")"
+	on near sh -c "$command"
+}
+
+unprivileged=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+
+@test "a host where all is well: a connection is borrowed, status 0" {
+	check 0 env -- true
+	says ok kernel 'Linux '
+	says ok rights 'CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_NET_BIND_SERVICE are here'
+	says ok sandbox 'no system calls are filtered'
+	says ok bpf 'bpf(2) makes maps'
+	says ok interface 'veth0 is an Ethernet interface and up'
+	says ok tap 'there is room at the tcx ingress of veth0 (0 of 63)'
+	says ok firewall 'no translation of addresses, no IPsec'
+	says ok memlock 'no limit (CAP_IPC_LOCK)'
+	says ok af_xdp 'driver veth, 1 queue, AF_XDP with copies'
+	says ok leftovers 'no dead process has left anything'
+	says ok proof 'a connection between two namespaces was borrowed and given back'
+	says ok program 'true can be started under melin'
+	[[ $(tail -n 1 "$report") == 'A connection would be taken here.' ]]
+	# Nothing has been attached, and no namespace is left.
+	[[ $(on near bpftool net show dev veth0 2>&1) != *tcx* ]]
+}
+
+@test "--json is one object" {
+	check 0 env -- --json
+	[[ $(jq -r '.would_take, .interface, (.checks[] | select(.name == "proof").status)' \
+		"$report" | paste -sd' ') == 'true veth0 ok' ]]
+	check 1 env -- --json -i lo
+	[[ $(jq -r '.would_take, (.checks[] | select(.status == "missing").name)' "$report" |
+		paste -sd' ') == 'false interface' ]]
+	[[ $(jq -r '.checks[] | select(.name == "interface").mend' "$report") == 'ip -brief link' ]]
+}
+
+@test "wrong usage" {
+	check 2 env -- --fx
+	grep -q '^melin check: unknown option "--fx"$' "$report"
+	grep -q '^usage: melin check \[OPTION\.\.\.\] \[PROGRAM\]$' "$report"
+	check 2 env -- -i a/b
+	grep -q '^melin check: "a/b" is no name of an interface$' "$report"
+	check 2 env -- true false
+	grep -q '^melin check: one program at a time$' "$report"
+}
+
+@test "the interface: none, not there, loopback, down, no carrier" {
+	check 1 env -- -i nosuch
+	says missing interface 'there is no interface nosuch'
+	follow interface | grep -q veth0
+	check 1 env -- -i lo
+	says missing interface 'lo is no Ethernet interface: its connections stay in the kernel'
+	ip -n "$(host near)" link set veth0 down
+	check 1 env --
+	says missing interface 'veth0 is down'
+	follow interface
+	check 0 env --
+	ip -n "$(host far)" link set veth0 down
+	wait_until 20 without_carrier
+	check 1 env --
+	says missing interface 'veth0 has no carrier: is the cable in?'
+	ip -n "$(host near)" link del veth0
+	check 1 env --
+	says missing interface 'there is no Ethernet interface'
+	says degraded af_xdp 'there is no interface for own mode'
+	[[ $(tail -n 1 "$report") == 'No connection would be taken here.' ]]
+}
+
+without_carrier() {
+	[[ $(on near cat /sys/class/net/veth0/operstate) != up ]]
+}
+
+@test "the interface is the default route's" {
+	ip -n "$(host near)" link add link veth0 name spare0 type macvlan mode bridge
+	ip -n "$(host near)" link set spare0 up
+	ip -n "$(host near)" route add default via 198.18.0.2
+	check 0 env --
+	says ok interface veth0
+	check 0 env -- -i spare0
+	says degraded af_xdp 'driver macvlan, '
+	[[ $(advice af_xdp) == 'export MELIN_DEV=packet:spare0' ]]
+}
+
+@test "no rights, and no broker: melin run --user" {
+	check 1 "${unprivileged[@]}" --
+	says missing rights 'nobody has not CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, and there is no'
+	says missing proof 'nothing is lent without rights or a broker'
+	on near sh -c "$(advice rights | sed "s|PROGRAM|$tool check|")" >"$report"
+	says ok rights 'the broker of melin run answers'
+	says ok proof 'the broker has lent a tap; a connection for trying it takes root'
+}
+
+@test "a broker as a service: outside its group, inside of it, and gone" {
+	cat >"$BATS_TEST_TMPDIR/room" <<-EOF
+		install -d -m 2755 -g 12 /run/melin
+		"$build/melin-broker" --listen &
+		broker=\$!
+		trap 'kill -KILL \$broker' EXIT
+		for i in \$(seq 200); do [ -S /run/melin/broker.sock ] || sleep 0.05; done
+		outside='setpriv --reuid 65534 --regid 65534 --clear-groups'
+		\$outside "$tool" check
+		echo "status \$?"
+		setpriv --reuid 65534 --regid 65534 --groups 12 "$tool" check
+		echo "status \$?"
+		kill -KILL \$broker
+		wait
+		trap - EXIT
+		setpriv --reuid 65534 --regid 65534 --groups 12 "$tool" check
+		echo "status \$?"
+	EOF
+	grep -q '^[^:]*:[^:]*:12:' /etc/group || skip "no group has number 12"
+	name=$(getent group 12 | cut -d: -f1)
+	on near unshare --mount sh -c \
+		"mount -t tmpfs none /run && sh $BATS_TEST_TMPDIR/room" >"$report" 2>&1 || true
+	[[ $(grep '^status' "$report" | paste -sd' ') == 'status 1 status 0 status 1' ]]
+	says missing rights "the broker at /run/melin/broker.sock is not for nobody, but for the"
+	[[ $(advice rights | head -n 1) == "usermod -aG $name nobody" ]]
+	says ok rights 'the broker at /run/melin/broker.sock answers'
+	says missing rights 'no broker answers at /run/melin/broker.sock'
+	[[ $(advice rights | tail -n 1) == 'systemctl restart melin-broker.socket' ]]
+}
+
+@test "rights that are there in part" {
+	check 0 setpriv --bounding-set -net_bind_service --
+	says degraded rights 'CAP_NET_BIND_SERVICE is missing: connections of ports below 1024 stay'
+	check 0 setpriv --bounding-set -sys_admin --
+	says degraded proof 'not tried, for a network namespace cannot be had: Operation not'
+	[[ $(advice proof) == "$tool check" ]]
+	on near sh -c "$(advice proof)"
+}
+
+@test "an old kernel" {
+	check 1 setarch -R --uname-2.6 "${unprivileged[@]}" --
+	says missing kernel 'Linux 2.6.'
+	[[ $(advice kernel) == 'apt-get install -t bookworm-backports linux-image-amd64' ]]
+}
+
+@test "families of sockets that are refused" {
+	check 1 "$python" "$programs/refuse_families.py" AF_PACKET --
+	says missing sandbox 'sockets of AF_PACKET are refused here'
+	[[ $(advice sandbox) == *'RestrictAddressFamilies=AF_PACKET AF_NETLINK' ]]
+	check 0 "$python" "$programs/refuse_families.py" AF_XDP --
+	says degraded sandbox 'sockets of AF_XDP are refused here: own mode takes packet:INTERFACE'
+	check 0 "$python" "$programs/refuse_families.py" AF_VSOCK --
+	says ok sandbox 'system calls are filtered (seccomp), but none of these'
+	check 0 setpriv --no-new-privs --
+	says ok sandbox 'no system calls are filtered; NoNewPrivileges does no harm'
+}
+
+@test "hugepages: the command, and --fix" {
+	local pages=/sys/kernel/mm/hugepages
+	cat >"$BATS_TEST_TMPDIR/room" <<-EOF
+		mount -t tmpfs none $pages
+		mkdir $pages/hugepages-2048kB
+		ln -s nr_hugepages $pages/hugepages-2048kB/free_hugepages
+		echo 0 >$pages/hugepages-2048kB/nr_hugepages
+		echo "MemAvailable: 8000000 kB" >/tmp/meminfo
+		mount --bind /tmp/meminfo /proc/meminfo
+		"$tool" check
+		cp $pages/hugepages-2048kB/nr_hugepages "$BATS_TEST_TMPDIR/without"
+		"$tool" check --fix
+		cat $pages/hugepages-2048kB/nr_hugepages
+		echo "MemAvailable: 1000000 kB" >/tmp/meminfo
+		echo 0 >$pages/hugepages-2048kB/nr_hugepages
+		"$tool" check --fix
+		cat $pages/hugepages-2048kB/nr_hugepages
+	EOF
+	on near unshare --mount sh -c \
+		"mount -t tmpfs none /tmp/ && exec sh /dev/stdin" \
+		<"$BATS_TEST_TMPDIR/room" >"$report" 2>&1 || fail "$(<"$report")"
+	says degraded hugepages 'there are no hugepages: stacks use ordinary pages'
+	[[ $(advice hugepages | head -n 1) == \
+		"echo 512 >$pages/hugepages-2048kB/nr_hugepages" ]]
+	grep -q '^melin check: doing: echo 512 >' "$report"
+	says ok hugepages '512 of 512 hugepages of 2 MiB are free'
+	[[ $(grep -xcE '512' "$report") -eq 1 && $(tail -n 1 "$report") == 0 ]]
+}
+
+@test "the limit of locked memory" {
+	cat >"$BATS_TEST_TMPDIR/steps" <<-EOF
+		ulimit -l 64
+		${unprivileged[*]} "$tool" check
+		prlimit --memlock=unlimited --pid \$\$
+		${unprivileged[*]} "$tool" check
+	EOF
+	on near sh "$BATS_TEST_TMPDIR/steps" >"$report" || true
+	says degraded memlock '64 KiB may be locked: own mode on AF_XDP takes more, host mode does'
+	[[ $(advice memlock | head -n 1) == 'prlimit --memlock=unlimited --pid $$' ]]
+	# Only with CAP_SYS_RESOURCE, 1 << 24, may a limit be raised.
+	if ((0x$(sed -n 's/^CapEff:\t//p' /proc/self/status) >> 24 & 1)); then
+		says ok memlock 'enough may be locked in memory'
+	fi
+}
+
+@test "translation of addresses, and IPsec" {
+	on near nft add table ip home
+	on near nft 'add chain ip home snat-me { type nat hook postrouting priority 100; }'
+	on near nft add rule ip home snat-me oif veth0 masquerade
+	check 0 env --
+	says degraded firewall 'the table ip home translates addresses (masquerade): such'
+	[[ $(advice firewall) == 'nft delete table ip home' ]]
+	follow firewall
+	check 0 env --
+	says ok firewall 'no translation'
+	on near ip xfrm policy add src 198.18.9.0/24 dst 198.18.8.0/24 dir out tmpl \
+		src 198.18.0.1 dst 198.18.0.2 proto esp mode tunnel
+	check 1 env --
+	says missing firewall 'the host has IPsec policies: all connections stay in the kernel'
+	follow firewall
+	check 0 env --
+}
+
+@test "what dead processes have left, --fix, and the interface of the login" {
+	on near ip link set dev veth0 xdp obj "$build/melin_xdp.o" sec xdp
+	check 0 env --
+	says degraded leftovers 'veth0 has the XDP program of a process that is dead'
+	follow leftovers
+	check 0 env --
+	says ok leftovers 'no dead process has left anything'
+	on near tc qdisc add dev veth0 clsact
+	on near tc filter add dev veth0 ingress preference 48597 protocol all handle 1 \
+		bpf bytecode '1,6 0 0 4294967295'
+	check 0 env "SSH_CONNECTION=198.18.0.2 50000 $near_kernel 22" -- --fix
+	says degraded leftovers 'veth0 has the packet filter of a process that is dead'
+	grep -q '^melin check: your login comes by veth0, so this is yours to do: tc ' "$report"
+	check 0 env "SSH_CONNECTION=198.18.0.2 50000 198.18.7.7 22" -- --fix
+	grep -q '^melin check: doing: tc filter delete dev veth0 ingress preference 48597' "$report"
+	says ok leftovers 'no dead process has left anything'
+	[[ -z $(on near tc filter show dev veth0 ingress) ]]
+}
+
+@test "the program, and melin's own files" {
+	check 1 env -- nosuch
+	says missing program '"nosuch" is not found in PATH'
+	cp "$tool" "$BATS_TEST_TMPDIR/melin"
+	[[ ! -e $(sed -n 's/^libdir = //p' "$build/Makefile" | head -n 1)/libmelin.so ]] ||
+		skip "melin is installed"
+	tool=$BATS_TEST_TMPDIR/melin check 1 env --
+	says missing files 'there is no '
+	[[ $(advice files) == 'make install' ]]
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * melin check: a line for each thing that a start takes, and the command that mends what is not
+ * well. Not for how each is looked at (check.h).
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/melin/check.h"
+#include "tools/melin/command_line.h"
+#include "tools/melin/json_text.h"
+
+enum { OPTION_INTERFACE, OPTION_FIX, OPTION_JSON };
+
+const struct command_option check_options[] = {
+	[OPTION_INTERFACE] = { "interface", 'i', "NAME",
+			       "the interface; without it that of the default route" },
+	[OPTION_FIX] = { "fix", 0, NULL,
+			 "runs those of the commands that do nobody any harm (as root)" },
+	[OPTION_JSON] = { "json", 0, NULL, "prints one JSON object" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct {
+	const char *name;
+	check_function *look;
+} checks[] = {
+	{ "files", check_files },
+	{ "kernel", check_kernel },
+	{ "rights", check_rights },
+	{ "sandbox", check_sandbox },
+	{ "bpf", check_bpf },
+	{ "interface", check_interface },
+	{ "tap", check_tap },
+	{ "firewall", check_firewall },
+	{ "hugepages", check_hugepages },
+	{ "memlock", check_memory_lock },
+	{ "af_xdp", check_driver },
+	{ "leftovers", check_leftovers },
+	{ "proof", check_proof },
+	{ "program", check_program },
+};
+
+#define CHECKS (sizeof(checks) / sizeof(checks[0]))
+
+static const char *const words[] = {
+	[CHECK_OK] = "ok", [CHECK_DEGRADED] = "degraded", [CHECK_MISSING] = "missing"
+};
+
+struct wish {
+	bool fix, json;
+};
+
+static void print_line(const char *name, const struct check_result *result)
+{
+	printf("%-9s %-10s %s\n", words[result->status], name, result->text);
+	if (*result->mend)
+		printf("%-9s %-10s %s\n", "", "", result->mend);
+}
+
+static void print_json(const char *name, const struct check_result *result, bool first)
+{
+	printf("%s\n  {\"name\": \"%s\", \"status\": \"%s\", \"text\": ", first ? "" : ",", name,
+	       words[result->status]);
+	json_text(stdout, result->text);
+	if (*result->mend) {
+		printf(", \"mend\": ");
+		json_text(stdout, result->mend);
+	}
+	putchar('}');
+}
+
+/* Says on standard error what is done. Whether it was. */
+static bool mend(const struct command *command, const struct check_result *result)
+{
+	if (!result->is_safe || result->status == CHECK_OK)
+		return false;
+	if (result->touches && check_login_uses(result->touches)) {
+		command_failed(command, "your login comes by %s, so this is yours to do: %s",
+			       result->touches, result->mend);
+		return false;
+	}
+	fflush(stdout);
+	fprintf(stderr, "melin check: doing: %s\n", result->mend);
+	return system(result->mend) == 0; /* NOLINT(cert-env33-c): what it is for */
+}
+
+/* One thing after another, since the later ones go by what the earlier ones have found. */
+static bool look_at_all(const struct command *command, struct check_about *about,
+			const struct wish *wish)
+{
+	bool would_take = true, first = true;
+
+	for (size_t i = 0; i < CHECKS; i++) {
+		struct check_result result = { .status = CHECK_OK };
+
+		if (checks[i].look == check_program && !about->program)
+			continue;
+		checks[i].look(about, &result);
+		if (wish->fix && mend(command, &result)) {
+			result = (struct check_result){ .status = CHECK_OK };
+			checks[i].look(about, &result);
+		}
+		would_take = would_take && result.status != CHECK_MISSING;
+		if (wish->json)
+			print_json(checks[i].name, &result, first);
+		else
+			print_line(checks[i].name, &result);
+		first = false;
+	}
+	return would_take;
+}
+
+int command_check(const struct command *command, int argc, char **argv)
+{
+	struct check_about about = { .program = NULL };
+	struct wish wish = { false, false };
+	bool would_take;
+	int option;
+
+	while ((option = command_option(command, check_options, argc, argv)) >= 0) {
+		if (option == OPTION_INTERFACE) {
+			if (!*optarg || strlen(optarg) >= sizeof(about.interface) ||
+			    strpbrk(optarg, "/ \t\n"))
+				command_usage(command, "\"%s\" is no name of an interface", optarg);
+			strcpy(about.interface, optarg);
+		} else if (option == OPTION_FIX) {
+			wish.fix = true;
+		} else {
+			wish.json = true;
+		}
+	}
+	if (argc - optind > 1)
+		command_usage(command, "one program at a time");
+	about.program = argv[optind];
+	if (wish.json)
+		printf("{\"checks\": [");
+	would_take = look_at_all(command, &about, &wish);
+	if (wish.json)
+		printf("\n], \"interface\": \"%s\", \"would_take\": %s}\n", about.interface,
+		       would_take ? "true" : "false");
+	else
+		printf("%s\n", would_take ? "A connection would be taken here."
+					  : "No connection would be taken here.");
+	return command_output_status(command, would_take ? 0 : 1);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What melin check looks at, one function for each line that it prints. A function finds out how
+ * things are and what would mend them, and changes nothing. Not for printing and mending (check.c).
+ */
+#ifndef MELIN_CHECK_H
+#define MELIN_CHECK_H
+
+#include <limits.h>
+#include <net/if.h>
+#include <stdbool.h>
+
+enum check_status {
+	CHECK_OK,
+	CHECK_DEGRADED, /* connections are taken, but not all, or not as fast as could be */
+	CHECK_MISSING,	/* none is taken */
+};
+
+struct check_result {
+	enum check_status status;
+	char text[320];
+	char mend[PATH_MAX + 320]; /* a shell's command; empty: there is none */
+	/* The command does nobody any harm: --fix runs it. */
+	bool is_safe;
+	/* It changes this interface, which may be the one that the user's login comes by. */
+	const char *touches;
+};
+
+/* What the functions are told, and what the earlier ones tell the later ones. */
+struct check_about {
+	const char *program;	     /* NULL: none was named */
+	char interface[IF_NAMESIZE]; /* as named, or found by check_interface(); empty: none */
+	bool has_rights;	     /* this process may lend connections itself */
+	bool has_broker;	     /* or a broker does it for it */
+};
+
+/* Each fills in *result, which is all zero. Any of them may wait for some milliseconds. */
+typedef void check_function(struct check_about *about, struct check_result *result);
+
+/* check_files.c */
+check_function check_files, check_program;
+/* check_machine.c */
+check_function check_kernel, check_rights, check_bpf, check_sandbox, check_hugepages,
+	check_memory_lock;
+/* check_network.c */
+check_function check_interface, check_tap, check_firewall, check_driver, check_leftovers;
+/* check_proof.c: forks, and makes network namespaces of its own for a moment */
+check_function check_proof;
+
+/* Fills in status and text. */
+__attribute__((format(printf, 3, 4))) void
+check_say(struct check_result *result, enum check_status status, const char *format, ...);
+/* Fills in the command. */
+__attribute__((format(printf, 2, 3))) void check_mend(struct check_result *result,
+						      const char *format, ...);
+
+/* Whether the capability (CAP_*) is effective in this process. */
+bool check_has_right(unsigned capability);
+
+/* Reads a number from the beginning of a file; -1: it cannot be read. */
+long check_read_number(const char *path);
+
+/*
+ * Whether the login of this user, or of anybody, comes by the interface: by SSH_CONNECTION, by what
+ * utmp(5) says of others, and by where the kernel sends answers to them.
+ */
+bool check_login_uses(const char *interface);
+
+#endif

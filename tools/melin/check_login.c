@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* By which interfaces logins come: what check.h says of check_login_uses(). */
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utmpx.h>
+
+#include "tools/melin/check.h"
+
+union name {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+/* An IPv4 or IPv6 address; ports and scopes are left out. */
+static bool parse(const char *text, union name *name)
+{
+	*name = (union name){ 0 };
+	name->any.sa_family = strchr(text, ':') ? AF_INET6 : AF_INET;
+	return inet_pton(name->any.sa_family, text,
+			 name->any.sa_family == AF_INET6 ? (void *)&name->v6.sin6_addr
+							 : (void *)&name->v4.sin_addr) == 1;
+}
+
+static bool is_same(const union name *one, const struct sockaddr *other)
+{
+	if (!other || other->sa_family != one->any.sa_family)
+		return false;
+	if (other->sa_family == AF_INET)
+		return memcmp(&one->v4.sin_addr,
+			      &((const struct sockaddr_in *)(const void *)other)->sin_addr,
+			      sizeof(struct in_addr)) == 0;
+	return memcmp(&one->v6.sin6_addr,
+		      &((const struct sockaddr_in6 *)(const void *)other)->sin6_addr,
+		      sizeof(struct in6_addr)) == 0;
+}
+
+static bool interface_has(const char *interface, const union name *local)
+{
+	struct ifaddrs *all = NULL;
+	bool has = false;
+
+	if (getifaddrs(&all) < 0)
+		return true; /* what is not known may be so */
+	for (const struct ifaddrs *one = all; one && !has; one = one->ifa_next)
+		has = strcmp(one->ifa_name, interface) == 0 && is_same(local, one->ifa_addr);
+	freeifaddrs(all);
+	return has;
+}
+
+/* The address that this host talks to the remote one from: nothing is sent. */
+static bool local_for(const union name *remote, union name *local)
+{
+	const socklen_t size =
+		remote->any.sa_family == AF_INET ? sizeof(remote->v4) : sizeof(remote->v6);
+	socklen_t length = sizeof(*local);
+	int descriptor = socket(remote->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	union name to = *remote;
+	bool found;
+
+	if (to.any.sa_family == AF_INET)
+		to.v4.sin_port = htons(22);
+	else
+		to.v6.sin6_port = htons(22);
+	found = descriptor >= 0 && connect(descriptor, &to.any, size) == 0 &&
+		getsockname(descriptor, &local->any, &length) == 0;
+	if (descriptor >= 0)
+		close(descriptor);
+	return found;
+}
+
+/* "CLIENT PORT SERVER PORT", see ssh(1). */
+static bool comes_by_ssh(const char *interface)
+{
+	const char *connection = getenv("SSH_CONNECTION");
+	char server[INET6_ADDRSTRLEN + 1] = "";
+	union name local;
+
+	return connection && sscanf(connection, "%*s %*s %46s", server) == 1 &&
+	       (!parse(server, &local) || interface_has(interface, &local));
+}
+
+static bool utmp_remote(const struct utmpx *entry, union name *remote)
+{
+	*remote = (union name){ 0 };
+	if (entry->ut_type != USER_PROCESS || !entry->ut_addr_v6[0])
+		return false;
+	if (!entry->ut_addr_v6[1] && !entry->ut_addr_v6[2] && !entry->ut_addr_v6[3]) {
+		remote->v4.sin_family = AF_INET;
+		memcpy(&remote->v4.sin_addr, entry->ut_addr_v6, sizeof(struct in_addr));
+	} else {
+		remote->v6.sin6_family = AF_INET6;
+		memcpy(&remote->v6.sin6_addr, entry->ut_addr_v6, sizeof(struct in6_addr));
+	}
+	return true;
+}
+
+static bool comes_by_utmp(const char *interface)
+{
+	union name remote, local;
+	bool comes = false;
+
+	setutxent();
+	for (const struct utmpx *entry; !comes && (entry = getutxent());)
+		comes = utmp_remote(entry, &remote) && local_for(&remote, &local) &&
+			interface_has(interface, &local);
+	endutxent();
+	return comes;
+}
+
+bool check_login_uses(const char *interface)
+{
+	return comes_by_ssh(interface) || comes_by_utmp(interface);
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What check.h promises of the kernel, of rights and of limits. */
+#include <errno.h>
+#include <grp.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "broker/client.h"
+#include "broker/lender.h"
+#include "common/system_call.h"
+#include "tools/melin/check.h"
+
+#ifndef AF_XDP
+#define AF_XDP 44
+#endif
+
+#define HUGEPAGES "/sys/kernel/mm/hugepages/hugepages-2048kB"
+
+/* 1 GiB of them, as README.md says; not where that is more than a quarter of what is free. */
+#define HUGEPAGES_WANTED 512
+#define HUGEPAGES_MEMORY (4l << 20) /* KiB */
+
+/* The frames of an AF_XDP device with its default rings: 6,400 of 2 KiB, and what is around. */
+#define LOCKED_WANTED (32ul << 20)
+
+bool check_has_right(unsigned capability)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	return kernel_call(SYS_capget, (long)&header, (long)data, 0, 0) == 0 &&
+	       data[capability / 32].effective & 1u << capability % 32;
+}
+
+long check_read_number(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	long number = -1;
+
+	if (!file)
+		return -1;
+	if (fscanf(file, "%ld", &number) != 1)
+		number = -1;
+	fclose(file);
+	return number;
+}
+
+static bool has_all_rights(void)
+{
+	return check_has_right(CAP_NET_ADMIN) && check_has_right(CAP_NET_RAW) &&
+	       (check_has_right(CAP_BPF) || check_has_right(CAP_SYS_ADMIN));
+}
+
+/* Who has the rights can try; who has not must believe the kernel's number. */
+void check_kernel(struct check_about *about, struct check_result *result)
+{
+	enum refusal refusal = REFUSAL_RIGHTS;
+	struct lender *lender;
+	unsigned major = 0, minor = 0;
+	struct utsname name;
+
+	(void)about;
+	uname(&name);
+	sscanf(name.release, "%u.%u", &major, &minor);
+	if (has_all_rights())
+		refusal = lender_open(&lender);
+	if (refusal == REFUSAL_NONE)
+		lender_close(lender);
+	if (refusal == REFUSAL_KERNEL ||
+	    (refusal != REFUSAL_NONE && (major < 6 || (major == 6 && minor < 6)))) {
+		check_say(result, CHECK_MISSING,
+			  "Linux %s: borrowing connections takes 6.6 (tcx), and a build of melin "
+			  "with clang",
+			  name.release);
+		check_mend(result, "apt-get install -t bookworm-backports linux-image-amd64");
+	} else if (refusal == REFUSAL_NONE) {
+		check_say(result, CHECK_OK, "Linux %s: tcx and live frames are there",
+			  name.release);
+	} else {
+		check_say(result, CHECK_OK, "Linux %s is new enough", name.release);
+	}
+}
+
+static const char *user_name(void)
+{
+	const struct passwd *user = getpwuid(geteuid());
+
+	return user ? user->pw_name : "USER";
+}
+
+/* No right of its own. The broker's socket is there, or not, or not for this user. */
+static void look_for_broker(struct check_about *about, struct check_result *result)
+{
+	struct stat status;
+	struct lender *lender;
+	const char *door = getenv("MELIN_BROKER");
+	enum refusal refusal = lender_connect(door ? atoi(door) : -1, &lender);
+
+	if (refusal == REFUSAL_NONE) {
+		lender_close(lender);
+		about->has_broker = true;
+		check_say(result, CHECK_OK, "the broker %s answers",
+			  door ? "of melin run" : "at " BROKER_SOCKET);
+	} else if (stat(BROKER_SOCKET, &status) < 0) {
+		check_say(
+			result, CHECK_MISSING,
+			"%s has not CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, and there is no broker "
+			"at %s: root starts programs for a user",
+			user_name(), BROKER_SOCKET);
+		check_mend(result, "sudo %s run --user %s -- PROGRAM", program_invocation_name,
+			   user_name());
+	} else if (access(BROKER_SOCKET, W_OK) < 0) {
+		const struct group *group = getgrgid(status.st_gid);
+
+		check_say(
+			result, CHECK_MISSING,
+			"the broker at %s is not for %s, but for the group %s: log in again behind "
+			"the command",
+			BROKER_SOCKET, user_name(), group ? group->gr_name : "of the socket");
+		check_mend(result, "sudo usermod -aG %s %s", group ? group->gr_name : "GROUP",
+			   user_name());
+	} else {
+		check_say(result, CHECK_MISSING, "no broker answers at " BROKER_SOCKET);
+		check_mend(result, "sudo systemctl restart melin-broker.socket");
+	}
+}
+
+void check_rights(struct check_about *about, struct check_result *result)
+{
+	about->has_rights = has_all_rights();
+	if (!about->has_rights) {
+		look_for_broker(about, result);
+	} else if (!check_has_right(CAP_NET_BIND_SERVICE)) {
+		check_say(
+			result, CHECK_DEGRADED,
+			"CAP_NET_BIND_SERVICE is missing: connections of ports below 1024 stay in "
+			"the kernel");
+		check_mend(result, "sudo %s run -- PROGRAM", program_invocation_name);
+	} else {
+		check_say(result, CHECK_OK,
+			  "CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_NET_BIND_SERVICE are here");
+	}
+}
+
+/* The least map there is; nothing but the answer is wanted. */
+static int try_bpf(void)
+{
+	union bpf_attr attributes = { .map_type = BPF_MAP_TYPE_ARRAY,
+				      .key_size = sizeof(uint32_t),
+				      .value_size = sizeof(uint64_t),
+				      .max_entries = 1 };
+	const long map =
+		kernel_call(SYS_bpf, BPF_MAP_CREATE, (long)&attributes, sizeof(attributes), 0);
+
+	if (map >= 0)
+		kernel_close((int)map);
+	return map < 0 ? (int)map : 0;
+}
+
+void check_bpf(struct check_about *about, struct check_result *result)
+{
+	int error;
+
+	if (!about->has_rights) {
+		check_say(result, CHECK_OK, "%s",
+			  about->has_broker ? "the broker's affair" : "only root can try");
+		return;
+	}
+	error = try_bpf();
+	if (error == 0) {
+		check_say(result, CHECK_OK, "bpf(2) makes maps");
+		return;
+	}
+	check_say(result, CHECK_MISSING, "bpf(2) is refused in spite of the rights: %s%s",
+		  strerror(-error),
+		  error == -EPERM ? " (a filter for system calls, or lockdown)" : "");
+	check_mend(result, "cat /sys/kernel/security/lockdown; grep Seccomp /proc/self/status");
+}
+
+/* ---- what a unit, a container or a launcher may have taken away ---- */
+
+static bool is_refused(int family, int type)
+{
+	const long descriptor = kernel_call(SYS_socket, family, type | SOCK_CLOEXEC, 0, 0);
+
+	if (descriptor >= 0)
+		kernel_close((int)descriptor);
+	return descriptor == -EAFNOSUPPORT;
+}
+
+static long status_number(const char *name)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	const size_t length = strlen(name);
+	char line[256];
+	long number = -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (strncmp(line, name, length) == 0 && line[length] == ':')
+			sscanf(line + length + 1, "%ld", &number);
+	if (file)
+		fclose(file);
+	return number;
+}
+
+void check_sandbox(struct check_about *about, struct check_result *result)
+{
+	const bool netlink = is_refused(AF_NETLINK, SOCK_RAW);
+	/* The broker opens the tap for who has it. */
+	const bool packet = !about->has_broker && is_refused(AF_PACKET, SOCK_RAW);
+	const bool xdp = is_refused(AF_XDP, SOCK_RAW);
+
+	if (netlink || packet) {
+		check_say(result, CHECK_MISSING, "sockets of %s%s%s are refused here",
+			  packet ? "AF_PACKET" : "", packet && netlink ? " and " : "",
+			  netlink ? "AF_NETLINK" : "");
+		check_mend(result, "systemctl edit UNIT   # [Service] RestrictAddressFamilies="
+				   "AF_PACKET AF_NETLINK");
+	} else if (xdp) {
+		check_say(result, CHECK_DEGRADED,
+			  "sockets of AF_XDP are refused here: own mode takes packet:INTERFACE");
+		check_mend(result,
+			   "systemctl edit UNIT   # [Service] RestrictAddressFamilies=AF_XDP");
+	} else if (status_number("Seccomp") == 2) {
+		check_say(result, CHECK_OK,
+			  "system calls are filtered (seccomp), but none of these");
+	} else {
+		check_say(result, CHECK_OK, "no system calls are filtered%s",
+			  status_number("NoNewPrivs") == 1 ? "; NoNewPrivileges does no harm" : "");
+	}
+}
+
+/* ---- memory ---- */
+
+static long available_memory(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	char line[128];
+	long kib = -1;
+
+	while (file && kib < 0 && fgets(line, sizeof(line), file))
+		sscanf(line, "MemAvailable: %ld", &kib);
+	if (file)
+		fclose(file);
+	return kib;
+}
+
+void check_hugepages(struct check_about *about, struct check_result *result)
+{
+	const long all = check_read_number(HUGEPAGES "/nr_hugepages");
+	const long unused = check_read_number(HUGEPAGES "/free_hugepages");
+
+	(void)about;
+	if (unused > 0) {
+		check_say(result, CHECK_OK, "%ld of %ld hugepages of 2 MiB are free", unused, all);
+		return;
+	}
+	check_say(result, CHECK_DEGRADED, "%s: stacks use ordinary pages, which is a little slower",
+		  all > 0 ? "all hugepages are in use" : "there are no hugepages");
+	check_mend(result, "echo %ld >" HUGEPAGES "/nr_hugepages",
+		   (all > 0 ? all : 0) + HUGEPAGES_WANTED);
+	result->is_safe = all == 0 && available_memory() >= HUGEPAGES_MEMORY;
+}
+
+void check_memory_lock(struct check_about *about, struct check_result *result)
+{
+	struct rlimit limit = { 0 };
+
+	(void)about;
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	if (check_has_right(CAP_IPC_LOCK)) {
+		check_say(result, CHECK_OK, "no limit (CAP_IPC_LOCK)");
+	} else if (limit.rlim_cur >= LOCKED_WANTED) {
+		check_say(result, CHECK_OK, "enough may be locked in memory");
+	} else {
+		check_say(
+			result, CHECK_DEGRADED,
+			"%lu KiB may be locked: own mode on AF_XDP takes more, host mode does not",
+			(unsigned long)limit.rlim_cur / 1024);
+		check_mend(result, "sudo prlimit --memlock=unlimited --pid $$");
+	}
+}
