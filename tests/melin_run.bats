@@ -90,6 +90,44 @@ variables() {
 	done
 }
 
+@test "every option of every command is in melin(1)" {
+	local page=${TESTS_SOURCE:-$BATS_TEST_DIRNAME/..}/man/melin.1 command option
+	for command in run check; do
+		for option in $("$tool" $command --help | grep -oE -- '^ +(-[a-z], +)?--[a-z_-]+' |
+			grep -oE -- '--[a-z_-]+'); do
+			grep -qE -- "[B ]$option([^a-z-]|\$)" "$page" || fail "$option is missing"
+		done
+	done
+}
+
+# What bash would complete the last word to: completed WORD...
+completed() {
+	local -a COMPREPLY=()
+	# shellcheck disable=SC2034 # bash's, for the function
+	local -a COMP_WORDS=("$@")
+	# shellcheck disable=SC2034
+	local COMP_CWORD=$(($# - 1))
+	_melin "$tool" "${@: -1}" "${@: -2:1}"
+	echo "${COMPREPLY[*]}"
+}
+
+@test "completion in bash" {
+	# shellcheck disable=SC1091
+	source "${TESTS_SOURCE:-$BATS_TEST_DIRNAME/..}/tools/melin/melin.bash-completion"
+	[[ $(complete -p melin) == 'complete -F _melin melin' ]]
+	[[ $(completed melin ru) == run && $(completed melin ch) == check ]]
+	[[ $(completed melin run --prof) == --profile ]]
+	[[ $(completed melin run --spin) == --spin-us ]]
+	[[ $(completed melin run --profile lat) == latency ]]
+	[[ $(completed melin check --js) == --json ]]
+	[[ $(completed melin run -u nobo) == nobody ]]
+	[[ $(completed melin run --log in) == info ]]
+	# Behind the program there are files.
+	cd "$BATS_TEST_TMPDIR"
+	touch --  --lonely
+	[[ $(completed melin run -l 80 cat --lo) == --lonely ]]
+}
+
 @test "the profiles that melin brings, in the build folder and installed" {
 	local profile stage=$BATS_TEST_TMPDIR/stage
 	for profile in latency throughput quiet; do

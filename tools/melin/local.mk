@@ -8,6 +8,7 @@ melin_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden
 melin_LDFLAGS = $(HARDENING_LDFLAGS)
 melin_LDADD = broker/liblender.la common/libcommon.la
 melin_SOURCES = \
+	dpdk/interface/ending.c \
 	dpdk/interface/interface_claim.c \
 	tools/melin/check.c \
 	tools/melin/check.h \
@@ -71,3 +72,11 @@ $(profiles:%=profiles/%): $(dist_profiles_DATA)
 	$(AM_V_GEN)mkdir -p profiles && cp '$(srcdir)/tools/melin/$@' '$@'
 all-local: $(profiles:%=profiles/%)
 CLEANFILES += $(profiles:%=profiles/%)
+
+# What bash looks for when "melin" is completed is a file of that name.
+EXTRA_DIST += tools/melin/melin.bash-completion
+completionsdir = $(datadir)/bash-completion/completions
+completions_DATA = completions/melin
+CLEANFILES += completions/melin
+completions/melin: tools/melin/melin.bash-completion
+	$(AM_V_GEN)mkdir -p completions && cp '$(srcdir)/tools/melin/melin.bash-completion' '$@'
