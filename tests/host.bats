@@ -167,6 +167,18 @@ start_redis() {
 	borrowed 1
 }
 
+# The same addresses and ports each time: nothing that a killed process leaves may be in the way.
+@test "kill -9, 100 times under load: the peers learn, and connect again by the same ports" {
+	start_melin server near "$python" "$programs/killed.py" serve 7000 5 100
+	wait_until 10 listens near 7000
+	on far timeout 120 "$python" "$programs/killed.py" ask "$near_kernel" 7000 5 100 \
+		"$BATS_TEST_TMPDIR/server.melin" | grep -q 'all have learned'
+	finished server
+	[ "$(grep -c 'descriptor .*: borrowed' "$BATS_TEST_TMPDIR/server.melin")" -ge 100 ]
+	[ -z "$(on near ss -0Han)" ]
+	[ -z "$(on near ss -Htan state established)" ]
+}
+
 @test "a client, IPv4 and IPv6" {
 	start server far "$python" "$programs/host_echo.py" serve 7000 epoll 2
 	printed server ready

@@ -79,6 +79,7 @@ test_programs = \
 	tests/programs/idle_user.py \
 	tests/programs/inherited.py \
 	tests/programs/kernel_sockets.py \
+	tests/programs/killed.py \
 	tests/programs/option_flows.py \
 	tests/programs/limits.py \
 	tests/programs/loop.py \
