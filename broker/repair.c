@@ -442,16 +442,35 @@ static int allow_any_address(int descriptor, const struct connection_state *stat
 					    transparent_name(state), &on, sizeof(on));
 }
 
+/* The loopback address as the only stop of a routing header: RFC 8754, section 2. */
+static const struct {
+	uint8_t next, length, type, stops_left, last_stop, flags;
+	uint16_t tag;
+	struct in6_addr stop;
+} loopback_route = { .length = 2, .type = 4, .stop = IN6ADDR_LOOPBACK_INIT };
+
+static int set_first_stop(int descriptor, const struct connection_state *state, const void *header,
+			  size_t size)
+{
+	return state->local.ss_family != AF_INET6
+		       ? 0
+		       : kernel_set_option(descriptor, IPPROTO_IPV6, IPV6_RTHDR, header, size);
+}
+
 /*
  * And its route: IPv4 takes for its neighbour whom it has no route to by the interface that the
- * socket is bound to. Only connect() looks for a route at once; what is sent later is sent when
- * there is one. The loopback interface is always the first one, and up.
+ * socket is bound to, and IPv6 looks for the route to the first stop. Only connect() looks for a
+ * route at once; what is sent later is sent when there is one. The loopback interface is always the
+ * first one, and up.
  */
-static int allow_no_route(int descriptor, struct makeshift *makeshift)
+static int allow_no_route(int descriptor, const struct connection_state *state,
+			  struct makeshift *makeshift)
 {
 	makeshift->is_bound = true;
 	return get_int(descriptor, SOL_SOCKET, SO_BINDTOIFINDEX, &makeshift->bound)
-		       ?: set_socket_int(descriptor, SO_BINDTOIFINDEX, LOOPBACK);
+		       ?: set_socket_int(descriptor, SO_BINDTOIFINDEX, LOOPBACK)
+		       ?: set_first_stop(descriptor, state, &loopback_route,
+					 sizeof(loopback_route));
 }
 
 static int end_makeshift(int descriptor, const struct connection_state *state,
@@ -460,7 +479,8 @@ static int end_makeshift(int descriptor, const struct connection_state *state,
 	int error = 0;
 
 	if (makeshift->is_bound)
-		error = set_socket_int(descriptor, SO_BINDTOIFINDEX, makeshift->bound);
+		error = set_socket_int(descriptor, SO_BINDTOIFINDEX, makeshift->bound)
+				?: set_first_stop(descriptor, state, NULL, 0);
 	if (makeshift->is_transparent)
 		error = error
 				?: kernel_set_option(descriptor, transparent_level(state),
@@ -494,15 +514,22 @@ static int disconnect(int descriptor, const struct connection_state *state,
 	return allow_any_address(descriptor, state, makeshift) ?: bind_to(descriptor, state);
 }
 
+/* There is none, or one that says "unreachable", "blackhole" or "prohibit". */
+static bool is_for_want_of_route(int error)
+{
+	return error == -ENETUNREACH || error == -EHOSTUNREACH || error == -ENODEV ||
+	       error == -EINVAL || error == -EACCES;
+}
+
 static int connect_again(int descriptor, const struct connection_state *state,
 			 struct makeshift *makeshift)
 {
 	const struct sockaddr_storage remote = scoped(&state->remote, state->path.interface);
 	int error = connect_to(descriptor, &remote, size_of(&remote));
 
-	if (error != -ENETUNREACH && error != -EHOSTUNREACH && error != -ENODEV)
+	if (!is_for_want_of_route(error))
 		return error;
-	return allow_no_route(descriptor, makeshift)
+	return allow_no_route(descriptor, state, makeshift)
 		       ?: connect_to(descriptor, &remote, size_of(&remote));
 }
 

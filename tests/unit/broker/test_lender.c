@@ -177,18 +177,19 @@ static void keep_end(const char *how)
 /* ---- what stays in the kernel ---- */
 
 /* While a connection is borrowed its path may go, as it may under one of the kernel's. */
-static void give_without(const char *what, const char *gone, const char *again)
+static void give_without(const char *how, const char *what, const char *gone, const char *again)
 {
 	struct connection_state state;
 	struct ends ends;
 	struct loan loan;
 
-	ground_connect("IPv4", true, &ends);
+	ground_connect(how, true, &ends);
 	tap_ok(prepare(&ends, &loan) &&
 		       lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
-	       "borrowed");
+	       "%s: borrowed", how);
 	ground_run(gone);
-	tap_ok(lender_give(lender, ends.own, &loan, &state) == 0, "given back without %s", what);
+	tap_ok(lender_give(lender, ends.own, &loan, &state) == 0, "%s: given back without %s", how,
+	       what);
 	connection_state_clear(&state);
 	ground_run(again);
 	tap_ok(ground_says(ends.own, ends.peer, "x") && ground_says(ends.peer, ends.own, "y"),
@@ -197,14 +198,37 @@ static void give_without(const char *what, const char *gone, const char *again)
 	ground_close(&ends);
 }
 
+/* One that only tells connect() an error. */
+static void give_on_route(const char *kind)
+{
+	char add[80], del[80];
+
+	snprintf(add, sizeof(add), "ip route add %s " GROUND_PEER4, kind);
+	snprintf(del, sizeof(del), "ip route del %s " GROUND_PEER4, kind);
+	give_without("IPv4", kind, add, del);
+	snprintf(add, sizeof(add), "ip route add %s " GROUND_PEER6, kind);
+	snprintf(del, sizeof(del), "ip route del %s " GROUND_PEER6, kind);
+	give_without("IPv6", kind, add, del);
+}
+
 static void lose_path(void)
 {
-	give_without("its interface", "ip link set own down", "ip link set own up");
-	give_without("its route", "ip route del 198.18.7.0/24",
+	/* The addresses of IPv6 go with it. */
+	static const char up[] = "ip link set own up; ip addr add " GROUND_OWN6 "/64 dev own nodad";
+
+	give_without("IPv4", "its interface", "ip link set own down", up);
+	give_without("IPv6", "its interface", "ip link set own down", up);
+	give_without("IPv4", "its route", "ip route del 198.18.7.0/24",
 		     "ip route add 198.18.7.0/24 dev own src " GROUND_OWN4);
-	give_without("its address", "ip addr del " GROUND_OWN4 "/24 dev own",
+	give_without("IPv6", "its route", "ip route del fd00:7::/64 dev own",
+		     "ip route add fd00:7::/64 dev own");
+	give_without("IPv4", "its address", "ip addr del " GROUND_OWN4 "/24 dev own",
 		     "ip addr add " GROUND_OWN4 "/24 dev own");
-	ground_run("ip addr add " GROUND_OWN6 "/64 dev own nodad");
+	give_without("IPv6", "its address", "ip addr del " GROUND_OWN6 "/64 dev own",
+		     "ip addr add " GROUND_OWN6 "/64 dev own nodad");
+	give_on_route("unreachable");
+	give_on_route("blackhole");
+	give_on_route("prohibit");
 }
 
 /* Stacks do not know of scopes. */
