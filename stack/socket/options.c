@@ -370,7 +370,7 @@ static int set_congestion(struct socket_options *options, const void *value, soc
 	if (length < 1)
 		return -EINVAL;
 	memcpy(name, value, length < sizeof(name) - 1 ? length : sizeof(name) - 1);
-	if (strcmp(name, "cubic") && strcmp(name, "reno"))
+	if (strcmp(name, "cubic") != 0 && strcmp(name, "reno") != 0)
 		return -ENOENT;
 	options->reno = !strcmp(name, "reno");
 	return 0;
