@@ -46,7 +46,7 @@ borrowed_often() {
 }
 
 @test "the kernel's connections say why: no rule, few messages, given back, an option" {
-	FLOWS=connect:*:1 start_redis
+	FLOWS='connect:*:1' start_redis
 	hold 1 5
 	[[ $(of redis '.connections[0].why') == 'no rule takes it' ]]
 	[[ $(of redis .counters.kept_rule) -eq 1 && $(of redis .stack) == none ]]
