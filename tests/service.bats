@@ -144,3 +144,34 @@ redis=(/usr/bin/redis-server --bind "$near_kernel" --port 7000 --protected-mode 
 		"$build/tests/programs/broker_clients" 1
 	printed nobody '^1 of 1$' 60
 }
+
+# As pg_ctlcluster does it: another user's before its program is executed, and without any right.
+@test "postgres, whose user is changed before it is executed, with pgbench -c 8" {
+	local pgbin wrapped log=$BATS_TEST_TMPDIR/postgres.out data=$BATS_TEST_TMPDIR/data
+	local user=(setpriv --reuid=postgres --regid=postgres "--groups=$group")
+	pgbin=$(printf '%s\n' /usr/lib/postgresql/*/bin | tail -n 1)
+	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR"
+	install -d -o postgres -m 700 "$data"
+	(cd / && "${user[@]}" "$pgbin/initdb" -N -A trust -D "$data" \
+		>"$BATS_TEST_TMPDIR/initdb.out" 2>&1)
+	echo 'host all all 198.18.0.0/15 trust' >>"$data/pg_hba.conf"
+	serve_host
+	broker_runs
+	own_run
+	cd /
+	start postgres near "${wrapped[@]}" env "LD_PRELOAD=$library" MELIN_FLOWS=listen:*:5432 \
+		MELIN_LOG=debug "${user[@]}" "$pgbin/postgres" -D "$data" \
+		-c listen_addresses='*' -c unix_socket_directories= -c fsync=off
+	answers far "$near_kernel" 5432
+	on far pgbench -q -i -s 1 -h "$near_kernel" -U postgres postgres
+	# Each of its processes has a stack of its own, which starts while the kernel serves.
+	wait_until 100 eval 'on far pgbench -n -S -c 8 -t 400 -h "$near_kernel" -U postgres \
+		postgres >"$BATS_TEST_TMPDIR/pgbench.out" &&
+		[ "$(grep -o ": borrowed \[postgres [0-9]*" "$log" | sort -u | wc -l)" -ge 8 ]' ||
+		fail "not borrowed"
+	grep -q 'number of transactions actually processed: 3200/3200' \
+		"$BATS_TEST_TMPDIR/pgbench.out"
+	stop postgres INT
+	not grep -q 'returned_lost=[1-9]' "$log"
+	stop broker
+}
