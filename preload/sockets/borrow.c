@@ -123,17 +123,28 @@ static enum flow_count why_not_ever(struct socket *socket, int descriptor, const
 	return FLOW_COUNTS;
 }
 
-static enum refusal watch(struct socket *socket, int descriptor)
+/* Whether it is the one that MELIN_DEV names, if it does. The name is asked for once. */
+static bool is_wanted(unsigned interface)
 {
+	static _Atomic unsigned wanted;
 	const char *only = config_get()->interface;
 	char name[IFNAMSIZ];
+
+	if (!only || atomic_load(&wanted) == interface)
+		return true;
+	if (!if_indextoname(interface, name) || strcmp(name, only) != 0)
+		return false;
+	atomic_store(&wanted, interface);
+	return true;
+}
+
+static enum refusal watch(struct socket *socket, int descriptor)
+{
 	enum refusal refusal = lender_watch(lending_lender(), descriptor, &socket->loan);
 
 	if (refusal)
 		return refusal;
-	if (!only)
-		return REFUSAL_NONE;
-	if (if_indextoname(socket->loan.path.interface, name) && !strcmp(name, only))
+	if (is_wanted(socket->loan.path.interface))
 		return REFUSAL_NONE;
 	lender_unwatch(lending_lender(), &socket->loan);
 	return REFUSAL_INTERFACE;
