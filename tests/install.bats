@@ -60,7 +60,7 @@ variable() {
 	installed=$(find "$stage" -type f -printf '%f\n' | LC_ALL=C sort | paste -sd' ')
 	echo "$installed"
 	[[ $installed == 'LICENSE LICENSE.lwIP NEWS README.md'\
-' latency.conf libmelin.7 libmelin.so melin melin-broker melin-broker.8'\
+' latency.conf libmelin.7 libmelin.so melin melin melin-broker melin-broker.8'\
 ' melin-broker.service melin-broker.socket melin-stack.so melin.1 melin.conf melin.conf '* ]]
 	[[ $installed != *.la* ]]
 	cmp "$(find "$stage" -name LICENSE.lwIP)" "$(variable LWIP_SRC)/COPYING"
