@@ -92,7 +92,7 @@ variables() {
 
 @test "every option of every command is in melin(1)" {
 	local page=${TESTS_SOURCE:-$BATS_TEST_DIRNAME/..}/man/melin.1 command option
-	for command in run check; do
+	for command in run check stat top drain; do
 		for option in $("$tool" $command --help | grep -oE -- '^ +(-[a-z], +)?--[a-z_-]+' |
 			grep -oE -- '--[a-z_-]+'); do
 			grep -qE -- "[B ]$option([^a-z-]|\$)" "$page" || fail "$option is missing"
