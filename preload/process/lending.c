@@ -15,6 +15,7 @@
 #include "broker/broker_start.h"
 #include "broker/client.h"
 #include "common/system_call.h"
+#include "preload/config/config.h"
 #include "preload/config/log.h"
 #include "preload/descriptors/descriptor_room.h"
 #include "preload/descriptors/descriptors.h"
@@ -137,6 +138,9 @@ static void *run(void *unused)
 
 	(void)unused;
 	is_thread = true;
+	/* Who starts the stack for a program that has given up its rights has them still. */
+	if (!config_get()->host && capabilities_exceed_programs())
+		kernel_give_up_capabilities();
 	for (;;) {
 		bell = atomic_load(&status_page->bell);
 		requested = atomic_exchange(&requests, 0);
