@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Targets for those who change melin (CONTRIBUTING.md): the style, the static checks, and builds of
 # their own kind. Not for tests (tests/local.mk) and not for users.
-EXTRA_DIST += .clang-tidy .shellcheckrc tests/columns tools/check-release \
-	tools/cppcheck.suppressions tools/lint
+EXTRA_DIST += .clang-tidy .shellcheckrc tests/columns tools/check-package \
+	tools/check-release tools/cppcheck.suppressions tools/lint
 
 # The project's own files, by patterns. Of a clone only what git knows is looked at, so that neither
 # lwIP's tree nor a build in a folder below is.
@@ -57,6 +57,11 @@ check-sanitizers:
 	+@kind=sanitizers; $(variant)
 	@$(MAKE) $(AM_MAKEFLAGS) -s -C with-sanitizers check T='$(SANITIZER_TESTS)'
 SANITIZER_TESTS = test_
+
+#: check-package     builds the Debian packages, installs and purges them (tools/check-package)
+check-package:
+	@$(srcdir)/tools/check-package
+.PHONY: check-package
 
 #: check-trixie      builds and runs some tests on Debian 13, in with-trixie (tools/check-release)
 check-trixie:
