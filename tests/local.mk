@@ -50,6 +50,7 @@ END_TO_END_TESTS = \
 	tests/hugepages.bats \
 	tests/host.bats \
 	tests/host_programs.bats \
+	tests/capture.bats \
 	tests/melin_run.bats \
 	tests/melin_check.bats
 
