@@ -14,6 +14,7 @@
 #include "preload/sockets/host_flow.h"
 #include "preload/process/lending.h"
 #include "preload/process/process_stack.h"
+#include "preload/process/status.h"
 #include "preload/process/keeper.h"
 #include "preload/sockets/pending.h"
 #include "common/system_call.h"
@@ -155,6 +156,7 @@ void rights_before_threads(void)
 
 void rights_before_seccomp(void)
 {
+	status_filtered();
 	before_losing();
 	/*
 	 * There will be no start. A filter may kill the thread that makes a wrong call alone: the

@@ -119,13 +119,21 @@ void status_begin(void)
 	errno = errno_before;
 }
 
+static bool filtered;
+
+void status_filtered(void)
+{
+	filtered = true;
+}
+
 void status_forked(void)
 {
 	if (status_page != UNPUBLISHED)
 		munmap(status_page, sizeof(*status_page));
 	memset(&unpublished, 0, sizeof(unpublished));
 	status_page = UNPUBLISHED;
-	status_begin();
+	if (!filtered)
+		status_begin();
 }
 
 void flow_counted(enum flow_count which)
