@@ -125,7 +125,7 @@ int command_check(const struct command *command, int argc, char **argv)
 			if (!*optarg || strlen(optarg) >= sizeof(about.interface) ||
 			    strpbrk(optarg, "/ \t\n"))
 				command_usage(command, "\"%s\" is no name of an interface", optarg);
-			strcpy(about.interface, optarg);
+			memcpy(about.interface, optarg, strlen(optarg) + 1);
 		} else if (option == OPTION_FIX) {
 			wish.fix = true;
 		} else {

@@ -21,7 +21,7 @@ union name {
 /* An IPv4 or IPv6 address; ports and scopes are left out. */
 static bool parse(const char *text, union name *name)
 {
-	*name = (union name){ 0 };
+	memset(name, 0, sizeof(*name));
 	name->any.sa_family = strchr(text, ':') ? AF_INET6 : AF_INET;
 	return inet_pton(name->any.sa_family, text,
 			 name->any.sa_family == AF_INET6 ? (void *)&name->v6.sin6_addr

@@ -57,7 +57,7 @@ static bool find_by_route(char name[IF_NAMESIZE])
 		if (sscanf(line, "%15s %lx %*s %*s %*s %*s %lu %lx", each, &destination, &metric,
 			   &mask) == 4 &&
 		    destination == 0 && mask == 0 && metric < least) {
-			strcpy(name, each);
+			memcpy(name, each, strlen(each) + 1);
 			least = metric;
 		}
 	}
@@ -201,7 +201,7 @@ static bool find_translation(FILE *rules, char table[128], char word[16])
 			/* As a word: not part of a chain's name. */
 			if (at && at > line && at[-1] == ' ' &&
 			    strchr(" \n", at[strlen(words[i])])) {
-				strcpy(word, words[i]);
+				memcpy(word, words[i], strlen(words[i]) + 1);
 				return true;
 			}
 		}

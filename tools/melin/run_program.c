@@ -40,13 +40,13 @@ static int find(const char *file, char path[PATH_MAX])
 			if (is_file(path) && access(path, X_OK) == 0)
 				return 0;
 			if (is_file(path) && !*refused)
-				strcpy(refused, path);
+				memcpy(refused, path, strlen(path) + 1);
 		}
 		if (!folder[length])
 			break;
 		folder += length + 1;
 	}
-	strcpy(path, refused);
+	memcpy(path, refused, strlen(refused) + 1);
 	return *refused ? -EACCES : -ENOENT;
 }
 
