@@ -64,6 +64,7 @@ static bool local_for(const union name *remote, union name *local)
 	union name to = *remote;
 	bool found;
 
+	memset(local, 0, sizeof(*local));
 	if (to.any.sa_family == AF_INET)
 		to.v4.sin_port = htons(22);
 	else
