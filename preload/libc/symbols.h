@@ -24,6 +24,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <termios.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -122,6 +123,7 @@ typedef void (*signal_handler)(int);
 	       (int, struct epoll_event *, int, const struct timespec *, const sigset_t *))        \
 	SYMBOL(int, pthread_create,                                                                \
 	       (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))                   \
+	SYMBOL(int, thrd_create, (thrd_t *, thrd_start_t, void *))                                 \
 	SYMBOL(int, posix_spawn,                                                                   \
 	       (pid_t *, const char *, const posix_spawn_file_actions_t *,                         \
 		const posix_spawnattr_t *, char *const *, char *const *))                          \

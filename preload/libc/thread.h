@@ -33,7 +33,7 @@ void thread_run(void (*function)(void *), void *argument);
  */
 void thread_process_ends(void);
 
-/* The program makes a thread by pthread_create(3). */
+/* The program makes a thread by pthread_create(3) or thrd_create(3). */
 void thread_of_program(void);
 
 /* In a child that was made by whatever call: its one thread is the last. As fork(3) does it. */

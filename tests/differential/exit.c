@@ -258,6 +258,23 @@ static void (*load_library(void))(int)
 	return take;
 }
 
+/* By then main()'s thread has left by exit(2), for itself alone. */
+static int go_on(void *unused)
+{
+	(void)unused;
+	usleep(200000);
+	say_goodbye();
+	exit(25);
+}
+
+static void leave_beside_c11(void)
+{
+	thrd_t other;
+
+	thrd_create(&other, go_on, NULL);
+	syscall(SYS_exit, 21);
+}
+
 static void end_otherwise(char *end, int fd)
 {
 	goodbye_descriptor = fd;
@@ -277,6 +294,8 @@ static void end_otherwise(char *end, int fd)
 		syscall(SYS_exit_group, 20);
 	if (strcmp(end, "exit(2)") == 0)
 		syscall(SYS_exit, 21);
+	if (strcmp(end, "exit(2) beside C11") == 0)
+		leave_beside_c11();
 	if (strcmp(end, "handler") == 0) {
 		atexit(say_goodbye);
 		exit(22);
@@ -471,6 +490,7 @@ static void case_other_ends(void)
 	watch("quick", "much", true);
 	watch("exit_group", "much", true);
 	watch("exit(2)", "much", true);
+	watch("exit(2) beside C11", "much", true);
 	watch("thread exits", "much", true);
 	watch("thread groups", "much", true);
 	watch("daemon", "little", true);
