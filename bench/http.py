@@ -37,6 +37,7 @@ def nginx(options):
                 file.write("x" * 1024)
             bed.server("nginx", "-c", f"{bed.folder}/nginx.conf", "-e", "stderr")
             bed.answers(PORT)
+            bed.serves("wrk", "-t", "1", "-c", "1", "-d", "1s", f"http://{bed.address}:{PORT}/file")
             close = ["-H", "Connection: close"] if case.parameters["per request"] else []
             text = bed.client("wrk", "-t", "1", "-c", str(case.parameters["connections"]),
                               "-d", f"{max(1, round(options.seconds))}s", "--latency", *close,

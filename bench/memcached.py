@@ -37,6 +37,8 @@ def memcached(options):
                                 "-t", str(case.parameters["threads"]), "-m", "4096",
                                 cores=both(bed) if case.parameters["both cores"] else None)
             bed.answers(PORT)
+            bed.serves("memcaslap", "-s", f"{bed.address}:{PORT}", "-T", "1", "-c", "1",
+                       "-X", "100", "-w", "1k", "-x", "2000")
             before = process_seconds(server.pid)
             text = bed.client("memcaslap", "-s", f"{bed.address}:{PORT}", "-T", "1",
                               "-c", str(CONNECTIONS), "-X", str(case.parameters["value"]),

@@ -21,6 +21,7 @@ def serve(bed):
                "--save", "", "--dir", bed.folder, "--tcp-backlog", "4096",
                ready="eady to accept connections")
     bed.answers(6379)
+    bed.serves("redis-benchmark", "-h", bed.address, "-c", "1", "-n", "2000", "-t", "get")
     return bed.programs[0]
 
 
