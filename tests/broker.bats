@@ -18,6 +18,7 @@ setup() {
 serve() {
 	start server near env "LD_PRELOAD=$library" MELIN_FLOWS="listen:*:*" \
 		"MELIN_LOG=debug:$BATS_TEST_TMPDIR/server.melin" \
+		"MELIN_BORROW=${BORROW:-auto}" \
 		"$python" "$programs/workers.py" "$@"
 	printed server ready
 }
@@ -68,7 +69,7 @@ ended() {
 }
 
 @test "a broker is killed: what it has lent goes on to its end, others are the kernel's" {
-	serve "$near_kernel" 7000 2 late
+	BORROW=always serve "$near_kernel" 7000 2 late
 	start client far "$python" "$programs/round_trips.py" "$near_kernel" 7000 1 20000
 	wait_until 20 log_has ': borrowed' || fail "not borrowed"
 	kill -KILL "$(brokers)"
@@ -77,4 +78,16 @@ ended() {
 		"300 round trips" ]
 	ended 2
 	grep -q aborted "$BATS_TEST_TMPDIR/server.out" || fail "$(output_of server)"
+}
+
+# Chance says each time that a connection goes back. Whichever are borrowed when the broker ends,
+# none is lost for a reason that can be left alone.
+@test "a broker is killed: what need not go back stays with the stack" {
+	BORROW=random serve "$near_kernel" 7000 6 late
+	start client far "$python" "$programs/round_trips.py" "$near_kernel" 7000 6 2000 3
+	printed client half
+	log_has ': borrowed' || fail "never borrowed"
+	kill -KILL "$(brokers)"
+	printed client "2000 round trips"
+	ended 6
 }

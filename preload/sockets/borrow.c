@@ -409,6 +409,20 @@ static void note_bytes(struct socket *socket)
 			  stack.tcpi_bytes_received + twin.tcpi_bytes_received);
 }
 
+/*
+ * The frames that come are kept for the kernel from now on. False: the broker has gone, so that
+ * nobody can give it back, and there is no need for that.
+ */
+static bool begin_to_give(struct socket *socket, enum borrow_return why)
+{
+	static const bool may_stay[] = {
+		[BORROW_LOSS] = true, [BORROW_BULK] = true,    [BORROW_IDLE] = true,
+		[BORROW_SLOW] = true, [BORROW_DRAINED] = true, [BORROW_CHANCE] = true,
+	};
+
+	return lender_hold(lending_lender(), &socket->loan) != -EPERM || !may_stay[why];
+}
+
 /* In CHANGING: 0; a negative errno value: the connection is lost. */
 static int give(struct socket *socket)
 {
@@ -419,7 +433,6 @@ static int give(struct socket *socket)
 	const bool keepalive = keepalive_of(socket);
 	int status;
 
-	lender_hold(lender, &socket->loan);
 	empty_tap(instance);
 	note_bytes(socket);
 	status = instance->operations->give(socket->handle, &state);
@@ -472,8 +485,12 @@ void borrow_end(struct socket *socket, enum borrow_return why, bool for_good)
 	enum socket_state state = borrow_change_begin(socket);
 
 	if (state == SOCKET_CONNECTION) {
-		if (atomic_load(&socket->borrowed))
+		if (!atomic_load(&socket->borrowed))
+			return;
+		if (begin_to_give(socket, why))
 			returned(socket, why, give(socket), for_good);
+		else
+			borrow_change_end(socket, SOCKET_CONNECTION);
 	} else if (state == SOCKET_LENDABLE) {
 		if (for_good)
 			keep(socket, FLOW_KEPT_UNPAID, return_texts[why]);
