@@ -116,6 +116,20 @@ variables() {
 	done <<<"$rows"
 }
 
+@test "docs/TROUBLESHOOTING.md has each reason for a connection to stay or go back" {
+	{
+		grep -oE '^\s*\[REFUSAL_[A-Z]+\] = ".*"' "$source/broker/refusal.c" |
+			grep -v REFUSAL_NONE
+		grep -oE '^\s*\[BORROW_[A-Z]+\] = ".*"' "$source/preload/sockets/borrow.c"
+	} | sed 's/[^"]*"//; s/"$//' >"$BATS_TEST_TMPDIR/reasons"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/reasons")" -ge 25 ]
+	missing=$(while read -r reason; do
+		grep -qF "\`$reason\`" "$source/docs/TROUBLESHOOTING.md" || echo "$reason"
+	done <"$BATS_TEST_TMPDIR/reasons")
+	echo "missing: $missing"
+	[ -z "$missing" ]
+}
+
 @test "the manual pages are well-formed" {
 	command -v groff >/dev/null || skip "groff is not installed"
 	for each in "$source"/man/*.[1-8]; do
