@@ -60,6 +60,7 @@ test_programs = \
 	tests/programs/bind_twice.py \
 	tests/programs/last_words.py \
 	tests/programs/both_wait.py \
+	tests/programs/poll_at_once.py \
 	tests/programs/busy_server.py \
 	tests/programs/echoing_connections.py \
 	tests/programs/exposition.py \

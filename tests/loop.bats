@@ -59,3 +59,9 @@ load lib/common
 	[ "$(tail -1 "$BATS_TEST_TMPDIR/said.out")" = "parent: x" ]
 	[ "$(grep -c "cannot use its parent's connection" "$BATS_TEST_TMPDIR/client.melin")" -eq 1 ]
 }
+
+@test "loop: a thread that does not poll is told of the kernel's events at once, too" {
+	[ "$(FLOWS='any:127.0.0.0/8:*' melin near MELIN_DEV=loop MELIN_ADDR= MELIN_SPIN_US=0 \
+		"$python" "$programs/poll_at_once.py")" = "named in 1000 calls" ]
+	took client taken_accept -eq 1
+}

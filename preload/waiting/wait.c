@@ -351,7 +351,9 @@ static int wait_unmasked(struct wait *wait)
 		wait->now = clock_monotonic();
 		if (!budgeted) {
 			budget = spin_budget(wait->now);
-			wait->sleeps_next = !instance || !polls_on(wait, budget, 0);
+			/* One that may not wait at all ends without a sleep that would look. */
+			wait->sleeps_next = wait->deadline > wait->now &&
+					    (!instance || !polls_on(wait, budget, 0));
 			budgeted = true;
 		}
 		/* If a signal has arrived as well, being ready counts first, as in the kernel. */
