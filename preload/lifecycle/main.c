@@ -77,9 +77,10 @@ void forks_after_in_child(void)
 	descriptor_close_private();
 	descriptor_protect(log_descriptor());
 	descriptor_protect(lending_door());
-	status_forked();
 	process_stack_forked();
 	borrow_forked();
+	/* These two close numbers that were the parent's: what is opened here is opened after. */
+	status_forked();
 	signals_release();
 }
 
