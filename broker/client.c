@@ -25,7 +25,8 @@ struct client {
 	pthread_mutex_t channel_lock;
 	int channel;
 	int tap;
-	bool gone; /* the broker; written and read under channel_lock */
+	/* Of the broker; under channel_lock. late: it may do yet what it was asked. */
+	bool gone, late;
 	struct broker_reader reader;
 };
 
@@ -56,7 +57,8 @@ static int exchange(struct client *client, const struct broker_message *request,
 		return error;
 	error = broker_message_receive(client->channel, &client->reader, 0);
 	client->gone = error;
-	return error == -EAGAIN ? last_answer(client) : error;
+	client->late = error == -EAGAIN;
+	return client->late ? last_answer(client) : error;
 }
 
 /* A descriptor that nobody has asked for is closed. */
@@ -152,7 +154,11 @@ static int client_hold(struct lender *lender, struct loan *loan)
 	int error;
 
 	pthread_mutex_lock(&client->channel_lock);
-	error = exchange(client, &request, -1) ? -EPERM : client->reader.message.what;
+	error = exchange(client, &request, -1);
+	if (error)
+		error = client->late ? -ETIMEDOUT : -EPERM;
+	else
+		error = client->reader.message.what;
 	if (error == 0)
 		loan->state = LOAN_HELD;
 	end_exchange(client);
