@@ -116,9 +116,9 @@ struct status_stripe {
 /* A connection that a stack carries, as of the last time that a reader has asked. */
 struct status_row {
 	int32_t descriptor;
-	uint8_t state; /* TCP_ESTABLISHED and so on, of <netinet/tcp.h> */
-	bool borrowed; /* false: the stack's own (MELIN_ADDR) */
-	uint16_t mss;  /* of what is sent, bytes */
+	uint8_t state;	  /* TCP_ESTABLISHED and so on, of <netinet/tcp.h> */
+	uint8_t borrowed; /* 0: the stack's own (MELIN_ADDR) */
+	uint16_t mss;	  /* of what is sent, bytes */
 	struct sockaddr_storage local, peer;
 	uint64_t bytes_sent, bytes_received;
 	uint64_t borrowed_for;			   /* ms since it was borrowed last */
@@ -167,19 +167,23 @@ enum status_stack {
 	STATUS_STACK_FAILED,
 };
 
+/*
+ * A reader may be another user, root even, to whom nothing in here is certain but its size: no
+ * field is of a type of which some values are none (bool, enum).
+ */
 struct status_page {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t size;	       /* of struct status_page */
-	uint32_t process;      /* its number, in its own PID namespace */
-	bool host;	       /* host mode: connections are borrowed; false: MELIN_ADDR is set */
-	char library[15];      /* melin's version */
-	uint32_t began;	       /* of the page, in time as in struct status_descriptor */
-	_Atomic uint8_t stack; /* enum status_stack */
-	_Atomic bool thread;   /* there is one that answers */
+	uint32_t size;		/* of struct status_page */
+	uint32_t process;	/* its number, in its own PID namespace */
+	uint8_t host;		/* host mode: connections are borrowed; 0: MELIN_ADDR is set */
+	char library[15];	/* melin's version */
+	uint32_t began;		/* of the page, in time as in struct status_descriptor */
+	_Atomic uint8_t stack;	/* enum status_stack */
+	_Atomic uint8_t thread; /* there is one that answers */
 
 	/* Written to by readers, all but answered and what is below. */
-	_Atomic bool drained __attribute__((aligned(64))); /* nothing is to be borrowed */
+	_Atomic uint8_t drained __attribute__((aligned(64))); /* nothing is to be borrowed */
 	_Atomic uint32_t first;
 	_Atomic uint32_t asked;
 	_Atomic uint32_t bell;	   /* a futex */

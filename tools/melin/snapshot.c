@@ -200,11 +200,20 @@ static void set_note(struct process *process, const char *text)
 	snprintf(process->note, sizeof(process->note), "%s", text);
 }
 
+/*
+ * A process could go on answering for ever. Of one with more connections than these the others are
+ * not shown.
+ */
+#define ROUNDS_MAX  1024
+#define SECONDS_MAX 10
+
 /* Asks for rows until these were all. */
 static void ask_for_rows(struct process *process, struct status_reader *reader,
 			 const struct kernel_socket *sockets, size_t count)
 {
+	const time_t end = time(NULL) + SECONDS_MAX;
 	uint32_t first = 0, next;
+	unsigned rounds = 0;
 	int status;
 
 	do {
@@ -213,12 +222,12 @@ static void ask_for_rows(struct process *process, struct status_reader *reader,
 			merge_rows(process, reader->page, sockets, count);
 		next = atomic_load(&reader->page->next);
 		status_done(reader);
-		if (status == -ETIMEDOUT)
+		if (status == -ETIMEDOUT || status == -EBUSY)
 			set_note(process, "it does not answer; what is borrowed is not known");
 		if (status < 0 || next <= first)
 			return;
 		first = next;
-	} while (next != UINT32_MAX);
+	} while (next != UINT32_MAX && ++rounds < ROUNDS_MAX && time(NULL) < end);
 }
 
 static int by_descriptor(const void *a, const void *b)
@@ -233,9 +242,13 @@ static void look_at_connections(struct process *process, struct status_reader *r
 	struct kernel_socket *sockets;
 	size_t count;
 
-	if (kernel_sockets(process->number, &sockets, &count) < 0)
+	int status = kernel_sockets(process->number, &sockets, &count);
+
+	if (status == -EPERM || status == -EACCES)
 		set_note(process, "its network namespace is closed to you; of the kernel's "
 				  "connections nothing is known");
+	else if (status < 0)
+		set_note(process, "the kernel's connections could not be asked for");
 	for (size_t i = 0; i < count; i++) {
 		struct connection *connection = add(process);
 
@@ -259,7 +272,9 @@ static void look_at_counts(struct process *process, struct status_reader *reader
 {
 	const struct status_page *page = reader->page;
 
-	if (status_ask(reader, STATUS_ASK_COUNTS, 0, STATUS_PATIENCE_MS) == -ETIMEDOUT)
+	const int status = status_ask(reader, STATUS_ASK_COUNTS, 0, STATUS_PATIENCE_MS);
+
+	if (status == -ETIMEDOUT || status == -EBUSY)
 		set_note(process, "it does not answer; the stack's counters are old");
 	for (unsigned i = 0; i < STATUS_COUNTS; i++)
 		process->counts[i] = page->counts[i];
@@ -277,8 +292,10 @@ static void look_at_page(struct process *process, const struct status_page *page
 	process->host = page->host;
 	process->drained = page->drained;
 	process->stack = page->stack;
-	for (unsigned i = 0; i < sizeof(page->library) && isgraph(page->library[i] & 0x7f); i++)
-		process->library[i] = page->library[i] & 0x7f;
+	memcpy(process->library, page->library, sizeof(page->library));
+	for (char *at = process->library; *at; at++)
+		if (!isgraph((unsigned char)*at) || *at == '"' || *at == '\\')
+			*at = '?';
 }
 
 int process_look(pid_t number, unsigned parts, struct process *process)

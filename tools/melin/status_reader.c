@@ -52,6 +52,30 @@ static bool is_page(int folder, const char *name)
 	       memcmp(target, begins, sizeof(begins) - 1) == 0;
 }
 
+/*
+ * The process may put another file behind the number at any moment, one whose opening does
+ * something: it is looked at before it is opened.
+ */
+static int open_page(int folder, const char *name)
+{
+	const int found = openat(folder, name, O_PATH | O_CLOEXEC);
+	struct stat attributes;
+	char path[32];
+	int file = -EPROTO;
+
+	if (found < 0)
+		return -errno;
+	if (fstat(found, &attributes) == 0 && S_ISREG(attributes.st_mode) &&
+	    attributes.st_nlink == 0 && (size_t)attributes.st_size == sizeof(struct status_page)) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
+		file = open(path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		if (file < 0)
+			file = -errno;
+	}
+	close(found);
+	return file;
+}
+
 static int open_file(pid_t process)
 {
 	char path[64];
@@ -65,11 +89,8 @@ static int open_file(pid_t process)
 		return -errno;
 	while (file < 0 && (entry = readdir(folder)))
 		if (isdigit((unsigned char)entry->d_name[0]) &&
-		    is_page(dirfd(folder), entry->d_name)) {
-			file = openat(dirfd(folder), entry->d_name, O_RDWR | O_CLOEXEC);
-			if (file < 0)
-				file = -errno;
-		}
+		    is_page(dirfd(folder), entry->d_name))
+			file = open_page(dirfd(folder), entry->d_name);
 	closedir(folder);
 	return file;
 }
@@ -249,7 +270,7 @@ int status_ask(struct status_reader *reader, uint32_t wanted, uint32_t first, un
 	uint32_t asked;
 
 	if (wait_for_turn(reader->file, deadline) < 0)
-		return -ETIMEDOUT;
+		return -EBUSY;
 	atomic_store(&page->first, first);
 	asked = (atomic_load(&page->asked) / STATUS_ASK_STEP + 1) * STATUS_ASK_STEP + wanted;
 	atomic_store(&page->asked, asked);
