@@ -209,6 +209,8 @@ without_carrier() {
 		echo "MemAvailable: 8000000 kB" >$BATS_TEST_TMPDIR/meminfo
 		mount --bind $BATS_TEST_TMPDIR/meminfo /proc/meminfo
 		"$tool" check
+		export MELIN_ADDR=198.18.0.10/24
+		"$tool" check
 		"$tool" check --fix
 		cat $pages/hugepages-2048kB/nr_hugepages
 		echo "MemAvailable: 1000000 kB" >$BATS_TEST_TMPDIR/meminfo
@@ -218,6 +220,7 @@ without_carrier() {
 	EOF
 	on near unshare --mount sh "$BATS_TEST_TMPDIR/room" >"$report" 2>&1 ||
 		fail "$(<"$report")"
+	says ok hugepages 'none is free, and host mode has no use for them'
 	says degraded hugepages 'there are no hugepages: stacks use ordinary pages'
 	[[ $(advice hugepages | head -n 1) == \
 		"echo 512 >$pages/hugepages-2048kB/nr_hugepages" ]]

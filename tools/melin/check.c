@@ -113,6 +113,13 @@ static bool look_at_all(const struct command *command, struct check_about *about
 	return would_take;
 }
 
+static void print_end(const struct check_about *about, bool would_take)
+{
+	printf("\n], \"interface\": ");
+	json_text(stdout, about->interface);
+	printf(", \"would_take\": %s}\n", would_take ? "true" : "false");
+}
+
 int command_check(const struct command *command, int argc, char **argv)
 {
 	struct check_about about = { .program = NULL };
@@ -139,8 +146,7 @@ int command_check(const struct command *command, int argc, char **argv)
 		printf("{\"checks\": [");
 	would_take = look_at_all(command, &about, &wish);
 	if (wish.json)
-		printf("\n], \"interface\": \"%s\", \"would_take\": %s}\n", about.interface,
-		       would_take ? "true" : "false");
+		print_end(&about, would_take);
 	else
 		printf("%s\n", would_take ? "A connection would be taken here."
 					  : "No connection would be taken here.");

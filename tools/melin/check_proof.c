@@ -205,8 +205,12 @@ static void be_near(pid_t far, int talk, struct verdict *verdict)
 	verdict->error = make_cable(&netlink, far);
 	verdict->error = verdict->error ?: set_up(&netlink, "near", NEAR_ADDRESS);
 	netlink_close(&netlink);
-	if (verdict->error || write(talk, &byte, 1) != 1 || read(talk, &byte, 1) != 1)
+	if (verdict->error)
 		return;
+	if (write(talk, &byte, 1) != 1 || read(talk, &byte, 1) != 1) {
+		verdict->error = -EPIPE; /* the other child has ended */
+		return;
+	}
 	verdict->step = STEP_CONNECTION;
 	connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (connection < 0 ||

@@ -84,7 +84,12 @@ static int drain(const struct command *command, struct status_reader *reader, un
 			       "%s (pid %d): it has not answered in %u seconds; it will give "
 			       "its connections back when it gets to it",
 			       reader->program, number, timeout);
-	if (list_borrowed(command, number) || status == -ETIMEDOUT)
+	if (status == -EBUSY)
+		command_failed(command,
+			       "%s (pid %d): another program asks it all the time; it borrows "
+			       "nothing more, but gives nothing back: try again",
+			       reader->program, number);
+	if (list_borrowed(command, number) || status == -ETIMEDOUT || status == -EBUSY)
 		return 1;
 	if (*lost != lost_before)
 		return command_failed(command, "%s (pid %d): %llu connections were lost",

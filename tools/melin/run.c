@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -271,6 +272,8 @@ int command_run(const struct command *command, int argc, char **argv)
 		set("MELIN_FLOWS", DEFAULT_FLOWS);
 	check_variables(command);
 	error = set_preload(command);
+	if (wish.user && !getpwnam(wish.user))
+		command_usage(command, "there is no user \"%s\"", wish.user);
 	if (!error && wish.user && !wish.dry)
 		error = run_user_become(command, wish.user);
 	if (error)

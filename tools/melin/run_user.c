@@ -43,8 +43,8 @@ int run_user_become(const struct command *command, const char *name)
 	const struct passwd *user = getpwnam(name);
 	int error;
 
-	if (!user)
-		command_usage(command, "there is no user \"%s\"", name);
+	if (!user) /* gone since it was looked up */
+		return RUN_FAILED;
 	error = geteuid() == 0 && user->pw_uid != 0 ? keep_rights(command) : 0;
 	if (error)
 		return error;

@@ -365,6 +365,17 @@ int command_top(const struct command *command, int argc, char **argv)
 		return command_failed(command,
 				      "this is no terminal; \"melin stat --watch 1\" prints");
 	}
+	if (list) {
+		struct snapshot first;
+		pid_t failed = 0;
+		int status = snapshot_take_of(list, count, 0, &first, &failed);
+
+		snapshot_free(&first);
+		if (status < 0) {
+			free(list);
+			return command_failed(command, "%d: %s", failed, snapshot_error(status));
+		}
+	}
 	enter_terminal();
 	run(list, count, delay);
 	leave_terminal();
