@@ -37,6 +37,7 @@ EXTRA_DIST += \
 	bench/lib/__init__.py \
 	bench/lib/compare.py \
 	bench/lib/machine.py \
+	bench/lib/ping.py \
 	bench/lib/testbed.py \
 	bench/bulk.py \
 	bench/computing.py \

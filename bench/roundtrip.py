@@ -11,12 +11,12 @@ import signal
 
 from .lib.compare import Case, Metric
 from .lib.machine import Unlike
+from .lib.ping import PORT, pinged
 from .lib.testbed import Testbed, sides_of
 
 ABOUT = "round trip of small messages, one connection"
 
 METRICS = [Metric("p50", "us", False), Metric("p99", "us", False), Metric("p99.9", "us", False)]
-PORT = 7000
 
 
 def sockperf(options):
@@ -47,19 +47,10 @@ def sockperf(options):
 
 
 def ask(options):
-    def run(side, case):
+    def words(case):
         spin = ["--spin"] if case.parameters["client"] == "spins" else []
-        with Testbed(side, options) as bed:
-            notes = {"offloads": bed.offloads()}
-            bed.server(f"{options.tools}/echo", bed.address, str(PORT), ready="ready")
-            bed.answers(PORT)
-            found = json.loads(bed.client(f"{options.tools}/ask", "ping", bed.address, str(PORT),
-                                          "--size", str(case.parameters["size"]), *spin,
-                                          "--seconds", str(options.seconds),
-                                          seconds=options.seconds))
-            return {**found, "conditions": {**bed.conditions(), **case.parameters},
-                    "notes": notes}
-    return run
+        return ["--size", str(case.parameters["size"]), *spin]
+    return pinged(options, words)
 
 
 def pair(options):
