@@ -136,6 +136,18 @@ static void print_option(const struct command_option *option)
 		printf("  %-26s  %s\n", text, option->help);
 }
 
+double command_seconds(const struct command *command, const char *option, const char *text,
+		       double least, double most)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	if (end == text || *end || !(seconds >= least && seconds <= most))
+		command_usage(command, "%s: \"%s\" is no number of seconds, %.10g to %.10g", option,
+			      text, least, most);
+	return seconds;
+}
+
 void command_help(const struct command *command, const struct command_option *options)
 {
 	const struct command_option help = { "help", 'h', NULL, "prints this" };

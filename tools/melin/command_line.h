@@ -18,6 +18,13 @@
 int command_option(const struct command *command, const struct command_option *options, int argc,
 		   char **argv);
 
+/*
+ * The value of an option of that name ("--watch") as a number of seconds between the two; any other
+ * ends the process by command_usage().
+ */
+double command_seconds(const struct command *command, const char *option, const char *text,
+		       double least, double most);
+
 /* Says what is wrong and how the command is used on standard error; exits with EXIT_USAGE. */
 __attribute__((noreturn, format(printf, 2, 3))) void command_usage(const struct command *command,
 								   const char *format, ...);

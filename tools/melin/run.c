@@ -254,6 +254,7 @@ static void read_options(const struct command *command, int argc, char **argv, s
 int command_run(const struct command *command, int argc, char **argv)
 {
 	struct wish wish = { 0 };
+	const struct passwd *user;
 	struct reason reason;
 	const char *flows;
 	int error;
@@ -272,10 +273,11 @@ int command_run(const struct command *command, int argc, char **argv)
 		set("MELIN_FLOWS", DEFAULT_FLOWS);
 	check_variables(command);
 	error = set_preload(command);
-	if (wish.user && !getpwnam(wish.user))
+	user = wish.user ? getpwnam(wish.user) : NULL;
+	if (wish.user && !user)
 		command_usage(command, "there is no user \"%s\"", wish.user);
-	if (!error && wish.user && !wish.dry)
-		error = run_user_become(command, wish.user);
+	if (!error && user && !wish.dry)
+		error = run_user_become(command, user);
 	if (error)
 		return error;
 	error = *argv ? run_program_look(*argv, &reason) : 0;

@@ -38,19 +38,16 @@ static int keep_rights(const struct command *command)
 	return 0;
 }
 
-int run_user_become(const struct command *command, const char *name)
+int run_user_become(const struct command *command, const struct passwd *user)
 {
-	const struct passwd *user = getpwnam(name);
 	int error;
 
-	if (!user) /* gone since it was looked up */
-		return RUN_FAILED;
 	error = geteuid() == 0 && user->pw_uid != 0 ? keep_rights(command) : 0;
 	if (error)
 		return error;
 	if (initgroups(user->pw_name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
 	    setuid(user->pw_uid) < 0) {
-		command_failed(command, "cannot become %s: %s%s", name, strerror(errno),
+		command_failed(command, "cannot become %s: %s%s", user->pw_name, strerror(errno),
 			       errno == EPERM ? "; --user is for root" : "");
 		return RUN_FAILED;
 	}

@@ -8,12 +8,13 @@
 
 #include "tools/melin/commands.h"
 
+struct passwd;
+
 /*
- * Becomes the user of that name for good: groups, user, HOME, USER, LOGNAME and SHELL; no
- * capabilities are left. What lending connections takes is kept by a broker, which ends with the
- * program (MELIN_BROKER). 0, or an exit status; what went wrong has been said. A name that nobody
- * has ends the process by command_usage().
+ * Becomes the user for good: groups, user, HOME, USER, LOGNAME and SHELL; no capabilities are left.
+ * What lending connections takes is kept by a broker, which ends with the program (MELIN_BROKER).
+ * 0, or an exit status; what went wrong has been said.
  */
-int run_user_become(const struct command *command, const char *name);
+int run_user_become(const struct command *command, const struct passwd *user);
 
 #endif

@@ -33,18 +33,6 @@ struct wish {
 	size_t process_count;
 };
 
-/* From 10 ms, below which nothing can be read, to a day. */
-static double read_seconds(const struct command *command, const char *text)
-{
-	char *end;
-	double seconds = strtod(text, &end);
-
-	if (end == text || *end || !(seconds >= 0.01 && seconds <= 86400))
-		command_usage(command, "--watch: \"%s\" is no number of seconds, 0.01 to 86400",
-			      text);
-	return seconds;
-}
-
 static void read_wish(const struct command *command, int argc, char **argv, struct wish *wish)
 {
 	int option;
@@ -52,8 +40,9 @@ static void read_wish(const struct command *command, int argc, char **argv, stru
 	while ((option = command_option(command, options, argc, argv)) >= 0) {
 		if (option == COUNTERS)
 			wish->counters = true;
-		else if (option == WATCH)
-			wish->seconds = read_seconds(command, optarg);
+		else if (option ==
+			 WATCH) /* from 10 ms, below which nothing can be read, to a day */
+			wish->seconds = command_seconds(command, "--watch", optarg, 0.01, 86400);
 		else if (option == JSON)
 			wish->json = true;
 		else

@@ -340,17 +340,6 @@ static void run(const pid_t *list, size_t count, double delay)
 	snapshot_free(&earlier);
 }
 
-static double read_delay(const struct command *command, const char *text)
-{
-	char *rest;
-	double seconds = strtod(text, &rest);
-
-	if (rest == text || *rest || !(seconds >= 0.1 && seconds <= 3600))
-		command_usage(command, "--delay: \"%s\" is no number of seconds, 0.1 to 3600",
-			      text);
-	return seconds;
-}
-
 int command_top(const struct command *command, int argc, char **argv)
 {
 	double delay = 1;
@@ -358,7 +347,7 @@ int command_top(const struct command *command, int argc, char **argv)
 	pid_t *list;
 
 	while (command_option(command, options, argc, argv) >= 0)
-		delay = read_delay(command, optarg);
+		delay = command_seconds(command, "--delay", optarg, 0.1, 3600);
 	list = process_list(command, argv + optind, &count);
 	if (tcgetattr(STDIN_FILENO, &before) < 0 || !isatty(STDOUT_FILENO)) {
 		free(list);
