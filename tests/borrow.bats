@@ -59,8 +59,8 @@ counted() {
 	counted "^0 borrowed"
 	counted "^0 returned: end, closed, 0 unread, 0 unsent"
 	counted "accepted 1, borrowed 1 .*returned 1 "
-	# A frame that comes in the moment of borrowing reaches both, the kernel and the stack, which
-	# has no connection for it yet: it drops that one.
+	# A frame that comes in the moment of borrowing reaches both, the kernel and the stack,
+	# which has no connection for it yet: it drops that one.
 	counted ", [01] dropped; 0 retransmissions"
 }
 
