@@ -19,6 +19,8 @@ common_libcommon_la_SOURCES = \
 	common/option_table.h \
 	common/own_descriptor.c \
 	common/own_descriptor.h \
+	common/process_stat.c \
+	common/process_stat.h \
 	common/reason.c \
 	common/reason.h \
 	common/spin_pause.h \

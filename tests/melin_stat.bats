@@ -104,8 +104,26 @@ more_and_matches() {
 		"$BATS_TEST_TMPDIR/metrics"
 	"$python" "$programs/exposition.py" "$BATS_TEST_TMPDIR/metrics"
 	if command -v promtool; then
-		promtool check metrics <"$BATS_TEST_TMPDIR/metrics"
+		[[ -z $(promtool check metrics <"$BATS_TEST_TMPDIR/metrics" 2>&1) ]]
 	fi
+}
+
+@test "a program whose name has quotes, a backslash and what terminals obey in it" {
+	odd=$'a"b\\c\e[m'
+	cp /bin/sleep "$BATS_TEST_TMPDIR/$odd"
+	start odd near env "LD_PRELOAD=$library" MELIN_FLOWS='listen:*:7000' \
+		"$BATS_TEST_TMPDIR/$odd" 60
+	wait_until 20 named odd "$odd"
+	wait_until 20 has_page odd
+	[[ $(of odd .program) == 'a"b\c?[m' ]]
+	"$melin" stat "$(pid_of odd)" | grep -qF 'a"b\c?[m pid='
+	"$melin" stat --prometheus >"$BATS_TEST_TMPDIR/metrics"
+	grep -qF 'program="a\"b\\c?[m"' "$BATS_TEST_TMPDIR/metrics"
+	"$python" "$programs/exposition.py" "$BATS_TEST_TMPDIR/metrics"
+}
+
+named() {
+	[[ $(<"/proc/$(pid_of "$1")/comm") == "$2" ]]
 }
 
 @test "who may look: root and its user, and nobody else; the page is 0600 and goes with it" {

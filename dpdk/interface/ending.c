@@ -4,11 +4,10 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "common/process_stat.h"
 
 #define PF_EXITING 0x4 /* include/linux/sched.h: the end has begun */
 
@@ -40,23 +39,11 @@ static bool is_ending(char *fields)
 	return values[FIELD_EXIT_STATUS] || values[FIELD_FLAGS] & PF_EXITING;
 }
 
-static bool process_is_ending(int proc, const char *pid)
+static bool process_is_ending(long process)
 {
-	char name[64], text[1024], *end;
-	ssize_t size;
-	int file;
+	char text[PROCESS_STAT_SIZE], *fields = process_stat(process, text);
 
-	snprintf(name, sizeof(name), "%s/stat", pid);
-	file = openat(proc, name, O_RDONLY | O_CLOEXEC);
-	if (file < 0)
-		return false;
-	size = read(file, text, sizeof(text) - 1);
-	close(file);
-	if (size <= 0)
-		return false;
-	text[size] = '\0';
-	end = strrchr(text, ')'); /* of the name, which may have any character in it */
-	return end && end[1] == ' ' && is_ending(end + 2);
+	return fields && is_ending(fields);
 }
 
 bool process_ending_any(void)
@@ -67,7 +54,7 @@ bool process_ending_any(void)
 
 	while (proc && !ending && (entry = readdir(proc)))
 		ending = isdigit((unsigned char)entry->d_name[0]) &&
-			 process_is_ending(dirfd(proc), entry->d_name);
+			 process_is_ending(strtol(entry->d_name, NULL, 10));
 	if (proc)
 		closedir(proc);
 	return ending;

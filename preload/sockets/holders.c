@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/own_descriptor.h"
+#include "common/process_stat.h"
 #include "common/system_call.h"
 #include "preload/libc/symbols.h"
 
@@ -93,23 +94,6 @@ static void compare(long descriptor, void *argument)
 			look->files[i].held = true;
 }
 
-static long parent_of(long process)
-{
-	char path[PATH_SIZE], text[512];
-	const char *end;
-	long file, length;
-
-	snprintf(path, sizeof(path), "/proc/%ld/stat", process);
-	file = kernel_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
-	if (file < 0)
-		return 0;
-	length = kernel_call(SYS_read, file, (long)text, sizeof(text) - 1, 0);
-	kernel_call(SYS_close, file, 0, 0, 0);
-	text[length > 0 ? length : 0] = '\0';
-	end = strrchr(text, ')'); /* behind the name: state and parent */
-	return end && strlen(end) > 4 ? strtol(end + 4, NULL, 10) : 0;
-}
-
 static void hold_all(const struct look *look)
 {
 	for (unsigned i = 0; i < look->count; i++)
@@ -129,8 +113,8 @@ static void look_at(long process, void *argument)
 	result = each_number(path, compare, look);
 	/* Strangers' are none of ours: no descriptor gets there unseen but by a relative. */
 	if ((result == -EACCES || result == -EPERM) &&
-	    (process == look->parent || parent_of(process) == look->process ||
-	     parent_of(process) == look->parent))
+	    (process == look->parent || process_parent(process) == look->process ||
+	     process_parent(process) == look->parent))
 		hold_all(look);
 }
 

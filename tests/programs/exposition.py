@@ -8,7 +8,8 @@ usage: exposition.py FILE
 import re
 import sys
 
-SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(\{((?:[a-zA-Z_]\w*="[^"\\\n]*",?)*)\})? (\d+)$')
+SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)'
+                    r'(\{((?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\d+)$')
 
 
 def main():

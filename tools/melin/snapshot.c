@@ -2,7 +2,6 @@
 /* See snapshot.h. */
 #include "tools/melin/snapshot.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -293,9 +292,7 @@ static void look_at_page(struct process *process, const struct status_page *page
 	process->drained = page->drained;
 	process->stack = page->stack;
 	memcpy(process->library, page->library, sizeof(page->library));
-	for (char *at = process->library; *at; at++)
-		if (!isgraph((unsigned char)*at) || *at == '"' || *at == '\\')
-			*at = '?';
+	status_make_printable(process->library, sizeof(process->library));
 }
 
 int process_look(pid_t number, unsigned parts, struct process *process)

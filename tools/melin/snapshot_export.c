@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * See snapshot_export.h. The strings that come here hold no quotes, backslashes or control
- * characters (status_reader.c), so that none of them is escaped.
- */
+/* See snapshot_export.h. */
 #include "tools/melin/snapshot_export.h"
 
 #include <string.h>
 
+#include "tools/melin/json_text.h"
 #include "tools/melin/snapshot_text.h"
 
 /* ---- JSON ---- */
@@ -21,8 +19,9 @@ static void json_connection(FILE *stream, const struct connection *connection)
 	fprintf(stream, "{\"fd\":%d,\"state\":\"%s\",\"local\":\"%s\",\"peer\":\"%s\",",
 		connection->descriptor, state_text(connection->state),
 		name_text(&connection->local, local), name_text(&connection->peer, peer));
-	fprintf(stream, "\"carrier\":\"%s\",\"why\":\"%s\",\"loans\":%u,",
-		carriers[connection->carrier], connection->why, connection->loans);
+	fprintf(stream, "\"carrier\":\"%s\",\"why\":", carriers[connection->carrier]);
+	json_text(stream, connection->why);
+	fprintf(stream, ",\"loans\":%u,", connection->loans);
 	fprintf(stream, "\"recv_q\":%u,\"send_q\":%u,\"rtt_us\":%u,\"rttvar_us\":%u,\"mss\":%u,",
 		connection->receive_queue, connection->send_queue, connection->rtt,
 		connection->rtt_variation, connection->mss);
@@ -58,12 +57,15 @@ static void json_process(FILE *stream, const struct process *process, unsigned p
 					      [STATUS_STACK_RUNS] = "running",
 					      [STATUS_STACK_FAILED] = "failed" };
 
-	fprintf(stream,
-		"{\"pid\":%d,\"program\":\"%s\",\"melin\":\"%s\",\"mode\":\"%s\",\"stack\":\"%s\","
-		"\"drained\":%s,\"note\":\"%s\"",
-		process->number, process->program, process->library, process->host ? "host" : "own",
+	fprintf(stream, "{\"pid\":%d,\"program\":", process->number);
+	json_text(stream, process->program);
+	fprintf(stream, ",\"melin\":");
+	json_text(stream, process->library);
+	fprintf(stream, ",\"mode\":\"%s\",\"stack\":\"%s\",\"drained\":%s,\"note\":",
+		process->host ? "host" : "own",
 		process->stack <= STATUS_STACK_FAILED ? stacks[process->stack] : "?",
-		process->drained ? "true" : "false", process->note);
+		process->drained ? "true" : "false");
+	json_text(stream, process->note);
 	if (parts & SNAPSHOT_CONNECTIONS) {
 		fprintf(stream, ",\"connections\":[");
 		for (size_t i = 0; i < process->connection_count; i++) {
@@ -99,7 +101,9 @@ static void head(FILE *stream, const char *metric, const char *type, const char 
 static void sample(FILE *stream, const char *metric, const struct process *process,
 		   const char *label, const char *value, uint64_t number)
 {
-	fprintf(stream, "%s{pid=\"%d\",program=\"%s\"", metric, process->number, process->program);
+	fprintf(stream, "%s{pid=\"%d\",program=", metric, process->number);
+	/* The format escapes quotes and backslashes as JSON does, and nothing else is in it. */
+	json_text(stream, process->program);
 	if (label)
 		fprintf(stream, ",%s=\"%s\"", label, value);
 	fprintf(stream, "} %llu\n", (unsigned long long)number);

@@ -138,6 +138,14 @@ static int check_page(const struct status_page *page, pid_t process)
 	return page->process == own_number(process) ? 0 : -ENOENT;
 }
 
+void status_make_printable(char *text, size_t size)
+{
+	text[size - 1] = '\0';
+	for (; *text; text++)
+		if (!isprint((unsigned char)*text))
+			*text = '?';
+}
+
 static void read_name(pid_t process, char *name, size_t size)
 {
 	char path[64];
@@ -150,9 +158,7 @@ static void read_name(pid_t process, char *name, size_t size)
 	if (comm)
 		fclose(comm);
 	name[strcspn(name, "\n")] = '\0';
-	for (char *at = name; *at; at++)
-		if (!isprint((unsigned char)*at) || *at == '"' || *at == '\\')
-			*at = '?';
+	status_make_printable(name, size);
 }
 
 int status_open(pid_t process, struct status_reader *reader)

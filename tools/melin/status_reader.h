@@ -27,6 +27,12 @@ struct status_reader {
 int status_open(pid_t process, struct status_reader *reader);
 void status_close(struct status_reader *reader);
 
+/*
+ * Ends a text of at most size bytes that a process has written, and makes a question mark of each
+ * character that a terminal would obey, or that is none of ASCII.
+ */
+void status_make_printable(char *text, size_t size);
+
 /* All processes that this user may look at and that have a page, by number; free() the list. */
 pid_t *status_processes(size_t *count);
 
