@@ -5,6 +5,7 @@
  */
 #include "preload/config/advice.h"
 #include "preload/config/config.h"
+#include "preload/libc/cancellation.h"
 #include "preload/config/rules.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/flow.h"
@@ -51,6 +52,8 @@ INTERPOSED int connect(int descriptor, const struct sockaddr *remote, socklen_t 
 {
 	int result;
 
+	if (config_active())
+		cancellation_point();
 	if (config_get()->host)
 		return host_connect(descriptor, remote, length);
 	if (config_active() && flow_connect(descriptor, remote, length, &result))
@@ -80,7 +83,7 @@ static int accept_flags(struct socket *socket, int descriptor, struct sockaddr *
 
 INTERPOSED int accept(int descriptor, struct sockaddr *peer, socklen_t *length)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 
 	if (!socket && config_get()->host)
 		return host_accept(descriptor, peer, length, 0);
@@ -91,7 +94,7 @@ INTERPOSED int accept(int descriptor, struct sockaddr *peer, socklen_t *length)
 
 INTERPOSED int accept4(int descriptor, struct sockaddr *peer, socklen_t *length, int flags)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 
 	if (!socket && config_get()->host)
 		return host_accept(descriptor, peer, length, flags);

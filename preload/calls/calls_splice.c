@@ -240,6 +240,8 @@ INTERPOSED ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offs
 	struct socket *from, *to;
 	ssize_t result;
 
+	if (descriptor_known(in) || descriptor_known(out))
+		cancellation_point();
 	/* The kernel moves pages; through the stack bytes would be copied. */
 	borrow_end_any(in, BORROW_CALL, false);
 	borrow_end_any(out, BORROW_CALL, false);

@@ -55,7 +55,7 @@ static int no_address(socklen_t *length)
 
 INTERPOSED ssize_t read(int descriptor, void *buffer, size_t size)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
 	if (!socket)
@@ -81,7 +81,7 @@ INTERPOSED ssize_t __read_chk(int descriptor, void *buffer, size_t size, size_t 
 
 INTERPOSED ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
 	if (!socket)
@@ -107,7 +107,7 @@ INTERPOSED ssize_t __recv_chk(int descriptor, void *buffer, size_t size, size_t 
 INTERPOSED ssize_t recvfrom(int descriptor, void *buffer, size_t size, int flags,
 			    struct sockaddr *peer, socklen_t *length)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
 	if (!socket)
@@ -159,7 +159,7 @@ static ssize_t move_vector(struct socket *socket, enum borrow_direction directio
 
 INTERPOSED ssize_t readv(int descriptor, const struct iovec *iov, int count)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
 	if (!socket)
@@ -229,7 +229,7 @@ static ssize_t receive_message(struct socket *socket, struct msghdr *message, in
 
 INTERPOSED ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
 	if (!socket)
@@ -292,7 +292,7 @@ static int receive_messages_until(struct socket *socket, struct mmsghdr *message
 INTERPOSED int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags,
 			struct timespec *timeout)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
 	if (!socket)
@@ -319,7 +319,7 @@ static ssize_t transmit(struct socket *socket, const void *buffer, size_t size, 
 
 INTERPOSED ssize_t write(int descriptor, const void *buffer, size_t size)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
 	if (!socket)
@@ -334,7 +334,7 @@ INTERPOSED ssize_t write(int descriptor, const void *buffer, size_t size)
 
 INTERPOSED ssize_t send(int descriptor, const void *buffer, size_t size, int flags)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
 	if (!socket)
@@ -351,7 +351,7 @@ INTERPOSED ssize_t send(int descriptor, const void *buffer, size_t size, int fla
 INTERPOSED ssize_t sendto(int descriptor, const void *buffer, size_t size, int flags,
 			  const struct sockaddr *peer, socklen_t length)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
 	if (!socket)
@@ -368,7 +368,7 @@ INTERPOSED ssize_t sendto(int descriptor, const void *buffer, size_t size, int f
 
 INTERPOSED ssize_t writev(int descriptor, const struct iovec *iov, int count)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
 	if (!socket)
@@ -430,7 +430,7 @@ static bool note_passed(const struct msghdr *message)
 
 INTERPOSED ssize_t sendmsg(int descriptor, const struct msghdr *message, int flags)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
 	if (!socket)
@@ -468,7 +468,7 @@ static int send_messages(struct socket *socket, struct mmsghdr *messages, unsign
 
 INTERPOSED int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
 	if (!socket)
@@ -525,7 +525,7 @@ static ssize_t send_at(struct socket *socket, const struct iovec *iov, int count
 INTERPOSED ssize_t preadv2(int descriptor, const struct iovec *iov, int count, off_t place,
 			   int flags)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
 	if (!socket)
@@ -542,7 +542,7 @@ INTERPOSED ssize_t preadv2(int descriptor, const struct iovec *iov, int count, o
 INTERPOSED ssize_t pwritev2(int descriptor, const struct iovec *iov, int count, off_t place,
 			    int flags)
 {
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
 	if (!socket)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/single_threaded.h>
 
+#include "preload/libc/cancellation.h"
 #include "preload/libc/monotonic.h"
 #include "common/system_call.h"
 #include "preload/config/config.h"
@@ -31,6 +32,7 @@ struct limits {
 
 static void read_limits(struct limits *limits, const struct timespec *timeout, const sigset_t *mask)
 {
+	cancellation_point();
 	limits->result = timeout_deadline(timeout, &limits->deadline);
 	if (limits->result == 0)
 		limits->result = timeout_mask(mask, &limits->mask_copy, &limits->mask);
@@ -46,8 +48,10 @@ INTERPOSED int poll(struct pollfd *set, nfds_t count, int timeout)
 
 	if (timeout)
 		pending_before_blocking();
-	if (config_active() && poll_concerns(set, count) &&
-	    poll_mixed(set, count, clock_deadline_ms(timeout), NULL, &result))
+	if (!config_active() || !poll_concerns(set, count))
+		return libc()->poll(set, count, timeout);
+	cancellation_point();
+	if (poll_mixed(set, count, clock_deadline_ms(timeout), NULL, &result))
 		return (int)as_libc(result);
 	return libc()->poll(set, count, timeout);
 }
@@ -104,6 +108,7 @@ INTERPOSED int select(int count, fd_set *readable, fd_set *writable, fd_set *exc
 
 	if (!config_active())
 		return libc()->select(count, readable, writable, exceptional, timeout);
+	cancellation_point();
 	result = timeout_deadline_select(timeout, &deadline);
 	if (result < 0)
 		return (int)as_libc(result);
@@ -187,6 +192,7 @@ static int wait_milliseconds(int descriptor, struct epoll_event *events, int max
 {
 	int result;
 
+	cancellation_point();
 	if (timeout)
 		pending_before_blocking();
 	if (wait_on_instance(descriptor, events, max, clock_deadline_ms(timeout), mask, &result))

@@ -6,7 +6,10 @@
 #ifndef MELIN_CANCELLATION_H
 #define MELIN_CANCELLATION_H
 
+#include <pthread.h>
 #include <stdbool.h>
+
+#include "preload/libc/signals.h"
 
 struct system_call;
 
@@ -20,6 +23,17 @@ struct system_call;
  */
 long cancellation_call(const struct system_call *call, bool deaf, void (*cancelled)(void *),
 		       void *argument);
+
+/*
+ * The start of a call that pthreads(7) calls a cancellation point, before anything is done: a
+ * thread that is to be cancelled ends here, even if the call would not have waited. Within melin's
+ * own work (a driver's system call) this does nothing.
+ */
+static inline void cancellation_point(void)
+{
+	if (signals_thread.depth == 0)
+		pthread_testcancel();
+}
 
 /* pthread_testcancel(3) with signals held; cancelled as above, not NULL. */
 void cancellation_test(void (*cancelled)(void *), void *argument);

@@ -28,6 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "preload/libc/signals.h"
+
 typedef void (*signal_handler)(int);
 
 /* SYMBOL(return type, name, parameters). Variadic functions take their one argument as long. */
@@ -191,15 +193,21 @@ struct libc_symbols {
 };
 
 extern struct libc_symbols libc_table;
+/* The same, but none of them is a cancellation point. */
+extern struct libc_symbols libc_table_held;
 extern bool libc_resolved;
 void libc_resolve(void);
 
-/* Calls may come before our constructor runs (from those of other libraries). */
+/*
+ * Calls may come before our constructor runs (from those of other libraries). While the thread
+ * holds a lock or a reference of melin's, DPDK's drivers make system calls in it by the functions
+ * of libc's that libmelin.so interposes: a thread that was cancelled there would end with the lock.
+ */
 static inline const struct libc_symbols *libc(void)
 {
 	if (__builtin_expect(!libc_resolved, 0))
 		libc_resolve();
-	return &libc_table;
+	return signals_thread.depth > 0 ? &libc_table_held : &libc_table;
 }
 
 /* Marks the definitions that are visible outside: the interposed functions and nothing else. */

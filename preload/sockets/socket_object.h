@@ -21,6 +21,7 @@
 #include "preload/process/process_stack.h"
 #include "preload/sockets/borrow_policy.h"
 #include "common/option_table.h"
+#include "preload/libc/cancellation.h"
 #include "preload/libc/signals.h"
 #include "preload/waiting/wait.h"
 
@@ -105,6 +106,13 @@ struct socket {
 
 /* A reference to the socket if socket_is_stacks(), or NULL. */
 struct socket *socket_get(int descriptor);
+/* The same at the start of a call that is a cancellation point (cancellation.h). */
+static inline struct socket *socket_get_at_point(int descriptor)
+{
+	if (descriptor_known(descriptor))
+		cancellation_point();
+	return socket_get(descriptor);
+}
 /*
  * Whether the flow is the stack's. A connection that was inherited by fork() is not, which is
  * logged once in a process, with the descriptor.

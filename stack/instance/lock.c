@@ -9,20 +9,16 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "common/spin_pause.h"
+#include "common/system_call.h"
 
 /* About 2 us: a burst with its answers takes as long, and a sleep in the kernel costs more. */
 #define SPINS 200
 
 static void futex(_Atomic uint32_t *word, int operation, uint32_t value)
 {
-	int saved = errno;
-
-	syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
-	errno = saved;
+	kernel_call(SYS_futex, (long)word, operation | FUTEX_PRIVATE_FLAG, value, 0);
 }
 
 static bool take(struct stack_lock *lock, uint32_t value)

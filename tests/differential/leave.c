@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/time.h>
@@ -429,6 +430,159 @@ static void case_cancel_asynchronously(void)
 	asynchronously = false;
 }
 
+/*
+ * A thread that is to be cancelled already ends at the next of pthreads(7)'s cancellation points,
+ * with nothing done there, even if the call would not wait.
+ */
+static int here; /* how far a thread got; note() is a cancellation point itself */
+
+static void by_nothing(void)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT, .data.fd = 7 };
+	socklen_t length = sizeof(int);
+	int value;
+
+	/* None of these is one. */
+	getsockopt(connection.us, SOL_SOCKET, SO_ERROR, &value, &length);
+	epoll_ctl(epoll_fd, EPOLL_CTL_MOD, connection.us, &event);
+	ioctl(connection.us, FIONREAD, &value);
+	listen(listener, 3);
+	here = value;
+	pthread_testcancel();
+}
+
+static void by_peek(void)
+{
+	recv(connection.us, block, 1, MSG_PEEK | MSG_DONTWAIT);
+}
+
+static void by_one_byte(void)
+{
+	send(connection.us, "z", 1, 0);
+}
+
+static void by_close(void)
+{
+	close(connection.us);
+}
+
+static void by_poll_at_once(void)
+{
+	struct pollfd set = { connection.us, POLLIN, 0 };
+
+	poll(&set, 1, 0);
+}
+
+static void by_epoll_at_once(void)
+{
+	struct epoll_event event;
+
+	epoll_wait(epoll_fd, &event, 1, 0);
+}
+
+static void *cancelled_before(void *call)
+{
+	pthread_cancel(pthread_self());
+	((const struct call *)call)->run();
+	here = -1;
+	return NULL;
+}
+
+static void case_cancel_before(void)
+{
+	static struct call at_once[] = {
+		{ "nothing", by_nothing, false },
+		{ "peek", by_peek, false },
+		{ "a byte", by_one_byte, false },
+		{ "close", by_close, false },
+		{ "poll", by_poll_at_once, false },
+		{ "epoll", by_epoll_at_once, false },
+		{ "recv", by_recv, false },
+		{ "read", by_read, false },
+		{ "readv", by_readv, false },
+		{ "recvmsg", by_recvmsg, false },
+		{ "recvmmsg", by_recvmmsg, false },
+		{ "poll of many", by_poll, false },
+		{ "select", by_select, false },
+		{ "pselect", by_pselect, false },
+		{ "epoll_wait", by_epoll_wait, false },
+		{ "splice", by_splice, false },
+		{ "accept", by_accept, false },
+	};
+
+	for (unsigned i = 0; i < sizeof(at_once) / sizeof(at_once[0]); i++) {
+		pthread_t thread;
+		void *result;
+
+		here = 0;
+		begin(&at_once[i]);
+		send_all(connection.them, "x", 1);
+		await(connection.us, POLLIN);
+		must("pthread_create",
+		     -pthread_create(&thread, NULL, cancelled_before, &at_once[i]));
+		pthread_join(thread, &result);
+		note("%s: %s", at_once[i].name, result == PTHREAD_CANCELED ? "cancelled" : "ended");
+		note("%d", here);
+		outcome("recv", recv(connection.us, block, 10, 0));
+		end(at_once[i].name, &at_once[i]);
+	}
+}
+
+/* At any moment of calls that do not wait: nobody is left with what another one needs. */
+static void *call_on(void *unused)
+{
+	struct pollfd set = { connection.us, POLLIN, 0 };
+	struct epoll_event event;
+
+	for (;;) {
+		poll(&set, 1, 0);
+		recv(connection.us, block, 10, MSG_DONTWAIT);
+		send(connection.us, "y", 1, MSG_DONTWAIT);
+		epoll_wait(epoll_fd, &event, 1, 0);
+	}
+	return unused;
+}
+
+static void *take_all(void *unused)
+{
+	while (recv(connection.them, block, sizeof(block) / 2, 0) > 0)
+		;
+	return unused;
+}
+
+static void case_cancel_anywhere(void)
+{
+	int cancelled = 0;
+	pthread_t taker;
+
+	begin(&calls[0]);
+	must("pthread_create", -pthread_create(&taker, NULL, take_all, NULL));
+	for (int i = 0; i < 200; i++) {
+		pthread_t thread;
+		void *result;
+
+		must("pthread_create", -pthread_create(&thread, NULL, call_on, NULL));
+		for (volatile int spin = 0; spin < i * 5000; spin++)
+			;
+		pthread_cancel(thread);
+		pthread_join(thread, &result);
+		cancelled += result == PTHREAD_CANCELED;
+	}
+	note("cancelled %d times", cancelled);
+	send_all(connection.them, "x", 1);
+	await(connection.us, POLLIN);
+	outcome("recv", recv(connection.us, block, 10, 0));
+	shutdown(connection.us, SHUT_WR);
+	pthread_join(taker, NULL);
+	close_connection(connection);
+	close(listener);
+	close(epoll_fd);
+	close(nested_fd);
+	close(pipes[0]);
+	close(pipes[1]);
+	close(file);
+}
+
 /* ---- for another context, and back ---- */
 
 static ucontext_t waiting, other;
@@ -553,6 +707,8 @@ int main(int argc, char **argv)
 		{ "thread exit", case_thread_exit, 60 },
 		{ "cancel", case_cancel, 60 },
 		{ "cancel asynchronously", case_cancel_asynchronously, 60 },
+		{ "cancel before", case_cancel_before, 60 },
+		{ "cancel anywhere", case_cancel_anywhere, 60 },
 		{ "coroutine", case_coroutine, 0 },
 		{ "closed", case_closed, 30 },
 	};
