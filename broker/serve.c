@@ -240,13 +240,6 @@ static int32_t serve_borrow(struct session *session)
 	return refusal;
 }
 
-static int32_t serve_hold(struct session *session)
-{
-	struct connection *entry = entry_of(session, session->request.message.token);
-
-	return entry && entry->is_counted ? lender_hold(session->lender, &entry->loan) : -ENOENT;
-}
-
 /* A client that does not wait any more believes that it has the connection still. */
 static bool is_waiting(int channel)
 {
@@ -254,6 +247,15 @@ static bool is_waiting(int channel)
 	ssize_t got = recv(channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
 	return got < 0 && errno == EAGAIN;
+}
+
+static int32_t serve_hold(struct session *session)
+{
+	struct connection *entry = entry_of(session, session->request.message.token);
+
+	if (!entry || !entry->is_counted)
+		return -ENOENT;
+	return is_waiting(session->channel) ? lender_hold(session->lender, &entry->loan) : -EPERM;
 }
 
 /* -EPERM, as lender_give() says: nothing has been changed. */
