@@ -52,5 +52,7 @@ unsigned packet_receive_counted(struct device_link *link, struct pbuf **frames, 
 /* What the kernel knows of the checksum of a frame, which has not been on a wire perhaps. */
 void packet_mark_checksum(struct rte_mbuf *mbuf, const struct virtio_net_hdr *offload);
 uint64_t packet_drops(const struct device_link *link);
+/* One more that the kernel has not kept whole, and does not count itself. */
+void packet_count_missed(struct device_link *link);
 
 #endif

@@ -123,13 +123,17 @@ static struct pbuf *take_short(struct device_link *link, const struct tpacket2_h
 {
 	const uint8_t *bytes = (const uint8_t *)slot + slot->tp_mac;
 	const struct virtio_net_hdr *offload = (const void *)(bytes - sizeof(*offload));
-	struct rte_mbuf *mbuf = NULL;
+	struct rte_mbuf *mbuf;
 
 	/* Shortened: it was too long, and the socket's queue had no room for it. */
-	if (slot->tp_snaplen == slot->tp_len)
-		mbuf = rte_pktmbuf_alloc(link->pool);
+	if (slot->tp_snaplen != slot->tp_len) {
+		packet_count_missed(link);
+		return NULL;
+	}
+	mbuf = rte_pktmbuf_alloc(link->pool);
 	if (!mbuf) {
 		link->counters.rx_drops++;
+		link->counters.rx_drops_memory++;
 		return NULL;
 	}
 	memcpy(rte_pktmbuf_mtod(mbuf, void *), bytes, slot->tp_len);
