@@ -27,13 +27,16 @@ static int enter(struct stack *stack)
 	return status;
 }
 
-/* send() on the socket may be what its first part waits for. */
-static int enter_to_send(struct stack_socket *socket)
+/*
+ * send() on the socket may be what its first part waits for. With MSG_MORE it is not: what comes
+ * now waits for more, and the first part must not.
+ */
+static int enter_to_send(struct stack_socket *socket, int flags)
 {
 	struct stack *stack = socket->stack;
 	int status = instance_enter(stack);
 
-	if (status == 0 && stack->half_sent != socket)
+	if (status == 0 && (stack->half_sent != socket || flags & MSG_MORE))
 		send_pair_release(stack);
 	return status;
 }

@@ -372,6 +372,36 @@ static void test_pairs(void)
 	wire_clear();
 }
 
+/* What comes second waits for more itself: the first part, which does not, has left. */
+static void test_pair_with_more(void)
+{
+	struct test_socket client;
+	struct segment segment;
+	struct peer peer;
+	unsigned counts[2];
+	char request[3];
+
+	be_called(&peer, &client, 1018);
+	set(&client, IPPROTO_TCP, TCP_NODELAY, 1);
+	for (int turn = 0; turn < 9; turn++)
+		answer_in_two(&peer, &client, counts);
+	say(&peer, ACK | PSH, "ask", 3);
+	get(&client, request, sizeof(request), 0);
+	wire_clear();
+	put(&client, "head", 4, 0);
+	tap_ok(!wire_get_segment(&segment), "the first waits once more");
+	put(&client, "held", 4, MSG_MORE);
+	tap_ok(wire_get_segment(&segment) && segment.size == 4 && !memcmp(segment.data, "head", 4),
+	       "until another one comes that waits for more");
+	peer.ack += 4;
+	ops->poll(stack);
+	tap_ok(!wire_get_segment(&segment), "which waits on");
+	put(&client, "body", 4, 0);
+	tap_ok(wire_get_segment(&segment) && segment.size == 8, "for more");
+	drop(&client);
+	wire_clear();
+}
+
 static void test_sack(void)
 {
 	static char data[14600];
@@ -616,6 +646,7 @@ static void run_tests(void)
 	test_keepalive();
 	test_nagle();
 	test_pairs();
+	test_pair_with_more();
 	test_sack();
 	test_sack_late();
 	test_tail_loss();
