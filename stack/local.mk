@@ -55,6 +55,7 @@ stack_libstack_la_SOURCES = \
 	stack/instance/wakeup.c \
 	stack/ip/checksum.c \
 	stack/ip/filter.c \
+	stack/ip/early_frames.c \
 	stack/ip/host.c \
 	stack/ip/loop.c \
 	stack/ip/network.c \
@@ -122,6 +123,7 @@ noinst_HEADERS += \
 	stack/instance/wakeup.h \
 	stack/instance_parts.h \
 	stack/ip/filter.h \
+	stack/ip/early_frames.h \
 	stack/ip/host.h \
 	stack/ip/loop.h \
 	stack/ip/network.h \

@@ -30,7 +30,7 @@
 #include "common/stack_config.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
-#define STACK_ABI 14
+#define STACK_ABI 15
 
 /* Beside the EPOLL* bits: the peer has announced urgent data, what Linux sends SIGURG for. */
 #define STACK_EVENT_URGENT (1u << 16)
@@ -298,6 +298,13 @@ struct stack_operations {
 	 */
 	int (*adopt)(struct stack *stack, int domain, bool v6only, void *user,
 		     const struct connection_state *state, struct stack_socket **socket);
+	/*
+	 * Around the loan of a connection and adopt(): segments that come by the tap in between,
+	 * and that another thread takes while nobody here has their connection, are kept for it. An
+	 * end for each beginning, adopted or not; several may be under way.
+	 */
+	void (*adopt_begin)(struct stack *stack);
+	void (*adopt_end)(struct stack *stack);
 	/*
 	 * The other way: stops for this connection, and tells all that the kernel has to know to go
 	 * on with it, a FIN or RST of the peer's that has come included (remote_closed,

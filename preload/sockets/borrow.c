@@ -242,15 +242,14 @@ static void adopt_options(struct socket *socket, int descriptor,
 }
 
 /* In CHANGING, alone. */
-static enum refusal take(struct socket *socket, int descriptor)
+static enum refusal take_into(const struct instance *instance, struct socket *socket,
+			      int descriptor)
 {
-	const struct instance *instance = process_stack_running();
 	struct lender *lender = lending_lender();
 	struct connection_state state;
 	enum refusal refusal;
 	int status;
 
-	release_handle(socket);
 	refusal = lender_borrow(lender, descriptor, &socket->loan, &state);
 	if (refusal)
 		return refusal;
@@ -267,6 +266,18 @@ static enum refusal take(struct socket *socket, int descriptor)
 		refusal = REFUSAL_BUSY;
 	}
 	connection_state_clear(&state);
+	return refusal;
+}
+
+static enum refusal take(struct socket *socket, int descriptor)
+{
+	const struct instance *instance = process_stack_running();
+	enum refusal refusal;
+
+	release_handle(socket);
+	instance->operations->adopt_begin(instance->stack);
+	refusal = take_into(instance, socket, descriptor);
+	instance->operations->adopt_end(instance->stack);
 	return refusal;
 }
 

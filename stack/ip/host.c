@@ -106,6 +106,7 @@ int host_start(struct stack *stack, struct reason *reason)
 
 void host_stop(struct stack *stack)
 {
+	early_frames_free(&stack->host.early);
 	netif_remove(&stack->host.netif);
 }
 
@@ -188,8 +189,8 @@ static void leave_fragments(const struct tcp_pcb *pcb)
 		adopted_return(socket_of(pcb), STACK_RETURN_PATH);
 }
 
-/* Whether it is a whole segment for a connection of ours. */
-static bool is_for_us(const struct pbuf *frame, struct packet_in *packet)
+/* Whether it is a whole segment. */
+static bool is_segment(const struct pbuf *frame, struct packet_in *packet)
 {
 	uint8_t *bytes = frame->payload;
 	unsigned before;
@@ -204,23 +205,46 @@ static bool is_for_us(const struct pbuf *frame, struct packet_in *packet)
 		leave_fragments(find_owner(bytes + before));
 		return false;
 	}
-	return filter_segment(bytes + before, frame->len - before, packet->size - packet->header) &&
-	       find_owner(bytes + before);
+	return filter_segment(bytes + before, frame->len - before, packet->size - packet->header);
+}
+
+static bool is_owned(const struct pbuf *frame, const struct packet_in *packet)
+{
+	return find_owner((const uint8_t *)frame->payload + SIZEOF_ETH_HDR + packet->header);
+}
+
+static void drop(struct stack *stack, struct pbuf *frame)
+{
+	stack->counters.rx_drops_foreign++;
+	pbuf_free(frame);
 }
 
 void host_input(struct stack *stack, struct pbuf *frame)
 {
 	struct packet_in packet;
 
-	if (!is_for_us(frame, &packet)) {
-		stack->counters.rx_drops_foreign++;
-		pbuf_free(frame);
+	if (!is_segment(frame, &packet)) {
+		drop(stack, frame);
+		return;
+	}
+	if (!is_owned(frame, &packet)) {
+		if (!early_frames_keep(&stack->host.early, frame))
+			drop(stack, frame);
 		return;
 	}
 	if (frame->tot_len > SIZEOF_ETH_HDR + packet.size)
 		pbuf_realloc(frame, (u16_t)(SIZEOF_ETH_HDR + packet.size)); /* padding */
 	past_ip_input(frame, &stack->host.netif, (u16_t)(SIZEOF_ETH_HDR + packet.header),
 		      (u16_t)packet.header);
+}
+
+void host_input_early(struct stack *stack)
+{
+	struct early_frames frames = { 0 };
+
+	early_frames_move(&stack->host.early, &frames);
+	for (unsigned i = 0; i < frames.count; i++)
+		host_input(stack, frames.frame[i]);
 }
 
 /* ---- paths ---- */

@@ -12,6 +12,8 @@
 
 #include "lwip/netif.h"
 
+#include "stack/ip/early_frames.h"
+
 struct link_path_news;
 struct pbuf;
 struct reason;
@@ -23,6 +25,7 @@ struct host {
 	bool borrows; /* the instance has a tap; fixed after open() */
 	struct netif netif;
 	const struct stack_socket *sender; /* whose segment is being sent; NULL: nobody's */
+	struct early_frames early;
 	uint64_t next_attend; /* when the link is looked after although it is busy; ns */
 };
 
@@ -32,6 +35,9 @@ void host_stop(struct stack *stack);
 
 /* One received frame; takes it over. */
 void host_input(struct stack *stack, struct pbuf *frame);
+
+/* Takes in what came early for a connection that is here now. */
+void host_input_early(struct stack *stack);
 
 /* link_config.path_changed; context is the stack. */
 void host_path_changed(void *context, const struct link_path_news *news);

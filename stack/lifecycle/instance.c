@@ -157,6 +157,17 @@ unsigned instance_receive(struct stack *stack)
 	return look.frames;
 }
 
+static void receive_early_here(void *argument)
+{
+	host_input_early(argument);
+}
+
+void instance_receive_early(struct stack *stack)
+{
+	if (stack->host.early.count)
+		call_stack_run(&stack->call_stack, receive_early_here, stack);
+}
+
 static void attend_here(void *argument)
 {
 	struct stack *stack = argument;

@@ -37,6 +37,8 @@ void instance_settle(struct stack *stack);
  * of frames.
  */
 unsigned instance_receive(struct stack *stack);
+/* Receives what came before its connection did: stack/ip/early_frames.h; the lock is held. */
+void instance_receive_early(struct stack *stack);
 /*
  * Looks what has become of the device, which may have gone down, come back, or have another
  * address. The lock is held. To be called when a thread has woken up for nothing, since that is

@@ -147,7 +147,7 @@ static int received_at(struct stack_socket *socket, struct timespec *time)
 static ssize_t send_some(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			 int flags)
 {
-	return INSIDE_OR_AFTER_INPUT(socket->stack, enter_to_send(socket),
+	return INSIDE_OR_AFTER_INPUT(socket->stack, enter_to_send(socket, flags),
 				     OF(socket, send_data(socket, iov, count, flags)));
 }
 
@@ -156,10 +156,33 @@ static int shut_down(struct stack_socket *socket, int how)
 	return INSIDE(socket->stack, OF(socket, socket_shut_down(socket, how)));
 }
 
+static void adopt_begin(struct stack *stack)
+{
+	early_frames_begin(&stack->host.early);
+}
+
+static void adopt_end(struct stack *stack)
+{
+	if (instance_enter(stack))
+		return;
+	stack->counters.rx_drops_foreign += early_frames_end(&stack->host.early);
+	instance_unlock(stack);
+}
+
+static int adopt_with_early(struct stack *stack, int domain, bool v6only, void *user,
+			    const struct connection_state *state, struct stack_socket **socket)
+{
+	int status = adopt_connection(stack, domain, v6only, user, state, socket);
+
+	if (status == 0)
+		instance_receive_early(stack);
+	return status;
+}
+
 static int adopt(struct stack *stack, int domain, bool v6only, void *user,
 		 const struct connection_state *state, struct stack_socket **socket)
 {
-	return INSIDE(stack, adopt_connection(stack, domain, v6only, user, state, socket));
+	return INSIDE(stack, adopt_with_early(stack, domain, v6only, user, state, socket));
 }
 
 static int give(struct stack_socket *socket, struct connection_state *state)
@@ -219,6 +242,8 @@ __attribute__((visibility("default"))) const struct stack_operations melin_stack
 	.received_at = received_at,
 	.send = send_some,
 	.shutdown = shut_down,
+	.adopt_begin = adopt_begin,
+	.adopt_end = adopt_end,
 	.adopt = adopt,
 	.give = give,
 	.release = release,

@@ -116,11 +116,13 @@ static void take(struct connection *connection)
 {
 	struct connection_state state;
 	uint64_t start = now_ns();
-	enum refusal refusal =
-		lender_borrow(lender, connection->descriptor, &connection->loan, &state);
+	enum refusal refusal;
 	int error;
 
+	ops->adopt_begin(stack);
+	refusal = lender_borrow(lender, connection->descriptor, &connection->loan, &state);
 	if (refusal != REFUSAL_NONE) {
+		ops->adopt_end(stack);
 		if (refusal_is_passing(refusal))
 			return;
 		printf("%u refused: %s\n", connection->number, refusal_text(refusal));
@@ -130,6 +132,7 @@ static void take(struct connection *connection)
 	error = ops->adopt(stack, family, false, connection, &state, &connection->socket);
 	if (error)
 		die("adopt", strerror(-error));
+	ops->adopt_end(stack);
 	connection_state_clear(&state);
 	borrow_ns += now_ns() - start;
 	borrowed++;

@@ -258,6 +258,62 @@ static void measures_packets(void)
 	give(&socket);
 }
 
+static uint64_t foreign(void)
+{
+	struct stack_counters counters;
+
+	ops->counters(stack, &counters);
+	return counters.rx_drops_foreign;
+}
+
+/* The peer of the connection that is lent next. */
+static void know_peer(const struct connection_state *state)
+{
+	peer = (struct peer){ .port = ntohs(((const struct sockaddr_in *)&state->remote)->sin_port),
+			      .stack_port = PORT,
+			      .seq = state->receive_next,
+			      .ack = state->send_unacknowledged };
+}
+
+static void keeps_what_is_early(void)
+{
+	struct connection_state state = kernels(), never = kernels();
+	const uint64_t before = foreign();
+	struct test_socket socket;
+
+	know_peer(&state);
+	tell("lost");
+	tap_ok(foreign() == before + 1, "before a loan: nobody's");
+	ops->adopt_begin(stack);
+	ops->adopt_begin(stack);
+	know_peer(&never);
+	tell("never");
+	know_peer(&state);
+	tell("one ");
+	tell("two ");
+	adopt(&socket, &state);
+	peer.seq += 8;
+	tap_ok(take_events(&socket) & EPOLLIN, "what came during the loan is told");
+	tell("three");
+	ops->adopt_end(stack);
+	tap_ok(foreign() == before + 1 && reads(&socket, "one two three"), "and read, in order");
+	ops->adopt_end(stack);
+	tap_ok(foreign() == before + 2, "what nobody adopts goes with the last loan");
+	know_peer(&never);
+	tell("never");
+	tap_ok(foreign() == before + 3, "and is nobody's then");
+	ops->adopt_begin(stack);
+	for (int i = 0; i < 1000; i++)
+		tell("much");
+	tap_ok(foreign() > before + 3 + 900 && foreign() < before + 3 + 1000,
+	       "not all of very much is kept");
+	ops->adopt_end(stack);
+	tap_ok(foreign() == before + 3 + 1000, "nothing is left");
+	ops->release(socket.handle);
+	pass_ms(10);
+	wire_clear();
+}
+
 /* ---- the peer's end ---- */
 
 static void leaves_fin(void)
@@ -834,6 +890,7 @@ static void tests(void)
 	goes_its_way();
 	speaks_ipv6();
 	answers_no_stranger();
+	keeps_what_is_early();
 	measures_packets();
 	leaves_fin();
 	leaves_fin_with_data();
