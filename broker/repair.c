@@ -596,13 +596,12 @@ static bool is_full(ssize_t error)
 }
 
 /*
- * The queue has to take all. It is chosen already, or is that of an established connection. What
- * begins within the receive buffer is taken whole, so that the queue may be full by far: the buffer
- * is made large enough for what is in it already, too.
+ * The queue, which gets so many bytes in all, has to take these. It is chosen already, or is that of
+ * an established connection. What begins within the buffer is taken whole, so that the queue may be
+ * full by far: the buffer is made large enough for what is in it already, too.
  */
-static int write_whole(int descriptor, int queue, const uint8_t *data, size_t size)
+static int write_whole(int descriptor, int queue, const uint8_t *data, size_t size, size_t in_all)
 {
-	const size_t whole = size;
 	int error = 0, grown = 0;
 
 	while (error == 0 && size > 0) {
@@ -612,9 +611,7 @@ static int write_whole(int descriptor, int queue, const uint8_t *data, size_t si
 			data += done;
 			size -= (size_t)done;
 		} else if (is_full(done)) {
-			error = grown++ < 2 ? grow(descriptor, queue,
-						   queue == TCP_RECV_QUEUE ? whole : size)
-					    : -ENOBUFS;
+			error = grown++ < 2 ? grow(descriptor, queue, in_all) : -ENOBUFS;
 		} else {
 			error = done < 0 ? (int)done : -ENOBUFS;
 		}
@@ -626,11 +623,11 @@ static int write_whole(int descriptor, int queue, const uint8_t *data, size_t si
  * In repair what is written into the receive queue has been received, and what is written into the
  * send queue has been sent.
  */
-static int write_queue(int descriptor, int queue, const uint8_t *data, size_t size)
+static int write_queue(int descriptor, int queue, const uint8_t *data, size_t size, size_t in_all)
 {
 	int error = set_int(descriptor, TCP_REPAIR_QUEUE, queue);
 
-	return error ?: write_whole(descriptor, queue, data, size);
+	return error ?: write_whole(descriptor, queue, data, size, in_all);
 }
 
 static size_t sent_size(const struct connection_state *state)
@@ -669,10 +666,10 @@ static int write_all(int descriptor, const struct connection_state *state)
 		error = error ?: write_timestamp(descriptor, state);
 	error = error
 			?: write_queue(descriptor, TCP_RECV_QUEUE, state->receive_data,
-				       state->receive_size);
+				       state->receive_size, state->receive_size);
 	error = error
 			?: write_queue(descriptor, TCP_SEND_QUEUE, state->send_data,
-				       sent_size(state));
+				       sent_size(state), state->send_size);
 	return error ?: write_window(descriptor, state);
 }
 
@@ -695,5 +692,5 @@ int repair_give(int descriptor, const struct connection_state *state)
 	return error
 		       ?: write_whole(descriptor, TCP_SEND_QUEUE,
 				      state->send_data + sent_size(state),
-				      state->send_size - sent_size(state));
+				      state->send_size - sent_size(state), state->send_size);
 }

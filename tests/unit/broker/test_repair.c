@@ -242,31 +242,48 @@ static void give_much(void)
 	close_ends();
 }
 
-/* The buffer is the smallest one, the data any amount that a stack may have taken. */
-static void give_to_small_buffer(void)
+/* As a stack that has so much of either kind, and a socket with the smallest buffers. */
+static bool gives_to_small_buffers(size_t unread, size_t unsent, bool is_sent)
 {
 	const int smallest = 1;
-	size_t refused = 0, lost = 0;
+	struct connection_state state;
+	bool given;
+
+	connect_ends("127.0.0.1", true);
+	ground_says(peer, own, "x");
+	repair_take(own, -1, &state);
+	setsockopt(own, SOL_SOCKET, SO_RCVBUF, &smallest, sizeof(smallest));
+	setsockopt(own, SOL_SOCKET, SO_SNDBUF, &smallest, sizeof(smallest));
+	state.receive_data = malloc(unread);
+	memset(state.receive_data, 'r', unread);
+	state.receive_size = unread;
+	state.send_data = malloc(unsent);
+	memset(state.send_data, 's', unsent);
+	state.send_size = unsent;
+	state.send_unsent = is_sent ? 0 : unsent;
+	given = repair_give(own, &state) == 0 && receives(own, unread, 'r') &&
+		(is_sent ? unacknowledged(own) == (int)unsent : receives(peer, unsent, 's'));
+	connection_state_clear(&state);
+	close_ends();
+	return given;
+}
+
+/* The buffers are the smallest ones, the data any amount that a stack may have taken. */
+static void give_to_small_buffers(void)
+{
+	size_t unread = 0, unsent = 0, sent = 0;
 
 	for (size_t size = 1024; size <= 128 * 1024; size += 1024) {
-		struct connection_state state;
-
-		connect_ends("127.0.0.1", true);
-		ground_says(peer, own, "x");
-		repair_take(own, -1, &state);
-		setsockopt(own, SOL_SOCKET, SO_RCVBUF, &smallest, sizeof(smallest));
-		state.receive_data = malloc(size);
-		memset(state.receive_data, 'r', size);
-		state.receive_size = size;
-		if (repair_give(own, &state) < 0)
-			refused = size;
-		else if (!receives(own, size, 'r'))
-			lost = size;
-		connection_state_clear(&state);
-		close_ends();
+		if (!gives_to_small_buffers(size, 0, false))
+			unread = size;
+		if (!gives_to_small_buffers(0, size, false))
+			unsent = size;
+		if (!gives_to_small_buffers(0, size, true))
+			sent = size;
 	}
-	tap_ok(refused == 0, "any amount is given back to a small buffer, but %zu bytes", refused);
-	tap_ok(lost == 0, "and can be read, but %zu bytes", lost);
+	tap_ok(unread == 0, "any amount is read from a small buffer, but %zu bytes", unread);
+	tap_ok(unsent == 0, "any amount is sent from one, but %zu bytes", unsent);
+	tap_ok(sent == 0, "and waits in it for being acknowledged, but %zu bytes", sent);
 }
 
 /* An odd one would make the kernel count microseconds from then on. */
@@ -376,7 +393,7 @@ int main(void)
 	change_state();
 	keep_clock();
 	give_much();
-	give_to_small_buffer();
+	give_to_small_buffers();
 	refuse();
 	many_changes();
 	return tap_done();
