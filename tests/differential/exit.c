@@ -390,7 +390,27 @@ static int child_main(char *end, const char *what, uint16_t port)
 
 /* ---- the parent ---- */
 
-static void watch(const char *end, const char *what, bool compare_data)
+/* What the peer does with what is sent to it. */
+enum receipt { SHOWN, DISCARDED, REFUSED };
+
+static void receive_to_end(int peer, enum receipt receipt)
+{
+	static char got[BULK];
+	size_t there = 0;
+	ssize_t n;
+	char byte;
+
+	if (receipt == DISCARDED)
+		drain(peer, SIZE_MAX);
+	if (receipt != SHOWN)
+		return;
+	while (there < sizeof(got) && (n = recv(peer, got + there, sizeof(got) - there, 0)) > 0)
+		there += (size_t)n;
+	show("arrived", got, (long)there);
+	outcome("and then", recv(peer, &byte, 1, 0));
+}
+
+static void watch(const char *end, const char *what, enum receipt receipt)
 {
 	int listener = their_listener(5), status = -1, peer;
 	struct address address = name_of(listener);
@@ -398,9 +418,6 @@ static void watch(const char *end, const char *what, bool compare_data)
 	char self[] = "/proc/self/exe", word[] = "child", end_word[16], what_word[16];
 	char *const arguments[] = { self, word, end_word, what_word, port, NULL };
 	pid_t child;
-	static char got[BULK];
-	size_t there = 0;
-	ssize_t n = 0;
 	char path[256];
 	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
 
@@ -415,15 +432,7 @@ static void watch(const char *end, const char *what, bool compare_data)
 		broken("posix_spawn: %s", errno_name(errno));
 	if (!in_process()) {
 		peer = accept_one(listener);
-		while (compare_data && there < sizeof(got) &&
-		       (n = recv(peer, got + there, sizeof(got) - there, 0)) > 0)
-			there += (size_t)n;
-		if (compare_data) {
-			char byte;
-
-			show("arrived", got, (long)there);
-			outcome("and then", recv(peer, &byte, 1, 0));
-		}
+		receive_to_end(peer, receipt);
 		close(peer);
 	}
 	must("waitpid", waitpid(child, &status, 0));
@@ -436,110 +445,110 @@ static void watch(const char *end, const char *what, bool compare_data)
 
 static void case_exit(void)
 {
-	watch("exit", "little", true);
-	watch("exit", "much", true);
+	watch("exit", "little", SHOWN);
+	watch("exit", "much", SHOWN);
 }
 
 static void case_exit_at_once(void)
 {
-	watch("_exit", "little", true);
-	watch("_exit", "much", true);
+	watch("_exit", "little", SHOWN);
+	watch("_exit", "much", SHOWN);
 }
 
 static void case_return(void)
 {
-	watch("return", "little", true);
-	watch("return", "much", true);
+	watch("return", "little", SHOWN);
+	watch("return", "much", SHOWN);
 }
 
 static void case_close(void)
 {
-	watch("close", "little", true);
-	watch("close", "much", true);
+	watch("close", "little", SHOWN);
+	watch("close", "much", SHOWN);
 }
 
 static void case_streams(void)
 {
-	watch("stream", "little", true);
-	watch("standard", "little", true);
+	watch("stream", "little", SHOWN);
+	watch("standard", "little", SHOWN);
 	if (in_process())
-		watch("full stream", "little", false);
+		watch("full stream", "little", REFUSED);
 }
 
 static void case_threads(void)
 {
 	for (int i = 0; i < 5; i++)
-		watch("threads", "much", false);
+		watch("threads", "much", DISCARDED);
 }
 
 static void case_last_thread(void)
 {
-	watch("last thread", "little", true);
-	watch("last thread", "much", true);
-	watch("last C11", "little", true);
-	watch("last made", "little", true);
-	watch("last cancelled", "little", true);
-	watch("last handler", "little", true);
-	watch("last at exit", "little", true);
-	watch("last main", "much", true);
+	watch("last thread", "little", SHOWN);
+	watch("last thread", "much", SHOWN);
+	watch("last C11", "little", SHOWN);
+	watch("last made", "little", SHOWN);
+	watch("last cancelled", "little", SHOWN);
+	watch("last handler", "little", SHOWN);
+	watch("last at exit", "little", SHOWN);
+	watch("last main", "much", SHOWN);
 }
 
 static void case_other_ends(void)
 {
-	watch("quick", "little", true);
-	watch("quick", "much", true);
-	watch("exit_group", "much", true);
-	watch("exit(2)", "much", true);
-	watch("exit(2) beside C11", "much", true);
-	watch("thread exits", "much", true);
-	watch("thread groups", "much", true);
-	watch("daemon", "little", true);
+	watch("quick", "little", SHOWN);
+	watch("quick", "much", SHOWN);
+	watch("exit_group", "much", SHOWN);
+	watch("exit(2)", "much", SHOWN);
+	watch("exit(2) beside C11", "much", SHOWN);
+	watch("thread exits", "much", SHOWN);
+	watch("thread groups", "much", SHOWN);
+	watch("daemon", "little", SHOWN);
 }
 
 static void case_goodbye(void)
 {
-	watch("handler", "little", true);
-	watch("library", "little", true);
-	watch("library", "much", true);
+	watch("handler", "little", SHOWN);
+	watch("library", "little", SHOWN);
+	watch("library", "much", SHOWN);
 }
 
 static void case_exec(void)
 {
-	watch("execve", "little", true);
-	watch("execve", "much", true);
-	watch("execlp", "little", true);
-	watch("execle", "little", true);
-	watch("execvp", "much", true);
-	watch("raw execve", "much", true);
-	watch("fexecve", "little", true);
+	watch("execve", "little", SHOWN);
+	watch("execve", "much", SHOWN);
+	watch("execlp", "little", SHOWN);
+	watch("execle", "little", SHOWN);
+	watch("execvp", "much", SHOWN);
+	watch("raw execve", "much", SHOWN);
+	watch("fexecve", "little", SHOWN);
 }
 
 static void case_signal(void)
 {
-	watch("terminate", "little", true);
-	watch("terminate", "much", true);
-	watch("interrupt", "much", true);
-	watch("pipe", "much", true);
-	watch("quit", "much", true);
-	watch("user", "much", true);
-	watch("cpu", "much", true);
-	watch("real-time", "much", true);
-	watch("alarm", "much", true);
-	watch("default again", "much", true);
+	watch("terminate", "little", SHOWN);
+	watch("terminate", "much", SHOWN);
+	watch("interrupt", "much", SHOWN);
+	watch("pipe", "much", SHOWN);
+	watch("quit", "much", SHOWN);
+	watch("user", "much", SHOWN);
+	watch("cpu", "much", SHOWN);
+	watch("real-time", "much", SHOWN);
+	watch("alarm", "much", SHOWN);
+	watch("default again", "much", SHOWN);
 }
 
 static void case_fault(void)
 {
-	watch("abort", "little", true);
-	watch("abort", "much", true);
-	watch("fault", "much", true);
-	watch("segment", "much", true);
+	watch("abort", "little", SHOWN);
+	watch("abort", "much", SHOWN);
+	watch("fault", "much", SHOWN);
+	watch("segment", "much", SHOWN);
 }
 
 /* What was sent is the kernel's to deliver, but nobody's over a stack. */
 static void case_kill(void)
 {
-	watch("kill", "little", false);
+	watch("kill", "little", REFUSED);
 }
 
 int main(int argc, char **argv)

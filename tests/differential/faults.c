@@ -248,17 +248,17 @@ static void case_meanwhile(void)
 	set = (struct pollfd *)taken;
 	set[0] = (struct pollfd){ connection.us, POLLIN, 0 };
 	thread = later(50, take_it, 0);
-	outcome("poll", poll(set, 1, 200));
+	outcome("poll", poll(set, 1, 1000));
 	join(thread);
 	taken = new_area();
 	FD_SET(connection.us, (fd_set *)taken);
 	thread = later(50, take_it, 0);
 	outcome("select", select(connection.us + 1, (fd_set *)taken, NULL, NULL,
-				 &(struct timeval){ .tv_usec = 200000 }));
+				 &(struct timeval){ .tv_sec = 1 }));
 	join(thread);
 	taken = new_area();
 	thread = later(50, take_it, 0);
-	outcome("epoll_wait", epoll_wait(epoll, (struct epoll_event *)taken, 1, 200));
+	outcome("epoll_wait", epoll_wait(epoll, (struct epoll_event *)taken, 1, 1000));
 	join(thread);
 	taken = new_area();
 	fill(connection.us);

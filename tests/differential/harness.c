@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,11 +17,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CASE_SECONDS   15   /* far above any case's own waits, for a machine under load */
+#define CASE_SECONDS   60   /* far above any case's own waits, for a machine under load */
 #define LINE_BYTES     1024 /* one line of output, cut there */
 #define SHOWN_BYTES    48   /* data up to here is printed, beyond it digested */
-#define SETTLE_MS      40   /* a delayed ACK's 40 ms at most on either side */
-#define TEXT_BUFFERS   8    /* how many poll_bits() one line may hold */
+#define SETTLE_NAPS    10   /* a delayed ACK's 40 ms at most on either side, in naps */
+#define NAP_MS	       4
+#define LATE_MS	       3   /* a nap that ends so much later tells that others wait, too */
+#define LATE_NAPS      100 /* a machine may be late all along */
+#define SLEEP_MS       10000
+#define TEXT_BUFFERS   8 /* how many poll_bits() one line may hold */
 #define STRESS_SECONDS 5
 
 static timer_t watchdog;
@@ -185,21 +190,69 @@ void pause_ms(unsigned ms)
 
 void settle(void)
 {
-	pause_ms(SETTLE_MS);
+	for (int naps = 0, late = 0; naps < SETTLE_NAPS && late < LATE_NAPS;) {
+		int64_t start = now_ms();
+
+		pause_ms(NAP_MS);
+		if (now_ms() - start > NAP_MS + LATE_MS)
+			late++;
+		else
+			naps++;
+	}
 }
 
 struct delayed {
 	unsigned ms;
 	void (*action)(int);
-	int fd;
+	int fd, status; /* status: the calling thread's, as /proc tells it */
 };
+
+/* Out of the way, so that the cases see the same lowest free descriptors. */
+static int open_status(void)
+{
+	int fd = open("/proc/thread-self/stat", O_RDONLY | O_CLOEXEC), high;
+
+	must("/proc/thread-self/stat", fd);
+	high = fcntl(fd, F_DUPFD_CLOEXEC, 510);
+	must("its descriptor", high);
+	close(fd);
+	return high;
+}
+
+static bool sleeps(int status)
+{
+	char text[512];
+	ssize_t length = pread(status, text, sizeof(text) - 1, 0);
+	const char *name_end;
+
+	if (length <= 0)
+		return true; /* the thread has ended */
+	text[length] = '\0';
+	name_end = strrchr(text, ')');
+	return !name_end || name_end[2] == 'S';
+}
+
+/* Twice: a thread that has slept for a lock on its way to the call does not sleep for long. */
+static void await_sleep(int status)
+{
+	int64_t end = now_ms() + SLEEP_MS;
+
+	for (int looks = 0; looks < 2 && now_ms() < end;) {
+		looks = sleeps(status) ? looks + 1 : 0;
+		pause_ms(2);
+	}
+}
 
 static void *run_delayed(void *argument)
 {
 	struct delayed delayed = *(struct delayed *)argument;
 
 	free(argument);
-	pause_ms(delayed.ms);
+	if (delayed.ms) {
+		pause_ms(delayed.ms);
+		await_sleep(delayed.status);
+		close(delayed.status);
+	}
 	delayed.action(delayed.fd);
 	return NULL;
 }
@@ -213,6 +266,8 @@ pthread_t later(unsigned ms, void (*action)(int), int fd)
 	if (!delayed)
 		broken("no memory");
 	*delayed = (struct delayed){ .ms = ms, .action = action, .fd = fd };
+	if (ms)
+		delayed->status = open_status();
 	/* Signals are for the case's own thread. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);

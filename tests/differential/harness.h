@@ -53,9 +53,14 @@ const char *poll_bits(uint32_t bits); /* POLL* and EPOLL* bits; a few static buf
 
 int64_t now_ms(void);
 void pause_ms(unsigned ms);
-void settle(void); /* long enough for a segment to cross and for its effects to show */
+/* Long enough for a segment to cross and for its effects to show: longer on a machine that is late. */
+void settle(void);
 
-/* Calls action(fd) in a thread of its own after a while; join it before the case ends. */
+/*
+ * Calls action(fd) in a thread of its own; join it before the case ends. At once with 0 ms; else
+ * after so long, and not before the calling thread sleeps: it has come to the call that is to wait,
+ * however late the machine is.
+ */
 pthread_t later(unsigned ms, void (*action)(int), int fd);
 void join(pthread_t thread);
 
@@ -107,6 +112,23 @@ void await_bytes(int fd, int bytes); /* FIONREAD */
 void set_nonblocking(int fd, bool on);
 void reset(int fd);  /* close with SO_LINGER zero */
 size_t fill(int fd); /* sends until EAGAIN for good; the descriptor stays non-blocking */
+/*
+ * What a call that sends answers when there is no room. Nobody promises that a buffer that was full
+ * is full at the next call: segments that were lost take room in the peer's buffer when they are
+ * sent again, and in host mode each carrier has a buffer of its own. So what went through is added
+ * to *filled, and all is filled and called anew.
+ */
+#define WHEN_FULL(fd, filled, call)                                                                \
+	({                                                                                         \
+		long result_ = (call);                                                             \
+                                                                                                   \
+		for (int i_ = 0; i_ < FULL_TRIES && result_ > 0; i_++) {                           \
+			*(filled) += (size_t)result_ + fill(fd);                                   \
+			result_ = (call);                                                          \
+		}                                                                                  \
+		result_;                                                                           \
+	})
+#define FULL_TRIES 10
 size_t drain(int fd, size_t bytes); /* receives so many bytes, or to the end */
 void send_all(int fd, const void *data, size_t length);
 

@@ -645,43 +645,48 @@ static void send_x(int fd)
 	send_all(fd, "x", 1);
 }
 
+static void (*action_meanwhile)(int);
+
+/* The call goes on with what it has begun with, and ends when something comes. */
+static void act_and_send(int fd)
+{
+	action_meanwhile(fd);
+	pause_ms(50);
+	send_x(connection.them);
+}
+
 static void wait_while(void (*action)(int), const char *what)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	struct pollfd set[2];
-	pthread_t first, then;
+	pthread_t thread;
 	char byte = 0;
 
 	begin(&calls[0]);
 	note("%s", what);
-	first = later(50, action, connection.us);
-	then = later(150, send_x, connection.them);
+	action_meanwhile = action;
+	thread = later(50, act_and_send, connection.us);
 	outcome("recv", recv(connection.us, &byte, 1, 0));
-	join(first);
-	join(then);
+	join(thread);
 	close(connection.us);
 	close(connection.them);
 
 	connection = open_connection();
 	set[0] = (struct pollfd){ connection.us, POLLIN, 0 };
 	set[1] = (struct pollfd){ pipes[0], POLLIN, 0 };
-	first = later(50, action, connection.us);
-	then = later(150, send_x, connection.them);
-	outcome("poll", poll(set, 2, 1000));
+	thread = later(50, act_and_send, connection.us);
+	outcome("poll", poll(set, 2, 5000));
 	note("%s, %s", poll_bits((uint32_t)set[0].revents), poll_bits((uint32_t)set[1].revents));
-	join(first);
-	join(then);
+	join(thread);
 	close(connection.us);
 	close(connection.them);
 
 	connection = open_connection();
 	must("epoll_ctl", epoll_ctl(epoll_fd, EPOLL_CTL_ADD, connection.us, &event));
 	must("epoll_ctl", epoll_ctl(epoll_fd, EPOLL_CTL_ADD, pipes[0], &event));
-	first = later(50, action, epoll_fd);
-	then = later(150, send_x, connection.them);
-	outcome("epoll_wait", epoll_wait(epoll_fd, &event, 1, 1000));
-	join(first);
-	join(then);
+	thread = later(50, act_and_send, epoll_fd);
+	outcome("epoll_wait", epoll_wait(epoll_fd, &event, 1, 5000));
+	join(thread);
 	drain(connection.us, 1);
 	if (action == replace_it)
 		close(epoll_fd);

@@ -68,7 +68,7 @@ static void case_sendfile(void)
 	int file = make_file();
 	off_t offset = 100;
 	off64_t offset64 = 3;
-	size_t sent = 0;
+	size_t sent = 0, filled;
 	pthread_t thread;
 
 	outcome("sendfile", sendfile(connection.us, file, NULL, 5));
@@ -102,9 +102,10 @@ static void case_sendfile(void)
 	outcome("negative place", sendfile(connection.us, file, &offset, 5));
 	outcome("bad pointer", sendfile(connection.us, file, bad_pointer(), 5));
 	outcome("closed file", sendfile(connection.us, 900, NULL, 5));
-	fill(connection.us);
-	offset = 0;
-	outcome("full", sendfile(connection.us, file, &offset, 5));
+	filled = fill(connection.us);
+	outcome("full",
+		WHEN_FULL(connection.us, &filled, sendfile(connection.us, file, &(off_t){ 0 }, 5)));
+	note("drained %s", drain(connection.them, filled) == filled ? "all" : "not all");
 	close(file);
 	close_connection(connection);
 }
