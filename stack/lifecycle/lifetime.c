@@ -34,13 +34,26 @@ static void abort_connection(struct tcp_pcb *pcb, void *context)
 	tcp_abort(pcb); /* TIME_WAIT: silently */
 }
 
-/* Connections whose data or FIN is still on its way; FIN_WAIT_2 only waits for the peer. */
+/*
+ * The part of the time to linger in which peers that have acknowledged everything may close, too.
+ * A peer that is not scheduled at once would find a reset together with the last data, and many
+ * programs ask poll(2) for an error before they read what has arrived.
+ */
+#define PEER_SHARE 8
+
+struct unfinished {
+	unsigned ours;	/* connections whose data or FIN is still on its way */
+	unsigned peers; /* FIN_WAIT_2: only the peer's FIN is missing */
+};
+
 static void count_unfinished(struct tcp_pcb *pcb, void *context)
 {
-	unsigned *count = context;
+	struct unfinished *count = context;
 
 	if (pcb->unsent || pcb->unacked || (pcb->flags & TF_CLOSEPEND))
-		(*count)++;
+		count->ours++;
+	else if (pcb->state == FIN_WAIT_2)
+		count->peers++;
 }
 
 /* The sockets' memory stays: another thread may be on its way in with a handle. */
@@ -55,15 +68,16 @@ static void close_sockets(struct stack *stack)
 static void linger(struct stack *stack, unsigned linger_ms)
 {
 	const struct timespec pause = { .tv_nsec = 500000 };
-	uint64_t end = clock_update(&stack->clock) + linger_ms * 1000000ull;
+	uint64_t begin = clock_update(&stack->clock), time = linger_ms * 1000000ull, passed;
 
 	for (;;) {
-		unsigned unfinished = 0;
+		struct unfinished unfinished = { 0 };
 
 		instance_receive(stack);
 		instance_settle(stack);
 		melin_index_for_each(count_unfinished, &unfinished);
-		if (!unfinished || clock_update(&stack->clock) >= end)
+		passed = clock_update(&stack->clock) - begin;
+		if (passed >= (unfinished.ours ? time : unfinished.peers ? time / PEER_SHARE : 0))
 			return;
 		kernel_call(SYS_nanosleep, (long)&pause, 0, 0, 0);
 	}
