@@ -238,9 +238,9 @@ static const struct port_kind kind = {
 		"them?)",
 	/*
 	 * The kernel lets go of an AF_XDP queue in a work item of its own, some time after the
-	 * process that used it has gone; a busy machine takes its time. One second in all.
+	 * process that used it has gone; a busy machine takes its time. Three seconds in all.
 	 */
-	.attempts = 40,
+	.attempts = 120,
 };
 
 static int open_port(struct device_link *link, struct reason *reason)
