@@ -34,7 +34,7 @@ wait_at() {
 
 # That client says more, and gets it back: the first time, the second...
 asks() {
-	kill -USR1 "$(pgrep -g "$(pid_of client)" -f last_words)"
+	kill -USR1 "$(pid_of client)"
 	printed client "asked $1"
 }
 
@@ -54,7 +54,7 @@ counted() {
 	serve "$near_kernel"
 	ask "$near_kernel" fin
 	printed server "0 ended: closed"
-	wait_until 30 waits_out far
+	wait_until 60 waits_out far
 	cleared
 	counted "^0 borrowed"
 	counted "^0 returned: end, closed, 0 unread, 0 unsent"
@@ -228,7 +228,7 @@ own_mac() {
 	serve "$near_kernel"
 	wait_at "$near_kernel"
 	end server KILL
-	kill -USR1 "$(pgrep -g "$(pid_of client)" -f last_words)"
+	kill -USR1 "$(pid_of client)"
 	printed client "ConnectionResetError"
 	[ -z "$(on near ss -0Hn)" ]
 }

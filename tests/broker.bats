@@ -27,6 +27,28 @@ log_has() {
 	grep -qE -- "$1" "$BATS_TEST_TMPDIR/server.melin"
 }
 
+# A client with a pause in the middle, which begins when a line that matches has been logged so many
+# times: pauses_after TIMES PATTERN ADDRESS PORT CONNECTIONS TRIPS
+pauses_after() {
+	pause=$BATS_TEST_TMPDIR/pause
+	start client far "$python" "$programs/round_trips.py" "${@:3}" "$pause"
+	wait_until 100 logged "$1" "$2" || fail "$(cat "$BATS_TEST_TMPDIR/server.melin")"
+	touch "$pause"
+	printed client half
+}
+
+logged() {
+	[ "$(grep -cE -- "$2" "$BATS_TEST_TMPDIR/server.melin")" -ge "$1" ]
+}
+
+# It goes on to its end: goes_on TRIPS
+goes_on() {
+	rm "$pause"
+	printed client "$1 round trips"
+}
+
+started='can be borrowed from now on' # which each worker's stack says
+
 # The brokers on near.
 brokers() {
 	ip netns pids "$(host near)" | while read -r pid; do
@@ -40,18 +62,17 @@ no_brokers() {
 
 # All is over, and the server knows of its workers only.
 ended() {
-	finished server 20
+	finished server
 	grep -q "^$1 workers have ended, 0 others" "$BATS_TEST_TMPDIR/server.out" ||
 		fail "$(output_of server)"
-	wait_until 30 no_brokers || fail "a broker is left"
+	wait_until 60 no_brokers || fail "a broker is left"
 	[ -z "$(on near ss -0Hn)" ] || fail "a tap is left"
 }
 
 @test "workers that become nobody after the fork borrow through brokers" {
 	serve "$near_kernel" 80 3
-	# With a pause, in which a busy machine too has started the workers' stacks.
-	on far "$python" "$programs/round_trips.py" "$near_kernel" 80 3 300 1 |
-		grep -qx "300 round trips"
+	pauses_after 3 "$started" "$near_kernel" 80 3 300
+	goes_on 300
 	ended 3
 	[ "$(grep -c ": borrowed" "$BATS_TEST_TMPDIR/server.melin")" -ge 3 ] ||
 		fail "$(cat "$BATS_TEST_TMPDIR/server.melin")"
@@ -59,10 +80,9 @@ ended() {
 
 @test "workers of a server that has become nobody before have one broker" {
 	serve "$near_kernel6" 7000 3 late
-	start client far "$python" "$programs/round_trips.py" "$near_kernel6" 7000 3 400 1
-	printed client half
+	pauses_after 3 "$started" "$near_kernel6" 7000 3 400
 	[ "$(brokers | wc -l)" -eq 1 ]
-	printed client "400 round trips"
+	goes_on 400
 	ended 3
 	[ "$(grep -c ": borrowed" "$BATS_TEST_TMPDIR/server.melin")" -ge 3 ] ||
 		fail "$(cat "$BATS_TEST_TMPDIR/server.melin")"
@@ -71,7 +91,7 @@ ended() {
 @test "a broker is killed: what it has lent goes on to its end, others are the kernel's" {
 	BORROW=always serve "$near_kernel" 7000 2 late
 	start client far "$python" "$programs/round_trips.py" "$near_kernel" 7000 1 20000
-	wait_until 20 log_has ': borrowed' || fail "not borrowed"
+	wait_until 60 log_has ': borrowed' || fail "not borrowed"
 	kill -KILL "$(brokers)"
 	printed client "20000 round trips"
 	[ "$(on far "$python" "$programs/round_trips.py" "$near_kernel" 7000 1 300)" = \
@@ -84,10 +104,8 @@ ended() {
 # none is lost for a reason that can be left alone.
 @test "a broker is killed: what need not go back stays with the stack" {
 	BORROW=random serve "$near_kernel" 7000 6 late
-	start client far "$python" "$programs/round_trips.py" "$near_kernel" 7000 6 2000 3
-	printed client half
-	log_has ': borrowed' || fail "never borrowed"
+	pauses_after 10 ': borrowed' "$near_kernel" 7000 6 2000
 	kill -KILL "$(brokers)"
-	printed client "2000 round trips"
+	goes_on 2000
 	ended 6
 }

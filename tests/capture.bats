@@ -54,7 +54,7 @@ borrows_another() {
 	capture there far
 	wait_until 60 borrows_another
 	for side in here there; do
-		wait_until 20 both_ended "$side" || fail "$(frames "$side" | tail)"
+		wait_until 60 both_ended "$side" || fail "$(frames "$side" | tail)"
 		end "$side" INT
 		# The handshake, which is the kernel's, and 300 messages each way, which are not.
 		[ "$(frames "$side" | grep -c 'Flags \[S\]')" -ge 1 ]

@@ -40,11 +40,11 @@ start_redis() {
 	start web near nginx -c "$(nginx_configuration '80; listen [::]:80')" -p "$BATS_TEST_TMPDIR"
 	start udp near socat UDP-LISTEN:5000,fork EXEC:cat
 	answers far "$near_kernel" 80
-	on far ping -q -c 5 -i 0.05 -W 2 "$near_kernel"
-	on far ping -6 -q -c 5 -i 0.05 -W 2 "$near_kernel6"
+	on far ping -q -c 5 -i 0.05 -W 20 "$near_kernel"
+	on far ping -6 -q -c 5 -i 0.05 -W 20 "$near_kernel6"
 	[ "$(on far curl -sS "http://$near_kernel/hello")" = "hello from nginx" ]
 	[ "$(on far curl -sS -g "http://[$near_kernel6]/hello")" = "hello from nginx" ]
-	[ "$(echo hello | on far socat -T 2 - "UDP:$near_kernel:5000")" = hello ]
+	[ "$(echo hello | on far socat -t 30 - "UDP:$near_kernel:5000,readbytes=6")" = hello ]
 	file=$(big_file 20)
 	on far curl -sS -o "$BATS_TEST_TMPDIR/got" "http://$near_kernel/big.20"
 	cmp "$BATS_TEST_TMPDIR/got" "$file"
@@ -52,12 +52,12 @@ start_redis() {
 	start outside far socat TCP-LISTEN:5001,reuseaddr,fork EXEC:cat
 	listens far 5001
 	[ "$(echo hello | on near nc -N "$far_kernel" 5001)" = hello ]
-	on near ping -q -c 3 -i 0.05 -W 2 "$far_kernel"
+	on near ping -q -c 3 -i 0.05 -W 20 "$far_kernel"
 	# new neighbours are still found
 	on far ip neigh flush dev veth0
 	on near ip neigh flush dev veth0
-	on far ping -q -c 1 -W 3 "$near_kernel"
-	on far ping -6 -q -c 1 -W 3 "$near_kernel6"
+	on far ping -q -c 1 -W 20 "$near_kernel"
+	on far ping -6 -q -c 1 -W 20 "$near_kernel6"
 	[ "$(on far redis-cli -h "$near_stack" ping)" = PONG ]
 	stop server
 }
@@ -84,9 +84,9 @@ start_redis() {
 @test "ping and ARP to the stack's addresses are answered by the stack" {
 	start_redis
 	[[ -z $plain ]] || skip "plain run"
-	on far ping -q -c 5 -i 0.05 -W 2 "$near_stack"
-	on far ping -6 -q -c 5 -i 0.05 -W 2 "$near_stack6"
-	on far ping -q -c 2 -i 0.05 -s 1400 -W 2 "$near_stack"
+	on far ping -q -c 5 -i 0.05 -W 20 "$near_stack"
+	on far ping -6 -q -c 5 -i 0.05 -W 20 "$near_stack6"
+	on far ping -q -c 2 -i 0.05 -s 1400 -W 20 "$near_stack"
 	on far ip neigh show "$near_stack" | grep -q lladdr
 	on far ip neigh show "$near_stack6" | grep -q lladdr
 	stop server
@@ -98,13 +98,13 @@ start_redis() {
 	start_redis
 	[ "$(on far redis-cli -h "$near_stack" ping)" = PONG ]
 	end server KILL
-	on far ping -q -c 2 -i 0.05 -W 2 "$near_kernel"
+	on far ping -q -c 2 -i 0.05 -W 20 "$near_kernel"
 	start_redis
 	mark_kernel near
 	[ "$(on far redis-cli -h "$near_stack" ping)" = PONG ]
 	kernel_still near
 	stop server
-	on far ping -q -c 2 -i 0.05 -W 2 "$near_kernel"
+	on far ping -q -c 2 -i 0.05 -W 20 "$near_kernel"
 	# and once more, after a clean end
 	start_redis
 	[ "$(on far redis-cli -h "$near_stack" ping)" = PONG ]
@@ -158,7 +158,7 @@ start_redis() {
 
 # What the server on a host's port 7000 says, on the given address.
 says() {
-	[ "$(on far timeout 5 nc -d "$1" 7000 2>/dev/null)" = "$2" ]
+	[ "$(on far timeout "${patience:-5}" nc -d "$1" 7000 2>/dev/null)" = "$2" ]
 }
 
 @test "a second server serves in the kernel and takes over when the first ends" {
@@ -169,13 +169,13 @@ says() {
 		answers far "$near_stack" 6379
 		start_melin second near "$python" "$programs/say_server.py" 7000 "$way"
 		listens near 7000
-		wait_until 30 says "$near_kernel" "$way" ||
+		wait_until 60 says "$near_kernel" "$way" ||
 			fail "$way: the kernel half does not serve"
 		not says "$near_stack" "$way"
 		kill -KILL "$(pid_of first)"
-		wait_until 30 says "$near_stack" "$way" ||
+		wait_until 60 says "$near_stack" "$way" ||
 			fail "$way: the stack's half does not serve"
-		says "$near_kernel" "$way"
+		patience=60 says "$near_kernel" "$way"
 		end first
 		end second
 		took second taken_listen -eq 1
@@ -191,10 +191,11 @@ says() {
 	start_melin server near nginx -c "$BATS_TEST_TMPDIR/reload.conf" -p "$BATS_TEST_TMPDIR"
 	answers far "$near_stack" 80
 	for _ in 1 2 3; do
-		worker=$(pgrep -P "$(pid_of server)")
+		# shellcheck disable=SC2009 # pgrep would count the one before, a zombie, too
+		worker=$(ps -o pid=,stat= --ppid "$(pid_of server)" | awk '$2 !~ /^Z/ { print $1 }')
 		kill -HUP "$(pid_of server)"
-		wait_until 30 gone "$worker" || fail "the old worker is still there"
-		wait_until 30 on far curl -sS -m 2 -o /dev/null "http://$near_stack/hello" ||
+		wait_until 60 gone "$worker" || fail "the old worker is still there"
+		wait_until 60 on far curl -sS -m 2 -o /dev/null "http://$near_stack/hello" ||
 			fail "the new worker does not answer"
 		mark_kernel near
 		[ "$(on far curl -sS "http://$near_stack/hello")" = "hello from nginx" ]
@@ -213,9 +214,9 @@ says() {
 	done
 	start_melin second near env MELIN_REQUIRED=1 "$python" "$programs/say_server.py" 7000 poll
 	listens near 7000
-	wait_until 30 says "$near_kernel" poll || fail "the kernel half does not serve"
+	wait_until 60 says "$near_kernel" poll || fail "the kernel half does not serve"
 	end server KILL
-	wait_until 30 says "$near_stack" poll || fail "the stack's half does not serve"
+	wait_until 60 says "$near_stack" poll || fail "the stack's half does not serve"
 	end second
 	took second taken_listen -eq 1
 }
@@ -235,7 +236,7 @@ says() {
 		ip -n "$(host near)" route add 198.18.0.1$number/32 dev host0 src 198.18.0.3
 		answers far 198.18.0.1$number 800$number
 		for name in far near; do
-			on $name curl -sS -m 10 -o "$BATS_TEST_TMPDIR/got" \
+			on $name curl -sS -m 60 -o "$BATS_TEST_TMPDIR/got" \
 				"http://198.18.0.1$number:800$number/coexist.bats"
 			cmp "$BATS_TEST_TMPDIR/got" "$BATS_TEST_FILENAME"
 		done

@@ -67,7 +67,7 @@ stop_postgres() {
 	[ "$(on far psql -h "$near_kernel" -U postgres -Atc 'select 6 * 7')" = 42 ]
 	if [[ -z $plain ]]; then
 		status=0
-		on far timeout 5 psql -h "$near_stack" -U postgres -Atc 'select 1' \
+		on far timeout 60 psql -h "$near_stack" -U postgres -Atc 'select 1' \
 			>"$BATS_TEST_TMPDIR/psql.out" 2>&1 || status=$?
 		[ "$status" -eq 2 ]
 	fi
@@ -81,7 +81,7 @@ start_mariadb() {
 		--port=3306 --bind-address='*' --socket="$BATS_TEST_TMPDIR/socket" \
 		--skip-name-resolve --innodb-flush-log-at-trx-commit=0 \
 		--pid-file="$BATS_TEST_TMPDIR/process"
-	wait_until 20 test -S "$BATS_TEST_TMPDIR/socket"
+	wait_until 60 test -S "$BATS_TEST_TMPDIR/socket"
 	mariadb --no-defaults -S "$BATS_TEST_TMPDIR/socket" -u root -e "
 		create database if not exists t;
 		create user if not exists 'u'@'%' identified by 'p'; grant all on t.* to 'u'@'%'"

@@ -35,7 +35,7 @@ nothing_left() {
 @test "the demo: redis without a single TCP segment in the kernel" {
 	start_demo
 	pid=$(pid_of demo)
-	finished demo 120
+	finished demo 250
 	output=$(output_of demo)
 	[[ $output == *"The kernel has not seen a single TCP segment of it."* ]]
 	[[ $output == *"hello from melin"*"hello from the kernel"* ]]
@@ -73,7 +73,7 @@ interrupted() { # SIGNAL STATUS WHEN
 	PATH=$BATS_TEST_TMPDIR/bin:$PATH start_demo
 	pid=$(pid_of demo)
 	status=0
-	finished demo 30 || status=$?
+	finished demo || status=$?
 	[ "$status" -eq 1 ]
 	grep -q 'no redis today' "$BATS_TEST_TMPDIR/demo.out"
 	nothing_left "$pid"

@@ -19,7 +19,7 @@ show() {
 		words+=(-ex "$each")
 	done
 	# Debian's servers for separate debugging information are not asked.
-	DEBUGINFOD_URLS='' timeout 60 gdb -nx -batch -ex 'set pagination off' \
+	DEBUGINFOD_URLS='' timeout 100 gdb -nx -batch -ex 'set pagination off' \
 		-ex "source $BATS_TEST_DIRNAME/../tools/gdb/melin-gdb.py" -p "$(pid_of "$name")" \
 		"${words[@]}" 2>&1 </dev/null | tee -a "$BATS_TEST_TMPDIR/gdb.out"
 }
@@ -28,16 +28,21 @@ has() {
 	grep -qE -- "$2" <<<"$1" || fail "no line matches \"$2\" in:" "$1"
 }
 
+at_rest() {
+	shown=$(show server 'melin descriptors' 'melin connections' 'melin waiters' \
+		'melin locks' 'melin link')
+	[ "$(grep -cE 'OBJECT_SOCKET +SOCKET_CONNECTION ' <<<"$shown")" -eq 1 ] &&
+		grep -q 'SOCKET_CONNECTED.ESTABLISHED' <<<"$shown" &&
+		grep -qE '^[01] threads sleep$' <<<"$shown"
+}
+
 @test "gdb shows a listener, a connection and what waits for them" {
 	local shown listener connection epoll
 	start_melin server near "$python" "$programs/echo_server.py" epoll-edge 7000
 	answers far "$near_stack" 7000
 	start client far nc "$near_stack" 7000
-	# the connection of answers() has gone, that of nc stays
-	wait_until 30 eval 'show server "melin connections" | grep -q SOCKET_CONNECTED.ESTABLISHED'
-
-	shown=$(show server 'melin descriptors' 'melin connections' 'melin waiters' 'melin locks' \
-		'melin link')
+	# The connection of answers() has gone, that of nc stays and has been accepted.
+	wait_until 100 at_rest || fail "$shown"
 	listener=$(sed -nE 's/^ *([0-9]+) OBJECT_SOCKET +SOCKET_LISTENER .*/\1/p' <<<"$shown")
 	connection=$(sed -nE 's/^ *([0-9]+) OBJECT_SOCKET +SOCKET_CONNECTION .*/\1/p' <<<"$shown")
 	epoll=$(sed -nE 's/^ *([0-9]+) OBJECT_EPOLL .*/\1/p' <<<"$shown")

@@ -6,8 +6,8 @@
 load lib/common
 
 @test "harness: near and far reach each other, IPv4 and IPv6" {
-	on near ping -c 1 -W 2 "$far_kernel"
-	on far ping -6 -c 1 -W 2 "$near_kernel6"
+	on near ping -c 1 -W 20 "$far_kernel"
+	on far ping -6 -c 1 -W 20 "$near_kernel6"
 }
 
 @test "harness: a kernel connection moves the kernel's counters" {
@@ -26,7 +26,7 @@ load lib/common
 @test "harness: no connection leaves them where they were" {
 	plain=
 	mark_kernel near
-	on near ping -c 1 -W 2 "$far_kernel"
+	on near ping -c 1 -W 20 "$far_kernel"
 	kernel_still near
 	not kernel_moved near 1
 }
@@ -52,7 +52,7 @@ load lib/common
 	[ "$status" -eq 143 ]
 	start seven near bash -c 'exit 7'
 	status=0
-	finished seven 5 || status=$?
+	finished seven || status=$?
 	[ "$status" -eq 7 ]
 	limit=1
 	status=0

@@ -23,9 +23,9 @@ DEFAULT_BORROW=auto
 			group nogroup
 		defaults
 			mode http
-			timeout connect 5s
-			timeout client 20s
-			timeout server 20s
+			timeout connect 60s
+			timeout client 60s
+			timeout server 60s
 		listen web
 			bind *:7081
 			server one $far_kernel:8080
@@ -38,7 +38,7 @@ DEFAULT_BORROW=auto
 	on far ab -q -c 4 -n 400 "http://$near_kernel:7081/hello" >"$BATS_TEST_TMPDIR/ab.out"
 	grep -q 'Failed requests: *0$' "$BATS_TEST_TMPDIR/ab.out"
 	# The first worker ends by itself.
-	wait_until 20 grep -qE 'summary: .* borrowed=([4-9]|[1-9][0-9]+) .* returned_lost=0 ' \
+	wait_until 60 grep -qE 'summary: .* borrowed=([4-9]|[1-9][0-9]+) .* returned_lost=0 ' \
 		"$BATS_TEST_TMPDIR/haproxy.melin"
 	stop haproxy || [ $? = 143 ]
 	stop backend QUIT

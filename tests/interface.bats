@@ -33,11 +33,11 @@ made_again() {
 	start client far python3 "$programs/asks_on.py" "$near_stack" 7000 5
 	printed client connected
 	ip -n "$(host near)" link delete veth0
-	wait_until 30 grep -q 'interface veth0 is gone' "$BATS_TEST_TMPDIR/server.melin"
+	wait_until 60 grep -q 'interface veth0 is gone' "$BATS_TEST_TMPDIR/server.melin"
 	make_again
-	wait_until 30 grep -q 'interface veth0 is there again' "$BATS_TEST_TMPDIR/server.melin"
+	wait_until 60 grep -q 'interface veth0 is there again' "$BATS_TEST_TMPDIR/server.melin"
 	answers far "$near_stack" 7000
-	finished client 30
+	finished client
 	printed client answered
 	[ "$(said 'is gone')" -eq 1 ]
 	[ "$(said 'is there again')" -eq 1 ]
@@ -58,7 +58,7 @@ made_again() {
 	away=$(host away)
 	make_host away
 	ip -n "$(host near)" link set veth0 netns "$away"
-	wait_until 30 grep -q 'interface veth0 is gone' "$BATS_TEST_TMPDIR/server.melin"
+	wait_until 60 grep -q 'interface veth0 is gone' "$BATS_TEST_TMPDIR/server.melin"
 	ip -n "$away" link set veth0 netns "$(host near)"
 	ip -n "$(host near)" link set veth0 up
 	answers far "$near_stack" 7000
@@ -71,12 +71,12 @@ made_again() {
 	start client far python3 "$programs/asks_on.py" "$near_stack" 7000 3
 	printed client connected
 	ip -n "$(host near)" link set veth0 down
-	wait_until 30 grep -q 'interface veth0 is down' "$BATS_TEST_TMPDIR/server.melin"
+	wait_until 60 grep -q 'interface veth0 is down' "$BATS_TEST_TMPDIR/server.melin"
 	ip -n "$(host near)" link set veth0 name other
 	ip -n "$(host near)" link set other up
-	wait_until 30 grep -q 'veth0 is called other now' "$BATS_TEST_TMPDIR/server.melin"
+	wait_until 60 grep -q 'veth0 is called other now' "$BATS_TEST_TMPDIR/server.melin"
 	answers far "$near_stack" 7000
-	finished client 30
+	finished client
 	printed client answered
 	[ "$(said 'is down')" -eq 1 ]
 	stop server

@@ -46,14 +46,14 @@ load lib/common
 	printed server 'Server listening'
 	answers_ping
 	mark_kernel near
-	wait_until 30 on far iperf3 -6 -c "$near_stack6" -t 1
+	wait_until 60 on far iperf3 -6 -c "$near_stack6" -t 1
 	on far iperf3 -6 -c "$near_stack6" -t 1 -R
 	kernel_still near
 	end server
 }
 
 answers_ping() {
-	wait_until 30 on far ping -6 -q -c 1 -W 1 "$near_stack6" >/dev/null
+	wait_until 60 on far ping -6 -q -c 1 -W 1 "$near_stack6" >/dev/null
 }
 
 @test "IPv6: nc under melin, refused and served" {
@@ -69,8 +69,8 @@ answers_ping() {
 	start_melin server near "$python" "$programs/who.py" 5000
 	answers far "$near_stack" 5000
 	mark_kernel near
-	[ "$(on far nc -w 5 "$near_stack" 5000)" = "::ffff:$far_kernel" ]
-	[ "$(on far nc -w 5 "$near_stack6" 5000)" = "$far_kernel6" ]
+	[ "$(on far nc -w 30 "$near_stack" 5000)" = "::ffff:$far_kernel" ]
+	[ "$(on far nc -w 30 "$near_stack6" 5000)" = "$far_kernel6" ]
 	kernel_still near
 	stop server
 	took server taken_accept -ge 3

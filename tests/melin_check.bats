@@ -101,10 +101,10 @@ unprivileged=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 	check 1 env --
 	says missing interface 'veth0 is down'
 	follow interface
-	wait_until 20 with_carrier
+	wait_until 60 with_carrier
 	check 0 env --
 	ip -n "$(host far)" link set veth0 down
-	wait_until 20 without_carrier
+	wait_until 60 without_carrier
 	check 1 env --
 	says missing interface 'veth0 has no carrier: is the cable in?'
 	ip -n "$(host near)" link del veth0
@@ -148,7 +148,7 @@ without_carrier() {
 		"$build/melin-broker" --listen &
 		broker=\$!
 		trap 'kill -KILL \$broker' EXIT
-		for i in \$(seq 200); do [ -S /run/melin/broker.sock ] || sleep 0.05; done
+		for i in \$(seq 1200); do [ -S /run/melin/broker.sock ] || sleep 0.05; done
 		outside='setpriv --reuid 65534 --regid 65534 --clear-groups'
 		\$outside "$tool" check
 		echo "status \$?"

@@ -29,7 +29,7 @@ some_are_borrowed() {
 		"$melin" drain "$(pid_of redis)"
 		drained
 		before=$(of redis '[.connections[].bytes_received] | add')
-		wait_until 30 carries_more_than "$before"
+		wait_until 60 carries_more_than "$before"
 		drained
 		"$melin" drain --resume "$(pid_of redis)"
 	done
@@ -111,7 +111,7 @@ boxed() {
 @test "a stack of its own cannot be given back; wrong usage" {
 	start own near env LD_PRELOAD="$library" MELIN_FLOWS='listen:*:7000' MELIN_DEV=loop \
 		MELIN_ADDR="$near_stack/24" sleep 60
-	wait_until 20 has_page own
+	wait_until 60 has_page own
 	run "$melin" drain "$(pid_of own)"
 	[[ $status -eq 1 && $output == *"own mode"* ]]
 	for wrong in '' '--all 1' 'x' '--timeout 0 1' '--bogus' '0'; do

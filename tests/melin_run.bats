@@ -274,7 +274,8 @@ patched() {
 	start server near "$tool" run --borrow always --log "debug:$BATS_TEST_TMPDIR/server.melin" \
 		-l 7000 "$python" "$programs/host_echo.py" serve 7000 block 1
 	printed server ready
-	on far "$python" "$programs/host_echo.py" ask "$near_kernel" 7000 1 | grep 'all is well'
+	on far "$python" "$programs/host_echo.py" ask "$near_kernel" 7000 1 60 \
+		"$BATS_TEST_TMPDIR/server.melin" | grep 'all is well'
 	finished server
 	took server borrowed -ge 1
 }
@@ -288,7 +289,8 @@ patched() {
 		-l 7000 "$python" "$programs/host_echo.py" serve 7000 block 1
 	printed server ready
 	grep -q '^CapPrm:\s*0*$' "/proc/$(pid_of server)/status"
-	on far "$python" "$programs/host_echo.py" ask "$near_kernel" 7000 1 | grep 'all is well'
+	on far "$python" "$programs/host_echo.py" ask "$near_kernel" 7000 1 60 \
+		"$BATS_TEST_TMPDIR/server.melin" | grep 'all is well'
 	finished server
 	took server borrowed -ge 1
 	[[ $("$tool" run -u nobody sh -c 'echo $(id -un) $HOME $USER $LOGNAME') == \

@@ -83,7 +83,7 @@ local_is_known() {
 	# It had nothing to do before the last requests came.
 	(($(of redis '.counters | .waits_polled + .waits_slept') >= 1))
 	start watch near "$melin" stat --counters --watch 0.2 "$(pid_of redis)"
-	wait_until 20 more_and_matches 'rx_payload +[0-9]+ +\+[1-9][0-9]* +[0-9]+/s'
+	wait_until 60 more_and_matches 'rx_payload +[0-9]+ +\+[1-9][0-9]* +[0-9]+/s'
 	end watch
 	stop redis
 	took redis borrowed -eq 2
@@ -138,11 +138,11 @@ named() {
 	[[ $(of redis .drained) == false ]]
 	start own near setpriv --reuid=65534 --regid=65534 --clear-groups \
 		env LD_PRELOAD="$library" MELIN_FLOWS='listen:*:7000' sleep 60
-	wait_until 20 has_page own
+	wait_until 60 has_page own
 	setpriv --reuid=65534 --regid=65534 --clear-groups "$melin" stat "$(pid_of own)" |
 		grep -q "^sleep pid=$(pid_of own) "
 	kill -KILL "$process"
-	wait_until 20 gone "$process"
+	wait_until 60 gone "$process"
 	run "$melin" stat "$process"
 	[[ $status -eq 1 && $output == *"$process: "* ]]
 	rm "$BATS_TEST_TMPDIR/redis.pid"

@@ -53,7 +53,7 @@ setup() {
 	on near "$python" "$program" "$far_kernel" 7000 >"$BATS_TEST_TMPDIR/kernel"
 	ADDR=$near_stack/24 start_melin server near "MELIN_DEV=$(memif server)" "$python" \
 		"$programs/echo_server.py" asyncio 7000
-	wait_until 20 grep -q 'device net_memif' "$BATS_TEST_TMPDIR/server.melin"
+	wait_until 60 grep -q 'device net_memif' "$BATS_TEST_TMPDIR/server.melin"
 	ADDR=$far_stack/24 melin far "MELIN_DEV=$(memif client)" "$python" "$program" \
 		"$near_stack" 7000 >"$BATS_TEST_TMPDIR/melin"
 	took client taken_connect -eq 1
@@ -64,7 +64,7 @@ setup() {
 echo_over() { # MELIN_DEV
 	start_melin server near "MELIN_DEV=$1" "$python" "$programs/echo_server.py" asyncio 7000
 	if [[ -n ${after_start:-} ]]; then
-		wait_until 30 "$after_start" || fail "$after_start"
+		wait_until 60 "$after_start" || fail "$after_start"
 	fi
 	answers far "$near_stack" 7000
 	mark_kernel near

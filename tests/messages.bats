@@ -19,15 +19,15 @@ start_redis() { # HOST, more options...
 	start_redis near --save '' --appendonly yes --appendfsync everysec
 	mark_kernel near
 	on far redis-cli -h "$near_stack" debug populate 100000 key 100
-	(limit=20 on far redis-benchmark -h "$near_stack" -c 50 -n 40000 -r 1000 -t set -q \
+	(on far redis-benchmark -h "$near_stack" -c 50 -n 40000 -r 1000 -t set -q \
 		>"$BATS_TEST_TMPDIR/benchmark.out" 2>&1) &
 	writer=$!
 	for _ in 1 2 3; do
 		on far redis-cli -h "$near_stack" bgsave | grep -q 'Background saving'
-		wait_until 30 saved
+		wait_until 60 saved
 	done
 	on far redis-cli -h "$near_stack" bgrewriteaof
-	wait_until 30 rewritten
+	wait_until 60 rewritten
 	wait "$writer"
 	grep -q 'requests per second' "$BATS_TEST_TMPDIR/benchmark.out"
 	size=$(on far redis-cli -h "$near_stack" dbsize)
@@ -36,7 +36,7 @@ start_redis() { # HOST, more options...
 	finished server
 	took server taken_accept -ge 50
 	start_redis near --save '' --appendonly yes
-	wait_until 30 loaded "$size"
+	wait_until 60 loaded "$size"
 	end server
 }
 
@@ -62,13 +62,13 @@ loaded() {
 	for i in 1 2 3 4 5; do
 		start "subscriber$i" far redis-cli -h "$near_stack" subscribe news
 	done
-	wait_until 30 subscribers 5
+	wait_until 60 subscribers 5
 	for i in {1..1000}; do
 		echo "publish news message-$i"
 	done | on far redis-cli -h "$near_stack" | sort -u >"$BATS_TEST_TMPDIR/published"
 	[ "$(tr -d '\r' <"$BATS_TEST_TMPDIR/published")" = 5 ]
 	for i in 1 2 3 4 5; do
-		printed "subscriber$i" '^message-1000$' 10
+		printed "subscriber$i" '^message-1000$'
 		[ "$(grep -c '^message-' "$BATS_TEST_TMPDIR/subscriber$i.out")" -eq 1000 ]
 	done
 	kernel_still near
@@ -83,11 +83,11 @@ subscribers() {
 	listens far 6379
 	mark_kernel near
 	start_melin subscriber near redis-cli -h "$far_kernel" subscribe news
-	printed subscriber '^1$' 10
+	printed subscriber '^1$'
 	for i in {1..100}; do
 		echo "publish news message-$i"
 	done | on far redis-cli >/dev/null
-	printed subscriber '^message-100$' 10
+	printed subscriber '^message-100$'
 	[ "$(grep -c '^message-' "$BATS_TEST_TMPDIR/subscriber.out")" -eq 100 ]
 	kernel_still near
 	end subscriber INT
@@ -120,19 +120,19 @@ exchange() {
 	local address=$1 i
 	shift
 	for i in 1 2 3; do
-		start "listener$i" far mosquitto_sub -h "$address" -t lines -q 1 -C 200 -W 20
+		start "listener$i" far mosquitto_sub -h "$address" -t lines -q 1 -C 200 -W 90
 	done
-	start big far bash -c 'exec mosquitto_sub -h "$1" -t big -q 2 -C 1 -N -W 20 >"$2"' sub \
+	start big far bash -c 'exec mosquitto_sub -h "$1" -t big -q 2 -C 1 -N -W 90 >"$2"' sub \
 		"$address" "$BATS_TEST_TMPDIR/got"
-	wait_until 30 subscriptions 4
+	wait_until 60 subscriptions 4
 	seq 1 200 | "$@" mosquitto_pub -h "$address" -t lines -q 1 -l
 	"$@" mosquitto_pub -h "$address" -t big -q 2 -f "$file"
 	for i in 1 2 3; do
-		finished "listener$i" 20
+		finished "listener$i"
 		[ "$(wc -l <"$BATS_TEST_TMPDIR/listener$i.out")" -eq 200 ]
 		[ "$(sort -nu "$BATS_TEST_TMPDIR/listener$i.out" | tail -1)" -eq 200 ]
 	done
-	finished big 20
+	finished big
 	cmp "$file" "$BATS_TEST_TMPDIR/got"
 }
 
@@ -142,10 +142,10 @@ exchange() {
 	listens far 1883
 	mark_kernel near
 	exchange "$far_kernel" melin near
-	start_melin last near mosquitto_sub -h "$far_kernel" -t lines -C 50 -W 20
-	wait_until 30 subscriptions 5
+	start_melin last near mosquitto_sub -h "$far_kernel" -t lines -C 50 -W 90
+	wait_until 60 subscriptions 5
 	seq 1 50 | on far mosquitto_pub -h "$far_kernel" -t lines -l
-	finished last 20
+	finished last
 	[ "$(tr '\n' ' ' <"$BATS_TEST_TMPDIR/last.out")" = "$(seq -s ' ' 1 50) " ]
 	kernel_still near
 	took client taken_connect -eq 2

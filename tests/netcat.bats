@@ -22,7 +22,7 @@ load lib/common
 	file=$(big_file 20)
 	start_melin sink near bash -c "nc -l 5000 | sha256sum"
 	mark_kernel near
-	wait_until 30 send_to_near "$file" || fail "nc could not connect"
+	wait_until 60 send_to_near "$file" || fail "nc could not connect"
 	finished sink
 	[ "$(output_of sink | cut -d' ' -f1)" = "$(sha256 "$file")" ]
 	kernel_still near
@@ -35,7 +35,7 @@ send_to_near() {
 }
 
 @test "nc under melin: what comes after the half-close still arrives" {
-	start server far socat -t 10 TCP-LISTEN:5000,reuseaddr 'SYSTEM:sha256sum'
+	start server far socat -t 30 TCP-LISTEN:5000,reuseaddr 'SYSTEM:sha256sum'
 	listens far 5000
 	mark_kernel near
 	got=$(echo hello | melin near nc -N "$far_kernel" 5000 | cut -d' ' -f1)
@@ -45,9 +45,9 @@ send_to_near() {
 
 @test "socat under melin: an echo server, one client after the other" {
 	for number in {1..5}; do
-		start_melin server near socat -t 5 TCP-LISTEN:5000,reuseaddr EXEC:cat
+		start_melin server near socat -t 30 TCP-LISTEN:5000,reuseaddr EXEC:cat
 		mark_kernel near
-		wait_until 30 echoes "line $number" || fail "no echo of line $number"
+		wait_until 60 echoes "line $number" || fail "no echo of line $number"
 		finished server
 		kernel_still near
 	done
@@ -55,7 +55,7 @@ send_to_near() {
 }
 
 echoes() {
-	[ "$(echo "$1" | on far socat -t 5 - "TCP:$near_stack:5000" 2>/dev/null)" = "$1" ]
+	[ "$(echo "$1" | on far socat -t 30 - "TCP:$near_stack:5000" 2>/dev/null)" = "$1" ]
 }
 
 @test "socat under melin as a client, both directions at the same time" {
@@ -63,7 +63,7 @@ echoes() {
 	start server far socat -b 65536 TCP-LISTEN:5000,reuseaddr EXEC:cat
 	listens far 5000
 	mark_kernel near
-	got=$(melin near socat -t 10 -b 65536 - "TCP:$far_kernel:5000" <"$file" | sha256)
+	got=$(melin near socat -t 30 -b 65536 - "TCP:$far_kernel:5000" <"$file" | sha256)
 	[ "$got" = "$(sha256 "$file")" ]
 	kernel_still near
 	took client tx_bytes -ge 20971520
@@ -96,7 +96,7 @@ echoes() {
 	answers far "$near_stack" 5000
 	[[ -z $plain ]] || skip "plain run"
 	mark_kernel near
-	said=$(on far nc -v -w 5 "$near_stack" 5001 2>&1 </dev/null) && fail "5001 was open"
+	said=$(on far nc -v -w 30 "$near_stack" 5001 2>&1 </dev/null) && fail "5001 was open"
 	[[ $said == *refused* ]] || fail "$said"
 	kernel_still near
 	end server

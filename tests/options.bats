@@ -149,7 +149,7 @@ start_far() {
 
 # greets ADDRESS: whether the server of listen greets there
 greets() {
-	[ "$(on far timeout 3 nc "$1" 5001 </dev/null)" = hello ]
+	[ "$(on far timeout 30 nc "$1" 5001 </dev/null)" = hello ]
 }
 
 @test "the same on a listener: the kernel listens, and a line says who is not answered" {

@@ -59,7 +59,7 @@ start_proxy() {
 benchmark() {
 	local requests=$1 connections=$2 url=$3
 	shift 3
-	on far bash -c 'ulimit -n 8192; exec "$@"' ab ab -q -r -s 20 -n "$requests" \
+	on far bash -c 'ulimit -n 8192; exec "$@"' ab ab -q -r -s 80 -n "$requests" \
 		-c "$connections" \
 		"$@" "$url" >"$BATS_TEST_TMPDIR/ab.out" 2>&1
 	grep -qE "Complete requests: *$requests\$" "$BATS_TEST_TMPDIR/ab.out"
@@ -72,7 +72,7 @@ benchmark() {
 	start_backend
 	start_proxy
 	mark_kernel near
-	got=$(on far curl -sS -m 30 "http://$near_stack/big.50" | sha256sum | cut -d' ' -f1)
+	got=$(on far curl -sS -m 90 "http://$near_stack/big.50" | sha256sum | cut -d' ' -f1)
 	[ "$got" = "$(sha256 "$file")" ]
 	kernel_still near
 	stop proxy
@@ -124,9 +124,9 @@ benchmark() {
 			maxconn 2000
 			nbthread 2
 		defaults
-			timeout connect 5s
-			timeout client 20s
-			timeout server 20s
+			timeout connect 60s
+			timeout client 60s
+			timeout server 60s
 		frontend web
 			mode http
 			bind *:80
@@ -145,7 +145,7 @@ benchmark() {
 	answers far "$near_stack" 81
 	mark_kernel near
 	for port in 80 81; do
-		got=$(on far curl -sS -m 30 "http://$near_stack:$port/big.50" | sha256sum |
+		got=$(on far curl -sS -m 90 "http://$near_stack:$port/big.50" | sha256sum |
 			cut -d' ' -f1)
 		[ "$got" = "$(sha256 "$file")" ] || fail "checksum through port $port"
 		benchmark 4000 200 "http://$near_stack:$port/hello" -k
@@ -174,7 +174,7 @@ benchmark() {
 	answers far "$near_stack" 443
 	mark_kernel near
 	for _ in 1 2 3; do
-		got=$(on far curl -ksS -m 30 "https://$near_stack/big.20" | sha256sum |
+		got=$(on far curl -ksS -m 90 "https://$near_stack/big.20" | sha256sum |
 			cut -d' ' -f1)
 		[ "$got" = "$(sha256 "$file")" ]
 	done

@@ -62,8 +62,8 @@ serve() {
 both_wait() {
 	"$1" server "$2" "$python" "$programs/both_wait.py" server "$5" 7000
 	printed server ready # it takes one connection only
-	[[ $1 == start ]] || wait_until 30 on "$4" ping -q -c 1 -W 1 "$5" >/dev/null
-	amount=$(limit=20 "$3" "$4" "$python" "$programs/both_wait.py" client "$5" 7000)
+	[[ $1 == start ]] || wait_until 60 on "$4" ping -q -c 1 -W 1 "$5" >/dev/null
+	amount=$("$3" "$4" "$python" "$programs/both_wait.py" client "$5" 7000)
 	finished server
 	[ "${amount#sent}" = "$(sed -n 's/^received//p' "$BATS_TEST_TMPDIR/server.out")" ]
 }

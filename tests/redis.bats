@@ -84,7 +84,7 @@ start_redis() { # NAME, how (start or start_melin), HOST, more options...
 	start_redis second start_melin far --replicaof "$near_stack" 6379
 	mark_kernel near
 	mark_kernel far
-	wait_until 20 replica_has greeting hello || fail "the replica did not get the key"
+	wait_until 60 replica_has greeting hello || fail "the replica did not get the key"
 	kernel_still near
 	[ "$(on far redis-cli info replication | grep -c 'master_link_status:up')" -eq 1 ]
 	stop second

@@ -13,7 +13,7 @@ ways+=' capset raw-capset all unshare seccomp'
 
 # What the program's one client gets: greeting ADDRESS PORT
 greeting() {
-	on far timeout 5 nc -d "$1" "$2" 2>/dev/null
+	on far timeout "${patience:-60}" nc -d "$1" "$2" 2>/dev/null
 }
 
 # serves listening|bound WAY
@@ -100,7 +100,7 @@ capabilities() {
 		printed server '^ready'
 		not [ "$(greeting "$near_stack" 7000)" = hello ]
 		end first KILL
-		wait_until 30 eval '[ "$(greeting "$near_stack" 7000)" = hello ]' ||
+		patience=5 wait_until 60 eval '[ "$(greeting "$near_stack" 7000)" = hello ]' ||
 			fail "$way: not taken over"
 		finished server
 		took server taken_accept -eq 1
@@ -116,9 +116,9 @@ capabilities() {
 	start_melin server near "$build/tests/programs/giving_up" listening 7000 all
 	printed server '^ready'
 	end first KILL
-	wait_until 30 module_loaded server
-	wait_until 30 grep -q 'device veth0:' "$BATS_TEST_TMPDIR/server.melin"
-	wait_until 30 eval '[ "$(capabilities server)" = "CapPrm:	0000000000000000" ]' ||
+	wait_until 60 module_loaded server
+	wait_until 60 grep -q 'device veth0:' "$BATS_TEST_TMPDIR/server.melin"
+	wait_until 60 eval '[ "$(capabilities server)" = "CapPrm:	0000000000000000" ]' ||
 		fail "$(capabilities server)"
 	[ "$(greeting "$near_stack" 7000)" = hello ]
 }
@@ -136,7 +136,7 @@ print("melin-stack" in open("/proc/self/maps").read())')" = False ]
 	start_melin server near "$python" "$programs/idle_user.py"
 	printed server '^ready'
 	# CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_BPF
-	wait_until 30 eval '[ "$(capabilities server)" = "CapPrm:	0000000000000000
+	wait_until 60 eval '[ "$(capabilities server)" = "CapPrm:	0000000000000000
 CapPrm:	0000008000007000" ]' || fail "$(capabilities server)"
 	kill -USR1 "$(pid_of server)"
 	printed server '^alone'

@@ -95,9 +95,9 @@ setup() {
 	start_melin web near "$gateway" nginx -c "$(nginx_configuration '80; listen [::]:80')" \
 		-p "$BATS_TEST_TMPDIR"
 	answers far 198.18.1.10 80
-	on far curl -sS --max-time 30 -o "$BATS_TEST_TMPDIR/got" http://198.18.1.10/big.5
+	on far curl -sS --max-time 90 -o "$BATS_TEST_TMPDIR/got" http://198.18.1.10/big.5
 	cmp "$BATS_TEST_TMPDIR/got" "$file"
-	on far curl -sS --max-time 30 -g -o "$BATS_TEST_TMPDIR/got6" 'http://[fd00:1::10]/big.5'
+	on far curl -sS --max-time 90 -g -o "$BATS_TEST_TMPDIR/got6" 'http://[fd00:1::10]/big.5'
 	cmp "$BATS_TEST_TMPDIR/got6" "$file"
 	end web
 }

@@ -11,10 +11,10 @@ load lib/common
 	start_melin node near node "$programs/http_server.js" 8000 "$file"
 	answers far "$near_stack" 8000
 	mark_kernel near
-	got=$(on far curl -sS -m 30 "http://$near_stack:8000/file" | sha256sum | cut -d' ' -f1)
+	got=$(on far curl -sS -m 90 "http://$near_stack:8000/file" | sha256sum | cut -d' ' -f1)
 	[ "$got" = "$(sha256 "$file")" ]
-	[ "$(on far curl -sS -m 30 -T "$file" "http://$near_stack:8000/")" = "$(sha256 "$file")" ]
-	on far ab -q -k -s 20 -n 3000 -c 100 "http://$near_stack:8000/hello" \
+	[ "$(on far curl -sS -m 90 -T "$file" "http://$near_stack:8000/")" = "$(sha256 "$file")" ]
+	on far ab -q -k -s 80 -n 3000 -c 100 "http://$near_stack:8000/hello" \
 		>"$BATS_TEST_TMPDIR/ab.out"
 	grep -qE 'Complete requests: *3000$' "$BATS_TEST_TMPDIR/ab.out"
 	grep -qE 'Failed requests: *0$' "$BATS_TEST_TMPDIR/ab.out"

@@ -37,7 +37,7 @@ serve_host() {
 		--listen="$(sed -n 's/^ListenSequentialPacket=//p' "$socket")" \
 		"$python" "$programs/as_unit.py" "$unit" "BindReadOnlyPaths=$build" "$@" -- \
 		"$build/melin-broker" "${arguments[@]}"
-	wait_until 20 test -S "$run_folder/melin/broker.sock" || fail "$(output_of broker)"
+	wait_until 60 test -S "$run_folder/melin/broker.sock" || fail "$(output_of broker)"
 	chgrp "$group" "$run_folder/melin/broker.sock"
 	chmod "$(sed -n 's/^SocketMode=//p' "$socket")" "$run_folder/melin/broker.sock"
 }
@@ -89,7 +89,7 @@ redis=(/usr/bin/redis-server --bind "$near_kernel" --port 7000 --protected-mode 
 		"$BATS_TEST_TMPDIR/redis.out")" -ge 4 ]' || fail "not borrowed"
 	end crowd KILL
 	[ "$(on far redis-cli -h "$near_kernel" -p 7000 bgsave)" = 'Background saving started' ]
-	wait_until 20 test -s "$run_folder/redis/dump.rdb"
+	wait_until 60 test -s "$run_folder/redis/dump.rdb"
 	[ "$(on far redis-cli -h "$near_kernel" -p 7000 ping)" = PONG ]
 	stop redis
 	grep -qE 'summary: .* returned_lost=0 ' "$BATS_TEST_TMPDIR/redis.out"

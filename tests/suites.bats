@@ -6,8 +6,8 @@
 # MELIN_DEV=loop. Here: Python's (libpython3.*-testsuite). Which ones were run by hand stands in the
 # closing notes.
 
-export BATS_TEST_TIMEOUT=280
-limit=120
+export BATS_TEST_TIMEOUT=700
+limit=300
 
 load lib/common
 

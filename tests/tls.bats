@@ -28,7 +28,7 @@ setup() {
 	cd "$BATS_FILE_TMPDIR"
 	start_melin server near openssl s_server -accept 4433 -key "$key" -cert "$certificate" \
 		-WWW -quiet -naccept 1
-	wait_until 30 fetch || fail "curl did not get the file"
+	wait_until 60 fetch || fail "curl did not get the file"
 	cmp "$BATS_TEST_TMPDIR/got" "$file"
 	finished server
 	took server taken_accept -eq 1

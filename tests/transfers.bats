@@ -25,7 +25,7 @@ start_sshd() {
 	CONF
 	"$1" sshd "$2" /usr/sbin/sshd -D -e -f "$BATS_TEST_TMPDIR/sshd_config"
 	ssh_options=(-q -i "$BATS_TEST_TMPDIR/user_key" -o StrictHostKeyChecking=no
-		-o UserKnownHostsFile=/dev/null -o BatchMode=yes -o ConnectTimeout=5 -F /dev/null)
+		-o UserKnownHostsFile=/dev/null -o BatchMode=yes -o ConnectTimeout=30 -F /dev/null)
 }
 
 @test "ssh under melin: a command, and 20 MB each way by checksum" {
@@ -64,9 +64,9 @@ start_sshd() {
 	[ "$(on far ssh "${ssh_options[@]}" -p 2222 "$near_kernel" echo hello)" = hello ]
 	if [[ -z $plain ]]; then
 		# the stack's: its connections do not go over to the child; refused or ended at once
-		not on far timeout 5 ssh "${ssh_options[@]}" -p 2222 "$near_stack" true
+		not on far timeout 60 ssh "${ssh_options[@]}" -p 2222 "$near_stack" true
 		status=0
-		on far timeout 5 ssh "${ssh_options[@]}" -p 2222 "$near_stack" true || status=$?
+		on far timeout 60 ssh "${ssh_options[@]}" -p 2222 "$near_stack" true || status=$?
 		[ "$status" -eq 255 ]
 	fi
 	# and the server lives on
@@ -113,7 +113,7 @@ start_rsync() { # HOW HOST
 	if [[ -z $plain ]]; then
 		# the receiver is a child and has not got its parent's connection
 		status=0
-		limit=5 melin near rsync -a "rsync://$far_kernel:8730/files/" \
+		melin near rsync -a "rsync://$far_kernel:8730/files/" \
 			"$BATS_TEST_TMPDIR/got" \
 			2>"$BATS_TEST_TMPDIR/rsync.out" || status=$?
 		[ "$status" -eq 12 ]

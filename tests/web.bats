@@ -35,9 +35,9 @@ start_lighttpd() {
 	echo "hello from lighttpd" >"$BATS_FILE_TMPDIR/hello.txt"
 	start_lighttpd
 	mark_kernel near
-	got=$(on far curl -sS -m 30 "http://$near_stack/big.50" | sha256sum | cut -d' ' -f1)
+	got=$(on far curl -sS -m 90 "http://$near_stack/big.50" | sha256sum | cut -d' ' -f1)
 	[ "$got" = "$(sha256 "$file")" ]
-	on far ab -q -k -s 20 -n 5000 -c 100 "http://$near_stack/hello.txt" \
+	on far ab -q -k -s 80 -n 5000 -c 100 "http://$near_stack/hello.txt" \
 		>"$BATS_TEST_TMPDIR/ab.out"
 	grep -qE 'Complete requests: *5000$' "$BATS_TEST_TMPDIR/ab.out"
 	grep -qE 'Failed requests: *0$' "$BATS_TEST_TMPDIR/ab.out"
@@ -55,7 +55,7 @@ start_lighttpd() {
 		printf 'url = https://%s/big.5\noutput = %s\n' "$far_kernel" \
 			"$BATS_TEST_TMPDIR/got.$i"
 	done >"$BATS_TEST_TMPDIR/urls"
-	melin near curl -ksS -m 30 --http2 --parallel --parallel-max 20 \
+	melin near curl -ksS -m 90 --http2 --parallel --parallel-max 20 \
 		-K "$BATS_TEST_TMPDIR/urls" -w '%{http_version}\n' >"$BATS_TEST_TMPDIR/versions"
 	kernel_still near
 	[ "$(grep -c '^2$' "$BATS_TEST_TMPDIR/versions")" -eq 20 ]
@@ -69,7 +69,7 @@ start_lighttpd() {
 	start_h2 start_melin near
 	answers far "$near_stack" 443
 	mark_kernel near
-	got=$(on far curl -ksS -m 30 --http2 "https://$near_stack/big.20" | sha256sum |
+	got=$(on far curl -ksS -m 90 --http2 "https://$near_stack/big.20" | sha256sum |
 		cut -d' ' -f1)
 	[ "$got" = "$(sha256 "$file")" ]
 	on far h2load -n 5000 -c 50 -m 10 "https://$near_stack/hello" \
@@ -97,7 +97,7 @@ start_lighttpd() {
 	start nginx far nginx -c "$(nginx_configuration 80)" -p "$BATS_TEST_TMPDIR"
 	listens far 80
 	mark_kernel near
-	melin near ab -q -s 20 -n 3000 -c 100 "http://$far_kernel/hello" >"$BATS_TEST_TMPDIR/ab.out"
+	melin near ab -q -s 80 -n 3000 -c 100 "http://$far_kernel/hello" >"$BATS_TEST_TMPDIR/ab.out"
 	grep -qE 'Complete requests: *3000$' "$BATS_TEST_TMPDIR/ab.out"
 	grep -qE 'Failed requests: *0$' "$BATS_TEST_TMPDIR/ab.out"
 	took client taken_connect -ge 3000

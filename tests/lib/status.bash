@@ -29,7 +29,7 @@ more() {
 	for ((i = 0; i < $1; i++)); do
 		before=$(grep -c ready "$BATS_TEST_TMPDIR/client.out")
 		echo >"$BATS_TEST_TMPDIR/more"
-		wait_until 30 said_more_often "$before"
+		wait_until 60 said_more_often "$before"
 	done
 }
 

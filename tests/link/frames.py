@@ -5,7 +5,8 @@
 frames.py INTERFACE sums ADDRESS      TCP segments with each form of checksum
 frames.py INTERFACE cut ADDRESS       a TCP segment, cut at every length
 frames.py INTERFACE long6 ADDRESS     large segments of more than 64 KB over IPv6, cut by others
-frames.py INTERFACE vlan ID ADDRESS   a tagged ping; prints the tag of the answer
+frames.py INTERFACE vlan ID ADDRESS SECONDS
+                                      a tagged ping; prints the tag of the answer, if one comes
 """
 import ipaddress
 import socket
@@ -93,11 +94,11 @@ def long6(target):
                   peer(target).packed + target.packed + options + bare)
 
 
-def vlan(number, target):
+def vlan(number, target, seconds):
     ping = struct.pack("!BBHHH", 8, 0, 0, 1, 1) + b"hello"
     ping = ping[:2] + struct.pack("!H", 0xFFFF ^ fold(ping)) + ping[4:]
     send(0x0800, packet(target, ping, 1), struct.pack("!HH", 0x8100, number))
-    link.settimeout(2)
+    link.settimeout(seconds)
     try:
         while True:
             # The kernel takes the tag out of the frame and tells it aside.
@@ -116,6 +117,6 @@ def vlan(number, target):
 if sys.argv[2] == "vlan":
     PACKET_AUXDATA = 8
     link.setsockopt(263, PACKET_AUXDATA, 1)
-    vlan(int(sys.argv[3]), ipaddress.ip_address(sys.argv[4]))
+    vlan(int(sys.argv[3]), ipaddress.ip_address(sys.argv[4]), float(sys.argv[5]))
 else:
     {"sums": sums, "cut": cut, "long6": long6}[sys.argv[2]](ipaddress.ip_address(sys.argv[3]))

@@ -4,8 +4,8 @@ import socket
 import sys
 import time
 
-connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10)
-connection.settimeout(20)
+connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60)
+connection.settimeout(60)
 print("connected", flush=True)
 end = time.monotonic() + float(sys.argv[3])
 asked = 0

@@ -35,7 +35,7 @@ async def main():
     everybody = {"missing": clients, "there": asyncio.Event()}
     echoes = await asyncio.wait_for(
         asyncio.gather(*(client(n, address, port, messages, everybody) for n in range(clients))),
-        50)
+        90)
     print(f"{clients} clients, {sum(echoes)} echoes")
 
 

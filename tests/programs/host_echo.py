@@ -3,11 +3,12 @@
 """An echo server in many manners, and a client that checks every byte.
 
     host_echo.py serve PORT HOW [ARGUMENT]   one process that listens on PORT at all addresses
-    host_echo.py ask ADDRESS PORT [CONNECTIONS [ROUNDS]]
+    host_echo.py ask ADDRESS PORT [CONNECTIONS [ROUNDS [LOG]]]
 
 HOW: block, select, poll, epoll, edge, oneshot, threads, fork, family, workers, exec, pass, setuid,
 unsent; each ends with its last connection, of which there are as many as ARGUMENT says (1). The
-client prints "all is well".
+client prints "all is well". With the log of a process under melin, it waits after a few rounds
+until that process's stack has started.
 """
 import array
 import os
@@ -243,15 +244,25 @@ def serve(port, how, count):
     print("ended", flush=True)
 
 
-def ask_one(address, port, rounds, failures):
+def wait_for_stack(log):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with open(log, errors="replace") as lines:
+            if "can be borrowed from now on" in lines.read():
+                return
+        time.sleep(0.02)
+    raise TimeoutError("no stack has started")
+
+
+def ask_one(address, port, rounds, log, failures):
     try:
-        connection = socket.create_connection((address, port), 20)
+        connection = socket.create_connection((address, port), 60)
         for turn in range(rounds):
             data = os.urandom(size_of(turn))
             connection.sendall(data)
             assert receive(connection, len(data)) == data, "other bytes"
-            if turn == 4:
-                time.sleep(0.5)  # for the start of the other end's stack
+            if turn == 4 and log:
+                wait_for_stack(log)
         connection.shutdown(socket.SHUT_WR)
         rest = b""
         while piece := connection.recv(65536):
@@ -263,9 +274,9 @@ def ask_one(address, port, rounds, failures):
         raise
 
 
-def ask(address, port, count, rounds):
+def ask(address, port, count, rounds, log):
     failures = []
-    threads = [threading.Thread(target=ask_one, args=(address, port, rounds, failures))
+    threads = [threading.Thread(target=ask_one, args=(address, port, rounds, log, failures))
                for _ in range(count)]
     for thread in threads:
         thread.start()
@@ -280,4 +291,4 @@ if sys.argv[1] == "serve":
     serve(int(sys.argv[2]), sys.argv[3], int((sys.argv[4:] or [1])[0]))
 else:
     ask(sys.argv[2], int(sys.argv[3]), int((sys.argv[4:] or [1])[0]),
-        int((sys.argv[5:] or [ROUNDS])[0]))
+        int((sys.argv[5:] or [ROUNDS])[0]), (sys.argv[6:] or [None])[0])

@@ -24,7 +24,7 @@ def ask(connection, text):
 def main():
     address, port, way = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     connection = socket.create_connection((address, port))
-    connection.settimeout(30)
+    connection.settimeout(60)
     for number in range(10):
         ask(connection, b"message %d" % number)
     if way == "words":
