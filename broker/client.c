@@ -211,6 +211,21 @@ static void client_unwatch(struct lender *lender, struct loan *loan)
 	pthread_mutex_unlock(&client->channel_lock);
 }
 
+static int client_open_rules(struct lender *lender)
+{
+	struct client *client = client_of(lender);
+	const struct broker_message request = { .what = BROKER_RULES };
+	int rules = -ENOENT;
+
+	pthread_mutex_lock(&client->channel_lock);
+	if (exchange(client, &request, -1) == 0 && client->reader.connection >= 0) {
+		rules = own_descriptor(client->reader.connection);
+		client->reader.connection = -1;
+	}
+	end_exchange(client);
+	return rules;
+}
+
 static void client_abandon(struct lender *lender)
 {
 	own_descriptor_close(client_of(lender)->channel);
@@ -231,6 +246,7 @@ static const struct lender_operations operations = {
 	.hold = client_hold,
 	.give = client_give,
 	.unwatch = client_unwatch,
+	.open_rules = client_open_rules,
 	.close = client_close,
 	.abandon = client_abandon,
 };

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,11 +134,11 @@ static bool is_near(uint32_t number, uint32_t other)
 
 /*
  * The frame may be another connection's that has the same tuple on the wire, while this one's are
- * translated: its numbers tell.
+ * translated: its numbers tell. Or the socket has not got its data: a firewall may have dropped it.
  */
 static bool was_seen(const struct tap_slot *slot, const struct connection_state *state)
 {
-	return is_near(ntohl(slot->sequence), state->receive_next) &&
+	return state->receive_next - slot->end < NUMBERS_NEAR &&
 	       is_near(ntohl(slot->acknowledgment), state->send_unacknowledged);
 }
 
@@ -246,6 +247,23 @@ static int give(struct lender *lender, int descriptor, struct loan *loan,
 
 /* ---- the lender ---- */
 
+static int open_rules(struct lender *lender)
+{
+	const struct sockaddr_nl address = { .nl_family = AF_NETLINK,
+					     .nl_groups = 1u << (NFNLGRP_NFTABLES - 1) };
+	struct netlink netlink;
+	int error = netlink_open(&netlink, NETLINK_NETFILTER);
+
+	(void)lender;
+	error = error
+			?: (int)kernel_call(SYS_bind, netlink.socket, (long)&address,
+					    sizeof(address), 0);
+	if (error == 0)
+		return netlink.socket;
+	netlink_close(&netlink);
+	return error;
+}
+
 static void close_sockets(struct own_lender *own)
 {
 	netlink_close(&own->route);
@@ -278,6 +296,7 @@ static const struct lender_operations operations = {
 	.hold = hold,
 	.give = give,
 	.unwatch = unwatch,
+	.open_rules = open_rules,
 	.close = close_lender,
 	.abandon = abandon,
 };

@@ -121,6 +121,7 @@ struct lender_operations {
 	int (*give)(struct lender *lender, int descriptor, struct loan *loan,
 		    const struct connection_state *state);
 	void (*unwatch)(struct lender *lender, struct loan *loan);
+	int (*open_rules)(struct lender *lender);
 	void (*close)(struct lender *lender);
 	void (*abandon)(struct lender *lender);
 };
@@ -224,6 +225,16 @@ static inline int lender_give(struct lender *lender, int descriptor, struct loan
 static inline void lender_unwatch(struct lender *lender, struct loan *loan)
 {
 	lender->operations->unwatch(lender, loan);
+}
+
+/*
+ * A netlink socket that becomes readable when rules of nft(8) change (nfnetlink's group NFTABLES),
+ * which takes CAP_NET_ADMIN: borrowed connections do not pass them. The caller's; or a negative
+ * errno value, where nothing of that kind is to be had.
+ */
+static inline int lender_open_rules(struct lender *lender)
+{
+	return lender->operations->open_rules(lender);
 }
 
 /* Gives up the lender and its memory. What is still borrowed is lost to the stack, not reset. */

@@ -16,6 +16,7 @@
 
 #include "broker/broker_protocol.h"
 #include "broker/lender.h"
+#include "common/own_descriptor.h"
 
 /*
  * What a connection was when it was borrowed, and must be when it is given back. The socket itself
@@ -43,6 +44,7 @@ struct session {
 	struct serve_room *room;
 	struct broker_reader request;
 	struct broker_message answer;
+	int rules; /* to go with the answer; -1 */
 };
 
 /*
@@ -305,9 +307,16 @@ static int32_t serve_unwatch(struct session *session)
 	return 0;
 }
 
+static int32_t serve_rules(struct session *session)
+{
+	session->rules = lender_open_rules(session->lender);
+	return session->rules < 0 ? session->rules : 0;
+}
+
 static int32_t (*const serve_request[BROKER_REQUESTS])(struct session *session) = {
-	[BROKER_WATCH] = serve_watch, [BROKER_BORROW] = serve_borrow,	[BROKER_HOLD] = serve_hold,
-	[BROKER_GIVE] = serve_give,   [BROKER_UNWATCH] = serve_unwatch,
+	[BROKER_WATCH] = serve_watch,	  [BROKER_BORROW] = serve_borrow,
+	[BROKER_HOLD] = serve_hold,	  [BROKER_GIVE] = serve_give,
+	[BROKER_UNWATCH] = serve_unwatch, [BROKER_RULES] = serve_rules,
 };
 
 /* ---- the session ---- */
@@ -316,9 +325,10 @@ static int32_t (*const serve_request[BROKER_REQUESTS])(struct session *session) 
  * What is not read at once is not read at all: a client waits for its answers. A connection whose
  * state nobody takes goes on in the kernel.
  */
-static bool answer(struct session *session, int tap)
+static bool answer(struct session *session, int descriptor)
 {
-	int error = broker_message_send(session->channel, &session->answer, tap, MSG_DONTWAIT);
+	int error =
+		broker_message_send(session->channel, &session->answer, descriptor, MSG_DONTWAIT);
 	struct connection *entry;
 
 	if (error && session->request.message.what == BROKER_BORROW &&
@@ -365,7 +375,9 @@ static bool serve_one(struct session *session)
 	if (what > BROKER_TAP && what < BROKER_REQUESTS) {
 		memset(&session->answer, 0, sizeof(session->answer));
 		session->answer.what = serve_request[what](session);
-		goes_on = what == BROKER_UNWATCH || answer(session, -1);
+		goes_on = what == BROKER_UNWATCH || answer(session, session->rules);
+		own_descriptor_close(session->rules);
+		session->rules = -1;
 	}
 	broker_message_end(&session->request);
 	return goes_on;
@@ -379,6 +391,7 @@ void serve(int channel, struct serve_room *room)
 		return;
 	session->channel = channel;
 	session->room = room;
+	session->rules = -1;
 	if (begin(session)) {
 		while (serve_one(session))
 			;

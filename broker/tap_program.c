@@ -181,6 +181,22 @@ static __always_inline int is_signed(const struct tcp_beginning *tcp)
 	return (tcp->options[2] == 19 && tcp->options[3] == 18) || tcp->options[0] == 29;
 }
 
+/* Where the packet ends, which may be padded. GRO's largest do not say it themselves. */
+static __always_inline __u32 end_of(struct __sk_buff *frame)
+{
+	const int is_ipv4 = frame->protocol == bpf_htons(ETH_P_IP);
+	__u16 length = 0;
+
+	if (bpf_skb_load_bytes(frame,
+			       ETH_HLEN + (is_ipv4 ? offsetof(struct ipv4_and_ports, total)
+						   : offsetof(struct ipv6_and_ports, payload)),
+			       &length, sizeof(length)) < 0 ||
+	    !length)
+		return frame->len;
+	return ETH_HLEN + (is_ipv4 ? 0 : offsetof(struct ipv6_and_ports, ports)) +
+	       bpf_ntohs(length);
+}
+
 static __always_inline void notice(struct __sk_buff *frame, int at, struct tap_slot *slot, __u32 by)
 {
 	struct tcp_beginning tcp = {};
@@ -191,7 +207,7 @@ static __always_inline void notice(struct __sk_buff *frame, int at, struct tap_s
 	/* What comes behind a header without options is data. */
 	if (tcp.offset >> 4 > 5 && is_signed(&tcp))
 		slot->seen |= TAP_SEEN_SIGNED;
-	slot->sequence = tcp.sequence;
+	slot->end = bpf_ntohl(tcp.sequence) + end_of(frame) - at - (tcp.offset >> 4) * 4;
 	slot->acknowledgment = tcp.acknowledgment;
 	slot->seen |= by;
 }

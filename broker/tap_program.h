@@ -29,11 +29,11 @@ enum tap_state {
 
 struct tap_slot {
 	__u32 state;
-	__u32 owner;	  /* the number of the tap that shows the frames */
-	__u32 generation; /* counts the uses of the slot; the process's alone */
-	__u32 seen;	  /* the two below are the last noticed frame's, in network order */
-	__u32 sequence;
-	__u32 acknowledgment;
+	__u32 owner;	      /* the number of the tap that shows the frames */
+	__u32 generation;     /* counts the uses of the slot; the process's alone */
+	__u32 seen;	      /* the two below are the last noticed frame's */
+	__u32 end;	      /* the sequence number behind its data */
+	__u32 acknowledgment; /* in network order */
 };
 
 /*

@@ -372,7 +372,7 @@ static int add(const struct tap *tap, const struct loan_tuple *tuple, uint64_t *
 		return error;
 	slot = &shared.slot[number];
 	slot->owner = tap->number;
-	slot->seen = slot->sequence = slot->acknowledgment = 0;
+	slot->seen = slot->end = slot->acknowledgment = 0;
 	tap_change(slot, TAP_WATCHED);
 	if (!known)
 		error = store(tuple, number);

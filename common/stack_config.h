@@ -29,6 +29,11 @@ struct stack_config {
 	 * (-1 by convention) where there is a device.
 	 */
 	int tap;
+	/*
+	 * With a tap: a socket that becomes readable when the host's firewall changes, whose rules
+	 * borrowed connections pass by; or -1. It is the stack's from open() on.
+	 */
+	int rules;
 	unsigned address_count;
 	struct ip_address addresses[STACK_ADDRESSES_MAX];
 	struct ip_address gateway4; /* family 0: none */

@@ -34,6 +34,7 @@ struct device_link {
 	struct link_info info;
 	char driver[DEVICE_NAME_MAX];
 	int watch;	    /* interface_watch.h; -1 */
+	int rules;	    /* stack_config.rules, of the tap; -1 */
 	bool gone, is_down; /* of the Linux interface, as interface_watch.c has seen it last */
 
 	/* the port */

@@ -124,7 +124,8 @@ static int open_port(struct device_link *link, struct reason *reason)
 static void close_watch(struct device_link *link)
 {
 	own_descriptor_close(link->watch);
-	link->watch = -1;
+	own_descriptor_close(link->rules);
+	link->watch = link->rules = -1;
 }
 
 static int open_link(struct device_link *link, struct reason *reason)
@@ -317,6 +318,7 @@ int link_open(const struct link_config *config, struct link **result, struct lin
 		return -ENOMEM;
 	link->link.operations = &operations;
 	link->watch = -1;
+	link->rules = -1;
 	link->config = *config;
 	link->stack = *config->stack;
 	error = open_link(link, reason);

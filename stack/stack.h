@@ -322,6 +322,11 @@ struct stack_operations {
 	 * Why the stack wants the connection to be given back. Lock-free, and event() may call it.
 	 */
 	enum stack_return (*return_reason)(const struct stack_socket *socket);
+	/*
+	 * How often something has become of paths, of whatever connections: a path that was found
+	 * when it was less may be another one now. It wraps; lock-free.
+	 */
+	uint32_t (*path_changes)(const struct stack *stack);
 	/* Lock-free, and event() may call it: each number is true, not all of one moment. */
 	void (*losses)(const struct stack_socket *socket, struct stack_losses *losses);
 

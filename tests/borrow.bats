@@ -162,6 +162,10 @@ path_changes() {
 	path_changes ip -n "$(host near)" rule add from 198.18.9.9 table 7
 }
 
+@test "a rule of nft(8) is added" {
+	path_changes on near nft add table inet guard
+}
+
 peer_moves() {
 	ip -n "$(host far)" link set veth0 address 02:00:00:00:77:77
 	ip -n "$(host near)" neighbour replace "$far_kernel" dev veth0 lladdr 02:00:00:00:77:77

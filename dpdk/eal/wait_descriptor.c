@@ -105,6 +105,8 @@ int wait_open(struct device_link *link)
 		return -errno;
 	if (link->watch >= 0)
 		epoll_ctl(link->info.wait_descriptor, EPOLL_CTL_ADD, link->watch, &event);
+	if (link->rules >= 0)
+		epoll_ctl(link->info.wait_descriptor, EPOLL_CTL_ADD, link->rules, &event);
 	for (i = 0; i < sources.count; i++) {
 		if (epoll_ctl(link->info.wait_descriptor, EPOLL_CTL_ADD, sources.descriptors[i],
 			      &event) < 0) {

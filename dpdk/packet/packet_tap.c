@@ -56,6 +56,7 @@ static int open_sockets(struct device_link *link, struct reason *reason)
 		return -ENOMEM;
 	packet_ring_open(link);
 	link->gso = gso_open_on(link->stack.tap, link->txd);
+	link->rules = link->stack.rules;
 	link->paths = path_watch_open(&link->watch);
 	return link->gso && link->paths ? 0 : -ENOMEM;
 }
@@ -98,6 +99,7 @@ static int transmit(struct device_link *link, struct pbuf *frame)
 static enum link_news attend(struct device_link *link)
 {
 	path_watch_attend(link->paths, &link->config);
+	path_watch_rules(link->rules, &link->config);
 	return LINK_SAME;
 }
 

@@ -25,7 +25,7 @@
 #define GROUPS                                                                                     \
 	(GROUP(RTNLGRP_LINK) | GROUP(RTNLGRP_NEIGH) | GROUP(RTNLGRP_IPV4_IFADDR) |                 \
 	 GROUP(RTNLGRP_IPV6_IFADDR) | GROUP(RTNLGRP_IPV4_ROUTE) | GROUP(RTNLGRP_IPV6_ROUTE) |      \
-	 GROUP(RTNLGRP_IPV4_RULE) | GROUP(RTNLGRP_IPV6_RULE))
+	 GROUP(RTNLGRP_IPV4_RULE) | GROUP(RTNLGRP_IPV6_RULE) | GROUP(RTNLGRP_TC))
 
 /* As many as the kernel keeps of a family (gc_thresh3); one more takes the oldest one's place. */
 #define NEIGHBOURS_MAX 1024
@@ -224,6 +224,9 @@ static bool read_message(struct path_watch *watch, const struct nlmsghdr *messag
 	case RTM_NEWNEIGH:
 	case RTM_DELNEIGH:
 		return read_neighbour(watch, message, news);
+	/* Filters of tc(8) come behind the drop: they do not see what is borrowed. */
+	case RTM_NEWTFILTER:
+	case RTM_DELTFILTER:
 	case RTM_NEWRULE:
 	case RTM_DELRULE:
 		news->what = LINK_PATH_ANY;
@@ -259,6 +262,24 @@ void path_watch_attend(struct path_watch *watch, const struct link_config *confi
 		else if (size != -EINTR)
 			return;
 	}
+}
+
+void path_watch_rules(int rules, const struct link_config *config)
+{
+	const struct link_path_news any = { .what = LINK_PATH_ANY };
+	bool changed = false;
+	uint8_t byte;
+	long size;
+
+	while (rules >= 0) {
+		size = kernel_call5(SYS_recvfrom, rules, (long)&byte, sizeof(byte), MSG_DONTWAIT,
+				    0);
+		if (size < 0 && size != -ENOBUFS && size != -EINTR)
+			break;
+		changed = changed || size != -EINTR;
+	}
+	if (changed && config->path_changed)
+		config->path_changed(config->context, &any);
 }
 
 static socklen_t name_size(const struct sockaddr *name)

@@ -138,6 +138,7 @@ static bool open_tap(struct stack_config *config, struct attempt *attempt)
 		return false;
 	}
 	config->tap = lender_tap(lending_lender());
+	config->rules = lender_open_rules(lending_lender());
 	return true;
 }
 
@@ -168,7 +169,7 @@ static void start(void *argument)
 		return;
 	config.module_directory = module_directory();
 	config.gives_up_rights = capabilities_exceed_programs();
-	config.tap = -1;
+	config.tap = config.rules = -1;
 	if (config_get()->host && !open_tap(&config, attempt))
 		return;
 	attempt->error =

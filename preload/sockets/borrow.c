@@ -138,10 +138,20 @@ static bool is_wanted(unsigned interface)
 	return true;
 }
 
+static uint32_t path_changes(void)
+{
+	const struct instance *instance = process_stack_running();
+
+	return instance->operations->path_changes(instance->stack);
+}
+
+/* The stack runs. */
 static enum refusal watch(struct socket *socket, int descriptor)
 {
-	enum refusal refusal = lender_watch(lending_lender(), descriptor, &socket->loan);
+	enum refusal refusal;
 
+	socket->path_changes = path_changes();
+	refusal = lender_watch(lending_lender(), descriptor, &socket->loan);
 	if (refusal)
 		return refusal;
 	if (is_wanted(socket->loan.path.interface))
@@ -275,6 +285,9 @@ static enum refusal take(struct socket *socket, int descriptor)
 	enum refusal refusal;
 
 	release_handle(socket);
+	/* The path that was found may be another one by now: it is found anew, and proved. */
+	if (socket->path_changes != path_changes())
+		return watch(socket, descriptor) ?: REFUSAL_UNSEEN;
 	instance->operations->adopt_begin(instance->stack);
 	refusal = take_into(instance, socket, descriptor);
 	instance->operations->adopt_end(instance->stack);
@@ -342,7 +355,11 @@ bool borrow_now(struct socket *socket, int descriptor)
 		return false;
 	}
 	borrowed(socket);
-	return true;
+	/* The stack does not tell what it had heard before it had the connection. */
+	if (socket->path_changes == path_changes())
+		return true;
+	borrow_end(socket, BORROW_PATH, false);
+	return false;
 }
 
 /* ---- giving back ---- */

@@ -100,6 +100,7 @@ struct socket {
 	uint8_t refusal;	 /* enum refusal, the last one */
 	uint32_t borrowed_since; /* status_now() of the last time */
 	struct loan loan;
+	uint32_t path_changes; /* of the stack, when the loan's path was found */
 	struct borrow_policy policy;
 	struct socket *next_wanted;
 };

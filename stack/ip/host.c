@@ -7,6 +7,7 @@
 #include "stack/ip/host.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "lwip/ip.h"
@@ -309,6 +310,7 @@ void host_path_changed(void *context, const struct link_path_news *news)
 {
 	struct stack *stack = context;
 
+	atomic_fetch_add(&stack->host.path_changes, 1);
 	for (struct stack_socket *socket = stack->sockets; socket; socket = socket->next) {
 		struct adopted *adopted = &socket->adopted;
 

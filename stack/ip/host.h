@@ -26,7 +26,8 @@ struct host {
 	struct netif netif;
 	const struct stack_socket *sender; /* whose segment is being sent; NULL: nobody's */
 	struct early_frames early;
-	uint64_t next_attend; /* when the link is looked after although it is busy; ns */
+	_Atomic uint32_t path_changes; /* there were so many news; it wraps */
+	uint64_t next_attend;	       /* when the link is looked after although it is busy; ns */
 };
 
 /* Makes the one interface. 0, or -ENOMEM and the reason. */

@@ -6,6 +6,7 @@
  * function's name begins with its file's.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "common/connection_state.h"
@@ -156,6 +157,11 @@ static int shut_down(struct stack_socket *socket, int how)
 	return INSIDE(socket->stack, OF(socket, socket_shut_down(socket, how)));
 }
 
+static uint32_t path_changes(const struct stack *stack)
+{
+	return atomic_load(&stack->host.path_changes);
+}
+
 static void adopt_begin(struct stack *stack)
 {
 	early_frames_begin(&stack->host.early);
@@ -248,6 +254,7 @@ __attribute__((visibility("default"))) const struct stack_operations melin_stack
 	.give = give,
 	.release = release,
 	/* Without the lock: */
+	.path_changes = path_changes,
 	.return_reason = adopted_reason,
 	.losses = adopted_losses,
 	.readiness = readiness_now,

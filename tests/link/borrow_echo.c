@@ -97,7 +97,8 @@ static void open_stack(const char *module)
 	static const struct stack_callbacks callbacks = { .event = on_event,
 							  .log = on_log,
 							  .log_level = LOG_LEVEL_INFO };
-	struct stack_config config = { .tap = lender_tap(lender) };
+	struct stack_config config = { .tap = lender_tap(lender),
+				       .rules = lender_open_rules(lender) };
 	struct reason reason = { "" };
 	void *handle = dlopen(module, RTLD_NOW | RTLD_LOCAL);
 	uint64_t start = now_ns();

@@ -40,7 +40,7 @@ def main():
     elif way == "wait":
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
         print("waiting", flush=True)
-        for number in range(1, 100):
+        for number in range(1, 10000):
             signal.sigwait([signal.SIGUSR1])
             ask(connection, b"and more" * 1000)
             print(f"asked {number}", flush=True)

@@ -20,7 +20,7 @@
 static void open_tap(void)
 {
 	struct stack_callbacks with_count = callbacks;
-	struct stack_config config = { .tap = -1 };
+	struct stack_config config = { .tap = -1, .rules = -1 };
 	struct reason reason = { "" };
 
 	with_count.log = count_complaints;
@@ -706,6 +706,7 @@ static void notes_paths(void)
 				     .mac = { 2, 0, 0, 0, 0, 2 } } },
 		{ "anything", { .what = LINK_PATH_ANY } },
 	};
+	const uint32_t before = ops->path_changes(stack);
 	struct test_socket socket;
 
 	borrow(&socket);
@@ -720,6 +721,9 @@ static void notes_paths(void)
 		tap_ok(has_lost_path(&socket), "%s: goes back", harmful[i].what);
 		give(&socket);
 	}
+	tap_ok(ops->path_changes(stack) - before ==
+		       (sizeof(harmless) + sizeof(harmful)) / sizeof(harmful[0]),
+	       "who is about to borrow one hears of all of them");
 }
 
 /* Without any way the kernel could not have it back, and nothing may be sent. */
