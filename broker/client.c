@@ -7,6 +7,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
@@ -25,8 +26,13 @@ struct client {
 	pthread_mutex_t channel_lock;
 	int channel;
 	int tap;
-	/* Of the broker; under channel_lock. late: it may do yet what it was asked. */
-	bool gone, late;
+	/* Of the broker; set under channel_lock. late: it may do yet what it was asked. */
+	_Atomic bool gone;
+	bool late;
+	int door;
+	/* Under channel_lock: which broker it is, counted; how many loans it has in its tap. */
+	uint32_t broker;
+	unsigned lent;
 	struct broker_reader reader;
 };
 
@@ -95,6 +101,7 @@ static enum refusal client_watch(struct lender *lender, int descriptor, struct l
 	pthread_mutex_lock(&client->channel_lock);
 	if (exchange(client, &request, descriptor) == 0) {
 		refusal = refusal_of(client->reader.message.what);
+		loan->broker = client->broker;
 		loan->token = client->reader.message.token;
 		loan->path = client->reader.message.state.path;
 	}
@@ -123,6 +130,7 @@ static enum refusal take_state(struct client *client, int descriptor, struct loa
 		return REFUSAL_FAILED;
 	}
 	loan->state = LOAN_BORROWED;
+	client->lent++;
 	*state = client->reader.message.state;
 	return REFUSAL_NONE;
 }
@@ -136,7 +144,10 @@ static enum refusal client_borrow(struct lender *lender, int descriptor, struct 
 
 	memset(state, 0, sizeof(*state));
 	pthread_mutex_lock(&client->channel_lock);
-	if (exchange(client, &request, descriptor) == 0) {
+	if (loan->broker != client->broker) {
+		loan->state = LOAN_NONE;
+		refusal = REFUSAL_UNSEEN;
+	} else if (exchange(client, &request, descriptor) == 0) {
 		refusal = refusal_of(client->reader.message.what);
 		if (client->reader.message.token == 0)
 			loan->state = LOAN_NONE;
@@ -190,8 +201,10 @@ static int client_give(struct lender *lender, int descriptor, struct loan *loan,
 		error = is_silent(descriptor) ? -EPERM : -EIO;
 	else
 		error = client->reader.message.what;
-	if (error != -EPERM)
+	if (error != -EPERM) {
 		loan->state = error ? LOAN_NONE : LOAN_WATCHED;
+		client->lent--;
+	}
 	end_exchange(client);
 	return error;
 }
@@ -202,11 +215,15 @@ static void client_unwatch(struct lender *lender, struct loan *loan)
 	struct client *client = client_of(lender);
 	const struct broker_message request = request_for(BROKER_UNWATCH, loan);
 
+	const bool is_lent = loan->state == LOAN_BORROWED || loan->state == LOAN_HELD;
+
 	if (loan->state == LOAN_NONE)
 		return;
 	loan->state = LOAN_NONE;
 	pthread_mutex_lock(&client->channel_lock);
-	if (!client->gone && broker_message_send(client->channel, &request, -1, 0) < 0)
+	client->lent -= is_lent;
+	if (!client->gone && loan->broker == client->broker &&
+	    broker_message_send(client->channel, &request, -1, 0) < 0)
 		client->gone = true;
 	pthread_mutex_unlock(&client->channel_lock);
 }
@@ -239,6 +256,13 @@ static void client_close(struct lender *lender)
 	free(client_of(lender));
 }
 
+static bool client_is_gone(const struct lender *lender)
+{
+	return atomic_load_explicit(&((const struct client *)lender)->gone, memory_order_relaxed);
+}
+
+static enum refusal client_renew(struct lender *lender);
+
 static const struct lender_operations operations = {
 	.tap = client_tap,
 	.watch = client_watch,
@@ -247,6 +271,8 @@ static const struct lender_operations operations = {
 	.give = client_give,
 	.unwatch = client_unwatch,
 	.open_rules = client_open_rules,
+	.is_gone = client_is_gone,
+	.renew = client_renew,
 	.close = client_close,
 	.abandon = client_abandon,
 };
@@ -300,8 +326,8 @@ static int channel_to_service(void)
 	return error;
 }
 
-/* REFUSAL_NONE: the tap is the client's. */
-static enum refusal ask_for_tap(struct client *client)
+/* REFUSAL_NONE: the tap has come. */
+static enum refusal ask_for_tap(struct client *client, int *tap)
 {
 	const struct broker_message request = { .what = BROKER_TAP };
 	enum refusal refusal;
@@ -311,23 +337,69 @@ static enum refusal ask_for_tap(struct client *client)
 	refusal = refusal_of(client->reader.message.what);
 	if (refusal != REFUSAL_NONE)
 		return refusal;
-	client->tap = own_descriptor(client->reader.connection);
+	*tap = own_descriptor(client->reader.connection);
 	client->reader.connection = -1;
-	return client->tap < 0 ? REFUSAL_BROKER : REFUSAL_NONE;
+	return *tap < 0 ? REFUSAL_BROKER : REFUSAL_NONE;
 }
 
-static enum refusal begin(struct client *client, int channel)
+/* With channel_lock held. The channel is the client's from now on. */
+static enum refusal begin(struct client *client, int channel, int *tap)
+{
+	enum refusal refusal;
+
+	client->channel = own_descriptor(channel);
+	client->gone = client->late = false;
+	client->broker++;
+	limit_waits(client->channel, BROKER_START_PATIENCE);
+	refusal = ask_for_tap(client, tap);
+	limit_waits(client->channel, BROKER_PATIENCE);
+	return refusal;
+}
+
+static int open_channel(int door)
+{
+	return door >= 0 ? channel_through(door) : channel_to_service();
+}
+
+/* The stack has the tap's number, and keeps it. */
+static enum refusal take_other_tap(struct client *client)
+{
+	const int channel = open_channel(client->door);
+	enum refusal refusal;
+	int tap = -1;
+
+	if (channel < 0)
+		return REFUSAL_BROKER;
+	own_descriptor_close(client->channel);
+	refusal = begin(client, channel, &tap);
+	if (refusal == REFUSAL_NONE && kernel_call(SYS_dup3, tap, client->tap, O_CLOEXEC, 0) < 0)
+		refusal = REFUSAL_BROKER;
+	own_descriptor_close(tap);
+	client->gone = refusal != REFUSAL_NONE;
+	return refusal;
+}
+
+static enum refusal client_renew(struct lender *lender)
+{
+	struct client *client = client_of(lender);
+	enum refusal refusal = REFUSAL_NONE;
+
+	pthread_mutex_lock(&client->channel_lock);
+	if (client->gone)
+		refusal = client->lent ? REFUSAL_BUSY : take_other_tap(client);
+	end_exchange(client);
+	return refusal;
+}
+
+static enum refusal begin_first(struct client *client, int channel)
 {
 	enum refusal refusal;
 
 	client->lender.operations = &operations;
 	client->tap = client->reader.connection = client->reader.file = -1;
-	client->channel = own_descriptor(channel);
-	limit_waits(client->channel, BROKER_START_PATIENCE);
 	pthread_mutex_init(&client->channel_lock, NULL);
 	pthread_mutex_lock(&client->channel_lock);
-	refusal = ask_for_tap(client);
-	limit_waits(client->channel, BROKER_PATIENCE);
+	refusal = begin(client, channel, &client->tap);
 	end_exchange(client);
 	return refusal;
 }
@@ -336,7 +408,7 @@ enum refusal lender_connect(int door, struct lender **lender)
 {
 	const int error_before = errno;
 	struct client *client = malloc(sizeof(*client));
-	int channel = door >= 0 ? channel_through(door) : channel_to_service();
+	int channel = open_channel(door);
 	enum refusal refusal = REFUSAL_BROKER;
 
 	errno = error_before;
@@ -346,7 +418,8 @@ enum refusal lender_connect(int door, struct lender **lender)
 		return door < 0 && channel < 0 ? REFUSAL_RIGHTS : REFUSAL_BROKER;
 	}
 	memset(client, 0, offsetof(struct client, reader.data));
-	refusal = begin(client, channel);
+	client->door = door;
+	refusal = begin_first(client, channel);
 	if (refusal == REFUSAL_NONE)
 		*lender = &client->lender;
 	else

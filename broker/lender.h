@@ -107,6 +107,7 @@ struct loan {
 	enum loan_state state;
 	struct connection_path path;
 	struct loan_tuple tuple;
+	uint32_t broker; /* the client's: which of its brokers, counted */
 	uint64_t token; /* whose entry of the map it is: tuples come back; the client's: its name */
 };
 
@@ -122,6 +123,8 @@ struct lender_operations {
 		    const struct connection_state *state);
 	void (*unwatch)(struct lender *lender, struct loan *loan);
 	int (*open_rules)(struct lender *lender);
+	bool (*is_gone)(const struct lender *lender);
+	enum refusal (*renew)(struct lender *lender);
 	void (*close)(struct lender *lender);
 	void (*abandon)(struct lender *lender);
 };
@@ -235,6 +238,25 @@ static inline void lender_unwatch(struct lender *lender, struct loan *loan)
 static inline int lender_open_rules(struct lender *lender)
 {
 	return lender->operations->open_rules(lender);
+}
+
+/*
+ * Whether it cannot lend any more, since its broker has gone. Loans end as that says at give();
+ * those that were only watched are watched no longer. Costs a read of memory.
+ */
+static inline bool lender_is_gone(const struct lender *lender)
+{
+	return lender->operations->is_gone && lender->operations->is_gone(lender);
+}
+
+/*
+ * Asks whether there is a broker again. REFUSAL_NONE: there is, and the tap's descriptor is another
+ * packet socket now, as new as after the opening. Else it is gone still: REFUSAL_BUSY, because
+ * loans of the broker that has gone come by its tap. May wait for the broker.
+ */
+static inline enum refusal lender_renew(struct lender *lender)
+{
+	return lender->operations->renew(lender);
 }
 
 /* Gives up the lender and its memory. What is still borrowed is lost to the stack, not reset. */

@@ -61,6 +61,7 @@ struct backend {
 	unsigned (*flush)(struct device_link *link);
 
 	/* Looks what has become of the device. NULL: as for an interface (interface_watch.h). */
+	void (*renew)(struct device_link *link); /* as in link.h; or NULL */
 	enum link_news (*attend)(struct device_link *link);
 
 	/* Frames that the device had no room for, since the start. */

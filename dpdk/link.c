@@ -275,6 +275,14 @@ static enum link_news attend(struct link *this, struct link_info *info)
 	return news;
 }
 
+static void renew(struct link *this)
+{
+	struct device_link *link = (struct device_link *)this;
+
+	if (link->backend->renew)
+		link->backend->renew(link);
+}
+
 static bool has_way(struct link *this, const struct sockaddr *local, const struct sockaddr *remote)
 {
 	(void)this;
@@ -291,6 +299,7 @@ static const struct link_operations operations = {
 	.flush = flush,
 	.counters = count,
 	.attend = attend,
+	.renew = renew,
 	.has_way = has_way,
 };
 

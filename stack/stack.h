@@ -323,6 +323,11 @@ struct stack_operations {
 	 */
 	enum stack_return (*return_reason)(const struct stack_socket *socket);
 	/*
+	 * Behind stack_config.tap's number is another packet socket now, as new as at open(), and
+	 * no connection is borrowed.
+	 */
+	void (*renew_tap)(struct stack *stack);
+	/*
 	 * How often something has become of paths, of whatever connections: a path that was found
 	 * when it was less may be another one now. It wraps; lock-free.
 	 */

@@ -59,7 +59,7 @@ counted() {
 	counted "^0 borrowed"
 	counted "^0 returned: end, closed, 0 unread, 0 unsent"
 	counted "accepted 1, borrowed 1 .*returned 1 "
-	# A frame that comes during an attempt that fails (something is not acknowledged yet) reaches
+	# A frame that comes during an attempt that fails (something is not acknowledged) reaches
 	# both, the kernel and the stack, which has no connection for it: it drops that one.
 	counted ", [0-9] dropped; 0 retransmissions"
 }

@@ -109,3 +109,48 @@ ended() {
 	goes_on 2000
 	ended 6
 }
+
+# The host's broker, with a /run of the test's own for it and for the server: listen
+listen() {
+	install -d -m 755 "$BATS_TEST_TMPDIR/run/melin"
+	rm -f "$BATS_TEST_TMPDIR/run/melin/broker.sock"
+	# shellcheck disable=SC2016
+	wrapped=(unshare --mount bash -c 'mount --bind "$0" /run && exec "$@"'
+		"$BATS_TEST_TMPDIR/run")
+	start broker near "${wrapped[@]}" "$build/melin-broker" --listen
+	wait_until 30 test -S "$BATS_TEST_TMPDIR/run/melin/broker.sock" || fail "$(output_of broker)"
+	chmod 666 "$BATS_TEST_TMPDIR/run/melin/broker.sock"
+}
+
+# A client that has the server's echo once more, from a connection that is borrowed: the first...
+asks_borrowed() {
+	kill -USR1 "$(pgrep -g "$(pid_of client)" -f last_words)"
+	printed client "asked $((++asked))"
+	[ "$(grep -c 'descriptor .*: borrowed' "$BATS_TEST_TMPDIR/server.out")" -ge "$1" ]
+}
+
+come() {
+	asked=0
+	start client far "$python" "$programs/last_words.py" "$near_kernel" 7000 wait
+	printed client waiting
+}
+
+@test "the host's broker is killed and started again: the program borrows again" {
+	listen
+	start server near "${wrapped[@]}" setpriv --reuid 65534 --clear-groups --bounding-set=-all \
+		--inh-caps=-all env "LD_PRELOAD=$library" 'MELIN_FLOWS=listen:*:*' MELIN_LOG=debug \
+		MELIN_BORROW=always \
+		"$python" "$programs/echo_server.py" threads 7000
+	wait_until 20 listens near 7000
+	come
+	wait_until 60 asks_borrowed 1 || fail "$(output_of server)"
+	end broker KILL
+	asks_borrowed 1 # it goes on until it ends
+	end client
+	come
+	asks_borrowed 1 # by the kernel
+	listen
+	wait_until 60 asks_borrowed 2 || fail "$(output_of server)"
+	grep -q 'there is a broker again' "$BATS_TEST_TMPDIR/server.out"
+	end client
+}

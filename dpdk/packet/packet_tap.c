@@ -103,6 +103,14 @@ static enum link_news attend(struct device_link *link)
 	return LINK_SAME;
 }
 
+/* A closed socket has left the epoll set by itself. */
+static void renew(struct device_link *link)
+{
+	packet_ring_close(link);
+	packet_ring_open(link);
+	wait_again(link);
+}
+
 const struct backend backend_tap = {
 	.claim = claim,
 	.memory = memory,
@@ -118,5 +126,6 @@ const struct backend backend_tap = {
 	.transmit_by = transmit_by,
 	.flush = transmit_gso,
 	.drops = packet_drops,
+	.renew = renew,
 	.attend = attend,
 };

@@ -20,6 +20,7 @@
 #include "preload/descriptors/descriptor_room.h"
 #include "preload/descriptors/descriptors.h"
 #include "preload/libc/capabilities.h"
+#include "preload/libc/monotonic.h"
 #include "preload/libc/signals.h"
 #include "preload/libc/thread.h"
 #include "preload/process/module.h"
@@ -128,6 +129,8 @@ static void carry_out(uint32_t requested)
 		functions->give_back();
 	if (requested & LENDING_START)
 		functions->start();
+	if (requested & LENDING_RENEW)
+		functions->renew();
 	if (requested & LENDING_HOLDERS)
 		functions->holders();
 }
@@ -167,6 +170,36 @@ void lending_ask(enum lending_request request)
 	if (atomic_fetch_or(&requests, request) == 0)
 		ring(&status_page->bell);
 	lending_begin();
+}
+
+/*
+ * The first pause, which each further one doubles, so often: a broker that is restarted is there
+ * again within a second, and one that is never started is asked for once in a minute.
+ */
+#define AGAIN_FIRST_NS 250000000ull
+#define AGAIN_DOUBLED  8
+
+static _Atomic uint64_t again_at; /* not before that time; ns */
+static _Atomic unsigned again_tries;
+
+bool lending_ask_again(enum lending_request request)
+{
+	const uint64_t now = clock_monotonic();
+	uint64_t at = atomic_load(&again_at);
+	unsigned tries = atomic_load(&again_tries);
+
+	if (now < at ||
+	    !atomic_compare_exchange_strong(&again_at, &at, now + (AGAIN_FIRST_NS << tries)))
+		return false;
+	if (tries < AGAIN_DOUBLED)
+		atomic_store(&again_tries, tries + 1);
+	lending_ask(request);
+	return true;
+}
+
+void lending_renewed(void)
+{
+	atomic_store(&again_tries, 0);
 }
 
 void lending_give_all_waiting(unsigned milliseconds)

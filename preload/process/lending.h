@@ -40,6 +40,7 @@ struct lending_work {
 	void (*look)(void);	 /* at all borrowed connections: which are idle; or NULL */
 	void (*holders)(void);	 /* who else has connections that were inherited */
 	void (*give_all)(void);	 /* the process is about to end */
+	void (*renew)(void);	 /* the lender, whose broker has gone */
 	/* A reader of the status page has asked for that: enum status_request. */
 	void (*status)(uint32_t wanted);
 };
@@ -50,6 +51,7 @@ enum lending_request {
 	LENDING_GIVE_BACK = 2,
 	LENDING_HOLDERS = 4,
 	LENDING_GIVE_ALL = 8,
+	LENDING_RENEW = 16,
 };
 
 /* The thread begins, unless it has. Not for a caller that holds a lock. */
@@ -59,6 +61,12 @@ void lending_begin(void);
  * beginning, which a caller that holds one must not ask for: with begun the thread is there.
  */
 void lending_ask(enum lending_request request);
+/*
+ * Asks for that (LENDING_RENEW, or LENDING_START where there has never been a lender), but seldom,
+ * and the seldomer the longer there is no broker: false, not now. lending_renewed(): there is one.
+ */
+bool lending_ask_again(enum lending_request request);
+void lending_renewed(void);
 /* Safe in a signal handler: asks for LENDING_GIVE_ALL and waits until it is done, or so long. */
 void lending_give_all_waiting(unsigned milliseconds);
 /* Whether the calling thread is that one. */

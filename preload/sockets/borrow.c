@@ -163,9 +163,13 @@ static enum refusal watch(struct socket *socket, int descriptor)
 /* In CHANGING, which ends here. */
 static bool settle_refusal(struct socket *socket, enum refusal refusal)
 {
+	const bool waits = refusal == REFUSAL_BROKER && !config_get()->required;
+
 	socket->refusal = (uint8_t)refusal;
 	status_refused_at(atomic_load(&socket->descriptor), socket->refusal);
-	if (refusal == REFUSAL_NONE || refusal_is_passing(refusal)) {
+	if (waits)
+		borrow_policy_begins_anew(&socket->policy);
+	if (refusal == REFUSAL_NONE || refusal_is_passing(refusal) || waits) {
 		if (refusal)
 			borrow_policy_refused(&socket->policy);
 		borrow_change_end(socket, SOCKET_LENDABLE);
@@ -177,11 +181,23 @@ static bool settle_refusal(struct socket *socket, enum refusal refusal)
 	return false;
 }
 
+_Atomic bool borrow_is_renewing;
+
+/* One that has gone may be there again. */
+static bool has_broker(struct socket *socket)
+{
+	if (!lender_is_gone(lending_lender()) && !atomic_load(&borrow_is_renewing))
+		return true;
+	borrow_policy_begins_anew(&socket->policy);
+	lending_ask_again(LENDING_RENEW);
+	return false;
+}
+
 /* The stack and the lender are there; else they will be, or there is a reason. */
 static bool is_ready(struct socket *socket)
 {
 	if (process_stack_running() && lending_lender())
-		return true;
+		return has_broker(socket);
 	if (config_get()->required)
 		process_stack_start();
 	else if (!process_stack_has_failed())
@@ -195,8 +211,11 @@ static bool is_ready(struct socket *socket)
 /* Why they will not be. REFUSAL_NONE: they may be yet. */
 static enum refusal why_no_start(void)
 {
+	const struct lender *lender = lending_lender();
 	const enum refusal why = lending_refusal();
 
+	if (lender && lender_is_gone(lender) && config_get()->required)
+		return REFUSAL_BROKER;
 	return why == REFUSAL_NONE && process_stack_has_failed() ? REFUSAL_FAILED : why;
 }
 

@@ -78,4 +78,7 @@ void borrow_go_on(void);
 /* In a forked child: whoever has stopped it does not exist here. */
 void borrow_stop_forked(void);
 
+/* Set while the lender's broker is another one and the stack does not know it yet. */
+extern _Atomic bool borrow_is_renewing;
+
 #endif

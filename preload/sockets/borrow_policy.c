@@ -138,6 +138,11 @@ void borrow_policy_refused(struct borrow_policy *policy)
 	policy->not_before = coarse_now() + REFUSED_NS;
 }
 
+void borrow_policy_begins_anew(struct borrow_policy *policy)
+{
+	policy->turns = 0;
+}
+
 void borrow_policy_borrowed(struct borrow_policy *policy)
 {
 	if (!ever_borrowed())

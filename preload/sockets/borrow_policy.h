@@ -56,6 +56,9 @@ void borrow_policy_end(uint64_t began);
 /* It cannot be borrowed yet, but perhaps soon. */
 void borrow_policy_refused(struct borrow_policy *policy);
 
+/* There is no broker: it is asked for after as many turns as at first, and no sooner. */
+void borrow_policy_begins_anew(struct borrow_policy *policy);
+
 /* It has been borrowed; it has been given back, because that pays or because it had to be. */
 void borrow_policy_borrowed(struct borrow_policy *policy);
 void borrow_policy_returned(struct borrow_policy *policy, bool did_not_pay);

@@ -12,6 +12,7 @@
 
 #include "common/system_call.h"
 #include "preload/config/config.h"
+#include "preload/config/log.h"
 #include "preload/descriptors/descriptors.h"
 #include "preload/libc/symbols.h"
 #include "preload/process/lending.h"
@@ -28,6 +29,24 @@
 static void start(void)
 {
 	process_stack_start();
+}
+
+/* Nothing is borrowed before the stack has the new tap: borrow_is_renewing. */
+static void renew(void)
+{
+	const struct instance *instance = process_stack_running();
+	enum refusal refusal;
+
+	if (!instance)
+		return;
+	atomic_store(&borrow_is_renewing, true);
+	refusal = lender_renew(lending_lender());
+	if (refusal == REFUSAL_NONE) {
+		instance->operations->renew_tap(instance->stack);
+		lending_renewed();
+		log_write(LOG_LEVEL_INFO, "there is a broker again");
+	}
+	atomic_store(&borrow_is_renewing, false);
 }
 
 static void give_all(void)
@@ -100,8 +119,8 @@ static void lend_all_inherited(void)
 void borrow_begin(void)
 {
 	static const struct lending_work work = {
-		start,	  borrow_give_wanted, borrow_look_for_idle, borrow_look_for_holders,
-		give_all, status_rows_answer
+		start, borrow_give_wanted, borrow_look_for_idle, borrow_look_for_holders, give_all,
+		renew, status_rows_answer
 	};
 	/* There are no listeners here; else as in own mode. */
 	static const struct process_stack_users users = {

@@ -34,7 +34,7 @@ void early_frames_begin(struct early_frames *early);
 /* It is over. Without another one what has waited is freed: how many frames. */
 unsigned early_frames_end(struct early_frames *early);
 
-/* True: it is kept, and no longer the caller's. False: nothing is under way, or there is no room. */
+/* True: it is kept, no longer the caller's. False: nothing is under way, or there is no room. */
 bool early_frames_keep(struct early_frames *early, struct pbuf *frame);
 /* All of them to another list, which is empty. */
 void early_frames_move(struct early_frames *early, struct early_frames *to);

@@ -157,6 +157,14 @@ static int shut_down(struct stack_socket *socket, int how)
 	return INSIDE(socket->stack, OF(socket, socket_shut_down(socket, how)));
 }
 
+static void renew_tap(struct stack *stack)
+{
+	if (instance_enter(stack))
+		return;
+	stack->link->operations->renew(stack->link);
+	instance_unlock(stack);
+}
+
 static uint32_t path_changes(const struct stack *stack)
 {
 	return atomic_load(&stack->host.path_changes);
@@ -254,6 +262,7 @@ __attribute__((visibility("default"))) const struct stack_operations melin_stack
 	.give = give,
 	.release = release,
 	/* Without the lock: */
+	.renew_tap = renew_tap,
 	.path_changes = path_changes,
 	.return_reason = adopted_reason,
 	.losses = adopted_losses,
