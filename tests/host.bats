@@ -243,7 +243,7 @@ asked_until_started() {
 threads in the namespace: 1" ]
 }
 
-# An echo server, and a client that asks each time that it is told to, which "asks" does.
+# An echo server, and a client that asks each time that it is told to, which "once_more" does.
 serve_waiting() {
 	asked=0
 	start_melin server near "$python" "$programs/echo_server.py" threads 7000
@@ -252,27 +252,27 @@ serve_waiting() {
 	printed client waiting
 }
 
-asks() {
+once_more() {
 	kill -USR1 "$(pgrep -g "$(pid_of client)" -f last_words)"
 	printed client "asked $((++asked))"
 }
 
 # So often it has been given back, and is borrowed again, when the client asks once more.
-asks_borrowed() {
-	asks
+once_more_borrowed() {
+	once_more
 	[ "$(grep -c 'descriptor .*: given back' "$BATS_TEST_TMPDIR/server.melin")" -ge "$1" ] &&
 		tail -n 1 "$BATS_TEST_TMPDIR/server.melin" | grep -q ': borrowed'
 }
 
 @test "the peer has another MAC address: it is borrowed again, and by the new way" {
 	serve_waiting
-	wait_until 30 asks_borrowed 0
+	wait_until 30 once_more_borrowed 0
 	ip -n "$(host far)" link set veth0 down
 	ip -n "$(host far)" link set veth0 address 02:00:00:00:77:77
 	ip -n "$(host far)" link set veth0 up
 	ip -n "$(host near)" neighbour flush dev veth0
-	wait_until 30 asks_borrowed 1
-	asks
+	wait_until 30 once_more_borrowed 1
+	once_more
 }
 
 @test "MELIN_REQUIRED=1 where nothing can be borrowed fails" {
