@@ -226,6 +226,7 @@ static void watch_again(struct loan *loan, const struct connection_state *state)
 static int give(struct lender *lender, int descriptor, struct loan *loan,
 		const struct connection_state *state)
 {
+	const bool is_destroyed = repair_is_destroyed(descriptor);
 	int error = hold(lender, loan);
 
 	if (error)
@@ -240,6 +241,8 @@ static int give(struct lender *lender, int descriptor, struct loan *loan,
 		unwatch(lender, loan);
 		return error;
 	}
+	if (is_destroyed)
+		repair_destroy(descriptor);
 	tell(loan, state);
 	watch_again(loan, state);
 	return 0;

@@ -207,7 +207,8 @@ static inline int lender_hold(struct lender *lender, struct loan *loan)
  * Afterwards the kernel is handed what came since hold(), and a FIN or RST as remote_closed and
  * remote_reset say, as if the peer had sent it just now. What was unsent is sent, and nothing
  * else: not the acknowledgement of data that the stack owes, which it should have sent.
- * The loan is watched again, and seen.
+ * The loan is watched again, and seen. A connection that has been destroyed meanwhile (ss -K) is so
+ * once more, with a RST for the peer, when the kernel has it.
  *
  * 0; or a negative errno value: the connection is lost (the socket is closed as by connect(2) with
  * AF_UNSPEC, the peer will be answered by a RST), and the loan is LOAN_NONE. -EPERM: the rights

@@ -54,6 +54,14 @@ int repair_take(int descriptor, int silencer, struct connection_state *state);
 int repair_give(int descriptor, const struct connection_state *state);
 
 /*
+ * Whether somebody has closed the silenced socket meanwhile, as "ss -K" does (tcp_abort() of
+ * Linux). Then it should end when it is the connection again: the peer gets a RST, the socket is
+ * closed, and the program that has it gets ECONNABORTED.
+ */
+bool repair_is_destroyed(int descriptor);
+void repair_destroy(int descriptor);
+
+/*
  * Lets a silenced socket speak again although nothing has changed: repair_take() was for nothing.
  */
 int repair_cancel(int descriptor, const struct connection_state *state);

@@ -275,6 +275,15 @@ once_more_borrowed() {
 	once_more
 }
 
+@test "ss -K ends what is borrowed, for both ends" {
+	serve_waiting
+	wait_until 30 once_more_borrowed 0
+	on near ss -K dst "$far_kernel" || true # it may say that UDP has no such thing
+	printed server ConnectionAbortedError 40
+	kill -USR1 "$(pgrep -g "$(pid_of client)" -f last_words)"
+	printed client ConnectionResetError
+}
+
 @test "MELIN_REQUIRED=1 where nothing can be borrowed fails" {
 	start_melin server near MELIN_BORROW= MELIN_REQUIRED=1 setpriv --bounding-set=-net_admin \
 		--inh-caps=-net_admin --no-new-privs --reuid 65534 --clear-groups \

@@ -2,6 +2,7 @@
 /* See borrow_wanted.h. */
 #include "preload/sockets/borrow_wanted.h"
 
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 
 #include "preload/config/config.h"
@@ -90,9 +91,21 @@ void borrow_give_wanted(void)
 	}
 }
 
+/* Its twin has been destroyed (ss -K), which tells nobody: the kernel ends it for good. */
+static bool is_destroyed(const struct socket *socket)
+{
+	const int state = socket_state_in_kernel(atomic_load(&socket->descriptor));
+
+	return atomic_load(&socket->borrowed) && state == TCP_CLOSE;
+}
+
 static void end_if_idle(struct socket *socket, enum borrow_return why)
 {
-	if (atomic_load(&socket->borrowed) && borrow_policy_is_idle(&socket->policy))
+	if (!atomic_load(&socket->borrowed))
+		return;
+	if (is_destroyed(socket))
+		borrow_end(socket, BORROW_CLOSED, true);
+	else if (borrow_policy_is_idle(&socket->policy))
 		borrow_end(socket, why, false);
 }
 
