@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # syn_flood.py INTERFACE MAC ADDRESS PORT COUNT: sends so many SYNs from addresses of nobody,
-# 198.18.0.64 and on, to a hardware and an IP address; some thousand a second, until SIGTERM.
+# 198.18.0.64 and on, to a hardware and an IP address; some thousand a second. Ends by SIGTERM.
 # Prints "ready" before it begins.
 import random
 import signal
@@ -36,3 +36,5 @@ for i in range(count):
     s.send(ethernet + ip + tcp)
     if i % 20 == 0:
         time.sleep(0.004)
+while True:
+    signal.pause()  # Python without a handler any more, at its own end, would be killed by it

@@ -225,7 +225,7 @@ bool ground_says(int from, int to, const char *text)
 
 	if (send(from, text, size, MSG_NOSIGNAL) != (ssize_t)size)
 		return false;
-	while (done < size && poll(&ready, 1, 5000) == 1) {
+	while (done < size && poll(&ready, 1, 30000) == 1) {
 		ssize_t part = recv(to, got + done, sizeof(got) - 1 - done, 0);
 
 		if (part <= 0)
@@ -239,7 +239,7 @@ bool ground_settles(int descriptor)
 {
 	int bytes = -1;
 
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 30000; i++) {
 		ioctl(descriptor, SIOCOUTQ, &bytes);
 		if (bytes == 0)
 			return true;

@@ -95,7 +95,7 @@ static int32_t receive_answer(int channel)
 	struct broker_message answer;
 	struct pollfd ready = { .fd = channel, .events = POLLIN };
 
-	if (poll(&ready, 1, 5000) != 1 ||
+	if (poll(&ready, 1, 30000) != 1 ||
 	    recv(channel, &answer, sizeof(answer), 0) != sizeof(answer))
 		return INT_MIN;
 	return answer.what;
@@ -121,7 +121,7 @@ static bool hangs_up(int channel)
 	struct pollfd ready = { .fd = channel, .events = POLLIN };
 	char byte;
 
-	while (poll(&ready, 1, 5000) == 1) {
+	while (poll(&ready, 1, 30000) == 1) {
 		if (recv(channel, &byte, 1, MSG_DONTWAIT) <= 0)
 			return true;
 	}
@@ -317,7 +317,7 @@ static void give_too_little(void)
 	ask(channel, request, ends.own);
 	ground_says(ends.peer, ends.own, "seen");
 	request.what = BROKER_BORROW;
-	for (int i = 0; i < 400 && refusal_is_passing(refusal); i++) {
+	for (int i = 0; i < 4000 && refusal_is_passing(refusal); i++) {
 		refusal = (enum refusal)ask(channel, request, ends.own);
 		usleep(5000);
 	}
@@ -344,8 +344,8 @@ static void read_no_answers(void)
 	int channel = open_session();
 	bool hung_up = false;
 
-	/* The broker may be waiting for a core: ten seconds, not so many tries. */
-	for (unsigned waited_ms = 0; waited_ms < 10000 && !hung_up;) {
+	/* The broker may be waiting for a core: a minute, not so many tries. */
+	for (unsigned waited_ms = 0; waited_ms < 60000 && !hung_up;) {
 		if (send_request(channel, request, good.peer))
 			continue;
 		hung_up = errno == EPIPE;
@@ -399,7 +399,7 @@ static void crowd(void)
 static void send_slow_descriptor(void)
 {
 	static char much[1 << 16];
-	const struct linger long_time = { .l_onoff = 1, .l_linger = 4 };
+	const struct linger long_time = { .l_onoff = 1, .l_linger = 40 };
 	struct broker_message request = { .what = BROKER_WATCH };
 	int channel = open_session(), small = 4096;
 	struct timespec begun, done;
@@ -417,7 +417,7 @@ static void send_slow_descriptor(void)
 	clock_gettime(CLOCK_MONOTONIC, &begun);
 	tap_ok(serves(), "a descriptor that is slow to close holds up");
 	clock_gettime(CLOCK_MONOTONIC, &done);
-	tap_ok(done.tv_sec - begun.tv_sec < 2, "nobody else");
+	tap_ok(done.tv_sec - begun.tv_sec < 20, "nobody else");
 	close(ends.peer);
 	close(ends.listener);
 	close(channel);
@@ -434,7 +434,7 @@ static bool borrow_good(void)
 	    lender_watch(good_lender, good.own, &good_loan) != REFUSAL_NONE)
 		return false;
 	ground_says(good.peer, good.own, "hello");
-	for (int i = 0; i < 400 && refusal_is_passing(refusal); i++) {
+	for (int i = 0; i < 4000 && refusal_is_passing(refusal); i++) {
 		refusal = lender_borrow(good_lender, good.own, &good_loan, &good_state);
 		usleep(5000);
 	}

@@ -121,7 +121,7 @@ static bool change(struct ends *ends, struct loan *loan)
 
 static bool drained(struct stream *own, struct stream *peer)
 {
-	for (int i = 0; i < 5000 && (own->received < peer->sent || peer->received < own->sent);
+	for (int i = 0; i < 60000 && (own->received < peer->sent || peer->received < own->sent);
 	     i++) {
 		receive_some(own);
 		receive_some(peer);
@@ -283,7 +283,7 @@ static void pass_firewall(void)
 		       lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
 	       "borrowed behind a firewall");
 	pthread_create(&thread, NULL, send_much, &ends);
-	for (int i = 0; i < 20000 && received < MUCH; i++) {
+	for (int i = 0; i < 300000 && received < MUCH; i++) {
 		if (stand_in_receive(lender_tap(lender), &state))
 			stand_in_acknowledge(lender_tap(lender), &state);
 		else

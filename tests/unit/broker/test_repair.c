@@ -100,7 +100,7 @@ static int unacknowledged(int descriptor)
 
 static bool settles(int descriptor)
 {
-	for (int i = 0; i < 1000 && unacknowledged(descriptor); i++)
+	for (int i = 0; i < 30000 && unacknowledged(descriptor); i++)
 		usleep(1000);
 	return unacknowledged(descriptor) == 0;
 }
@@ -201,7 +201,7 @@ static bool receives(int from, size_t size, uint8_t byte)
 	static uint8_t got[65536];
 	struct pollfd ready = { .fd = from, .events = POLLIN };
 
-	while (size > 0 && poll(&ready, 1, 5000) == 1) {
+	while (size > 0 && poll(&ready, 1, 30000) == 1) {
 		ssize_t part = recv(from, got, size < sizeof(got) ? size : sizeof(got), 0);
 
 		if (part <= 0)
@@ -333,7 +333,7 @@ static void refuse(void)
 	tap_ok(repair_refusal_of(repair_take(listener, -1, &state)) != REPAIR_FIT,
 	       "a listener: refused");
 	shutdown(peer, SHUT_WR);
-	usleep(10000);
+	poll(&(struct pollfd){ .fd = own, .events = POLLRDHUP }, 1, 30000);
 	tap_ok(repair_refusal_of(repair_take(own, -1, &state)) == REPAIR_STATE,
 	       "after a FIN: refused");
 	connect(own, &nobody, sizeof(nobody));

@@ -25,7 +25,7 @@ static int outcome(int descriptor)
 	socklen_t length = sizeof(int);
 	int error = 0;
 
-	poll(&set, 1, 5000);
+	poll(&set, 1, 60000);
 	getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
 	return error;
 }
