@@ -597,8 +597,8 @@ static bool is_full(ssize_t error)
 }
 
 /*
- * The queue, which gets so many bytes in all, has to take these. It is chosen already, or is that of
- * an established connection. What begins within the buffer is taken whole, so that the queue may be
+ * The queue, which gets so many bytes in all, has to take these. It is chosen already, or is that
+ * of an established connection. What begins within the buffer is taken whole, so that the queue may be
  * full by far: the buffer is made large enough for what is in it already, too.
  */
 static int write_whole(int descriptor, int queue, const uint8_t *data, size_t size, size_t in_all)

@@ -53,7 +53,7 @@ const char *poll_bits(uint32_t bits); /* POLL* and EPOLL* bits; a few static buf
 
 int64_t now_ms(void);
 void pause_ms(unsigned ms);
-/* Long enough for a segment to cross and for its effects to show: longer on a machine that is late. */
+/* Long enough for a segment to cross and for its effects to show: longer if the machine is late. */
 void settle(void);
 
 /*

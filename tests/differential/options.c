@@ -680,8 +680,8 @@ static void case_before_the_flow(void)
 }
 
 /*
- * What is corked is sent after 200 ms all the same (tcp(7)): a look that comes so late says nothing,
- * and another one is taken.
+ * What is corked is sent after 200 ms all the same (tcp(7)): a look that comes so late says
+ * nothing, and another one is taken.
  */
 static ssize_t look_at_corked(struct connection connection, void *buffer, size_t size)
 {
