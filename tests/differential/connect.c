@@ -279,7 +279,6 @@ static void case_nobody_there(void)
 	struct address nobody = their_address(80);
 	const char *text = getenv("STEP_NOBODY");
 	struct sigaction action = { .sa_handler = count_signal };
-	struct itimerval timer = { .it_value = { .tv_usec = 100000 } };
 	struct timeval limit = { .tv_usec = 100000 };
 	int fd = open_socket(SOCK_NONBLOCK);
 
@@ -304,7 +303,7 @@ static void case_nobody_there(void)
 
 	fd = open_socket(0);
 	sigaction(SIGALRM, &action, NULL);
-	setitimer(ITIMER_REAL, &timer, NULL);
+	signal_later(100, SIGALRM);
 	outcome("connect, interrupted", connect_at(fd, &nobody));
 	set_nonblocking(fd, true);
 	outcome("connect again", connect_at(fd, &nobody));

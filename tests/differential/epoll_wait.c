@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #define SLACK_MS 3000
@@ -23,11 +22,10 @@ static void count_signal(int number)
 static void alarm_in(unsigned ms, int flags)
 {
 	struct sigaction action = { .sa_handler = count_signal, .sa_flags = flags };
-	struct itimerval timer = { .it_value = { .tv_usec = (suseconds_t)ms * 1000 } };
 
 	signals = 0;
 	sigaction(SIGALRM, &action, NULL);
-	setitimer(ITIMER_REAL, &timer, NULL);
+	signal_later(ms, SIGALRM);
 }
 
 static void add(int epoll, int fd, uint32_t events, uint64_t data)

@@ -23,7 +23,7 @@
 #define SETTLE_NAPS    10   /* a delayed ACK's 40 ms at most on either side, in naps */
 #define NAP_MS	       4
 #define LATE_MS	       3   /* a nap that ends so much later tells that others wait, too */
-#define LATE_NAPS      100 /* a machine may be late all along */
+#define SETTLE_MAX_MS  600 /* a machine may be late all along, and cases settle often */
 #define SLEEP_MS       10000
 #define TEXT_BUFFERS   8 /* how many poll_bits() one line may hold */
 #define STRESS_SECONDS 5
@@ -190,14 +190,13 @@ void pause_ms(unsigned ms)
 
 void settle(void)
 {
-	for (int naps = 0, late = 0; naps < SETTLE_NAPS && late < LATE_NAPS;) {
+	int64_t begin = now_ms();
+
+	for (int naps = 0; naps < SETTLE_NAPS && now_ms() - begin < SETTLE_MAX_MS;) {
 		int64_t start = now_ms();
 
 		pause_ms(NAP_MS);
-		if (now_ms() - start > NAP_MS + LATE_MS)
-			late++;
-		else
-			naps++;
+		naps += now_ms() - start <= NAP_MS + LATE_MS;
 	}
 }
 
@@ -280,6 +279,16 @@ pthread_t later(unsigned ms, void (*action)(int), int fd)
 void join(pthread_t thread)
 {
 	pthread_join(thread, NULL);
+}
+
+static void send_signal(int number)
+{
+	kill(getpid(), number);
+}
+
+void signal_later(unsigned ms, int number)
+{
+	pthread_detach(later(ms, send_signal, number));
 }
 
 void *bad_pointer(void)

@@ -53,7 +53,7 @@ const char *poll_bits(uint32_t bits); /* POLL* and EPOLL* bits; a few static buf
 
 int64_t now_ms(void);
 void pause_ms(unsigned ms);
-/* Long enough for a segment to cross and for its effects to show: longer if the machine is late. */
+/* Long enough for a segment to cross and for its effects to show, longer on a late machine. */
 void settle(void);
 
 /*
@@ -63,6 +63,9 @@ void settle(void);
  */
 pthread_t later(unsigned ms, void (*action)(int), int fd);
 void join(pthread_t thread);
+
+/* Sends the process a signal at such a moment: one that interrupts the call that is made next. */
+void signal_later(unsigned ms, int number);
 
 /* An address that no process has mapped, which the compiler does not see through. */
 void *bad_pointer(void);

@@ -5,6 +5,7 @@
  */
 #include "harness.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -212,6 +213,27 @@ static void case_close(void)
 	}
 }
 
+/* What is corked is sent after 200 ms all the same: a look that comes so late says nothing. */
+static ssize_t look_at_corked(struct connection connection)
+{
+	ssize_t seen = 0;
+	char byte;
+
+	for (int i = 0; i < 50; i++) {
+		int64_t start = now_ms();
+
+		send_all(connection.us, "y", 1);
+		pause_ms(40);
+		seen = recv(connection.them, &byte, 1, MSG_DONTWAIT);
+		if (now_ms() - start < 150)
+			break;
+		if (seen < 0)
+			drain(connection.them, 1);
+		errno = 0;
+	}
+	return seen;
+}
+
 /* TCP_NODELAY sends what Nagle's algorithm holds back behind a segment that is on its way. */
 static void case_nagle(void)
 {
@@ -224,9 +246,8 @@ static void case_nagle(void)
 	by_cork(connection.us);
 	no_delay(connection.us);
 	note("drained %zu", drain(connection.them, 10));
-	send_all(connection.us, "y", 1); /* is held again: the push was for what was there */
-	settle();
-	outcome("corked still", recv(connection.them, (char[1]){ 0 }, 1, MSG_DONTWAIT));
+	/* It is held again: the push was for what was there. */
+	outcome("corked still", look_at_corked(connection));
 	uncork(connection.us);
 	note("drained %zu", drain(connection.them, 1));
 	close_connection(connection);

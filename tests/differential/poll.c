@@ -30,11 +30,10 @@ static void count_signal(int number)
 static void alarm_in(unsigned ms, int flags)
 {
 	struct sigaction action = { .sa_handler = count_signal, .sa_flags = flags };
-	struct itimerval timer = { .it_value = { .tv_usec = (suseconds_t)ms * 1000 } };
 
 	signals = 0;
 	sigaction(SIGALRM, &action, NULL);
-	setitimer(ITIMER_REAL, &timer, NULL);
+	signal_later(ms, SIGALRM);
 }
 
 static void send_x(int fd)
