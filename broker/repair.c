@@ -43,7 +43,8 @@
 #define OPTION_SACK	  4
 #define OPTION_TIMESTAMPS 8
 
-#define STATE_ESTABLISHED 1 /* TCP_ESTABLISHED of include/net/tcp_states.h */
+#define STATE_ESTABLISHED 1 /* TCP_ESTABLISHED and TCP_CLOSE of include/net/tcp_states.h */
+#define STATE_CLOSE	  7
 
 /* ---- system calls by instruction ---- */
 
@@ -671,6 +672,26 @@ static int write_all(int descriptor, const struct connection_state *state)
 			?: write_queue(descriptor, TCP_SEND_QUEUE, state->send_data,
 				       sent_size(state), state->send_size);
 	return error ?: write_window(descriptor, state);
+}
+
+bool repair_is_destroyed(int descriptor)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+
+	return get(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+	       info.tcpi_state == STATE_CLOSE;
+}
+
+/* The first tells the peer; the second, in repair, leaves the error that tcp_abort() leaves. */
+void repair_destroy(int descriptor)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	connect_to(descriptor, &nobody, sizeof(nobody));
+	set_int(descriptor, TCP_REPAIR, TCP_REPAIR_ON);
+	connect_to(descriptor, &nobody, sizeof(nobody));
+	set_int(descriptor, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
 }
 
 int repair_give(int descriptor, const struct connection_state *state)
