@@ -30,6 +30,10 @@ libmelin_la_SOURCES = \
 	preload/calls/calls_wait.c \
 	preload/calls/raw_calls.c \
 	preload/calls/raw_calls.h \
+	preload/calls/trace.c \
+	preload/calls/trace.h \
+	preload/calls/trace_print.c \
+	preload/calls/trace_print.h \
 	preload/config/address.c \
 	preload/config/address.h \
 	preload/config/advice.c \

@@ -18,6 +18,7 @@ END_TO_END_TESTS = \
 	tests/fallback.bats \
 	tests/rules.bats \
 	tests/loop.bats \
+	tests/trace.bats \
 	tests/coexist.bats \
 	tests/kernel.bats \
 	tests/options.bats \
@@ -63,6 +64,7 @@ test_programs = \
 	tests/programs/poll_at_once.py \
 	tests/programs/busy_server.py \
 	tests/programs/echoing_connections.py \
+	tests/programs/every_call.py \
 	tests/programs/exposition.py \
 	tests/programs/held_connections.py \
 	tests/programs/terminal.py \

@@ -23,6 +23,7 @@
 #include "common/system_call.h"
 #include "preload/sockets/stream.h"
 #include "preload/libc/symbols.h"
+#include "preload/calls/trace.h"
 
 /* No handler comes in between: one that does not return would leave half a descriptor behind. */
 static long close_known(int descriptor)
@@ -39,6 +40,7 @@ static long close_known(int descriptor)
 
 INTERPOSED int close(int descriptor)
 {
+	TRACED(close, descriptor);
 	if (__builtin_expect(!descriptor_known(descriptor), 1))
 		return libc()->close(descriptor);
 	if (descriptor_private(descriptor))
@@ -112,6 +114,7 @@ static int duplicated(int descriptor, int duplicate)
 
 INTERPOSED int dup(int descriptor)
 {
+	TRACED(dup, descriptor);
 	return duplicated(descriptor, libc()->dup(descriptor_of_program(descriptor)));
 }
 
@@ -149,11 +152,13 @@ static int dup_over(int descriptor, int target, int flags, bool is_dup3)
 
 INTERPOSED int dup2(int descriptor, int target)
 {
+	TRACED(dup2, descriptor, target);
 	return dup_over(descriptor, target, 0, false);
 }
 
 INTERPOSED int dup3(int descriptor, int target, int flags)
 {
+	TRACED(dup3, descriptor, target, flags);
 	return dup_over(descriptor, target, flags, true);
 }
 
@@ -258,6 +263,7 @@ INTERPOSED int fcntl(int descriptor, int command, ...)
 	va_start(arguments, command);
 	argument = only_argument(arguments);
 	va_end(arguments);
+	TRACED(fcntl, descriptor, command, argument);
 	if (!descriptor_known(descriptor))
 		return libc()->fcntl(descriptor_of_program(descriptor), command, argument);
 	return control_descriptor(descriptor, command, argument);
@@ -271,6 +277,7 @@ INTERPOSED int fcntl64(int descriptor, int command, ...)
 	va_start(arguments, command);
 	argument = only_argument(arguments);
 	va_end(arguments);
+	TRACED(fcntl64, descriptor, command, argument);
 	if (!descriptor_known(descriptor))
 		return libc()->fcntl64(descriptor_of_program(descriptor), command, argument);
 	return control_descriptor(descriptor, command, argument);
@@ -337,6 +344,8 @@ static int control_socket(struct socket *socket, int descriptor, unsigned long r
 
 INTERPOSED int sockatmark(int descriptor)
 {
+	TRACED(sockatmark, descriptor);
+
 	int mark;
 
 	if (!descriptor_known(descriptor))
@@ -351,12 +360,13 @@ INTERPOSED int ioctl(int descriptor, unsigned long request, ...)
 	long argument;
 	int result = -ENOTTY;
 
-	if (request == FIOASYNC)
-		borrow_end_any(descriptor, BORROW_CALL, true); /* as O_ASYNC */
-	socket = socket_get(descriptor);
 	va_start(arguments, request);
 	argument = only_argument(arguments);
 	va_end(arguments);
+	TRACED(ioctl, descriptor, request, argument);
+	if (request == FIOASYNC)
+		borrow_end_any(descriptor, BORROW_CALL, true); /* as O_ASYNC */
+	socket = socket_get(descriptor);
 	if (request == FIOSETOWN || request == SIOCSPGRP || request == FIOASYNC) {
 		result = libc()->ioctl(descriptor_of_program(descriptor), request, argument);
 		if (result >= 0)

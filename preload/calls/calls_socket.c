@@ -16,9 +16,12 @@
 #include "preload/libc/result.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/libc/symbols.h"
+#include "preload/calls/trace.h"
 
 INTERPOSED int socket(int domain, int type, int protocol)
 {
+	TRACED(socket, domain, type, protocol);
+
 	int descriptor = libc()->socket(domain, type, protocol);
 
 	if (descriptor >= 0 && config_active() && socket_candidate(domain, type, protocol))
@@ -28,6 +31,8 @@ INTERPOSED int socket(int domain, int type, int protocol)
 
 INTERPOSED int bind(int descriptor, const struct sockaddr *local, socklen_t length)
 {
+	TRACED(bind, descriptor, local, length);
+
 	int result;
 
 	if (descriptor_known(descriptor) && flow_bind(descriptor, local, length, &result))
@@ -37,6 +42,8 @@ INTERPOSED int bind(int descriptor, const struct sockaddr *local, socklen_t leng
 
 INTERPOSED int listen(int descriptor, int backlog)
 {
+	TRACED(listen, descriptor, backlog);
+
 	int result;
 
 	if (config_get()->host)
@@ -50,6 +57,8 @@ INTERPOSED int listen(int descriptor, int backlog)
 
 INTERPOSED int connect(int descriptor, const struct sockaddr *remote, socklen_t length)
 {
+	TRACED(connect, descriptor, remote, length);
+
 	int result;
 
 	if (config_active())
@@ -83,6 +92,8 @@ static int accept_flags(struct socket *socket, int descriptor, struct sockaddr *
 
 INTERPOSED int accept(int descriptor, struct sockaddr *peer, socklen_t *length)
 {
+	TRACED(accept, descriptor, peer, length);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 
 	if (!socket && config_get()->host)
@@ -94,6 +105,8 @@ INTERPOSED int accept(int descriptor, struct sockaddr *peer, socklen_t *length)
 
 INTERPOSED int accept4(int descriptor, struct sockaddr *peer, socklen_t *length, int flags)
 {
+	TRACED(accept4, descriptor, peer, length, flags);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 
 	if (!socket && config_get()->host)
@@ -105,6 +118,8 @@ INTERPOSED int accept4(int descriptor, struct sockaddr *peer, socklen_t *length,
 
 INTERPOSED int shutdown(int descriptor, int how)
 {
+	TRACED(shutdown, descriptor, how);
+
 	struct socket *socket;
 	int result;
 
@@ -119,6 +134,8 @@ INTERPOSED int shutdown(int descriptor, int how)
 
 INTERPOSED int getsockname(int descriptor, struct sockaddr *name, socklen_t *length)
 {
+	TRACED(getsockname, descriptor, name, length);
+
 	struct socket *socket = socket_get(descriptor);
 	int result;
 
@@ -131,6 +148,8 @@ INTERPOSED int getsockname(int descriptor, struct sockaddr *name, socklen_t *len
 
 INTERPOSED int getpeername(int descriptor, struct sockaddr *name, socklen_t *length)
 {
+	TRACED(getpeername, descriptor, name, length);
+
 	struct socket *socket = socket_get(descriptor);
 	int result;
 
@@ -143,6 +162,8 @@ INTERPOSED int getpeername(int descriptor, struct sockaddr *name, socklen_t *len
 
 INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, socklen_t *length)
 {
+	TRACED(getsockopt, descriptor, level, name, value, length);
+
 	struct socket *socket = socket_get(descriptor);
 	int result;
 
@@ -161,6 +182,8 @@ INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, sock
 
 INTERPOSED int setsockopt(int descriptor, int level, int name, const void *value, socklen_t length)
 {
+	TRACED(setsockopt, descriptor, level, name, value, length);
+
 	struct socket *socket = socket_get_any(descriptor);
 	int result;
 

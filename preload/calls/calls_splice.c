@@ -22,6 +22,7 @@
 #include "preload/sockets/lent_call.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/libc/symbols.h"
+#include "preload/calls/trace.h"
 
 /* What one pass carries through memory: as much as a pipe holds by default. */
 #define CHUNK (64 * 1024)
@@ -92,6 +93,8 @@ static ssize_t send_file_at(struct socket *socket, int file, off64_t *offset, si
 
 INTERPOSED ssize_t sendfile64(int descriptor, int file, off64_t *offset, size_t size)
 {
+	TRACED(sendfile64, descriptor, file, offset, size);
+
 	struct socket *socket = socket_get(descriptor);
 	ssize_t result;
 
@@ -114,6 +117,7 @@ _Static_assert(sizeof(off_t) == sizeof(off64_t), "one sendfile serves both names
 
 INTERPOSED ssize_t sendfile(int descriptor, int file, off_t *offset, size_t size)
 {
+	TRACED(sendfile, descriptor, file, offset, size);
 	if (!descriptor_known(descriptor))
 		return libc()->sendfile(descriptor_of_program(descriptor),
 					descriptor_of_program(file), offset, size);
@@ -237,6 +241,8 @@ static bool is_pipe(int descriptor)
 INTERPOSED ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t size,
 			  unsigned flags)
 {
+	TRACED(splice, in, in_offset, out, out_offset, size, flags);
+
 	struct socket *from, *to;
 	ssize_t result;
 

@@ -19,6 +19,7 @@
 #include "preload/sockets/listener.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/libc/symbols.h"
+#include "preload/calls/trace.h"
 #include "preload/libc/timeout.h"
 #include "preload/libc/vector.h"
 
@@ -55,6 +56,8 @@ static int no_address(socklen_t *length)
 
 INTERPOSED ssize_t read(int descriptor, void *buffer, size_t size)
 {
+	TRACED(read, descriptor, buffer, size);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
@@ -74,6 +77,8 @@ INTERPOSED ssize_t read(int descriptor, void *buffer, size_t size)
 
 INTERPOSED ssize_t __read_chk(int descriptor, void *buffer, size_t size, size_t room)
 {
+	if (size <= room)
+		TRACED(read, descriptor, buffer, size);
 	if (size > room || !descriptor_known(descriptor))
 		return libc()->__read_chk(descriptor_of_program(descriptor), buffer, size, room);
 	return read(descriptor, buffer, size);
@@ -81,6 +86,8 @@ INTERPOSED ssize_t __read_chk(int descriptor, void *buffer, size_t size, size_t 
 
 INTERPOSED ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
 {
+	TRACED(recv, descriptor, buffer, size, flags);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
@@ -98,6 +105,8 @@ INTERPOSED ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
 
 INTERPOSED ssize_t __recv_chk(int descriptor, void *buffer, size_t size, size_t room, int flags)
 {
+	if (size <= room)
+		TRACED(recv, descriptor, buffer, size, flags);
 	if (size > room || !descriptor_known(descriptor))
 		return libc()->__recv_chk(descriptor_of_program(descriptor), buffer, size, room,
 					  flags);
@@ -107,6 +116,8 @@ INTERPOSED ssize_t __recv_chk(int descriptor, void *buffer, size_t size, size_t 
 INTERPOSED ssize_t recvfrom(int descriptor, void *buffer, size_t size, int flags,
 			    struct sockaddr *peer, socklen_t *length)
 {
+	TRACED(recvfrom, descriptor, buffer, size, flags, peer, length);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
@@ -134,6 +145,8 @@ INTERPOSED ssize_t recvfrom(int descriptor, void *buffer, size_t size, int flags
 INTERPOSED ssize_t __recvfrom_chk(int descriptor, void *buffer, size_t size, size_t room, int flags,
 				  struct sockaddr *peer, socklen_t *length)
 {
+	if (size <= room)
+		TRACED(recvfrom, descriptor, buffer, size, flags, peer, length);
 	if (size > room || !descriptor_known(descriptor))
 		return libc()->__recvfrom_chk(descriptor_of_program(descriptor), buffer, size, room,
 					      flags, peer, length);
@@ -159,6 +172,8 @@ static ssize_t move_vector(struct socket *socket, enum borrow_direction directio
 
 INTERPOSED ssize_t readv(int descriptor, const struct iovec *iov, int count)
 {
+	TRACED(readv, descriptor, iov, count);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
@@ -229,6 +244,8 @@ static ssize_t receive_message(struct socket *socket, struct msghdr *message, in
 
 INTERPOSED ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
 {
+	TRACED(recvmsg, descriptor, message, flags);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
@@ -292,6 +309,8 @@ static int receive_messages_until(struct socket *socket, struct mmsghdr *message
 INTERPOSED int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags,
 			struct timespec *timeout)
 {
+	TRACED(recvmmsg, descriptor, messages, count, flags, timeout);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
@@ -319,6 +338,8 @@ static ssize_t transmit(struct socket *socket, const void *buffer, size_t size, 
 
 INTERPOSED ssize_t write(int descriptor, const void *buffer, size_t size)
 {
+	TRACED(write, descriptor, buffer, size);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
@@ -334,6 +355,8 @@ INTERPOSED ssize_t write(int descriptor, const void *buffer, size_t size)
 
 INTERPOSED ssize_t send(int descriptor, const void *buffer, size_t size, int flags)
 {
+	TRACED(send, descriptor, buffer, size, flags);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
@@ -351,6 +374,8 @@ INTERPOSED ssize_t send(int descriptor, const void *buffer, size_t size, int fla
 INTERPOSED ssize_t sendto(int descriptor, const void *buffer, size_t size, int flags,
 			  const struct sockaddr *peer, socklen_t length)
 {
+	TRACED(sendto, descriptor, buffer, size, flags, peer, length);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
@@ -368,6 +393,8 @@ INTERPOSED ssize_t sendto(int descriptor, const void *buffer, size_t size, int f
 
 INTERPOSED ssize_t writev(int descriptor, const struct iovec *iov, int count)
 {
+	TRACED(writev, descriptor, iov, count);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
@@ -430,6 +457,8 @@ static bool note_passed(const struct msghdr *message)
 
 INTERPOSED ssize_t sendmsg(int descriptor, const struct msghdr *message, int flags)
 {
+	TRACED(sendmsg, descriptor, message, flags);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
@@ -468,6 +497,8 @@ static int send_messages(struct socket *socket, struct mmsghdr *messages, unsign
 
 INTERPOSED int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags)
 {
+	TRACED(sendmmsg, descriptor, messages, count, flags);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
@@ -525,6 +556,8 @@ static ssize_t send_at(struct socket *socket, const struct iovec *iov, int count
 INTERPOSED ssize_t preadv2(int descriptor, const struct iovec *iov, int count, off_t place,
 			   int flags)
 {
+	TRACED(preadv2, descriptor, iov, count, place, flags);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 
@@ -542,6 +575,8 @@ INTERPOSED ssize_t preadv2(int descriptor, const struct iovec *iov, int count, o
 INTERPOSED ssize_t pwritev2(int descriptor, const struct iovec *iov, int count, off_t place,
 			    int flags)
 {
+	TRACED(pwritev2, descriptor, iov, count, place, flags);
+
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
 

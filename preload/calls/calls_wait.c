@@ -16,6 +16,7 @@
 #include "preload/libc/result.h"
 #include "preload/libc/signals.h"
 #include "preload/libc/symbols.h"
+#include "preload/calls/trace.h"
 #include "preload/libc/thread.h"
 #include "preload/libc/timeout.h"
 
@@ -44,6 +45,8 @@ static void read_limits(struct limits *limits, const struct timespec *timeout, c
 
 INTERPOSED int poll(struct pollfd *set, nfds_t count, int timeout)
 {
+	TRACED(poll, set, count, timeout);
+
 	int result;
 
 	if (timeout)
@@ -58,6 +61,8 @@ INTERPOSED int poll(struct pollfd *set, nfds_t count, int timeout)
 
 INTERPOSED int __poll_chk(struct pollfd *set, nfds_t count, int timeout, size_t room)
 {
+	if (count <= room / sizeof(*set))
+		TRACED(poll, set, count, timeout);
 	if (room / sizeof(*set) < count || !config_active())
 		return libc()->__poll_chk(set, count, timeout, room);
 	return poll(set, count, timeout);
@@ -66,6 +71,8 @@ INTERPOSED int __poll_chk(struct pollfd *set, nfds_t count, int timeout, size_t 
 INTERPOSED int ppoll(struct pollfd *set, nfds_t count, const struct timespec *timeout,
 		     const sigset_t *mask)
 {
+	TRACED(ppoll, set, count, timeout, mask);
+
 	struct limits limits;
 	int result;
 
@@ -83,6 +90,8 @@ INTERPOSED int ppoll(struct pollfd *set, nfds_t count, const struct timespec *ti
 INTERPOSED int __ppoll_chk(struct pollfd *set, nfds_t count, const struct timespec *timeout,
 			   const sigset_t *mask, size_t room)
 {
+	if (count <= room / sizeof(*set))
+		TRACED(ppoll, set, count, timeout, mask);
 	if (room / sizeof(*set) < count || !config_active())
 		return libc()->__ppoll_chk(set, count, timeout, mask, room);
 	return ppoll(set, count, timeout, mask);
@@ -103,6 +112,8 @@ static void write_back_left(struct timeval *timeout, uint64_t deadline)
 INTERPOSED int select(int count, fd_set *readable, fd_set *writable, fd_set *exceptional,
 		      struct timeval *timeout)
 {
+	TRACED(select, count, readable, writable, exceptional, timeout);
+
 	uint64_t deadline;
 	int result;
 
@@ -123,6 +134,8 @@ INTERPOSED int select(int count, fd_set *readable, fd_set *writable, fd_set *exc
 INTERPOSED int pselect(int count, fd_set *readable, fd_set *writable, fd_set *exceptional,
 		       const struct timespec *timeout, const sigset_t *mask)
 {
+	TRACED(pselect, count, readable, writable, exceptional, timeout, mask);
+
 	struct limits limits;
 	int result;
 
@@ -149,16 +162,20 @@ static int created(int descriptor)
 
 INTERPOSED int epoll_create(int size)
 {
+	TRACED(epoll_create, size);
 	return created(libc()->epoll_create(size));
 }
 
 INTERPOSED int epoll_create1(int flags)
 {
+	TRACED(epoll_create1, flags);
 	return created(libc()->epoll_create1(flags));
 }
 
 INTERPOSED int epoll_ctl(int descriptor, int operation, int target, struct epoll_event *event)
 {
+	TRACED(epoll_ctl, descriptor, operation, target, event);
+
 	int result;
 
 	if (descriptor_known(descriptor) &&
@@ -203,6 +220,8 @@ static int wait_milliseconds(int descriptor, struct epoll_event *events, int max
 INTERPOSED int epoll_pwait(int descriptor, struct epoll_event *events, int max, int timeout,
 			   const sigset_t *mask)
 {
+	TRACED(epoll_pwait, descriptor, events, max, timeout, mask);
+
 	sigset_t copy;
 	int result;
 
@@ -217,6 +236,7 @@ INTERPOSED int epoll_pwait(int descriptor, struct epoll_event *events, int max, 
 
 INTERPOSED int epoll_wait(int descriptor, struct epoll_event *events, int max, int timeout)
 {
+	TRACED(epoll_wait, descriptor, events, max, timeout);
 	/*
 	 * Where it does not block, or where there is no other thread, nothing of the stack's can
 	 * come into the instance meanwhile (but through a handler, which ends the call).
@@ -233,6 +253,8 @@ INTERPOSED int epoll_wait(int descriptor, struct epoll_event *events, int max, i
 INTERPOSED int epoll_pwait2(int descriptor, struct epoll_event *events, int max,
 			    const struct timespec *timeout, const sigset_t *mask)
 {
+	TRACED(epoll_pwait2, descriptor, events, max, timeout, mask);
+
 	struct limits limits;
 	int result;
 

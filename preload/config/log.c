@@ -173,6 +173,32 @@ static void deliver(enum log_level level, char *line, size_t length)
 	write_without_signals(file, line, length);
 }
 
+bool log_calls;
+static long seconds_east; /* of UTC; written by log_calls_begin() alone */
+
+void log_calls_begin(void)
+{
+	const time_t now = time(NULL);
+	struct tm local;
+
+	if (!log_enabled(LOG_LEVEL_TRACE) || state.file < 0)
+		return;
+	if (localtime_r(&now, &local))
+		seconds_east = local.tm_gmtoff;
+	log_calls = true;
+}
+
+long log_local_time(long seconds)
+{
+	return seconds + seconds_east;
+}
+
+void log_line(const char *line, size_t length)
+{
+	if (state.file >= 0)
+		write_without_signals(state.file, line, length);
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
 	char line[LINE_SIZE + SIGNATURE_SIZE];

@@ -15,6 +15,7 @@
 #define MELIN_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "common/log_level.h"
 
@@ -36,5 +37,21 @@ bool log_enabled(enum log_level level);
  * levels. To the system's log "PROGRAM[PID]: melin: TEXT" without these two levels.
  */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * Whether the program's calls are written down, too (calls/trace.h). log_calls_begin() sets it, if
+ * the level is LOG_LEVEL_TRACE and there is a file: once, before the program has threads.
+ */
+extern bool log_calls;
+void log_calls_begin(void);
+
+/* That time in seconds of the zone that was local when they began: localtime(3) takes a lock. */
+long log_local_time(long seconds);
+
+/*
+ * A line that is complete, with its end, to the log's file as it is, by one write(2): nothing where
+ * there is no file. Any thread and any handler; errno stays, no cancellation point.
+ */
+void log_line(const char *line, size_t length);
 
 #endif

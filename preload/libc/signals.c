@@ -174,18 +174,23 @@ static void end_by(int number, siginfo_t *info)
 		send_again(number, info);
 }
 
+/* What the handler calls are calls of the program's own again, also if it does not return. */
 static void call(const struct sigaction *action, int number, siginfo_t *info, void *context)
 {
+	const bool traced = signals_thread.traced;
+
+	signals_thread.traced = false;
 	if (!(action->sa_flags & SA_RESTART))
 		signals_thread.interrupting++;
 	if (action->sa_handler == SIG_DFL || (action->sa_handler == SIG_IGN && is_fault(number)))
 		end_by(number, info);
 	else if (action->sa_handler == SIG_IGN)
-		return; /* since a moment ago */
+		; /* since a moment ago */
 	else if (action->sa_flags & SA_SIGINFO)
 		action->sa_sigaction(number, info, context);
 	else
 		action->sa_handler(number);
+	signals_thread.traced = traced;
 }
 
 static void handler(int number, siginfo_t *info, void *context)

@@ -33,6 +33,7 @@ struct signals_thread {
 	volatile unsigned interrupting; /* handlers without SA_RESTART that have run */
 	volatile uint64_t deferred;	/* signals that wait for depth 0, as the kernel counts */
 	volatile uint64_t let_in;	/* of these, those that only a call's own mask lets in */
+	volatile bool traced;		/* in a traced call (calls/trace.h), and not in a handler */
 };
 
 /* libmelin.so is there from the start of the process: its thread variables need no call. */

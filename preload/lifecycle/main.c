@@ -159,5 +159,6 @@ __attribute__((constructor)) static void begin(void)
 	if (config_get()->host && config_get()->door)
 		lending_inherit_door((int)config_get()->door);
 	descriptor_protect(log_descriptor());
+	log_calls_begin();
 	pthread_atfork(forks_before, forks_after_in_parent, forks_after_in_child);
 }
