@@ -40,6 +40,13 @@
  */
 #define LOSSES_MAX 1
 
+/*
+ * Whatever MELIN_BORROW says, after more than that: large segments may not pass any more. The ICMP
+ * message that says so names numbers that the twin has not sent, so that the kernel does not heed
+ * it; it does when it sends them itself.
+ */
+#define TIMEOUTS_MAX 2
+
 /* A look in the clock that the kernel's tick keeps: cheaper than the exact one by 15 ns. */
 static uint64_t coarse_now(void)
 {
@@ -187,7 +194,8 @@ bool borrow_policy_is_idle(struct borrow_policy *policy)
 
 bool borrow_policy_is_lossy(unsigned recoveries, unsigned timeouts)
 {
-	return config_get()->borrow == BORROW_AUTO && recoveries + timeouts > LOSSES_MAX;
+	return config_get()->borrow == BORROW_AUTO ? recoveries + timeouts > LOSSES_MAX
+						   : timeouts > TIMEOUTS_MAX;
 }
 
 /* One moment in four: a connection is with each of the carriers for several calls on end. */
