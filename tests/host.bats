@@ -275,27 +275,6 @@ once_more_borrowed() {
 	once_more
 }
 
-@test "a router that lets only small packets pass any more" {
-	ip -n "$(host near)" link delete dev veth0
-	make_host middle
-	connect_hosts near veth0 middle near
-	connect_hosts far veth0 middle far
-	address near veth0 198.18.1.1/24
-	address middle near 198.18.1.2/24
-	address middle far 198.18.2.2/24
-	address far veth0 198.18.2.1/24
-	ip -n "$(host near)" route add default via 198.18.1.2
-	ip -n "$(host far)" route add default via 198.18.2.2
-	on middle sysctl -qw net.ipv4.ip_forward=1
-	near_kernel=198.18.1.1 serve_waiting
-	wait_until 30 once_more_borrowed 0
-	ip -n "$(host far)" link set dev veth0 mtu 700
-	ip -n "$(host middle)" link set dev far mtu 700
-	once_more
-	grep -q 'given back: segments are lost' "$BATS_TEST_TMPDIR/server.melin"
-	wait_until 30 once_more_borrowed 1
-}
-
 @test "ss -K ends what is borrowed, for both ends" {
 	serve_waiting
 	wait_until 30 once_more_borrowed 0
