@@ -271,9 +271,7 @@ without_carrier() {
 	follow leftovers
 	check 0 env --
 	says ok leftovers 'no dead process has left anything'
-	on near tc qdisc add dev veth0 clsact
-	on near tc filter add dev veth0 ingress preference 48597 protocol all handle 1 \
-		bpf bytecode '1,6 0 0 4294967295'
+	leave_filter veth0
 	check 0 env "SSH_CONNECTION=198.18.0.2 50000 $near_kernel 22" -- --fix
 	says degraded leftovers 'veth0 has the packet filter of a process that is dead'
 	grep -q '^melin check: your login comes by veth0, so this is yours to do: tc ' "$report"
@@ -281,6 +279,56 @@ without_carrier() {
 	grep -q '^melin check: doing: tc filter delete dev veth0 ingress preference 48597' "$report"
 	says ok leftovers 'no dead process has left anything'
 	[[ -z $(on near tc filter show dev veth0 ingress) ]]
+}
+
+# As a process that died would leave it: leave_filter INTERFACE
+leave_filter() {
+	on near tc qdisc replace dev "$1" clsact
+	on near tc filter replace dev "$1" ingress preference 48597 protocol all handle 1 \
+		bpf bytecode '1,6 0 0 4294967295'
+}
+
+@test "the login's interface, where sudo has dropped SSH_CONNECTION" {
+	leave_filter veth0
+	# Of a process that this one descends from, as a shell's is for what sudo starts in it.
+	check 0 env "SSH_CONNECTION=198.18.0.2 50000 $near_kernel 22" \
+		sh -c 'env -u SSH_CONNECTION "$@"; exit $?' sh -- --fix
+	grep -q '^melin check: your login comes by veth0, so this is yours to do: tc ' "$report"
+	# A server of logins that has its client's connection, and tells nobody.
+	start far far nc -l -k "$far_kernel" 7022
+	answers near "$far_kernel" 7022
+	check 0 bash -c 'exec 9<>/dev/tcp/"$0"/7022 || exit 9; "$@" 9<&-; exit $?' "$far_kernel" \
+		-- --fix
+	grep -q '^melin check: your login comes by veth0, so this is yours to do: tc ' "$report"
+	# The address is a bridge's, and the interface is part of it.
+	ip -n "$(host near)" link add bridge0 type bridge
+	ip -n "$(host near)" address flush dev veth0
+	ip -n "$(host near)" link set veth0 master bridge0
+	ip -n "$(host near)" link set bridge0 up
+	address near bridge0 "$near_kernel/24"
+	check 0 env "SSH_CONNECTION=198.18.0.2 50000 $near_kernel 22" -- -i veth0 --fix
+	grep -q '^melin check: your login comes by veth0, so this is yours to do: tc ' "$report"
+	check 0 env -- -i veth0 --fix
+	grep -q '^melin check: doing: tc filter delete dev veth0 ' "$report"
+	says ok leftovers 'no dead process has left anything'
+}
+
+@test "an interface whose name a shell would take for a command" {
+	# shellcheck disable=SC2016
+	local name='a;touch${IFS}x'
+	cd "$BATS_TEST_TMPDIR"
+	ip -n "$(host near)" link add "$name" type veth peer name other0
+	ip -n "$(host near)" link set other0 up
+	leave_filter "$name"
+	check 1 env -- -i "$name"
+	says missing interface "$name is down"
+	[[ $(advice interface) == "ip link set dev '$name' up" ]]
+	follow interface
+	check 0 env -- -i "$name" --fix
+	says ok interface "$name is an Ethernet interface and up"
+	grep -qF "melin check: doing: tc filter delete dev '$name' ingress" "$report"
+	says ok leftovers 'no dead process has left anything'
+	[[ ! -e x ]]
 }
 
 @test "the program, and melin's own files" {

@@ -16,12 +16,18 @@ enum check_status {
 	CHECK_MISSING,	/* none is taken */
 };
 
+/* The words of a command, and the NULL behind them. */
+#define CHECK_WORDS 10
+
 struct check_result {
 	enum check_status status;
 	char text[320];
 	char mend[PATH_MAX + 320]; /* a shell's command; empty: there is none */
-	/* The command does nobody any harm: --fix runs it. */
+	/* The command does nobody any harm: --fix does it, and by one of the next two. */
 	bool is_safe;
+	const char *words[CHECK_WORDS]; /* the program and its arguments; [0] is NULL: none */
+	const char *file;		/* what is to be written to it is number */
+	long number;
 	/* It changes this interface, which may be the one that the user's login comes by. */
 	const char *touches;
 };
@@ -50,9 +56,16 @@ check_function check_proof;
 /* Fills in status and text. */
 __attribute__((format(printf, 3, 4))) void
 check_say(struct check_result *result, enum check_status status, const char *format, ...);
-/* Fills in the command. */
+/* Fills in the command. What is put into it is nothing that a shell would take for its own. */
 __attribute__((format(printf, 2, 3))) void check_mend(struct check_result *result,
 						      const char *format, ...);
+/*
+ * The same word by word, up to NULL, quoted for a shell where that is needed: for names that others
+ * have given. The words stay the caller's, and there for as long as the result.
+ */
+__attribute__((sentinel)) void check_mend_by(struct check_result *result, const char *word, ...);
+/* Runs the words, or writes the number, without a shell. Whether it is done. */
+bool check_run(const struct check_result *result);
 
 /* Whether the capability (CAP_*) is effective in this process. */
 bool check_has_right(unsigned capability);
@@ -61,8 +74,11 @@ bool check_has_right(unsigned capability);
 long check_read_number(const char *path);
 
 /*
- * Whether the login of this user, or of anybody, comes by the interface: by SSH_CONNECTION, by what
- * utmp(5) says of others, and by where the kernel sends answers to them.
+ * Whether the login of this user, or of anybody, comes by the interface or by one that stands on it
+ * (a bridge, a bond, a VLAN). It does by what SSH_CONNECTION says, in this environment or in that
+ * of a process that this one descends from (sudo(8) drops it); by the TCP connections of those
+ * processes, sshd's among them; by what utmp(5) says of others, and where the kernel sends
+ * answers to them. What cannot be known may be so: true.
  */
 bool check_login_uses(const char *interface);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* By which interfaces logins come: what check.h says of check_login_uses(). */
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -10,7 +12,9 @@
 #include <unistd.h>
 #include <utmpx.h>
 
+#include "common/process_stat.h"
 #include "tools/melin/check.h"
+#include "tools/melin/kernel_sockets.h"
 
 union name {
 	struct sockaddr any;
@@ -76,16 +80,83 @@ static bool local_for(const union name *remote, union name *local)
 	return found;
 }
 
-/* "CLIENT PORT SERVER PORT", see ssh(1). */
-static bool comes_by_ssh(const char *interface)
+/* ---- ssh, and whatever else the processes above this one have to do with ---- */
+
+/* The value of SSH_CONNECTION: "CLIENT PORT SERVER PORT", see ssh(1). */
+static bool connection_comes(const char *interface, const char *connection)
 {
-	const char *connection = getenv("SSH_CONNECTION");
 	char server[INET6_ADDRSTRLEN + 1] = "";
 	union name local;
 
-	return connection && sscanf(connection, "%*s %*s %46s", server) == 1 &&
+	return sscanf(connection, "%*s %*s %46s", server) == 1 &&
 	       (!parse(server, &local) || interface_has(interface, &local));
 }
+
+/* What the process was started with: sudo(8) has what it keeps from its child. */
+static bool environment_comes(const char *interface, pid_t process)
+{
+	static const char begins[] = "SSH_CONNECTION=";
+	char path[64], *entry = NULL;
+	size_t size = 0;
+	bool comes = false;
+	FILE *environment;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", process);
+	environment = fopen(path, "re");
+	while (!comes && environment && getdelim(&entry, &size, '\0', environment) > 0)
+		comes = strncmp(entry, begins, sizeof(begins) - 1) == 0 &&
+			connection_comes(interface, entry + sizeof(begins) - 1);
+	free(entry);
+	if (environment)
+		fclose(environment);
+	return comes;
+}
+
+/* As the kernel has it, maybe of an IPv6 socket that talks IPv4. */
+static union name name_of(const struct sockaddr_storage *address)
+{
+	union name name;
+
+	memcpy(&name, address, sizeof(name));
+	if (name.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&name.v6.sin6_addr)) {
+		struct sockaddr_in v4 = { .sin_family = AF_INET };
+
+		memcpy(&v4.sin_addr, &name.v6.sin6_addr.s6_addr[12], sizeof(v4.sin_addr));
+		name.v4 = v4;
+	}
+	return name;
+}
+
+static bool sockets_come(const char *interface, pid_t process)
+{
+	struct kernel_socket *sockets;
+	bool comes = false;
+	size_t count;
+	int error = kernel_sockets(process, &sockets, &count);
+
+	if (error)
+		return error != -ESRCH && error != -ENOENT;
+	for (size_t i = 0; i < count && !comes; i++) {
+		const union name local = name_of(&sockets[i].local);
+
+		comes = interface_has(interface, &local);
+	}
+	free(sockets);
+	return comes;
+}
+
+/* Up to init, which is everybody's, and has the connections of no login. */
+static bool comes_by_ancestor(const char *interface)
+{
+	bool comes = false;
+
+	for (pid_t process = getpid(); process > 1 && !comes;
+	     process = (pid_t)process_parent(process))
+		comes = environment_comes(interface, process) || sockets_come(interface, process);
+	return comes;
+}
+
+/* ---- other users ---- */
 
 static bool utmp_remote(const struct utmpx *entry, union name *remote)
 {
@@ -115,7 +186,39 @@ static bool comes_by_utmp(const char *interface)
 	return comes;
 }
 
+/* ---- all of them ---- */
+
+static bool comes(const char *interface)
+{
+	const char *connection = getenv("SSH_CONNECTION");
+
+	return (connection && connection_comes(interface, connection)) ||
+	       comes_by_ancestor(interface) || comes_by_utmp(interface);
+}
+
+/* Bridges, bonds and VLANs on each other: nobody has more. */
+#define STOREYS_MOST 4
+
+/* depth: how many of them may stand on the interface yet. */
+static bool comes_through(const char *interface, unsigned depth)
+{
+	static const char begins[] = "upper_";
+	bool through = comes(interface);
+	struct dirent *entry;
+	char path[64];
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s", interface);
+	folder = depth > 0 && !through ? opendir(path) : NULL;
+	while (folder && !through && (entry = readdir(folder)))
+		through = strncmp(entry->d_name, begins, sizeof(begins) - 1) == 0 &&
+			  comes_through(entry->d_name + sizeof(begins) - 1, depth - 1);
+	if (folder)
+		closedir(folder);
+	return through;
+}
+
 bool check_login_uses(const char *interface)
 {
-	return comes_by_ssh(interface) || comes_by_utmp(interface);
+	return comes_through(interface, STOREYS_MOST);
 }

@@ -118,8 +118,8 @@ static void look_for_broker(struct check_about *about, struct check_result *resu
 			"%s has not CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, and there is no broker "
 			"at %s: root starts programs for a user",
 			user_name(), BROKER_SOCKET);
-		check_mend(result, "sudo %s run --user %s -- PROGRAM", program_invocation_name,
-			   user_name());
+		check_mend_by(result, "sudo", program_invocation_name, "run", "--user", user_name(),
+			      "--", "PROGRAM", NULL);
 	} else if (access(BROKER_SOCKET, W_OK) < 0) {
 		const struct group *group = getgrgid(status.st_gid);
 
@@ -128,8 +128,8 @@ static void look_for_broker(struct check_about *about, struct check_result *resu
 			"the broker at %s is not for %s, but for the group %s: log in again behind "
 			"the command",
 			BROKER_SOCKET, user_name(), group ? group->gr_name : "of the socket");
-		check_mend(result, "sudo usermod -aG %s %s", group ? group->gr_name : "GROUP",
-			   user_name());
+		check_mend_by(result, "sudo", "usermod", "-aG", group ? group->gr_name : "GROUP",
+			      user_name(), NULL);
 	} else {
 		check_say(result, CHECK_MISSING, "no broker answers at " BROKER_SOCKET);
 		check_mend(result, "sudo systemctl restart melin-broker.socket");
@@ -146,7 +146,8 @@ void check_rights(struct check_about *about, struct check_result *result)
 			result, CHECK_DEGRADED,
 			"CAP_NET_BIND_SERVICE is missing: connections of ports below 1024 stay in "
 			"the kernel");
-		check_mend(result, "sudo %s run -- PROGRAM", program_invocation_name);
+		check_mend_by(result, "sudo", program_invocation_name, "run", "--", "PROGRAM",
+			      NULL);
 	} else {
 		check_say(result, CHECK_OK,
 			  "CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_NET_BIND_SERVICE are here");
@@ -272,8 +273,9 @@ void check_hugepages(struct check_about *about, struct check_result *result)
 	}
 	check_say(result, CHECK_DEGRADED, "%s: stacks use ordinary pages, which is a little slower",
 		  all > 0 ? "all hugepages are in use" : "there are no hugepages");
-	check_mend(result, "echo %ld >" HUGEPAGES "/nr_hugepages",
-		   (all > 0 ? all : 0) + HUGEPAGES_WANTED);
+	result->file = HUGEPAGES "/nr_hugepages";
+	result->number = (all > 0 ? all : 0) + HUGEPAGES_WANTED;
+	check_mend(result, "echo %ld >%s", result->number, result->file);
 	result->is_safe = all == 0 && available_memory() >= HUGEPAGES_MEMORY;
 }
 

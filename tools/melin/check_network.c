@@ -143,7 +143,7 @@ void check_interface(struct check_about *about, struct check_result *result)
 		check_mend(result, "ip -brief link");
 	} else if (!(flags & IFF_UP)) {
 		check_say(result, CHECK_MISSING, "%s is down", name);
-		check_mend(result, "ip link set dev %s up", name);
+		check_mend_by(result, "ip", "link", "set", "dev", name, "up", NULL);
 	} else if (!has_carrier(name)) {
 		check_say(result, CHECK_MISSING, "%s has no carrier: is the cable in?", name);
 	} else {
@@ -173,7 +173,7 @@ void check_tap(struct check_about *about, struct check_result *result)
 			result, CHECK_MISSING,
 			"%d programs are at the tcx ingress of %s, and there is room for no other",
 			count, about->interface);
-		check_mend(result, "bpftool net show dev %s", about->interface);
+		check_mend_by(result, "bpftool", "net", "show", "dev", about->interface, NULL);
 	} else if (count >= 0) {
 		check_say(result, CHECK_OK, "there is room at the tcx ingress of %s (%d of %d)",
 			  about->interface, count, INGRESS_MOST - 1);
@@ -423,7 +423,7 @@ static bool has_filter(struct netlink *netlink, unsigned interface)
 static bool find_leftover(struct netlink *netlink, const struct if_nameindex *one,
 			  struct check_result *result)
 {
-	static char touched[IF_NAMESIZE];
+	static char touched[IF_NAMESIZE], preference[16];
 	const uint32_t program = xdp_program(netlink, one->if_index);
 	const bool is_xdp = program && is_melins_program(program);
 
@@ -431,15 +431,16 @@ static bool find_leftover(struct netlink *netlink, const struct if_nameindex *on
 	    !is_unclaimed(one->if_index, one->if_name))
 		return false;
 	snprintf(touched, sizeof(touched), "%s", one->if_name);
+	snprintf(preference, sizeof(preference), "%u", FILTER_PREFERENCE);
 	result->touches = touched;
 	result->is_safe = true;
 	check_say(result, CHECK_DEGRADED, "%s has the %s of a process that is dead", touched,
 		  is_xdp ? "XDP program" : "packet filter");
 	if (is_xdp)
-		check_mend(result, "ip link set dev %s xdp off", touched);
+		check_mend_by(result, "ip", "link", "set", "dev", touched, "xdp", "off", NULL);
 	else
-		check_mend(result, "tc filter delete dev %s ingress preference %u", touched,
-			   FILTER_PREFERENCE);
+		check_mend_by(result, "tc", "filter", "delete", "dev", touched, "ingress",
+			      "preference", preference, NULL);
 	return true;
 }
 

@@ -307,5 +307,5 @@ void check_proof(struct check_about *about, struct check_result *result)
 			  verdict.refusal != REFUSAL_NONE ? refusal_text(verdict.refusal)
 							  : strerror(-verdict.error));
 	if (verdict.step <= STEP_CABLE)
-		check_mend(result, "sudo %s check", program_invocation_name);
+		check_mend_by(result, "sudo", program_invocation_name, "check", NULL);
 }

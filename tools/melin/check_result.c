@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is found out is written by these (check.h). */
+/* What is found out is written by these, and what mends it is done (check.h). */
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tools/melin/check.h"
 
@@ -22,4 +26,68 @@ void check_mend(struct check_result *result, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(result->mend, sizeof(result->mend), format, arguments);
 	va_end(arguments);
+}
+
+/* What no shell takes for anything but itself. */
+#define PLAIN                                                                                      \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"                           \
+	"_@%+=:,./-"
+
+static void add_text(struct check_result *result, const char *text)
+{
+	const size_t used = strlen(result->mend);
+
+	snprintf(result->mend + used, sizeof(result->mend) - used, "%s", text);
+}
+
+static void add_word(struct check_result *result, const char *word)
+{
+	if (*result->mend)
+		add_text(result, " ");
+	if (*word && !word[strspn(word, PLAIN)]) {
+		add_text(result, word);
+		return;
+	}
+	add_text(result, "'");
+	for (; *word; word++)
+		add_text(result, *word == '\'' ? "'\\''" : (char[]){ *word, '\0' });
+	add_text(result, "'");
+}
+
+void check_mend_by(struct check_result *result, const char *word, ...)
+{
+	va_list arguments;
+	size_t count = 0;
+
+	*result->mend = '\0';
+	va_start(arguments, word);
+	for (; word && count < CHECK_WORDS - 1; word = va_arg(arguments, const char *)) {
+		result->words[count++] = word;
+		add_word(result, word);
+	}
+	va_end(arguments);
+	result->words[count] = NULL;
+}
+
+static bool write_number(const char *path, long number)
+{
+	FILE *file = fopen(path, "we");
+	bool is_written = file && fprintf(file, "%ld\n", number) > 0;
+
+	/* The kernel answers when the buffer is written. */
+	return file && fclose(file) == 0 && is_written;
+}
+
+bool check_run(const struct check_result *result)
+{
+	char *arguments[CHECK_WORDS];
+	pid_t process;
+	int status;
+
+	if (result->file)
+		return write_number(result->file, result->number);
+	memcpy(arguments, result->words, sizeof(arguments));
+	return arguments[0] &&
+	       posix_spawnp(&process, arguments[0], NULL, NULL, arguments, environ) == 0 &&
+	       waitpid(process, &status, 0) == process && status == 0;
 }
