@@ -251,6 +251,30 @@ patched() {
 	wrong 126 "./deep: its interpreter $t/go $go: $no" ./deep
 }
 
+@test "scripts whose interpreter env looks for" {
+	local t=$BATS_TEST_TMPDIR line no
+	cd "$t"
+	echo 'int main(void) { return 0; }' >main.c
+	gcc -static -o static main.c
+	no="its interpreter $t/static is linked statically, without ld.so: melin cannot work in it"
+	export PATH=/nonexistent:$t:$PATH
+	for line in 'static' '-S static -x' '-Sstatic' '-vS static a=b' '-S -u HOME A=b static -x' \
+		'-S --chdir / static' '--split-string=static -x' "-iS $t/static" \
+		'-S -C/ B= static'; do
+		printf '#!/usr/bin/env %s\n' "$line" >script
+		chmod +x script
+		wrong 126 "./script: $no" ./script
+	done
+	# Nothing is made of what env would not start.
+	for line in 'static -x' '-S nosuch' '-S -u static true'; do
+		printf '#!/usr/bin/env %s\n' "$line" >script
+		output=$("$tool" run ./script 2>&1) || true
+		[[ $output != *melin* ]] || fail "$line: $output"
+	done
+	printf '#!/usr/bin/env -S sh -e\necho hello\n' >script
+	[[ $("$tool" run ./script) == hello ]]
+}
+
 @test "programs with rights of their own" {
 	[[ $EUID -eq 0 ]] || skip "only root can make such files"
 	local t=$BATS_TEST_TMPDIR no='melin cannot work in it'
@@ -295,4 +319,32 @@ patched() {
 	took server borrowed -ge 1
 	[[ $("$tool" run -u nobody sh -c 'echo $(id -un) $HOME $USER $LOGNAME') == \
 		"nobody $(getent passwd nobody | cut -d: -f6) nobody nobody" ]]
+}
+
+@test "host: --user asks the host's broker if that lends to the user" {
+	local t=$BATS_TEST_TMPDIR
+	chmod 755 "$t" "$BATS_RUN_TMPDIR" "${t%/*}"
+	sed '/:64124:/d' /etc/group >"$t/group"
+	echo 'melin-test:x:64124:nobody' >>"$t/group"
+	# shellcheck disable=SC2016
+	cat >"$t/room" <<-EOF
+		mount -t tmpfs none /run
+		mount --bind "$t/group" /etc/group
+		install -d -m 2755 -g 64124 /run/melin
+		"$build/melin-broker" --listen &
+		broker=\$!
+		trap 'kill -KILL \$broker' EXIT
+		for i in \$(seq 400); do [ -S /run/melin/broker.sock ] || sleep 0.05; done
+		for user in nobody daemon; do
+			"$tool" run --user \$user -- \
+				sh -c 'echo \$0: \${MELIN_BROKER-of the host}' \$user
+			"$tool" run --user \$user -- sh -c "exec $tool check"
+		done
+		# It serves its own network and no other.
+		unshare --net "$tool" run --user nobody -- sh -c 'echo alone: \${MELIN_BROKER-none}'
+	EOF
+	run -0 on near unshare --mount sh "$t/room"
+	[[ $output == *'nobody: of the host'*'ok        rights     the broker at /run/melin/'* ]]
+	[[ $output == *$'\ndaemon: '[0-9]*'ok        rights     the broker of melin run'* ]]
+	[[ $output == *$'\nalone: '[0-9]* ]]
 }

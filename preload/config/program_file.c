@@ -8,6 +8,8 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -118,16 +120,134 @@ static const char *refuses_by_format(int file, const Elf64_Ehdr *header)
 	return class == ELFCLASS64 ? refuses_by_headers(file, header) : NULL;
 }
 
-/* The interpreter's path, in line; NULL: it is no script. */
-static char *interpreter(char *line)
+/* The interpreter's path, in line, and its one argument, as the kernel cuts them. */
+static char *interpreter(char *line, char **argument)
 {
-	char *path = line + 2;
+	char *path = line + 2, *end;
 
 	if (line[0] != '#' || line[1] != '!')
 		return NULL;
+	line[strcspn(line, "\n")] = '\0';
 	path += strspn(path, " \t");
-	path[strcspn(path, " \t\n")] = '\0';
+	end = path + strcspn(path, " \t");
+	*argument = end + strspn(end, " \t");
+	*end = '\0';
 	return *path ? path : NULL;
+}
+
+/* ---- scripts that leave the choice to env(1) ---- */
+
+static bool is_env(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strcmp(slash ? slash + 1 : path, "env") == 0;
+}
+
+/* Options of env's that have a value. */
+static const char *const valued[] = { "--unset", "--chdir", "--argv0" };
+
+/*
+ * One word that begins with '-': whether the next word is its value. *rest: what -S is to split,
+ * which begins within the word or behind it; NULL: the word is none of -S.
+ */
+static bool takes_next(char *word, char **rest)
+{
+	static const char split[] = "--split-string";
+
+	*rest = NULL;
+	if (strncmp(word, split, sizeof(split) - 1) == 0) {
+		*rest = word + sizeof(split) - 1 + (word[sizeof(split) - 1] == '=');
+		return false;
+	}
+	for (size_t i = 0; i < sizeof(valued) / sizeof(valued[0]); i++)
+		if (strcmp(word, valued[i]) == 0)
+			return true;
+	if (word[1] == '-')
+		return false;
+	for (char *letter = word + 1; *letter; letter++) {
+		if (*letter == 'S') {
+			*rest = letter + 1;
+			return false;
+		}
+		if (strchr("uCa", *letter))
+			return !letter[1];
+	}
+	return false;
+}
+
+/*
+ * The program that env is asked to start, in its argument; NULL: none, or it is not told. Without
+ * -S the argument is one word, whatever blanks are in it.
+ */
+static char *program_of_env(char *argument)
+{
+	bool splits = false;
+
+	while (*argument) {
+		const size_t length = splits ? strcspn(argument, " \t") : strlen(argument);
+		char *next = argument + length, *rest;
+
+		if (*argument != '-' && !memchr(argument, '=', length)) {
+			*next = '\0';
+			return argument;
+		}
+		if (*argument == '-') {
+			/* The word ends here, unless -S in it has the rest of the line. */
+			const char end = *next;
+			bool takes;
+
+			*next = '\0';
+			takes = takes_next(argument, &rest);
+			*next = end;
+			if (rest) {
+				splits = true;
+				next = rest;
+			} else if (takes) {
+				next += strspn(next, " \t");
+				next += strcspn(next, " \t");
+			}
+		}
+		argument = next + strspn(next, " \t");
+	}
+	return NULL;
+}
+
+/* As execvp(3) looks for it, in this process's environment. False: it is not there. */
+static bool find_program(const char *name, char path[PATH_MAX])
+{
+	const char *folder = getenv("PATH") ?: "/bin:/usr/bin";
+	int length = snprintf(path, PATH_MAX, "%s", name);
+
+	if (strchr(name, '/'))
+		return length < PATH_MAX;
+	for (;;) {
+		const int end = (int)strcspn(folder, ":");
+
+		length = snprintf(path, PATH_MAX, "%.*s%s%s", end, folder, end ? "/" : "", name);
+		if (length < PATH_MAX &&
+		    kernel_call(SYS_faccessat, AT_FDCWD, (long)path, X_OK, 0) == 0)
+			return true;
+		if (!folder[end])
+			return false;
+		folder += end + 1;
+	}
+}
+
+/* ---- the judgement ---- */
+
+static const char *judge(const char *path, unsigned depth, char culprit[PROGRAM_CULPRIT]);
+
+static const char *judge_interpreter(const char *path, char *argument, unsigned depth,
+				     char culprit[PROGRAM_CULPRIT])
+{
+	char program[PATH_MAX];
+	const char *why = judge(path, depth, culprit), *name;
+
+	if (why || !is_env(path))
+		return why;
+	name = program_of_env(argument);
+	return name && find_program(name, program) ? judge(program, depth, culprit) : NULL;
 }
 
 /* depth: of interpreters that are scripts themselves, which the kernel bounds as well. */
@@ -139,6 +259,7 @@ static const char *judge(const char *path, unsigned depth, char culprit[PROGRAM_
 	} begin = { .line = "" };
 	const char *why = NULL;
 	struct stat status;
+	char *argument;
 	long file =
 		kernel_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
 
@@ -146,10 +267,11 @@ static const char *judge(const char *path, unsigned depth, char culprit[PROGRAM_
 		return NULL;
 	if (kernel_call(SYS_fstat, file, (long)&status, 0, 0) == 0 && S_ISREG(status.st_mode) &&
 	    kernel_call(SYS_pread64, file, (long)begin.line, sizeof(begin.line) - 1, 0) > 0) {
-		const char *next = interpreter(begin.line);
+		const char *next = interpreter(begin.line, &argument);
 
 		if (next)
-			why = depth > 0 ? judge(next, depth - 1, culprit) : NULL;
+			why = depth > 0 ? judge_interpreter(next, argument, depth - 1, culprit)
+					: NULL;
 		else
 			why = refuses_by_format((int)file, &begin.header)
 				      ?: refuses_by_rights(path, &status);

@@ -16,9 +16,9 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "broker/client.h"
 #include "broker/lender.h"
 #include "common/system_call.h"
+#include "tools/melin/broker_use.h"
 #include "tools/melin/check.h"
 
 #ifndef AF_XDP
@@ -103,15 +103,19 @@ static const char *user_name(void)
 static void look_for_broker(struct check_about *about, struct check_result *result)
 {
 	struct stat status;
-	struct lender *lender;
 	const char *door = getenv("MELIN_BROKER");
-	enum refusal refusal = lender_connect(door ? atoi(door) : -1, &lender);
+	enum refusal refusal = broker_use(door ? atoi(door) : -1);
 
 	if (refusal == REFUSAL_NONE) {
-		lender_close(lender);
 		about->has_broker = true;
 		check_say(result, CHECK_OK, "the broker %s answers",
 			  door ? "of melin run" : "at " BROKER_SOCKET);
+	} else if (refusal == REFUSAL_NAMESPACE) {
+		check_say(result, CHECK_MISSING,
+			  "the broker at " BROKER_SOCKET " serves another network namespace than "
+			  "this one: root starts programs for a user");
+		check_mend_by(result, "sudo", program_invocation_name, "run", "--user", user_name(),
+			      "--", "PROGRAM", NULL);
 	} else if (stat(BROKER_SOCKET, &status) < 0) {
 		check_say(
 			result, CHECK_MISSING,

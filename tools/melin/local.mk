@@ -10,6 +10,8 @@ melin_LDADD = broker/liblender.la common/libcommon.la
 melin_SOURCES = \
 	dpdk/interface/ending.c \
 	dpdk/interface/interface_claim.c \
+	tools/melin/broker_use.c \
+	tools/melin/broker_use.h \
 	tools/melin/check.c \
 	tools/melin/check.h \
 	tools/melin/check_files.c \

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -13,17 +12,25 @@
 #include <unistd.h>
 
 #include "broker/broker_start.h"
+#include "tools/melin/broker_use.h"
 #include "tools/melin/command_line.h"
 #include "tools/melin/installed.h"
 
 #define RUN_FAILED 125
 
-/* Starts the broker, which keeps the rights, and lets the program have its door. */
-static int keep_rights(const struct command *command)
+/*
+ * The host's broker lends to the user, and a door that is inherited would be asked before it. Or a
+ * broker is started, which keeps the rights, and the program has its door.
+ */
+static int keep_rights(const struct command *command, const struct passwd *user)
 {
 	char path[PATH_MAX], number[16];
 	int door;
 
+	if (broker_serves(user)) {
+		unsetenv("MELIN_BROKER");
+		return 0;
+	}
 	if (!installed_beside_stack("melin-broker", path)) {
 		command_failed(command, "there is no %s: is melin installed whole?", path);
 		return RUN_FAILED;
@@ -42,11 +49,10 @@ int run_user_become(const struct command *command, const struct passwd *user)
 {
 	int error;
 
-	error = geteuid() == 0 && user->pw_uid != 0 ? keep_rights(command) : 0;
+	error = geteuid() == 0 && user->pw_uid != 0 ? keep_rights(command, user) : 0;
 	if (error)
 		return error;
-	if (initgroups(user->pw_name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
-	    setuid(user->pw_uid) < 0) {
+	if (!broker_user_become(user)) {
 		command_failed(command, "cannot become %s: %s%s", user->pw_name, strerror(errno),
 			       errno == EPERM ? "; --user is for root" : "");
 		return RUN_FAILED;
