@@ -34,7 +34,7 @@ told() {
 	[[ $(wc -l <"$error") -eq 1 ]] || fail "$(<"$error")"
 }
 
-refuse=("$python" "$programs/refuse_families.py")
+refuse=("$python" "$programs/refuse_calls.py")
 
 @test "socket families that a service may not use" {
 	local what='a filter of system calls refuses sockets of'

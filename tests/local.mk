@@ -70,6 +70,7 @@ test_programs = \
 	tests/programs/terminal.py \
 	tests/programs/call.py \
 	tests/programs/crowd.py \
+	tests/programs/crowd_ingress.py \
 	tests/programs/descriptors.py \
 	tests/programs/echo_clients.py \
 	tests/programs/echo_server.py \
@@ -91,7 +92,7 @@ test_programs = \
 	tests/programs/moved.py \
 	tests/programs/python_tests.py \
 	tests/programs/refused.py \
-	tests/programs/refuse_families.py \
+	tests/programs/refuse_calls.py \
 	tests/programs/round_trips.py \
 	tests/programs/say_server.py \
 	tests/programs/tcp_flows.py \

@@ -188,15 +188,103 @@ without_carrier() {
 }
 
 @test "families of sockets that are refused" {
-	check 1 "$python" "$programs/refuse_families.py" AF_PACKET --
+	check 1 "$python" "$programs/refuse_calls.py" AF_PACKET --
 	says missing sandbox 'sockets of AF_PACKET are refused here'
 	[[ $(advice sandbox) == *'RestrictAddressFamilies=AF_PACKET AF_NETLINK' ]]
-	check 0 "$python" "$programs/refuse_families.py" AF_XDP --
+	check 0 "$python" "$programs/refuse_calls.py" AF_XDP --
 	says degraded sandbox 'sockets of AF_XDP are refused here: own mode takes packet:INTERFACE'
-	check 0 "$python" "$programs/refuse_families.py" AF_VSOCK --
+	check 0 "$python" "$programs/refuse_calls.py" AF_VSOCK --
 	says ok sandbox 'system calls are filtered (seccomp), but none of these'
 	check 0 setpriv --no-new-privs --
 	says ok sandbox 'no system calls are filtered; NoNewPrivileges does no harm'
+}
+
+@test "bpf(2) and repair that are refused in spite of all rights" {
+	check 1 "$python" "$programs/refuse_calls.py" bpf=EPERM --
+	says missing bpf 'bpf(2) is refused in spite of the rights: Operation not permitted'
+	on near "$python" "$programs/refuse_calls.py" bpf=EPERM sh -c "$(advice bpf)" |
+		grep -qE '^Seccomp:\s*2$'
+	check 1 "$python" "$programs/refuse_calls.py" setsockopt/1:6/2:19=EPERM --
+	says missing proof 'borrowing failed: '
+	[[ $(advice proof) == "strace -f -e trace=bpf,setsockopt,socket $tool check" ]]
+	command -v strace || skip "no strace, which the advice is about"
+	on near "$python" "$programs/refuse_calls.py" setsockopt/1:6/2:19=EPERM \
+		sh -c "$(advice proof)" 2>&1 | grep -q 'TCP_REPAIR, .* = -1 EPERM'
+}
+
+@test "no room at the tcx ingress" {
+	start crowd near "$python" "$programs/crowd_ingress.py" veth0 63
+	printed crowd ready
+	check 1 env --
+	says missing tap '63 programs are at the tcx ingress of veth0, and there is room for no'
+	follow tap | grep -q "^/proc/$(pid_of crowd)/fdinfo/"
+	# It is ended, and the kernel lets go of its programs a moment later.
+	end crowd
+	wait_until 20 has_room
+}
+
+has_room() {
+	on near "$tool" check >"$report"
+	says ok tap 'there is room at the tcx ingress of veth0 (0 of 63)'
+}
+
+@test "connection tracking that cannot be told" {
+	local refused=(socket/0:16/2:12=EPROTONOSUPPORT)
+	on near nft add table ip tracks
+	on near nft 'add chain ip tracks in { type filter hook input priority 0; }'
+	on near nft add rule ip tracks in ct state established accept
+	start far far nc -l -k "$far_kernel" 7022
+	answers near "$far_kernel" 7022
+	[[ $(on near cat /proc/sys/net/netfilter/nf_conntrack_count) -ge 1 ]] ||
+		skip "this kernel tracks no connections"
+	check 1 "$python" "$programs/refuse_calls.py" "${refused[@]}" --
+	says missing firewall 'connections are tracked, and nothing can be told to the tracking'
+	[[ $(advice firewall) == 'modprobe nf_conntrack_netlink' ]]
+	check 0 env --
+	says ok firewall 'no translation'
+}
+
+@test "the start that the variables and options ask for: own mode" {
+	local own=(--addr 198.18.0.10/24)
+	check 0 env -- --dev packet:veth0 "${own[@]}"
+	says ok rights 'CAP_NET_ADMIN and CAP_NET_RAW are here'
+	says ok tap 'own mode has none'
+	says ok proof 'not tried in own mode'
+	check 0 env MELIN_DEV=veth0 MELIN_ADDR=198.18.0.10/24 --
+	says ok rights 'CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF are here'
+	check 1 "${unprivileged[@]}" -- --dev veth0 "${own[@]}"
+	says missing rights 'own mode on an interface takes CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF,'
+	check 1 "$python" "$programs/refuse_calls.py" AF_XDP -- --dev veth0 "${own[@]}"
+	says missing sandbox 'sockets of AF_XDP are refused here'
+	check 0 "${unprivileged[@]}" -- --dev loop
+	says ok rights 'within the process none are needed'
+	check 1 env -- --dev nosuch "${own[@]}"
+	says missing interface 'there is no interface nosuch'
+	start_melin server near "$python" "$programs/echo_server.py" select 7000
+	wait_until 60 module_loaded server
+	wait_until 60 taken_by_another
+	follow interface | grep -q "^python.* pid=$(pid_of server) "
+}
+
+taken_by_another() {
+	on near "$tool" check --dev veth0 --addr 198.18.0.11/24 >"$report" 2>&1 ||
+		says missing interface 'another process '
+}
+
+@test "the start that the variables and options ask for: host mode, and mistakes" {
+	ip -n "$(host near)" link add link veth0 name spare0 type macvlan mode bridge
+	check 1 env MELIN_DEV=spare0 --
+	says missing interface 'spare0 is down'
+	check 0 env MELIN_DEV=spare0 -- --dev veth0 -p quiet --listen 80
+	says ok interface 'veth0 is'
+	check 2 env MELIN_SPIN_US=fast --
+	grep -q '^melin check: MELIN_SPIN_US: "fast" is not a number from 0 to 1000000' "$report"
+	check 2 env -- --listen 99999
+	grep -q '^melin check: MELIN_FLOWS: rule 1, "listen:\*:99999": bad port' "$report"
+	check 2 env MELIN_FLOW=x --
+	grep -q '^melin check: MELIN_FLOW: unknown variable; did you mean MELIN_FLOWS?' "$report"
+	check 2 env -- -i veth0 --dev veth0 --addr 198.18.0.10/24
+	grep -q '^melin check: --interface is for host mode; MELIN_DEV is veth0' "$report"
 }
 
 @test "hugepages: the command, and --fix" {
@@ -209,7 +297,7 @@ without_carrier() {
 		echo "MemAvailable: 8000000 kB" >$BATS_TEST_TMPDIR/meminfo
 		mount --bind $BATS_TEST_TMPDIR/meminfo /proc/meminfo
 		"$tool" check
-		export MELIN_ADDR=198.18.0.10/24
+		export MELIN_ADDR=198.18.0.10/24 MELIN_DEV=packet:veth0
 		"$tool" check
 		"$tool" check --fix
 		cat $pages/hugepages-2048kB/nr_hugepages

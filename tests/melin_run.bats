@@ -295,7 +295,7 @@ patched() {
 }
 
 @test "host: a program that is started by melin run is borrowed from" {
-	start server near "$tool" run --borrow always --log "debug:$BATS_TEST_TMPDIR/server.melin" \
+	start server near "$tool" run --required 1 --log "debug:$BATS_TEST_TMPDIR/server.melin" \
 		-l 7000 "$python" "$programs/host_echo.py" serve 7000 block 1
 	printed server ready
 	on far "$python" "$programs/host_echo.py" ask "$near_kernel" 7000 1 60 \
@@ -309,7 +309,7 @@ patched() {
 	touch "$t/server.melin"
 	chown nobody "$t/server.melin"
 	chmod 755 "$t" "$BATS_RUN_TMPDIR" "${t%/*}"
-	start server near "$tool" run --user nobody --borrow always --log "debug:$t/server.melin" \
+	start server near "$tool" run --user nobody --required 1 --log "debug:$t/server.melin" \
 		-l 7000 "$python" "$programs/host_echo.py" serve 7000 block 1
 	printed server ready
 	grep -q '^CapPrm:\s*0*$' "/proc/$(pid_of server)/status"

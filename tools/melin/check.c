@@ -8,19 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "preload/config/config.h"
 #include "tools/melin/check.h"
 #include "tools/melin/command_line.h"
 #include "tools/melin/json_text.h"
+#include "tools/melin/start_options.h"
 
-enum { OPTION_INTERFACE, OPTION_FIX, OPTION_JSON };
+enum { OPTION_INTERFACE, OPTION_FIX, OPTION_JSON, OWN_OPTIONS /* those of the start follow */ };
 
-const struct command_option check_options[] = {
+static struct command_option options[OWN_OPTIONS + START_OPTIONS_MAX] = {
 	[OPTION_INTERFACE] = { "interface", 'i', "NAME",
-			       "the interface; without it that of the default route" },
+			       "the interface; without it --dev's, or that of the default route" },
 	[OPTION_FIX] = { "fix", 0, NULL,
 			 "runs those of the commands that do nobody any harm (as root)" },
 	[OPTION_JSON] = { "json", 0, NULL, "prints one JSON object" },
-	{ NULL, 0, NULL, NULL },
 };
 
 static const struct {
@@ -50,6 +51,7 @@ static const char *const words[] = {
 };
 
 struct wish {
+	struct start_options start;
 	bool fix, json;
 };
 
@@ -120,28 +122,59 @@ static void print_end(const struct check_about *about, bool would_take)
 	printf(", \"would_take\": %s}\n", would_take ? "true" : "false");
 }
 
+static void read_options(const struct command *command, int argc, char **argv, struct wish *wish,
+			 struct check_about *about)
+{
+	int option;
+
+	while ((option = command_option(command, options, argc, argv)) >= 0) {
+		if (option == OPTION_INTERFACE) {
+			if (!*optarg || strlen(optarg) >= sizeof(about->interface) ||
+			    strpbrk(optarg, "/ \t\n"))
+				command_usage(command, "\"%s\" is no name of an interface", optarg);
+			memcpy(about->interface, optarg, strlen(optarg) + 1);
+		} else if (option == OPTION_FIX) {
+			wish->fix = true;
+		} else if (option == OPTION_JSON) {
+			wish->json = true;
+		} else {
+			start_options_take(&wish->start, (size_t)option - OWN_OPTIONS);
+		}
+	}
+}
+
+/* Which start is judged: the one that the variables ask for. */
+static void read_start(const struct command *command, struct check_about *about)
+{
+	const struct config *config = config_get();
+	const char *interface = config->interface;
+
+	about->is_host = config->host;
+	if (!about->is_host) {
+		device_name_parse(config->stack.device, &about->device);
+		if (*about->interface)
+			command_usage(command, "--interface is for host mode; MELIN_DEV is %s",
+				      config->stack.device);
+		interface = check_takes_interface(about) ? about->device.name : NULL;
+	}
+	if (interface && !*about->interface)
+		snprintf(about->interface, sizeof(about->interface), "%.*s", IF_NAMESIZE - 1,
+			 interface);
+}
+
 int command_check(const struct command *command, int argc, char **argv)
 {
 	struct check_about about = { .program = NULL };
-	struct wish wish = { false, false };
+	struct wish wish = { .fix = false };
 	bool would_take;
-	int option;
 
-	while ((option = command_option(command, check_options, argc, argv)) >= 0) {
-		if (option == OPTION_INTERFACE) {
-			if (!*optarg || strlen(optarg) >= sizeof(about.interface) ||
-			    strpbrk(optarg, "/ \t\n"))
-				command_usage(command, "\"%s\" is no name of an interface", optarg);
-			memcpy(about.interface, optarg, strlen(optarg) + 1);
-		} else if (option == OPTION_FIX) {
-			wish.fix = true;
-		} else {
-			wish.json = true;
-		}
-	}
+	start_options_add(options + OWN_OPTIONS);
+	read_options(command, argc, argv, &wish, &about);
 	if (argc - optind > 1)
 		command_usage(command, "one program at a time");
 	about.program = argv[optind];
+	start_options_apply(command, &wish.start);
+	read_start(command, &about);
 	if (wish.json)
 		printf("{\"checks\": [");
 	would_take = look_at_all(command, &about, &wish);

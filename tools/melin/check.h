@@ -10,6 +10,8 @@
 #include <net/if.h>
 #include <stdbool.h>
 
+#include "common/device_name.h"
+
 enum check_status {
 	CHECK_OK,
 	CHECK_DEGRADED, /* connections are taken, but not all, or not as fast as could be */
@@ -34,9 +36,11 @@ struct check_result {
 
 /* What the functions are told, and what the earlier ones tell the later ones. */
 struct check_about {
-	const char *program;	     /* NULL: none was named */
+	const char *program; /* NULL: none was named */
+	bool is_host;	     /* host mode; in own mode: */
+	struct device_name device;
 	char interface[IF_NAMESIZE]; /* as named, or found by check_interface(); empty: none */
-	bool has_rights;	     /* this process may lend connections itself */
+	bool has_rights;	     /* this process may lend connections itself; own mode: start */
 	bool has_broker;	     /* or a broker does it for it */
 };
 
@@ -66,6 +70,11 @@ __attribute__((format(printf, 2, 3))) void check_mend(struct check_result *resul
 __attribute__((sentinel)) void check_mend_by(struct check_result *result, const char *word, ...);
 /* Runs the words, or writes the number, without a shell. Whether it is done. */
 bool check_run(const struct check_result *result);
+
+/* Whether a start would use AF_XDP: own mode, and an interface without "packet:". */
+bool check_uses_xdp(const struct check_about *about);
+/* Whether it is own mode on an interface. */
+bool check_takes_interface(const struct check_about *about);
 
 /* Whether the capability (CAP_*) is effective in this process. */
 bool check_has_right(unsigned capability);

@@ -18,6 +18,7 @@
 
 #include "broker/lender.h"
 #include "common/system_call.h"
+#include "preload/config/config.h"
 #include "tools/melin/broker_use.h"
 #include "tools/melin/check.h"
 
@@ -62,6 +63,14 @@ static bool has_all_rights(void)
 	       (check_has_right(CAP_BPF) || check_has_right(CAP_SYS_ADMIN));
 }
 
+static void check_own_kernel(const struct utsname *name, bool is_new, struct check_result *result)
+{
+	check_say(result, is_new ? CHECK_OK : CHECK_MISSING, "Linux %s%s", name->release,
+		  is_new ? " is new enough for own mode" : ": own mode takes 5.12");
+	if (!is_new)
+		check_mend(result, "apt-get install -t bookworm-backports linux-image-amd64");
+}
+
 /* Who has the rights can try; who has not must believe the kernel's number. */
 void check_kernel(struct check_about *about, struct check_result *result)
 {
@@ -70,9 +79,12 @@ void check_kernel(struct check_about *about, struct check_result *result)
 	unsigned major = 0, minor = 0;
 	struct utsname name;
 
-	(void)about;
 	uname(&name);
 	sscanf(name.release, "%u.%u", &major, &minor);
+	if (!about->is_host) {
+		check_own_kernel(&name, major > 5 || (major == 5 && minor >= 12), result);
+		return;
+	}
 	if (has_all_rights())
 		refusal = lender_open(&lender);
 	if (refusal == REFUSAL_NONE)
@@ -103,8 +115,8 @@ static const char *user_name(void)
 static void look_for_broker(struct check_about *about, struct check_result *result)
 {
 	struct stat status;
-	const char *door = getenv("MELIN_BROKER");
-	enum refusal refusal = broker_use(door ? atoi(door) : -1);
+	const unsigned door = config_get()->door;
+	enum refusal refusal = broker_use(door ? (int)door : -1);
 
 	if (refusal == REFUSAL_NONE) {
 		about->has_broker = true;
@@ -140,8 +152,37 @@ static void look_for_broker(struct check_about *about, struct check_result *resu
 	}
 }
 
+/* A broker lends nothing to own mode. */
+static void check_own_rights(struct check_about *about, struct check_result *result)
+{
+	const bool xdp = check_uses_xdp(about);
+
+	about->has_rights = check_has_right(CAP_NET_ADMIN) && check_has_right(CAP_NET_RAW) &&
+			    (!xdp || check_has_right(CAP_BPF) || check_has_right(CAP_SYS_ADMIN));
+	if (!check_takes_interface(about)) {
+		check_say(result, CHECK_OK, "%s",
+			  about->device.kind == DEVICE_LOOP
+				  ? "within the process none are needed"
+				  : "what the device takes is its DPDK driver's to say");
+	} else if (about->has_rights) {
+		check_say(result, CHECK_OK, "CAP_NET_ADMIN%s CAP_NET_RAW%s are here",
+			  xdp ? "," : " and", xdp ? " and CAP_BPF" : "");
+	} else {
+		check_say(result, CHECK_MISSING,
+			  "own mode on an interface takes CAP_NET_ADMIN%s CAP_NET_RAW%s, which no "
+			  "broker lends",
+			  xdp ? "," : " and", xdp ? " and CAP_BPF" : "");
+		check_mend_by(result, "sudo", "--preserve-env", program_invocation_name, "run",
+			      "--", "PROGRAM", NULL);
+	}
+}
+
 void check_rights(struct check_about *about, struct check_result *result)
 {
+	if (!about->is_host) {
+		check_own_rights(about, result);
+		return;
+	}
 	about->has_rights = has_all_rights();
 	if (!about->has_rights) {
 		look_for_broker(about, result);
@@ -177,6 +218,10 @@ void check_bpf(struct check_about *about, struct check_result *result)
 {
 	int error;
 
+	if (!about->is_host && !check_uses_xdp(about)) {
+		check_say(result, CHECK_OK, "not for this device");
+		return;
+	}
 	if (!about->has_rights) {
 		check_say(result, CHECK_OK, "%s",
 			  about->has_broker ? "the broker's affair" : "only root can try");
@@ -221,9 +266,10 @@ static long status_number(const char *name)
 
 void check_sandbox(struct check_about *about, struct check_result *result)
 {
-	const bool netlink = is_refused(AF_NETLINK, SOCK_RAW);
-	/* The broker opens the tap for who has it. */
-	const bool packet = !about->has_broker && is_refused(AF_PACKET, SOCK_RAW);
+	const bool has_interface = about->is_host || check_takes_interface(about);
+	const bool netlink = has_interface && is_refused(AF_NETLINK, SOCK_RAW);
+	/* The broker opens the tap for who has it. AF_XDP's device is claimed by such a socket. */
+	const bool packet = has_interface && !about->has_broker && is_refused(AF_PACKET, SOCK_RAW);
 	const bool xdp = is_refused(AF_XDP, SOCK_RAW);
 
 	if (netlink || packet) {
@@ -233,7 +279,7 @@ void check_sandbox(struct check_about *about, struct check_result *result)
 		check_mend(result, "systemctl edit UNIT   # [Service] RestrictAddressFamilies="
 				   "AF_PACKET AF_NETLINK");
 	} else if (xdp) {
-		check_say(result, CHECK_DEGRADED,
+		check_say(result, check_uses_xdp(about) ? CHECK_MISSING : CHECK_DEGRADED,
 			  "sockets of AF_XDP are refused here: own mode takes packet:INTERFACE");
 		check_mend(result,
 			   "systemctl edit UNIT   # [Service] RestrictAddressFamilies=AF_XDP");
@@ -266,13 +312,13 @@ void check_hugepages(struct check_about *about, struct check_result *result)
 	const long all = check_read_number(HUGEPAGES "/nr_hugepages");
 	const long unused = check_read_number(HUGEPAGES "/free_hugepages");
 
-	(void)about;
 	if (unused > 0) {
 		check_say(result, CHECK_OK, "%ld of %ld hugepages of 2 MiB are free", unused, all);
 		return;
 	}
-	if (!getenv("MELIN_ADDR")) {
-		check_say(result, CHECK_OK, "none is free, and host mode has no use for them");
+	if (about->is_host || about->device.kind == DEVICE_LOOP) {
+		check_say(result, CHECK_OK, "none is free, and %s has no use for them",
+			  about->is_host ? "host mode" : "the loop");
 		return;
 	}
 	check_say(result, CHECK_DEGRADED, "%s: stacks use ordinary pages, which is a little slower",
@@ -287,7 +333,6 @@ void check_memory_lock(struct check_about *about, struct check_result *result)
 {
 	struct rlimit limit = { 0 };
 
-	(void)about;
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	if (check_has_right(CAP_IPC_LOCK)) {
 		check_say(result, CHECK_OK, "no limit (CAP_IPC_LOCK)");
@@ -295,7 +340,7 @@ void check_memory_lock(struct check_about *about, struct check_result *result)
 		check_say(result, CHECK_OK, "enough may be locked in memory");
 	} else {
 		check_say(
-			result, CHECK_DEGRADED,
+			result, check_uses_xdp(about) ? CHECK_MISSING : CHECK_DEGRADED,
 			"%lu KiB may be locked: own mode on AF_XDP takes more, host mode does not",
 			(unsigned long)limit.rlim_cur / 1024);
 		check_mend(result, "sudo prlimit --memlock=unlimited --pid $$");

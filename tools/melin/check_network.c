@@ -122,11 +122,26 @@ static bool has_carrier(const char *name)
 	return false;
 }
 
+/* Whether nobody under melin has the interface now; or why it cannot be had. */
+static bool is_unclaimed(unsigned interface, const char *name, struct reason *reason)
+{
+	const int claim = interface_claim((int)interface, name, reason);
+
+	if (claim >= 0)
+		kernel_close(claim);
+	return claim >= 0;
+}
+
 void check_interface(struct check_about *about, struct check_result *result)
 {
 	char *name = about->interface;
+	struct reason reason;
 	unsigned flags;
 
+	if (!about->is_host && !check_takes_interface(about)) {
+		check_say(result, CHECK_OK, "own mode on %s takes none", about->device.name);
+		return;
+	}
 	if (!*name && !find_by_route(name) && !find_by_kind(name, IFF_UP) &&
 	    !find_by_kind(name, 0)) {
 		check_say(result, CHECK_MISSING, "there is no Ethernet interface");
@@ -146,6 +161,10 @@ void check_interface(struct check_about *about, struct check_result *result)
 		check_mend_by(result, "ip", "link", "set", "dev", name, "up", NULL);
 	} else if (!has_carrier(name)) {
 		check_say(result, CHECK_MISSING, "%s has no carrier: is the cable in?", name);
+	} else if (!about->is_host && about->has_rights &&
+		   !is_unclaimed(if_nametoindex(name), name, &reason)) {
+		check_say(result, CHECK_MISSING, "%s", reason.text);
+		check_mend_by(result, program_invocation_name, "stat", NULL);
 	} else {
 		check_say(result, CHECK_OK, "%s is an Ethernet interface and up", name);
 	}
@@ -153,27 +172,39 @@ void check_interface(struct check_about *about, struct check_result *result)
 
 /* ---- who else is at it ---- */
 
-static int count_ingress(unsigned interface)
+/* How many programs are there, and the identifier of the first; -1: it may not be asked. */
+static int count_ingress(unsigned interface, uint32_t *first)
 {
+	uint32_t programs[INGRESS_MOST] = { 0 };
 	union bpf_attr attributes = { 0 };
 
 	attributes.query.target_fd = interface;
 	attributes.query.attach_type = ATTACH_TCX_INGRESS;
+	attributes.query.prog_ids = (uintptr_t)programs;
+	attributes.query.prog_cnt = INGRESS_MOST;
 	if (kernel_call(SYS_bpf, BPF_PROG_QUERY, (long)&attributes, sizeof(attributes), 0) < 0)
 		return -1;
+	*first = programs[0];
 	return (int)attributes.query.prog_cnt;
 }
 
 void check_tap(struct check_about *about, struct check_result *result)
 {
-	const int count = *about->interface ? count_ingress(if_nametoindex(about->interface)) : -1;
+	uint32_t first = 0;
+	const int count =
+		*about->interface ? count_ingress(if_nametoindex(about->interface), &first) : -1;
 
+	if (!about->is_host) {
+		check_say(result, CHECK_OK, "own mode has none");
+		return;
+	}
 	if (count >= INGRESS_MOST - 1) {
 		check_say(
 			result, CHECK_MISSING,
 			"%d programs are at the tcx ingress of %s, and there is room for no other",
 			count, about->interface);
-		check_mend_by(result, "bpftool", "net", "show", "dev", about->interface, NULL);
+		/* Names the process; bpftool(8) of Debian 12 does not know tcx. */
+		check_mend(result, "grep -lsE 'prog_id:.%u$' /proc/[0-9]*/fdinfo/*", first);
 	} else if (count >= 0) {
 		check_say(result, CHECK_OK, "there is room at the tcx ingress of %s (%d of %d)",
 			  about->interface, count, INGRESS_MOST - 1);
@@ -249,7 +280,9 @@ void check_firewall(struct check_about *about, struct check_result *result)
 {
 	char table[128] = "", word[16];
 
-	if (!about->has_rights) {
+	if (!about->is_host) {
+		check_say(result, CHECK_OK, "own mode has addresses of its own, before the host's");
+	} else if (!about->has_rights) {
 		check_say(result, CHECK_OK, "only root can ask");
 	} else if (has_ipsec()) {
 		check_say(result, CHECK_MISSING,
@@ -319,6 +352,10 @@ void check_driver(struct check_about *about, struct check_result *result)
 	unsigned queues;
 	int descriptor;
 
+	if (!about->is_host && !check_uses_xdp(about)) {
+		check_say(result, CHECK_OK, "not for this device");
+		return;
+	}
 	if (!if_nametoindex(about->interface)) {
 		check_say(result, CHECK_DEGRADED, "there is no interface for own mode");
 		return;
@@ -347,17 +384,6 @@ void check_driver(struct check_about *about, struct check_result *result)
 }
 
 /* ---- leftovers of dead processes ---- */
-
-/* Whether nobody under melin has the interface now. */
-static bool is_unclaimed(unsigned interface, const char *name)
-{
-	struct reason reason;
-	const int claim = interface_claim((int)interface, name, &reason);
-
-	if (claim >= 0)
-		kernel_close(claim);
-	return claim >= 0;
-}
 
 static bool is_melins_program(uint32_t id)
 {
@@ -426,9 +452,10 @@ static bool find_leftover(struct netlink *netlink, const struct if_nameindex *on
 	static char touched[IF_NAMESIZE], preference[16];
 	const uint32_t program = xdp_program(netlink, one->if_index);
 	const bool is_xdp = program && is_melins_program(program);
+	struct reason reason;
 
 	if ((!is_xdp && !has_filter(netlink, one->if_index)) ||
-	    !is_unclaimed(one->if_index, one->if_name))
+	    !is_unclaimed(one->if_index, one->if_name, &reason))
 		return false;
 	snprintf(touched, sizeof(touched), "%s", one->if_name);
 	snprintf(preference, sizeof(preference), "%u", FILTER_PREFERENCE);

@@ -28,6 +28,17 @@ void check_mend(struct check_result *result, const char *format, ...)
 	va_end(arguments);
 }
 
+bool check_takes_interface(const struct check_about *about)
+{
+	return !about->is_host &&
+	       (about->device.kind == DEVICE_INTERFACE || about->device.kind == DEVICE_PACKET);
+}
+
+bool check_uses_xdp(const struct check_about *about)
+{
+	return !about->is_host && about->device.kind == DEVICE_INTERFACE;
+}
+
 /* What no shell takes for anything but itself. */
 #define PLAIN                                                                                      \
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"                           \

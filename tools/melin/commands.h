@@ -27,8 +27,6 @@ struct command {
 	 * asked for could not be done (said on standard error), EXIT_USAGE.
 	 */
 	int (*run)(const struct command *command, int argc, char **argv);
-	/* NULL: the command makes its table itself. --help is in none: each command has it. */
-	const struct command_option *options;
 	/* Whether options end with the first argument that is none: the rest is another program's.
 	 */
 	bool stops;
@@ -39,7 +37,5 @@ int command_run(const struct command *command, int argc, char **argv);
 int command_stat(const struct command *command, int argc, char **argv);
 int command_top(const struct command *command, int argc, char **argv);
 int command_drain(const struct command *command, int argc, char **argv);
-
-extern const struct command_option check_options[];
 
 #endif

@@ -46,6 +46,8 @@ melin_SOURCES = \
 	tools/melin/snapshot_export.h \
 	tools/melin/snapshot_text.c \
 	tools/melin/snapshot_text.h \
+	tools/melin/start_options.c \
+	tools/melin/start_options.h \
 	tools/melin/stat.c \
 	tools/melin/status_reader.c \
 	tools/melin/status_reader.h \

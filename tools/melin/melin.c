@@ -14,18 +14,17 @@ static int command_to_help(const struct command *command, int argc, char **argv)
 
 static const struct command commands[] = {
 	{ "run", "[OPTION...] [--] PROGRAM [ARGUMENT...]",
-	  "starts a program with its TCP connections taken by melin", command_run, NULL, true },
+	  "starts a program with its TCP connections taken by melin", command_run, true },
 	{ "check", "[OPTION...] [PROGRAM]",
-	  "says what this machine lacks for melin, and what mends it", command_check, check_options,
-	  false },
+	  "says what this machine lacks for melin, and what mends it", command_check, false },
 	{ "stat", "[OPTION...] [PID...]",
-	  "shows connections, who carries each and why, and counters", command_stat, NULL, false },
+	  "shows connections, who carries each and why, and counters", command_stat, false },
 	{ "top", "[OPTION...] [PID...]", "shows connections in the terminal, the busiest first",
-	  command_top, NULL, false },
+	  command_top, false },
 	{ "drain", "[OPTION...] PID... | --all",
-	  "gives all connections back to the kernel, until --resume", command_drain, NULL, false },
+	  "gives all connections back to the kernel, until --resume", command_drain, false },
 	{ "help", "[COMMAND]", "says what there is, or how a command is used", command_to_help,
-	  NULL, false },
+	  false },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
