@@ -87,7 +87,7 @@ long check_read_number(const char *path);
  * (a bridge, a bond, a VLAN). It does by what SSH_CONNECTION says, in this environment or in that
  * of a process that this one descends from (sudo(8) drops it); by the TCP connections of those
  * processes, sshd's among them; by what utmp(5) says of others, and where the kernel sends
- * answers to them. What cannot be known may be so: true.
+ * answers to them. What is closed to this user may be so: true.
  */
 bool check_login_uses(const char *interface);
 
