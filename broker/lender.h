@@ -233,7 +233,8 @@ static inline void lender_unwatch(struct lender *lender, struct loan *loan)
 
 /*
  * A netlink socket that becomes readable when rules of nft(8) change (nfnetlink's group NFTABLES),
- * which takes CAP_NET_ADMIN: borrowed connections do not pass them. The caller's; or a negative
+ * which takes CAP_NET_ADMIN: borrowed connections do not pass them. It tells that and nothing
+ * of the rules. The caller's; or a negative
  * errno value, where nothing of that kind is to be had.
  */
 static inline int lender_open_rules(struct lender *lender)

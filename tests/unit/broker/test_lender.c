@@ -520,6 +520,27 @@ static void lend_with_two(void)
 }
 
 /* The interface that the route names, on top of another one. */
+/* A client of the broker's hears that rules have changed, and learns nothing of them. */
+static void tell_of_rules(void)
+{
+	const int rules = lender_open_rules(lender), none = 0;
+	uint8_t message[4096];
+
+	if (rules < 0) {
+		tap_ok(true, "rules: no nft here # SKIP");
+		return;
+	}
+	tap_ok(recv(rules, message, sizeof(message), MSG_DONTWAIT) < 0, "rules: nothing yet");
+	tap_ok(ground_run("nft add table inet guard") && waits_for(rules, POLLIN),
+	       "rules: a change is told");
+	tap_ok(recv(rules, message, sizeof(message), MSG_TRUNC) == 1, "rules: a byte of it");
+	tap_ok(setsockopt(rules, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)) < 0 &&
+		       errno == EPERM,
+	       "rules: its filter stays");
+	ground_run("nft delete table inet guard");
+	close(rules);
+}
+
 static void lend_over(const char *what, const char *make, const char *unmake)
 {
 	/* The interface below must not answer for the address that is not its own any more. */
@@ -574,6 +595,7 @@ int main(void)
 	refuse_without_rights();
 	lose_rights();
 	lend_with_two();
+	tell_of_rules();
 	refuse_low_port();
 	lend_over("bridge",
 		  "ip link add name bridge0 type bridge && ip link set own master bridge0 && "
