@@ -31,6 +31,9 @@
 /* Reserved behind the last one in use, for what DPDK opens and closes in passing. */
 #define SPARE 24
 
+/* Of a table that is apart only the standard streams' numbers are not for DPDK. */
+#define APART_BASE 3
+
 /* Of a small limit that could not be raised the program may need every number. */
 #define LIMIT_MIN 512
 
@@ -48,7 +51,7 @@ struct control_thread {
 	bool stop;
 
 	/* Set before the thread starts or by it before its first work. */
-	bool own_table;
+	bool own_table, apart;
 	int base;	/* the first of DPDK's numbers; 0 in the program's table */
 	int channel[2]; /* program's end, thread's end; -1 */
 
@@ -193,11 +196,12 @@ static void end_thread(struct control_thread *control)
 }
 
 /* Gives the thread its own table; if that fails it is replaced by one in the program's. */
-static int give_table(struct control_thread *control)
+static int give_table(struct control_thread *control, bool apart)
 {
 	int program_end;
 
-	control->base = choose_base();
+	control->apart = apart;
+	control->base = apart ? APART_BASE : choose_base();
 	if (control->base == 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control->channel) < 0)
 		return 0;
@@ -215,7 +219,7 @@ static int give_table(struct control_thread *control)
 	return start_thread(control);
 }
 
-int control_start(bool own_table, struct control_thread **result)
+int control_start(enum control_table table, struct control_thread **result)
 {
 	struct control_thread *control = calloc(1, sizeof(*control));
 	int error;
@@ -226,8 +230,8 @@ int control_start(bool own_table, struct control_thread **result)
 	pthread_cond_init(&control->changed, NULL);
 	control->channel[0] = control->channel[1] = -1;
 	error = start_thread(control);
-	if (error == 0 && own_table)
-		error = give_table(control);
+	if (error == 0 && table != CONTROL_IN_PROGRAMS)
+		error = give_table(control, table == CONTROL_APART);
 	if (error) {
 		free(control);
 		return error;
@@ -365,7 +369,7 @@ int control_share(struct control_thread *control, bool (*wanted)(int descriptor)
 	struct offer offer = { .control = control, .wanted = wanted };
 	int error;
 
-	if (!control->own_table)
+	if (!control->own_table || control->apart)
 		return 0;
 	control_run(control, offer_work, &offer);
 	error = take_offered(control);

@@ -19,11 +19,17 @@
 
 struct control_thread;
 
+enum control_table {
+	CONTROL_IN_PROGRAMS, /* the program's table: what DPDK opens later is seen there as well */
+	CONTROL_SHARED,	     /* its own, of which control_share() gives the program a part */
+	CONTROL_APART,	     /* its own, and nobody else needs what is in it */
+};
+
 /*
- * Starts the thread. own_table: it is to have a descriptor table of its own, if the kernel allows
- * it. 0 or a negative errno value.
+ * Starts the thread, with a descriptor table of its own only if the kernel allows it. 0 or a
+ * negative errno value.
  */
-int control_start(bool own_table, struct control_thread **control);
+int control_start(enum control_table table, struct control_thread **control);
 
 /* Whether the thread has a descriptor table of its own. */
 bool control_has_table(const struct control_thread *control);
@@ -33,7 +39,7 @@ void control_run(struct control_thread *control, void (*work)(void *argument), v
 
 /*
  * Gives the program's table those of DPDK's descriptors for which wanted() is true, and reserves
- * the other numbers. Without a table of its own: does nothing. 0 or a negative errno value.
+ * the other numbers. Does nothing unless the table is to be shared. 0 or a negative errno value.
  */
 int control_share(struct control_thread *control, bool (*wanted)(int descriptor));
 

@@ -254,6 +254,7 @@ static int build_arguments(struct arguments *arguments, const struct eal_need *n
 
 struct start {
 	struct arguments *arguments;
+	bool is_large;	   /* most of its memory will be used: for a tap little is */
 	int result, error; /* rte_eal_init()'s, rte_errno */
 };
 
@@ -292,7 +293,7 @@ static void start_work(void *argument)
 	rte_openlog_stream(eal.stream);
 	start->result = rte_eal_init(start->arguments->count, start->arguments->word);
 	start->error = rte_errno;
-	if (start->result >= 0 && !rte_eal_has_hugepages())
+	if (start->result >= 0 && start->is_large && !rte_eal_has_hugepages())
 		rte_memseg_list_walk(advise_hugepages, NULL);
 }
 
@@ -355,6 +356,14 @@ static bool have_descriptors(void)
 	return count == DESCRIPTORS;
 }
 
+static enum control_table table_of(const struct device *device)
+{
+	if (device->late_descriptors)
+		return CONTROL_IN_PROGRAMS;
+	/* A tap is none of DPDK's. */
+	return device->kind == DEVICE_TAP ? CONTROL_APART : CONTROL_SHARED;
+}
+
 static int run_start(const struct eal_need *need, struct arguments *arguments,
 		     struct reason *reason)
 {
@@ -364,7 +373,8 @@ static int run_start(const struct eal_need *need, struct arguments *arguments,
 				       .private_memory = need->device->kind == DEVICE_INTERFACE ||
 							 need->device->kind == DEVICE_PACKET ||
 							 need->device->kind == DEVICE_TAP };
-	struct start start = { .arguments = arguments };
+	struct start start = { .arguments = arguments,
+			       .is_large = need->device->kind != DEVICE_TAP };
 	char text[300];
 	int error;
 
@@ -380,7 +390,7 @@ static int run_start(const struct eal_need *need, struct arguments *arguments,
 	eal.stream = journal_stream();
 	if (!eal.stream)
 		return -ENOMEM;
-	error = control_start(!need->device->late_descriptors, &eal.control);
+	error = control_start(table_of(need->device), &eal.control);
 	if (error)
 		return reason_set(reason, error, "cannot start a thread for DPDK: %s",
 				  strerrordesc_np(-error));
@@ -420,7 +430,7 @@ static int start_anew(const struct eal_need *need, struct reason *reason)
 /* DPDK opens no descriptor any more: its thread needs no table of its own. */
 static int go_on(struct reason *reason)
 {
-	int error = control_start(false, &eal.control);
+	int error = control_start(CONTROL_IN_PROGRAMS, &eal.control);
 
 	return error ? reason_set(reason, error, "cannot start a thread for DPDK: %s",
 				  strerrordesc_np(-error))
