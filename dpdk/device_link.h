@@ -46,6 +46,7 @@ struct device_link {
 	uint64_t rx_offloads, tx_offloads;
 	struct pool_size size;
 	struct rte_mempool *pool;
+	bool grows; /* pool_take() makes buffers */
 
 	/* receiving */
 	uint16_t next_queue; /* where the next burst begins, so that each queue gets its turn */

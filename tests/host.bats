@@ -205,6 +205,39 @@ asked_until_started() {
 	finished server
 }
 
+# Memory that is a process's alone, in KB: anonymous_of NAME
+anonymous_of() {
+	awk '/^Anonymous:/ { print $2 }' "/proc/$(pid_of "$1")/smaps_rollup"
+}
+
+@test "a start takes few system calls and little memory" {
+	start server far "$python" "$programs/host_echo.py" serve 7000 block 1
+	printed server ready
+	FLOWS='connect:*:7000' melin near MELIN_REQUIRED=1 \
+		strace -f -qq -o "$BATS_TEST_TMPDIR/calls" \
+		"$python" "$programs/host_echo.py" ask "$far_kernel" 7000 | grep -q 'all is well'
+	finished server
+	took client borrowed -eq 1
+	# Each processor that DPDK knows of on each node, and each number of a descriptor: 10,000.
+	calls=$(grep -cE ' (access|fcntl|dup3)\(' "$BATS_TEST_TMPDIR/calls")
+	echo "$calls calls that look for what might be there"
+	((calls <= 1000))
+
+	start_melin redis near MELIN_REQUIRED=1 redis-server --port 7379 --bind '*' \
+		--protected-mode no --save '' --dir "$BATS_TEST_TMPDIR"
+	start kernel near redis-server --port 7380 --bind '*' --protected-mode no --save '' \
+		--dir "$BATS_TEST_TMPDIR"
+	for port in 7379 7380; do
+		answers far "$near_kernel" $port
+		on far redis-benchmark -h "$near_kernel" -p $port -c 1 -n 1000 -t get -q
+	done
+	more=$(($(anonymous_of redis) - $(anonymous_of kernel)))
+	echo "$more KB more than without"
+	((more <= 4000))
+	stop redis
+	took redis borrowed -ge 1
+}
+
 @test "a rule with !, loopback and the host itself: the kernel's" {
 	FLOWS='!listen:*:7000,any:*:*' log='' echoes block
 	finished server

@@ -24,19 +24,12 @@ static void free_buffer(struct pbuf *pbuf)
 	rte_pktmbuf_free_seg(buffer_mbuf(buffer));
 }
 
-static void prepare_buffer(struct rte_mempool *pool, void *argument, void *object, unsigned index)
+void receive_prepare(struct device_link *link, struct rte_mbuf *mbuf)
 {
-	struct buffer *buffer = buffer_of(object);
+	struct buffer *buffer = buffer_of(mbuf);
 
-	(void)pool;
-	(void)index;
 	buffer->pbuf.custom_free_function = free_buffer;
-	buffer->link = argument;
-}
-
-void receive_prepare_pool(struct device_link *link)
-{
-	rte_mempool_obj_iter(link->pool, prepare_buffer, link);
+	buffer->link = link;
 }
 
 /* Each segment becomes a pbuf of its own; together they are a chain. */

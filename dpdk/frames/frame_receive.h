@@ -11,10 +11,8 @@
 struct device_link;
 struct pbuf;
 
-/*
- * Prepares all buffers of the link's pool for receiving; called once, when the pool has been made.
- */
-void receive_prepare_pool(struct device_link *link);
+/* Prepares a buffer of the link's pool for receiving; called once, when it has been made. */
+void receive_prepare(struct device_link *link, struct rte_mbuf *mbuf);
 
 /* A frame from the device, which may be a chain; NULL: it was not for the stack. */
 struct pbuf *receive_take(struct device_link *link, struct rte_mbuf *mbuf);

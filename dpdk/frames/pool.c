@@ -31,37 +31,99 @@ size_t pool_memory(const struct device_link *link, const struct pool_need *need)
 	struct pool_size size;
 
 	choose(link, need, &size);
-	return size.memory;
+	return need->grows ? 0 : size.memory;
+}
+
+/* ---- buffers ---- */
+
+/*
+ * So many are made at a time: it takes some 30 us, and a process whose connections ask and answer
+ * needs no more. A frame of 64 KB takes 33.
+ */
+#define GROWTH 64
+
+static void give_back(struct rte_mempool_memhdr *chunk, void *unused)
+{
+	(void)unused;
+	munmap(chunk->addr, chunk->len);
+}
+
+/* Pages that are not touched before there is a buffer in them. 0 or a negative errno value. */
+static int add_memory(struct rte_mempool *pool)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	const size_t element = pool->header_size + pool->elt_size + pool->trailer_size;
+	const size_t length = (GROWTH * element + page - 1) / page * page;
+	void *memory =
+		mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int added;
+
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	/* As pool_keep(). */
+	if (eal_is_copied())
+		madvise(memory, length, MADV_WIPEONFORK);
+	added = rte_mempool_populate_iova(pool, memory, RTE_BAD_IOVA, length, give_back, NULL);
+	if (added > 0)
+		return 0;
+	munmap(memory, length);
+	return added < 0 ? added : -ENOMEM;
+}
+
+/* Makes all buffers, or if the pool grows the first or some more of them. */
+static int populate(struct device_link *link, struct rte_mempool *pool)
+{
+	/* Where the list of the buffers ends: the new ones are behind that. */
+	struct rte_mempool_objhdr **const end = pool->elt_list.stqh_last, *header;
+	unsigned index = pool->populated_size;
+	int error = link->grows ? add_memory(pool) : rte_mempool_populate_default(pool);
+
+	if (error < 0)
+		return error;
+	for (header = *end; header; header = STAILQ_NEXT(header, next)) {
+		void *object = (char *)header + sizeof(*header);
+
+		rte_pktmbuf_init(pool, NULL, object, index++);
+		receive_prepare(link, object);
+	}
+	return 0;
+}
+
+int pool_take(struct device_link *link, struct rte_mbuf **mbufs, unsigned count)
+{
+	struct rte_mempool *pool = link->pool;
+
+	while (rte_pktmbuf_alloc_bulk(pool, mbufs, count) != 0) {
+		if (pool->populated_size == pool->size || populate(link, pool) < 0)
+			return -ENOBUFS;
+	}
+	return 0;
 }
 
 /*
  * As rte_pktmbuf_pool_create_by_ops(), but with flags. Callers are not EAL threads, so there is no
  * cache per lcore; "stack" hands out what came back last, which is still in the processor's cache.
  */
-static struct rte_mempool *create(const char *name, const struct pool_size *size, int node,
+static struct rte_mempool *create(struct device_link *link, const char *name, int node,
 				  unsigned flags)
 {
 	struct rte_pktmbuf_pool_private private = {
-		.mbuf_data_room_size = (uint16_t)size->data_room,
+		.mbuf_data_room_size = (uint16_t)link->size.data_room,
 		.mbuf_priv_size = BUFFER_PRIVATE,
 	};
-	unsigned element = (unsigned)sizeof(struct rte_mbuf) + BUFFER_PRIVATE + size->data_room;
-	struct rte_mempool *pool = rte_mempool_create_empty(name, size->mbufs, element, 0,
+	unsigned element =
+		(unsigned)sizeof(struct rte_mbuf) + BUFFER_PRIVATE + link->size.data_room;
+	struct rte_mempool *pool = rte_mempool_create_empty(name, link->size.mbufs, element, 0,
 							    sizeof(private), node, flags);
 
 	if (!pool)
 		return NULL;
 	rte_errno = -rte_mempool_set_ops_byname(pool, "stack", NULL);
 	if (rte_errno == 0) {
-		int populated;
-
 		rte_pktmbuf_pool_init(pool, &private);
-		populated = rte_mempool_populate_default(pool);
-		if (populated > 0) {
-			rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+		rte_errno = -populate(link, pool);
+		if (rte_errno == 0)
 			return pool;
-		}
-		rte_errno = -populated;
 	}
 	rte_mempool_free(pool);
 	return NULL;
@@ -123,14 +185,14 @@ int pool_open(struct device_link *link, const struct pool_need *need, unsigned f
 			    "MELIN_MBUFS=%u: the device's rings need more, using %u",
 			    link->stack.mbufs, link->size.mbufs);
 	snprintf(name, sizeof(name), "melin_%u", link->port);
+	link->grows = need->grows;
 	link->pool =
-		create(name, &link->size,
+		create(link, name,
 		       link->has_port ? rte_eth_dev_socket_id(link->port) : SOCKET_ID_ANY, flags);
 	if (!link->pool)
 		return eal_failure("no memory for the packet buffers (lower MELIN_MBUFS, or "
 				   "provide hugepages)",
 				   rte_errno, reason);
-	receive_prepare_pool(link);
 	return 0;
 }
 

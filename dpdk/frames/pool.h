@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The link's pool of packet buffers: made for the sizes that sizes.h computes. On the thread that
- * owns DPDK.
+ * owns DPDK, but for pool_take().
  */
 #ifndef MELIN_POOL_H
 #define MELIN_POOL_H
@@ -12,6 +12,7 @@
 #include "dpdk/frames/sizes.h"
 
 struct device_link;
+struct rte_mbuf;
 
 /*
  * Makes link->pool and sets link->size. need: what the device wants; the number of connections and
@@ -31,7 +32,13 @@ void pool_keep(struct device_link *link);
 /* In a forked child whose parent kept its pool: the next pool_open() gives its memory back. */
 void pool_abandon(struct device_link *link);
 
-/* Bytes that such a pool takes. */
+/*
+ * Takes so many buffers, of which a pool that grows makes more first if it has to. With the stack's
+ * lock, or before the link is in use. 0, or -ENOBUFS: then it has taken none.
+ */
+int pool_take(struct device_link *link, struct rte_mbuf **mbufs, unsigned count);
+
+/* Bytes of DPDK's memory that such a pool takes. */
 size_t pool_memory(const struct device_link *link, const struct pool_need *need);
 
 /*

@@ -19,6 +19,7 @@ struct pool_need {
 	unsigned mtu;	      /* bytes of the IP packet */
 	unsigned mbufs;	      /* the user's own number, 0 for none */
 	bool xdp;	      /* net_af_xdp: its buffers are the kernel's chunks */
+	bool grows;	      /* buffers are made when they are needed, in memory of their own */
 };
 
 struct pool_size {

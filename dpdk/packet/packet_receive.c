@@ -20,6 +20,7 @@
 #include "common/system_call.h"
 #include "dpdk/frames/frame_receive.h"
 #include "dpdk/frames/gso.h"
+#include "dpdk/frames/pool.h"
 #include "dpdk/port/limits.h"
 
 /* An IP packet of 65,535 bytes and the Ethernet header; longer ones ("BIG TCP") are cut. */
@@ -37,7 +38,8 @@ struct slot {
 
 struct packet {
 	int socket;
-	unsigned frames;
+	unsigned frames; /* how many it may receive at a time */
+	unsigned filled; /* slots that have buffers: the first ones */
 	uint64_t drops;
 	struct slot slots[PACKET_FRAMES_MAX];
 	struct mmsghdr messages[PACKET_FRAMES_MAX];
@@ -51,14 +53,12 @@ static void set_piece(struct slot *slot, unsigned index)
 						 .iov_len = rte_pktmbuf_tailroom(mbuf) };
 }
 
-static int fill_slot(struct slot *slot, struct rte_mempool *pool)
+static int fill_slot(struct device_link *link, struct slot *slot)
 {
 	unsigned i;
 
-	if (rte_pktmbuf_alloc_bulk(pool, slot->mbufs, PIECES) != 0) {
-		slot->mbufs[0] = NULL;
-		return -ENOMEM;
-	}
+	if (pool_take(link, slot->mbufs, PIECES) < 0)
+		return -ENOBUFS;
 	slot->piece[0] =
 		(struct iovec){ .iov_base = &slot->offload, .iov_len = sizeof(slot->offload) };
 	for (i = 0; i < PIECES; i++)
@@ -66,17 +66,22 @@ static int fill_slot(struct slot *slot, struct rte_mempool *pool)
 	return 0;
 }
 
-static int fill_slots(struct packet *packet, struct rte_mempool *pool)
+/* Returns how many of the slots that are wanted have buffers. They get them when first wanted. */
+static unsigned fill_slots(struct device_link *link, unsigned wanted)
 {
-	unsigned i;
+	struct packet *packet = link->packet;
 
-	for (i = 0; i < packet->frames; i++) {
-		if (fill_slot(&packet->slots[i], pool) < 0)
-			return -ENOMEM;
-		packet->messages[i].msg_hdr.msg_iov = packet->slots[i].piece;
-		packet->messages[i].msg_hdr.msg_iovlen = 1 + PIECES;
+	while (packet->filled < wanted) {
+		struct slot *slot = &packet->slots[packet->filled];
+		struct msghdr *message = &packet->messages[packet->filled].msg_hdr;
+
+		if (fill_slot(link, slot) < 0)
+			return packet->filled;
+		message->msg_iov = slot->piece;
+		message->msg_iovlen = 1 + PIECES;
+		packet->filled++;
 	}
-	return 0;
+	return wanted;
 }
 
 static uint16_t choose_size(const char *name, unsigned wanted, unsigned most)
@@ -108,10 +113,7 @@ int packet_receive_start(struct device_link *link, int socket)
 	packet->socket = socket;
 	packet->frames = link->rxd;
 	link->packet = packet;
-	if (fill_slots(packet, link->pool) == 0)
-		return 0;
-	packet_receive_stop(link);
-	return -ENOMEM;
+	return 0;
 }
 
 void packet_receive_stop(struct device_link *link)
@@ -121,7 +123,7 @@ void packet_receive_stop(struct device_link *link)
 
 	if (!packet)
 		return;
-	for (i = 0; i < packet->frames && packet->slots[i].mbufs[0]; i++)
+	for (i = 0; i < packet->filled; i++)
 		rte_pktmbuf_free_bulk(packet->slots[i].mbufs, PIECES);
 	packet_receive_abandon(link);
 }
@@ -140,7 +142,7 @@ int packet_wait_descriptor(const struct device_link *link)
 /* ---- receiving ---- */
 
 /* The first count of a slot's buffers, replaced, as one chain; NULL: there are no others. */
-static struct rte_mbuf *take_chain(struct slot *slot, struct rte_mempool *pool, unsigned length)
+static struct rte_mbuf *take_chain(struct device_link *link, struct slot *slot, unsigned length)
 {
 	struct rte_mbuf *taken[PIECES], *head = NULL;
 	unsigned count = 0, left = length, i;
@@ -149,7 +151,7 @@ static struct rte_mbuf *take_chain(struct slot *slot, struct rte_mempool *pool, 
 		left -= (unsigned)slot->piece[1 + count++].iov_len;
 	count++;
 	memcpy(taken, slot->mbufs, count * sizeof(taken[0]));
-	if (rte_pktmbuf_alloc_bulk(pool, slot->mbufs, count) != 0) {
+	if (pool_take(link, slot->mbufs, count) < 0) {
 		memcpy(slot->mbufs, taken, count * sizeof(taken[0]));
 		return NULL;
 	}
@@ -231,7 +233,7 @@ static struct pbuf *take_frame(struct device_link *link, struct slot *slot, unsi
 		return NULL;
 	length -= (unsigned)sizeof(slot->offload);
 	too_long = length > UINT16_MAX && is_large(slot);
-	mbuf = take_chain(slot, link->pool, too_long ? UINT16_MAX : length);
+	mbuf = take_chain(link, slot, too_long ? UINT16_MAX : length);
 	if (!mbuf) {
 		link->counters.rx_drops++;
 		link->counters.rx_drops_memory++;
@@ -247,7 +249,7 @@ unsigned packet_receive_counted(struct device_link *link, struct pbuf **frames, 
 				unsigned *received)
 {
 	struct packet *packet = link->packet;
-	unsigned want = max < packet->frames ? max : packet->frames, taken = 0;
+	unsigned want = fill_slots(link, max < packet->frames ? max : packet->frames), taken = 0;
 	long count, i;
 
 	/*

@@ -13,6 +13,7 @@
 
 #include "dpdk/device_link.h"
 #include "dpdk/frames/frame_receive.h"
+#include "dpdk/frames/pool.h"
 #include "dpdk/packet/packet_receive.h"
 
 /*
@@ -130,8 +131,7 @@ static struct pbuf *take_short(struct device_link *link, const struct tpacket2_h
 		packet_count_missed(link);
 		return NULL;
 	}
-	mbuf = rte_pktmbuf_alloc(link->pool);
-	if (!mbuf) {
+	if (pool_take(link, &mbuf, 1) < 0) {
 		link->counters.rx_drops++;
 		link->counters.rx_drops_memory++;
 		return NULL;

@@ -5,7 +5,8 @@
  * its own. Nothing is claimed or changed at any interface, nothing else is sent or answered. It is
  * no port of DPDK's, but has its pool, as packet.c.
  *
- * Many processes have one each, so it is small: the pool takes about 4.5 MB, and EAL no hugepages.
+ * Many processes have one each, so it is small: buffers are made when they are needed, and EAL has
+ * no hugepages.
  */
 #include <errno.h>
 #include <string.h>
@@ -35,16 +36,24 @@ static int claim(struct device_link *link, struct reason *reason)
 	return 0;
 }
 
+static struct pool_need pool_need(const struct device_link *link)
+{
+	struct pool_need need = packet_pool_need(link->rxd);
+
+	need.grows = true;
+	return need;
+}
+
 static size_t memory(const struct device_link *link)
 {
-	const struct pool_need need = packet_pool_need(link->rxd);
+	const struct pool_need need = pool_need(link);
 
 	return pool_memory(link, &need);
 }
 
 static int open_pool(struct device_link *link, struct reason *reason)
 {
-	const struct pool_need need = packet_pool_need(link->rxd);
+	const struct pool_need need = pool_need(link);
 
 	return pool_open(link, &need, POOL_WITHOUT_HARDWARE, reason);
 }
