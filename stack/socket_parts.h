@@ -72,18 +72,21 @@ struct stack_socket {
 	struct tcp_pcb *pcb; /* NULL: none, or it has died; a tcp_pcb_listen when listening */
 	int domain;
 	bool v6only;
-	bool released; /* preload has let go of it; only a listener's child can be unowned */
-	bool owned;    /* preload has the handle */
-	enum socket_state state;
-	enum socket_phase phase;
+	bool released;	  /* preload has let go of it; only a listener's child can be unowned */
+	bool owned;	  /* preload has the handle */
+	bool is_borrowed; /* from the kernel, by a tap: adopted */
+	enum socket_state state : 8;
+	enum socket_phase phase : 8;
 	uint8_t shutdown; /* SHUT_RECEIVE, SHUT_SEND: no more reading, no more writing */
 	bool fin_received;
+	bool deferred;	   /* established, but accept() gets it only with data: TCP_DEFER_ACCEPT */
 	bool data_refused; /* data came after shutdown both ways: reset when lwIP is done */
 	int error;	   /* SO_ERROR, positive */
 	int soft_error;	   /* what a timeout will be reported as, positive; 0: ETIMEDOUT */
 
 	ip_addr_t local, remote;
 	uint16_t local_port, remote_port;
+	struct path_limit path;
 
 	struct readiness readiness;
 	struct socket_options options;
@@ -91,19 +94,20 @@ struct stack_socket {
 	struct receive_window window;
 	struct send_buffer send_buffer;
 	struct handshake handshake;
-	struct accept_queue accept_queue;
 	struct listen_place place;
 	struct output output;
 	struct send_pair send_pair;
 	struct retry retry;
 	struct segments segments;
-	struct path_limit path;
 	struct info_counts info;
 	struct acknowledge acknowledge;
 	struct recovery recovery;
 	struct gap gap;
 	struct urgent urgent;
-	struct adopted adopted;
+	union {
+		struct accept_queue accept_queue; /* of a listener */
+		struct adopted adopted;		  /* of any other */
+	};
 	struct stack_socket *next, *previous; /* of stack->sockets */
 };
 

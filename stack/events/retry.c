@@ -118,7 +118,7 @@ unsigned melin_retry_limit(struct tcp_pcb *pcb)
 	struct stack_socket *socket = socket_of(pcb);
 	unsigned limit = limit_of(pcb);
 
-	if (limit != GIVE_UP || !socket || !socket->adopted.is_borrowed)
+	if (limit != GIVE_UP || !socket || !socket->is_borrowed)
 		return limit;
 	adopted_return(socket, STACK_RETURN_TIMEOUT);
 	return GO_ON;

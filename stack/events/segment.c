@@ -317,7 +317,7 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 	if (socket && (socket->options.least_ttl | socket->options.least_hops) &&
 	    comes_from_afar(&socket->options))
 		return ERR_VAL;
-	if ((flags & (TCP_FIN | TCP_RST)) && socket && socket->adopted.is_borrowed &&
+	if ((flags & (TCP_FIN | TCP_RST)) && socket && socket->is_borrowed &&
 	    !leave_end(socket, pcb, header, payload, &flags))
 		return ERR_VAL;
 	if (pcb->state == LISTEN)

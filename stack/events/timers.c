@@ -62,9 +62,9 @@ static void visit_active(struct stack *stack, uint64_t now)
 			continue;
 		if (socket->output.held_since)
 			output_check_held(socket, now);
-		if (socket->adopted.is_borrowed)
+		if (socket->is_borrowed)
 			adopted_check_idle(socket);
-		if (socket->place.deferred)
+		if (socket->deferred)
 			accept_queue_check_deferred(socket, now);
 		if (socket->send_buffer.blocked) {
 			socket->send_buffer.blocked = false;

@@ -53,6 +53,17 @@ static bool may_be_said(const struct pbuf *packet, unsigned header)
 	       !(TCPH_FLAGS(tcp) & (TCP_SYN | TCP_FIN | TCP_RST));
 }
 
+static void put_ethernet(uint8_t *header, const struct adopted *adopted)
+{
+	const struct connection_path *path = &adopted->path;
+
+	memcpy(header, path->destination, sizeof(path->destination));
+	header += sizeof(path->destination);
+	memcpy(header, path->source, sizeof(path->source));
+	header += sizeof(path->source);
+	memcpy(header, &adopted->ethernet_type, sizeof(adopted->ethernet_type));
+}
+
 static err_t output(struct stack *stack, struct pbuf *packet, unsigned header)
 {
 	const struct stack_socket *socket = stack->host.sender;
@@ -61,7 +72,7 @@ static err_t output(struct stack *stack, struct pbuf *packet, unsigned header)
 		return ERR_OK;
 	if (pbuf_add_header(packet, SIZEOF_ETH_HDR))
 		return ERR_BUF;
-	memcpy(packet->payload, socket->adopted.ethernet, SIZEOF_ETH_HDR);
+	put_ethernet(packet->payload, &socket->adopted);
 	if (stack->link->operations->transmit_by(stack->link, packet,
 						 socket->adopted.path.interface) != -ENOBUFS)
 		return ERR_OK;
@@ -314,7 +325,7 @@ void host_path_changed(void *context, const struct link_path_news *news)
 	for (struct stack_socket *socket = stack->sockets; socket; socket = socket->next) {
 		struct adopted *adopted = &socket->adopted;
 
-		if (!adopted->is_borrowed || socket->state == SOCKET_GIVEN)
+		if (!socket->is_borrowed || socket->state == SOCKET_GIVEN)
 			continue;
 		adopted->is_cut = adopted->is_cut || concerns(news, socket);
 		if (adopted->is_cut && adopted_reason(socket) < STACK_RETURN_PATH &&

@@ -68,8 +68,7 @@ void accept_queue_bury(struct stack_socket *child)
 
 bool accept_queue_is_embryo(const struct stack_socket *child)
 {
-	return child->place.listener &&
-	       (child->state == SOCKET_SYN_RECEIVED || child->place.deferred);
+	return child->place.listener && (child->state == SOCKET_SYN_RECEIVED || child->deferred);
 }
 
 bool accept_queue_forget(struct stack_socket *child)
@@ -95,14 +94,14 @@ static void establish(struct stack_socket *child)
 
 void accept_queue_establish(struct stack_socket *child)
 {
-	child->place.deferred = child->place.listener->options.defer_accept > 0;
-	if (!child->place.deferred)
+	child->deferred = child->place.listener->options.defer_accept > 0;
+	if (!child->deferred)
 		establish(child);
 }
 
 void accept_queue_data_came(struct stack_socket *child)
 {
-	child->place.deferred = false;
+	child->deferred = false;
 	establish(child);
 }
 

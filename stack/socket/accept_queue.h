@@ -29,7 +29,6 @@ struct accept_queue {
 struct listen_place {
 	struct stack_socket *listener; /* NULL: accept() has taken it, or it never had one */
 	struct stack_socket *next, *previous;
-	bool deferred; /* established, but accept() gets it only with data: TCP_DEFER_ACCEPT */
 };
 
 /* As Linux's sk_acceptq_is_full(). */

@@ -93,7 +93,7 @@ void socket_end(struct stack_socket *socket)
 	socket->user = NULL;
 	if (socket->state == SOCKET_LISTENING)
 		listen_stop(socket);
-	else if (socket->adopted.is_borrowed)
+	else if (socket->is_borrowed)
 		socket_forget(socket);
 	else if (socket->pcb)
 		close_connection(socket);

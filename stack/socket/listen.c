@@ -196,16 +196,22 @@ static int start_listening(struct stack_socket *socket, const ip_addr_t *address
 	return 0;
 }
 
+static void set_backlog(struct stack_socket *listener, int backlog)
+{
+	listener->accept_queue.backlog =
+		backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (unsigned)backlog;
+}
+
 static int begin(struct stack_socket *socket, const struct sockaddr *local, int backlog)
 {
 	ip_addr_t address;
 	u16_t port;
 	int status;
 
-	socket->accept_queue.backlog =
-		backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : (unsigned)backlog;
-	if (socket->state == SOCKET_LISTENING)
+	if (socket->state == SOCKET_LISTENING) {
+		set_backlog(socket, backlog);
 		return 0;
+	}
 	if (socket->state != SOCKET_CLOSED || socket->phase != PHASE_UNCONNECTED)
 		return -EINVAL;
 	status = sockaddr_read(local, &address, &port);
@@ -214,6 +220,9 @@ static int begin(struct stack_socket *socket, const struct sockaddr *local, int 
 	if (!routing_may_bind(socket->stack, &address))
 		return -EADDRNOTAVAIL;
 	listen_address(socket, &address);
+	/* It may have been a connection before. */
+	memset(&socket->accept_queue, 0, sizeof(socket->accept_queue));
+	set_backlog(socket, backlog);
 	return start_listening(socket, &address, port);
 }
 
@@ -262,4 +271,6 @@ void listen_stop(struct stack_socket *listener)
 	pcb->ext_args[EXTRA_SOCKET].callbacks = NULL;
 	tcp_close(pcb);
 	listener->state = SOCKET_CLOSED;
+	/* It may be a connection next. */
+	memset(&listener->adopted, 0, sizeof(listener->adopted));
 }

@@ -33,8 +33,7 @@ void output_note_segment(struct stack_socket *socket, const struct tcp_pcb *pcb,
 	if (size)
 		socket->info.last_sent = now / 1000000;
 	if (again) {
-		adopted_count(&socket->adopted.retransmitted);
-		socket->info.retransmitted++;
+		adopted_count(&socket->info.retransmitted);
 		if (!socket->retry.since)
 			socket->retry.since = now;
 	} else if (size && size < timestamps_full_segment(pcb)) {

@@ -35,7 +35,7 @@ static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *data, err_t e
 		socket->shutdown |= SHUT_RECEIVE;
 		socket_changed(socket, READY_INPUT | EPOLLRDHUP | EPOLLHUP);
 	}
-	if (socket->place.deferred)
+	if (socket->deferred)
 		accept_queue_data_came(socket);
 	return ERR_OK;
 }

@@ -25,10 +25,10 @@ enum urgent_state {
 };
 
 struct urgent {
-	enum urgent_state state;
 	uint64_t place; /* of the byte in the stream, in info_counts.bytes_received's numbers */
-	bool sending;	/* the program has sent some, up to the sequence number end */
-	uint32_t end;
+	uint32_t end;	/* the program has sent some, up to this sequence number, if sending */
+	enum urgent_state state : 8;
+	bool sending;
 	bool announced; /* a pointer has come that preload does not know of yet */
 };
 

@@ -16,19 +16,16 @@ int adopted_begin(struct stack_socket *socket, const struct connection_state *st
 {
 	struct adopted *adopted = &socket->adopted;
 	const struct connection_path *path = &state->path;
-	uint16_t type =
-		IP_IS_V6_VAL(socket->remote) ? PP_HTONS(ETHTYPE_IPV6) : PP_HTONS(ETHTYPE_IP);
 
 	adopted->largest_segment = state->largest_segment;
 	if (!socket->stack->host.borrows)
 		return 0;
 	if (!path->interface || !path->mtu)
 		return -EINVAL;
-	adopted->is_borrowed = true;
+	socket->is_borrowed = true;
 	adopted->path = *path;
-	memcpy(adopted->ethernet, path->destination, sizeof(path->destination));
-	memcpy(adopted->ethernet + 6, path->source, sizeof(path->source));
-	memcpy(adopted->ethernet + 12, &type, sizeof(type));
+	adopted->ethernet_type =
+		IP_IS_V6_VAL(socket->remote) ? PP_HTONS(ETHTYPE_IPV6) : PP_HTONS(ETHTYPE_IP);
 	return 0;
 }
 
@@ -67,7 +64,7 @@ void adopted_name_scope(const struct stack_socket *socket, struct sockaddr_stora
 	struct sockaddr_in6 in6;
 
 	memcpy(&in6, name, sizeof(in6));
-	if (!socket->adopted.is_borrowed || in6.sin6_family != AF_INET6 ||
+	if (!socket->is_borrowed || in6.sin6_family != AF_INET6 ||
 	    !IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr))
 		return;
 	in6.sin6_scope_id = socket->adopted.path.interface;
@@ -107,7 +104,7 @@ void adopted_return(struct stack_socket *socket, enum stack_return reason)
 	struct stack *stack = socket->stack;
 	uint32_t before = atomic_load_explicit(&adopted->reason, memory_order_relaxed);
 
-	if (!adopted->is_borrowed || reason < before ||
+	if (!socket->is_borrowed || reason < before ||
 	    (reason == before && reason != STACK_RETURN_LOSS))
 		return;
 	atomic_store_explicit(&adopted->reason, reason, memory_order_relaxed);
@@ -124,7 +121,7 @@ void adopted_forget(struct stack_socket *socket)
 {
 	struct adopted *adopted = &socket->adopted;
 
-	if (!adopted->returning_link)
+	if (!socket->is_borrowed || !adopted->returning_link)
 		return;
 	*adopted->returning_link = adopted->next_returning;
 	if (adopted->next_returning)
@@ -150,11 +147,12 @@ enum stack_return adopted_reason(const struct stack_socket *socket)
 void adopted_losses(const struct stack_socket *socket, struct stack_losses *losses)
 {
 	const struct adopted *from = &socket->adopted;
+	const struct info_counts *counts = &socket->info;
 
 	*losses = (struct stack_losses){
 		.recoveries = atomic_load_explicit(&from->recoveries, memory_order_relaxed),
 		.timeouts = atomic_load_explicit(&from->timeouts, memory_order_relaxed),
-		.retransmitted = atomic_load_explicit(&from->retransmitted, memory_order_relaxed),
-		.out_of_order = atomic_load_explicit(&from->out_of_order, memory_order_relaxed),
+		.retransmitted = atomic_load_explicit(&counts->retransmitted, memory_order_relaxed),
+		.out_of_order = atomic_load_explicit(&counts->out_of_order, memory_order_relaxed),
 	};
 }

@@ -20,20 +20,19 @@ struct stack_socket;
 struct tcp_pcb;
 
 struct adopted {
-	bool is_borrowed; /* the instance has a tap: all that follows is of such connections */
-	bool fin_known;	  /* the peer's FIN has been seen; its number is fin */
-	bool closed;	  /* and it is the next to be received */
-	bool reset;	  /* an acceptable RST has come */
-	bool is_cut;	  /* its path is no more: nothing is sent until it is given back */
+	bool fin_known; /* the peer's FIN has been seen; its number is fin */
+	bool closed;	/* and it is the next to be received */
+	bool reset;	/* an acceptable RST has come */
+	bool is_cut;	/* its path is no more: nothing is sent until it is given back */
 	uint32_t fin;
 	struct stack_socket *next_returning, **returning_link; /* of stack->returning */
 	struct connection_path path;
-	uint8_t ethernet[14];	  /* the header that it stands for */
+	uint16_t ethernet_type;	  /* of its frames, in network order */
 	uint16_t largest_segment; /* connection_state's, which the stack does not change */
 	/* enum stack_return. Read without the lock; nothing else is published by it. */
 	_Atomic uint32_t reason;
-	/* struct stack_losses. Read without the lock: numbers that stand alone. */
-	_Atomic uint32_t recoveries, timeouts, retransmitted, out_of_order;
+	/* Of struct stack_losses, as info_counts has the others. */
+	_Atomic uint32_t recoveries, timeouts;
 };
 
 /* From state's path. 0, or -EINVAL: it has none. */

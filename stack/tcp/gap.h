@@ -20,10 +20,10 @@ struct tcp_hdr;
 struct gap {
 	struct deadline timer; /* for those that were held back */
 	bool open;	       /* something is missing */
-	uint32_t next;	       /* RCV.NXT when the next two were begun */
+	bool duplicate;	       /* something has come twice and the peer has not been told: */
 	uint8_t said;	       /* acknowledgements that were sent at once */
 	uint8_t held;	       /* segments since the last one that have not been acknowledged */
-	bool duplicate;	       /* something has come twice and the peer has not been told */
+	uint32_t next;	       /* RCV.NXT when said and held were begun */
 	uint32_t duplicate_start, duplicate_end;
 };
 

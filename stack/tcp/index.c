@@ -416,7 +416,7 @@ static bool is_idle(const struct tcp_pcb *pcb)
 		return false;
 	if (keepalive_is_near(pcb))
 		return false;
-	if (socket_of(pcb) && socket_of(pcb)->place.deferred)
+	if (socket_of(pcb) && socket_of(pcb)->deferred)
 		return false;
 	return (u32_t)(tcp_ticks - pcb->tmr) >= 2;
 }

@@ -32,8 +32,7 @@ void out_of_order_forget(struct stack_socket *socket)
 
 void out_of_order_note(struct stack_socket *socket)
 {
-	socket->info.out_of_order++;
-	adopted_count(&socket->adopted.out_of_order);
+	adopted_count(&socket->info.out_of_order);
 }
 
 bool out_of_order_may_wait(struct stack_socket *socket, const struct tcp_pcb *pcb)

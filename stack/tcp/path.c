@@ -65,7 +65,7 @@ uint32_t path_mtu(const ip_addr_t *local, const ip_addr_t *remote)
 
 uint32_t path_mtu_of(const struct stack_socket *socket)
 {
-	if (socket->adopted.is_borrowed)
+	if (socket->is_borrowed)
 		return socket->adopted.path.mtu;
 	return path_mtu(&socket->pcb->local_ip, &socket->pcb->remote_ip);
 }

@@ -15,11 +15,11 @@ struct round_trip;
 struct tcp_seg;
 
 struct rack {
-	bool known;	  /* something has arrived: the next three are set */
 	uint64_t sent_us; /* when the newest that has arrived was sent */
 	uint32_t end;	  /* and its end */
 	uint32_t trip_us; /* how long it took */
 	uint32_t highest; /* end of the highest that has arrived */
+	bool known;	  /* something has arrived: these four are set */
 
 	bool reordering_seen;
 	uint8_t multiplier;  /* of the reordering window, in quarters of the least round trip */

@@ -94,7 +94,7 @@ static void note_loss(const struct recovery *recovery, bool is_timeout)
 {
 	struct stack_socket *socket = socket_of(recovery->pcb);
 
-	if (!socket || !socket->adopted.is_borrowed)
+	if (!socket || !socket->is_borrowed)
 		return;
 	adopted_count(is_timeout ? &socket->adopted.timeouts : &socket->adopted.recoveries);
 	adopted_return(socket, STACK_RETURN_LOSS);

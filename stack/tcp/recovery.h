@@ -51,24 +51,20 @@ struct recovery {
 	uint64_t retransmit_at_ns;
 	uint8_t backoff; /* doublings of the timeout */
 	bool heard;	 /* an acknowledgement has brought news: the probe's time begins anew */
+	bool probing;	 /* the tcp_output() that is under way sends a probe */
+	bool may_be_spurious; /* RFC 5682: the last timeout may have been spurious */
 
 	/* RFC 8985 7: whether a probe is on its way, whether it repeats data, and where it ends. */
 	bool probe_out, probe_repeats;
-	uint32_t probe_end;
-
-	/*
-	 * To find out that what was sent again had only been late, as D-SACK tells of each segment.
-	 */
+	/* To find out that what was sent again was only late: D-SACK tells of each segment. */
 	bool may_undo;
+	uint32_t probe_end;
 	/* segments sent again that are not known to have come twice */
 	uint32_t undo_segments;
 	uint32_t undo_start, undo_end; /* those segments lie between these sequence numbers */
-	bool may_be_spurious;	       /* RFC 5682: the last timeout may have been spurious */
 
 	uint32_t duplicates; /* duplicate acknowledgements in a row, of a peer without SACK */
-
-	bool probing;	  /* the tcp_output() that is under way sends a probe */
-	uint32_t sent_to; /* snd_nxt after the last output */
+	uint32_t sent_to;    /* snd_nxt after the last output */
 };
 
 /* recovery_of(), in socket.h, finds that of a PCB. */

@@ -6,6 +6,7 @@
 #ifndef MELIN_TCP_INFO_H
 #define MELIN_TCP_INFO_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -16,8 +17,9 @@ struct tcp_pcb;
 struct info_counts {
 	uint32_t segments_in, segments_out;
 	uint32_t data_in, data_out; /* segments with data */
-	uint32_t retransmitted;	    /* segments */
-	uint32_t out_of_order;	    /* segments that came before an earlier one */
+	/* Segments. Changed with the lock, and read without it: numbers that stand alone. */
+	_Atomic uint32_t retransmitted;
+	_Atomic uint32_t out_of_order; /* that came before an earlier one */
 	uint64_t bytes_received, bytes_acked;
 	uint64_t bytes_out, bytes_again;
 	uint64_t established, last_sent, last_received; /* ms of the clock */

@@ -3,7 +3,11 @@
  * Connections that come from the kernel and go back to it (stack.h's adopt() and give()), with a
  * peer that the test plays: its segments bear timestamps, as the kernel's do.
  */
+#include <malloc.h>
+
 #include "tests/unit/stack/kernels.h"
+
+#define MANY 1000
 
 /* ---- the checks ---- */
 
@@ -159,6 +163,25 @@ static void goes_back(void)
 	ops->release(socket.handle);
 }
 
+/* Of lwIP's, the stack's and the allocator's; what preload has of it is beside that. */
+static void is_small(void)
+{
+	static struct test_socket sockets[MANY];
+	const size_t before = mallinfo2().uordblks;
+	unsigned adopted = 0;
+	size_t each;
+
+	for (unsigned i = 0; i < MANY; i++) {
+		const struct connection_state state = kernels();
+
+		adopted += adopt(&sockets[i], &state) == 0;
+	}
+	each = (mallinfo2().uordblks - before) / MANY;
+	tap_ok(adopted == MANY && each <= 1536, "an idle one takes %zu bytes", each);
+	for (unsigned i = 0; i < MANY; i++)
+		ops->release(sockets[i].handle);
+}
+
 static void tests(void)
 {
 	open_wire();
@@ -166,6 +189,7 @@ static void tests(void)
 	fills_segments();
 	splits_segments();
 	goes_back();
+	is_small();
 	tap_ok(complaints == 0, "lwIP never complained");
 }
 
