@@ -131,11 +131,25 @@ EXTRA_DIST += tests/run tests/structure tests/structure.known \
 # inside, and could break unseen where that changes. $(TESTS_ONLY) is T's older name.
 T = $(TESTS_ONLY)
 tests_run = TESTS_BUILD='$(abs_builddir)' TESTS_SOURCE='$(abs_srcdir)' TESTS_BATS='$(BATS)' \
-	$(SHELL) $(srcdir)/tests/run
+	$(sanitizer_environment) $(SHELL) $(srcdir)/tests/run
 all_tests = $(UNIT_TESTS) $(END_TO_END_TESTS:%=$(srcdir)/%)
-check-local:
+check-local: $(sanitizer_needs)
 	@needed=`$(tests_run) --needs='$(ONLY_FOR_TESTS)' --only='$(T)' $(all_tests)`; \
 		test -n '$(T)' || needed="$$needed bench-tools"; \
 		test -z "$$needed" || $(MAKE) $(AM_MAKEFLAGS) $$needed
 	@$(tests_run) --only='$(T)' $(all_tests)
 CLEANFILES += tests.ran
+
+# What AddressSanitizer needs before libmelin.so (tests/lib/sanitizer_start.c), and where the
+# sanitizers write what they find, also in a program whose end or output no test looks at.
+EXTRA_DIST += tests/lib/sanitizer_start.c
+CLEANFILES += tests/lib/sanitizer_start.so
+tests/lib/sanitizer_start.so: tests/lib/sanitizer_start.c common/system_call.h
+	$(AM_V_CCLD)$(MKDIR_P) tests/lib && $(CC) -I$(srcdir) -D_GNU_SOURCE $(WARNING_CFLAGS) \
+		-O2 -fPIC -shared -o $@ $(srcdir)/tests/lib/sanitizer_start.c
+if SANITIZERS
+sanitizer_needs = tests/lib/sanitizer_start.so
+sanitizer_start = $(abs_builddir)/tests/lib/sanitizer_start.so
+sanitizer_environment = TESTS_PRELOAD='$(sanitizer_start):$(abs_builddir)/.libs/libmelin.so' \
+	TESTS_REPORTS='$(abs_builddir)/sanitizer-reports'
+endif

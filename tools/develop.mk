@@ -52,11 +52,19 @@ debug:
 	@echo "    source $(abs_srcdir)/tools/gdb/melin-gdb.py"
 	@echo "    help user-defined"
 
-#: check-sanitizers  builds in with-sanitizers (address, undefined behaviour), runs the unit tests
+#: check-sanitizers  builds in with-sanitizers (address, undefined behaviour), runs SANITIZER_TESTS
 check-sanitizers:
 	+@kind=sanitizers; $(variant)
-	@$(MAKE) $(AM_MAKEFLAGS) -s -C with-sanitizers check T='$(SANITIZER_TESTS)'
-SANITIZER_TESTS = test_
+	@status=0; for tests in $(SANITIZER_TESTS); do \
+		$(MAKE) $(AM_MAKEFLAGS) -s -C with-sanitizers check T="$$tests" || status=1; done; \
+		exit $$status
+# The unit tests, and of the end-to-end tests those over loopback, in which the library does most.
+# Some differential programs cannot run with AddressSanitizer, not even over the kernel: ancillary,
+# faults and poll give the kernel on purpose what they may not read, exit ends itself by SIGSEGV,
+# small_stacks and threads have stacks in which the sanitizer has no room. fork may hang in it.
+sanitizer_a_to_h = accept|asynchronous|bind|blocking|close|connect|duplicate|epoll|hold
+sanitizer_i_to_z = ioctl|leave|options|promise|receive|send|shutdown|signals|surface|urgent
+SANITIZER_TESTS = test_ 'loop.bats:^loop|: ($(sanitizer_a_to_h)|$(sanitizer_i_to_z))'
 
 #: check-package     builds the Debian packages, installs and purges them (tools/check-package)
 check-package:
