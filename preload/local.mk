@@ -111,6 +111,8 @@ libmelin_la_SOURCES = \
 	preload/sockets/borrow.h \
 	preload/sockets/borrow_change.c \
 	preload/sockets/borrow_change.h \
+	preload/sockets/borrow_info.c \
+	preload/sockets/borrow_info.h \
 	preload/sockets/borrow_lend.c \
 	preload/sockets/borrow_lend.h \
 	preload/sockets/borrow_policy.c \

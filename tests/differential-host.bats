@@ -5,8 +5,7 @@
 # kernel and with connections that are borrowed as soon as that can be done (host), and with such
 # that are borrowed and given back at random moments between calls (random).
 # Left out: what transfers too little for anything to be borrowed (accept, bind, connect, close);
-# "options", since TCP_INFO counts anew when a connection is lent or given back (that alone
-# differs); "blocking", which is not yet equal.
+# "blocking" at random, which is not yet equal.
 
 setup() {
 	cd "${TESTS_BUILD:-$PWD}" || return 1
@@ -40,11 +39,17 @@ same() {
 	same host server 6 signals threads surface ioctl duplicate
 }
 
+@test "differential, host: options" {
+	same host client 4 options
+	same host server 6 options
+}
+
 @test "differential, host: fork" {
 	same host client 4 fork
 	same host server 6 fork
 }
 
-@test "differential, random: bytes, waiting, signals, threads, descriptors" {
+@test "differential, random: bytes, waiting, signals, threads, descriptors, options" {
 	same random client 4 receive send poll ancillary signals threads surface ioctl duplicate
+	same random server 6 options
 }

@@ -121,6 +121,16 @@ asked_until_started() {
 	done
 }
 
+@test "TCP_INFO is answered without giving back, and counts from the beginning on" {
+	COUNT=2 echoes info
+	borrowed 2
+	took server returned_call -eq 0
+	BORROW=random COUNT=2 echoes info
+	finished server
+	took server returned_chance -ge 5
+	took server returned_call -eq 0
+}
+
 @test "a child of fork() goes on with a borrowed connection" {
 	COUNT=2 echoes fork
 	finished server
@@ -149,6 +159,56 @@ asked_until_started() {
 	finished server
 	took server borrowed -ge 2
 	took server returned_process -ge 2
+}
+
+# A program that inetd.py executes in its place. It is asked until the log says WHAT.
+# inetd WHAT PROGRAM...
+inetd() {
+	local what=$1 file
+	shift
+	file=$(mktemp -u "$BATS_TEST_TMPDIR/enough.XXXXXX")
+	rm -f "$BATS_TEST_TMPDIR/server.melin"
+	start_melin server near "$python" "$programs/inetd.py" serve 7000 "$@"
+	printed server ready
+	start client far "$python" "$programs/inetd.py" ask "$near_kernel" 7000 "$file"
+	wait_until 30 grep -qE "$what" "$BATS_TEST_TMPDIR/server.melin" || fail "it is not $what"
+	touch "$file"
+	finished client
+	grep -q 'all is well' "$BATS_TEST_TMPDIR/client.out"
+	finished server
+}
+
+@test "a connection as standard input, output and error is borrowed once, by every way of stdio's" {
+	inetd 'descriptor [012]: borrowed' "$build/tests/programs/standard_streams"
+	took server borrowed -eq 1
+	took server returned_lost -eq 0
+	took server kept_option -eq 0
+	BORROW=random inetd 'given back: by chance' "$build/tests/programs/standard_streams"
+	took server returned_chance -ge 5
+	took server returned_lost -eq 0
+}
+
+@test "who moves the connection away from 0, 1 and 2, as sshd does, has it borrowed" {
+	inetd 'descriptor [0-9]*: borrowed' "$python" "$programs/inetd.py" aside
+	took server borrowed -eq 1
+}
+
+@test "standard streams that C++ has copied stay the kernel's" {
+	local cxx
+	cxx=$(gcc -print-file-name=libstdc++.so.6)
+	inetd 'a standard stream' env LD_PRELOAD="$library:$cxx" \
+		"$build/tests/programs/standard_streams"
+	took server borrowed -eq 0
+	took server kept_option -eq 1
+}
+
+# A system call of melin's that the filter does not know would end the program with SIGSYS.
+@test "behind a filter for system calls an inherited connection is the kernel's alone" {
+	BORROW='' inetd 'the kernel.s: rights are given up' "$build/tests/programs/filtered_echo"
+	took server borrowed -eq 0
+	took server kept_unpaid -eq 1
+	# The limit is one for the log as well.
+	BORROW='' inetd 'the kernel.s: a call' "$build/tests/programs/filtered_echo" limit
 }
 
 @test "another process gets it by SCM_RIGHTS" {

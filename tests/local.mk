@@ -82,6 +82,7 @@ test_programs = \
 	tests/programs/http_put_again.py \
 	tests/programs/http_server.js \
 	tests/programs/idle_user.py \
+	tests/programs/inetd.py \
 	tests/programs/inherited.py \
 	tests/programs/kernel_sockets.py \
 	tests/programs/killed.py \
@@ -120,6 +121,12 @@ ONLY_FOR_TESTS += tests/programs/connecting
 tests_programs_connecting_CPPFLAGS = -D_GNU_SOURCE
 tests_programs_connecting_CFLAGS = $(WARNING_CFLAGS)
 tests_programs_connecting_LDADD = -lpthread
+ONLY_FOR_TESTS += tests/programs/filtered_echo
+tests_programs_filtered_echo_CPPFLAGS = -D_GNU_SOURCE
+tests_programs_filtered_echo_CFLAGS = $(WARNING_CFLAGS)
+ONLY_FOR_TESTS += tests/programs/standard_streams
+tests_programs_standard_streams_CPPFLAGS = -D_GNU_SOURCE
+tests_programs_standard_streams_CFLAGS = $(WARNING_CFLAGS)
 
 EXTRA_DIST += tests/run tests/structure tests/structure.known \
 	tests/lib/common.bash tests/lib/host.bash tests/lib/status.bash \

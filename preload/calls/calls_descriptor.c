@@ -103,7 +103,7 @@ static int duplicated(int descriptor, int duplicate)
 	if (!object || object->kind == OBJECT_PRIVATE)
 		return duplicate;
 	descriptor_install(duplicate, object);
-	if (duplicate <= STDERR_FILENO)
+	if (duplicate <= STDERR_FILENO && !stream_stands_in(duplicate))
 		borrow_end_any(duplicate, BORROW_CALL, true); /* libc uses it without a call */
 	if (duplicate <= STDERR_FILENO && object->kind == OBJECT_SOCKET &&
 	    atomic_load(&((struct socket *)object)->state) == SOCKET_CONNECTION)

@@ -3,11 +3,14 @@
  * Interposed: making, naming, connecting and configuring sockets. Thin: what they mean is in
  * flow.c, pending.c, socket_object.c, transfer.c and twin_options.c.
  */
+#include <linux/tcp.h>
+
 #include "preload/config/advice.h"
 #include "preload/config/config.h"
 #include "preload/libc/cancellation.h"
 #include "preload/config/rules.h"
 #include "preload/sockets/borrow.h"
+#include "preload/sockets/borrow_info.h"
 #include "preload/sockets/flow.h"
 #include "preload/sockets/host_flow.h"
 #include "preload/sockets/listener.h"
@@ -160,6 +163,16 @@ INTERPOSED int getpeername(int descriptor, struct sockaddr *name, socklen_t *len
 	return (int)as_libc(result);
 }
 
+static int get_from_kernel(int descriptor, int level, int name, void *value, socklen_t *length)
+{
+	int result =
+		libc()->getsockopt(descriptor_of_program(descriptor), level, name, value, length);
+
+	if (level == IPPROTO_TCP && name == TCP_INFO && result == 0 && config_get()->host)
+		borrow_info_complete(descriptor, value, *length);
+	return result;
+}
+
 INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, socklen_t *length)
 {
 	TRACED(getsockopt, descriptor, level, name, value, length);
@@ -168,8 +181,7 @@ INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, sock
 	int result;
 
 	if (!socket)
-		return libc()->getsockopt(descriptor_of_program(descriptor), level, name, value,
-					  length);
+		return get_from_kernel(descriptor, level, name, value, length);
 	result = option_call_get(socket, descriptor, level, name, value, length);
 	if (result == -ESTALE) {
 		borrow_end(socket, BORROW_CALL, false);

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "preload/sockets/socket_object.h"
@@ -75,6 +76,19 @@ INTERPOSED int dprintf(int descriptor, const char *format, ...)
 	result = vdprintf(descriptor, format, arguments);
 	va_end(arguments);
 	return result;
+}
+
+/* libc's writes to a duplicate of stderr's descriptor, by a call of its own. */
+INTERPOSED void perror(const char *text)
+{
+	const int error = errno;
+	char room[128];
+
+	if (!descriptor_known(STDERR_FILENO))
+		libc()->perror(text);
+	else
+		fprintf(stderr, "%s%s%s\n", text ? text : "", text && *text ? ": " : "",
+			strerror_r(error, room, sizeof(room)));
 }
 
 /* flag asks for checks of the format that vasprintf() of a fortified build makes as well. */

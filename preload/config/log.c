@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,13 +49,18 @@ struct identity {
 	struct statx_timestamp birth;
 };
 
-/* Written by log_open() alone, before the program has threads; constant afterwards. */
+/*
+ * Written by log_open() alone, before the program has threads; constant afterwards, but for flags,
+ * each of which is all that it tells.
+ */
 static struct {
-	bool open;
+	_Atomic bool open;
 	enum log_level level;
 	int file;		    /* -1: standard error */
 	struct identity error;	    /* standard error as the program found it */
 	char program[PROGRAM_SIZE]; /* a copy: setproctitle() writes over its source */
+	_Atomic bool filtered;	    /* few system calls are allowed: log_before_filter() */
+	_Atomic bool error_is_same; /* as it was found, when that was last looked at */
 } state = { .file = -1 };
 
 static void identify(int descriptor, struct identity *identity)
@@ -107,6 +113,15 @@ int log_open(enum log_level level, const char *file)
 	return file && opened < 0 ? opened : 0;
 }
 
+void log_before_filter(void)
+{
+	struct identity now;
+
+	identify(STDERR_FILENO, &now);
+	atomic_store(&state.error_is_same, same_file(&now, &state.error));
+	atomic_store(&state.filtered, true);
+}
+
 int log_descriptor(void)
 {
 	return state.file;
@@ -140,10 +155,19 @@ static void write_without_signals(int descriptor, const char *line, size_t lengt
 	long result;
 
 	kernel_call(SYS_rt_sigprocmask, SIG_BLOCK, (long)&raised, (long)&before, sizeof(raised));
-	kernel_call(SYS_rt_sigpending, (long)&pending, sizeof(pending), 0, 0);
+	if (!atomic_load(&state.filtered))
+		kernel_call(SYS_rt_sigpending, (long)&pending, sizeof(pending), 0, 0);
 	do {
 		result = kernel_call(SYS_write, descriptor, (long)line, (long)length, 0);
 	} while (result == -EINTR);
+	/*
+	 * It cannot be taken away behind a filter, and so stays blocked; so does what would raise
+	 * more of them.
+	 */
+	if ((result == -EPIPE || result == -EFBIG) && atomic_load(&state.filtered)) {
+		atomic_store(&state.open, false);
+		return;
+	}
 	/* Only the signal that this write raised is taken away. */
 	ours = raised & ~pending;
 	if ((result == -EPIPE || result == -EFBIG) && ours)
@@ -156,15 +180,17 @@ static void deliver(enum log_level level, char *line, size_t length)
 {
 	const long process = kernel_call(SYS_getpid, 0, 0, 0, 0);
 	struct identity now;
+	const bool filtered = atomic_load(&state.filtered);
 	int file = state.file;
 
-	if (file < 0) {
+	if (file < 0 && !filtered) {
 		identify(STDERR_FILENO, &now);
-		if (same_file(&now, &state.error))
-			file = STDERR_FILENO;
+		atomic_store(&state.error_is_same, same_file(&now, &state.error));
 	}
+	if (file < 0 && atomic_load(&state.error_is_same))
+		file = STDERR_FILENO;
 	if (file < 0) {
-		if (levels[level].syslog >= 0)
+		if (levels[level].syslog >= 0 && !filtered)
 			log_syslog(levels[level].syslog, state.program, process, line);
 		return;
 	}

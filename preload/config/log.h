@@ -27,6 +27,13 @@
  */
 int log_open(enum log_level level, const char *file);
 
+/*
+ * The program is about to have its system calls filtered (seccomp(2)): from now on a line takes no
+ * others than write(2), rt_sigprocmask(2) and getpid(2), and where standard error was replaced
+ * before none is written.
+ */
+void log_before_filter(void);
+
 /* The log file's descriptor, which the program must not close or overwrite; -1: there is none. */
 int log_descriptor(void);
 

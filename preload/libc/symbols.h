@@ -68,6 +68,7 @@ typedef void (*signal_handler)(int);
 	       (int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *))                 \
 	SYMBOL(ssize_t, splice, (int, off64_t *, int, off64_t *, size_t, unsigned))                \
 	SYMBOL(FILE *, fdopen, (int, const char *))                                                \
+	SYMBOL(void, perror, (const char *))                                                       \
 	SYMBOL(int, dprintf, (int, const char *, ...))                                             \
 	SYMBOL(int, vdprintf, (int, const char *, va_list))                                        \
 	SYMBOL(int, __dprintf_chk, (int, int, const char *, ...))                                  \

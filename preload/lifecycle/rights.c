@@ -8,6 +8,7 @@
 
 #include "preload/libc/capabilities.h"
 #include "preload/config/config.h"
+#include "preload/config/log.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_process.h"
 #include "preload/sockets/flow.h"
@@ -158,6 +159,8 @@ void rights_before_seccomp(void)
 {
 	status_filtered();
 	before_losing();
+	borrow_before_filter();
+	log_before_filter();
 	/*
 	 * There will be no start. A filter may kill the thread that makes a wrong call alone: the
 	 * process would not end with it while there is another.
@@ -168,7 +171,7 @@ void rights_before_seccomp(void)
 void rights_after_seccomp(void)
 {
 	if (config_get()->host)
-		borrow_stop(); /* for good */
+		borrow_filtered();
 	if (config_active())
 		process_stack_forbid(
 			"the program has had its system calls filtered (seccomp) before it "

@@ -24,7 +24,9 @@
 #include "preload/process/lending.h"
 #include "preload/process/process_stack.h"
 #include "preload/sockets/borrow_change.h"
+#include "preload/sockets/borrow_info.h"
 #include "preload/sockets/socket_object.h"
+#include "preload/sockets/stream.h"
 #include "preload/sockets/twin_options.h"
 #include "preload/waiting/epoll.h"
 #include "preload/waiting/wait.h"
@@ -35,6 +37,9 @@
  * stored.
  */
 static _Atomic int stopped;
+
+/* The system calls of this process and its children are filtered. Paired as stopped. */
+static _Atomic bool filtered;
 
 /* In CHANGING: no other call has a reference. */
 static bool is_alone(const struct socket *socket)
@@ -94,11 +99,15 @@ bool borrow_is_selected(enum rule_verb verb, const struct sockaddr *name, sockle
 	       rules_match(&config_get()->flows, verb, &address, port) == RULE_TAKE;
 }
 
-/* libc reads and writes its standard streams by calls of its own, which nobody sees here. */
+/*
+ * libc reads and writes its standard streams by calls of its own, which nobody sees here, unless
+ * the streams are melin's.
+ */
 static bool is_standard(const struct socket *socket)
 {
 	for (int descriptor = 0; descriptor <= 2; descriptor++)
-		if (atomic_load(&descriptor_table[descriptor]) == &socket->object)
+		if (atomic_load(&descriptor_table[descriptor]) == &socket->object &&
+		    !stream_stands_in(descriptor))
 			return true;
 	return false;
 }
@@ -225,7 +234,8 @@ bool borrow_watch(struct socket *socket, int descriptor)
 	enum flow_count never;
 	const char *text;
 
-	if (status_is_drained() || borrow_change_begin_lendable(socket) != SOCKET_LENDABLE)
+	if (status_is_drained() || borrow_is_filtered() ||
+	    borrow_change_begin_lendable(socket) != SOCKET_LENDABLE)
 		return true;
 	if (!socket->chosen) {
 		never = why_not_ever(socket, descriptor, &text);
@@ -345,7 +355,7 @@ bool borrow_now(struct socket *socket, int descriptor)
 	enum refusal refusal;
 	enum socket_state state;
 
-	if (status_is_drained()) {
+	if (status_is_drained() || borrow_is_filtered()) {
 		borrow_policy_refused(&socket->policy);
 		return false;
 	}
@@ -363,8 +373,8 @@ bool borrow_now(struct socket *socket, int descriptor)
 	state = borrow_change_begin_lendable(socket);
 	if (state != SOCKET_LENDABLE)
 		return state == SOCKET_CONNECTION;
-	if (atomic_load(&stopped) || status_is_drained() || !is_alone(socket) ||
-	    atomic_load(&socket->held)) {
+	if (atomic_load(&stopped) || borrow_is_filtered() || status_is_drained() ||
+	    !is_alone(socket) || atomic_load(&socket->held)) {
 		borrow_change_end(socket, SOCKET_LENDABLE);
 		return false;
 	}
@@ -438,25 +448,6 @@ static void abort_twin(int descriptor)
 }
 
 /*
- * Its bytes are noted, as the stack and the twin have counted them: both forget when it is given
- * back.
- */
-static void note_bytes(struct socket *socket)
-{
-	const int descriptor = atomic_load(&socket->descriptor);
-	struct tcp_info stack, twin;
-	socklen_t length = sizeof(stack);
-
-	memset(&stack, 0, sizeof(stack));
-	memset(&twin, 0, sizeof(twin));
-	socket->instance->operations->get_option(socket->handle, IPPROTO_TCP, TCP_INFO, &stack,
-						 &length);
-	kernel_get_option(descriptor, IPPROTO_TCP, TCP_INFO, &twin, sizeof(twin));
-	status_carried_at(descriptor, stack.tcpi_bytes_sent + twin.tcpi_bytes_sent,
-			  stack.tcpi_bytes_received + twin.tcpi_bytes_received);
-}
-
-/*
  * The frames that come are kept for the kernel from now on. False: the broker has gone, so that
  * nobody can give it back, and there is no need for that.
  */
@@ -481,7 +472,7 @@ static int give(struct socket *socket)
 	int status;
 
 	empty_tap(instance);
-	note_bytes(socket);
+	borrow_info_keep(socket);
 	status = instance->operations->give(socket->handle, &state);
 	if (status < 0) {
 		lender_unwatch(lender, &socket->loan);
@@ -591,6 +582,27 @@ void borrow_stop(void)
 void borrow_go_on(void)
 {
 	atomic_fetch_sub(&stopped, 1);
+}
+
+static void keep_one(struct socket *socket, enum borrow_return why)
+{
+	borrow_end(socket, why, true);
+}
+
+void borrow_before_filter(void)
+{
+	if (config_get()->host)
+		borrow_for_each(keep_one, BORROW_RIGHTS);
+}
+
+void borrow_filtered(void)
+{
+	atomic_store(&filtered, true);
+}
+
+bool borrow_is_filtered(void)
+{
+	return atomic_load(&filtered);
 }
 
 void borrow_stop_forked(void)

@@ -75,6 +75,14 @@ void borrow_drain(void);
 /* Nothing is borrowed from now on until the second; they nest. What is borrowed stays so. */
 void borrow_stop(void);
 void borrow_go_on(void);
+/*
+ * Around a filter for system calls (seccomp(2)), of which nobody knows what it allows, and which
+ * may kill for any other call: all is the kernel's for good before, and nothing is borrowed, nor
+ * prepared for that, by this process and its children afterwards.
+ */
+void borrow_before_filter(void);
+void borrow_filtered(void);
+bool borrow_is_filtered(void);
 /* In a forked child: whoever has stopped it does not exist here. */
 void borrow_stop_forked(void);
 

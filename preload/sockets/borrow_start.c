@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/system_call.h"
 #include "preload/config/config.h"
@@ -21,9 +22,11 @@
 #include "preload/sockets/borrow_lend.h"
 #include "preload/sockets/borrow_process.h"
 #include "preload/sockets/borrow_wanted.h"
+#include "preload/sockets/holders.h"
 #include "preload/sockets/pending.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/sockets/status_rows.h"
+#include "preload/sockets/stream.h"
 #include "preload/waiting/wait.h"
 
 static void start(void)
@@ -83,37 +86,83 @@ static enum flow_count selected_as(int descriptor)
 	return FLOW_COUNTS;
 }
 
-/* Established before the program began: whoever made it may have it still. */
-static void lend_inherited(int descriptor)
+/*
+ * The socket of a lower descriptor that is the same file, with a reference, or NULL. There is one
+ * file for an inode of a socket: no path opens it anew.
+ */
+static struct socket *same_file(int descriptor)
+{
+	struct holders_file file, other;
+	struct socket *socket;
+
+	if (!holders_file(descriptor, &file))
+		return NULL;
+	for (int lower = 0; (socket = socket_get_next(&lower)); lower++) {
+		if (lower < descriptor && holders_file(lower, &other) && other.inode == file.inode)
+			return socket;
+		socket_put(socket);
+	}
+	return NULL;
+}
+
+/*
+ * Established before the program began: whoever made it may have it still. Returns how it is
+ * counted, if it is new here and a rule takes it, or FLOW_COUNTS.
+ */
+static enum flow_count note_inherited(int descriptor)
 {
 	enum flow_count taken;
 	struct socket *socket;
+	bool is_new;
 
 	if (socket_state_in_kernel(descriptor) != TCP_ESTABLISHED)
-		return;
+		return FLOW_COUNTS;
 	taken = selected_as(descriptor);
-	socket = taken == FLOW_COUNTS ? NULL : socket_allocate_for(descriptor);
+	if (taken == FLOW_COUNTS)
+		return FLOW_COUNTS;
+	if (descriptor <= STDERR_FILENO)
+		stream_standard_inherited(descriptor);
+	socket = same_file(descriptor);
+	is_new = !socket;
+	if (is_new)
+		socket = socket_allocate_for(descriptor);
 	if (!socket)
-		return;
+		return FLOW_COUNTS;
 	atomic_store(&socket->held, true);
 	atomic_store(&socket->state, SOCKET_LENDABLE);
 	descriptor_install(descriptor, &socket->object);
+	socket_put(socket);
+	return is_new ? taken : FLOW_COUNTS;
+}
+
+static void lend_inherited(int descriptor, enum flow_count taken)
+{
+	struct socket *socket = socket_get_any(descriptor);
+
+	if (!socket)
+		return;
 	borrow_lend(socket, descriptor, taken);
 	socket_put(socket);
 }
 
-/* One system call tells which there are: most programs begin with three. */
+/*
+ * One system call tells which there are: most programs begin with three. A connection may have
+ * several numbers, all of which are known before it is lent.
+ */
 static void lend_all_inherited(void)
 {
-	struct pollfd open[INHERITED_MAX - 3];
+	struct pollfd open[INHERITED_MAX];
+	enum flow_count taken[INHERITED_MAX];
 	const struct timespec at_once = { 0 };
 
-	for (int i = 0; i < INHERITED_MAX - 3; i++)
-		open[i] = (struct pollfd){ .fd = i + 3 };
-	kernel_call5(SYS_ppoll, (long)open, INHERITED_MAX - 3, (long)&at_once, 0, 0);
-	for (int i = 0; i < INHERITED_MAX - 3; i++)
-		if (!(open[i].revents & POLLNVAL))
-			lend_inherited(open[i].fd);
+	for (int i = 0; i < INHERITED_MAX; i++)
+		open[i] = (struct pollfd){ .fd = i };
+	kernel_call5(SYS_ppoll, (long)open, INHERITED_MAX, (long)&at_once, 0, 0);
+	for (int i = 0; i < INHERITED_MAX; i++)
+		taken[i] = open[i].revents & POLLNVAL ? FLOW_COUNTS : note_inherited(i);
+	for (int i = 0; i < INHERITED_MAX; i++)
+		if (taken[i] != FLOW_COUNTS)
+			lend_inherited(i, taken[i]);
 }
 
 void borrow_begin(void)

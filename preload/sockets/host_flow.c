@@ -143,7 +143,7 @@ int host_accept(int descriptor, struct sockaddr *peer, socklen_t *length, int fl
 		length = &own_length;
 	}
 	accepted = libc()->accept4(descriptor_of_program(descriptor), peer, length, flags);
-	if (accepted < 0)
+	if (accepted < 0 || borrow_is_filtered())
 		return accepted;
 	family = family_of(accepted, peer, length);
 	if (family != AF_INET && family != AF_INET6)

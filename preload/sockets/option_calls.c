@@ -16,6 +16,7 @@
 #include "preload/libc/program_memory.h"
 #include "preload/libc/symbols.h"
 #include "preload/sockets/ancillary.h"
+#include "preload/sockets/borrow_info.h"
 #include "preload/sockets/pending.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/sockets/twin_options.h"
@@ -78,7 +79,12 @@ static int get_from_here(struct socket *socket, int level, int name, void *value
 static bool is_read_from_kernel(const struct socket *socket, int level, int name)
 {
 	return atomic_load(&socket->borrowed) && level == IPPROTO_TCP &&
-	       (name == TCP_INFO || name == TCP_CC_INFO || name == TCP_ZEROCOPY_RECEIVE);
+	       (name == TCP_CC_INFO || name == TCP_ZEROCOPY_RECEIVE);
+}
+
+static bool is_borrowed_info(const struct socket *socket, int level, int name)
+{
+	return level == IPPROTO_TCP && name == TCP_INFO && atomic_load(&socket->borrowed);
 }
 
 int option_call_get(struct socket *socket, int twin, int level, int name, void *value,
@@ -98,6 +104,8 @@ int option_call_get(struct socket *socket, int twin, int level, int name, void *
 		return -EFAULT;
 	if (is_read_from_kernel(socket, level, name))
 		return -ESTALE;
+	if ((int)*length >= 0 && is_borrowed_info(socket, level, name))
+		return borrow_info_get(socket, twin, value, length);
 	if (socket_is_carried(socket) && (int)*length >= 0) {
 		result = get_from_here(socket, level, name, value, length);
 		if (result == -ENOPROTOOPT)

@@ -19,6 +19,7 @@
 #include "preload/descriptors/descriptors.h"
 #include "broker/lender.h"
 #include "preload/process/process_stack.h"
+#include "preload/sockets/borrow_info.h"
 #include "preload/sockets/borrow_policy.h"
 #include "common/option_table.h"
 #include "preload/libc/cancellation.h"
@@ -102,6 +103,7 @@ struct socket {
 	struct loan loan;
 	uint32_t path_changes; /* of the stack, when the loan's path was found */
 	struct borrow_policy policy;
+	struct borrow_info info;
 	struct socket *next_wanted;
 };
 

@@ -2,6 +2,7 @@
 /* See stream.h. */
 #include "preload/sockets/stream.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
@@ -173,6 +174,22 @@ void stream_standard(int descriptor)
 		fwrite(before->_IO_write_base, 1, __fpending(before), file);
 		__fpurge(before);
 	}
+}
+
+void stream_standard_inherited(int descriptor)
+{
+	if (!dlsym(RTLD_DEFAULT, "_ZSt4cout")) /* std::cout */
+		stream_standard(descriptor);
+}
+
+bool stream_stands_in(int descriptor)
+{
+	bool stands_in;
+
+	guarded_lock(&streams_lock);
+	stands_in = standard[descriptor];
+	guarded_unlock(&streams_lock);
+	return stands_in;
 }
 
 /*

@@ -7,6 +7,7 @@
 #ifndef MELIN_STREAM_H
 #define MELIN_STREAM_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /* As fdopen(3) with a mode that it would accept. NULL: no memory. */
@@ -17,6 +18,16 @@ FILE *stream_open(int descriptor, const char *mode);
  * from now on the standard stream on that descriptor reads or writes it.
  */
 void stream_standard(int descriptor);
+
+/*
+ * The program begins with a connection as that descriptor, 0 to 2, which the stack may carry later:
+ * the same, now, before the program copies the pointer. C++'s standard library has done so already
+ * if it is there, and then nothing is done. Before main().
+ */
+void stream_standard_inherited(int descriptor);
+
+/* Whether the standard stream on that descriptor, 0 to 2, reads or writes by interposed calls. */
+bool stream_stands_in(int descriptor);
 
 /*
  * Writes what lies in buffers, as libc does at the end of exit(3), but while there is a stack.

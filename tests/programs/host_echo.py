@@ -5,15 +5,16 @@
     host_echo.py serve PORT HOW [ARGUMENT]   one process that listens on PORT at all addresses
     host_echo.py ask ADDRESS PORT [CONNECTIONS [ROUNDS [LOG]]]
 
-HOW: block, select, poll, epoll, edge, oneshot, threads, fork, family, workers, exec, pass, setuid,
-unsent; each ends with its last connection, of which there are as many as ARGUMENT says (1). The
-client prints "all is well". With the log of a process under melin, it waits after a few rounds
-until that process's stack has started.
+HOW: block, info, select, poll, epoll, edge, oneshot, threads, fork, family, workers, exec, pass,
+setuid, unsent; each ends with its last connection, of which there are as many as ARGUMENT says
+(1). The client prints "all is well". With the log of a process under melin, it waits after a few
+rounds until that process's stack has started.
 """
 import array
 import os
 import select
 import socket
+import struct
 import sys
 import threading
 import time
@@ -53,6 +54,30 @@ def talk(connection):
 def serve_block(listener, count):
     for _ in range(count):
         talk(listener.accept()[0])
+
+
+def serve_info(listener, count):
+    """Asks for TCP_INFO before each message: it counts from the beginning, whoever carries it."""
+    for _ in range(count):
+        connection = listener.accept()[0]
+        got, before = 0, None
+        while True:
+            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 232)
+            assert info[0] in (1, 8), info[0]  # TCP_ESTABLISHED, TCP_CLOSE_WAIT
+            acked, received, segments_out, segments_in = struct.unpack_from("=QQII", info, 120)
+            busy, = struct.unpack_from("=Q", info, 168)
+            sent, again = struct.unpack_from("=QQ", info, 200)
+            assert received >= got and sent - again == got, (received, sent, again, got)
+            assert acked <= sent, (acked, sent)
+            now = acked, received, segments_out, segments_in, busy, sent
+            assert before is None or all(a <= b for a, b in zip(before, now)), (before, now)
+            before = now
+            data = connection.recv(65536)
+            if not data:
+                break
+            connection.sendall(data)
+            got += len(data)
+        connection.close()
 
 
 def serve_threads(listener, count):
@@ -235,8 +260,9 @@ def serve(port, how, count):
         os.setgid(65534)
         os.setuid(65534)
     print("ready", flush=True)
-    {"block": serve_block, "setuid": serve_block, "select": serve_select, "poll": serve_poll,
-     "epoll": serve_epoll, "threads": serve_threads, "fork": serve_fork,
+    {"block": serve_block, "info": serve_info, "setuid": serve_block,
+     "select": serve_select, "poll": serve_poll, "epoll": serve_epoll,
+     "threads": serve_threads, "fork": serve_fork,
      "family": serve_family, "workers": serve_workers, "exec": serve_exec,
      "pass": serve_pass, "unsent": serve_unsent,
      "edge": lambda a, b: serve_epoll(a, b, select.EPOLLET),
