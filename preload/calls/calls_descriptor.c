@@ -40,7 +40,8 @@ static long close_known(int descriptor)
 
 INTERPOSED int close(int descriptor)
 {
-	TRACED(close, descriptor);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_close, descriptor);
 	if (__builtin_expect(!descriptor_known(descriptor), 1))
 		return libc()->close(descriptor);
 	if (descriptor_private(descriptor))
@@ -114,7 +115,8 @@ static int duplicated(int descriptor, int duplicate)
 
 INTERPOSED int dup(int descriptor)
 {
-	TRACED(dup, descriptor);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_dup, descriptor);
 	return duplicated(descriptor, libc()->dup(descriptor_of_program(descriptor)));
 }
 
@@ -152,13 +154,15 @@ static int dup_over(int descriptor, int target, int flags, bool is_dup3)
 
 INTERPOSED int dup2(int descriptor, int target)
 {
-	TRACED(dup2, descriptor, target);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_dup2, descriptor, target);
 	return dup_over(descriptor, target, 0, false);
 }
 
 INTERPOSED int dup3(int descriptor, int target, int flags)
 {
-	TRACED(dup3, descriptor, target, flags);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_dup3, descriptor, target, flags);
 	return dup_over(descriptor, target, flags, true);
 }
 
@@ -263,7 +267,8 @@ INTERPOSED int fcntl(int descriptor, int command, ...)
 	va_start(arguments, command);
 	argument = only_argument(arguments);
 	va_end(arguments);
-	TRACED(fcntl, descriptor, command, argument);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_fcntl, descriptor, command, argument);
 	if (!descriptor_known(descriptor))
 		return libc()->fcntl(descriptor_of_program(descriptor), command, argument);
 	return control_descriptor(descriptor, command, argument);
@@ -277,7 +282,8 @@ INTERPOSED int fcntl64(int descriptor, int command, ...)
 	va_start(arguments, command);
 	argument = only_argument(arguments);
 	va_end(arguments);
-	TRACED(fcntl64, descriptor, command, argument);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_fcntl64, descriptor, command, argument);
 	if (!descriptor_known(descriptor))
 		return libc()->fcntl64(descriptor_of_program(descriptor), command, argument);
 	return control_descriptor(descriptor, command, argument);
@@ -344,7 +350,8 @@ static int control_socket(struct socket *socket, int descriptor, unsigned long r
 
 INTERPOSED int sockatmark(int descriptor)
 {
-	TRACED(sockatmark, descriptor);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_sockatmark, descriptor);
 
 	int mark;
 
@@ -363,7 +370,8 @@ INTERPOSED int ioctl(int descriptor, unsigned long request, ...)
 	va_start(arguments, request);
 	argument = only_argument(arguments);
 	va_end(arguments);
-	TRACED(ioctl, descriptor, request, argument);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_ioctl, descriptor, request, argument);
 	if (request == FIOASYNC)
 		borrow_end_any(descriptor, BORROW_CALL, true); /* as O_ASYNC */
 	socket = socket_get(descriptor);

@@ -23,7 +23,8 @@
 
 INTERPOSED int socket(int domain, int type, int protocol)
 {
-	TRACED(socket, domain, type, protocol);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_socket, domain, type, protocol);
 
 	int descriptor = libc()->socket(domain, type, protocol);
 
@@ -34,7 +35,8 @@ INTERPOSED int socket(int domain, int type, int protocol)
 
 INTERPOSED int bind(int descriptor, const struct sockaddr *local, socklen_t length)
 {
-	TRACED(bind, descriptor, local, length);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_bind, descriptor, local, length);
 
 	int result;
 
@@ -45,7 +47,8 @@ INTERPOSED int bind(int descriptor, const struct sockaddr *local, socklen_t leng
 
 INTERPOSED int listen(int descriptor, int backlog)
 {
-	TRACED(listen, descriptor, backlog);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_listen, descriptor, backlog);
 
 	int result;
 
@@ -60,7 +63,8 @@ INTERPOSED int listen(int descriptor, int backlog)
 
 INTERPOSED int connect(int descriptor, const struct sockaddr *remote, socklen_t length)
 {
-	TRACED(connect, descriptor, remote, length);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_connect, descriptor, remote, length);
 
 	int result;
 
@@ -95,7 +99,8 @@ static int accept_flags(struct socket *socket, int descriptor, struct sockaddr *
 
 INTERPOSED int accept(int descriptor, struct sockaddr *peer, socklen_t *length)
 {
-	TRACED(accept, descriptor, peer, length);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_accept, descriptor, peer, length);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 
@@ -108,7 +113,8 @@ INTERPOSED int accept(int descriptor, struct sockaddr *peer, socklen_t *length)
 
 INTERPOSED int accept4(int descriptor, struct sockaddr *peer, socklen_t *length, int flags)
 {
-	TRACED(accept4, descriptor, peer, length, flags);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_accept4, descriptor, peer, length, flags);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 
@@ -121,7 +127,8 @@ INTERPOSED int accept4(int descriptor, struct sockaddr *peer, socklen_t *length,
 
 INTERPOSED int shutdown(int descriptor, int how)
 {
-	TRACED(shutdown, descriptor, how);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_shutdown, descriptor, how);
 
 	struct socket *socket;
 	int result;
@@ -137,7 +144,8 @@ INTERPOSED int shutdown(int descriptor, int how)
 
 INTERPOSED int getsockname(int descriptor, struct sockaddr *name, socklen_t *length)
 {
-	TRACED(getsockname, descriptor, name, length);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_getsockname, descriptor, name, length);
 
 	struct socket *socket = socket_get(descriptor);
 	int result;
@@ -151,7 +159,8 @@ INTERPOSED int getsockname(int descriptor, struct sockaddr *name, socklen_t *len
 
 INTERPOSED int getpeername(int descriptor, struct sockaddr *name, socklen_t *length)
 {
-	TRACED(getpeername, descriptor, name, length);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_getpeername, descriptor, name, length);
 
 	struct socket *socket = socket_get(descriptor);
 	int result;
@@ -175,7 +184,8 @@ static int get_from_kernel(int descriptor, int level, int name, void *value, soc
 
 INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, socklen_t *length)
 {
-	TRACED(getsockopt, descriptor, level, name, value, length);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_getsockopt, descriptor, level, name, value, length);
 
 	struct socket *socket = socket_get(descriptor);
 	int result;
@@ -194,7 +204,8 @@ INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, sock
 
 INTERPOSED int setsockopt(int descriptor, int level, int name, const void *value, socklen_t length)
 {
-	TRACED(setsockopt, descriptor, level, name, value, length);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_setsockopt, descriptor, level, name, value, length);
 
 	struct socket *socket = socket_get_any(descriptor);
 	int result;

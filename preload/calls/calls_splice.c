@@ -93,7 +93,8 @@ static ssize_t send_file_at(struct socket *socket, int file, off64_t *offset, si
 
 INTERPOSED ssize_t sendfile64(int descriptor, int file, off64_t *offset, size_t size)
 {
-	TRACED(sendfile64, descriptor, file, offset, size);
+	if (trace_wanted())
+		return trace_call(TRACE_sendfile64, descriptor, file, offset, size);
 
 	struct socket *socket = socket_get(descriptor);
 	ssize_t result;
@@ -117,7 +118,8 @@ _Static_assert(sizeof(off_t) == sizeof(off64_t), "one sendfile serves both names
 
 INTERPOSED ssize_t sendfile(int descriptor, int file, off_t *offset, size_t size)
 {
-	TRACED(sendfile, descriptor, file, offset, size);
+	if (trace_wanted())
+		return trace_call(TRACE_sendfile, descriptor, file, offset, size);
 	if (!descriptor_known(descriptor))
 		return libc()->sendfile(descriptor_of_program(descriptor),
 					descriptor_of_program(file), offset, size);
@@ -241,7 +243,8 @@ static bool is_pipe(int descriptor)
 INTERPOSED ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t size,
 			  unsigned flags)
 {
-	TRACED(splice, in, in_offset, out, out_offset, size, flags);
+	if (trace_wanted())
+		return trace_call(TRACE_splice, in, in_offset, out, out_offset, size, flags);
 
 	struct socket *from, *to;
 	ssize_t result;

@@ -56,7 +56,8 @@ static int no_address(socklen_t *length)
 
 INTERPOSED ssize_t read(int descriptor, void *buffer, size_t size)
 {
-	TRACED(read, descriptor, buffer, size);
+	if (trace_wanted())
+		return trace_call(TRACE_read, descriptor, buffer, size);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
@@ -77,8 +78,8 @@ INTERPOSED ssize_t read(int descriptor, void *buffer, size_t size)
 
 INTERPOSED ssize_t __read_chk(int descriptor, void *buffer, size_t size, size_t room)
 {
-	if (size <= room)
-		TRACED(read, descriptor, buffer, size);
+	if (size <= room && trace_wanted())
+		return trace_call(TRACE_read, descriptor, buffer, size);
 	if (size > room || !descriptor_known(descriptor))
 		return libc()->__read_chk(descriptor_of_program(descriptor), buffer, size, room);
 	return read(descriptor, buffer, size);
@@ -86,7 +87,8 @@ INTERPOSED ssize_t __read_chk(int descriptor, void *buffer, size_t size, size_t 
 
 INTERPOSED ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
 {
-	TRACED(recv, descriptor, buffer, size, flags);
+	if (trace_wanted())
+		return trace_call(TRACE_recv, descriptor, buffer, size, flags);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
@@ -105,8 +107,8 @@ INTERPOSED ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
 
 INTERPOSED ssize_t __recv_chk(int descriptor, void *buffer, size_t size, size_t room, int flags)
 {
-	if (size <= room)
-		TRACED(recv, descriptor, buffer, size, flags);
+	if (size <= room && trace_wanted())
+		return trace_call(TRACE_recv, descriptor, buffer, size, flags);
 	if (size > room || !descriptor_known(descriptor))
 		return libc()->__recv_chk(descriptor_of_program(descriptor), buffer, size, room,
 					  flags);
@@ -116,7 +118,8 @@ INTERPOSED ssize_t __recv_chk(int descriptor, void *buffer, size_t size, size_t 
 INTERPOSED ssize_t recvfrom(int descriptor, void *buffer, size_t size, int flags,
 			    struct sockaddr *peer, socklen_t *length)
 {
-	TRACED(recvfrom, descriptor, buffer, size, flags, peer, length);
+	if (trace_wanted())
+		return trace_call(TRACE_recvfrom, descriptor, buffer, size, flags, peer, length);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
@@ -145,8 +148,8 @@ INTERPOSED ssize_t recvfrom(int descriptor, void *buffer, size_t size, int flags
 INTERPOSED ssize_t __recvfrom_chk(int descriptor, void *buffer, size_t size, size_t room, int flags,
 				  struct sockaddr *peer, socklen_t *length)
 {
-	if (size <= room)
-		TRACED(recvfrom, descriptor, buffer, size, flags, peer, length);
+	if (size <= room && trace_wanted())
+		return trace_call(TRACE_recvfrom, descriptor, buffer, size, flags, peer, length);
 	if (size > room || !descriptor_known(descriptor))
 		return libc()->__recvfrom_chk(descriptor_of_program(descriptor), buffer, size, room,
 					      flags, peer, length);
@@ -172,7 +175,8 @@ static ssize_t move_vector(struct socket *socket, enum borrow_direction directio
 
 INTERPOSED ssize_t readv(int descriptor, const struct iovec *iov, int count)
 {
-	TRACED(readv, descriptor, iov, count);
+	if (trace_wanted())
+		return trace_call(TRACE_readv, descriptor, iov, count);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
@@ -244,7 +248,8 @@ static ssize_t receive_message(struct socket *socket, struct msghdr *message, in
 
 INTERPOSED ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
 {
-	TRACED(recvmsg, descriptor, message, flags);
+	if (trace_wanted())
+		return trace_call(TRACE_recvmsg, descriptor, message, flags);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
@@ -309,7 +314,8 @@ static int receive_messages_until(struct socket *socket, struct mmsghdr *message
 INTERPOSED int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags,
 			struct timespec *timeout)
 {
-	TRACED(recvmmsg, descriptor, messages, count, flags, timeout);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_recvmmsg, descriptor, messages, count, flags, timeout);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
@@ -338,7 +344,8 @@ static ssize_t transmit(struct socket *socket, const void *buffer, size_t size, 
 
 INTERPOSED ssize_t write(int descriptor, const void *buffer, size_t size)
 {
-	TRACED(write, descriptor, buffer, size);
+	if (trace_wanted())
+		return trace_call(TRACE_write, descriptor, buffer, size);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
@@ -355,7 +362,8 @@ INTERPOSED ssize_t write(int descriptor, const void *buffer, size_t size)
 
 INTERPOSED ssize_t send(int descriptor, const void *buffer, size_t size, int flags)
 {
-	TRACED(send, descriptor, buffer, size, flags);
+	if (trace_wanted())
+		return trace_call(TRACE_send, descriptor, buffer, size, flags);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
@@ -374,7 +382,8 @@ INTERPOSED ssize_t send(int descriptor, const void *buffer, size_t size, int fla
 INTERPOSED ssize_t sendto(int descriptor, const void *buffer, size_t size, int flags,
 			  const struct sockaddr *peer, socklen_t length)
 {
-	TRACED(sendto, descriptor, buffer, size, flags, peer, length);
+	if (trace_wanted())
+		return trace_call(TRACE_sendto, descriptor, buffer, size, flags, peer, length);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
@@ -393,7 +402,8 @@ INTERPOSED ssize_t sendto(int descriptor, const void *buffer, size_t size, int f
 
 INTERPOSED ssize_t writev(int descriptor, const struct iovec *iov, int count)
 {
-	TRACED(writev, descriptor, iov, count);
+	if (trace_wanted())
+		return trace_call(TRACE_writev, descriptor, iov, count);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
@@ -457,7 +467,8 @@ static bool note_passed(const struct msghdr *message)
 
 INTERPOSED ssize_t sendmsg(int descriptor, const struct msghdr *message, int flags)
 {
-	TRACED(sendmsg, descriptor, message, flags);
+	if (trace_wanted())
+		return trace_call(TRACE_sendmsg, descriptor, message, flags);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
@@ -497,7 +508,8 @@ static int send_messages(struct socket *socket, struct mmsghdr *messages, unsign
 
 INTERPOSED int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags)
 {
-	TRACED(sendmmsg, descriptor, messages, count, flags);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_sendmmsg, descriptor, messages, count, flags);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
@@ -556,7 +568,8 @@ static ssize_t send_at(struct socket *socket, const struct iovec *iov, int count
 INTERPOSED ssize_t preadv2(int descriptor, const struct iovec *iov, int count, off_t place,
 			   int flags)
 {
-	TRACED(preadv2, descriptor, iov, count, place, flags);
+	if (trace_wanted())
+		return trace_call(TRACE_preadv2, descriptor, iov, count, place, flags);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;
@@ -575,7 +588,8 @@ INTERPOSED ssize_t preadv2(int descriptor, const struct iovec *iov, int count, o
 INTERPOSED ssize_t pwritev2(int descriptor, const struct iovec *iov, int count, off_t place,
 			    int flags)
 {
-	TRACED(pwritev2, descriptor, iov, count, place, flags);
+	if (trace_wanted())
+		return trace_call(TRACE_pwritev2, descriptor, iov, count, place, flags);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;

@@ -45,7 +45,8 @@ static void read_limits(struct limits *limits, const struct timespec *timeout, c
 
 INTERPOSED int poll(struct pollfd *set, nfds_t count, int timeout)
 {
-	TRACED(poll, set, count, timeout);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_poll, set, count, timeout);
 
 	int result;
 
@@ -61,8 +62,8 @@ INTERPOSED int poll(struct pollfd *set, nfds_t count, int timeout)
 
 INTERPOSED int __poll_chk(struct pollfd *set, nfds_t count, int timeout, size_t room)
 {
-	if (count <= room / sizeof(*set))
-		TRACED(poll, set, count, timeout);
+	if (count <= room / sizeof(*set) && trace_wanted())
+		return (int)trace_call(TRACE_poll, set, count, timeout);
 	if (room / sizeof(*set) < count || !config_active())
 		return libc()->__poll_chk(set, count, timeout, room);
 	return poll(set, count, timeout);
@@ -71,7 +72,8 @@ INTERPOSED int __poll_chk(struct pollfd *set, nfds_t count, int timeout, size_t 
 INTERPOSED int ppoll(struct pollfd *set, nfds_t count, const struct timespec *timeout,
 		     const sigset_t *mask)
 {
-	TRACED(ppoll, set, count, timeout, mask);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_ppoll, set, count, timeout, mask);
 
 	struct limits limits;
 	int result;
@@ -90,8 +92,8 @@ INTERPOSED int ppoll(struct pollfd *set, nfds_t count, const struct timespec *ti
 INTERPOSED int __ppoll_chk(struct pollfd *set, nfds_t count, const struct timespec *timeout,
 			   const sigset_t *mask, size_t room)
 {
-	if (count <= room / sizeof(*set))
-		TRACED(ppoll, set, count, timeout, mask);
+	if (count <= room / sizeof(*set) && trace_wanted())
+		return (int)trace_call(TRACE_ppoll, set, count, timeout, mask);
 	if (room / sizeof(*set) < count || !config_active())
 		return libc()->__ppoll_chk(set, count, timeout, mask, room);
 	return ppoll(set, count, timeout, mask);
@@ -112,7 +114,9 @@ static void write_back_left(struct timeval *timeout, uint64_t deadline)
 INTERPOSED int select(int count, fd_set *readable, fd_set *writable, fd_set *exceptional,
 		      struct timeval *timeout)
 {
-	TRACED(select, count, readable, writable, exceptional, timeout);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_select, count, readable, writable, exceptional,
+				       timeout);
 
 	uint64_t deadline;
 	int result;
@@ -134,7 +138,9 @@ INTERPOSED int select(int count, fd_set *readable, fd_set *writable, fd_set *exc
 INTERPOSED int pselect(int count, fd_set *readable, fd_set *writable, fd_set *exceptional,
 		       const struct timespec *timeout, const sigset_t *mask)
 {
-	TRACED(pselect, count, readable, writable, exceptional, timeout, mask);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_pselect, count, readable, writable, exceptional,
+				       timeout, mask);
 
 	struct limits limits;
 	int result;
@@ -162,19 +168,22 @@ static int created(int descriptor)
 
 INTERPOSED int epoll_create(int size)
 {
-	TRACED(epoll_create, size);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_epoll_create, size);
 	return created(libc()->epoll_create(size));
 }
 
 INTERPOSED int epoll_create1(int flags)
 {
-	TRACED(epoll_create1, flags);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_epoll_create1, flags);
 	return created(libc()->epoll_create1(flags));
 }
 
 INTERPOSED int epoll_ctl(int descriptor, int operation, int target, struct epoll_event *event)
 {
-	TRACED(epoll_ctl, descriptor, operation, target, event);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_epoll_ctl, descriptor, operation, target, event);
 
 	int result;
 
@@ -220,7 +229,8 @@ static int wait_milliseconds(int descriptor, struct epoll_event *events, int max
 INTERPOSED int epoll_pwait(int descriptor, struct epoll_event *events, int max, int timeout,
 			   const sigset_t *mask)
 {
-	TRACED(epoll_pwait, descriptor, events, max, timeout, mask);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_epoll_pwait, descriptor, events, max, timeout, mask);
 
 	sigset_t copy;
 	int result;
@@ -236,7 +246,8 @@ INTERPOSED int epoll_pwait(int descriptor, struct epoll_event *events, int max, 
 
 INTERPOSED int epoll_wait(int descriptor, struct epoll_event *events, int max, int timeout)
 {
-	TRACED(epoll_wait, descriptor, events, max, timeout);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_epoll_wait, descriptor, events, max, timeout);
 	/*
 	 * Where it does not block, or where there is no other thread, nothing of the stack's can
 	 * come into the instance meanwhile (but through a handler, which ends the call).
@@ -253,7 +264,8 @@ INTERPOSED int epoll_wait(int descriptor, struct epoll_event *events, int max, i
 INTERPOSED int epoll_pwait2(int descriptor, struct epoll_event *events, int max,
 			    const struct timespec *timeout, const sigset_t *mask)
 {
-	TRACED(epoll_pwait2, descriptor, events, max, timeout, mask);
+	if (trace_wanted())
+		return (int)trace_call(TRACE_epoll_pwait2, descriptor, events, max, timeout, mask);
 
 	struct limits limits;
 	int result;

@@ -5,9 +5,9 @@
  * which calls these are and how their arguments are printed (trace_print.h). Not for what melin
  * itself has to say (config/log.h), into whose file the lines go.
  *
- * Each traced function begins with TRACED(), which costs a comparison and a branch while there is
- * no trace. With one, the call goes by trace_call(), which makes it a second time from outside and
- * then writes the line: so the functions themselves know nothing of it.
+ * Each traced function begins with trace_wanted(), which costs a comparison and a branch while there
+ * is no trace. With one, the call goes by trace_call(), which makes it a second time from outside
+ * and then writes the line: so the functions themselves know nothing of it.
  */
 #ifndef MELIN_TRACE_H
 #define MELIN_TRACE_H
@@ -84,12 +84,13 @@ bool trace_is_programs(void);
  */
 long trace_call(enum traced_call which, ...);
 
-/* The first statement of a traced function, with the names of all its parameters. */
-#define TRACED(function, ...)                                                                      \
-	do {                                                                                       \
-		if (__builtin_expect(log_calls, 0) && trace_is_programs())                         \
-			return (__typeof__(function(__VA_ARGS__)))trace_call(TRACE_##function,     \
-									     __VA_ARGS__);         \
-	} while (0)
+/*
+ * At the beginning of each traced function, which returns trace_call() with all of its arguments if
+ * it is true.
+ */
+static inline bool trace_wanted(void)
+{
+	return __builtin_expect(log_calls, 0) && trace_is_programs();
+}
 
 #endif
