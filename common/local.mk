@@ -6,6 +6,7 @@ common_libcommon_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(HARDENING_CPPFLAGS)
 common_libcommon_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden \
 	$(LTO_CFLAGS)
 common_libcommon_la_SOURCES = \
+	common/capture_ring.h \
 	common/connection_state.c \
 	common/connection_state.h \
 	common/descriptor_limit.c \

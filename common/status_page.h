@@ -37,9 +37,11 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "common/capture_ring.h"
+
 #define STATUS_PAGE_NAME    "melin-status"
 #define STATUS_PAGE_MAGIC   0x4e494c454d0a1a0aull
-#define STATUS_PAGE_VERSION 1 /* raised with each change of what is below */
+#define STATUS_PAGE_VERSION 2 /* raised with each change of what is below */
 
 /* How many flows melin has taken, and how many were left to libc for what reason. */
 enum flow_count {
@@ -149,15 +151,17 @@ struct status_descriptor {
 };
 /*
  * Of descriptors above these nothing is known but what a row says. Only what is written to takes
- * memory; but of a program that calls mlockall(2) it is all of it, 4 MiB.
+ * memory; but of a program that calls mlockall(2) it is all of it, 8 MiB with the ring of captures.
  */
 #define STATUS_DESCRIPTORS (1 << 17)
 
 /* The bits that may be asked for, and what counts the requests above them. */
 enum status_request {
-	STATUS_ASK_COUNTS = 1, /* counts[] */
-	STATUS_ASK_ROWS = 2,   /* rows[], of descriptors from first on; next says where to go on */
-	STATUS_ASK_DRAIN = 4,  /* all borrowed connections are given back; drained is set before */
+	STATUS_ASK_COUNTS = 1,	/* counts[] */
+	STATUS_ASK_ROWS = 2,	/* rows[], of descriptors from first on; next says where to go on */
+	STATUS_ASK_DRAIN = 4,	/* all borrowed connections are given back; drained is set before */
+	STATUS_ASK_CAPTURE = 8, /* frames go into the ring from now on, or error says why not */
+	STATUS_ASK_CAPTURE_END = 16, /* and not any more */
 };
 #define STATUS_ASK_STEP 256u /* added to asked for each request */
 
@@ -197,6 +201,7 @@ struct status_page {
 
 	struct status_row rows[STATUS_ROWS] __attribute__((aligned(4096)));
 	struct status_descriptor descriptors[STATUS_DESCRIPTORS] __attribute__((aligned(4096)));
+	struct capture_ring capture __attribute__((aligned(4096))); /* melin pcap */
 };
 
 #endif

@@ -24,6 +24,7 @@
 #include "stack/instance/random.h"
 #include "stack/instance/sysctl.h"
 #include "stack/instance/wakeup.h"
+#include "stack/ip/capture.h"
 #include "stack/ip/host.h"
 #include "stack/tcp/path.h"
 #include "stack/stack.h"
@@ -44,7 +45,8 @@ struct stack {
 	struct call_stack call_stack; /* for what needs more than the caller may have */
 
 	/* network.c; fixed after open() */
-	struct link *link; /* NULL: device "loop" */
+	struct link *link; /* NULL: device "loop"; capture's while frames are captured */
+	struct capture capture;
 	struct link_info info;
 	unsigned address_count;
 	struct ip_address addresses[STACK_ADDRESSES_MAX];

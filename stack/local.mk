@@ -57,6 +57,7 @@ stack_libstack_la_SOURCES = \
 	stack/ip/filter.c \
 	stack/ip/early_frames.c \
 	stack/ip/host.c \
+	stack/ip/capture.c \
 	stack/ip/loop.c \
 	stack/ip/network.c \
 	stack/ip/past_ip.c \
@@ -125,6 +126,7 @@ noinst_HEADERS += \
 	stack/ip/filter.h \
 	stack/ip/early_frames.h \
 	stack/ip/host.h \
+	stack/ip/capture.h \
 	stack/ip/loop.h \
 	stack/ip/network.h \
 	stack/ip/past_ip.h \

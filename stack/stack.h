@@ -30,7 +30,7 @@
 #include "common/stack_config.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
-#define STACK_ABI 15
+#define STACK_ABI 16
 
 /* Beside the EPOLL* bits: the peer has announced urgent data, what Linux sends SIGURG for. */
 #define STACK_EVENT_URGENT (1u << 16)
@@ -135,6 +135,7 @@ struct stack_counters {
 	uint64_t lock_spun, lock_slept;
 };
 
+struct capture_ring;	 /* common/capture_ring.h */
 struct connection_state; /* common/connection_state.h */
 struct stack;
 struct stack_socket;
@@ -365,6 +366,13 @@ struct stack_operations {
 			  socklen_t *length);
 	int (*set_option)(struct stack_socket *socket, int level, int name, const void *value,
 			  socklen_t length);
+
+	/*
+	 * Frames go into the ring from now on, both ways, until it is NULL or its reader shows no
+	 * life (common/capture_ring.h): its memory stays until then, and until close() or abandon()
+	 * at most. 0; -ENODEV: there is no device; -EDEADLK as all calls.
+	 */
+	int (*capture)(struct stack *stack, struct capture_ring *ring);
 };
 
 extern const struct stack_operations melin_stack_operations;

@@ -12,6 +12,7 @@ END_TO_END_TESTS = \
 	tests/gdb.bats \
 	tests/melin_stat.bats \
 	tests/melin_drain.bats \
+	tests/melin_pcap.bats \
 	tests/errors.bats \
 	tests/advice.bats \
 	tests/confinement.bats \

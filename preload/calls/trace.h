@@ -5,8 +5,8 @@
  * which calls these are and how their arguments are printed (trace_print.h). Not for what melin
  * itself has to say (config/log.h), into whose file the lines go.
  *
- * Each traced function begins with trace_wanted(), which costs a comparison and a branch while there
- * is no trace. With one, the call goes by trace_call(), which makes it a second time from outside
+ * Each traced function begins with trace_wanted(), which costs a comparison and a branch while
+ * there is no trace. With one, the call goes by trace_call(), which makes it again from outside
  * and then writes the line: so the functions themselves know nothing of it.
  */
 #ifndef MELIN_TRACE_H

@@ -2,6 +2,7 @@
 /* See status_rows.h. */
 #include "preload/sockets/status_rows.h"
 
+#include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
@@ -116,8 +117,21 @@ static void fill_rows(uint32_t first)
 	status_page->next = next;
 }
 
+/* It is as asked for, or the ring says why not. */
+static void set_capture(bool wanted)
+{
+	const struct instance *instance = process_stack_running();
+	struct capture_ring *ring = &status_page->capture;
+
+	ring->error = instance
+			      ? instance->operations->capture(instance->stack, wanted ? ring : NULL)
+			      : -ENOENT;
+}
+
 void status_rows_answer(uint32_t wanted)
 {
+	if (wanted & (STATUS_ASK_CAPTURE | STATUS_ASK_CAPTURE_END))
+		set_capture(wanted & STATUS_ASK_CAPTURE);
 	if (wanted & STATUS_ASK_DRAIN)
 		borrow_drain();
 	if (wanted & STATUS_ASK_COUNTS)

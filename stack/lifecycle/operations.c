@@ -232,6 +232,11 @@ static int set_option(struct stack_socket *socket, int level, int option, const 
 	return INSIDE(socket->stack, OF(socket, options_set(socket, level, option, value, length)));
 }
 
+static int capture(struct stack *stack, struct capture_ring *ring)
+{
+	return INSIDE(stack, capture_set(stack, ring));
+}
+
 __attribute__((visibility("default"))) const struct stack_operations melin_stack_operations = {
 	.abi = STACK_ABI,
 	.size = sizeof(struct stack_operations),
@@ -245,6 +250,7 @@ __attribute__((visibility("default"))) const struct stack_operations melin_stack
 	.watch_begin = background_watch_begin,
 	.watch_end = background_watch_end,
 	.counters = instance_counters,
+	.capture = capture,
 	.route = route,
 	.port_in_use = port_in_use,
 	.socket_create = create,

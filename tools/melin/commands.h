@@ -36,6 +36,7 @@ int command_check(const struct command *command, int argc, char **argv);
 int command_run(const struct command *command, int argc, char **argv);
 int command_stat(const struct command *command, int argc, char **argv);
 int command_top(const struct command *command, int argc, char **argv);
+int command_pcap(const struct command *command, int argc, char **argv);
 int command_drain(const struct command *command, int argc, char **argv);
 
 #endif

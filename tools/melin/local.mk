@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The command melin(1). It reads the variables by the library's own parser and asks the kernel by
-# the lender's functions; it needs libc alone, and neither DPDK nor lwIP.
+# the lender's functions; it needs libc and libpcap (melin pcap), and neither DPDK nor lwIP.
 bin_PROGRAMS += melin
 melin_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(HARDENING_CPPFLAGS) $(broker_cppflags) \
 	-DBINDIR='"$(bindir)"' -DLIBDIR='"$(libdir)"' -DSYSCONFDIR='"$(sysconfdir)"'
 melin_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden
 melin_LDFLAGS = $(HARDENING_LDFLAGS)
-melin_LDADD = broker/liblender.la common/libcommon.la
+melin_LDADD = broker/liblender.la common/libcommon.la $(PCAP_LIBS)
 melin_SOURCES = \
 	dpdk/interface/ending.c \
 	dpdk/interface/interface_claim.c \
@@ -31,6 +31,11 @@ melin_SOURCES = \
 	tools/melin/kernel_sockets.c \
 	tools/melin/kernel_sockets.h \
 	tools/melin/melin.c \
+	tools/melin/pcap.c \
+	tools/melin/pcap_checksum.c \
+	tools/melin/pcap_checksum.h \
+	tools/melin/pcapng.c \
+	tools/melin/pcapng.h \
 	tools/melin/process_list.c \
 	tools/melin/process_list.h \
 	tools/melin/profile.c \

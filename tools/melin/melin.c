@@ -23,6 +23,9 @@ static const struct command commands[] = {
 	  command_top, false },
 	{ "drain", "[OPTION...] PID... | --all",
 	  "gives all connections back to the kernel, until --resume", command_drain, false },
+	{ "pcap", "[OPTION...] PID -w FILE [FILTER]",
+	  "writes the frames of a stack to a file, where tcpdump does not see them", command_pcap,
+	  false },
 	{ "help", "[COMMAND]", "says what there is, or how a command is used", command_to_help,
 	  false },
 };
