@@ -202,6 +202,12 @@ inetd() {
 	took server kept_option -eq 1
 }
 
+# It has no rights, which is worth a warning; its standard error is the connection.
+@test "no line of the log gets into a connection that is standard error" {
+	BORROW='' inetd 'the kernel.s: a call' env MELIN_LOG=warn \
+		setpriv --reuid 65534 --clear-groups "$build/tests/programs/standard_streams"
+}
+
 # A system call of melin's that the filter does not know would end the program with SIGSYS.
 @test "behind a filter for system calls an inherited connection is the kernel's alone" {
 	BORROW='' inetd 'the kernel.s: rights are given up' "$build/tests/programs/filtered_echo"

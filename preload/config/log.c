@@ -113,6 +113,11 @@ int log_open(enum log_level level, const char *file)
 	return file && opened < 0 ? opened : 0;
 }
 
+void log_leave_standard_error(void)
+{
+	state.error.open = false;
+}
+
 void log_before_filter(void)
 {
 	struct identity now;

@@ -28,6 +28,12 @@
 int log_open(enum log_level level, const char *file);
 
 /*
+ * Standard error is a connection of the program's: a line there would be data to its peer. So none
+ * is written there from now on, as if the program had closed it. Before the program has threads.
+ */
+void log_leave_standard_error(void);
+
+/*
  * The program is about to have its system calls filtered (seccomp(2)): from now on a line takes no
  * others than write(2), rt_sigprocmask(2) and getpid(2), and where standard error was replaced
  * before none is written.

@@ -122,6 +122,8 @@ static enum flow_count note_inherited(int descriptor)
 		return FLOW_COUNTS;
 	if (descriptor <= STDERR_FILENO)
 		stream_standard_inherited(descriptor);
+	if (descriptor == STDERR_FILENO)
+		log_leave_standard_error();
 	socket = same_file(descriptor);
 	is_new = !socket;
 	if (is_new)
