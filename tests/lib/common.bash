@@ -28,8 +28,6 @@
 build=${TESTS_BUILD:-$PWD}
 library=$build/.libs/libmelin.so
 module=$build/.libs/melin-stack.so
-# What is preloaded: make check-sanitizers has more than the library.
-preloaded=${TESTS_PRELOAD:-$library}
 programs=$BATS_TEST_DIRNAME/programs
 plain=${TESTS_PLAIN:-}
 python=/usr/bin/python3
@@ -187,7 +185,8 @@ melin_environment() {
 	local name=$1 log=$2 addresses
 	addresses=$near_stack/24,$near_stack6/64
 	[[ $name == near ]] || addresses=$far_stack/24,$far_stack6/64
-	environment=("LD_PRELOAD=$preloaded" "MELIN_DEV=${TESTS_DEVICE:-veth0}"
+	# make check-sanitizers has more than the library.
+	environment=("LD_PRELOAD=${TESTS_PRELOAD:-$library}" "MELIN_DEV=${TESTS_DEVICE:-veth0}"
 		"MELIN_ADDR=${ADDR:-$addresses}"
 		"MELIN_FLOWS=${FLOWS-any:198.18.0.0/15:*,any:[fd00::/8]:*}" "MELIN_LOG=info:$log")
 	if [[ -n $plain ]]; then
