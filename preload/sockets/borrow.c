@@ -280,16 +280,42 @@ static void adopt_options(struct socket *socket, int descriptor,
 	socket->reuse_address = state->reuse_address;
 }
 
+/*
+ * Nobody can give it back: the broker has gone. The kernel's socket would stay established for
+ * ever, and silent. This closes it, so that who polls it finds out; it takes no rights and sends
+ * nothing, and the peer's next segment is answered by a RST. The socket stays in repair mode, in
+ * which recv() fails with EPERM.
+ */
+static void abort_twin(int descriptor)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	kernel_call(SYS_connect, descriptor, (long)&nobody, sizeof(nobody), 0);
+}
+
+/* In CHANGING: 0; a negative errno value: the connection is lost. */
+static int give_loan(struct socket *socket, int descriptor, const struct connection_state *state)
+{
+	struct lender *lender = lending_lender();
+	int status = lender_give(lender, descriptor, &socket->loan, state);
+
+	if (status == -EPERM) {
+		abort_twin(descriptor);
+		/* It counts as borrowed still: no segment would come to the kernel for its RST. */
+		lender_unwatch(lender, &socket->loan);
+	}
+	return status;
+}
+
 /* In CHANGING, alone. */
 static enum refusal take_into(const struct instance *instance, struct socket *socket,
 			      int descriptor)
 {
-	struct lender *lender = lending_lender();
 	struct connection_state state;
 	enum refusal refusal;
 	int status;
 
-	refusal = lender_borrow(lender, descriptor, &socket->loan, &state);
+	refusal = lender_borrow(lending_lender(), descriptor, &socket->loan, &state);
 	if (refusal)
 		return refusal;
 	atomic_store(&socket->descriptor, descriptor);
@@ -301,7 +327,7 @@ static enum refusal take_into(const struct instance *instance, struct socket *so
 	} else {
 		log_write(LOG_LEVEL_INFO, "descriptor %d: the stack cannot take it: %s", descriptor,
 			  strerror(-status));
-		lender_give(lender, descriptor, &socket->loan, &state);
+		give_loan(socket, descriptor, &state);
 		refusal = REFUSAL_BUSY;
 	}
 	connection_state_clear(&state);
@@ -435,19 +461,6 @@ static int keepalive_of(const struct socket *socket)
 }
 
 /*
- * Nobody can give it back: the broker has gone. The kernel's socket would stay established for
- * ever, and silent. This closes it, so that who polls it finds out; it takes no rights and sends
- * nothing, and the peer's next segment is answered by a RST. The socket stays in repair mode, in
- * which recv() fails with EPERM.
- */
-static void abort_twin(int descriptor)
-{
-	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
-
-	kernel_call(SYS_connect, descriptor, (long)&nobody, sizeof(nobody), 0);
-}
-
-/*
  * The frames that come are kept for the kernel from now on. False: the broker has gone, so that
  * nobody can give it back, and there is no need for that.
  */
@@ -465,8 +478,6 @@ static bool begin_to_give(struct socket *socket, enum borrow_return why)
 static int give(struct socket *socket)
 {
 	const struct instance *instance = socket->instance;
-	const int descriptor = atomic_load(&socket->descriptor);
-	struct lender *lender = lending_lender();
 	struct connection_state state;
 	const bool keepalive = keepalive_of(socket);
 	int status;
@@ -475,17 +486,12 @@ static int give(struct socket *socket)
 	borrow_info_keep(socket);
 	status = instance->operations->give(socket->handle, &state);
 	if (status < 0) {
-		lender_unwatch(lender, &socket->loan);
+		lender_unwatch(lending_lender(), &socket->loan);
 		return status;
 	}
 	state.keepalive = keepalive;
 	state.reuse_address = socket->reuse_address;
-	status = lender_give(lender, descriptor, &socket->loan, &state);
-	if (status == -EPERM) {
-		abort_twin(descriptor);
-		/* It counts as borrowed still: no segment would come to the kernel for its RST. */
-		lender_unwatch(lender, &socket->loan);
-	}
+	status = give_loan(socket, atomic_load(&socket->descriptor), &state);
 	connection_state_clear(&state);
 	return status;
 }
