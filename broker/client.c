@@ -33,6 +33,11 @@ struct client {
 	/* Under channel_lock: which broker it is, counted; how many loans it has in its tap. */
 	uint32_t broker;
 	unsigned lent;
+	/*
+	 * What is to be the channel and the tap of another broker, while client_renew() waits for
+	 * that; else NULL. Atomic for the child of a fork in the middle of it, which closes both.
+	 */
+	struct client *_Atomic fresh;
 	struct broker_reader reader;
 };
 
@@ -53,7 +58,7 @@ static int last_answer(struct client *client)
 	return broker_message_receive(client->channel, &client->reader, MSG_DONTWAIT);
 }
 
-/* With channel_lock held. 0: the answer is in reader. */
+/* With channel_lock held, or of a new client. 0: the answer is in reader. */
 static int exchange(struct client *client, const struct broker_message *request, int descriptor)
 {
 	int error = client->gone ? -EPIPE
@@ -245,8 +250,13 @@ static int client_open_rules(struct lender *lender)
 
 static void client_abandon(struct lender *lender)
 {
-	own_descriptor_close(client_of(lender)->channel);
-	own_descriptor_close(client_of(lender)->tap);
+	struct client *client = client_of(lender);
+	struct client *fresh = atomic_load(&client->fresh);
+
+	own_descriptor_close(client->channel);
+	own_descriptor_close(client->tap);
+	if (fresh)
+		client_abandon(&fresh->lender);
 }
 
 static void client_close(struct lender *lender)
@@ -283,7 +293,7 @@ static const struct lender_operations operations = {
  * One end of a new pair goes through the door, which many processes share: what is sent there comes
  * out whole, and nobody receives on this side.
  */
-static int channel_through(int door)
+static int channel_through(int door, int *channel)
 {
 	int ends[2], error;
 	struct broker_message message = { 0 };
@@ -292,11 +302,9 @@ static int channel_through(int door)
 				 (long)ends);
 	if (error < 0)
 		return error;
+	*channel = own_descriptor(ends[0]);
 	error = broker_message_send(door, &message, ends[1], MSG_DONTWAIT);
 	kernel_close(ends[1]);
-	if (error == 0)
-		return ends[0];
-	kernel_close(ends[0]);
 	return error;
 }
 
@@ -310,20 +318,16 @@ static void limit_waits(int channel, unsigned milliseconds)
 }
 
 /* Others may be waiting to be taken, of whom the broker takes one after the other: so may this. */
-static int channel_to_service(void)
+static int channel_to_service(int *channel)
 {
 	const struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = BROKER_SOCKET };
-	int channel = (int)kernel_call(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, 0);
-	int error;
 
-	if (channel < 0)
-		return channel;
-	limit_waits(channel, BROKER_START_PATIENCE);
-	error = (int)kernel_call(SYS_connect, channel, (long)&name, sizeof(name), 0);
-	if (error == 0)
-		return channel;
-	kernel_close(channel);
-	return error;
+	*channel = own_descriptor(
+		(int)kernel_call(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, 0));
+	if (*channel < 0)
+		return *channel;
+	limit_waits(*channel, BROKER_START_PATIENCE);
+	return (int)kernel_call(SYS_connect, *channel, (long)&name, sizeof(name), 0);
 }
 
 /* REFUSAL_NONE: the tap has come. */
@@ -342,84 +346,106 @@ static enum refusal ask_for_tap(struct client *client, int *tap)
 	return *tap < 0 ? REFUSAL_BROKER : REFUSAL_NONE;
 }
 
-/* With channel_lock held. The channel is the client's from now on. */
-static enum refusal begin(struct client *client, int channel, int *tap)
+/* The client has the channel before it waits: a child of a fork meanwhile finds it there. */
+static int open_channel(struct client *client)
+{
+	return client->door >= 0 ? channel_through(client->door, &client->channel)
+				 : channel_to_service(&client->channel);
+}
+
+/* Of a new client, which nobody else calls: it may wait long, and takes no lock. */
+static enum refusal begin(struct client *client)
 {
 	enum refusal refusal;
 
-	client->channel = own_descriptor(channel);
-	client->gone = client->late = false;
+	if (open_channel(client) < 0)
+		return client->door < 0 ? REFUSAL_RIGHTS : REFUSAL_BROKER;
 	client->broker++;
 	limit_waits(client->channel, BROKER_START_PATIENCE);
-	refusal = ask_for_tap(client, tap);
+	refusal = ask_for_tap(client, &client->tap);
+	broker_message_end(&client->reader);
 	limit_waits(client->channel, BROKER_PATIENCE);
 	return refusal;
 }
 
-static int open_channel(int door)
+/* Without a channel. NULL: there is no memory. */
+static struct client *new_client(int door)
 {
-	return door >= 0 ? channel_through(door) : channel_to_service();
+	struct client *client = malloc(sizeof(*client));
+
+	if (!client)
+		return NULL;
+	memset(client, 0, offsetof(struct client, reader.data));
+	client->lender.operations = &operations;
+	client->channel = client->tap = client->reader.connection = client->reader.file = -1;
+	client->door = door;
+	pthread_mutex_init(&client->channel_lock, NULL);
+	return client;
 }
 
-/* The stack has the tap's number, and keeps it. */
-static enum refusal take_other_tap(struct client *client)
-{
-	const int channel = open_channel(client->door);
-	enum refusal refusal;
-	int tap = -1;
+/* ---- another broker ---- */
 
-	if (channel < 0)
-		return REFUSAL_BROKER;
-	own_descriptor_close(client->channel);
-	refusal = begin(client, channel, &tap);
-	if (refusal == REFUSAL_NONE && kernel_call(SYS_dup3, tap, client->tap, O_CLOEXEC, 0) < 0)
-		refusal = REFUSAL_BROKER;
-	own_descriptor_close(tap);
-	client->gone = refusal != REFUSAL_NONE;
+/* The stack has the tap's number, and keeps it. fresh is left with the channel that was. */
+static enum refusal take_over(struct client *client, struct client *fresh)
+{
+	const int channel = fresh->channel;
+	enum refusal refusal = REFUSAL_BROKER;
+
+	pthread_mutex_lock(&client->channel_lock);
+	if (kernel_call(SYS_dup3, fresh->tap, client->tap, O_CLOEXEC, 0) >= 0) {
+		fresh->channel = client->channel;
+		client->channel = channel;
+		client->broker++;
+		client->gone = client->late = false;
+		refusal = REFUSAL_NONE;
+	}
+	pthread_mutex_unlock(&client->channel_lock);
 	return refusal;
 }
 
+/* Without channel_lock, for which calls of the program wait. */
+static enum refusal take_other_broker(struct client *client)
+{
+	struct client *fresh = new_client(client->door);
+	enum refusal refusal;
+
+	if (!fresh)
+		return REFUSAL_BROKER;
+	atomic_store(&client->fresh, fresh);
+	refusal = begin(fresh);
+	if (refusal == REFUSAL_NONE)
+		refusal = take_over(client, fresh);
+	/* First forgotten: a child must not close numbers that are somebody else's by then. */
+	atomic_store(&client->fresh, NULL);
+	client_close(&fresh->lender);
+	return refusal;
+}
+
+/* One thread at a time. Nothing more is lent while the broker is gone. */
 static enum refusal client_renew(struct lender *lender)
 {
 	struct client *client = client_of(lender);
-	enum refusal refusal = REFUSAL_NONE;
+	bool is_gone, is_busy;
 
 	pthread_mutex_lock(&client->channel_lock);
-	if (client->gone)
-		refusal = client->lent ? REFUSAL_BUSY : take_other_tap(client);
-	end_exchange(client);
-	return refusal;
-}
-
-static enum refusal begin_first(struct client *client, int channel)
-{
-	enum refusal refusal;
-
-	client->lender.operations = &operations;
-	client->tap = client->reader.connection = client->reader.file = -1;
-	pthread_mutex_init(&client->channel_lock, NULL);
-	pthread_mutex_lock(&client->channel_lock);
-	refusal = begin(client, channel, &client->tap);
-	end_exchange(client);
-	return refusal;
+	is_gone = client->gone;
+	is_busy = client->lent > 0;
+	pthread_mutex_unlock(&client->channel_lock);
+	if (!is_gone)
+		return REFUSAL_NONE;
+	return is_busy ? REFUSAL_BUSY : take_other_broker(client);
 }
 
 enum refusal lender_connect(int door, struct lender **lender)
 {
 	const int error_before = errno;
-	struct client *client = malloc(sizeof(*client));
-	int channel = open_channel(door);
-	enum refusal refusal = REFUSAL_BROKER;
+	struct client *client = new_client(door);
+	enum refusal refusal;
 
 	errno = error_before;
-	if (!client || channel < 0) {
-		kernel_close(channel);
-		free(client);
-		return door < 0 && channel < 0 ? REFUSAL_RIGHTS : REFUSAL_BROKER;
-	}
-	memset(client, 0, offsetof(struct client, reader.data));
-	client->door = door;
-	refusal = begin_first(client, channel);
+	if (!client)
+		return REFUSAL_BROKER;
+	refusal = begin(client);
 	if (refusal == REFUSAL_NONE)
 		*lender = &client->lender;
 	else

@@ -12,6 +12,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -191,6 +192,7 @@ struct lent {
 	struct ends ends;
 	struct loan loan;
 	struct connection_state state;
+	enum refusal renewed;
 };
 
 static bool open_ends(struct lent *lent, const char *how)
@@ -593,20 +595,83 @@ static bool is_stopped(pid_t process)
 	return state == 'T';
 }
 
+static void stop(pid_t broker)
+{
+	kill(broker, SIGSTOP);
+	for (int i = 0; i < 6000 && !is_stopped(broker); i++)
+		usleep(5000);
+}
+
+static void *renew(void *argument)
+{
+	struct lent *lent = argument;
+
+	lent->renewed = lender_renew(lent->lender);
+	return NULL;
+}
+
+static int open_descriptors(void)
+{
+	int count = 0;
+
+	for (int descriptor = 0; descriptor < 8192; descriptor++)
+		count += fcntl(descriptor, F_GETFD) >= 0;
+	return count;
+}
+
+/* In a child, which has nothing more than there was without the lender. */
+static bool abandons(struct lender *lender, int before)
+{
+	int status = 1;
+	pid_t child = fork();
+
+	if (child == 0) {
+		lender_abandon(lender);
+		_exit(open_descriptors() == before ? 0 : 1);
+	}
+	wait_for(child, &status);
+	return status == 0;
+}
+
+/* The broker has gone for this client, and is slow to be its broker again. */
+static void renewal_takes_long(struct lent *lent, pid_t broker, int descriptors)
+{
+	double begun, waited;
+	pthread_t renewer;
+
+	stop(broker);
+	pthread_create(&renewer, NULL, renew, lent);
+	usleep(300000);
+	begun = now();
+	lender_unwatch(lent->lender, &lent->loan);
+	waited = (now() - begun) / 1e6;
+	tap_ok(waited < 1, "a renewal is not waited for: %.1f seconds", waited);
+	tap_ok(lender_is_gone(lent->lender), "until it is through, the broker is gone");
+	tap_ok(abandons(lent->lender, descriptors), "the child of a fork has nothing of it");
+	kill(broker, SIGCONT);
+	pthread_join(renewer, NULL);
+	tap_ok(is_none("renew", lent->renewed) && !lender_is_gone(lent->lender) &&
+		       abandons(lent->lender, descriptors),
+	       "there is a broker again");
+	tap_ok(is_none("watch", lender_watch(lent->lender, lent->ends.own, &lent->loan)) &&
+		       ground_says(lent->ends.peer, lent->ends.own, "hello") &&
+		       borrow(lent) == REFUSAL_NONE && give(lent) && goes_on(lent, ""),
+	       "which lends");
+}
+
 /* Stopped in the middle of a request: the client waits, but not for ever, and both agree. */
 static void broker_hangs(int door, pid_t broker)
 {
 	struct lent lent;
+	const bool is_open = open_ends(&lent, "IPv4");
+	const int descriptors = open_descriptors();
 	enum refusal refusal;
 	double begun, waited;
 
-	if (!tap_ok(open_ends(&lent, "IPv4") && watch(&lent, door) &&
-			    borrow(&lent) == REFUSAL_NONE && give(&lent),
+	if (!tap_ok(is_open && watch(&lent, door) && borrow(&lent) == REFUSAL_NONE && give(&lent),
 		    "a connection to be borrowed"))
 		return;
-	kill(broker, SIGSTOP);
-	for (int i = 0; i < 6000 && !is_stopped(broker); i++)
-		usleep(5000);
+	stop(broker);
 	begun = now();
 	refusal = lender_borrow(lent.lender, lent.ends.own, &lent.loan, &lent.state);
 	waited = (now() - begun) / 1e6;
@@ -615,6 +680,7 @@ static void broker_hangs(int door, pid_t broker)
 	kill(broker, SIGCONT);
 	usleep(100000);
 	tap_ok(goes_on(&lent, ""), "when it goes on, the connection is the kernel's");
+	renewal_takes_long(&lent, broker, descriptors);
 	lender_close(lent.lender);
 	ground_close(&lent.ends);
 }
