@@ -57,6 +57,8 @@ struct capture_job {
 	uint64_t seen, written; /* frames */
 	uint64_t lost;		/* as of the last frame */
 	bool nonsense;		/* what is in the ring cannot be */
+	bool gone;		/* the process has ended */
+	int error;		/* why the file could not be written to: an errno value */
 };
 
 static volatile sig_atomic_t ended;
@@ -96,6 +98,13 @@ static void show_life(struct capture_job *job)
 	alive = &job->ring->alive;
 	handle(SIGALRM, on_alarm, SA_RESTART);
 	setitimer(ITIMER_REAL, &often, NULL);
+}
+
+static void show_no_life(void)
+{
+	const struct itimerval never = { 0 };
+
+	setitimer(ITIMER_REAL, &never, NULL);
 }
 
 /* ---- what is asked for ---- */
@@ -159,6 +168,9 @@ static pid_t read_wish(struct capture_job *job, int argc, char **argv)
 	free(list);
 	if (!job->path)
 		command_usage(job->command, "where to? Name a file by -w, or - for a pipe");
+	if (strcmp(job->path, "-") == 0 && isatty(STDOUT_FILENO))
+		command_usage(job->command, "frames are nothing for a terminal: name a file, or "
+					    "end with \"| tcpdump -r -\"");
 	compile_filter(job, argv + optind + 1);
 	return number;
 }
@@ -168,9 +180,6 @@ static int open_file(struct capture_job *job)
 {
 	if (strcmp(job->path, "-") != 0)
 		job->file = fopen(job->path, "we");
-	else if (isatty(STDOUT_FILENO))
-		command_usage(job->command, "frames are nothing for a terminal: name a file, or "
-					    "end with \"| tcpdump -r -\"");
 	else
 		job->file = stdout;
 	if (!job->file)
@@ -180,11 +189,9 @@ static int open_file(struct capture_job *job)
 
 /* ---- frames ---- */
 
-/* The next frame of the ring. False: there is none. */
-static bool take(struct capture_job *job, struct capture_head *head, uint8_t *bytes)
+/* The next frame of the ring in front of a position. False: there is none. */
+static bool take(struct capture_job *job, uint64_t end, struct capture_head *head, uint8_t *bytes)
 {
-	/* Pairs with the writer's release: the frame is whole. */
-	const uint64_t end = atomic_load_explicit(&job->ring->head, memory_order_acquire);
 	const uint64_t there = end - job->tail;
 
 	if (!there)
@@ -216,7 +223,9 @@ static void write_frame(struct capture_job *job, const struct capture_head *head
 	char comment[96];
 	struct pcapng_frame frame = { .time = head->time,
 				      .bytes = bytes,
-				      .captured = head->captured,
+				      .captured = head->captured < job->snap_length
+							  ? head->captured
+							  : job->snap_length,
 				      .length = head->length,
 				      .sent = head->sent != 0 };
 
@@ -237,18 +246,27 @@ static bool is_full(const struct capture_job *job)
 	return (job->limit && job->written == job->limit) || ferror(job->file);
 }
 
-/* All that are there now. */
+/* Of the reasons the first is kept: what else is called afterwards has errors of its own. */
+static void flush(struct capture_job *job)
+{
+	if ((fflush(job->file) != 0 || ferror(job->file)) && !job->error)
+		job->error = errno;
+}
+
+/* All that are there now. Those that come meanwhile wait: the caller looks whether to go on. */
 static void write_frames(struct capture_job *job)
 {
 	static uint8_t bytes[CAPTURE_FRAME_MAX];
+	/* Pairs with the writer's release: the frames up to there are whole. */
+	const uint64_t end = atomic_load_explicit(&job->ring->head, memory_order_acquire);
 	struct capture_head head;
 
-	while (!is_full(job) && take(job, &head, bytes)) {
+	while (!is_full(job) && take(job, end, &head, bytes)) {
 		job->seen++;
 		if (passes(job, &head, bytes))
 			write_frame(job, &head, bytes);
 	}
-	fflush(job->file);
+	flush(job);
 }
 
 /* ---- the capture ---- */
@@ -282,15 +300,8 @@ static bool is_taken(struct capture_ring *ring)
 			return true;
 		usleep(LOOK_MS * 1000);
 	}
-	return false;
-}
-
-static int ask(struct capture_job *job, enum status_request wanted)
-{
-	const int status = status_ask(&job->reader, wanted, 0, STATUS_PATIENCE_MS);
-
-	status_done(&job->reader);
-	return status;
+	/* Who is told to end before it is known takes nothing from the other. */
+	return ended;
 }
 
 /* 0 or a negative errno value. */
@@ -300,18 +311,33 @@ static int begin(struct capture_job *job)
 
 	if (is_taken(job->ring))
 		return -EBUSY;
-	atomic_store(&job->ring->snap_length, job->snap_length);
+	/* The filter looks at whole frames, as tcpdump's does: they are cut afterwards. */
+	atomic_store(&job->ring->snap_length,
+		     job->has_filter ? CAPTURE_FRAME_MAX : job->snap_length);
 	atomic_store(&job->ring->error, 0);
-	status = ask(job, STATUS_ASK_CAPTURE);
+	status = status_ask(&job->reader, STATUS_ASK_CAPTURE, 0, STATUS_PATIENCE_MS);
+	status_done(&job->reader);
 	return status < 0 ? status : atomic_load(&job->ring->error);
 }
 
-/* The ring's memory goes back to the system. */
+/*
+ * The ring's memory goes back to the system. Another capture may begin as soon as this reader's
+ * turn is over: the frames that are left are read from a copy.
+ */
 static void finish(struct capture_job *job)
 {
-	if (ask(job, STATUS_ASK_CAPTURE_END) == 0)
+	static struct capture_ring rest;
+
+	/* When the process has ended nobody would answer, and nobody writes. */
+	if (job->gone)
+		return;
+	if (status_ask(&job->reader, STATUS_ASK_CAPTURE_END, 0, STATUS_PATIENCE_MS) == 0) {
+		memcpy(&rest, job->ring, sizeof(rest));
 		fallocate(job->reader.file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			  offsetof(struct status_page, capture.bytes), CAPTURE_RING_SIZE);
+		job->ring = &rest;
+	}
+	status_done(&job->reader);
 }
 
 /* Until it is told to end, or the process or its stack ends. */
@@ -321,9 +347,11 @@ static void capture_until_end(struct capture_job *job)
 				  .events = POLLIN };
 	bool over = process.fd < 0;
 
+	job->gone = over && errno == ESRCH;
 	while (!ended && !is_full(job) && !job->nonsense && !over) {
 		poll(&process, 1, LOOK_MS);
-		over = (process.revents & POLLIN) || atomic_load(&job->ring->state) != CAPTURE_RUNS;
+		job->gone = (process.revents & POLLIN) != 0;
+		over = job->gone || atomic_load(&job->ring->state) != CAPTURE_RUNS;
 		write_frames(job);
 	}
 	if (process.fd >= 0)
@@ -342,13 +370,13 @@ static uint64_t now_ns(void)
 static int end_file(struct capture_job *job)
 {
 	const uint64_t lost = atomic_load(&job->ring->lost);
-	bool failed;
 
 	write_frames(job);
 	if (!is_full(job) || !ferror(job->file))
 		pcapng_end(job->file, now_ns(), job->seen, lost);
-	failed = ferror(job->file) != 0;
-	failed |= fclose(job->file) != 0;
+	flush(job);
+	if (fclose(job->file) != 0 && !job->error)
+		job->error = errno;
 	fprintf(stderr, "%llu frames captured, %llu written, %llu lost\n",
 		(unsigned long long)job->seen, (unsigned long long)job->written,
 		(unsigned long long)lost);
@@ -362,8 +390,9 @@ static int end_file(struct capture_job *job)
 				      job->reader.program, job->reader.process,
 				      CAPTURE_PATIENCE_MS / 1000);
 	/* Whoever reads a pipe may have seen enough. */
-	return failed && errno != EPIPE
-		       ? command_failed(job->command, "%s: cannot be written to", job->path)
+	return job->error && job->error != EPIPE
+		       ? command_failed(job->command, "%s: cannot be written to: %s", job->path,
+					strerror(job->error))
 		       : 0;
 }
 
@@ -383,12 +412,13 @@ static int capture(struct capture_job *job)
 			 job->reader.process);
 		snprintf(application, sizeof(application), "melin %s", PACKAGE_VERSION);
 		pcapng_begin(job->file, application, name, job->snap_length);
-		fflush(job->file);
+		flush(job);
 		fprintf(stderr, "melin pcap: capturing frames of %s (pid %d)\n",
 			job->reader.program, job->reader.process);
 		capture_until_end(job);
 	}
 	finish(job);
+	show_no_life();
 	return status ? status : end_file(job);
 }
 
