@@ -118,7 +118,7 @@ listen() {
 	wrapped=(unshare --mount bash -c 'mount --bind "$0" /run && exec "$@"'
 		"$BATS_TEST_TMPDIR/run")
 	start broker near "${wrapped[@]}" "$build/melin-broker" --listen
-	wait_until 30 test -S "$BATS_TEST_TMPDIR/run/melin/broker.sock" ||
+	wait_until 60 test -S "$BATS_TEST_TMPDIR/run/melin/broker.sock" ||
 		fail "$(output_of broker)"
 	chmod 666 "$BATS_TEST_TMPDIR/run/melin/broker.sock"
 }

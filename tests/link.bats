@@ -242,8 +242,9 @@ cable() {
 }
 
 @test "two ends that call each other at the same time" {
-	# So long are the SYNs under way that neither end is too late, on a busy machine either.
-	cable delay=400
+	# So long are the SYNs under way that neither end is too late, on a busy machine either; and
+	# not so long that they are sent again, which is after a second.
+	cable delay=900
 	local when=$BATS_TEST_TMPDIR/when
 	start_melin near near "$python" "$programs/call.py" "$near_stack" 7000 "$far_kernel" 7001 \
 		"$when" 0.05 well

@@ -11,6 +11,7 @@ setup() {
 
 # shellcheck disable=SC2034,SC2154 # of common.bash
 melin_environment() {
-	environment=("LD_PRELOAD=${TESTS_PRELOAD:-$library}" "MELIN_FLOWS=${FLOWS-listen:*:7000-7999}"
-		"MELIN_BORROW=${BORROW-$DEFAULT_BORROW}" "MELIN_LOG=$LEVEL:$2")
+	environment=("LD_PRELOAD=${TESTS_PRELOAD:-$library}"
+		"MELIN_FLOWS=${FLOWS-listen:*:7000-7999}" "MELIN_BORROW=${BORROW-$DEFAULT_BORROW}"
+		"MELIN_LOG=$LEVEL:$2")
 }

@@ -60,6 +60,8 @@ def serve_info(listener, count):
     """Asks for TCP_INFO before each message: it counts from the beginning, whoever carries it."""
     for _ in range(count):
         connection = listener.accept()[0]
+        # Otherwise the end of an answer may wait, and is not sent yet when it is counted.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         got, before = 0, None
         while True:
             info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 232)
