@@ -122,6 +122,7 @@ completed() {
 	[[ $(completed melin check --js) == --json ]]
 	[[ $(completed melin run -u nobo) == nobody ]]
 	[[ $(completed melin run --log in) == info ]]
+	[[ $(completed melin pcap -w /et) == /etc && -z $(completed melin stat -w /et) ]]
 	# Behind the program there are files.
 	cd "$BATS_TEST_TMPDIR"
 	touch --  --lonely
@@ -334,7 +335,7 @@ patched() {
 		"$build/melin-broker" --listen &
 		broker=\$!
 		trap 'kill -KILL \$broker' EXIT
-		for i in \$(seq 400); do [ -S /run/melin/broker.sock ] || sleep 0.05; done
+		for i in \$(seq 1200); do [ -S /run/melin/broker.sock ] || sleep 0.05; done
 		for user in nobody daemon; do
 			"$tool" run --user \$user -- \
 				sh -c 'echo \$0: \${MELIN_BROKER-of the host}' \$user

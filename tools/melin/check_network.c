@@ -278,7 +278,8 @@ static bool has_ipsec(void)
 
 void check_firewall(struct check_about *about, struct check_result *result)
 {
-	char table[128] = "", word[16];
+	static char table[128]; /* the command that mends it points there */
+	char word[16], *name;
 
 	if (!about->is_host) {
 		check_say(result, CHECK_OK, "own mode has addresses of its own, before the host's");
@@ -298,7 +299,10 @@ void check_firewall(struct check_about *about, struct check_result *result)
 			  "the table %s translates addresses (%s): such connections stay in the "
 			  "kernel; if nothing here needs it",
 			  table, word);
-		check_mend(result, "nft delete table %s", table);
+		name = table + strcspn(table, " ");
+		if (*name)
+			*name++ = '\0';
+		check_mend_by(result, "nft", "delete", "table", table, name, NULL);
 	} else {
 		check_say(result, CHECK_OK, "no translation of addresses, no IPsec");
 	}
@@ -347,6 +351,7 @@ void check_driver(struct check_about *about, struct check_result *result)
 {
 	struct ethtool_drvinfo driver = { .cmd = ETHTOOL_GDRVINFO };
 	struct ifreq request = { .ifr_name = "" };
+	static char device[sizeof("MELIN_DEV=packet:") + IF_NAMESIZE];
 	struct netlink netlink;
 	uint64_t features = 0;
 	unsigned queues;
@@ -379,7 +384,8 @@ void check_driver(struct check_about *about, struct check_result *result)
 		check_say(result, CHECK_DEGRADED,
 			  "driver %.31s, %u queue%s, does not know XDP: for own mode",
 			  driver.driver, queues, queues == 1 ? "" : "s");
-		check_mend(result, "export MELIN_DEV=packet:%s", about->interface);
+		snprintf(device, sizeof(device), "MELIN_DEV=packet:%s", about->interface);
+		check_mend_by(result, "export", device, NULL);
 	}
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is found out is written by these, and what mends it is done (check.h). */
+#include <errno.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -89,16 +90,38 @@ static bool write_number(const char *path, long number)
 	return file && fclose(file) == 0 && is_written;
 }
 
+/*
+ * Where a system's tools are, whatever the caller's PATH is: after su(1) without "-" it lacks the
+ * first two.
+ */
+static bool start(pid_t *process, char *const *arguments)
+{
+	static const char *const folders[] = { "/usr/sbin", "/sbin", "/usr/bin", "/bin" };
+	char path[64];
+	int error = ENOENT;
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]) && error == ENOENT; i++) {
+		snprintf(path, sizeof(path), "%s/%s", folders[i], arguments[0]);
+		error = posix_spawn(process, path, NULL, NULL, arguments, environ);
+	}
+	if (error)
+		fprintf(stderr, "melin check: %s: %s\n", arguments[0], strerror(error));
+	return error == 0;
+}
+
 bool check_run(const struct check_result *result)
 {
 	char *arguments[CHECK_WORDS];
 	pid_t process;
 	int status;
 
-	if (result->file)
-		return write_number(result->file, result->number);
+	if (result->file) {
+		if (write_number(result->file, result->number))
+			return true;
+		fprintf(stderr, "melin check: %s: %s\n", result->file, strerror(errno));
+		return false;
+	}
 	memcpy(arguments, result->words, sizeof(arguments));
-	return arguments[0] &&
-	       posix_spawnp(&process, arguments[0], NULL, NULL, arguments, environ) == 0 &&
+	return arguments[0] && start(&process, arguments) &&
 	       waitpid(process, &status, 0) == process && status == 0;
 }
