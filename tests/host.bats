@@ -188,6 +188,27 @@ inetd() {
 	took server returned_lost -eq 0
 }
 
+# The kernel's connection answers the same, without melin.
+# inetd_kernel PROGRAM...
+inetd_kernel() {
+	start server near "$python" "$programs/inetd.py" serve 7000 "$@"
+	printed server ready
+	on far "$python" "$programs/inetd.py" ask "$near_kernel" 7000 /
+	finished server
+}
+
+@test "standard streams are reopened and closed as libc's own" {
+	local what streams=$build/tests/programs/standard_streams
+	for what in "reopen $BATS_TEST_TMPDIR/file" close; do
+		# shellcheck disable=SC2086 # the words of $what
+		inetd_kernel "$streams" $what
+		# shellcheck disable=SC2086
+		inetd 'descriptor [012]: borrowed' "$streams" $what
+		took server borrowed -eq 1
+		took server returned_lost -eq 0
+	done
+}
+
 @test "who moves the connection away from 0, 1 and 2, as sshd does, has it borrowed" {
 	inetd 'descriptor [0-9]*: borrowed' "$python" "$programs/inetd.py" aside
 	took server borrowed -eq 1
@@ -195,11 +216,14 @@ inetd() {
 
 @test "standard streams that C++ has copied stay the kernel's" {
 	local cxx
-	cxx=$(gcc -print-file-name=libstdc++.so.6)
-	inetd 'a standard stream' env LD_PRELOAD="$library:$cxx" \
-		"$build/tests/programs/standard_streams"
-	took server borrowed -eq 0
-	took server kept_option -eq 1
+	# libc++, which is rarely installed, is known by this name.
+	gcc -shared -x c -o "$BATS_TEST_TMPDIR/libc++.so" - <<<'int _ZNSt3__14coutE;'
+	for cxx in "$(gcc -print-file-name=libstdc++.so.6)" "$BATS_TEST_TMPDIR/libc++.so"; do
+		inetd 'a standard stream' env LD_PRELOAD="$library:$cxx" \
+			"$build/tests/programs/standard_streams"
+		took server borrowed -eq 0
+		took server kept_option -eq 1
+	done
 }
 
 # It has no rights, which is worth a warning; its standard error is the connection.

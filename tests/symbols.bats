@@ -27,8 +27,8 @@ families='^(__)?(socket|bind|listen|accept4?|connect|shutdown|close|close_range|
 families+='|getsockname|getpeername|[gs]etsockopt|read|readv|write|writev'
 families+='|preadv2|preadv64v2|pwritev2|pwritev64v2|recv|recvfrom|recvmsg'
 families+='|recvmmsg|send|sendto|sendmsg|sendmmsg|sendfile(64)?|splice|dup[23]?|fcntl(64)?|ioctl'
-families+='|p?poll|p?select|epoll_(create1?|ctl|wait|pwait2?)|v?dprintf|fdopen|sockatmark|vfork'
-families+='|syscall|_exit|_Exit|sigaction|signal|siginterrupt)(_chk)?$'
+families+='|p?poll|p?select|epoll_(create1?|ctl|wait|pwait2?)|v?dprintf|f(d|re)open(64)?|sockatmark'
+families+='|vfork|syscall|_exit|_Exit|sigaction|signal|siginterrupt)(_chk)?$'
 
 @test "the exports are the list, no more and no less" {
 	diff <(listed) <(exported)

@@ -43,6 +43,16 @@ INTERPOSED FILE *fdopen(int descriptor, const char *mode)
 	return stream_open(descriptor, mode);
 }
 
+INTERPOSED FILE *freopen(const char *path, const char *mode, FILE *stream)
+{
+	return libc()->freopen(path, mode, stream_before_reopen(stream));
+}
+
+INTERPOSED FILE *freopen64(const char *path, const char *mode, FILE *stream)
+{
+	return libc()->freopen64(path, mode, stream_before_reopen(stream));
+}
+
 INTERPOSED int vdprintf(int descriptor, const char *format, va_list arguments)
 {
 	char *text;

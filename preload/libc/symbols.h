@@ -68,6 +68,8 @@ typedef void (*signal_handler)(int);
 	       (int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *))                 \
 	SYMBOL(ssize_t, splice, (int, off64_t *, int, off64_t *, size_t, unsigned))                \
 	SYMBOL(FILE *, fdopen, (int, const char *))                                                \
+	SYMBOL(FILE *, freopen, (const char *, const char *, FILE *))                              \
+	SYMBOL(FILE *, freopen64, (const char *, const char *, FILE *))                            \
 	SYMBOL(void, perror, (const char *))                                                       \
 	SYMBOL(int, dprintf, (int, const char *, ...))                                             \
 	SYMBOL(int, vdprintf, (int, const char *, va_list))                                        \

@@ -16,9 +16,12 @@
 /* glibc's _IO_UNBUFFERED, a bit of FILE's _flags, which no function of glibc's tells. */
 #define UNBUFFERED 0x0002
 
+/* More than the 232 bytes of glibc's struct _IO_wide_data, whose size no header tells. */
+#define WIDE_DATA_SIZE 1024
+
 /*
- * Protects streams, streams_opened and standard. Nothing that sleeps is called while it is held,
- * and no other lock of melin's is taken, except by a fork (forks_before()).
+ * Protects streams, streams_opened, standard and original. Nothing that sleeps is called while it
+ * is held, and no other lock of melin's is taken, except by a fork (forks_before()).
  */
 static pthread_mutex_t streams_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -27,11 +30,15 @@ struct stream {
 	int descriptor;
 	unsigned long number; /* how many were opened before it, itself included */
 	struct stream *next;
+	/* Zero, as those of a stream that libc has just opened, until freopen(3) needs them. */
+	_Alignas(16) char wide_data[WIDE_DATA_SIZE];
 };
 
 static struct stream *streams; /* the latest first */
 static unsigned long streams_opened;
 static struct stream *standard[3]; /* what stands in for stdin, stdout, stderr */
+static FILE *original[3];	   /* what it stands in for */
+static FILE **const variables[] = { &stdin, &stdout, &stderr };
 
 static ssize_t stream_read(void *cookie, char *buffer, size_t size)
 {
@@ -87,24 +94,63 @@ static int stream_seek(void *cookie, off64_t *offset, int whence)
 	return -1;
 }
 
+/* Where the list has the stream with that FILE, or its end. Under streams_lock. */
+static struct stream **link_of(const FILE *file)
+{
+	struct stream **link = &streams;
+
+	while (*link && (*link)->file != file)
+		link = &(*link)->next;
+	return link;
+}
+
+/*
+ * If the stream stands in for a standard one, it does no longer, and that one is returned. Under
+ * streams_lock.
+ */
+static FILE *stand_in_no_more(const struct stream *stream)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		if (standard[i] != stream)
+			continue;
+		standard[i] = NULL;
+		if (*variables[i] == stream->file)
+			*variables[i] = original[i];
+		return original[i];
+	}
+	return NULL;
+}
+
+/*
+ * A program may use its standard stream even after fclose(3): it gets EBADF from libc's own one,
+ * which therefore is the one that closes the descriptor.
+ */
+static int close_with(FILE *before, int descriptor)
+{
+	int result;
+
+	signals_hold();
+	descriptor_remove(descriptor);
+	result = fclose(before);
+	signals_release();
+	return result;
+}
+
 static int stream_close(void *cookie)
 {
-	struct stream *stream = cookie;
+	struct stream *stream = cookie, **link;
 	int descriptor = stream->descriptor;
-	bool stays = false;
+	FILE *before;
 
 	guarded_lock(&streams_lock);
-	for (struct stream **link = &streams; *link; link = &(*link)->next) {
-		if (*link == stream) {
-			*link = stream->next;
-			break;
-		}
-	}
-	for (unsigned i = 0; i < 3; i++)
-		stays |= standard[i] == stream;
+	link = link_of(stream->file);
+	if (*link)
+		*link = stream->next;
+	before = stand_in_no_more(stream);
 	guarded_unlock(&streams_lock);
-	if (!stays)
-		free(stream);
+	free(stream);
+	if (before && fileno(before) == descriptor)
+		return close_with(before, descriptor);
 	return close(descriptor);
 }
 
@@ -117,7 +163,7 @@ static FILE *open_stream(int descriptor, const char *mode, struct stream **resul
 		.seek = stream_seek,
 		.close = stream_close,
 	};
-	struct stream *stream = malloc(sizeof(*stream));
+	struct stream *stream = calloc(1, sizeof(*stream));
 	FILE *file = stream ? fopencookie(stream, mode, functions) : NULL;
 
 	if (!file) {
@@ -143,6 +189,14 @@ FILE *stream_open(int descriptor, const char *mode)
 	return open_stream(descriptor, mode, NULL);
 }
 
+static void buffer_alike(FILE *file, FILE *model)
+{
+	if (model->_flags & UNBUFFERED)
+		setvbuf(file, NULL, _IONBF, 0);
+	else if (__flbf(model))
+		setvbuf(file, NULL, _IOLBF, 0);
+}
+
 /*
  * The program's standard stream becomes one of melin's, which reads or writes the descriptor,
  * whatever that is later. It buffers as the stream before did, and gets what that has not written
@@ -150,26 +204,25 @@ FILE *stream_open(int descriptor, const char *mode)
  */
 void stream_standard(int descriptor)
 {
-	FILE **const variables[] = { &stdin, &stdout, &stderr };
 	struct stream *stream = NULL;
 	FILE *file, *before;
 
 	if ((unsigned)descriptor >= 3 || standard[descriptor])
 		return;
+	before = *variables[descriptor];
+	if (!before || fileno(before) != descriptor)
+		return; /* closed, or another of the program's */
 	file = open_stream(descriptor, descriptor ? "w" : "r", &stream);
 	if (!file)
 		return;
 	guarded_lock(&streams_lock);
 	standard[descriptor] = stream;
-	before = *variables[descriptor];
+	original[descriptor] = before;
 	*variables[descriptor] = file;
 	guarded_unlock(&streams_lock);
-	if (!before || !descriptor)
+	if (!descriptor)
 		return;
-	if (descriptor == STDERR_FILENO || (before->_flags & UNBUFFERED))
-		setvbuf(file, NULL, _IONBF, 0);
-	else if (__flbf(before))
-		setvbuf(file, NULL, _IOLBF, 0);
+	buffer_alike(file, before);
 	if (__fpending(before)) {
 		fwrite(before->_IO_write_base, 1, __fpending(before), file);
 		__fpurge(before);
@@ -178,8 +231,47 @@ void stream_standard(int descriptor)
 
 void stream_standard_inherited(int descriptor)
 {
-	if (!dlsym(RTLD_DEFAULT, "_ZSt4cout")) /* std::cout */
+	/* std::cout of libstdc++ and of libc++ */
+	if (!dlsym(RTLD_DEFAULT, "_ZSt4cout") && !dlsym(RTLD_DEFAULT, "_ZNSt3__14coutE"))
 		stream_standard(descriptor);
+	dlerror(); /* the program's first one must not tell of these names */
+}
+
+/*
+ * A standard stream is libc's own again. The program may have copies of the pointer to the one that
+ * stood in, which stays open for them. Any other of melin's streams becomes one of libc's in its
+ * place: glibc's freopen(3) exchanges the functions, and needs only the memory for wide characters
+ * that fopencookie(3) leaves out.
+ */
+static FILE *leave_to_libc(FILE *file)
+{
+	FILE *before = NULL;
+	struct stream **link;
+
+	guarded_lock(&streams_lock);
+	link = link_of(file);
+	if (*link)
+		before = stand_in_no_more(*link);
+	if (*link && !before) {
+		file->_wide_data = (struct _IO_wide_data *)(*link)->wide_data;
+		*link = (*link)->next;
+	}
+	guarded_unlock(&streams_lock);
+	if (before)
+		buffer_alike(before, file);
+	return before ? before : file;
+}
+
+FILE *stream_before_reopen(FILE *file)
+{
+	int descriptor;
+
+	fflush(file);
+	file = leave_to_libc(file);
+	descriptor = fileno(file);
+	if (descriptor >= 0 && !descriptor_private(descriptor))
+		descriptor_remove(descriptor);
+	return file;
 }
 
 bool stream_stands_in(int descriptor)

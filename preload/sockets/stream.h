@@ -30,6 +30,12 @@ void stream_standard_inherited(int descriptor);
 bool stream_stands_in(int descriptor);
 
 /*
+ * For freopen(3) of that stream: what libc's own has to be called with in its place. Its descriptor
+ * is not melin's any more, as after close(2), since libc is going to close or replace it.
+ */
+FILE *stream_before_reopen(FILE *file);
+
+/*
  * Writes what lies in buffers, as libc does at the end of exit(3), but while there is a stack.
  */
 void stream_flush_all(void);
