@@ -454,8 +454,11 @@ void process_stack_stop(void)
 	if (users->ending)
 		users->ending(false);
 	thread_process_ends();
-	/* Without a stack no system call is made: the program may have forbidden itself many. */
-	if (running) {
+	/*
+	 * Without a stack no system call is made: the program may have forbidden itself many. In
+	 * host mode nothing is borrowed then, and the stack ends with the process.
+	 */
+	if (running && !(config_get()->host && status_is_filtered())) {
 		descriptor_room_begin();
 		running->operations->close(running->stack, config_get()->linger_ms, &counters);
 		descriptor_room_end();

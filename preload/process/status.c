@@ -119,11 +119,16 @@ void status_begin(void)
 	errno = errno_before;
 }
 
-static bool filtered;
+static _Atomic bool filtered;
 
 void status_filtered(void)
 {
 	filtered = true;
+}
+
+bool status_is_filtered(void)
+{
+	return filtered;
 }
 
 void status_forked(void)

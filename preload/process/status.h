@@ -23,8 +23,9 @@ extern struct status_page *status_page;
  */
 void status_begin(void);
 void status_forked(void);
-/* System calls are about to be filtered: children keep their counts to themselves. */
+/* System calls are filtered now: children keep their counts to themselves. */
 void status_filtered(void);
+bool status_is_filtered(void);
 
 /* Any thread, handlers too; no system call. */
 void flow_counted(enum flow_count which);
