@@ -234,11 +234,31 @@ inetd_kernel() {
 
 # A system call of melin's that the filter does not know would end the program with SIGSYS.
 @test "behind a filter for system calls an inherited connection is the kernel's alone" {
-	BORROW='' inetd 'the kernel.s: rights are given up' "$build/tests/programs/filtered_echo"
+	BORROW='' inetd 'parted with: system calls may be' "$build/tests/programs/filtered_echo"
 	took server borrowed -eq 0
 	took server kept_unpaid -eq 1
 	# The limit is one for the log as well.
 	BORROW='' inetd 'the kernel.s: a call' "$build/tests/programs/filtered_echo" limit
+	BORROW='' inetd 'parted with' "$build/tests/programs/filtered_echo" twice
+}
+
+@test "a filter for system calls gives a borrowed connection back, and it stays the kernel's" {
+	local go=$BATS_TEST_TMPDIR/go
+	{
+		wait_until 30 grep -q 'descriptor [012]: borrowed' "$BATS_TEST_TMPDIR/server.melin"
+		touch "$go"
+	} &
+	inetd 'parted with' "$build/tests/programs/filtered_echo" when "$go"
+	wait "$!"
+	took server borrowed -eq 1
+	took server returned_rights -eq 1
+	took server returned_lost -eq 0
+}
+
+@test "a call that installs no filter for system calls leaves connections to be borrowed" {
+	inetd 'descriptor [012]: borrowed' "$build/tests/programs/filtered_echo" probe
+	took server borrowed -ge 1
+	took server returned_lost -eq 0
 }
 
 @test "another process gets it by SCM_RIGHTS" {

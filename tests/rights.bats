@@ -152,3 +152,17 @@ CapPrm:	0000008000007000" ]' || fail "$(capabilities server)"
 	grep -q seccomp "$BATS_TEST_TMPDIR/error.out"
 	[ "$(grep -c . "$BATS_TEST_TMPDIR/error.out")" -eq 1 ]
 }
+
+# A system call of melin's that the first filter does not know would end the program with SIGSYS.
+@test "behind a filter for system calls a second one, and a listener: with rules and without any" {
+	[[ -z $plain ]] || skip "plain run"
+	local said
+	for flows in '' 'listen:*:7000'; do
+		for how in twice listen; do
+			said=$(on near env "LD_PRELOAD=$library" "MELIN_FLOWS=$flows" \
+				"$build/tests/programs/filtered_echo" "$how" <<<text)
+			[ "$said" = "text
+the end" ] || fail "flows '$flows', $how: $said"
+		done
+	done
+}

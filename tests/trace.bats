@@ -128,3 +128,12 @@ is_borrowed() {
 	grep -qE ' connect\([0-9]+, 127\.0\.0\.1:[0-9]+, 16\) = 0 <.*> stack$' \
 		"$BATS_TEST_TMPDIR/trace"
 }
+
+# What a line takes is more than a filter may allow, which would end the program with SIGSYS.
+@test "trace: it ends when system calls are filtered" {
+	FLOWS='any:127.0.0.0/8:*' melin near MELIN_DEV=loop MELIN_ADDR= \
+		"MELIN_LOG=trace:$BATS_TEST_TMPDIR/trace" \
+		"$build/tests/programs/filtered_echo" <<<text >"$BATS_TEST_TMPDIR/said.out"
+	[ "$(<"$BATS_TEST_TMPDIR/said.out")" = "text
+the end" ]
+}

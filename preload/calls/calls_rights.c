@@ -4,8 +4,10 @@
  * networks from then on. The stack that it needs starts before (rights.h). Groups do not matter:
  * what root may, it may without them.
  */
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -69,20 +71,27 @@ INTERPOSED int setns(int descriptor, int type)
 	return libc()->setns(descriptor, type);
 }
 
+/* Not a probe, which is without a filter, and fails. */
+static bool may_filter(unsigned long mode, unsigned long program)
+{
+	return mode == SECCOMP_MODE_STRICT || (mode == SECCOMP_MODE_FILTER && program);
+}
+
 INTERPOSED int prctl(int option, ...)
 {
 	unsigned long values[4];
 	va_list arguments;
+	bool prepared;
 	int result;
 
 	va_start(arguments, option);
 	for (int i = 0; i < 4; i++)
 		values[i] = va_arg(arguments, unsigned long);
 	va_end(arguments);
-	if (option == PR_SET_SECCOMP)
-		rights_before_seccomp();
+	if (option != PR_SET_SECCOMP || !may_filter(values[0], values[1]))
+		return libc()->prctl(option, values[0], values[1], values[2], values[3]);
+	prepared = rights_before_seccomp();
 	result = libc()->prctl(option, values[0], values[1], values[2], values[3]);
-	if (option == PR_SET_SECCOMP && result == 0)
-		rights_after_seccomp();
+	rights_after_seccomp(prepared, result == 0);
 	return result;
 }

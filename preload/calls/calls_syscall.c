@@ -337,19 +337,39 @@ static bool serve_exec(long number, const struct arguments *arguments, long *res
 	}
 }
 
+/* Not a probe, which fails: strict mode with an argument, or no filter. */
+static bool may_filter(const struct arguments *arguments)
+{
+	switch (arguments->a) {
+	case SECCOMP_SET_MODE_STRICT:
+		return !arguments->b && !arguments->c;
+	case SECCOMP_SET_MODE_FILTER:
+		return arguments->c;
+	default:
+		return false;
+	}
+}
+
+/* A listener's descriptor. Otherwise a positive result is a thread that has hindered it. */
+static bool has_filtered(const struct arguments *arguments, long result)
+{
+	return result == 0 || (result > 0 && (arguments->b & SECCOMP_FILTER_FLAG_NEW_LISTENER));
+}
+
 /* Filters for system calls: seccomp(2) has no function in libc. */
 static bool serve_seccomp(long number, const struct arguments *arguments, long *result)
 {
+	bool prepared;
+
 	if (number == SYS_prctl) {
 		*result = prctl(INT(a), arguments->b, arguments->c, arguments->d, arguments->e);
 		return true;
 	}
-	if (number != SYS_seccomp || arguments->a > SECCOMP_SET_MODE_FILTER)
+	if (number != SYS_seccomp || !may_filter(arguments))
 		return false;
-	rights_before_seccomp();
+	prepared = rights_before_seccomp();
 	*result = libc()->syscall(number, arguments->a, arguments->b, arguments->c);
-	if (*result == 0)
-		rights_after_seccomp();
+	rights_after_seccomp(prepared, has_filtered(arguments, *result));
 	return true;
 }
 

@@ -90,7 +90,8 @@ long trace_call(enum traced_call which, ...);
  */
 static inline bool trace_wanted(void)
 {
-	return __builtin_expect(log_calls, 0) && trace_is_programs();
+	return __builtin_expect(atomic_load_explicit(&log_calls, memory_order_relaxed), 0) &&
+	       trace_is_programs();
 }
 
 #endif

@@ -49,6 +49,8 @@ struct identity {
 	struct statx_timestamp birth;
 };
 
+_Atomic bool log_calls;
+
 /*
  * Written by log_open() alone, before the program has threads; constant afterwards, but for flags,
  * each of which is all that it tells.
@@ -59,7 +61,7 @@ static struct {
 	int file;		    /* -1: standard error */
 	struct identity error;	    /* standard error as the program found it */
 	char program[PROGRAM_SIZE]; /* a copy: setproctitle() writes over its source */
-	_Atomic bool filtered;	    /* few system calls are allowed: log_before_filter() */
+	_Atomic bool filtered;	    /* few system calls are allowed: log_filtered() */
 	_Atomic bool error_is_same; /* as it was found, when that was last looked at */
 } state = { .file = -1 };
 
@@ -124,7 +126,12 @@ void log_before_filter(void)
 
 	identify(STDERR_FILENO, &now);
 	atomic_store(&state.error_is_same, same_file(&now, &state.error));
+}
+
+void log_filtered(void)
+{
 	atomic_store(&state.filtered, true);
+	atomic_store_explicit(&log_calls, false, memory_order_relaxed);
 }
 
 int log_descriptor(void)
@@ -204,18 +211,22 @@ static void deliver(enum log_level level, char *line, size_t length)
 	write_without_signals(file, line, length);
 }
 
-bool log_calls;
 static long seconds_east; /* of UTC; written by log_calls_begin() alone */
+
+static long seconds_east_now(void)
+{
+	const time_t now = time(NULL);
+	struct tm local = { 0 };
+
+	localtime_r(&now, &local);
+	return local.tm_gmtoff;
+}
 
 void log_calls_begin(void)
 {
-	const time_t now = time(NULL);
-	struct tm local;
-
 	if (!log_enabled(LOG_LEVEL_TRACE) || state.file < 0)
 		return;
-	if (localtime_r(&now, &local))
-		seconds_east = local.tm_gmtoff;
+	seconds_east = seconds_east_now();
 	log_calls = true;
 }
 

@@ -14,6 +14,7 @@
 #ifndef MELIN_LOG_H
 #define MELIN_LOG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -34,11 +35,13 @@ int log_open(enum log_level level, const char *file);
 void log_leave_standard_error(void);
 
 /*
- * The program is about to have its system calls filtered (seccomp(2)): from now on a line takes no
- * others than write(2), rt_sigprocmask(2) and getpid(2), and where standard error was replaced
- * before none is written.
+ * Around a filter for system calls (seccomp(2)): before the call, which may fail, and after it has
+ * succeeded. From then on a line takes no others than write(2), rt_sigprocmask(2) and getpid(2),
+ * where standard error was replaced before none is written, and calls are written down no more.
+ * log_filtered() itself makes no system call.
  */
 void log_before_filter(void);
+void log_filtered(void);
 
 /* The log file's descriptor, which the program must not close or overwrite; -1: there is none. */
 int log_descriptor(void);
@@ -54,8 +57,10 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 /*
  * Whether the program's calls are written down, too (calls/trace.h). log_calls_begin() sets it, if
  * the level is LOG_LEVEL_TRACE and there is a file: once, before the program has threads.
+ * log_filtered() clears it, since such a line takes more system calls than a filter may allow.
+ * Relaxed: nothing else depends on it.
  */
-extern bool log_calls;
+extern _Atomic bool log_calls;
 void log_calls_begin(void);
 
 /* That time in seconds of the zone that was local when they began: localtime(3) takes a lock. */

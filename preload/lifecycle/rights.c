@@ -3,6 +3,7 @@
 #include "preload/lifecycle/rights.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -155,24 +156,41 @@ void rights_before_threads(void)
 	lending_ask(LENDING_START);
 }
 
-void rights_before_seccomp(void)
+/* System calls are filtered: any that the program does not make itself may end it. */
+static _Atomic bool already_filtered;
+
+bool rights_before_seccomp(void)
 {
-	status_filtered();
+	if (!config_active() || atomic_load(&already_filtered))
+		return false;
+	if (config_get()->host)
+		borrow_stop();
 	before_losing();
-	borrow_before_filter();
+	if (config_get()->host)
+		borrow_before_filter();
 	log_before_filter();
 	/*
 	 * There will be no start. A filter may kill the thread that makes a wrong call alone: the
 	 * process would not end with it while there is another.
 	 */
 	end_keeping_in_any_mode();
+	return true;
 }
 
-void rights_after_seccomp(void)
+void rights_after_seccomp(bool prepared, bool installed)
 {
-	if (config_get()->host)
+	if (installed) {
+		atomic_store(&already_filtered, true);
+		log_filtered();
+		status_filtered();
+	}
+	if (!prepared)
+		return;
+	if (installed && config_get()->host)
 		borrow_filtered();
-	if (config_active())
+	if (config_get()->host)
+		borrow_go_on();
+	if (installed)
 		process_stack_forbid(
 			"the program has had its system calls filtered (seccomp) before it "
 			"had a flow");

@@ -10,6 +10,7 @@
 #ifndef MELIN_RIGHTS_H
 #define MELIN_RIGHTS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* Before a change of the effective user. */
@@ -32,10 +33,11 @@ void rights_before_setns(int type);
  */
 void rights_before_threads(void);
 /*
- * Before and after the program filters its system calls (seccomp(2)): a start after that might end
- * the program.
+ * Around a call that may filter the program's system calls (seccomp(2)): a start after that might
+ * end the program. Behind a filter neither makes a system call. The first returns whether it has
+ * prepared anything, for the second, which is called whether or not the filter is installed.
  */
-void rights_before_seccomp(void);
-void rights_after_seccomp(void);
+bool rights_before_seccomp(void);
+void rights_after_seccomp(bool prepared, bool installed);
 
 #endif

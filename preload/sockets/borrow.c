@@ -32,9 +32,9 @@
 #include "preload/waiting/wait.h"
 
 /*
- * How many reasons there are that nothing may be borrowed now: a fork is under way, rights are
- * being given up, the process ends. Stored before states are looked at, and read after one was
- * stored.
+ * How many reasons there are that nothing may be borrowed or watched now: a fork is under way,
+ * rights are being given up, the process ends. Stored before states are looked at, and read after
+ * one was stored.
  */
 static _Atomic int stopped;
 
@@ -56,12 +56,16 @@ static void log_change(const struct socket *socket, const char *what, const char
 		  *why ? ": " : "", why);
 }
 
-/* As CHANGING's end: it costs its calls one look-up from now on, and no more. */
+/*
+ * As CHANGING's end: it costs its calls one look-up from now on, and no more. Makes no system call
+ * of its own for one that is not watched if there is no text, which is logged.
+ */
 static void keep(struct socket *socket, enum flow_count why, const char *text)
 {
 	if (!socket->was_borrowed)
 		flow_counted_at(atomic_load(&socket->descriptor), why, socket->refusal);
-	log_change(socket, "the kernel's", text);
+	if (text)
+		log_change(socket, "the kernel's", text);
 	if (config_get()->required && why != FLOW_KEPT_UNPAID)
 		atomic_store(&socket->failed, true);
 	borrow_forget_loan(socket);
@@ -237,6 +241,10 @@ bool borrow_watch(struct socket *socket, int descriptor)
 	if (status_is_drained() || borrow_is_filtered() ||
 	    borrow_change_begin_lendable(socket) != SOCKET_LENDABLE)
 		return true;
+	if (atomic_load(&stopped) || borrow_is_filtered()) {
+		borrow_change_end(socket, SOCKET_LENDABLE);
+		return true;
+	}
 	if (!socket->chosen) {
 		never = why_not_ever(socket, descriptor, &text);
 		if (never != FLOW_COUNTS) {
@@ -590,20 +598,41 @@ void borrow_go_on(void)
 	atomic_fetch_sub(&stopped, 1);
 }
 
-static void keep_one(struct socket *socket, enum borrow_return why)
+/* With its handle, if that can be: whatever takes system calls is done. */
+static void part_with(struct socket *socket, enum borrow_return why)
 {
-	borrow_end(socket, why, true);
+	borrow_end(socket, why, false);
+	if (borrow_change_begin_lendable(socket) != SOCKET_LENDABLE)
+		return;
+	borrow_forget_loan(socket);
+	if (is_alone(socket))
+		release_handle(socket);
+	log_change(socket, "parted with", "system calls may be filtered from now on");
+	borrow_change_end(socket, SOCKET_LENDABLE);
 }
 
 void borrow_before_filter(void)
 {
-	if (config_get()->host)
-		borrow_for_each(keep_one, BORROW_RIGHTS);
+	borrow_for_each(part_with, BORROW_RIGHTS);
+}
+
+/*
+ * Waits for nobody, since that takes system calls: one that is CHANGING finds out that nothing is
+ * borrowed any more.
+ */
+static void keep_lendable(struct socket *socket, enum borrow_return why)
+{
+	enum socket_state lendable = SOCKET_LENDABLE;
+
+	(void)why;
+	if (atomic_compare_exchange_strong(&socket->state, &lendable, SOCKET_CHANGING))
+		keep(socket, FLOW_KEPT_UNPAID, NULL);
 }
 
 void borrow_filtered(void)
 {
 	atomic_store(&filtered, true);
+	borrow_for_each(keep_lendable, BORROW_RIGHTS);
 }
 
 bool borrow_is_filtered(void)

@@ -72,13 +72,18 @@ void borrow_end_all(enum borrow_return why);
 /* Gives all back, for whoever has set the status page's drained before. By the thread beside. */
 void borrow_drain(void);
 
-/* Nothing is borrowed from now on until the second; they nest. What is borrowed stays so. */
+/*
+ * Nothing is borrowed or watched from now on until the second; they nest. What is borrowed stays
+ * so.
+ */
 void borrow_stop(void);
 void borrow_go_on(void);
 /*
  * Around a filter for system calls (seccomp(2)), of which nobody knows what it allows, and which
- * may kill for any other call: all is the kernel's for good before, and nothing is borrowed, nor
- * prepared for that, by this process and its children afterwards.
+ * may kill for any other call; between borrow_stop() and borrow_go_on(). Before the call, which may
+ * fail, all is given back and watched no longer. Once it has succeeded all is the kernel's for
+ * good, which takes no system call, and nothing is borrowed, nor prepared for that, by this process
+ * and its children.
  */
 void borrow_before_filter(void);
 void borrow_filtered(void);
