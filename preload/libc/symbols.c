@@ -29,11 +29,22 @@ static const struct {
 	HELD(ssize_t, recvfrom,                                                                    \
 	     (int a, void *b, size_t c, int d, struct sockaddr *e, socklen_t *f),                  \
 	     (a, b, c, d, e, f))                                                                   \
+	HELD(ssize_t, __read_chk, (int a, void *b, size_t c, size_t d), (a, b, c, d))              \
+	HELD(ssize_t, __recv_chk, (int a, void *b, size_t c, size_t d, int e), (a, b, c, d, e))    \
+	HELD(ssize_t, __recvfrom_chk,                                                              \
+	     (int a, void *b, size_t c, size_t d, int e, struct sockaddr *f, socklen_t *g),        \
+	     (a, b, c, d, e, f, g))                                                                \
+	HELD(ssize_t, preadv2, (int a, const struct iovec *b, int c, off_t d, int e),              \
+	     (a, b, c, d, e))                                                                      \
 	HELD(ssize_t, recvmsg, (int a, struct msghdr *b, int c), (a, b, c))                        \
 	HELD(int, recvmmsg, (int a, struct mmsghdr *b, unsigned c, int d, struct timespec *e),     \
 	     (a, b, c, d, e))                                                                      \
 	HELD(ssize_t, write, (int a, const void *b, size_t c), (a, b, c))                          \
 	HELD(ssize_t, writev, (int a, const struct iovec *b, int c), (a, b, c))                    \
+	HELD(ssize_t, pwritev2, (int a, const struct iovec *b, int c, off_t d, int e),             \
+	     (a, b, c, d, e))                                                                      \
+	HELD(ssize_t, splice, (int a, off64_t *b, int c, off64_t *d, size_t e, unsigned f),        \
+	     (a, b, c, d, e, f))                                                                   \
 	HELD(ssize_t, send, (int a, const void *b, size_t c, int d), (a, b, c, d))                 \
 	HELD(ssize_t, sendto,                                                                      \
 	     (int a, const void *b, size_t c, int d, const struct sockaddr *e, socklen_t f),       \
@@ -48,9 +59,22 @@ static const struct {
 	HELD(int, ppoll,                                                                           \
 	     (struct pollfd * a, nfds_t b, const struct timespec *c, const sigset_t *d),           \
 	     (a, b, c, d))                                                                         \
+	HELD(int, __poll_chk, (struct pollfd * a, nfds_t b, int c, size_t d), (a, b, c, d))        \
+	HELD(int, __ppoll_chk,                                                                     \
+	     (struct pollfd * a, nfds_t b, const struct timespec *c, const sigset_t *d, size_t e), \
+	     (a, b, c, d, e))                                                                      \
 	HELD(int, select, (int a, fd_set *b, fd_set *c, fd_set *d, struct timeval *e),             \
 	     (a, b, c, d, e))                                                                      \
+	HELD(int, pselect,                                                                         \
+	     (int a, fd_set *b, fd_set *c, fd_set *d, const struct timespec *e,                    \
+	      const sigset_t *f),                                                                  \
+	     (a, b, c, d, e, f))                                                                   \
 	HELD(int, epoll_wait, (int a, struct epoll_event *b, int c, int d), (a, b, c, d))          \
+	HELD(int, epoll_pwait, (int a, struct epoll_event *b, int c, int d, const sigset_t *e),    \
+	     (a, b, c, d, e))                                                                      \
+	HELD(int, epoll_pwait2,                                                                    \
+	     (int a, struct epoll_event *b, int c, const struct timespec *d, const sigset_t *e),   \
+	     (a, b, c, d, e))                                                                      \
 	HELD(int, fsync, (int a), (a))                                                             \
 	HELD(int, fdatasync, (int a), (a))
 
