@@ -93,14 +93,22 @@ static void ring(_Atomic uint32_t *word)
 	kernel_call(SYS_futex, (long)word, FUTEX_WAKE, INT32_MAX, 0);
 }
 
-/* 0; -ETIMEDOUT: nobody has rung since the bell had that value. */
-static long sleep_until_rung(uint32_t bell)
+/* Until somebody has rung since the bell had that value, but no longer than until then. */
+static void sleep_until_rung(uint32_t bell, uint64_t next_look)
 {
-	const struct timespec look = { .tv_sec = LENDING_LOOK_MS / 1000 };
-	const bool looks = atomic_load(&work)->look != NULL;
+	const uint64_t now = clock_monotonic();
+	const uint64_t left = next_look > now ? next_look - now : 0;
+	const struct timespec limit = { .tv_sec = (time_t)(left / 1000000000u),
+					.tv_nsec = (long)(left % 1000000000u) };
 
-	return kernel_call(SYS_futex, (long)&status_page->bell, FUTEX_WAIT, bell,
-			   looks ? (long)&look : 0);
+	kernel_call(SYS_futex, (long)&status_page->bell, FUTEX_WAIT, bell,
+		    next_look == CLOCK_NEVER ? 0 : (long)&limit);
+}
+
+/* When the thread looks next, from now on. */
+static uint64_t look_later(void)
+{
+	return atomic_load(&work)->look ? clock_after(LENDING_LOOK_MS * 1000000ull) : CLOCK_NEVER;
 }
 
 /* What a reader of the status page has asked for and nobody has answered yet. */
@@ -137,6 +145,7 @@ static void carry_out(uint32_t requested)
 
 static void *run(void *unused)
 {
+	uint64_t next_look = look_later();
 	uint32_t requested, bell;
 
 	(void)unused;
@@ -149,8 +158,12 @@ static void *run(void *unused)
 		requested = atomic_exchange(&requests, 0);
 		if (requested)
 			carry_out(requested);
-		else if (!answer() && sleep_until_rung(bell) == -ETIMEDOUT)
+		else if (!answer())
+			sleep_until_rung(bell, next_look);
+		if (next_look != CLOCK_NEVER && clock_monotonic() >= next_look) {
 			atomic_load(&work)->look();
+			next_look = look_later();
+		}
 	}
 	return NULL;
 }
