@@ -254,11 +254,12 @@ static inline bool lender_is_gone(const struct lender *lender)
 /*
  * Asks whether there is a broker again. REFUSAL_NONE: there is, and the tap's descriptor is another
  * packet socket now, as new as after the opening. Else it is gone still: REFUSAL_BUSY, because
- * loans of the broker that has gone come by its tap. May wait for the broker.
+ * loans of the broker that has gone come by its tap, or because it never had a broker. May wait for
+ * the broker.
  */
 static inline enum refusal lender_renew(struct lender *lender)
 {
-	return lender->operations->renew(lender);
+	return lender->operations->renew ? lender->operations->renew(lender) : REFUSAL_BUSY;
 }
 
 /* Gives up the lender and its memory. What is still borrowed is lost to the stack, not reset. */

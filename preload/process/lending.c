@@ -288,5 +288,7 @@ void lending_forked(void)
 		lender_abandon(parents);
 	atomic_store(&requests, 0);
 	atomic_store(&begun, false);
+	atomic_store(&again_at, 0);
+	atomic_store(&again_tries, 0);
 	is_thread = false;
 }

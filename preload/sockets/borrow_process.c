@@ -68,6 +68,7 @@ void borrow_forked(void)
 		borrow_for_each(forget_handle, BORROW_PROCESS);
 	}
 	lending_forked();
+	atomic_store(&borrow_is_renewing, false);
 	borrow_stop_forked();
 }
 
