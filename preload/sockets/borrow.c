@@ -58,7 +58,8 @@ static void log_change(const struct socket *socket, const char *what, const char
 
 /*
  * As CHANGING's end: it costs its calls one look-up from now on, and no more. Makes no system call
- * of its own for one that is not watched if there is no text, which is logged.
+ * of its own for one that is not watched if there is no text, which is logged. One that has been
+ * given back is known further on, for what TCP_INFO has to add.
  */
 static void keep(struct socket *socket, enum flow_count why, const char *text)
 {
@@ -71,7 +72,8 @@ static void keep(struct socket *socket, enum flow_count why, const char *text)
 	borrow_forget_loan(socket);
 	borrow_change_end(socket, SOCKET_KERNEL);
 	epoll_left_to_kernel(&socket->object);
-	if (!atomic_load(&socket->failed) && atomic_load(&socket->object.descriptors) == 1)
+	if (!atomic_load(&socket->failed) && !socket->info.kept &&
+	    atomic_load(&socket->object.descriptors) == 1)
 		descriptor_remove(atomic_load(&socket->descriptor));
 }
 

@@ -183,6 +183,7 @@ void borrow_info_keep(struct socket *socket)
 
 	if (read_stack(socket, &whole, &size) < 0)
 		return;
+	before->kept = true;
 	read_twin(descriptor, &twin);
 	status_carried_at(descriptor, whole.info.tcpi_bytes_sent + twin.tcpi_bytes_sent,
 			  whole.info.tcpi_bytes_received + twin.tcpi_bytes_received);

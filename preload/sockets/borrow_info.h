@@ -7,6 +7,7 @@
 #ifndef MELIN_BORROW_INFO_H
 #define MELIN_BORROW_INFO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -17,6 +18,7 @@ struct socket;
 
 /* What is known of a connection from all who have carried it before. Zeroed at first. */
 struct borrow_info {
+	bool kept; /* there is something to add, for good: the connection has been given back */
 	uint64_t counts[BORROW_INFO_COUNTS];
 	/* The last that were measured, for when nobody has measured anew; 0: none. */
 	uint64_t delivery_rate;

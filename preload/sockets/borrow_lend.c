@@ -116,6 +116,7 @@ void borrow_disconnected(struct socket *socket)
 		return;
 	borrow_forget_loan(socket);
 	memset(&socket->policy, 0, sizeof(socket->policy));
+	memset(&socket->info, 0, sizeof(socket->info));
 	socket->chosen = false;
 	borrow_change_end(socket, SOCKET_UNDECIDED);
 }
