@@ -36,7 +36,7 @@ INTERPOSED int socket(int domain, int type, int protocol)
 INTERPOSED int bind(int descriptor, const struct sockaddr *local, socklen_t length)
 {
 	if (trace_wanted())
-		return (int)trace_call(TRACE_bind, descriptor, local, length);
+		return (int)trace_call(TRACE_bind, descriptor, local, (size_t)length);
 
 	int result;
 
@@ -64,7 +64,7 @@ INTERPOSED int listen(int descriptor, int backlog)
 INTERPOSED int connect(int descriptor, const struct sockaddr *remote, socklen_t length)
 {
 	if (trace_wanted())
-		return (int)trace_call(TRACE_connect, descriptor, remote, length);
+		return (int)trace_call(TRACE_connect, descriptor, remote, (size_t)length);
 
 	int result;
 

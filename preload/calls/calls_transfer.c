@@ -383,7 +383,8 @@ INTERPOSED ssize_t sendto(int descriptor, const void *buffer, size_t size, int f
 			  const struct sockaddr *peer, socklen_t length)
 {
 	if (trace_wanted())
-		return trace_call(TRACE_sendto, descriptor, buffer, size, flags, peer, length);
+		return trace_call(TRACE_sendto, descriptor, buffer, size, flags, peer,
+				  (size_t)length);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 	ssize_t result;

@@ -105,7 +105,7 @@ static unsigned server_of_set(int count, const fd_set *set)
 	unsigned server = 0;
 	char byte;
 
-	for (int each = 0; set && each < count; each++) {
+	for (int each = 0; set && each < count && each < DESCRIPTOR_LIMIT; each++) {
 		if (!memory_copy_in(&byte, &bytes[each / 8], 1))
 			break;
 		if (byte >> each % 8 & 1)

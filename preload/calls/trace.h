@@ -79,8 +79,9 @@ bool trace_is_programs(void);
 
 /*
  * Makes the call and writes its line, with the result, errno and the time it took; errno is the
- * call's afterwards. Each argument is passed as it is: a call takes as many of them as its table
- * row has letters. A handler of the program's that does not return leaves the call without a line.
+ * call's afterwards. A call takes as many arguments as its table row has letters. Each is passed as
+ * it is, but those of z as a size_t: the upper half of a smaller one would be open. A handler of
+ * the program's that does not return leaves the call without a line.
  */
 long trace_call(enum traced_call which, ...);
 
