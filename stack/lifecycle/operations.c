@@ -175,10 +175,13 @@ static void adopt_begin(struct stack *stack)
 	early_frames_begin(&stack->host.early);
 }
 
+/* Without the lock the loan is over as well; what has waited is freed after the next one. */
 static void adopt_end(struct stack *stack)
 {
-	if (instance_enter(stack))
+	if (instance_enter(stack)) {
+		atomic_fetch_sub(&stack->host.early.loans, 1);
 		return;
+	}
 	stack->counters.rx_drops_foreign += early_frames_end(&stack->host.early);
 	instance_unlock(stack);
 }
