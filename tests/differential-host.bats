@@ -4,8 +4,7 @@
 # Every socket call as Linux does it, in host mode: the programs of tests/differential/ run over the
 # kernel and with connections that are borrowed as soon as that can be done (host), and with such
 # that are borrowed and given back at random moments between calls (random).
-# Left out: what transfers too little for anything to be borrowed (accept, bind, connect, close);
-# "blocking" at random, which is not yet equal.
+# Left out: what transfers too little for anything to be borrowed (accept, bind, connect, close).
 
 setup() {
 	cd "${TESTS_BUILD:-$PWD}" || return 1
@@ -50,6 +49,7 @@ same() {
 }
 
 @test "differential, random: bytes, waiting, signals, threads, descriptors, options" {
-	same random client 4 receive send poll ancillary signals threads surface ioctl duplicate
+	same random client 4 receive send poll ancillary signals threads surface ioctl duplicate \
+		blocking
 	same random server 6 options
 }
