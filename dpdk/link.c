@@ -327,9 +327,9 @@ int link_open(const struct link_config *config, struct link **result, struct lin
 		return -ENOMEM;
 	link->link.operations = &operations;
 	link->watch = -1;
-	link->rules = -1;
 	link->config = *config;
 	link->stack = *config->stack;
+	link->rules = link->stack.rules;
 	error = open_link(link, reason);
 	if (error == 0 && link->stack.gives_up_rights)
 		eal_give_up_rights();

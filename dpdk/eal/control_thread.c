@@ -31,9 +31,6 @@
 /* Reserved behind the last one in use, for what DPDK opens and closes in passing. */
 #define SPARE 24
 
-/* Of a table that is apart only the standard streams' numbers are not for DPDK. */
-#define APART_BASE 3
-
 /* Of a small limit that could not be raised the program may need every number. */
 #define LIMIT_MIN 512
 
@@ -195,13 +192,17 @@ static void end_thread(struct control_thread *control)
 	control->stop = false;
 }
 
-/* Gives the thread its own table; if that fails it is replaced by one in the program's. */
+/*
+ * Gives the thread its own table; if that fails it is replaced by one in the program's. The numbers
+ * in it are such as the program does not have, even if nobody else uses them: libmelin.so knows a
+ * descriptor of the program's by its number, whichever table the caller has.
+ */
 static int give_table(struct control_thread *control, bool apart)
 {
 	int program_end;
 
 	control->apart = apart;
-	control->base = apart ? APART_BASE : choose_base();
+	control->base = choose_base();
 	if (control->base == 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control->channel) < 0)
 		return 0;

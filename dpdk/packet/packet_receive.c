@@ -245,6 +245,19 @@ static struct pbuf *take_frame(struct device_link *link, struct slot *slot, unsi
 	return receive_take(link, mbuf);
 }
 
+/* There is no memory for it: lost, and out of the way of those that come after it. */
+static unsigned lose_one(struct device_link *link)
+{
+	struct virtio_net_hdr offload;
+
+	if (kernel_call5(SYS_recvfrom, link->packet->socket, (long)&offload, sizeof(offload),
+			 MSG_DONTWAIT | MSG_TRUNC, 0) < 0)
+		return 0;
+	link->counters.rx_drops++;
+	link->counters.rx_drops_memory++;
+	return 1;
+}
+
 unsigned packet_receive_counted(struct device_link *link, struct pbuf **frames, unsigned max,
 				unsigned *received)
 {
@@ -252,6 +265,10 @@ unsigned packet_receive_counted(struct device_link *link, struct pbuf **frames, 
 	unsigned want = fill_slots(link, max < packet->frames ? max : packet->frames), taken = 0;
 	long count, i;
 
+	if (want == 0) {
+		*received = lose_one(link);
+		return 0;
+	}
 	/*
 	 * An error is the interface's (it is down), or one frame's that the kernel has no words
 	 * for; that one is gone, and those behind it come with the next call.

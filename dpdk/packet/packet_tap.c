@@ -10,7 +10,9 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
 
+#include "common/own_descriptor.h"
 #include "dpdk/frames/gso.h"
 #include "dpdk/frames/pool.h"
 #include "dpdk/device_link.h"
@@ -65,7 +67,6 @@ static int open_sockets(struct device_link *link, struct reason *reason)
 		return -ENOMEM;
 	packet_ring_open(link);
 	link->gso = gso_open_on(link->stack.tap, link->txd);
-	link->rules = link->stack.rules;
 	link->paths = path_watch_open(&link->watch);
 	return link->gso && link->paths ? 0 : -ENOMEM;
 }
@@ -105,10 +106,20 @@ static int transmit(struct device_link *link, struct pbuf *frame)
 	return transmit_give_up(link, NULL, -EMSGSIZE);
 }
 
+/* The broker has gone; what it has left would be readable for ever. */
+static void forget_rules(struct device_link *link)
+{
+	if (link->info.wait_descriptor >= 0)
+		epoll_ctl(link->info.wait_descriptor, EPOLL_CTL_DEL, link->rules, NULL);
+	own_descriptor_close(link->rules);
+	link->rules = -1;
+}
+
 static enum link_news attend(struct device_link *link)
 {
 	path_watch_attend(link->paths, &link->config);
-	path_watch_rules(link->rules, &link->config);
+	if (link->rules >= 0 && !path_watch_rules(link->rules, &link->config))
+		forget_rules(link);
 	return LINK_SAME;
 }
 

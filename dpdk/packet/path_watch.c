@@ -264,22 +264,21 @@ void path_watch_attend(struct path_watch *watch, const struct link_config *confi
 	}
 }
 
-void path_watch_rules(int rules, const struct link_config *config)
+bool path_watch_rules(int rules, const struct link_config *config)
 {
 	const struct link_path_news any = { .what = LINK_PATH_ANY };
 	bool changed = false;
 	uint8_t byte;
 	long size;
 
-	while (rules >= 0) {
+	do {
 		size = kernel_call5(SYS_recvfrom, rules, (long)&byte, sizeof(byte), MSG_DONTWAIT,
 				    0);
-		if (size < 0 && size != -ENOBUFS && size != -EINTR)
-			break;
-		changed = changed || size != -EINTR;
-	}
+		changed = changed || size > 0 || size == -ENOBUFS;
+	} while (size > 0 || size == -ENOBUFS || size == -EINTR);
 	if (changed && config->path_changed)
 		config->path_changed(config->context, &any);
+	return size != 0;
 }
 
 static socklen_t name_size(const struct sockaddr *name)

@@ -27,7 +27,10 @@ bool path_exists(const struct sockaddr *local, const struct sockaddr *remote);
 
 /* Says what is new. With the stack's lock. */
 void path_watch_attend(struct path_watch *watch, const struct link_config *config);
-/* The same for the firewall: stack_config.rules, or -1. What its messages say does not matter. */
-void path_watch_rules(int rules, const struct link_config *config);
+/*
+ * The same for the firewall: stack_config.rules. What its messages say does not matter. False: the
+ * socket's other end has gone, and it would be readable for ever.
+ */
+bool path_watch_rules(int rules, const struct link_config *config);
 
 #endif
