@@ -140,6 +140,7 @@ static const uint16_t allowed[] = {
 	SYS_sendto,
 	SYS_accept4,
 	SYS_socket,
+	SYS_socketpair,
 	SYS_bind,
 	SYS_connect,
 	SYS_getsockname,

@@ -4,7 +4,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -251,33 +250,17 @@ static int give(struct lender *lender, int descriptor, struct loan *loan,
 
 /* ---- the lender ---- */
 
-/*
- * A client of the broker's may have no right to know the rules: of each message one byte comes, and
- * the filter that cuts it is there before the first message is, and locked.
- */
-static int prepare_rules(int descriptor)
+static int open_rules(struct lender *lender)
 {
 	const struct sockaddr_nl address = { .nl_family = AF_NETLINK,
 					     .nl_groups = 1u << (NFNLGRP_NFTABLES - 1) };
-	struct sock_filter one_byte = BPF_STMT(BPF_RET | BPF_K, 1);
-	const struct sock_fprog filter = { .len = 1, .filter = &one_byte };
-	const int locked = 1;
-	int error = kernel_set_option(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
-				      sizeof(filter));
-
-	error = error
-			?: kernel_set_option(descriptor, SOL_SOCKET, SO_LOCK_FILTER, &locked,
-					     sizeof(locked));
-	return error ?: (int)kernel_call(SYS_bind, descriptor, (long)&address, sizeof(address), 0);
-}
-
-static int open_rules(struct lender *lender)
-{
 	struct netlink netlink;
 	int error = netlink_open(&netlink, NETLINK_NETFILTER);
 
 	(void)lender;
-	error = error ?: prepare_rules(netlink.socket);
+	error = error
+			?: (int)kernel_call(SYS_bind, netlink.socket, (long)&address,
+					    sizeof(address), 0);
 	if (error == 0)
 		return netlink.socket;
 	netlink_close(&netlink);

@@ -232,10 +232,10 @@ static inline void lender_unwatch(struct lender *lender, struct loan *loan)
 }
 
 /*
- * A netlink socket that becomes readable when rules of nft(8) change (nfnetlink's group NFTABLES),
- * which takes CAP_NET_ADMIN: borrowed connections do not pass them. It tells that and nothing
- * of the rules. The caller's; or a negative
- * errno value, where nothing of that kind is to be had.
+ * A socket that becomes readable when rules of nft(8) change (nfnetlink's group NFTABLES), which
+ * takes CAP_NET_ADMIN: borrowed connections do not pass them. What it says is not to be looked at:
+ * from a broker, a byte that tells nothing of the rules. It ends with the broker: recv(2) returns 0
+ * then. The caller's; or a negative errno value, where nothing of that kind is to be had.
  */
 static inline int lender_open_rules(struct lender *lender)
 {

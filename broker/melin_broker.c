@@ -48,8 +48,8 @@
 #define CONNECTIONS_OF_USER (TAP_CONNECTIONS / 4)
 #define CLIENTS_OF_USER	    (clients_most / 4)
 
-/* A channel, a tap and three sockets of its lender's, and what a request brings. */
-#define DESCRIPTORS_OF_CLIENT 8
+/* A channel, a tap, a bell, four sockets of its lender's, and what a request brings. */
+#define DESCRIPTORS_OF_CLIENT 10
 
 /* What all clients share: programs, maps, a link for each interface; and some to spare. */
 #define DESCRIPTORS_OF_ALL 128

@@ -710,8 +710,12 @@ int repair_give(int descriptor, const struct connection_state *state)
 		return error;
 	}
 	error = repair_cancel(descriptor, state);
-	return error
-		       ?: write_whole(descriptor, TCP_SEND_QUEUE,
-				      state->send_data + sent_size(state),
-				      state->send_size - sent_size(state), state->send_size);
+	if (error)
+		return error;
+	error = write_whole(descriptor, TCP_SEND_QUEUE, state->send_data + sent_size(state),
+			    state->send_size - sent_size(state), state->send_size);
+	/* With a hole in its data it must not go on. */
+	if (error)
+		connect_to(descriptor, &nobody, sizeof(nobody));
+	return error;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <search.h>
 #include <stdatomic.h>
@@ -45,6 +46,11 @@ struct session {
 	struct broker_reader request;
 	struct broker_message answer;
 	int rules; /* to go with the answer; -1 */
+	/*
+	 * The client may have no right to know the rules: what they say is read here, and a byte
+	 * goes to the client. Both are -1 before it has asked.
+	 */
+	int changes, bell;
 };
 
 /*
@@ -309,8 +315,21 @@ static int32_t serve_unwatch(struct session *session)
 
 static int32_t serve_rules(struct session *session)
 {
-	session->rules = lender_open_rules(session->lender);
-	return session->rules < 0 ? session->rules : 0;
+	int bell[2];
+
+	if (session->changes >= 0)
+		return -EBUSY;
+	session->changes = lender_open_rules(session->lender);
+	if (session->changes < 0)
+		return session->changes;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, bell) < 0) {
+		own_descriptor_close(session->changes);
+		session->changes = -1;
+		return -errno;
+	}
+	session->bell = bell[0];
+	session->rules = bell[1];
+	return 0;
 }
 
 static int32_t (*const serve_request[BROKER_REQUESTS])(struct session *session) = {
@@ -364,11 +383,38 @@ static bool begin(struct session *session)
 	return done && refusal == REFUSAL_NONE;
 }
 
+/* A bell that has not been heard yet is enough. */
+static void ring_bell(const struct session *session)
+{
+	char byte = 0;
+
+	while (recv(session->changes, &byte, 1, MSG_DONTWAIT) >= 0 || errno == ENOBUFS ||
+	       errno == EINTR)
+		;
+	byte = 0;
+	send(session->bell, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Until the client wants something, or has gone. */
+static void await_request(const struct session *session)
+{
+	struct pollfd set[] = { { .fd = session->channel, .events = POLLIN },
+				{ .fd = session->changes, .events = POLLIN } };
+
+	while (session->changes >= 0 && !set[0].revents) {
+		if (poll(set, 2, -1) < 0 && errno != EINTR)
+			return;
+		if (set[1].revents)
+			ring_bell(session);
+	}
+}
+
 static bool serve_one(struct session *session)
 {
 	int32_t what;
 	bool goes_on = false;
 
+	await_request(session);
 	if (broker_message_receive(session->channel, &session->request, 0) < 0)
 		return false;
 	what = session->request.message.what;
@@ -391,12 +437,14 @@ void serve(int channel, struct serve_room *room)
 		return;
 	session->channel = channel;
 	session->room = room;
-	session->rules = -1;
+	session->rules = session->changes = session->bell = -1;
 	if (begin(session)) {
 		while (serve_one(session))
 			;
 		lender_close(session->lender);
 	}
+	own_descriptor_close(session->changes);
+	own_descriptor_close(session->bell);
 	forget_all(session);
 	free(session);
 }

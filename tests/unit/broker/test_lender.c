@@ -520,23 +520,18 @@ static void lend_with_two(void)
 }
 
 /* The interface that the route names, on top of another one. */
-/* A client of the broker's hears that rules have changed, and learns nothing of them. */
 static void tell_of_rules(void)
 {
-	const int rules = lender_open_rules(lender), none = 0;
-	uint8_t message[4096];
+	const int rules = lender_open_rules(lender);
+	uint8_t byte;
 
-	if (rules < 0) {
+	if (rules < 0 || !ground_run("nft list tables >/dev/null 2>&1")) {
 		tap_ok(true, "rules: no nft here # SKIP");
 		return;
 	}
-	tap_ok(recv(rules, message, sizeof(message), MSG_DONTWAIT) < 0, "rules: nothing yet");
+	tap_ok(recv(rules, &byte, 1, MSG_DONTWAIT) < 0, "rules: nothing yet");
 	tap_ok(ground_run("nft add table inet guard") && waits_for(rules, POLLIN),
 	       "rules: a change is told");
-	tap_ok(recv(rules, message, sizeof(message), MSG_TRUNC) == 1, "rules: a byte of it");
-	tap_ok(setsockopt(rules, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)) < 0 &&
-		       errno == EPERM,
-	       "rules: its filter stays");
 	ground_run("nft delete table inet guard");
 	close(rules);
 }
