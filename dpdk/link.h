@@ -149,10 +149,10 @@ struct link_operations {
 	 * Whether the machine has that local address and a route from there to remote (ports are of
 	 * no matter), now. On a link for several interfaces, and on no other.
 	 */
-	/* The tap's descriptor is another packet socket now (stack_config.tap). Or NULL. */
-	void (*renew)(struct link *link);
 	bool (*has_way)(struct link *link, const struct sockaddr *local,
 			const struct sockaddr *remote);
+	/* The tap's descriptor is another packet socket now (stack_config.tap). Or NULL. */
+	void (*renew)(struct link *link);
 };
 
 /* The first member of whatever a link's maker keeps. */

@@ -160,6 +160,11 @@ static bool has_way(struct link *link, const struct sockaddr *local, const struc
 	return below(link)->operations->has_way(below(link), local, remote);
 }
 
+static void renew(struct link *link)
+{
+	below(link)->operations->renew(below(link));
+}
+
 /* What the device's link has not, this one has not either. */
 static struct link_operations operations_on(const struct link_operations *device)
 {
@@ -173,6 +178,7 @@ static struct link_operations operations_on(const struct link_operations *device
 		.flush = flush,
 		.counters = counters,
 		.attend = device->attend ? attend : NULL,
+		.renew = device->renew ? renew : NULL,
 		.has_way = device->has_way ? has_way : NULL,
 	};
 }
