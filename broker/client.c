@@ -38,6 +38,8 @@ struct client {
 	 * that; else NULL. Atomic for the child of a fork in the middle of it, which closes both.
 	 */
 	struct client *_Atomic fresh;
+	/* What open_rules() has given away, or -1: another broker's takes its number. */
+	int rules;
 	struct broker_reader reader;
 };
 
@@ -243,6 +245,7 @@ static int client_open_rules(struct lender *lender)
 	if (exchange(client, &request, -1) == 0 && client->reader.connection >= 0) {
 		rules = own_descriptor(client->reader.connection);
 		client->reader.connection = -1;
+		client->rules = rules;
 	}
 	end_exchange(client);
 	return rules;
@@ -378,6 +381,7 @@ static struct client *new_client(int door)
 	memset(client, 0, offsetof(struct client, reader.data));
 	client->lender.operations = &operations;
 	client->channel = client->tap = client->reader.connection = client->reader.file = -1;
+	client->rules = -1;
 	client->door = door;
 	pthread_mutex_init(&client->channel_lock, NULL);
 	return client;
@@ -403,6 +407,16 @@ static enum refusal take_over(struct client *client, struct client *fresh)
 	return refusal;
 }
 
+/* The stack has the number of the old one, of which there is nothing to hear any more. */
+static void renew_rules(const struct client *client, struct client *fresh)
+{
+	const int rules = client_open_rules(&fresh->lender);
+
+	if (rules >= 0)
+		kernel_call(SYS_dup3, rules, client->rules, O_CLOEXEC, 0);
+	own_descriptor_close(rules);
+}
+
 /* Without channel_lock, for which calls of the program wait. */
 static enum refusal take_other_broker(struct client *client)
 {
@@ -413,6 +427,8 @@ static enum refusal take_other_broker(struct client *client)
 		return REFUSAL_BROKER;
 	atomic_store(&client->fresh, fresh);
 	refusal = begin(fresh);
+	if (refusal == REFUSAL_NONE && client->rules >= 0)
+		renew_rules(client, fresh);
 	if (refusal == REFUSAL_NONE)
 		refusal = take_over(client, fresh);
 	/* First forgotten: a child must not close numbers that are somebody else's by then. */

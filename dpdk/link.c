@@ -148,10 +148,8 @@ static int open_link(struct device_link *link, struct reason *reason)
 		if (error)
 			eal_stop();
 	}
-	if (error) {
-		close_watch(link);
+	if (error)
 		interface_release(&link->interface);
-	}
 	return error;
 }
 
@@ -329,7 +327,7 @@ int link_open(const struct link_config *config, struct link **result, struct lin
 	link->watch = -1;
 	link->config = *config;
 	link->stack = *config->stack;
-	link->rules = link->stack.rules;
+	link->rules = link->stack.device ? -1 : link->stack.rules;
 	error = open_link(link, reason);
 	if (error == 0 && link->stack.gives_up_rights)
 		eal_give_up_rights();
@@ -339,6 +337,7 @@ int link_open(const struct link_config *config, struct link **result, struct lin
 	if (error) {
 		if (!reason->text[0])
 			reason_set(reason, error, "%s", strerrordesc_np(-error));
+		close_watch(link);
 		free(link);
 		return error;
 	}

@@ -153,5 +153,9 @@ come() {
 	listen
 	wait_until 60 asks_borrowed 2 || fail "$(output_of server)"
 	grep -q 'there is a broker again' "$BATS_TEST_TMPDIR/server.out"
+	# The new one tells of rules, too.
+	on near nft add table inet guard
+	asks_borrowed 2
+	wait_until 60 grep -q 'given back: its path has changed' "$BATS_TEST_TMPDIR/server.out"
 	end client
 }

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "common/own_descriptor.h"
 #include "dpdk/frames/gso.h"
 #include "dpdk/frames/pool.h"
 #include "dpdk/device_link.h"
@@ -106,13 +105,11 @@ static int transmit(struct device_link *link, struct pbuf *frame)
 	return transmit_give_up(link, NULL, -EMSGSIZE);
 }
 
-/* The broker has gone; what it has left would be readable for ever. */
-static void forget_rules(struct device_link *link)
+/* The broker has gone, and its end would be readable for ever. renew() brings another one's. */
+static void forget_rules(const struct device_link *link)
 {
 	if (link->info.wait_descriptor >= 0)
 		epoll_ctl(link->info.wait_descriptor, EPOLL_CTL_DEL, link->rules, NULL);
-	own_descriptor_close(link->rules);
-	link->rules = -1;
 }
 
 static enum link_news attend(struct device_link *link)
@@ -126,9 +123,13 @@ static enum link_news attend(struct device_link *link)
 /* A closed socket has left the epoll set by itself. */
 static void renew(struct device_link *link)
 {
+	struct epoll_event event = { .events = EPOLLIN };
+
 	packet_ring_close(link);
 	packet_ring_open(link);
 	wait_again(link);
+	if (link->rules >= 0 && link->info.wait_descriptor >= 0)
+		epoll_ctl(link->info.wait_descriptor, EPOLL_CTL_ADD, link->rules, &event);
 }
 
 const struct backend backend_tap = {

@@ -40,7 +40,8 @@ static void renew(void)
 	const struct instance *instance = process_stack_running();
 	enum refusal refusal;
 
-	if (!instance)
+	/* It may have been asked for twice. The tap is a new one only if its broker is. */
+	if (!instance || !lender_is_gone(lending_lender()))
 		return;
 	atomic_store(&borrow_is_renewing, true);
 	refusal = lender_renew(lending_lender());
