@@ -132,7 +132,7 @@ redis=(/usr/bin/redis-server --bind "$near_kernel" --port 7000 --protected-mode 
 @test "a user has a quarter of the clients, and others the rest" {
 	local user
 	# 16 clients.
-	serve_host LimitNOFILE=256
+	serve_host LimitNOFILE=288
 	broker_runs
 	for user in nobody www-data redis; do
 		confined "$user" "SupplementaryGroups=$group" "User=$user" -- \
