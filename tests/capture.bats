@@ -19,14 +19,12 @@ capture() {
 	printed "$1" 'listening on'
 }
 
-# What was captured, a line a frame.
 frames() {
-	tcpdump -nn -tt -vv -r "$BATS_TEST_TMPDIR/$1.pcap" 2>/dev/null | paste - -
+	frames_of "$BATS_TEST_TMPDIR/$1.pcap"
 }
 
-# The FIN of either side has been seen.
 both_ended() {
-	[ "$(frames "$1" | grep -c 'Flags \[F[P.]*\]')" -ge 2 ]
+	both_ended_in "$BATS_TEST_TMPDIR/$1.pcap"
 }
 
 borrowed() {

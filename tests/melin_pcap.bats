@@ -27,13 +27,12 @@ capture() {
 	printed "$name" 'capturing frames'
 }
 
-# What was captured, a line a frame.
 frames() {
-	tcpdump -nn -tt -vv -r "$BATS_TEST_TMPDIR/$1.pcapng" 2>/dev/null | paste - -
+	frames_of "$BATS_TEST_TMPDIR/$1.pcapng"
 }
 
 both_ended() {
-	[ "$(frames "$1" | grep -c 'Flags \[F[P.]*\]')" -ge 2 ]
+	both_ended_in "$BATS_TEST_TMPDIR/$1.pcapng"
 }
 
 # A connection with 300 messages each way, by ADDRESS.

@@ -439,3 +439,15 @@ nginx_configuration() {
 	CONF
 	echo "$file"
 }
+
+# ---- captures ----------------------------------------------------------------------------------
+
+# What a file of tcpdump's or melin pcap's has, a line a frame.
+frames_of() {
+	tcpdump -nn -tt -vv -r "$1" 2>/dev/null | paste - -
+}
+
+# The FIN of either side is in it.
+both_ended_in() {
+	[ "$(frames_of "$1" | grep -c 'Flags \[F[P.]*\]')" -ge 2 ]
+}
