@@ -34,17 +34,31 @@
 #define PREEMPTED_NS 100000u
 
 /*
- * For so long the thread does not poll then, and for twice as long each further time, up to the
- * longest: a thread that computes all the time should be in the way of few requests.
+ * Others that take less than this share of the time are the kernel's threads and the like, which
+ * are on every processor now and then: to sleep for their sake would cost the program more than
+ * it helps them. A program that computes takes half of it, a peer on the same processor more.
+ */
+#define OTHERS_SHARE 4
+
+/*
+ * For so long the thread does not poll when others want more, and for twice as long each further
+ * time, up to the longest: a thread that computes all the time should be in the way of few requests.
  */
 #define CROWDED_NS     500000u
 #define CROWDED_MAX_NS 500000000u
 
+/*
+ * When the thread has polled for so long and they have not, the time is halved again. A program that
+ * computes is given the processor after 4 ms at the latest: it does not let this time pass.
+ */
+#define UNDISTURBED_NS 20000000u
+
 /* Like short_share, of the thread. */
 static __thread struct {
 	uint64_t last_look, next_yield;
-	uint64_t not_before; /* it does not poll before this time */
-	uint64_t pause;	     /* how long that was */
+	uint64_t polled, others; /* how it was shared of late, in nanoseconds */
+	uint64_t not_before;	 /* it does not poll before this time */
+	uint64_t pause;		 /* how long that was */
 } crowd;
 
 /* A signal handler's waits may change it in the middle of a change: it is a share in any case. */
@@ -70,13 +84,32 @@ uint64_t spin_budget(uint64_t now)
 	return limit;
 }
 
-static bool note_crowd(uint64_t now)
+static void begin_anew(uint64_t pause)
 {
-	crowd.pause = crowd.pause ? crowd.pause * 2 : CROWDED_NS;
-	if (crowd.pause > CROWDED_MAX_NS)
-		crowd.pause = CROWDED_MAX_NS;
+	crowd.pause = pause;
+	crowd.polled = 0;
+	crowd.others = 0;
+}
+
+/* Others have had the processor for so long, until now. Returns whether that is too much. */
+static bool note_others(uint64_t now, uint64_t duration)
+{
+	crowd.others += duration;
+	if (crowd.others * OTHERS_SHARE < crowd.polled + crowd.others)
+		return false;
+	if (crowd.pause > CROWDED_MAX_NS / 2)
+		begin_anew(CROWDED_MAX_NS);
+	else
+		begin_anew(crowd.pause ? crowd.pause * 2 : CROWDED_NS);
 	crowd.not_before = now + crowd.pause;
 	return true;
+}
+
+static void note_polled(uint64_t duration)
+{
+	crowd.polled += duration;
+	if (crowd.polled >= UNDISTURBED_NS)
+		begin_anew(crowd.pause > CROWDED_NS ? crowd.pause / 2 : 0);
 }
 
 bool spin_is_crowded(uint64_t now)
@@ -84,19 +117,17 @@ bool spin_is_crowded(uint64_t now)
 	const uint64_t gap = now - crowd.last_look;
 
 	crowd.last_look = now;
-	if (__builtin_expect(now < crowd.next_yield, 1))
-		return false;
-	if (longest() == CLOCK_NEVER)
+	if (__builtin_expect(gap < PREEMPTED_NS, 1))
+		note_polled(gap);
+	if (__builtin_expect(now < crowd.next_yield, 1) || longest() == CLOCK_NEVER)
 		return false;
 	if (gap >= PREEMPTED_NS)
-		return note_crowd(now);
+		return note_others(now, gap);
 	kernel_call(SYS_sched_yield, 0, 0, 0, 0);
 	crowd.last_look = clock_monotonic();
 	crowd.next_yield = crowd.last_look + YIELD_NS;
-	if (crowd.last_look - now >= SWITCHED_NS)
-		return note_crowd(crowd.last_look);
-	crowd.pause = 0;
-	return false;
+	return crowd.last_look - now >= SWITCHED_NS &&
+	       note_others(crowd.last_look, crowd.last_look - now);
 }
 
 /*
