@@ -42,14 +42,14 @@
 
 /*
  * For so long the thread does not poll when others want more, and for twice as long each further
- * time, up to the longest: a thread that computes all the time should be in the way of few requests.
+ * time, up to the longest: a program that computes should be in the way of few requests.
  */
 #define CROWDED_NS     500000u
 #define CROWDED_MAX_NS 500000000u
 
 /*
- * When the thread has polled for so long and they have not, the time is halved again. A program that
- * computes is given the processor after 4 ms at the latest: it does not let this time pass.
+ * When the thread has polled for so long and they have not, the time is halved again. A program
+ * that computes is given the processor after 4 ms at the latest: this time does not pass.
  */
 #define UNDISTURBED_NS 20000000u
 
