@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Unit tests of preload's pure parts: addresses, rules, variables, log, how long to poll.
+# Unit tests of preload's pure parts: addresses, rules, variables, log, how long to poll, when to
+# borrow.
 EXTRA_LTLIBRARIES += tests/unit/libconfig.la
 tests_unit_libconfig_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_libconfig_la_CFLAGS = $(WARNING_CFLAGS)
@@ -9,14 +10,16 @@ tests_unit_libconfig_la_SOURCES = \
 	preload/config/entry.c \
 	preload/config/log.c preload/config/log_file.c \
 	preload/config/log_syslog.c preload/config/rules.c preload/config/span.c \
-	preload/waiting/spin.c
+	preload/sockets/borrow_policy.c preload/waiting/spin.c
 
 config_unit_tests = \
 	tests/unit/test_address \
+	tests/unit/test_borrow_policy \
 	tests/unit/test_config \
 	tests/unit/test_log \
 	tests/unit/test_rules \
-	tests/unit/test_spin
+	tests/unit/test_spin \
+	tests/unit/test_spin_crowd
 ONLY_FOR_TESTS += $(config_unit_tests)
 UNIT_TESTS += $(config_unit_tests)
 
@@ -24,6 +27,11 @@ tests_unit_test_address_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_address_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_address_SOURCES = tests/unit/test_address.c tests/unit/tap.h
 tests_unit_test_address_LDADD = tests/unit/libconfig.la
+
+tests_unit_test_borrow_policy_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
+tests_unit_test_borrow_policy_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_borrow_policy_SOURCES = tests/unit/test_borrow_policy.c tests/unit/tap.h
+tests_unit_test_borrow_policy_LDADD = tests/unit/libconfig.la
 
 tests_unit_test_config_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_config_CFLAGS = $(WARNING_CFLAGS)
@@ -44,3 +52,8 @@ tests_unit_test_spin_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_spin_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_spin_SOURCES = tests/unit/test_spin.c tests/unit/tap.h
 tests_unit_test_spin_LDADD = tests/unit/libconfig.la
+
+tests_unit_test_spin_crowd_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
+tests_unit_test_spin_crowd_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_spin_crowd_SOURCES = tests/unit/test_spin_crowd.c tests/unit/tap.h
+tests_unit_test_spin_crowd_LDADD = tests/unit/libconfig.la -lpthread

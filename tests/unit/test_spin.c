@@ -48,7 +48,7 @@ static bool hundred(void)
 		spin_timed_out(1000000);
 	if (spin_budget(0) != 0)
 		return false;
-	return given_up > 2 && given_up < 10 && taken_up > 2 && taken_up < 10;
+	return given_up == 6 && taken_up == 6;
 }
 
 static bool alternating(void)

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * preload/sockets/borrow_policy.c in virtual time: when a connection is watched, borrowed and given
+ * back. Not for how that is done.
+ */
+#include "preload/sockets/borrow_policy.h"
+
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "preload/config/config.h"
+#include "preload/libc/monotonic.h"
+
+#include "tap.h"
+
+#define US 1000ull
+#define MS 1000000ull
+
+static struct config config = { .spin_us = 50, .borrow = BORROW_AUTO, .borrow_seed = 1 };
+
+const struct config *config_get(void)
+{
+	return &config;
+}
+
+static uint64_t now = 1000000 * MS;
+
+static int virtual_clock(clockid_t clock, struct timespec *time)
+{
+	(void)clock;
+	time->tv_sec = (time_t)(now / 1000000000u);
+	time->tv_nsec = (long)(now % 1000000000u);
+	return 0;
+}
+
+int (*clock_of_libc)(clockid_t clock, struct timespec *now) = virtual_clock;
+
+/* ---- what the kernel carries ---- */
+
+/* So many more turns of small messages, each so long after the one before. */
+static void turn(struct borrow_policy *policy, unsigned turns, uint64_t apart)
+{
+	for (unsigned i = 0; i < turns; i++) {
+		now += apart;
+		borrow_policy_carried(
+			policy, policy->direction == BORROW_RECEIVE ? BORROW_SEND : BORROW_RECEIVE,
+			64);
+	}
+}
+
+/* How many small turns it takes from now on until that is to be done; 0: it never is. */
+static unsigned turns_until(struct borrow_policy *policy, bool watched, enum borrow_step step)
+{
+	for (unsigned turns = 0; turns < 10000; turns++) {
+		if (borrow_policy_before(policy, watched) == step)
+			return turns;
+		turn(policy, 1, US);
+	}
+	return 0;
+}
+
+static void turns(void)
+{
+	struct borrow_policy watched = { 0 }, borrowed = { 0 }, one_way = { 0 }, request = { 0 };
+
+	tap_ok(turns_until(&watched, false, BORROW_WATCH) == 6, "watched after six turns");
+	tap_ok(turns_until(&borrowed, true, BORROW_NOW) == 8, "borrowed after eight");
+	for (int i = 0; i < 100; i++)
+		borrow_policy_carried(&one_way, BORROW_SEND, 1);
+	tap_ok(borrow_policy_before(&one_way, false) == BORROW_STAY,
+	       "a hundred messages one way are no turns");
+	turn(&request, 4, US);
+	tap_ok(borrow_policy_before(&request, false) == BORROW_STAY,
+	       "a greeting, a request and their answers: nothing is done");
+}
+
+static void turns_apart(void)
+{
+	struct borrow_policy soon = { 0 }, late = { 0 };
+
+	turn(&soon, 8, 100 * MS - 1);
+	turn(&late, 7, US);
+	turn(&late, 1, 100 * MS);
+	tap_ok(borrow_policy_before(&soon, true) == BORROW_NOW, "turns just below 100 ms apart");
+	tap_ok(turns_until(&late, true, BORROW_NOW) == 7, "one 100 ms later is a first turn");
+}
+
+static void large_messages(void)
+{
+	struct borrow_policy policy = { 0 };
+
+	turn(&policy, 8, US); /* ends with one sent */
+	borrow_policy_carried(&policy, BORROW_RECEIVE, BORROW_MESSAGE_MAX);
+	tap_ok(borrow_policy_before(&policy, true) == BORROW_NOW, "a message of 4 KiB is none");
+	borrow_policy_carried(&policy, BORROW_RECEIVE, 1);
+	tap_ok(turns_until(&policy, true, BORROW_NOW) == 8,
+	       "a longer one, in parts as well: all turns anew");
+}
+
+static void attempts_refused(void)
+{
+	struct borrow_policy policy = { 0 };
+
+	turn(&policy, 8, US);
+	borrow_policy_refused(&policy);
+	now += 200 * US - 1;
+	tap_ok(borrow_policy_before(&policy, true) == BORROW_STAY &&
+		       borrow_policy_before(&policy, false) == BORROW_WATCH,
+	       "refused: not for 200 us, but watched");
+	now += 1;
+	tap_ok(borrow_policy_before(&policy, true) == BORROW_NOW, "then again");
+	borrow_policy_begins_anew(&policy);
+	tap_ok(turns_until(&policy, false, BORROW_WATCH) == 6 &&
+		       turns_until(&policy, true, BORROW_NOW) == 2,
+	       "no broker: after as many turns as at first");
+}
+
+/* ---- what an attempt costs ---- */
+
+/* An attempt that takes so long. Returns after what time the next one may begin. */
+static uint64_t pause_after(uint64_t duration)
+{
+	uint64_t began, pause = 0, unused;
+
+	now += 10 * MS;
+	if (!borrow_policy_begin(&began))
+		return 0;
+	now += duration;
+	borrow_policy_end(began);
+	for (; !borrow_policy_begin(&unused); now += 100)
+		pause += 100;
+	return pause;
+}
+
+static void attempts_paced(void)
+{
+	uint64_t began = 0;
+
+	tap_ok(pause_after(10 * US) == 20 * US && pause_after(150 * US) == 300 * US,
+	       "the next attempt of any connection is after twice the time of the last");
+	tap_ok(pause_after(1000 * MS) == 300 * US, "but after no more than 300 us");
+	config.borrow = BORROW_ALWAYS;
+	tap_ok(pause_after(100 * US) == 0 && borrow_policy_begin(&began) && began == now,
+	       "MELIN_BORROW=always: at once");
+	config.borrow = BORROW_AUTO;
+}
+
+/* ---- loans that did not pay ---- */
+
+/* A loan of so many transfers ends. Returns how many turns are needed for the next one. */
+static unsigned turns_after_loan(struct borrow_policy *policy, unsigned transfers, bool did_not_pay)
+{
+	borrow_policy_borrowed(policy);
+	for (unsigned i = 0; i < transfers; i++)
+		borrow_policy_moved(policy, i % 2 ? BORROW_SEND : BORROW_RECEIVE, 64);
+	borrow_policy_returned(policy, did_not_pay);
+	return turns_until(policy, true, BORROW_NOW);
+}
+
+static void reluctance(void)
+{
+	struct borrow_policy paid = { 0 }, lost = { 0 }, watched = { 0 };
+	bool good = true;
+
+	turn(&paid, 8, US);
+	tap_ok(turns_after_loan(&paid, 8, false) == 8, "a loan of eight transfers has paid");
+	tap_ok(turns_after_loan(&paid, 7, false) == 32,
+	       "one of seven has not: four times the turns");
+	turn(&lost, 8, US);
+	for (unsigned i = 0, wanted = 32; i < 4; i++, wanted *= 4)
+		good = good && turns_after_loan(&lost, 100, true) == wanted;
+	tap_ok(good, "each loan that did not pay: four times the turns of the one before");
+	tap_ok(turns_after_loan(&lost, 100, true) == 2048, "up to 2,048");
+	borrow_policy_returned(&watched, true);
+	tap_ok(turns_until(&watched, false, BORROW_WATCH) == 24, "watched as much later");
+}
+
+static void refused_before_loan(void)
+{
+	struct borrow_policy policy = { 0 };
+
+	borrow_policy_refused(&policy);
+	borrow_policy_borrowed(&policy);
+	policy.moves += 100;
+	borrow_policy_returned(&policy, false);
+	turn(&policy, 8, 1);
+	tap_ok(borrow_policy_before(&policy, true) == BORROW_NOW, "a loan ends a refusal's time");
+}
+
+/* ---- what the stack carries ---- */
+
+/* So many bytes in both directions. Returns whether the last ones end the loan. */
+static bool exchange(struct borrow_policy *policy, size_t request, size_t answer)
+{
+	return borrow_policy_moved(policy, BORROW_RECEIVE, request) ||
+	       borrow_policy_moved(policy, BORROW_SEND, answer);
+}
+
+static void bulk(void)
+{
+	struct borrow_policy policy = { 0 };
+
+	borrow_policy_borrowed(&policy);
+	tap_ok(!borrow_policy_moved(&policy, BORROW_SEND, BORROW_BULK_BYTES), "1 MiB: no bulk");
+	tap_ok(borrow_policy_moved(&policy, BORROW_SEND, 1), "a byte more: bulk");
+	tap_ok(!borrow_policy_moved(&policy, BORROW_SEND, BORROW_BULK_BYTES) &&
+		       !borrow_policy_moved(&policy, BORROW_RECEIVE, BORROW_BULK_BYTES),
+	       "counted anew then, and for each direction");
+	config.borrow = BORROW_ALWAYS;
+	tap_ok(!borrow_policy_moved(&policy, BORROW_SEND, 2 * BORROW_BULK_BYTES),
+	       "MELIN_BORROW=always: no matter");
+	config.borrow = BORROW_AUTO;
+}
+
+static void large_answers(void)
+{
+	struct borrow_policy each = { 0 }, third = { 0 };
+	unsigned answers = 0;
+	bool ends = false;
+
+	borrow_policy_borrowed(&each);
+	/* An answer is known to be large when the next request comes. */
+	for (; answers < 100 && !ends; answers++)
+		ends = exchange(&each, 64, BORROW_MESSAGE_MAX + 1);
+	tap_ok(ends && answers == 9, "large answers to small requests: given back after eight");
+	for (answers = 0, ends = false; answers < 100 && !ends; answers++)
+		ends = exchange(&each, 64, BORROW_MESSAGE_MAX + 1);
+	tap_ok(ends && answers == 9, "counted anew then");
+	for (unsigned i = 0; i < 8; i++)
+		exchange(&each, 64, BORROW_MESSAGE_MAX + 1);
+	borrow_policy_returned(&each, false);
+	borrow_policy_borrowed(&each);
+	for (answers = 0, ends = false; answers < 100 && !ends; answers++)
+		ends = exchange(&each, 64, BORROW_MESSAGE_MAX + 1);
+	tap_ok(ends && answers == 9, "and with a new loan");
+	borrow_policy_borrowed(&third);
+	ends = false;
+	for (unsigned i = 0; i < 1000 && !ends; i++)
+		ends = exchange(&third, 64, i % 3 ? 64 : BORROW_MESSAGE_MAX + 1);
+	tap_ok(!ends, "every third answer: it stays");
+}
+
+/* A message for each sleep of the thread. Returns whether that ends the loan. */
+static bool slow_message(struct borrow_policy *policy)
+{
+	spin_slept();
+	exchange(policy, 64, 64);
+	return borrow_policy_has_slept(policy);
+}
+
+/* So many messages before the thread sleeps again. */
+static void quick_messages(struct borrow_policy *policy, unsigned messages)
+{
+	spin_slept();
+	for (unsigned i = 0; i < messages; i++)
+		exchange(policy, 64, 64);
+	spin_slept();
+}
+
+/* The thread is one that sleeps for each message, whosever it is. */
+static void become_slow(void)
+{
+	do
+		spin_slept();
+	while (!spin_served());
+}
+
+/* How many slow messages end the loan; 0: none does. */
+static unsigned messages_until_slow(struct borrow_policy *policy)
+{
+	for (unsigned messages = 1; messages < 1000; messages++)
+		if (slow_message(policy))
+			return messages;
+	return 0;
+}
+
+static void slow(void)
+{
+	struct borrow_policy policy = { 0 };
+
+	borrow_policy_borrowed(&policy);
+	become_slow();
+	tap_ok(messages_until_slow(&policy) == 33, "a sleep for each of 33 messages: given back");
+	tap_ok(messages_until_slow(&policy) == 33, "counted anew then");
+	for (unsigned i = 0; i < 32; i++)
+		slow_message(&policy);
+	quick_messages(&policy, 100);
+	exchange(&policy, 64, 64);
+	become_slow();
+	tap_ok(messages_until_slow(&policy) == 33, "it has not slept for some in between: anew");
+	for (unsigned i = 0; i < 32; i++)
+		slow_message(&policy);
+	borrow_policy_borrowed(&policy);
+	tap_ok(messages_until_slow(&policy) == 33, "and with a new loan");
+	quick_messages(&policy, 10);
+	for (unsigned i = 0; i < 1000 && !borrow_policy_has_slept(&policy); i++)
+		quick_messages(&policy, 4);
+	tap_ok(!borrow_policy_has_slept(&policy), "four messages to a sleep: it stays");
+	config.borrow = BORROW_ALWAYS;
+	become_slow();
+	tap_ok(messages_until_slow(&policy) == 0, "MELIN_BORROW=always: no matter");
+	config.borrow = BORROW_AUTO;
+}
+
+static void idle(void)
+{
+	struct borrow_policy policy = { 0 };
+
+	turn(&policy, 8, US);
+	borrow_policy_borrowed(&policy);
+	exchange(&policy, 64, 64);
+	tap_ok(!borrow_policy_is_idle(&policy), "moved since the loan: not idle");
+	tap_ok(borrow_policy_is_idle(&policy), "not since the last look: idle");
+	exchange(&policy, 64, 64);
+	tap_ok(!borrow_policy_is_idle(&policy), "moved again: not idle");
+	turn(&policy, 8, US);
+	borrow_policy_borrowed(&policy);
+	tap_ok(borrow_policy_is_idle(&policy), "what the kernel has carried before does not count");
+	config.borrow = BORROW_ALWAYS;
+	tap_ok(!borrow_policy_is_idle(&policy), "MELIN_BORROW=always: no matter");
+	config.borrow = BORROW_AUTO;
+}
+
+static void lossy(void)
+{
+	tap_ok(!borrow_policy_is_lossy(1, 0) && !borrow_policy_is_lossy(0, 1), "one loss is none");
+	tap_ok(borrow_policy_is_lossy(2, 0) && borrow_policy_is_lossy(1, 1) &&
+		       borrow_policy_is_lossy(0, 2),
+	       "two are too many");
+	config.borrow = BORROW_ALWAYS;
+	tap_ok(!borrow_policy_is_lossy(1000, 2) && borrow_policy_is_lossy(0, 3),
+	       "MELIN_BORROW=always: three time-outs");
+	config.borrow = BORROW_AUTO;
+}
+
+/* ---- the other policies ---- */
+
+static void always(void)
+{
+	const struct borrow_policy policy = { 0 };
+
+	config.borrow = BORROW_ALWAYS;
+	tap_ok(borrow_policy_before(&policy, false) == BORROW_WATCH &&
+		       borrow_policy_before(&policy, true) == BORROW_NOW,
+	       "MELIN_BORROW=always: watched and borrowed before the first byte");
+	config.borrow = BORROW_AUTO;
+}
+
+#define MOMENTS 10000
+
+/* What chance says at so many moments of a process that begins with this seed. */
+static bool moments_of(unsigned seed, bool moments[MOMENTS])
+{
+	int results[2], status = -1;
+	size_t length = 0;
+	ssize_t part = 1;
+	pid_t child;
+
+	if (pipe(results) < 0)
+		return false;
+	child = fork();
+	if (child == 0) {
+		config.borrow_seed = seed;
+		for (size_t i = 0; i < MOMENTS; i++)
+			moments[i] = borrow_policy_by_chance();
+		_exit(write(results[1], moments, MOMENTS) == MOMENTS ? 0 : 1);
+	}
+	close(results[1]);
+	for (; length < MOMENTS && part > 0; length += part > 0 ? (size_t)part : 0)
+		part = read(results[0], (char *)moments + length, MOMENTS - length);
+	close(results[0]);
+	return waitpid(child, &status, 0) == child && status == 0 && length == MOMENTS;
+}
+
+static void chance(void)
+{
+	static bool first[MOMENTS], again[MOMENTS], other[MOMENTS];
+	bool good = moments_of(7, first) && moments_of(7, again) && moments_of(8, other);
+	unsigned changes = 0;
+
+	for (size_t i = 0; i < MOMENTS; i++)
+		changes += first[i];
+	tap_ok(good && memcmp(first, again, sizeof(first)) == 0, "a seed makes the same moments");
+	tap_ok(good && memcmp(first, other, sizeof(first)) != 0, "another one makes others");
+	tap_ok(changes > MOMENTS / 5 && changes < MOMENTS * 3 / 10, "one moment in four: %u of %u",
+	       changes, MOMENTS);
+}
+
+static void random_loans(void)
+{
+	struct borrow_policy policy = { 0 };
+	unsigned loans = 0;
+
+	config.borrow = BORROW_RANDOM;
+	tap_ok(borrow_policy_before(&policy, false) == BORROW_WATCH, "random: watched at once");
+	for (unsigned i = 0; i < 100; i++)
+		loans += borrow_policy_before(&policy, true) == BORROW_NOW;
+	tap_ok(loans == 100, "the first loan is as soon as it can be had");
+	borrow_policy_borrowed(&policy);
+	loans = 0;
+	for (unsigned i = 0; i < 1000; i++)
+		loans += borrow_policy_before(&policy, true) == BORROW_NOW;
+	tap_ok(loans > 150 && loans < 350, "others by chance: %u of 1000", loans);
+	config.borrow = BORROW_AUTO;
+}
+
+int main(void)
+{
+	chance();
+	random_loans();
+	always();
+	turns();
+	turns_apart();
+	large_messages();
+	attempts_refused();
+	attempts_paced();
+	reluctance();
+	refused_before_loan();
+	bulk();
+	large_answers();
+	slow();
+	idle();
+	lossy();
+	return tap_done();
+}
