@@ -60,6 +60,18 @@ static int last_answer(struct client *client)
 	return broker_message_receive(client->channel, &client->reader, MSG_DONTWAIT);
 }
 
+/* Until the answer is here; with loans, which end with the broker, for longer. */
+static int await_answer(struct client *client)
+{
+	unsigned waits = client->lent ? BROKER_PATIENCE_LENT : 1;
+	int error;
+
+	do
+		error = broker_message_receive(client->channel, &client->reader, 0);
+	while (error == -EAGAIN && --waits > 0);
+	return error;
+}
+
 /* With channel_lock held, or of a new client. 0: the answer is in reader. */
 static int exchange(struct client *client, const struct broker_message *request, int descriptor)
 {
@@ -68,7 +80,7 @@ static int exchange(struct client *client, const struct broker_message *request,
 
 	if (error)
 		return error;
-	error = broker_message_receive(client->channel, &client->reader, 0);
+	error = await_answer(client);
 	client->gone = error;
 	client->late = error == -EAGAIN;
 	return client->late ? last_answer(client) : error;
@@ -274,7 +286,8 @@ static bool client_is_gone(const struct lender *lender)
 	return atomic_load_explicit(&((const struct client *)lender)->gone, memory_order_relaxed);
 }
 
-static enum refusal client_renew(struct lender *lender);
+static enum refusal client_renew(struct lender *lender, int (*replace)(void *context, int tap),
+				 void *context);
 
 static const struct lender_operations operations = {
 	.tap = client_tap,
@@ -389,22 +402,17 @@ static struct client *new_client(int door)
 
 /* ---- another broker ---- */
 
-/* The stack has the tap's number, and keeps it. fresh is left with the channel that was. */
-static enum refusal take_over(struct client *client, struct client *fresh)
+/* The tap has been replaced. fresh is left with the channel that was. */
+static void take_over(struct client *client, struct client *fresh)
 {
 	const int channel = fresh->channel;
-	enum refusal refusal = REFUSAL_BROKER;
 
 	pthread_mutex_lock(&client->channel_lock);
-	if (kernel_call(SYS_dup3, fresh->tap, client->tap, O_CLOEXEC, 0) >= 0) {
-		fresh->channel = client->channel;
-		client->channel = channel;
-		client->broker++;
-		client->gone = client->late = false;
-		refusal = REFUSAL_NONE;
-	}
+	fresh->channel = client->channel;
+	client->channel = channel;
+	client->broker++;
+	client->gone = client->late = false;
 	pthread_mutex_unlock(&client->channel_lock);
-	return refusal;
 }
 
 /* The stack has the number of the old one, of which there is nothing to hear any more. */
@@ -418,7 +426,8 @@ static void renew_rules(const struct client *client, struct client *fresh)
 }
 
 /* Without channel_lock, for which calls of the program wait. */
-static enum refusal take_other_broker(struct client *client)
+static enum refusal take_other_broker(struct client *client, int (*replace)(void *context, int tap),
+				      void *context)
 {
 	struct client *fresh = new_client(client->door);
 	enum refusal refusal;
@@ -429,8 +438,10 @@ static enum refusal take_other_broker(struct client *client)
 	refusal = begin(fresh);
 	if (refusal == REFUSAL_NONE && client->rules >= 0)
 		renew_rules(client, fresh);
+	if (refusal == REFUSAL_NONE && replace(context, fresh->tap) < 0)
+		refusal = REFUSAL_FAILED;
 	if (refusal == REFUSAL_NONE)
-		refusal = take_over(client, fresh);
+		take_over(client, fresh);
 	/* First forgotten: a child must not close numbers that are somebody else's by then. */
 	atomic_store(&client->fresh, NULL);
 	client_close(&fresh->lender);
@@ -438,7 +449,8 @@ static enum refusal take_other_broker(struct client *client)
 }
 
 /* One thread at a time. Nothing more is lent while the broker is gone. */
-static enum refusal client_renew(struct lender *lender)
+static enum refusal client_renew(struct lender *lender, int (*replace)(void *context, int tap),
+				 void *context)
 {
 	struct client *client = client_of(lender);
 	bool is_gone, is_busy;
@@ -449,7 +461,7 @@ static enum refusal client_renew(struct lender *lender)
 	pthread_mutex_unlock(&client->channel_lock);
 	if (!is_gone)
 		return REFUSAL_NONE;
-	return is_busy ? REFUSAL_BUSY : take_other_broker(client);
+	return is_busy ? REFUSAL_BUSY : take_other_broker(client, replace, context);
 }
 
 enum refusal lender_connect(int door, struct lender **lender)

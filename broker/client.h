@@ -4,8 +4,8 @@
  * Not for starting that (broker_start.h).
  *
  * Each operation of such a lender but unwatch(), close() and abandon() waits for the broker's
- * answer: for microseconds, and for BROKER_PATIENCE at most. A broker that has gone or does not
- * answer in time is never asked again by this lender:
+ * answer: for microseconds, and for BROKER_PATIENCE at most, or several times that while something
+ * is lent. A broker that has gone or does not answer in time is not asked again before renew():
  *
  *	watch(), borrow()  REFUSAL_BROKER. The connection is the kernel's, as it was.
  *	hold()             -EPERM; the tap goes on as before.
@@ -25,6 +25,12 @@
  * the broker is as good as dead.
  */
 #define BROKER_PATIENCE 2000
+
+/*
+ * So many times that long a client waits that has loans: without the broker nobody could give them
+ * back, and each would end with a reset.
+ */
+#define BROKER_PATIENCE_LENT 5
 
 /*
  * Milliseconds for the first answer: a broker that is a service may have to be started for it,

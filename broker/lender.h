@@ -124,7 +124,8 @@ struct lender_operations {
 	void (*unwatch)(struct lender *lender, struct loan *loan);
 	int (*open_rules)(struct lender *lender);
 	bool (*is_gone)(const struct lender *lender);
-	enum refusal (*renew)(struct lender *lender);
+	enum refusal (*renew)(struct lender *lender, int (*replace)(void *context, int tap),
+			      void *context);
 	void (*close)(struct lender *lender);
 	void (*abandon)(struct lender *lender);
 };
@@ -252,14 +253,19 @@ static inline bool lender_is_gone(const struct lender *lender)
 }
 
 /*
- * Asks whether there is a broker again. REFUSAL_NONE: there is, and the tap's descriptor is another
- * packet socket now, as new as after the opening. Else it is gone still: REFUSAL_BUSY, because
- * loans of the broker that has gone come by its tap, or because it never had a broker. May wait for
- * the broker.
+ * Asks whether there is a broker again. If there is, replace(context, tap) is called, once, and has
+ * to make the number of lender_tap() the new tap's, whose descriptor is closed afterwards; it
+ * returns 0, or a negative errno value: then the lender waits for the next renewal, whatever has
+ * become of the number. REFUSAL_NONE: there is a broker, and the tap is as new as after the
+ * opening. Else it is gone still: REFUSAL_BUSY, because loans of the broker that has gone come by
+ * its tap, or because it never had a broker; REFUSAL_FAILED: replace() has failed. May wait for the
+ * broker.
  */
-static inline enum refusal lender_renew(struct lender *lender)
+static inline enum refusal lender_renew(struct lender *lender,
+					int (*replace)(void *context, int tap), void *context)
 {
-	return lender->operations->renew ? lender->operations->renew(lender) : REFUSAL_BUSY;
+	return lender->operations->renew ? lender->operations->renew(lender, replace, context)
+					 : REFUSAL_BUSY;
 }
 
 /* Gives up the lender and its memory. What is still borrowed is lost to the stack, not reset. */

@@ -60,8 +60,9 @@ struct backend {
 	int (*transmit_by)(struct device_link *link, struct pbuf *frame, unsigned interface);
 	unsigned (*flush)(struct device_link *link);
 
+	int (*renew)(struct device_link *link, int tap); /* as in link.h; or NULL */
+
 	/* Looks what has become of the device. NULL: as for an interface (interface_watch.h). */
-	void (*renew)(struct device_link *link); /* as in link.h; or NULL */
 	enum link_news (*attend)(struct device_link *link);
 
 	/* Frames that the device had no room for, since the start. */

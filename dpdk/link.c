@@ -273,12 +273,11 @@ static enum link_news attend(struct link *this, struct link_info *info)
 	return news;
 }
 
-static void renew(struct link *this)
+static int renew(struct link *this, int tap)
 {
 	struct device_link *link = (struct device_link *)this;
 
-	if (link->backend->renew)
-		link->backend->renew(link);
+	return link->backend->renew ? link->backend->renew(link, tap) : 0;
 }
 
 static bool has_way(struct link *this, const struct sockaddr *local, const struct sockaddr *remote)

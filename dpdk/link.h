@@ -151,8 +151,11 @@ struct link_operations {
 	 */
 	bool (*has_way)(struct link *link, const struct sockaddr *local,
 			const struct sockaddr *remote);
-	/* The tap's descriptor is another packet socket now (stack_config.tap). Or NULL. */
-	void (*renew)(struct link *link);
+	/*
+	 * Another packet socket gets the number of the tap (stack_config.tap): 0, or a negative
+	 * errno value, and the call is to be made again. Or NULL.
+	 */
+	int (*renew)(struct link *link, int tap);
 };
 
 /* The first member of whatever a link's maker keeps. */

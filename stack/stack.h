@@ -324,10 +324,11 @@ struct stack_operations {
 	 */
 	enum stack_return (*return_reason)(const struct stack_socket *socket);
 	/*
-	 * Behind stack_config.tap's number is another packet socket now, as new as at open(), and
-	 * no connection is borrowed.
+	 * Another packet socket, as new as stack_config.tap's at open(), gets its number; tap
+	 * itself stays the caller's. No connection is borrowed. 0, or a negative errno value:
+	 * nothing can be borrowed before another call succeeds.
 	 */
-	void (*renew_tap)(struct stack *stack);
+	int (*renew_tap)(struct stack *stack, int tap);
 	/*
 	 * How often something has become of paths, of whatever connections: a path that was found
 	 * when it was less may be another one now. It wraps; lock-free.

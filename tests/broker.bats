@@ -123,6 +123,16 @@ listen() {
 	chmod 666 "$BATS_TEST_TMPDIR/run/melin/broker.sock"
 }
 
+# The server, which is nobody, and of which the host's broker is all it has; LIBRARIES come before
+# melin's: serve_as_nobody [LIBRARIES]
+serve_as_nobody() {
+	start server near "${wrapped[@]}" setpriv --reuid 65534 --clear-groups --bounding-set=-all \
+		--inh-caps=-all env "LD_PRELOAD=${1:-}$library" 'MELIN_FLOWS=listen:*:*' \
+		MELIN_LOG=debug MELIN_BORROW=always \
+		"$python" "$programs/echo_server.py" threads 7000
+	wait_until 20 listens near 7000
+}
+
 # A client that has the server's echo once more, from a connection that is borrowed: the first...
 asks_borrowed() {
 	kill -USR1 "$(pgrep -g "$(pid_of client)" -f last_words)"
@@ -138,11 +148,7 @@ come() {
 
 @test "the host's broker is killed and started again: the program borrows again" {
 	listen
-	start server near "${wrapped[@]}" setpriv --reuid 65534 --clear-groups --bounding-set=-all \
-		--inh-caps=-all env "LD_PRELOAD=$library" 'MELIN_FLOWS=listen:*:*' MELIN_LOG=debug \
-		MELIN_BORROW=always \
-		"$python" "$programs/echo_server.py" threads 7000
-	wait_until 20 listens near 7000
+	serve_as_nobody
 	come
 	wait_until 60 asks_borrowed 1 || fail "$(output_of server)"
 	end broker KILL
@@ -158,4 +164,91 @@ come() {
 	asks_borrowed 2
 	wait_until 60 grep -q 'given back: its path has changed' "$BATS_TEST_TMPDIR/server.out"
 	end client
+}
+
+# To be loaded before melin: the second packet socket that is to be waited for cannot be. It lies
+# where anybody may read it, and is /run/no_second_tap.so for the server.
+no_second_tap() {
+	gcc -shared -fPIC -x c -o "$BATS_TEST_TMPDIR/run/no_second_tap.so" - <<-'CODE'
+		#define _GNU_SOURCE
+		#include <dlfcn.h>
+		#include <errno.h>
+		#include <stdio.h>
+		#include <sys/epoll.h>
+		#include <sys/socket.h>
+
+		int epoll_ctl(int set, int operation, int descriptor, struct epoll_event *event)
+		{
+			int (*next)(int, int, int, struct epoll_event *) =
+				dlsym(RTLD_NEXT, "epoll_ctl");
+			static int taps;
+			int domain = 0;
+			socklen_t size = sizeof(domain);
+
+			if (operation == EPOLL_CTL_ADD &&
+			    getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
+			    domain == AF_PACKET && ++taps == 2) {
+				dprintf(2, "not %d\n", descriptor);
+				errno = ENOSPC;
+				return -1;
+			}
+			return next(set, operation, descriptor, event);
+		}
+	CODE
+}
+
+@test "another broker's tap cannot be waited for at first: it is asked once more" {
+	listen
+	no_second_tap
+	serve_as_nobody /run/no_second_tap.so:
+	come
+	wait_until 60 asks_borrowed 1 || fail "$(output_of server)"
+	end broker KILL
+	end client
+	come
+	listen
+	wait_until 60 asks_borrowed 2 || fail "$(output_of server)"
+	end client
+	tap=$(sed -n 's/^not //p' "$BATS_TEST_TMPDIR/server.out")
+	grep -qE "^tfd: +$tap " "/proc/$(pid_of server)/fdinfo/"* || fail "nobody waits for it"
+}
+
+@test "a broker that is slow for once loses nothing, and is asked further on" {
+	listen
+	serve_as_nobody
+	come
+	wait_until 60 asks_borrowed 1 || fail "$(output_of server)"
+	kill -STOP "$(brokers)"
+	end client # the server closes it, which takes the broker
+	sleep 3    # longer than a client waits for whom nothing is lent
+	kill -CONT "$(brokers)"
+	wait_until 60 grep -q 'given back: ' "$BATS_TEST_TMPDIR/server.out" ||
+		fail "$(output_of server)"
+	come
+	wait_until 60 asks_borrowed 2 || fail "$(output_of server)"
+	end client
+	not grep -qE 'could not be given back|there is a broker again' \
+		"$BATS_TEST_TMPDIR/server.out"
+}
+
+# Who has been answered no goes to the kernel for good, so that each client is a new one.
+comes_borrowed() {
+	come
+	asks_borrowed 1 || {
+		end client
+		false
+	}
+}
+
+@test "there is no broker when the program starts, and one later: it borrows" {
+	listen
+	end broker KILL
+	serve_as_nobody
+	come
+	wait_until 60 grep -q 'no connection is borrowed: ' "$BATS_TEST_TMPDIR/server.out"
+	end client
+	listen
+	wait_until 100 comes_borrowed || fail "$(output_of server)"
+	end client
+	[ "$(grep -c 'no connection is borrowed: ' "$BATS_TEST_TMPDIR/server.out")" -eq 1 ]
 }

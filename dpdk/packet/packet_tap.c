@@ -9,9 +9,11 @@
  * no hugepages.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "common/system_call.h"
 #include "dpdk/frames/gso.h"
 #include "dpdk/frames/pool.h"
 #include "dpdk/device_link.h"
@@ -120,16 +122,36 @@ static enum link_news attend(struct device_link *link)
 	return LINK_SAME;
 }
 
-/* A closed socket has left the epoll set by itself. */
-static void renew(struct device_link *link)
+/* The number is another broker's end now, but for a renewal that has failed half-way before. */
+static int watch_rules(const struct device_link *link)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
+	if (link->rules < 0)
+		return 0;
+	forget_rules(link);
+	return epoll_ctl(link->info.wait_descriptor, EPOLL_CTL_ADD, link->rules, &event) < 0
+		       ? -errno
+		       : 0;
+}
+
+/*
+ * A broker that is only slow has the old tap, too, and what lies unread in that would be there for
+ * ever: it is taken out of the epoll set while it still has the number.
+ */
+static int renew(struct device_link *link, int tap)
+{
+	const int number = packet_wait_descriptor(link);
+	int error;
+
+	epoll_ctl(link->info.wait_descriptor, EPOLL_CTL_DEL, number, NULL);
 	packet_ring_close(link);
+	error = (int)kernel_call(SYS_dup3, tap, number, O_CLOEXEC, 0);
+	if (error < 0)
+		return error;
 	packet_ring_open(link);
-	wait_again(link);
-	if (link->rules >= 0 && link->info.wait_descriptor >= 0)
-		epoll_ctl(link->info.wait_descriptor, EPOLL_CTL_ADD, link->rules, &event);
+	error = wait_again(link);
+	return error ? error : watch_rules(link);
 }
 
 const struct backend backend_tap = {

@@ -52,7 +52,7 @@ enum refusal lending_refusal(void)
 
 enum refusal lending_open(void)
 {
-	struct lender *opened = lending_lender();
+	struct lender *opened = lending_lender(), *nobody = NULL;
 	enum refusal why = REFUSAL_NONE;
 
 	/*
@@ -64,9 +64,15 @@ enum refusal lending_open(void)
 	if (why == REFUSAL_RIGHTS)
 		why = lender_connect(atomic_load(&door), &opened);
 	atomic_store(&refusal, (int)why);
-	if (why == REFUSAL_NONE)
-		atomic_store_explicit(&lender, opened, memory_order_release);
+	if (why == REFUSAL_NONE && !lending_lender() &&
+	    !atomic_compare_exchange_strong(&lender, &nobody, opened))
+		lender_close(opened); /* another thread has opened one meanwhile */
 	return why;
+}
+
+bool lending_may_come(void)
+{
+	return lending_refusal() == REFUSAL_RIGHTS || lending_refusal() == REFUSAL_BROKER;
 }
 
 void lending_set_work(const struct lending_work *functions)

@@ -18,12 +18,16 @@
 struct lender *lending_lender(void);
 
 /*
- * For a start of the stack, by the thread that does it: opens the lender, by the process's own
- * rights or through the broker. REFUSAL_NONE, or why there is none.
+ * For a start of the stack: opens the lender, unless there is one, by the process's own rights (the
+ * calling thread's) or through the broker, for which it may wait. REFUSAL_NONE, or why there is
+ * none.
  */
 enum refusal lending_open(void);
 /* Why the last one failed; REFUSAL_NONE: it did not, or has not been tried. */
 enum refusal lending_refusal(void);
+
+/* Whether it did because there is no broker: later there may be one. */
+bool lending_may_come(void);
 
 /*
  * How often it looks at what is borrowed: an idle connection costs nothing but memory, a few KiB.
@@ -62,7 +66,7 @@ void lending_begin(void);
  */
 void lending_ask(enum lending_request request);
 /*
- * Asks for that (LENDING_RENEW, or LENDING_START where there has never been a lender), but seldom,
+ * Asks for that (LENDING_RENEW, or LENDING_START where there was no broker), but seldom,
  * and the seldomer the longer there is no broker: false, not now. lending_renewed(): there is one.
  */
 bool lending_ask_again(enum lending_request request);

@@ -41,13 +41,14 @@ void process_stack_register(const struct process_stack_users *above)
 static struct instance instance;
 
 /*
- * Held while the stack starts. It protects instance, start_failed_at, start_error and forbidden,
- * and lets one thread at a time give the keeper's thread a job. It is taken before all other locks.
+ * Held while the stack starts. It protects instance and the four below, and lets one thread at a
+ * time give the keeper's thread a job. It is taken before all other locks.
  */
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t start_failed_at; /* ns of CLOCK_MONOTONIC; 0: no start has failed */
 static int start_error;
 static const char *forbidden; /* why no start may be tried any more, or NULL */
+static bool lacks_nothing;    /* process_stack_start_again() */
 
 /*
  * Whether a start is under way. What the start itself calls must not ask for another one. The
@@ -263,7 +264,7 @@ static void note_failure(int error, bool listeners, const char *reason)
 /* Whether a start has failed for a reason that will not go away. The caller has start_lock. */
 static bool failed_for_good(void)
 {
-	return start_failed_at && start_error != -EBUSY;
+	return start_failed_at && start_error != -EBUSY && !lacks_nothing;
 }
 
 bool process_stack_has_failed(void)
@@ -335,7 +336,7 @@ const struct instance *process_stack_start(void)
 	if (!process_stack_running() && !failed_for_good() && forbidden)
 		note_failure(-EPERM, users->any_waiting(), forbidden);
 	if (process_stack_running() || failed_for_good() ||
-	    (start_failed_at && clock_monotonic() - start_failed_at < RETRY_BUSY_NS)) {
+	    (process_stack_is_busy() && clock_monotonic() - start_failed_at < RETRY_BUSY_NS)) {
 		guarded_unlock(&start_lock);
 		return process_stack_running();
 	}
@@ -352,13 +353,15 @@ const struct instance *process_stack_start(void)
 	descriptor_room_begin();
 	attempt_with_rights(start, &attempt);
 	error = attempt.error;
+	lacks_nothing = false;
 	if (error != -EBUSY)
-		keeper_end(); /* there will be no other start */
+		keeper_end(); /* there will be no other start that takes its rights */
 	descriptor_room_end();
 	atomic_store(&starting, false); /* users->started() comes after this */
 	if (error == 0) {
 		start_failed_at = 0;
 		atomic_store(&busy, false);
+		atomic_store(&failed, false);
 		atomic_store_explicit(&process_stack_current, &instance, memory_order_release);
 		atomic_store(&status_page->stack, STATUS_STACK_RUNS);
 		signals_stand_in(stop_by_signal);
@@ -483,6 +486,14 @@ static void stop_by_signal(void)
 		users->ending(true);
 	running->operations->farewell(running->stack, config_get()->linger_ms, &counters);
 	sum_up(&counters);
+}
+
+const struct instance *process_stack_start_again(void)
+{
+	guarded_lock(&start_lock);
+	lacks_nothing = true;
+	guarded_unlock(&start_lock);
+	return process_stack_start();
 }
 
 void process_stack_before_fork(void)

@@ -58,6 +58,12 @@ static inline const struct instance *process_stack_running(void)
  */
 const struct instance *process_stack_start(void);
 
+/*
+ * The same after a failure that would be for good, if what was lacking is there now. Holding no
+ * lock of melin's.
+ */
+const struct instance *process_stack_start_again(void);
+
 /* Whether the parent had started a stack before the fork() that made this process. */
 bool process_stack_is_parents(void);
 

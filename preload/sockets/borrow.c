@@ -217,6 +217,8 @@ static bool is_ready(struct socket *socket)
 		process_stack_start();
 	else if (!process_stack_has_failed())
 		lending_ask(LENDING_START);
+	else if (lending_may_come())
+		lending_ask_again(LENDING_START);
 	if (process_stack_running() && lending_lender())
 		return true;
 	borrow_policy_refused(&socket->policy);

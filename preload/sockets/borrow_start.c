@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,12 +30,27 @@
 #include "preload/sockets/stream.h"
 #include "preload/waiting/wait.h"
 
+/*
+ * Whether a broker is there that was not at first is found out before the start, which a fork of
+ * the program's would have to wait for.
+ */
 static void start(void)
 {
-	process_stack_start();
+	if (!process_stack_has_failed())
+		process_stack_start();
+	else if (lending_may_come() && lending_open() == REFUSAL_NONE &&
+		 process_stack_start_again())
+		lending_renewed();
 }
 
-/* Nothing is borrowed before the stack has the new tap: borrow_is_renewing. */
+static int replace_tap(void *context, int tap)
+{
+	const struct instance *instance = context;
+
+	return instance->operations->renew_tap(instance->stack, tap);
+}
+
+/* Nothing is borrowed meanwhile: borrow_is_renewing. */
 static void renew(void)
 {
 	const struct instance *instance = process_stack_running();
@@ -44,9 +60,8 @@ static void renew(void)
 	if (!instance || !lender_is_gone(lending_lender()))
 		return;
 	atomic_store(&borrow_is_renewing, true);
-	refusal = lender_renew(lending_lender());
+	refusal = lender_renew(lending_lender(), replace_tap, (void *)(uintptr_t)instance);
 	if (refusal == REFUSAL_NONE) {
-		instance->operations->renew_tap(instance->stack);
 		lending_renewed();
 		log_write(LOG_LEVEL_INFO, "there is a broker again");
 	}

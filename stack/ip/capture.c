@@ -160,9 +160,9 @@ static bool has_way(struct link *link, const struct sockaddr *local, const struc
 	return below(link)->operations->has_way(below(link), local, remote);
 }
 
-static void renew(struct link *link)
+static int renew(struct link *link, int tap)
 {
-	below(link)->operations->renew(below(link));
+	return below(link)->operations->renew(below(link), tap);
 }
 
 /* What the device's link has not, this one has not either. */

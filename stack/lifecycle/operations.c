@@ -157,12 +157,15 @@ static int shut_down(struct stack_socket *socket, int how)
 	return INSIDE(socket->stack, OF(socket, socket_shut_down(socket, how)));
 }
 
-static void renew_tap(struct stack *stack)
+static int renew_tap(struct stack *stack, int tap)
 {
-	if (instance_enter(stack))
-		return;
-	stack->link->operations->renew(stack->link);
+	int status = instance_enter(stack);
+
+	if (status)
+		return status;
+	status = stack->link->operations->renew(stack->link, tap);
 	instance_unlock(stack);
+	return status;
 }
 
 static uint32_t path_changes(const struct stack *stack)

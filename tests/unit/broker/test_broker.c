@@ -602,11 +602,25 @@ static void stop(pid_t broker)
 		usleep(5000);
 }
 
+static int replace_tap(void *context, int tap)
+{
+	const struct lent *lent = context;
+
+	return dup3(tap, lender_tap(lent->lender), O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+static int fail_to_replace(void *unused, int tap)
+{
+	(void)unused;
+	(void)tap;
+	return -ENOSPC;
+}
+
 static void *renew(void *argument)
 {
 	struct lent *lent = argument;
 
-	lent->renewed = lender_renew(lent->lender);
+	lent->renewed = lender_renew(lent->lender, replace_tap, lent);
 	return NULL;
 }
 
@@ -639,6 +653,9 @@ static void renewal_takes_long(struct lent *lent, pid_t broker, int descriptors)
 	double begun, waited;
 	pthread_t renewer;
 
+	tap_ok(lender_renew(lent->lender, fail_to_replace, NULL) == REFUSAL_FAILED &&
+		       lender_is_gone(lent->lender) && abandons(lent->lender, descriptors),
+	       "while the tap cannot be replaced, the broker is gone");
 	stop(broker);
 	pthread_create(&renewer, NULL, renew, lent);
 	usleep(300000);
