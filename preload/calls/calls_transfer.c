@@ -33,6 +33,36 @@ static inline ssize_t leave(struct socket *socket, enum borrow_direction directi
 	return socket_leave(socket, result);
 }
 
+/*
+ * An interposed call that moves bytes, whose first parameter is the descriptor. Of a socket of the
+ * stack's by_stack is the result, and gives the socket back. Of a connection of the kernel's that
+ * may be borrowed the system call itself is made, with this number and these arguments, so that
+ * it is counted. For all others the function elsewhere, libc's as a rule, is called as the program
+ * has called this one. What follows are the call's arguments without the descriptor.
+ */
+#define TRANSFER(type, name, parameters, direction, number, arguments, by_stack, elsewhere, ...)   \
+	INTERPOSED type name parameters                                                            \
+	{                                                                                          \
+		if (trace_wanted())                                                                \
+			return (type)trace_call(TRACE_##name, descriptor, __VA_ARGS__);            \
+                                                                                                   \
+		struct socket *socket = socket_get_at_point(descriptor);                           \
+		ssize_t result;                                                                    \
+                                                                                                   \
+		if (!socket)                                                                       \
+			result = lent_call(descriptor, direction, number, descriptor,              \
+					   ARGUMENTS arguments);                                   \
+		if (!socket && result == LENT_NOT)                                                 \
+			return (elsewhere)(descriptor_of_program(descriptor), __VA_ARGS__);        \
+		if (socket)                                                                        \
+			result = by_stack;                                                         \
+		return begins_anew(result) ? name(descriptor, __VA_ARGS__)                         \
+					   : (type)as_libc(result);                                \
+	}
+#define ARGUMENTS(...) __VA_ARGS__
+/* libc's function, of a call that may wait for what only a pending listener's start brings. */
+#define ONCE_STARTED(name) (pending_before_blocking(), libc()->name)
+
 /* ---- receiving ---- */
 
 static ssize_t receive(struct socket *socket, void *buffer, size_t size, int flags)
@@ -54,106 +84,56 @@ static int no_address(socklen_t *length)
 	return memory_copy_out(length, &none, sizeof(none)) ? 0 : -EFAULT;
 }
 
-INTERPOSED ssize_t read(int descriptor, void *buffer, size_t size)
+/* read(2) of nothing: as the kernel, no error is looked for, none is taken. */
+static ssize_t read_or_nothing(struct socket *socket, void *buffer, size_t size)
 {
-	if (trace_wanted())
-		return trace_call(TRACE_read, descriptor, buffer, size);
-
-	struct socket *socket = socket_get_at_point(descriptor);
-	ssize_t result;
-
-	if (!socket)
-		result = lent_call(descriptor, BORROW_RECEIVE, SYS_read, descriptor, (long)buffer,
-				   (long)size, 0, 0, 0);
-	if (!socket && result == LENT_NOT)
-		return libc()->read(descriptor_of_program(descriptor), buffer, size);
-	if (socket && size == 0) { /* as the kernel: no error is looked for, none is taken */
-		socket_put(socket);
-		return 0;
-	}
-	if (socket)
-		result = receive(socket, buffer, size, 0);
-	return begins_anew(result) ? read(descriptor, buffer, size) : as_libc(result);
+	return size ? receive(socket, buffer, size, 0) : socket_leave(socket, 0);
 }
 
+TRANSFER(ssize_t, read, (int descriptor, void *buffer, size_t size), BORROW_RECEIVE, SYS_read,
+	 ((long)buffer, (long)size, 0, 0, 0), read_or_nothing(socket, buffer, size), libc()->read,
+	 buffer, size)
+
+/* Of a program that is compiled with _FORTIFY_SOURCE: libc ends it if there is too little room. */
 INTERPOSED ssize_t __read_chk(int descriptor, void *buffer, size_t size, size_t room)
 {
-	if (size <= room && trace_wanted())
-		return trace_call(TRACE_read, descriptor, buffer, size);
-	if (size > room || !descriptor_known(descriptor))
-		return libc()->__read_chk(descriptor_of_program(descriptor), buffer, size, room);
-	return read(descriptor, buffer, size);
+	return size <= room ? read(descriptor, buffer, size)
+			    : libc()->__read_chk(descriptor, buffer, size, room);
 }
 
-INTERPOSED ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
-{
-	if (trace_wanted())
-		return trace_call(TRACE_recv, descriptor, buffer, size, flags);
-
-	struct socket *socket = socket_get_at_point(descriptor);
-	ssize_t result;
-
-	if (!socket)
-		result = lent_call(descriptor, BORROW_RECEIVE, SYS_recvfrom, descriptor,
-				   (long)buffer, (long)size, flags, 0, 0);
-	if (!socket && result == LENT_NOT) {
-		pending_before_blocking();
-		return libc()->recv(descriptor_of_program(descriptor), buffer, size, flags);
-	}
-	if (socket)
-		result = receive(socket, buffer, size, flags);
-	return begins_anew(result) ? recv(descriptor, buffer, size, flags) : as_libc(result);
-}
+TRANSFER(ssize_t, recv, (int descriptor, void *buffer, size_t size, int flags), BORROW_RECEIVE,
+	 SYS_recvfrom, ((long)buffer, (long)size, flags, 0, 0),
+	 receive(socket, buffer, size, flags), ONCE_STARTED(recv), buffer, size, flags)
 
 INTERPOSED ssize_t __recv_chk(int descriptor, void *buffer, size_t size, size_t room, int flags)
 {
-	if (size <= room && trace_wanted())
-		return trace_call(TRACE_recv, descriptor, buffer, size, flags);
-	if (size > room || !descriptor_known(descriptor))
-		return libc()->__recv_chk(descriptor_of_program(descriptor), buffer, size, room,
-					  flags);
-	return recv(descriptor, buffer, size, flags);
+	return size <= room ? recv(descriptor, buffer, size, flags)
+			    : libc()->__recv_chk(descriptor, buffer, size, room, flags);
 }
 
-INTERPOSED ssize_t recvfrom(int descriptor, void *buffer, size_t size, int flags,
-			    struct sockaddr *peer, socklen_t *length)
+/* As in the kernel the data is gone if the address cannot be written. */
+static ssize_t receive_from(struct socket *socket, void *buffer, size_t size, int flags,
+			    const struct sockaddr *peer, socklen_t *length)
 {
-	if (trace_wanted())
-		return trace_call(TRACE_recvfrom, descriptor, buffer, size, flags, peer, length);
+	const ssize_t result = receive(socket, buffer, size, flags);
+	const int status = result >= 0 && peer ? no_address(length) : 0;
 
-	struct socket *socket = socket_get_at_point(descriptor);
-	ssize_t result;
-
-	if (!socket)
-		result = lent_call(descriptor, BORROW_RECEIVE, SYS_recvfrom, descriptor,
-				   (long)buffer, (long)size, flags, (long)peer, (long)length);
-	if (!socket && result == LENT_NOT) {
-		pending_before_blocking();
-		return libc()->recvfrom(descriptor_of_program(descriptor), buffer, size, flags,
-					peer, length);
-	}
-	if (socket)
-		result = receive(socket, buffer, size, flags);
-	if (begins_anew(result))
-		return recvfrom(descriptor, buffer, size, flags, peer, length);
-	if (socket && result >= 0 && peer) {
-		int status = no_address(length);
-
-		if (status < 0)
-			result = status; /* as in the kernel, the data is gone */
-	}
-	return as_libc(result);
+	return status < 0 ? status : result;
 }
+
+TRANSFER(ssize_t, recvfrom,
+	 (int descriptor, void *buffer, size_t size, int flags, struct sockaddr *peer,
+	  socklen_t *length),
+	 BORROW_RECEIVE, SYS_recvfrom, ((long)buffer, (long)size, flags, (long)peer, (long)length),
+	 receive_from(socket, buffer, size, flags, peer, length), ONCE_STARTED(recvfrom), buffer,
+	 size, flags, peer, length)
 
 INTERPOSED ssize_t __recvfrom_chk(int descriptor, void *buffer, size_t size, size_t room, int flags,
 				  struct sockaddr *peer, socklen_t *length)
 {
-	if (size <= room && trace_wanted())
-		return trace_call(TRACE_recvfrom, descriptor, buffer, size, flags, peer, length);
-	if (size > room || !descriptor_known(descriptor))
-		return libc()->__recvfrom_chk(descriptor_of_program(descriptor), buffer, size, room,
-					      flags, peer, length);
-	return recvfrom(descriptor, buffer, size, flags, peer, length);
+	return size <= room ? recvfrom(descriptor, buffer, size, flags, peer, length)
+			    : libc()->__recvfrom_chk(descriptor, buffer, size, room, flags, peer,
+						     length);
 }
 
 /* Of a whole vector of the program's, in one of the two directions. */
@@ -173,23 +153,9 @@ static ssize_t move_vector(struct socket *socket, enum borrow_direction directio
 	return leave(socket, direction, result);
 }
 
-INTERPOSED ssize_t readv(int descriptor, const struct iovec *iov, int count)
-{
-	if (trace_wanted())
-		return trace_call(TRACE_readv, descriptor, iov, count);
-
-	struct socket *socket = socket_get_at_point(descriptor);
-	ssize_t result;
-
-	if (!socket)
-		result = lent_call(descriptor, BORROW_RECEIVE, SYS_readv, descriptor, (long)iov,
-				   count, 0, 0, 0);
-	if (!socket && result == LENT_NOT)
-		return libc()->readv(descriptor_of_program(descriptor), iov, count);
-	if (socket)
-		result = move_vector(socket, BORROW_RECEIVE, iov, count, 0);
-	return begins_anew(result) ? readv(descriptor, iov, count) : as_libc(result);
-}
+TRANSFER(ssize_t, readv, (int descriptor, const struct iovec *iov, int count), BORROW_RECEIVE,
+	 SYS_readv, ((long)iov, count, 0, 0, 0), move_vector(socket, BORROW_RECEIVE, iov, count, 0),
+	 libc()->readv, iov, count)
 
 /* What recvmsg(2) and sendmsg(2) are told; as the kernel's copy_msghdr_from_user(). */
 static int import_message(struct msghdr *copy, const struct msghdr *message)
@@ -246,25 +212,10 @@ static ssize_t receive_message(struct socket *socket, struct msghdr *message, in
 	return status < 0 ? status : result;
 }
 
-INTERPOSED ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
-{
-	if (trace_wanted())
-		return trace_call(TRACE_recvmsg, descriptor, message, flags);
-
-	struct socket *socket = socket_get_at_point(descriptor);
-	ssize_t result;
-
-	if (!socket)
-		result = lent_call(descriptor, BORROW_RECEIVE, SYS_recvmsg, descriptor,
-				   (long)message, flags, 0, 0, 0);
-	if (!socket && result == LENT_NOT) {
-		pending_before_blocking();
-		return libc()->recvmsg(descriptor_of_program(descriptor), message, flags);
-	}
-	if (socket)
-		result = leave(socket, BORROW_RECEIVE, receive_message(socket, message, flags));
-	return begins_anew(result) ? recvmsg(descriptor, message, flags) : as_libc(result);
-}
+TRANSFER(ssize_t, recvmsg, (int descriptor, struct msghdr *message, int flags), BORROW_RECEIVE,
+	 SYS_recvmsg, ((long)message, flags, 0, 0, 0),
+	 leave(socket, BORROW_RECEIVE, receive_message(socket, message, flags)),
+	 ONCE_STARTED(recvmsg), message, flags)
 
 /* The time-out is looked at after each message, as recvmmsg(2) describes under BUGS. */
 static int receive_messages(struct socket *socket, struct mmsghdr *messages, unsigned count,
@@ -311,27 +262,12 @@ static int receive_messages_until(struct socket *socket, struct mmsghdr *message
 	return result;
 }
 
-INTERPOSED int recvmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags,
-			struct timespec *timeout)
-{
-	if (trace_wanted())
-		return (int)trace_call(TRACE_recvmmsg, descriptor, messages, count, flags, timeout);
-
-	struct socket *socket = socket_get_at_point(descriptor);
-	ssize_t result;
-
-	if (!socket)
-		result = lent_call(descriptor, BORROW_RECEIVE, SYS_recvmmsg, descriptor,
-				   (long)messages, count, flags, (long)timeout, 0);
-	if (!socket && result == LENT_NOT)
-		return libc()->recvmmsg(descriptor_of_program(descriptor), messages, count, flags,
-					timeout);
-	if (socket)
-		result = socket_leave(
-			socket, receive_messages_until(socket, messages, count, flags, timeout));
-	return begins_anew(result) ? recvmmsg(descriptor, messages, count, flags, timeout)
-				   : (int)as_libc(result);
-}
+TRANSFER(int, recvmmsg,
+	 (int descriptor, struct mmsghdr *messages, unsigned count, int flags,
+	  struct timespec *timeout),
+	 BORROW_RECEIVE, SYS_recvmmsg, ((long)messages, count, flags, (long)timeout, 0),
+	 socket_leave(socket, receive_messages_until(socket, messages, count, flags, timeout)),
+	 libc()->recvmmsg, messages, count, flags, timeout)
 
 /* ---- sending ---- */
 
@@ -342,82 +278,24 @@ static ssize_t transmit(struct socket *socket, const void *buffer, size_t size, 
 	return leave(socket, BORROW_SEND, socket_send(socket, &iov, 1, flags));
 }
 
-INTERPOSED ssize_t write(int descriptor, const void *buffer, size_t size)
-{
-	if (trace_wanted())
-		return trace_call(TRACE_write, descriptor, buffer, size);
+TRANSFER(ssize_t, write, (int descriptor, const void *buffer, size_t size), BORROW_SEND, SYS_write,
+	 ((long)buffer, (long)size, 0, 0, 0), transmit(socket, buffer, size, 0), libc()->write,
+	 buffer, size)
 
-	struct socket *socket = socket_get_at_point(descriptor);
-	ssize_t result;
-
-	if (!socket)
-		result = lent_call(descriptor, BORROW_SEND, SYS_write, descriptor, (long)buffer,
-				   (long)size, 0, 0, 0);
-	if (!socket && result == LENT_NOT)
-		return libc()->write(descriptor_of_program(descriptor), buffer, size);
-	if (socket)
-		result = transmit(socket, buffer, size, 0);
-	return begins_anew(result) ? write(descriptor, buffer, size) : as_libc(result);
-}
-
-INTERPOSED ssize_t send(int descriptor, const void *buffer, size_t size, int flags)
-{
-	if (trace_wanted())
-		return trace_call(TRACE_send, descriptor, buffer, size, flags);
-
-	struct socket *socket = socket_get_at_point(descriptor);
-	ssize_t result;
-
-	if (!socket)
-		result = lent_call(descriptor, BORROW_SEND, SYS_sendto, descriptor, (long)buffer,
-				   (long)size, flags, 0, 0);
-	if (!socket && result == LENT_NOT)
-		return libc()->send(descriptor_of_program(descriptor), buffer, size, flags);
-	if (socket)
-		result = transmit(socket, buffer, size, flags);
-	return begins_anew(result) ? send(descriptor, buffer, size, flags) : as_libc(result);
-}
+TRANSFER(ssize_t, send, (int descriptor, const void *buffer, size_t size, int flags), BORROW_SEND,
+	 SYS_sendto, ((long)buffer, (long)size, flags, 0, 0), transmit(socket, buffer, size, flags),
+	 libc()->send, buffer, size, flags)
 
 /* The address is ignored on a connected TCP socket. */
-INTERPOSED ssize_t sendto(int descriptor, const void *buffer, size_t size, int flags,
-			  const struct sockaddr *peer, socklen_t length)
-{
-	if (trace_wanted())
-		return trace_call(TRACE_sendto, descriptor, buffer, size, flags, peer,
-				  (size_t)length);
+TRANSFER(ssize_t, sendto,
+	 (int descriptor, const void *buffer, size_t size, int flags, const struct sockaddr *peer,
+	  socklen_t length),
+	 BORROW_SEND, SYS_sendto, ((long)buffer, (long)size, flags, (long)peer, length),
+	 transmit(socket, buffer, size, flags), libc()->sendto, buffer, size, flags, peer, length)
 
-	struct socket *socket = socket_get_at_point(descriptor);
-	ssize_t result;
-
-	if (!socket)
-		result = lent_call(descriptor, BORROW_SEND, SYS_sendto, descriptor, (long)buffer,
-				   (long)size, flags, (long)peer, length);
-	if (!socket && result == LENT_NOT)
-		return libc()->sendto(descriptor_of_program(descriptor), buffer, size, flags, peer,
-				      length);
-	if (socket)
-		result = transmit(socket, buffer, size, flags);
-	return begins_anew(result) ? sendto(descriptor, buffer, size, flags, peer, length)
-				   : as_libc(result);
-}
-
-INTERPOSED ssize_t writev(int descriptor, const struct iovec *iov, int count)
-{
-	if (trace_wanted())
-		return trace_call(TRACE_writev, descriptor, iov, count);
-
-	struct socket *socket = socket_get_at_point(descriptor);
-	ssize_t result;
-
-	if (!socket)
-		result = lent_call(descriptor, BORROW_SEND, SYS_writev, descriptor, (long)iov,
-				   count, 0, 0, 0);
-	if (!socket && result == LENT_NOT)
-		return libc()->writev(descriptor_of_program(descriptor), iov, count);
-	if (socket)
-		result = move_vector(socket, BORROW_SEND, iov, count, 0);
-	return begins_anew(result) ? writev(descriptor, iov, count) : as_libc(result);
-}
+TRANSFER(ssize_t, writev, (int descriptor, const struct iovec *iov, int count), BORROW_SEND,
+	 SYS_writev, ((long)iov, count, 0, 0, 0), move_vector(socket, BORROW_SEND, iov, count, 0),
+	 libc()->writev, iov, count)
 
 static ssize_t send_message(struct socket *socket, const struct msghdr *message, int flags)
 {
@@ -466,26 +344,15 @@ static bool note_passed(const struct msghdr *message)
 	return true;
 }
 
-INTERPOSED ssize_t sendmsg(int descriptor, const struct msghdr *message, int flags)
+static ssize_t send_message_elsewhere(int descriptor, const struct msghdr *message, int flags)
 {
-	if (trace_wanted())
-		return trace_call(TRACE_sendmsg, descriptor, message, flags);
-
-	struct socket *socket = socket_get_at_point(descriptor);
-	ssize_t result;
-
-	if (!socket)
-		result = lent_call(descriptor, BORROW_SEND, SYS_sendmsg, descriptor, (long)message,
-				   flags, 0, 0, 0);
-	if (!socket && result == LENT_NOT) {
-		if (!note_passed(message))
-			return as_libc(-EBADF);
-		return libc()->sendmsg(descriptor_of_program(descriptor), message, flags);
-	}
-	if (socket)
-		result = leave(socket, BORROW_SEND, send_message(socket, message, flags));
-	return begins_anew(result) ? sendmsg(descriptor, message, flags) : as_libc(result);
+	return note_passed(message) ? libc()->sendmsg(descriptor, message, flags) : as_libc(-EBADF);
 }
+
+TRANSFER(ssize_t, sendmsg, (int descriptor, const struct msghdr *message, int flags), BORROW_SEND,
+	 SYS_sendmsg, ((long)message, flags, 0, 0, 0),
+	 leave(socket, BORROW_SEND, send_message(socket, message, flags)), send_message_elsewhere,
+	 message, flags)
 
 static int send_messages(struct socket *socket, struct mmsghdr *messages, unsigned count, int flags)
 {
@@ -507,33 +374,23 @@ static int send_messages(struct socket *socket, struct mmsghdr *messages, unsign
 	return done ? (int)done : (int)result;
 }
 
-INTERPOSED int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned count, int flags)
+static int send_messages_elsewhere(int descriptor, struct mmsghdr *messages, unsigned count,
+				   int flags)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_sendmmsg, descriptor, messages, count, flags);
-
-	struct socket *socket = socket_get_at_point(descriptor);
-	ssize_t result;
-
-	if (!socket)
-		result = lent_call(descriptor, BORROW_SEND, SYS_sendmmsg, descriptor,
-				   (long)messages, count, flags, 0, 0);
-	if (!socket && result == LENT_NOT) {
-		for (unsigned i = 0; i < count && memory_readable(&messages[i], sizeof(*messages));
-		     i++) {
-			if (note_passed(&messages[i].msg_hdr))
-				continue;
-			if (i == 0)
-				return (int)as_libc(-EBADF);
-			count = i; /* the error is the next call's */
-		}
-		return libc()->sendmmsg(descriptor_of_program(descriptor), messages, count, flags);
+	for (unsigned i = 0; i < count && memory_readable(&messages[i], sizeof(*messages)); i++) {
+		if (note_passed(&messages[i].msg_hdr))
+			continue;
+		if (i == 0)
+			return (int)as_libc(-EBADF);
+		count = i; /* the error is the next call's */
 	}
-	if (socket)
-		result = socket_leave(socket, send_messages(socket, messages, count, flags));
-	return begins_anew(result) ? sendmmsg(descriptor, messages, count, flags)
-				   : (int)as_libc(result);
+	return libc()->sendmmsg(descriptor, messages, count, flags);
 }
+
+TRANSFER(int, sendmmsg, (int descriptor, struct mmsghdr *messages, unsigned count, int flags),
+	 BORROW_SEND, SYS_sendmmsg, ((long)messages, count, flags, 0, 0),
+	 socket_leave(socket, send_messages(socket, messages, count, flags)),
+	 send_messages_elsewhere, messages, count, flags)
 
 /* ---- vectors with a place and flags: at place -1 they are readv() and writev() ---- */
 
@@ -546,66 +403,27 @@ static int check_place(off_t place, int flags)
 	return 0;
 }
 
-static ssize_t receive_at(struct socket *socket, const struct iovec *iov, int count, off_t place,
-			  int flags)
+static ssize_t move_at(struct socket *socket, enum borrow_direction direction,
+		       const struct iovec *iov, int count, off_t place, int flags)
 {
 	const int bad = check_place(place, flags);
 
 	return bad ? socket_leave(socket, bad)
-		   : move_vector(socket, BORROW_RECEIVE, iov, count,
+		   : move_vector(socket, direction, iov, count,
 				 flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
 }
 
-static ssize_t send_at(struct socket *socket, const struct iovec *iov, int count, off_t place,
-		       int flags)
-{
-	const int bad = check_place(place, flags);
+TRANSFER(ssize_t, preadv2,
+	 (int descriptor, const struct iovec *iov, int count, off_t place, int flags),
+	 BORROW_RECEIVE, SYS_preadv2, ((long)iov, count, place, 0, flags),
+	 move_at(socket, BORROW_RECEIVE, iov, count, place, flags), libc()->preadv2, iov, count,
+	 place, flags)
 
-	return bad ? socket_leave(socket, bad)
-		   : move_vector(socket, BORROW_SEND, iov, count,
-				 flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
-}
-
-INTERPOSED ssize_t preadv2(int descriptor, const struct iovec *iov, int count, off_t place,
-			   int flags)
-{
-	if (trace_wanted())
-		return trace_call(TRACE_preadv2, descriptor, iov, count, place, flags);
-
-	struct socket *socket = socket_get_at_point(descriptor);
-	ssize_t result;
-
-	if (!socket)
-		result = lent_call(descriptor, BORROW_RECEIVE, SYS_preadv2, descriptor, (long)iov,
-				   count, place, 0, flags);
-	if (!socket && result == LENT_NOT)
-		return libc()->preadv2(descriptor_of_program(descriptor), iov, count, place, flags);
-	if (socket)
-		result = receive_at(socket, iov, count, place, flags);
-	return begins_anew(result) ? preadv2(descriptor, iov, count, place, flags)
-				   : as_libc(result);
-}
-
-INTERPOSED ssize_t pwritev2(int descriptor, const struct iovec *iov, int count, off_t place,
-			    int flags)
-{
-	if (trace_wanted())
-		return trace_call(TRACE_pwritev2, descriptor, iov, count, place, flags);
-
-	struct socket *socket = socket_get_at_point(descriptor);
-	ssize_t result;
-
-	if (!socket)
-		result = lent_call(descriptor, BORROW_SEND, SYS_pwritev2, descriptor, (long)iov,
-				   count, place, 0, flags);
-	if (!socket && result == LENT_NOT)
-		return libc()->pwritev2(descriptor_of_program(descriptor), iov, count, place,
-					flags);
-	if (socket)
-		result = send_at(socket, iov, count, place, flags);
-	return begins_anew(result) ? pwritev2(descriptor, iov, count, place, flags)
-				   : as_libc(result);
-}
+TRANSFER(ssize_t, pwritev2,
+	 (int descriptor, const struct iovec *iov, int count, off_t place, int flags), BORROW_SEND,
+	 SYS_pwritev2, ((long)iov, count, place, 0, flags),
+	 move_at(socket, BORROW_SEND, iov, count, place, flags), libc()->pwritev2, iov, count,
+	 place, flags)
 
 INTERPOSED_ALIAS(preadv2, preadv64v2);
 INTERPOSED_ALIAS(pwritev2, pwritev64v2);

@@ -44,18 +44,16 @@
 	CALL(ssize_t, writev, "s-n")                                                               \
 	CALL(ssize_t, pwritev2, "s-nXx")                                                           \
 	CALL(ssize_t, send, "d-zm")                                                                \
-	CALL(ssize_t, sendto, "d-zmaz")                                                            \
+	CALL(ssize_t, sendto, "d-zman")                                                            \
 	CALL(ssize_t, sendmsg, "d-m")                                                              \
 	CALL(int, sendmmsg, "d-nm")                                                                \
 	CALL(ssize_t, sendfile, "snXz")                                                            \
-	CALL(ssize_t, sendfile64, "snXz")                                                          \
 	CALL(ssize_t, splice, "sXdXzx")                                                            \
 	CALL(int, close, "s")                                                                      \
 	CALL(int, dup, "s")                                                                        \
 	CALL(int, dup2, "sn")                                                                      \
 	CALL(int, dup3, "snx")                                                                     \
 	CALL(int, fcntl, "scX")                                                                    \
-	CALL(int, fcntl64, "scX")                                                                  \
 	CALL(int, ioctl, "sXX")                                                                    \
 	CALL(int, poll, "Pzn")                                                                     \
 	CALL(int, ppoll, "PzT-")                                                                   \
