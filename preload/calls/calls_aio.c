@@ -131,29 +131,8 @@ INTERPOSED int lio_listio(int mode, struct aiocb *const list[], int count, struc
 	return (int)as_libc(result);
 }
 
-INTERPOSED int aio_read64(struct aiocb64 *control)
-{
-	return aio_read((struct aiocb *)control);
-}
-
-INTERPOSED int aio_write64(struct aiocb64 *control)
-{
-	return aio_write((struct aiocb *)control);
-}
-
-INTERPOSED int aio_cancel64(int descriptor, struct aiocb64 *control)
-{
-	return aio_cancel(descriptor, (struct aiocb *)control);
-}
-
-INTERPOSED int aio_suspend64(const struct aiocb64 *const list[], int count,
-			     const struct timespec *timeout)
-{
-	return aio_suspend((const struct aiocb *const *)list, count, timeout);
-}
-
-INTERPOSED int lio_listio64(int mode, struct aiocb64 *const list[], int count,
-			    struct sigevent *event)
-{
-	return lio_listio(mode, (struct aiocb *const *)list, count, event);
-}
+INTERPOSED_ALIAS(aio_read, aio_read64);
+INTERPOSED_ALIAS(aio_write, aio_write64);
+INTERPOSED_ALIAS(aio_cancel, aio_cancel64);
+INTERPOSED_ALIAS(aio_suspend, aio_suspend64);
+INTERPOSED_ALIAS(lio_listio, lio_listio64);

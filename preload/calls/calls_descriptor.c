@@ -274,21 +274,6 @@ INTERPOSED int fcntl(int descriptor, int command, ...)
 	return control_descriptor(descriptor, command, argument);
 }
 
-INTERPOSED int fcntl64(int descriptor, int command, ...)
-{
-	va_list arguments;
-	long argument;
-
-	va_start(arguments, command);
-	argument = only_argument(arguments);
-	va_end(arguments);
-	if (trace_wanted())
-		return (int)trace_call(TRACE_fcntl64, descriptor, command, argument);
-	if (!descriptor_known(descriptor))
-		return libc()->fcntl64(descriptor_of_program(descriptor), command, argument);
-	return control_descriptor(descriptor, command, argument);
-}
-
 /* Bytes that were never sent: what SIOCOUTQ counts and is not on its way. */
 static int never_sent(struct socket *socket, const struct instance *instance)
 {
@@ -395,3 +380,4 @@ INTERPOSED int ioctl(int descriptor, unsigned long request, ...)
 INTERPOSED_ALIAS(close, __close);
 INTERPOSED_ALIAS(dup2, __dup2);
 INTERPOSED_ALIAS(fcntl, __fcntl);
+INTERPOSED_ALIAS(fcntl, fcntl64);

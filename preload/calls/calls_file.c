@@ -18,13 +18,10 @@
 	}
 
 ON_FILE(int, fstat, (int descriptor, struct stat *status), status)
-ON_FILE(int, fstat64, (int descriptor, struct stat64 *status), status)
 ON_FILE(off_t, lseek, (int descriptor, off_t offset, int whence), offset, whence)
-ON_FILE(off64_t, lseek64, (int descriptor, off64_t offset, int whence), offset, whence)
 ON_FILE(int, fsync, (int descriptor))
 ON_FILE(int, fdatasync, (int descriptor))
 ON_FILE(int, ftruncate, (int descriptor, off_t length), length)
-ON_FILE(int, ftruncate64, (int descriptor, off64_t length), length)
 ON_FILE(int, flock, (int descriptor, int operation), operation)
 ON_FILE(int, fchmod, (int descriptor, mode_t mode), mode)
 ON_FILE(int, fchown, (int descriptor, uid_t user, gid_t group), user, group)
@@ -36,3 +33,7 @@ ON_FILE(char *, ttyname, (int descriptor))
 ON_FILE(int, ttyname_r, (int descriptor, char *name, size_t size), name, size)
 ON_FILE(int, tcgetattr, (int descriptor, struct termios *state), state)
 ON_FILE(int, tcsetattr, (int descriptor, int when, const struct termios *state), when, state)
+
+INTERPOSED_ALIAS(fstat, fstat64);
+INTERPOSED_ALIAS(lseek, lseek64);
+INTERPOSED_ALIAS(ftruncate, ftruncate64);

@@ -51,24 +51,11 @@ INTERPOSED int getrlimit(__rlimit_resource_t resource, struct rlimit *before)
 					 : libc()->getrlimit(resource, before);
 }
 
-INTERPOSED int getrlimit64(__rlimit_resource_t resource, struct rlimit64 *before)
-{
-	return is_ours(0, (int)resource) ? limit(NULL, before)
-					 : libc()->getrlimit64(resource, before);
-}
-
 INTERPOSED int setrlimit(__rlimit_resource_t resource, const struct rlimit *wanted)
 {
 	before_setting(0, (int)resource, wanted);
 	return is_ours(0, (int)resource) ? limit(wanted, NULL)
 					 : libc()->setrlimit(resource, wanted);
-}
-
-INTERPOSED int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *wanted)
-{
-	before_setting(0, (int)resource, wanted);
-	return is_ours(0, (int)resource) ? limit(wanted, NULL)
-					 : libc()->setrlimit64(resource, wanted);
 }
 
 INTERPOSED int prlimit(pid_t process, enum __rlimit_resource resource, const struct rlimit *wanted,
@@ -79,11 +66,6 @@ INTERPOSED int prlimit(pid_t process, enum __rlimit_resource resource, const str
 					       : libc()->prlimit(process, resource, wanted, before);
 }
 
-INTERPOSED int prlimit64(pid_t process, enum __rlimit_resource resource,
-			 const struct rlimit64 *wanted, struct rlimit64 *before)
-{
-	before_setting(process, (int)resource, wanted);
-	return is_ours(process, (int)resource)
-		       ? limit(wanted, before)
-		       : libc()->prlimit64(process, resource, wanted, before);
-}
+INTERPOSED_ALIAS(getrlimit, getrlimit64);
+INTERPOSED_ALIAS(setrlimit, setrlimit64);
+INTERPOSED_ALIAS(prlimit, prlimit64);

@@ -35,14 +35,13 @@ static size_t smaller(size_t a, size_t b)
 /* ---- sendfile ---- */
 
 /* Reads at *offset, or at the file's own position and moves that as far as was sent. */
-static ssize_t send_file(struct socket *socket, int file, off64_t *offset, size_t size,
-			 char *buffer)
+static ssize_t send_file(struct socket *socket, int file, off_t *offset, size_t size, char *buffer)
 {
 	size_t done = 0;
 	ssize_t result = 0;
 
 	while (done < size) {
-		off64_t from = offset ? *offset : lseek64(file, 0, SEEK_CUR);
+		off_t from = offset ? *offset : lseek(file, 0, SEEK_CUR);
 		struct iovec iov = { .iov_base = buffer };
 		ssize_t sent;
 
@@ -64,7 +63,7 @@ static ssize_t send_file(struct socket *socket, int file, off64_t *offset, size_
 		if (offset)
 			*offset += sent;
 		else
-			lseek64(file, from + sent, SEEK_SET);
+			lseek(file, from + sent, SEEK_SET);
 		if (sent < result)
 			break; /* the buffer is full and the socket does not block */
 	}
@@ -72,9 +71,9 @@ static ssize_t send_file(struct socket *socket, int file, off64_t *offset, size_
 }
 
 /* As in Linux, a place that cannot be written back in the end is EFAULT, and what was sent is. */
-static ssize_t send_file_at(struct socket *socket, int file, off64_t *offset, size_t size)
+static ssize_t send_file_at(struct socket *socket, int file, off_t *offset, size_t size)
 {
-	off64_t place = 0;
+	off_t place = 0;
 	char *buffer;
 	ssize_t result;
 
@@ -91,10 +90,10 @@ static ssize_t send_file_at(struct socket *socket, int file, off64_t *offset, si
 	return result;
 }
 
-INTERPOSED ssize_t sendfile64(int descriptor, int file, off64_t *offset, size_t size)
+INTERPOSED ssize_t sendfile(int descriptor, int file, off_t *offset, size_t size)
 {
 	if (trace_wanted())
-		return trace_call(TRACE_sendfile64, descriptor, file, offset, size);
+		return trace_call(TRACE_sendfile, descriptor, file, offset, size);
 
 	struct socket *socket = socket_get(descriptor);
 	ssize_t result;
@@ -103,27 +102,15 @@ INTERPOSED ssize_t sendfile64(int descriptor, int file, off64_t *offset, size_t 
 		result = lent_call(descriptor, BORROW_SEND, SYS_sendfile, descriptor,
 				   descriptor_of_program(file), (long)offset, (long)size, 0, 0);
 	if (!socket && result == LENT_NOT)
-		return libc()->sendfile64(descriptor_of_program(descriptor),
-					  descriptor_of_program(file), offset, size);
+		return libc()->sendfile(descriptor_of_program(descriptor),
+					descriptor_of_program(file), offset, size);
 	if (socket) {
 		result = send_file_at(socket, descriptor_not_melins(file, 1), offset, size);
 		if (result > 0 && atomic_load(&socket->borrowed))
 			borrow_moved(socket, BORROW_SEND, (size_t)result);
 		result = socket_leave(socket, result);
 	}
-	return begins_anew(result) ? sendfile64(descriptor, file, offset, size) : as_libc(result);
-}
-
-_Static_assert(sizeof(off_t) == sizeof(off64_t), "one sendfile serves both names");
-
-INTERPOSED ssize_t sendfile(int descriptor, int file, off_t *offset, size_t size)
-{
-	if (trace_wanted())
-		return trace_call(TRACE_sendfile, descriptor, file, offset, size);
-	if (!descriptor_known(descriptor))
-		return libc()->sendfile(descriptor_of_program(descriptor),
-					descriptor_of_program(file), offset, size);
-	return sendfile64(descriptor, file, (off64_t *)offset, size);
+	return begins_anew(result) ? sendfile(descriptor, file, offset, size) : as_libc(result);
 }
 
 /* ---- splice ---- */
@@ -283,3 +270,5 @@ INTERPOSED ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offs
 	return begins_anew(result) ? splice(in, in_offset, out, out_offset, size, flags)
 				   : as_libc(result);
 }
+
+INTERPOSED_ALIAS(sendfile, sendfile64);

@@ -48,11 +48,6 @@ INTERPOSED FILE *freopen(const char *path, const char *mode, FILE *stream)
 	return libc()->freopen(path, mode, stream_before_reopen(stream));
 }
 
-INTERPOSED FILE *freopen64(const char *path, const char *mode, FILE *stream)
-{
-	return libc()->freopen64(path, mode, stream_before_reopen(stream));
-}
-
 INTERPOSED int vdprintf(int descriptor, const char *format, va_list arguments)
 {
 	char *text;
@@ -120,3 +115,5 @@ INTERPOSED int __dprintf_chk(int descriptor, int flag, const char *format, ...)
 	va_end(arguments);
 	return result;
 }
+
+INTERPOSED_ALIAS(freopen, freopen64);

@@ -61,7 +61,6 @@ typedef void (*signal_handler)(int);
 	SYMBOL(ssize_t, sendmsg, (int, const struct msghdr *, int))                                \
 	SYMBOL(int, sendmmsg, (int, struct mmsghdr *, unsigned, int))                              \
 	SYMBOL(ssize_t, sendfile, (int, int, off_t *, size_t))                                     \
-	SYMBOL(ssize_t, sendfile64, (int, int, off64_t *, size_t))                                 \
 	SYMBOL(ssize_t, __read_chk, (int, void *, size_t, size_t))                                 \
 	SYMBOL(ssize_t, __recv_chk, (int, void *, size_t, size_t, int))                            \
 	SYMBOL(ssize_t, __recvfrom_chk,                                                            \
@@ -69,7 +68,6 @@ typedef void (*signal_handler)(int);
 	SYMBOL(ssize_t, splice, (int, off64_t *, int, off64_t *, size_t, unsigned))                \
 	SYMBOL(FILE *, fdopen, (int, const char *))                                                \
 	SYMBOL(FILE *, freopen, (const char *, const char *, FILE *))                              \
-	SYMBOL(FILE *, freopen64, (const char *, const char *, FILE *))                            \
 	SYMBOL(void, perror, (const char *))                                                       \
 	SYMBOL(int, dprintf, (int, const char *, ...))                                             \
 	SYMBOL(int, vdprintf, (int, const char *, va_list))                                        \
@@ -83,16 +81,12 @@ typedef void (*signal_handler)(int);
 	SYMBOL(int, dup2, (int, int))                                                              \
 	SYMBOL(int, dup3, (int, int, int))                                                         \
 	SYMBOL(int, fcntl, (int, int, ...))                                                        \
-	SYMBOL(int, fcntl64, (int, int, ...))                                                      \
 	SYMBOL(int, ioctl, (int, unsigned long, ...))                                              \
 	SYMBOL(int, fstat, (int, struct stat *))                                                   \
-	SYMBOL(int, fstat64, (int, struct stat64 *))                                               \
 	SYMBOL(off_t, lseek, (int, off_t, int))                                                    \
-	SYMBOL(off64_t, lseek64, (int, off64_t, int))                                              \
 	SYMBOL(int, fsync, (int))                                                                  \
 	SYMBOL(int, fdatasync, (int))                                                              \
 	SYMBOL(int, ftruncate, (int, off_t))                                                       \
-	SYMBOL(int, ftruncate64, (int, off64_t))                                                   \
 	SYMBOL(int, flock, (int, int))                                                             \
 	SYMBOL(int, fchmod, (int, mode_t))                                                         \
 	SYMBOL(int, fchown, (int, uid_t, gid_t))                                                   \
@@ -106,11 +100,6 @@ typedef void (*signal_handler)(int);
 	SYMBOL(int, aio_cancel, (int, struct aiocb *))                                             \
 	SYMBOL(int, aio_suspend, (const struct aiocb *const[], int, const struct timespec *))      \
 	SYMBOL(int, lio_listio, (int, struct aiocb *const[], int, struct sigevent *))              \
-	SYMBOL(int, aio_read64, (struct aiocb64 *))                                                \
-	SYMBOL(int, aio_write64, (struct aiocb64 *))                                               \
-	SYMBOL(int, aio_cancel64, (int, struct aiocb64 *))                                         \
-	SYMBOL(int, aio_suspend64, (const struct aiocb64 *const[], int, const struct timespec *))  \
-	SYMBOL(int, lio_listio64, (int, struct aiocb64 *const[], int, struct sigevent *))          \
 	SYMBOL(int, poll, (struct pollfd *, nfds_t, int))                                          \
 	SYMBOL(int, ppoll, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *))   \
 	SYMBOL(int, __poll_chk, (struct pollfd *, nfds_t, int, size_t))                            \
@@ -160,13 +149,9 @@ typedef void (*signal_handler)(int);
 	SYMBOL(int, setns, (int, int))                                                             \
 	SYMBOL(int, seteuid, (uid_t))                                                              \
 	SYMBOL(int, getrlimit, (__rlimit_resource_t, struct rlimit *))                             \
-	SYMBOL(int, getrlimit64, (__rlimit_resource_t, struct rlimit64 *))                         \
 	SYMBOL(int, setrlimit, (__rlimit_resource_t, const struct rlimit *))                       \
-	SYMBOL(int, setrlimit64, (__rlimit_resource_t, const struct rlimit64 *))                   \
 	SYMBOL(int, prlimit,                                                                       \
 	       (pid_t, enum __rlimit_resource, const struct rlimit *, struct rlimit *))            \
-	SYMBOL(int, prlimit64,                                                                     \
-	       (pid_t, enum __rlimit_resource, const struct rlimit64 *, struct rlimit64 *))        \
 	SYMBOL(int, setuid, (uid_t))                                                               \
 	SYMBOL(int, setreuid, (uid_t, uid_t))                                                      \
 	SYMBOL(int, setresuid, (uid_t, uid_t, uid_t))                                              \
@@ -217,13 +202,16 @@ static inline const struct libc_symbols *libc(void)
 #define INTERPOSED __attribute__((visibility("default")))
 
 /*
- * glibc exports some functions under a second name as well, and programs import it. Attributes of a
- * fortifying header's own inline version do not fit an alias.
+ * glibc exports some functions under a second name as well, and programs import it. To the compiler
+ * it is a name of its own: those for 64 bits are declared with other types, which mean the same on
+ * all machines that melin is for. Attributes of a fortifying header's own inline version do not fit
+ * an alias.
  */
 #define INTERPOSED_ALIAS(name, second)                                                             \
 	_Pragma("GCC diagnostic push")                                                             \
-		_Pragma("GCC diagnostic ignored \"-Wattributes\"") extern __typeof__(name) second  \
-		__attribute__((alias(#name), visibility("default"), copy(name)));                  \
-	_Pragma("GCC diagnostic pop") extern __typeof__(name) second
+		_Pragma("GCC diagnostic ignored \"-Wattributes\"") extern __typeof__(name)         \
+			alias_##second __asm__(#second)                                            \
+				__attribute__((alias(#name), visibility("default"), copy(name)));  \
+	_Pragma("GCC diagnostic pop") extern __typeof__(name) alias_##second
 
 #endif
