@@ -3,7 +3,6 @@
 #include "common/own_descriptor.h"
 
 #include <fcntl.h>
-#include <stddef.h>
 #include <sys/resource.h>
 
 #include "common/system_call.h"

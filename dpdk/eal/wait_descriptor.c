@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "common/own_descriptor.h"
-#include "common/system_call.h"
 #include "dpdk/eal/wait_descriptor.h"
 
 #ifndef AF_XDP

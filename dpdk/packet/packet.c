@@ -22,7 +22,6 @@
 #include "dpdk/port/limits.h"
 #include "dpdk/frames/pool.h"
 #include "common/own_descriptor.h"
-#include "common/system_call.h"
 #include "dpdk/eal/wait_descriptor.h"
 #include "dpdk/packet/packet.h"
 #include "dpdk/frames/frame_transmit.h"

@@ -11,7 +11,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "dpdk/eal/journal.h"
 #include "dpdk/xdp/melin_xdp.h"
 
 _Static_assert(STACK_ADDRESSES_MAX == MELIN_XDP_ADDRESSES_MAX, "the XDP program's maps are small");

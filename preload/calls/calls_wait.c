@@ -2,12 +2,10 @@
 /*
  * Interposed: poll, select and epoll with their relatives.
  */
-#include <errno.h>
 #include <sys/single_threaded.h>
 
 #include "preload/libc/cancellation.h"
 #include "preload/libc/monotonic.h"
-#include "common/system_call.h"
 #include "preload/config/config.h"
 #include "preload/waiting/epoll.h"
 #include "preload/process/process_stack.h"

@@ -9,7 +9,6 @@
 #include "preload/libc/program_memory.h"
 #include "preload/libc/result.h"
 #include "preload/libc/signals.h"
-#include "preload/libc/symbols.h"
 #include "preload/libc/timeout.h"
 
 /* Bytes of the kernel's signal sets; libc's are larger. */

@@ -19,7 +19,6 @@
 #include "preload/libc/monotonic.h"
 #include "preload/libc/program_memory.h"
 #include "preload/libc/signals.h"
-#include "preload/libc/symbols.h"
 #include "preload/libc/thread.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/waiting/epoll.h"

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "common/device_name.h"
-#include "preload/config/address.h"
 #include "preload/config/config_address.h"
 #include "preload/config/log.h"
 #include "preload/config/span.h"

@@ -5,7 +5,6 @@
  */
 #include "preload/descriptors/descriptors.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,7 +12,6 @@
 
 #include "preload/descriptors/descriptor_room.h"
 #include "preload/libc/signals.h"
-#include "preload/libc/symbols.h"
 #include "preload/libc/thread.h"
 #include "common/own_descriptor.h"
 

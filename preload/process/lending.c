@@ -21,7 +21,6 @@
 #include "preload/descriptors/descriptors.h"
 #include "preload/libc/capabilities.h"
 #include "preload/libc/monotonic.h"
-#include "preload/libc/signals.h"
 #include "preload/libc/thread.h"
 #include "preload/process/module.h"
 #include "preload/process/status.h"
@@ -78,11 +77,6 @@ bool lending_may_come(void)
 void lending_set_work(const struct lending_work *functions)
 {
 	atomic_store(&work, functions);
-}
-
-bool lending_is_thread(void)
-{
-	return is_thread;
 }
 
 /* ---- the thread ---- */

@@ -73,8 +73,6 @@ bool lending_ask_again(enum lending_request request);
 void lending_renewed(void);
 /* Safe in a signal handler: asks for LENDING_GIVE_ALL and waits until it is done, or so long. */
 void lending_give_all_waiting(unsigned milliseconds);
-/* Whether the calling thread is that one. */
-bool lending_is_thread(void);
 
 /*
  * The program is about to give up the rights that a lender takes: the broker is started, once, and

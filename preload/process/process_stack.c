@@ -26,7 +26,6 @@
 #include "preload/process/module.h"
 #include "preload/libc/signals.h"
 #include "common/system_call.h"
-#include "preload/libc/symbols.h"
 #include "preload/libc/thread.h"
 
 _Atomic(const struct instance *) process_stack_current;

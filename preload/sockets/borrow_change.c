@@ -4,7 +4,6 @@
 
 #include <stdatomic.h>
 
-#include "preload/descriptors/descriptors.h"
 #include "preload/process/lending.h"
 #include "preload/sockets/socket_object.h"
 

@@ -11,7 +11,6 @@
 #include "preload/process/process_stack.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_change.h"
-#include "preload/sockets/pending.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/waiting/wait.h"
 

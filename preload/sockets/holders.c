@@ -14,7 +14,6 @@
 #include "common/own_descriptor.h"
 #include "common/process_stat.h"
 #include "common/system_call.h"
-#include "preload/libc/symbols.h"
 
 /* Room for many entries of a folder at a time, and for a path. */
 #define LISTING_SIZE 4096

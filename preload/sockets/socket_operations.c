@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 
 #include "common/own_descriptor.h"
-#include "common/system_call.h"
 #include "preload/libc/monotonic.h"
 #include "preload/libc/symbols.h"
 #include "preload/sockets/listener.h"

@@ -17,7 +17,6 @@
 #include "preload/libc/program_memory.h"
 #include "preload/libc/scratch.h"
 #include "preload/libc/signals.h"
-#include "preload/libc/symbols.h"
 #include "preload/libc/timeout.h"
 #include "preload/waiting/wait.h"
 

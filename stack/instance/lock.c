@@ -8,7 +8,6 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stddef.h>
 
 #include "common/spin_pause.h"
 #include "common/system_call.h"
