@@ -186,6 +186,9 @@ completed() {
 	MELIN_FLOW='listen:*:80' wrong 2 \
 		'MELIN_FLOW: unknown variable; did you mean MELIN_FLOWS?' true
 	wrong 2 'there is no user "nobdy"' --user nobdy true
+	wrong 2 '--user is for host mode: own mode on packet:eth0 takes root'\''s rights, which '\
+'are lent to nobody; leave --user out, or --addr' \
+		--user nobody --dev packet:eth0 --addr 198.18.0.10/24 true
 }
 
 @test "profiles with a mistake in them" {
@@ -213,6 +216,10 @@ completed() {
 	wrong 127 '"" is not found in PATH' ''
 	wrong 126 './here is not executable: chmod +x ./here, or name its interpreter' ./here
 	wrong 126 "$BATS_TEST_TMPDIR is a folder" "$BATS_TEST_TMPDIR"
+	# A user's PATH lacks what a server's program is in.
+	[[ ! -x /usr/sbin/nginx ]] ||
+		PATH=/usr/bin:/bin wrong 127 \
+			'"nginx" is not found in PATH; there is /usr/sbin/nginx' nginx
 	# as it was told
 	chmod +x here
 	[[ $("$tool" run ./here) == hello && $("$tool" run sh here) == hello ]]
@@ -274,6 +281,39 @@ patched() {
 	done
 	printf '#!/usr/bin/env -S sh -e\necho hello\n' >script
 	[[ $("$tool" run ./script) == hello ]]
+}
+
+# What env is told in the script, and whether its program is the static one, by PATH.
+@test "scripts that tell env where to look, or to leave the library out" {
+	local t=$BATS_TEST_TMPDIR line static library
+	cd "$t"
+	mkdir bin
+	echo 'int main(void) { return 0; }' >main.c
+	gcc -static -o bin/static main.c
+	static="bin/static is linked statically, without ld.so: melin cannot work in it"
+	library="its interpreter /usr/bin/env is told by the script to leave LD_PRELOAD out: melin"
+	for line in "PATH=/nonexistent:$t/bin static" "-i PATH=$t/bin static" "-C $t bin/static" \
+		"--chdir=$t PATH=bin static" "-u HOME --chdir $t ./bin/static"; do
+		printf '#!/usr/bin/env -S %s\n' "$line" >script
+		chmod +x script
+		run -126 "$tool" run ./script
+		[[ $output == *"$static" ]] || fail "$line: $output"
+	done
+	for line in '-i sh' '- sh' '--ignore-environment PATH=/usr/bin:/bin sh' \
+		'-uLD_PRELOAD sh' '--unset=LD_PRELOAD sh' '-u LD_PRELOAD sh' 'LD_PRELOAD= sh'; do
+		printf '#!/usr/bin/env -S %s\n' "$line" >script
+		run -126 "$tool" run ./script
+		[[ $output == "melin run: ./script: $library"* ]] || fail "$line: $output"
+	done
+	# By the PATH that it has then it does not find the static one.
+	export PATH=$t/bin:$PATH
+	for line in '-u PATH static' "PATH=$t static" '-u LD_PRELOAD -C / static0'; do
+		printf '#!/usr/bin/env -S %s\n' "$line" >script
+		output=$("$tool" run ./script 2>&1) || true
+		[[ $output != *melin* ]] || fail "$line: $output"
+	done
+	printf '#!/usr/bin/env -S -u HOME -C / sh -e\npwd; echo $HOME $LD_PRELOAD\n' >script
+	[[ $("$tool" run "$t/script" | paste -sd' ') == "/ "*libmelin.so ]]
 }
 
 @test "programs with rights of their own" {

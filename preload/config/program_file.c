@@ -144,93 +144,162 @@ static bool is_env(const char *path)
 	return strcmp(slash ? slash + 1 : path, "env") == 0;
 }
 
-/* Options of env's that have a value. */
-static const char *const valued[] = { "--unset", "--chdir", "--argv0" };
+/* What execvp(3) looks by if there is no PATH. */
+#define DEFAULT_PATH "/bin:/usr/bin"
 
-/*
- * One word that begins with '-': whether the next word is its value. *rest: what -S is to split,
- * which begins within the word or behind it; NULL: the word is none of -S.
- */
-static bool takes_next(char *word, char **rest)
+/* What env(1) is asked to start, and how it finds that. Points into the script's first line. */
+struct env_call {
+	char *program;	    /* NULL: none, or it is not told */
+	const char *path;   /* the variable PATH that it looks by */
+	const char *folder; /* where relative names begin; NULL: in this process's */
+	bool drops_library; /* the program will be without LD_PRELOAD */
+};
+
+static void clear_environment(struct env_call *call)
 {
-	static const char split[] = "--split-string";
-
-	*rest = NULL;
-	if (strncmp(word, split, sizeof(split) - 1) == 0) {
-		*rest = word + sizeof(split) - 1 + (word[sizeof(split) - 1] == '=');
-		return false;
-	}
-	for (size_t i = 0; i < sizeof(valued) / sizeof(valued[0]); i++)
-		if (strcmp(word, valued[i]) == 0)
-			return true;
-	if (word[1] == '-')
-		return false;
-	for (char *letter = word + 1; *letter; letter++) {
-		if (*letter == 'S') {
-			*rest = letter + 1;
-			return false;
-		}
-		if (strchr("uCa", *letter))
-			return !letter[1];
-	}
-	return false;
+	call->path = DEFAULT_PATH;
+	call->drops_library = true;
 }
 
-/*
- * The program that env is asked to start, in its argument; NULL: none, or it is not told. Without
- * -S the argument is one word, whatever blanks are in it.
- */
-static char *program_of_env(char *argument)
+static void unset_variable(struct env_call *call, const char *name)
 {
-	bool splits = false;
+	if (strcmp(name, "PATH") == 0)
+		call->path = DEFAULT_PATH;
+	call->drops_library |= strcmp(name, "LD_PRELOAD") == 0;
+}
 
-	while (*argument) {
-		const size_t length = splits ? strcspn(argument, " \t") : strlen(argument);
-		char *next = argument + length, *rest;
+static void set_variable(struct env_call *call, const char *word)
+{
+	if (strncmp(word, "PATH=", 5) == 0)
+		call->path = word + 5;
+	if (strncmp(word, "LD_PRELOAD=", 11) == 0)
+		call->drops_library = !strstr(word, "libmelin.so");
+}
 
-		if (*argument != '-' && !memchr(argument, '=', length)) {
-			*next = '\0';
-			return argument;
+static void change_folder(struct env_call *call, const char *folder)
+{
+	call->folder = folder;
+}
+
+static void ignore_value(struct env_call *call, const char *value)
+{
+	(void)call;
+	(void)value;
+}
+
+typedef void take_value(struct env_call *call, const char *value);
+
+/* Options of env's that have a value. */
+static const struct {
+	char letter;
+	const char *name;
+	take_value *take;
+} valued[] = {
+	{ 'u', "--unset", unset_variable },
+	{ 'C', "--chdir", change_folder },
+	{ 'a', "--argv0", ignore_value },
+};
+
+#define VALUED (sizeof(valued) / sizeof(valued[0]))
+
+/*
+ * One word that begins with '-'. Returns what is to be called with the next word, which is its
+ * value, or NULL. *split: what -S is to split, which begins within the word or behind it; NULL: the
+ * word is none of -S.
+ */
+static take_value *take_option(struct env_call *call, char *word, char **split)
+{
+	static const char long_split[] = "--split-string";
+	const size_t length = strcspn(word, "=");
+
+	*split = NULL;
+	if (strncmp(word, long_split, sizeof(long_split) - 1) == 0)
+		*split = word + sizeof(long_split) - 1 + (word[sizeof(long_split) - 1] == '=');
+	else if (strcmp(word, "-") == 0 || strcmp(word, "--ignore-environment") == 0)
+		clear_environment(call);
+	for (size_t i = 0; i < VALUED; i++) {
+		if (strncmp(word, valued[i].name, length) != 0 || valued[i].name[length])
+			continue;
+		if (!word[length])
+			return valued[i].take;
+		valued[i].take(call, word + length + 1);
+	}
+	for (char *letter = word + 1; word[1] != '-' && *letter && !*split; letter++) {
+		if (*letter == 'S')
+			*split = letter + 1;
+		if (*letter == 'i')
+			clear_environment(call);
+		for (size_t i = 0; i < VALUED; i++) {
+			if (*letter != valued[i].letter)
+				continue;
+			if (!letter[1])
+				return valued[i].take;
+			valued[i].take(call, letter + 1);
+			return NULL;
 		}
-		if (*argument == '-') {
-			/* The word ends here, unless -S in it has the rest of the line. */
-			const char end = *next;
-			bool takes;
-
-			*next = '\0';
-			takes = takes_next(argument, &rest);
-			*next = end;
-			if (rest) {
-				splits = true;
-				next = rest;
-			} else if (takes) {
-				next += strspn(next, " \t");
-				next += strcspn(next, " \t");
-			}
-		}
-		argument = next + strspn(next, " \t");
 	}
 	return NULL;
 }
 
-/* As execvp(3) looks for it, in this process's environment. False: it is not there. */
-static bool find_program(const char *name, char path[PATH_MAX])
+/* Without -S the argument is one word, whatever blanks are in it. */
+static struct env_call read_env(char *argument)
 {
-	const char *folder = getenv("PATH") ?: "/bin:/usr/bin";
-	int length = snprintf(path, PATH_MAX, "%s", name);
+	struct env_call call = { .path = getenv("PATH") ?: DEFAULT_PATH };
+	take_value *take = NULL;
+	bool splits = false;
 
-	if (strchr(name, '/'))
-		return length < PATH_MAX;
+	while (*argument && !call.program) {
+		char *word = argument, *split = NULL;
+		char *next = word + (splits ? strcspn(word, " \t") : strlen(word));
+		const char end = *next;
+
+		*next = '\0';
+		if (take) {
+			take(&call, word);
+			take = NULL;
+		} else if (*word == '-') {
+			take = take_option(&call, word, &split);
+		} else if (strchr(word, '=')) {
+			set_variable(&call, word);
+		} else {
+			call.program = word;
+		}
+		splits |= split != NULL;
+		if (split)
+			*next = end;
+		argument = split ?: next + (end != '\0');
+		argument += strspn(argument, " \t");
+	}
+	return call;
+}
+
+/* A name as env(1) has it, in its folder. Whether it fits. */
+static bool join(const struct env_call *call, const char *folder, int length, char path[PATH_MAX])
+{
+	const bool is_absolute = length ? *folder == '/' : *call->program == '/';
+
+	return snprintf(path, PATH_MAX, "%s%s%.*s%s%s",
+			call->folder && !is_absolute ? call->folder : "",
+			call->folder && !is_absolute ? "/" : "", length, folder, length ? "/" : "",
+			call->program) < PATH_MAX;
+}
+
+/* As execvp(3) looks for it in env's environment. False: it is not there. */
+static bool find_program(const struct env_call *call, char path[PATH_MAX])
+{
+	const char *folder = call->path;
+
+	if (strchr(call->program, '/'))
+		return join(call, "", 0, path);
 	for (;;) {
-		const int end = (int)strcspn(folder, ":");
+		const int length = (int)strcspn(folder, ":");
 
-		length = snprintf(path, PATH_MAX, "%.*s%s%s", end, folder, end ? "/" : "", name);
-		if (length < PATH_MAX &&
+		if (join(call, folder, length, path) &&
 		    kernel_call(SYS_faccessat, AT_FDCWD, (long)path, X_OK, 0) == 0)
 			return true;
-		if (!folder[end])
+		if (!folder[length])
 			return false;
-		folder += end + 1;
+		folder += length + 1;
 	}
 }
 
@@ -242,12 +311,19 @@ static const char *judge_interpreter(const char *path, char *argument, unsigned 
 				     char culprit[PROGRAM_CULPRIT])
 {
 	char program[PATH_MAX];
-	const char *why = judge(path, depth, culprit), *name;
+	const char *why = judge(path, depth, culprit);
+	struct env_call call;
 
 	if (why || !is_env(path))
 		return why;
-	name = program_of_env(argument);
-	return name && find_program(name, program) ? judge(program, depth, culprit) : NULL;
+	call = read_env(argument);
+	if (!call.program || !find_program(&call, program))
+		return NULL;
+	why = judge(program, depth, culprit);
+	if (why || !call.drops_library)
+		return why;
+	strncat(culprit, path, PROGRAM_CULPRIT - 1);
+	return "is told by the script to leave LD_PRELOAD out";
 }
 
 /* depth: of interpreters that are scripts themselves, which the kernel bounds as well. */

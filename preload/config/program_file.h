@@ -13,7 +13,7 @@
  * Why the program will be without the library, or the library without its system calls, in words
  * that go on after the file's name; NULL if nothing speaks against it or nothing can be told.
  * culprit: that file, which is the interpreter of a script, the program that env(1) would start for
- * it by this process's PATH, or path itself. Any thread; errno stays.
+ * it by the PATH that it will have, or path itself. Any thread; errno stays.
  */
 const char *program_file_refuses(const char *path, char culprit[PROGRAM_CULPRIT]);
 

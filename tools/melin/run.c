@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/device_name.h"
+#include "preload/config/config.h"
 #include "tools/melin/command_line.h"
 #include "tools/melin/installed.h"
 #include "tools/melin/run_program.h"
@@ -118,6 +120,21 @@ static void read_options(const struct command *command, int argc, char **argv, s
 	}
 }
 
+/* A device of own mode is opened by the program itself, with rights that nobody lends. */
+static void refuse_own_mode(const struct command *command, const struct passwd *user)
+{
+	const struct config *config = config_get();
+	struct device_name device;
+
+	if (config->host || user->pw_uid == 0 || !device_name_parse(config->stack.device, &device))
+		return;
+	if (device.kind == DEVICE_INTERFACE || device.kind == DEVICE_PACKET)
+		command_usage(command,
+			      "--user is for host mode: own mode on %s takes root's rights, which "
+			      "are lent to nobody; leave --user out, or --addr",
+			      config->stack.device);
+}
+
 int command_run(const struct command *command, int argc, char **argv)
 {
 	struct wish wish = { 0 };
@@ -135,6 +152,8 @@ int command_run(const struct command *command, int argc, char **argv)
 	user = wish.user ? getpwnam(wish.user) : NULL;
 	if (wish.user && !user)
 		command_usage(command, "there is no user \"%s\"", wish.user);
+	if (user)
+		refuse_own_mode(command, user);
 	if (!error && user && !wish.dry)
 		error = run_user_become(command, user);
 	if (error)

@@ -62,13 +62,30 @@ static int look_at(const char *path)
 	return S_ISREG(status.st_mode) && access(path, X_OK) == 0 ? 0 : -EACCES;
 }
 
+/* Where servers are, which the PATH of a user who is not root lacks. */
+static bool find_server(const char *file, char path[PATH_MAX])
+{
+	static const char *const folders[] = { "/usr/local/sbin", "/usr/sbin", "/sbin" };
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]) && !found; i++)
+		found = snprintf(path, PATH_MAX, "%s/%s", folders[i], file) < PATH_MAX && *file &&
+			is_file(path);
+	return found;
+}
+
 static int is_missing(const char *file, int error, struct reason *reason)
 {
+	char path[PATH_MAX];
+
 	if (error != -ENOENT)
 		return reason_set(reason, RUN_NOT_FOUND, "\"%s\": %s", file, strerror(-error));
 	if (!strchr(file, '/') && is_file(file))
 		return reason_set(reason, RUN_NOT_FOUND,
 				  "\"%s\" is not found in PATH; the file here is ./%s", file, file);
+	if (!strchr(file, '/') && find_server(file, path))
+		return reason_set(reason, RUN_NOT_FOUND, "\"%s\" is not found in PATH; there is %s",
+				  file, path);
 	if (!strchr(file, '/'))
 		return reason_set(reason, RUN_NOT_FOUND, "\"%s\" is not found in PATH", file);
 	return reason_set(reason, RUN_NOT_FOUND, "there is no \"%s\"", file);
