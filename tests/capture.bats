@@ -39,6 +39,35 @@ borrows_another() {
 	[ "$(borrowed)" -gt "$before" ]
 }
 
+# Frames of a connection whose data is the stack's: they are borrowed behind the handshake.
+captured_all() {
+	local before
+	before=$(borrowed)
+	on far "$python" "$programs/round_trips.py" "$near_kernel" 7000 1 300
+	[ "$(borrowed)" -gt "$before" ]
+	[ "$(frames_of "$1" | grep -cE "$near_kernel\.7000 > .*length [1-9]")" -ge 200 ]
+	[ "$(frames_of "$1" | grep -cE "> $near_kernel\.7000: .*length [1-9]")" -ge 200 ]
+}
+
+@test "melin pcap sees what is borrowed, both directions, and nothing of others" {
+	local file=$BATS_TEST_TMPDIR/stack.pcapng
+	start_melin server near "$python" "$programs/echo_server.py" epoll-edge 7000
+	listens near 7000
+	run -1 "$build/melin" pcap "$(pid_of server)" -w /dev/null
+	[[ $output == *': it has no stack yet: no connection has needed one' ]]
+	wait_until 60 borrows_another
+	start stack near "$build/melin" pcap "$(pid_of server)" -w "$file"
+	printed stack 'capturing frames'
+	wait_until 60 captured_all "$file" || fail "$(frames_of "$file" | tail)"
+	# What others have is the kernel's alone.
+	on far ping -c 1 -W 10 "$near_kernel" >/dev/null
+	wait_until 60 captured_all "$file"
+	stop stack INT
+	grep -qE '^[0-9]+ frames captured, [0-9]+ written, 0 lost$' "$BATS_TEST_TMPDIR/stack.out"
+	not grep -v "$near_kernel\.7000" <(frames_of "$file" | grep -E ' > ')
+	not grep 'cksum .*incorrect' <(frames_of "$file")
+}
+
 @test "tcpdump sees a borrowed connection whole, at both ends" {
 	# Else the kernel's own checksums are not computed where they are captured.
 	for side in near far; do

@@ -159,6 +159,39 @@ says_lost() {
 	end stream
 }
 
+# Whether the process waits within one write(2) that has written nothing yet: what had written some
+# would have come back with the timer that the command has, and be called with the rest.
+is_writing() {
+	local before
+	before=$(<"/proc/$1/syscall")
+	sleep 1.2
+	[[ $before == "1 "* && $(<"/proc/$1/syscall") == "$before" ]]
+}
+
+@test "pcap: ended while it writes to a full pipe, it writes the rest" {
+	local fifo=$BATS_TEST_TMPDIR/fifo holder reader
+	[[ -r /proc/self/syscall ]] || skip "the kernel does not tell of system calls"
+	mkfifo "$fifo"
+	start_echo
+	# A reader that does not read yet.
+	exec {holder}<>"$fifo"
+	start blocked near "$melin" pcap "$(pid_of server)" -w "$fifo" {holder}<&-
+	printed blocked 'capturing frames'
+	bulk
+	wait_until 60 is_writing "$(pid_of blocked)"
+	kill -INT "$(pid_of blocked)"
+	exec {reader}<"$fifo" {holder}<&-
+	cat <&"$reader" >"$BATS_TEST_TMPDIR/blocked.pcapng" &
+	exec {reader}<&-
+	finished blocked
+	wait "$!"
+	grep -qE '^[0-9]+ frames captured, [1-9][0-9]* written, ' "$BATS_TEST_TMPDIR/blocked.out"
+	not grep -q 'cannot be written' "$BATS_TEST_TMPDIR/blocked.out"
+	tcpdump -nn -r "$BATS_TEST_TMPDIR/blocked.pcapng" >"$BATS_TEST_TMPDIR/frames" 2>&1
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/frames")" -ge 1000 ]
+	not grep -q truncated "$BATS_TEST_TMPDIR/frames"
+}
+
 @test "pcap: a reader that is killed harms nobody, and the next one takes its place" {
 	start_echo
 	capture first

@@ -83,11 +83,14 @@ static void handle(int number, void (*handler)(int), int flags)
 	sigaction(number, &action, NULL);
 }
 
-/* The first signal ends the capture, and what is there is written; the second ends all. */
+/*
+ * The first signal ends the capture, and what is there is written; the second ends all. A write to
+ * a full pipe goes on behind the first one, since half of a block would make the file nonsense.
+ */
 static void handle_signals(void)
 {
-	handle(SIGINT, on_end, (int)SA_RESETHAND);
-	handle(SIGTERM, on_end, (int)SA_RESETHAND);
+	handle(SIGINT, on_end, (int)SA_RESETHAND | SA_RESTART);
+	handle(SIGTERM, on_end, (int)SA_RESETHAND | SA_RESTART);
 	handle(SIGPIPE, SIG_IGN, 0);
 }
 
