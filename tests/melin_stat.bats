@@ -82,6 +82,9 @@ local_is_known() {
 	(($(of redis .counters.rx_frames) >= frames + 20))
 	# It had nothing to do before the last requests came.
 	(($(of redis '.counters | .waits_polled + .waits_slept') >= 1))
+	# How many are borrowed has not been asked.
+	[[ $("$melin" stat --counters "$(pid_of redis)" | head -n 1) == \
+		"redis-server pid=$(pid_of redis) melin "*' host mode, stack runs' ]]
 	start watch near "$melin" stat --counters --watch 0.2 "$(pid_of redis)"
 	wait_until 60 more_and_matches 'rx_payload +[0-9]+ +\+[1-9][0-9]* +[0-9]+/s'
 	end watch

@@ -102,18 +102,23 @@ size_t count_carried(const struct process *process, enum carrier carrier)
 
 /* ---- connections ---- */
 
-static void print_process(FILE *stream, const struct process *process)
+/* has_connections: they have been asked for, and are counted. */
+static void print_process(FILE *stream, const struct process *process, bool has_connections)
 {
 	static const char *const stacks[] = { [STATUS_STACK_NONE] = "no stack yet",
 					      [STATUS_STACK_RUNS] = "stack runs",
 					      [STATUS_STACK_FAILED] = "the stack cannot start" };
 
-	fprintf(stream, "%s pid=%d melin %s %s mode, %s: %zu %s, %zu the kernel's%s%s%s\n",
-		process->program, process->number, process->library, process->host ? "host" : "own",
-		process->stack <= STATUS_STACK_FAILED ? stacks[process->stack] : "?",
-		count_carried(process, process->host ? CARRIER_BORROWED : CARRIER_STACK),
-		process->host ? "borrowed" : "the stack's", count_carried(process, CARRIER_KERNEL),
-		process->drained ? "; drained" : "", *process->note ? "; " : "", process->note);
+	fprintf(stream, "%s pid=%d melin %s %s mode, %s", process->program, process->number,
+		process->library, process->host ? "host" : "own",
+		process->stack <= STATUS_STACK_FAILED ? stacks[process->stack] : "?");
+	if (has_connections)
+		fprintf(stream, ": %zu %s, %zu the kernel's",
+			count_carried(process, process->host ? CARRIER_BORROWED : CARRIER_STACK),
+			process->host ? "borrowed" : "the stack's",
+			count_carried(process, CARRIER_KERNEL));
+	fprintf(stream, "%s%s%s\n", process->drained ? "; drained" : "", *process->note ? "; " : "",
+		process->note);
 }
 
 static void print_connection(FILE *stream, const struct process *process,
@@ -134,7 +139,7 @@ void print_connections(FILE *stream, const struct snapshot *snapshot)
 	bool any_twin = false;
 
 	for (size_t i = 0; i < snapshot->count; i++)
-		print_process(stream, &snapshot->processes[i]);
+		print_process(stream, &snapshot->processes[i], true);
 	if (snapshot->count)
 		fprintf(stream, "%-10s %-6s %-6s %25s %25s  %s  %s\n", "State", "Recv-Q", "Send-Q",
 			"Local Address:Port", "Peer Address:Port", "Process", "Carrier");
@@ -180,7 +185,7 @@ static void print_counters_of(FILE *stream, const struct process *process,
 	static const struct process none;
 	const struct process *then = before ? before : &none;
 
-	print_process(stream, process);
+	print_process(stream, process, false);
 	for (unsigned i = 0; i < FLOW_COUNTS; i++)
 		print_counter(stream, status_flow_names[i], process->flows[i], before,
 			      then->flows[i], seconds);
