@@ -111,7 +111,7 @@ unprivileged=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 	ip -n "$(host near)" link del veth0
 	check 1 env --
 	says missing interface 'there is no Ethernet interface'
-	says degraded af_xdp 'there is no interface for own mode'
+	says ok af_xdp 'there is no interface for own mode'
 	[[ $(tail -n 1 "$report") == 'No connection would be taken here.' ]]
 }
 
@@ -130,8 +130,12 @@ without_carrier() {
 	check 0 env --
 	says ok interface veth0
 	check 0 env -- -i spare0
-	says degraded af_xdp 'driver macvlan, '
+	says ok af_xdp 'driver macvlan, 1 queue, without XDP, of which host mode makes no use'
+	MELIN_ADDR=198.18.0.10/24 check 0 env -- --dev spare0
+	says degraded af_xdp 'driver macvlan, 1 queue, does not know XDP'
 	[[ $(advice af_xdp) == 'export MELIN_DEV=packet:spare0' ]]
+	MELIN_ADDR=198.18.0.10/24 on near sh -c "$(advice af_xdp); '$tool' check" >"$report"
+	says ok af_xdp 'not for this device'
 }
 
 @test "no rights, and no broker: melin run --user" {
@@ -192,8 +196,10 @@ without_carrier() {
 	check 1 "$python" "$programs/refuse_calls.py" AF_PACKET --
 	says missing sandbox 'sockets of AF_PACKET are refused here'
 	[[ $(advice sandbox) == *'RestrictAddressFamilies=AF_PACKET AF_NETLINK' ]]
+	says missing proof 'opening the tap failed: '
+	traces 'socket\(AF_PACKET, .* = -1 EAFNOSUPPORT' AF_PACKET
 	check 0 "$python" "$programs/refuse_calls.py" AF_XDP --
-	says degraded sandbox 'sockets of AF_XDP are refused here: own mode takes packet:INTERFACE'
+	says ok sandbox 'system calls are filtered (seccomp), but none of these'
 	check 0 "$python" "$programs/refuse_calls.py" AF_VSOCK --
 	says ok sandbox 'system calls are filtered (seccomp), but none of these'
 	check 0 setpriv --no-new-privs --
@@ -207,10 +213,23 @@ without_carrier() {
 		grep -qE '^Seccomp:\s*2$'
 	check 1 "$python" "$programs/refuse_calls.py" setsockopt/1:6/2:19=EPERM --
 	says missing proof 'borrowing failed: '
-	[[ $(advice proof) == "strace -f -e trace=bpf,setsockopt,socket $tool check" ]]
+	[[ $(advice proof) == "strace -f -e trace=bpf,connect,setsockopt,socket $tool check" ]]
+	traces 'TCP_REPAIR, .* = -1 EPERM' setsockopt/1:6/2:19=EPERM
+	# TCP_QUEUE_SEQ is set by nobody but who gives a connection back.
+	check 1 "$python" "$programs/refuse_calls.py" setsockopt/1:6/2:21=EPERM --
+	says missing proof 'giving back failed: Operation not permitted'
+	traces 'TCP_QUEUE_SEQ, .* = -1 EPERM' setsockopt/1:6/2:21=EPERM
+	check 1 "$python" "$programs/refuse_calls.py" connect=ECONNREFUSED --
+	says missing proof 'a connection failed: Connection refused'
+	traces 'connect\(.* = -1 ECONNREFUSED' connect=ECONNREFUSED
+}
+
+# What is refused is seen by the command that the proof names: traces PATTERN RULE
+traces() {
 	command -v strace || skip "no strace, which the advice is about"
-	on near "$python" "$programs/refuse_calls.py" setsockopt/1:6/2:19=EPERM \
-		sh -c "$(advice proof)" 2>&1 | grep -q 'TCP_REPAIR, .* = -1 EPERM'
+	on near "$python" "$programs/refuse_calls.py" "$2" sh -c "$(advice proof)" \
+		>"$BATS_TEST_TMPDIR/traced" 2>&1 || true
+	grep -qE "$1" "$BATS_TEST_TMPDIR/traced" || fail "$(tail -n 30 "$BATS_TEST_TMPDIR/traced")"
 }
 
 @test "no room at the tcx ingress" {
@@ -320,13 +339,14 @@ taken_by_another() {
 
 @test "the limit of locked memory" {
 	cat >"$BATS_TEST_TMPDIR/steps" <<-EOF
+		export MELIN_DEV=veth0 MELIN_ADDR=198.18.0.10/24
 		ulimit -l 64
 		${unprivileged[*]} "$tool" check
 		prlimit --memlock=unlimited --pid \$\$
 		${unprivileged[*]} "$tool" check
 	EOF
 	on near sh "$BATS_TEST_TMPDIR/steps" >"$report" || true
-	says degraded memlock '64 KiB may be locked: own mode on AF_XDP takes more, host mode does'
+	says missing memlock '64 KiB may be locked in memory: own mode on AF_XDP takes more'
 	[[ $(advice memlock | head -n 1) == 'prlimit --memlock=unlimited --pid $$' ]]
 	# Only with CAP_SYS_RESOURCE, 1 << 24, may a limit be raised.
 	if ((0x$(sed -n 's/^CapEff:\t//p' /proc/self/status) >> 24 & 1)); then
@@ -368,6 +388,26 @@ taken_by_another() {
 	grep -q '^melin check: doing: tc filter delete dev veth0 ingress preference 48597' "$report"
 	says ok leftovers 'no dead process has left anything'
 	[[ -z $(on near tc filter show dev veth0 ingress) ]]
+}
+
+@test "several leftovers: --fix mends all but those at the login's interface" {
+	local each
+	for each in spare0 spare1; do
+		ip -n "$(host near)" link add link veth0 name "$each" type macvlan mode bridge
+		leave_filter "$each"
+	done
+	leave_filter veth0
+	check 0 env --
+	for each in veth0 spare0 spare1; do
+		says degraded leftovers "$each has the packet filter of a process that is dead"
+	done
+	check 0 env "SSH_CONNECTION=198.18.0.2 50000 $near_kernel 22" -- --fix
+	[[ $(grep -c '^melin check: doing: tc filter delete dev spare[01] ' "$report") -eq 2 ]]
+	[[ $(grep -c '^degraded *leftovers ' "$report") -eq 1 ]]
+	says degraded leftovers 'veth0 has the packet filter of a process that is dead'
+	check 0 env -- --fix
+	check 0 env --
+	says ok leftovers 'no dead process has left anything'
 }
 
 # As a process that died would leave it: leave_filter INTERFACE
@@ -420,13 +460,62 @@ leave_filter() {
 	[[ ! -e x ]]
 }
 
-@test "the program, and melin's own files" {
+@test "the program" {
 	check 1 env -- nosuch
 	says missing program '"nosuch" is not found in PATH'
-	cp "$tool" "$BATS_TEST_TMPDIR/melin"
-	[[ ! -e $(sed -n 's/^libdir = //p' "$build/Makefile" | head -n 1)/libmelin.so ]] ||
-		skip "melin is installed"
-	tool=$BATS_TEST_TMPDIR/melin check 1 env --
-	says missing files 'there is no '
-	[[ $(advice files) == 'make install' ]]
+}
+
+# The library, and what it loads, in places of their own, so that what is there can be taken away.
+@test "melin's own files" {
+	local prefix room=$BATS_TEST_TMPDIR/room
+	prefix=$(sed -n 's/^prefix = //p' "$build/Makefile" | head -n 1)
+	[[ -d $prefix && $prefix != /usr ]] || skip "there is no folder $prefix to put another on"
+	mkdir "$room" "$room/.libs"
+	cp "$tool" "$room/"
+	cat >"$BATS_TEST_TMPDIR/steps" <<-EOF
+		mount -t tmpfs none "$prefix"
+		"$room/melin" check
+		cp "$build/.libs/libmelin.so" "$room/.libs/"
+		"$room/melin" check
+		rm "$room/.libs/libmelin.so"
+		$(sed "s|BUILD|'$build'|" <<<'make -C BUILD install') >"$room/install" 2>&1
+		"$room/melin" check
+	EOF
+	on near unshare --mount sh "$BATS_TEST_TMPDIR/steps" >"$report" 2>&1 ||
+		fail "$(<"$report")" "$(<"$room/install")"
+	says missing files "there is no $prefix/lib/libmelin.so; in the folder that melin has been"
+	says missing files "there is no $prefix/lib/melin/melin-stack.so; in the folder that melin"
+	[[ $(advice files | sort -u) == 'make -C BUILD install' ]]
+	says ok files "$prefix/lib/libmelin.so"
+}
+
+@test "the broker's service that is not started" {
+	cat >"$BATS_TEST_TMPDIR/steps" <<-EOF
+		mount -t tmpfs none /run
+		mkdir -p /run/systemd/system
+		touch /run/systemd/system/melin-broker.socket
+		${unprivileged[*]} "$tool" check
+	EOF
+	on near unshare --mount sh "$BATS_TEST_TMPDIR/steps" >"$report" 2>&1 || true
+	says missing rights 'nobody has not CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, and the broker,'
+	[[ $(advice rights) == \
+		'systemd-sysusers && sudo systemctl enable --now melin-broker.socket' ]]
+}
+
+@test "a broker that serves another network namespace" {
+	cat >"$BATS_TEST_TMPDIR/steps" <<-EOF
+		mount -t tmpfs none /run
+		install -d -m 2755 -g 65534 /run/melin
+		unshare --net "$build/melin-broker" --listen &
+		broker=\$!
+		trap 'kill -KILL \$broker' EXIT
+		for i in \$(seq 1200); do [ -S /run/melin/broker.sock ] || sleep 0.05; done
+		${unprivileged[*]} "$tool" check
+		"$tool" run --user nobody -- "$tool" check
+	EOF
+	on near unshare --mount sh "$BATS_TEST_TMPDIR/steps" >"$report" 2>&1 ||
+		fail "$(<"$report")"
+	says missing rights 'the broker at /run/melin/broker.sock serves another network namespace'
+	[[ $(advice rights) == "$tool run --user nobody -- PROGRAM" ]]
+	says ok rights 'the broker of melin run answers'
 }

@@ -20,8 +20,9 @@ PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 22, 38
 SECCOMP_MODE_FILTER = 2
 RET_ALLOW, RET_ERRNO = 0x7FFF0000, 0x00050000
 LOAD, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06
-CALLS = {"x86_64": {"socket": 41, "setsockopt": 54, "bpf": 321},
-         "aarch64": {"socket": 198, "setsockopt": 208, "bpf": 280}}[os.uname().machine]
+CALLS = {"x86_64": {"socket": 41, "connect": 42, "setsockopt": 54, "bpf": 321},
+         "aarch64": {"socket": 198, "connect": 203, "setsockopt": 208, "bpf": 280},
+         }[os.uname().machine]
 FAMILIES = {"AF_XDP": 44}
 
 

@@ -89,28 +89,41 @@ static bool mend(const struct command *command, const struct check_result *resul
 	return check_run(result);
 }
 
+/* Mends one thing after another, until all is well or the same is found again. */
+static void look_and_mend(const struct command *command, check_function *look,
+			  struct check_about *about, bool fix, struct check_result *result)
+{
+	char before[sizeof(result->text)] = "";
+
+	for (;;) {
+		*result = (struct check_result){ .status = CHECK_OK };
+		look(about, result);
+		if (!fix || strcmp(before, result->text) == 0 || !mend(command, result))
+			return;
+		memcpy(before, result->text, sizeof(before));
+	}
+}
+
 /* One thing after another, since the later ones go by what the earlier ones have found. */
 static bool look_at_all(const struct command *command, struct check_about *about,
 			const struct wish *wish)
 {
 	bool would_take = true, first = true;
+	struct check_result result;
 
 	for (size_t i = 0; i < CHECKS; i++) {
-		struct check_result result = { .status = CHECK_OK };
-
 		if (checks[i].look == check_program && !about->program)
 			continue;
-		checks[i].look(about, &result);
-		if (wish->fix && mend(command, &result)) {
-			result = (struct check_result){ .status = CHECK_OK };
-			checks[i].look(about, &result);
-		}
-		would_take = would_take && result.status != CHECK_MISSING;
-		if (wish->json)
-			print_json(checks[i].name, &result, first);
-		else
-			print_line(checks[i].name, &result);
-		first = false;
+		do {
+			look_and_mend(command, checks[i].look, about, wish->fix, &result);
+			would_take = would_take && result.status != CHECK_MISSING;
+			if (wish->json)
+				print_json(checks[i].name, &result, first);
+			else
+				print_line(checks[i].name, &result);
+			first = false;
+			about->behind = result.more;
+		} while (result.more);
 	}
 	return would_take;
 }

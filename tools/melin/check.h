@@ -32,6 +32,8 @@ struct check_result {
 	long number;
 	/* It changes this interface, which may be the one that the user's login comes by. */
 	const char *touches;
+	/* The number of the interface that it is about, if others are to be looked at behind it. */
+	unsigned more;
 };
 
 /* What the functions are told, and what the earlier ones tell the later ones. */
@@ -42,6 +44,7 @@ struct check_about {
 	char interface[IF_NAMESIZE]; /* as named, or found by check_interface(); empty: none */
 	bool has_rights;	     /* this process may lend connections itself; own mode: start */
 	bool has_broker;	     /* or a broker does it for it */
+	unsigned behind;	     /* the interface that was looked at last; 0: none yet */
 };
 
 /* Each fills in *result, which is all zero. Any of them may wait for some milliseconds. */

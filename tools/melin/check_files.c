@@ -6,21 +6,25 @@
 #include "tools/melin/installed.h"
 #include "tools/melin/run_program.h"
 
+static void say_missing(struct check_result *result, const char *path)
+{
+	check_say(result, CHECK_MISSING,
+		  "there is no %s; in the folder that melin has been built in, BUILD", path);
+	check_mend(result, "sudo make -C BUILD install");
+}
+
 void check_files(struct check_about *about, struct check_result *result)
 {
 	char library[PATH_MAX], path[PATH_MAX];
 
 	(void)about;
-	if (!installed_library(library)) {
-		check_say(result, CHECK_MISSING, "there is no %s", library);
-		check_mend(result, "make install");
-	} else if (!installed_beside_stack("melin-stack.so", path) &&
-		   !installed_beside_stack(".libs/melin-stack.so", path)) {
-		check_say(result, CHECK_MISSING, "there is no %s", path);
-		check_mend(result, "make install");
-	} else {
+	if (!installed_library(library))
+		say_missing(result, library);
+	else if (!installed_beside_stack(".libs/melin-stack.so", path) &&
+		 !installed_beside_stack("melin-stack.so", path))
+		say_missing(result, path);
+	else
 		check_say(result, CHECK_OK, "%s", library);
-	}
 }
 
 void check_program(struct check_about *about, struct check_result *result)

@@ -111,6 +111,21 @@ static const char *user_name(void)
 	return user ? user->pw_name : "USER";
 }
 
+/* Whether systemd runs here, sd_booted(3), and has the broker's unit where it looks for units. */
+static bool has_unit(void)
+{
+	static const char *const folders[] = { "/etc", "/run", "/usr/local/lib", "/usr/lib",
+					       "/lib" };
+	char path[64];
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]) && !found; i++) {
+		snprintf(path, sizeof(path), "%s/systemd/system/melin-broker.socket", folders[i]);
+		found = access(path, F_OK) == 0;
+	}
+	return found && access("/run/systemd/system", F_OK) == 0;
+}
+
 /* No right of its own. The broker's socket is there, or not, or not for this user. */
 static void look_for_broker(struct check_about *about, struct check_result *result)
 {
@@ -128,6 +143,14 @@ static void look_for_broker(struct check_about *about, struct check_result *resu
 			  "this one: root starts programs for a user");
 		check_mend_by(result, "sudo", program_invocation_name, "run", "--user", user_name(),
 			      "--", "PROGRAM", NULL);
+	} else if (stat(BROKER_SOCKET, &status) < 0 && has_unit()) {
+		check_say(
+			result, CHECK_MISSING,
+			"%s has not CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, and the broker, which "
+			"is installed, is not started",
+			user_name());
+		check_mend(result, "sudo systemd-sysusers && "
+				   "sudo systemctl enable --now melin-broker.socket");
 	} else if (stat(BROKER_SOCKET, &status) < 0) {
 		check_say(
 			result, CHECK_MISSING,
@@ -141,7 +164,7 @@ static void look_for_broker(struct check_about *about, struct check_result *resu
 
 		check_say(
 			result, CHECK_MISSING,
-			"the broker at %s is not for %s, but for the group %s: log in again behind "
+			"the broker at %s is not for %s, but for the group %s: log in again after "
 			"the command",
 			BROKER_SOCKET, user_name(), group ? group->gr_name : "of the socket");
 		check_mend_by(result, "sudo", "usermod", "-aG", group ? group->gr_name : "GROUP",
@@ -270,7 +293,7 @@ void check_sandbox(struct check_about *about, struct check_result *result)
 	const bool netlink = has_interface && is_refused(AF_NETLINK, SOCK_RAW);
 	/* The broker opens the tap for who has it. AF_XDP's device is claimed by such a socket. */
 	const bool packet = has_interface && !about->has_broker && is_refused(AF_PACKET, SOCK_RAW);
-	const bool xdp = is_refused(AF_XDP, SOCK_RAW);
+	const bool xdp = check_uses_xdp(about) && is_refused(AF_XDP, SOCK_RAW);
 
 	if (netlink || packet) {
 		check_say(result, CHECK_MISSING, "sockets of %s%s%s are refused here",
@@ -279,8 +302,8 @@ void check_sandbox(struct check_about *about, struct check_result *result)
 		check_mend(result, "systemctl edit UNIT   # [Service] RestrictAddressFamilies="
 				   "AF_PACKET AF_NETLINK");
 	} else if (xdp) {
-		check_say(result, check_uses_xdp(about) ? CHECK_MISSING : CHECK_DEGRADED,
-			  "sockets of AF_XDP are refused here: own mode takes packet:INTERFACE");
+		check_say(result, CHECK_MISSING,
+			  "sockets of AF_XDP are refused here: take packet:INTERFACE, or");
 		check_mend(result,
 			   "systemctl edit UNIT   # [Service] RestrictAddressFamilies=AF_XDP");
 	} else if (status_number("Seccomp") == 2) {
@@ -336,13 +359,12 @@ void check_memory_lock(struct check_about *about, struct check_result *result)
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	if (check_has_right(CAP_IPC_LOCK)) {
 		check_say(result, CHECK_OK, "no limit (CAP_IPC_LOCK)");
-	} else if (limit.rlim_cur >= LOCKED_WANTED) {
+	} else if (limit.rlim_cur >= LOCKED_WANTED || !check_uses_xdp(about)) {
 		check_say(result, CHECK_OK, "enough may be locked in memory");
 	} else {
-		check_say(
-			result, check_uses_xdp(about) ? CHECK_MISSING : CHECK_DEGRADED,
-			"%lu KiB may be locked: own mode on AF_XDP takes more, host mode does not",
-			(unsigned long)limit.rlim_cur / 1024);
+		check_say(result, CHECK_MISSING,
+			  "%lu KiB may be locked in memory: own mode on AF_XDP takes more",
+			  (unsigned long)limit.rlim_cur / 1024);
 		check_mend(result, "sudo prlimit --memlock=unlimited --pid $$");
 	}
 }

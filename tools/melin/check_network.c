@@ -362,7 +362,7 @@ void check_driver(struct check_about *about, struct check_result *result)
 		return;
 	}
 	if (!if_nametoindex(about->interface)) {
-		check_say(result, CHECK_DEGRADED, "there is no interface for own mode");
+		check_say(result, CHECK_OK, "there is no interface for own mode");
 		return;
 	}
 	memcpy(request.ifr_name, about->interface, sizeof(request.ifr_name));
@@ -380,9 +380,12 @@ void check_driver(struct check_about *about, struct check_result *result)
 		check_say(result, CHECK_OK, "driver %.31s, %u queue%s, AF_XDP %s copies",
 			  driver.driver, queues, queues == 1 ? "" : "s",
 			  features & NETDEV_XDP_NO_COPIES ? "without" : "with");
+	} else if (about->is_host) {
+		check_say(result, CHECK_OK,
+			  "driver %.31s, %u queue%s, without XDP, of which host mode makes no use",
+			  driver.driver, queues, queues == 1 ? "" : "s");
 	} else {
-		check_say(result, CHECK_DEGRADED,
-			  "driver %.31s, %u queue%s, does not know XDP: for own mode",
+		check_say(result, CHECK_DEGRADED, "driver %.31s, %u queue%s, does not know XDP",
 			  driver.driver, queues, queues == 1 ? "" : "s");
 		snprintf(device, sizeof(device), "MELIN_DEV=packet:%s", about->interface);
 		check_mend_by(result, "export", device, NULL);
@@ -452,18 +455,21 @@ static bool has_filter(struct netlink *netlink, unsigned interface)
 	return netlink_ask(netlink) == 0;
 }
 
-static bool find_leftover(struct netlink *netlink, const struct if_nameindex *one,
-			  struct check_result *result)
+static bool is_leftover(struct netlink *netlink, const struct if_nameindex *one, bool *is_xdp)
 {
-	static char touched[IF_NAMESIZE], preference[16];
 	const uint32_t program = xdp_program(netlink, one->if_index);
-	const bool is_xdp = program && is_melins_program(program);
 	struct reason reason;
 
-	if ((!is_xdp && !has_filter(netlink, one->if_index)) ||
-	    !is_unclaimed(one->if_index, one->if_name, &reason))
-		return false;
-	snprintf(touched, sizeof(touched), "%s", one->if_name);
+	*is_xdp = program && is_melins_program(program);
+	return (*is_xdp || has_filter(netlink, one->if_index)) &&
+	       is_unclaimed(one->if_index, one->if_name, &reason);
+}
+
+static void say_leftover(const char *interface, bool is_xdp, struct check_result *result)
+{
+	static char touched[IF_NAMESIZE], preference[16];
+
+	snprintf(touched, sizeof(touched), "%s", interface);
 	snprintf(preference, sizeof(preference), "%u", FILTER_PREFERENCE);
 	result->touches = touched;
 	result->is_safe = true;
@@ -474,25 +480,43 @@ static bool find_leftover(struct netlink *netlink, const struct if_nameindex *on
 	else
 		check_mend_by(result, "tc", "filter", "delete", "dev", touched, "ingress",
 			      "preference", preference, NULL);
-	return true;
+}
+
+/* The first one behind the interface of that number, and whether it is not the last. */
+static void find_leftovers(struct netlink *netlink, unsigned behind, struct check_result *result)
+{
+	struct if_nameindex *all = if_nameindex(), *first = NULL;
+	bool is_xdp, is_first_xdp = false;
+	unsigned count = 0;
+
+	for (struct if_nameindex *one = all; one && one->if_index; one++) {
+		if (one->if_index <= behind || !is_leftover(netlink, one, &is_xdp))
+			continue;
+		count++;
+		if (!first || one->if_index < first->if_index) {
+			first = one;
+			is_first_xdp = is_xdp;
+		}
+	}
+	if (first) {
+		say_leftover(first->if_name, is_first_xdp, result);
+		result->more = count > 1 ? first->if_index : 0;
+	}
+	if (all)
+		if_freenameindex(all);
 }
 
 void check_leftovers(struct check_about *about, struct check_result *result)
 {
-	struct if_nameindex *all;
 	struct netlink netlink;
-	bool found = false;
 
 	if (!about->has_rights) {
 		check_say(result, CHECK_OK, "only root can ask");
 		return;
 	}
-	check_say(result, CHECK_OK, "no dead process has left anything");
-	all = if_nameindex();
+	check_say(result, CHECK_OK, "no dead process has left anything%s",
+		  about->behind ? " else" : "");
 	if (netlink_open(&netlink, NETLINK_ROUTE) == 0)
-		for (size_t i = 0; all && all[i].if_index && !found; i++)
-			found = find_leftover(&netlink, &all[i], result);
+		find_leftovers(&netlink, about->behind, result);
 	netlink_close(&netlink);
-	if (all)
-		if_freenameindex(all);
 }

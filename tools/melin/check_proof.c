@@ -316,6 +316,6 @@ void check_proof(struct check_about *about, struct check_result *result)
 	if (verdict.step <= STEP_CABLE)
 		check_mend_by(result, "sudo", program_invocation_name, "check", NULL);
 	else if (verdict.step != STEP_DONE)
-		check_mend_by(result, "strace", "-f", "-e", "trace=bpf,setsockopt,socket",
+		check_mend_by(result, "strace", "-f", "-e", "trace=bpf,connect,setsockopt,socket",
 			      program_invocation_name, "check", NULL);
 }
