@@ -31,142 +31,91 @@ struct arguments {
 #define SIZE(x)	   ((size_t)arguments->x)
 #define MASK(x)	   ((const sigset_t *)arguments->x)
 
+/* A row of the table below: the system call, and the call by which it is served. */
+#define SERVE(name, call)                                                                          \
+	case SYS_##name:                                                                           \
+		*result = (call);                                                                  \
+		return true
+
 /*
  * Calls the interposed function that serves the system call of this number. False: there is none.
  */
-static bool serve_transfer(long number, const struct arguments *arguments, long *result)
+static bool serve_by_function(long number, const struct arguments *arguments, long *result)
 {
 	switch (number) {
-	case SYS_read:
-		*result = read(INT(a), POINTER(b), SIZE(c));
-		return true;
-	case SYS_write:
-		*result = write(INT(a), POINTER(b), SIZE(c));
-		return true;
-	case SYS_readv:
-		*result = readv(INT(a), POINTER(b), INT(c));
-		return true;
-	case SYS_writev:
-		*result = writev(INT(a), POINTER(b), INT(c));
-		return true;
-	case SYS_sendto:
-		*result = sendto(INT(a), POINTER(b), SIZE(c), INT(d), POINTER(e),
-				 (socklen_t)arguments->f);
-		return true;
-	case SYS_recvfrom:
-		*result = recvfrom(INT(a), POINTER(b), SIZE(c), INT(d), POINTER(e), POINTER(f));
-		return true;
-	case SYS_sendmsg:
-		*result = sendmsg(INT(a), POINTER(b), INT(c));
-		return true;
-	case SYS_recvmsg:
-		*result = recvmsg(INT(a), POINTER(b), INT(c));
-		return true;
-	case SYS_sendmmsg:
-		*result = sendmmsg(INT(a), POINTER(b), (unsigned)arguments->c, INT(d));
-		return true;
-	case SYS_recvmmsg:
-		*result = recvmmsg(INT(a), POINTER(b), (unsigned)arguments->c, INT(d), POINTER(e));
-		return true;
-	case SYS_preadv2:
-		*result = preadv2(INT(a), POINTER(b), INT(c), arguments->d, INT(f));
-		return true;
-	case SYS_pwritev2:
-		*result = pwritev2(INT(a), POINTER(b), INT(c), arguments->d, INT(f));
-		return true;
-	case SYS_sendfile:
-		*result = sendfile(INT(a), INT(b), POINTER(c), SIZE(d));
-		return true;
-	case SYS_splice:
-		*result = splice(INT(a), POINTER(b), INT(c), POINTER(d), SIZE(e),
-				 (unsigned)arguments->f);
-		return true;
-	default:
-		return false;
-	}
-}
+		SERVE(read, read(INT(a), POINTER(b), SIZE(c)));
+		SERVE(write, write(INT(a), POINTER(b), SIZE(c)));
+		SERVE(readv, readv(INT(a), POINTER(b), INT(c)));
+		SERVE(writev, writev(INT(a), POINTER(b), INT(c)));
+		SERVE(sendto, sendto(INT(a), POINTER(b), SIZE(c), INT(d), POINTER(e),
+				     (socklen_t)arguments->f));
+		SERVE(recvfrom,
+		      recvfrom(INT(a), POINTER(b), SIZE(c), INT(d), POINTER(e), POINTER(f)));
+		SERVE(sendmsg, sendmsg(INT(a), POINTER(b), INT(c)));
+		SERVE(recvmsg, recvmsg(INT(a), POINTER(b), INT(c)));
+		SERVE(sendmmsg, sendmmsg(INT(a), POINTER(b), (unsigned)arguments->c, INT(d)));
+		SERVE(recvmmsg,
+		      recvmmsg(INT(a), POINTER(b), (unsigned)arguments->c, INT(d), POINTER(e)));
+		SERVE(preadv2, preadv2(INT(a), POINTER(b), INT(c), arguments->d, INT(f)));
+		SERVE(pwritev2, pwritev2(INT(a), POINTER(b), INT(c), arguments->d, INT(f)));
+		SERVE(sendfile, sendfile(INT(a), INT(b), POINTER(c), SIZE(d)));
+		SERVE(splice, splice(INT(a), POINTER(b), INT(c), POINTER(d), SIZE(e),
+				     (unsigned)arguments->f));
 
-static bool serve_socket(long number, const struct arguments *arguments, long *result)
-{
-	switch (number) {
-	case SYS_socket:
-		*result = socket(INT(a), INT(b), INT(c));
-		return true;
-	case SYS_bind:
-		*result = bind(INT(a), POINTER(b), (socklen_t)arguments->c);
-		return true;
-	case SYS_listen:
-		*result = listen(INT(a), INT(b));
-		return true;
-	case SYS_connect:
-		*result = connect(INT(a), POINTER(b), (socklen_t)arguments->c);
-		return true;
+		SERVE(socket, socket(INT(a), INT(b), INT(c)));
+		SERVE(bind, bind(INT(a), POINTER(b), (socklen_t)arguments->c));
+		SERVE(listen, listen(INT(a), INT(b)));
+		SERVE(connect, connect(INT(a), POINTER(b), (socklen_t)arguments->c));
 #ifdef SYS_accept
-	case SYS_accept:
-		*result = accept(INT(a), POINTER(b), POINTER(c));
-		return true;
+		SERVE(accept, accept(INT(a), POINTER(b), POINTER(c)));
 #endif
-	case SYS_accept4:
-		*result = accept4(INT(a), POINTER(b), POINTER(c), INT(d));
-		return true;
-	case SYS_shutdown:
-		*result = shutdown(INT(a), INT(b));
-		return true;
-	case SYS_getsockname:
-		*result = getsockname(INT(a), POINTER(b), POINTER(c));
-		return true;
-	case SYS_getpeername:
-		*result = getpeername(INT(a), POINTER(b), POINTER(c));
-		return true;
-	case SYS_getsockopt:
-		*result = getsockopt(INT(a), INT(b), INT(c), POINTER(d), POINTER(e));
-		return true;
-	case SYS_setsockopt:
-		*result = setsockopt(INT(a), INT(b), INT(c), POINTER(d), (socklen_t)arguments->e);
-		return true;
-	default:
-		return false;
-	}
-}
+		SERVE(accept4, accept4(INT(a), POINTER(b), POINTER(c), INT(d)));
+		SERVE(shutdown, shutdown(INT(a), INT(b)));
+		SERVE(getsockname, getsockname(INT(a), POINTER(b), POINTER(c)));
+		SERVE(getpeername, getpeername(INT(a), POINTER(b), POINTER(c)));
+		SERVE(getsockopt, getsockopt(INT(a), INT(b), INT(c), POINTER(d), POINTER(e)));
+		SERVE(setsockopt,
+		      setsockopt(INT(a), INT(b), INT(c), POINTER(d), (socklen_t)arguments->e));
 
-static bool serve_descriptor(long number, const struct arguments *arguments, long *result)
-{
-	switch (number) {
-	case SYS_close:
-		*result = close(INT(a));
-		return true;
-	case SYS_close_range:
-		*result = close_range((unsigned)arguments->a, (unsigned)arguments->b, INT(c));
-		return true;
-	case SYS_dup:
-		*result = dup(INT(a));
-		return true;
+		SERVE(close, close(INT(a)));
+		SERVE(close_range,
+		      close_range((unsigned)arguments->a, (unsigned)arguments->b, INT(c)));
+		SERVE(dup, dup(INT(a)));
 #ifdef SYS_dup2
-	case SYS_dup2:
-		*result = dup2(INT(a), INT(b));
-		return true;
+		SERVE(dup2, dup2(INT(a), INT(b)));
 #endif
-	case SYS_dup3:
-		*result = dup3(INT(a), INT(b), INT(c));
-		return true;
-	case SYS_fcntl:
-		*result = fcntl(INT(a), INT(b), arguments->c);
-		return true;
-	case SYS_ioctl:
-		*result = ioctl(INT(a), (unsigned long)arguments->b, arguments->c);
-		return true;
-	case SYS_prlimit64:
-		*result = prlimit(INT(a), (enum __rlimit_resource)arguments->b, POINTER(c),
-				  POINTER(d));
-		return true;
+		SERVE(dup3, dup3(INT(a), INT(b), INT(c)));
+		SERVE(fcntl, fcntl(INT(a), INT(b), arguments->c));
+		SERVE(ioctl, ioctl(INT(a), (unsigned long)arguments->b, arguments->c));
+		SERVE(prlimit64, prlimit(INT(a), (enum __rlimit_resource)arguments->b, POINTER(c),
+					 POINTER(d)));
 #ifdef SYS_setrlimit
-	case SYS_setrlimit:
-		*result = setrlimit((enum __rlimit_resource)arguments->a, POINTER(b));
-		return true;
-	case SYS_getrlimit:
-		*result = getrlimit((enum __rlimit_resource)arguments->a, POINTER(b));
-		return true;
+		SERVE(setrlimit, setrlimit((enum __rlimit_resource)arguments->a, POINTER(b)));
+		SERVE(getrlimit, getrlimit((enum __rlimit_resource)arguments->a, POINTER(b)));
 #endif
+
+		SERVE(epoll_create1, epoll_create1(INT(a)));
+		SERVE(epoll_ctl, epoll_ctl(INT(a), INT(b), INT(c), POINTER(d)));
+		SERVE(epoll_pwait,
+		      raw_epoll_pwait(INT(a), POINTER(b), INT(c), INT(d), MASK(e), SIZE(f)));
+		SERVE(ppoll,
+		      raw_ppoll(POINTER(a), (nfds_t)arguments->b, POINTER(c), MASK(d), SIZE(e)));
+		SERVE(pselect6, raw_pselect6(INT(a), POINTER(b), POINTER(c), POINTER(d), POINTER(e),
+					     POINTER(f)));
+#ifdef SYS_poll
+		SERVE(poll, poll(POINTER(a), (nfds_t)arguments->b, INT(c)));
+		SERVE(select, select(INT(a), POINTER(b), POINTER(c), POINTER(d), POINTER(e)));
+		SERVE(epoll_create, epoll_create(INT(a)));
+		SERVE(epoll_wait, epoll_wait(INT(a), POINTER(b), INT(c), INT(d)));
+#endif
+		SERVE(epoll_pwait2,
+		      raw_epoll_pwait2(INT(a), POINTER(b), INT(c), POINTER(d), MASK(e), SIZE(f)));
+
+		SERVE(execve, execve(POINTER(a), POINTER(b), POINTER(c)));
+		SERVE(execveat, execveat(INT(a), POINTER(b), POINTER(c), POINTER(d), INT(e)));
+		SERVE(prctl, prctl(INT(a), arguments->b, arguments->c, arguments->d, arguments->e));
+	case SYS_rt_sigaction:
+		return raw_rt_sigaction(INT(a), POINTER(b), POINTER(c), SIZE(d), result);
 	default:
 		return false;
 	}
@@ -184,50 +133,6 @@ static bool refuse_ring(long number, long *result)
 	errno = EPERM;
 	*result = -1;
 	return true;
-}
-
-static bool serve_wait(long number, const struct arguments *arguments, long *result)
-{
-	switch (number) {
-	case SYS_epoll_create1:
-		*result = epoll_create1(INT(a));
-		return true;
-	case SYS_epoll_ctl:
-		*result = epoll_ctl(INT(a), INT(b), INT(c), POINTER(d));
-		return true;
-	case SYS_epoll_pwait:
-		*result = raw_epoll_pwait(INT(a), POINTER(b), INT(c), INT(d), MASK(e), SIZE(f));
-		return true;
-	case SYS_ppoll:
-		*result = raw_ppoll(POINTER(a), (nfds_t)arguments->b, POINTER(c), MASK(d), SIZE(e));
-		return true;
-	case SYS_pselect6:
-		*result = raw_pselect6(INT(a), POINTER(b), POINTER(c), POINTER(d), POINTER(e),
-				       POINTER(f));
-		return true;
-	case SYS_rt_sigaction:
-		return raw_rt_sigaction(INT(a), POINTER(b), POINTER(c), SIZE(d), result);
-#ifdef SYS_poll
-	case SYS_poll:
-		*result = poll(POINTER(a), (nfds_t)arguments->b, INT(c));
-		return true;
-	case SYS_select:
-		*result = select(INT(a), POINTER(b), POINTER(c), POINTER(d), POINTER(e));
-		return true;
-	case SYS_epoll_create:
-		*result = epoll_create(INT(a));
-		return true;
-	case SYS_epoll_wait:
-		*result = epoll_wait(INT(a), POINTER(b), INT(c), INT(d));
-		return true;
-#endif
-	case SYS_epoll_pwait2:
-		*result =
-			raw_epoll_pwait2(INT(a), POINTER(b), INT(c), POINTER(d), MASK(e), SIZE(f));
-		return true;
-	default:
-		return false;
-	}
 }
 
 /* Whether the call makes a process with a memory of its own. */
@@ -323,20 +228,6 @@ static bool serve_rights(long number, const struct arguments *arguments, long *r
 	return true;
 }
 
-static bool serve_exec(long number, const struct arguments *arguments, long *result)
-{
-	switch (number) {
-	case SYS_execve:
-		*result = execve(POINTER(a), POINTER(b), POINTER(c));
-		return true;
-	case SYS_execveat:
-		*result = execveat(INT(a), POINTER(b), POINTER(c), POINTER(d), INT(e));
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* Not a probe, which fails: strict mode with an argument, or no filter. */
 static bool may_filter(const struct arguments *arguments)
 {
@@ -361,10 +252,6 @@ static bool serve_seccomp(long number, const struct arguments *arguments, long *
 {
 	bool prepared;
 
-	if (number == SYS_prctl) {
-		*result = prctl(INT(a), arguments->b, arguments->c, arguments->d, arguments->e);
-		return true;
-	}
 	if (number != SYS_seccomp || !may_filter(arguments))
 		return false;
 	prepared = rights_before_seccomp();
@@ -390,11 +277,8 @@ INTERPOSED long syscall(long number, ...)
 	if (config_active())
 		serve_end(number, &arguments);
 	if (config_active() &&
-	    (serve_transfer(number, &arguments, &result) ||
-	     serve_socket(number, &arguments, &result) ||
-	     serve_descriptor(number, &arguments, &result) ||
-	     serve_wait(number, &arguments, &result) || refuse_ring(number, &result) ||
-	     serve_fork(number, &arguments, &result) || serve_exec(number, &arguments, &result) ||
+	    (serve_by_function(number, &arguments, &result) || refuse_ring(number, &result) ||
+	     serve_fork(number, &arguments, &result) ||
 	     serve_seccomp(number, &arguments, &result) ||
 	     serve_rights(number, &arguments, &result)))
 		return result;
