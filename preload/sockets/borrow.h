@@ -33,7 +33,7 @@
 
 struct socket;
 
-/* Why a connection is given back. The order is that of the counters (process_stack.h). */
+/* Why a connection is given back. The order is that of the counters (enum flow_count). */
 enum borrow_return {
 	BORROW_CLOSED,	/* close(2), shutdown(2), the end of the process */
 	BORROW_PEER,	/* a FIN or RST has come, or the peer is silent for too long */
