@@ -79,6 +79,62 @@ void lending_set_work(const struct lending_work *functions)
 	atomic_store(&work, functions);
 }
 
+/* ---- giving back for another thread ---- */
+
+/* On the stack of the thread that asks. */
+struct gift {
+	int descriptor;
+	struct loan *loan;
+	const struct connection_state *state;
+	int status;
+	_Atomic uint32_t is_done; /* a futex; released with status */
+};
+
+/*
+ * What waits to be given: who asks puts it in, and either that thread takes it out again or
+ * melin's, with an exchange. One at a time.
+ */
+static struct gift *_Atomic gift;
+
+/* So long the thread may be busy otherwise: with what other connections need. Milliseconds. */
+#define GIFT_PATIENCE 200
+
+/* A thread of melin's may wait for the caller's connection to settle: so there is a limit. */
+static bool withdraw(struct gift *mine)
+{
+	struct gift *expected = mine;
+
+	return atomic_compare_exchange_strong(&gift, &expected, NULL);
+}
+
+static bool hand_in(struct gift *mine)
+{
+	struct gift *nobodys = NULL;
+
+	if (!atomic_load(&begun) || is_thread ||
+	    !atomic_compare_exchange_strong(&gift, &nobodys, mine))
+		return false;
+	lending_ask(LENDING_GIVE_ONE);
+	return true;
+}
+
+int lending_give(int descriptor, struct loan *loan, const struct connection_state *state)
+{
+	const struct timespec limit = { .tv_nsec = GIFT_PATIENCE * 1000000l };
+	struct gift mine = {
+		.descriptor = descriptor, .loan = loan, .state = state, .status = -EPERM
+	};
+
+	if (!hand_in(&mine))
+		return -EPERM;
+	kernel_call(SYS_futex, (long)&mine.is_done, FUTEX_WAIT_PRIVATE, 0, (long)&limit);
+	if (withdraw(&mine))
+		return -EPERM;
+	while (!atomic_load(&mine.is_done))
+		kernel_call(SYS_futex, (long)&mine.is_done, FUTEX_WAIT_PRIVATE, 0, 0);
+	return mine.status;
+}
+
 /* ---- the thread ---- */
 
 static void wake(_Atomic uint32_t *futex)
@@ -124,9 +180,25 @@ static bool answer(void)
 	return true;
 }
 
+/* After the wake-up the memory is no gift any more: to wake who sleeps there then does no harm. */
+static void give_one(void)
+{
+	struct gift *given_in = atomic_exchange(&gift, NULL);
+
+	if (!given_in)
+		return;
+	given_in->status = lender_give(lending_lender(), given_in->descriptor, given_in->loan,
+				       given_in->state);
+	atomic_store(&given_in->is_done, 1);
+	wake(&given_in->is_done);
+}
+
 static void carry_out(uint32_t requested)
 {
 	const struct lending_work *functions = atomic_load(&work);
+
+	if (requested & LENDING_GIVE_ONE)
+		give_one();
 
 	if (requested & LENDING_GIVE_ALL) {
 		functions->give_all();
@@ -287,6 +359,7 @@ void lending_forked(void)
 	if (parents)
 		lender_abandon(parents);
 	atomic_store(&requests, 0);
+	atomic_store(&gift, NULL);
 	atomic_store(&begun, false);
 	atomic_store(&again_at, 0);
 	atomic_store(&again_tries, 0);

@@ -56,6 +56,7 @@ enum lending_request {
 	LENDING_HOLDERS = 4,
 	LENDING_GIVE_ALL = 8,
 	LENDING_RENEW = 16,
+	LENDING_GIVE_ONE = 32,
 };
 
 /* The thread begins, unless it has. Not for a caller that holds a lock. */
@@ -71,6 +72,11 @@ void lending_ask(enum lending_request request);
  */
 bool lending_ask_again(enum lending_request request);
 void lending_renewed(void);
+/*
+ * lender_give() by that thread, for a caller whose own rights have not been enough: the thread's
+ * may be more. It may be busy, and is waited for until it begins, but not for long: -EPERM.
+ */
+int lending_give(int descriptor, struct loan *loan, const struct connection_state *state);
 /* Safe in a signal handler: asks for LENDING_GIVE_ALL and waits until it is done, or so long. */
 void lending_give_all_waiting(unsigned milliseconds);
 

@@ -311,6 +311,9 @@ static int give_loan(struct socket *socket, int descriptor, const struct connect
 	struct lender *lender = lending_lender();
 	int status = lender_give(lender, descriptor, &socket->loan, state);
 
+	/* The rights are each thread's own. */
+	if (status == -EPERM && !lender_is_gone(lender))
+		status = lending_give(descriptor, &socket->loan, state);
 	if (status == -EPERM) {
 		abort_twin(descriptor);
 		/* It counts as borrowed still: no segment would come to the kernel for its RST. */
