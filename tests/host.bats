@@ -389,6 +389,7 @@ anonymous_of() {
 @test "a root folder changed, then a user namespace or a filter: no thread of melin's is left" {
 	melin near "$python" "$programs/moved.py" >"$BATS_TEST_TMPDIR/out"
 	[ "$(<"$BATS_TEST_TMPDIR/out")" = "threads behind the filter: 1
+threads before and after a filter is refused: 2 2
 threads in the namespace: 1" ]
 }
 
@@ -441,4 +442,76 @@ once_more_borrowed() {
 		--inh-caps=-net_admin --no-new-privs --reuid 65534 --clear-groups \
 		"$python" "$programs/host_echo.py" serve 7000 block
 	printed server 'Network is down'
+}
+
+# A library with the functions that follow, of which melin hears nothing: unheard < CODE
+unheard() {
+	gcc -shared -fPIC -I"$BATS_TEST_DIRNAME/.." -x c -o "$BATS_TEST_TMPDIR/unheard.so" -
+}
+
+# What one thread has given up by a system call of its own, others have. The client says "end" once
+# its connection is borrowed; without rights nobody could give it back, and the peer would be reset.
+@test "a thread that has lost its rights unheard: another one gives back" {
+	unheard <<-'CODE'
+		#include <linux/capability.h>
+		#include "common/system_call.h"
+
+		long give_up(void)
+		{
+			struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+			struct __user_cap_data_struct none[2] = { 0 };
+
+			return kernel_call(SYS_capset, (long)&header, (long)none, 0, 0);
+		}
+	CODE
+	start_melin server near "$python" -c '
+import ctypes, socket, sys
+with socket.create_server(("0.0.0.0", 7000)) as listener:
+    connection = listener.accept()[0]
+while (said := connection.recv(100)) != b"end":
+    connection.sendall(said)
+assert ctypes.CDLL(sys.argv[1]).give_up() == 0
+connection.shutdown(socket.SHUT_WR)
+assert connection.recv(100) == b""
+print("the end")' "$BATS_TEST_TMPDIR/unheard.so"
+	listens near 7000
+	on far "$python" -c '
+import socket, sys, time
+connection = socket.create_connection((sys.argv[1], 7000))
+connection.settimeout(60)
+while ": borrowed [" not in open(sys.argv[2]).read():
+    connection.sendall(b"ping")
+    assert connection.recv(100) == b"ping"
+    time.sleep(0.01)
+connection.sendall(b"end")
+assert connection.recv(100) == b""' "$near_kernel" "$BATS_TEST_TMPDIR/server.melin"
+	finished server
+	grep -qx 'the end' "$BATS_TEST_TMPDIR/server.out"
+	took server borrowed -ge 1
+	took server returned_closed -ge 1
+	took server returned_lost -eq 0
+}
+
+# The peer's end made it the kernel's for good, with what TCP_INFO has to add for that connection.
+@test "a socket that lets go of its peer begins to count anew" {
+	start server far "$python" "$programs/echo_server.py" threads 7000
+	listens far 7000
+	FLOWS='connect:*:7000' melin near "$python" -c '
+import ctypes, socket, struct, sys, time
+libc = ctypes.CDLL(None)
+connection = socket.socket()
+connection.connect((sys.argv[1], 7000))
+while ": borrowed [" not in open(sys.argv[2]).read():
+    connection.sendall(b"ping")
+    assert connection.recv(100) == b"ping"
+    time.sleep(0.01)
+connection.shutdown(socket.SHUT_WR)
+assert connection.recv(100) == b""
+assert libc.connect(connection.fileno(), bytes(16), 16) == 0
+connection.connect((sys.argv[1], 7000))
+info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 232)
+print("bytes received:", *struct.unpack_from("=Q", info, 128))' \
+		"$far_kernel" "$BATS_TEST_TMPDIR/client.melin" >"$BATS_TEST_TMPDIR/out"
+	[ "$(<"$BATS_TEST_TMPDIR/out")" = "bytes received: 0" ]
+	took client borrowed -ge 1
 }

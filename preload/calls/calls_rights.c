@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "preload/libc/capabilities.h"
 #include "preload/lifecycle/rights.h"
 #include "preload/libc/symbols.h"
 
@@ -71,10 +72,11 @@ INTERPOSED int setns(int descriptor, int type)
 	return libc()->setns(descriptor, type);
 }
 
-/* Not a probe, which is without a filter, and fails. */
+/* Neither a probe, which is without a filter, nor what the kernel does not allow: both fail. */
 static bool may_filter(unsigned long mode, unsigned long program)
 {
-	return mode == SECCOMP_MODE_STRICT || (mode == SECCOMP_MODE_FILTER && program);
+	return mode == SECCOMP_MODE_STRICT ||
+	       (mode == SECCOMP_MODE_FILTER && program && capabilities_may_filter());
 }
 
 INTERPOSED int prctl(int option, ...)

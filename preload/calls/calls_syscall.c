@@ -17,6 +17,7 @@
 #include "preload/lifecycle/forks.h"
 #include "preload/libc/program_memory.h"
 #include "preload/calls/raw_calls.h"
+#include "preload/libc/capabilities.h"
 #include "preload/lifecycle/rights.h"
 #include "preload/libc/symbols.h"
 #include "preload/libc/thread.h"
@@ -228,14 +229,17 @@ static bool serve_rights(long number, const struct arguments *arguments, long *r
 	return true;
 }
 
-/* Not a probe, which fails: strict mode with an argument, or no filter. */
+/*
+ * Neither a probe (strict mode with an argument, or no filter) nor what the kernel does not allow:
+ * both fail.
+ */
 static bool may_filter(const struct arguments *arguments)
 {
 	switch (arguments->a) {
 	case SECCOMP_SET_MODE_STRICT:
 		return !arguments->b && !arguments->c;
 	case SECCOMP_SET_MODE_FILTER:
-		return arguments->c;
+		return arguments->c && capabilities_may_filter();
 	default:
 		return false;
 	}

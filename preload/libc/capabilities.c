@@ -57,6 +57,14 @@ bool capabilities_may_lend(void)
 	return read_sets(0, now) && has(now, CAP_NET_ADMIN) && has(now, CAP_NET_RAW);
 }
 
+bool capabilities_may_filter(void)
+{
+	struct __user_cap_data_struct now[2] = { 0 };
+
+	return kernel_call(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0) != 0 ||
+	       (read_sets(0, now) && has(now, CAP_SYS_ADMIN));
+}
+
 void capabilities_keep(void)
 {
 	kernel_call(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0);

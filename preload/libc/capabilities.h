@@ -18,6 +18,12 @@ bool capabilities_shrink(const void *header, const void *data);
 bool capabilities_may_lend(void);
 
 /*
+ * Whether the calling thread may have its system calls filtered (seccomp(2), EACCES): by
+ * CAP_SYS_ADMIN, or because it cannot have new privileges (PR_SET_NO_NEW_PRIVS).
+ */
+bool capabilities_may_filter(void);
+
+/*
  * For a thread of melin's that is to take the device later, whatever the program gives up meanwhile
  * (pending.c, keeper.c). The first is called on it once, at its beginning: other root folders and
  * users of the program do not concern it from then on. The second before each try: it has what

@@ -112,11 +112,15 @@ void borrow_connected(struct socket *socket, int descriptor)
 
 void borrow_disconnected(struct socket *socket)
 {
-	if (borrow_change_begin_lendable(socket) != SOCKET_LENDABLE)
+	const enum socket_state state = borrow_change_begin_lendable(socket);
+
+	/* Also of one that is the kernel's for good: the next connection begins to count anew. */
+	if (state == SOCKET_LENDABLE || state == SOCKET_KERNEL)
+		memset(&socket->info, 0, sizeof(socket->info));
+	if (state != SOCKET_LENDABLE)
 		return;
 	borrow_forget_loan(socket);
 	memset(&socket->policy, 0, sizeof(socket->policy));
-	memset(&socket->info, 0, sizeof(socket->info));
 	socket->chosen = false;
 	borrow_change_end(socket, SOCKET_UNDECIDED);
 }

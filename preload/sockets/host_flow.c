@@ -37,8 +37,7 @@ static void note_connect(int descriptor, bool unspecified, bool selected)
 		return;
 	state = socket_settled(socket);
 	if (unspecified) {
-		if (state == SOCKET_LENDABLE)
-			borrow_disconnected(socket);
+		borrow_disconnected(socket);
 	} else if (state == SOCKET_UNDECIDED) {
 		if (selected) {
 			borrow_connected(socket, descriptor);

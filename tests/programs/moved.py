@@ -3,8 +3,10 @@
 # Changes its root folder, after which a start of the stack needs a thread that stays where the
 # module is, and enters a user namespace, which the kernel allows only to a process of one thread.
 # A child of it filters its system calls (all are allowed): the same thread must not be left there,
-# since a filter may kill the thread that makes a wrong call and leave the others.
+# since a filter may kill the thread that makes a wrong call and leave the others. Another child may
+# not have a filter: the thread stays.
 import ctypes
+import errno
 import os
 
 CLONE_NEWUSER = 0x10000000
@@ -41,10 +43,22 @@ def child():
     os._exit(0)
 
 
-process = os.fork()
-if process == 0:
-    child()
-assert os.waitpid(process, 0)[1] == 0
+def child_without_rights():
+    os.chroot("/")
+    os.setresuid(65534, 65534, 65534)
+    before = threads()
+    program = Program(1, ctypes.pointer(Instruction(BPF_RETURN, 0, 0, SECCOMP_RET_ALLOW)))
+    assert libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program)) < 0
+    assert ctypes.get_errno() == errno.EACCES
+    print("threads before and after a filter is refused:", before, threads(), flush=True)
+    os._exit(0)
+
+
+for work in child, child_without_rights:
+    process = os.fork()
+    if process == 0:
+        work()
+    assert os.waitpid(process, 0)[1] == 0
 os.chroot("/")
 checked(libc.unshare(CLONE_NEWUSER))
 print("threads in the namespace:", threads(), flush=True)
