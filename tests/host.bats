@@ -393,12 +393,14 @@ threads before and after a filter is refused: 2 2
 threads in the namespace: 1" ]
 }
 
-# An echo server, and a client that asks each time that it is told to, which "once_more" does.
+# An echo server, and a client that asks each time that it is told to, which "once_more" does:
+# serve_waiting [ADDRESS]
 serve_waiting() {
 	asked=0
-	start_melin server near "$python" "$programs/echo_server.py" threads 7000
+	start_melin server near "$python" "$programs/echo_server.py" threads 7000 \
+		"${1:-$near_kernel}"
 	wait_until 20 listens near 7000
-	start client far "$python" "$programs/last_words.py" "$near_kernel" 7000 wait
+	start client far "$python" "$programs/last_words.py" "${1:-$near_kernel}" 7000 wait
 	printed client waiting
 }
 
@@ -514,4 +516,47 @@ print("bytes received:", *struct.unpack_from("=Q", info, 128))' \
 		"$far_kernel" "$BATS_TEST_TMPDIR/client.melin" >"$BATS_TEST_TMPDIR/out"
 	[ "$(<"$BATS_TEST_TMPDIR/out")" = "bytes received: 0" ]
 	took client borrowed -ge 1
+}
+
+# A router between the two in place of the cable, with a network for each.
+router_between() {
+	ip -n "$(host near)" link delete dev veth0
+	make_host middle
+	connect_hosts near veth0 middle near
+	connect_hosts far veth0 middle far
+	on middle sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	address near veth0 "$near_kernel/24" "$near_kernel6/64"
+	address middle near 198.18.0.3/24 fd00::3/64
+	address middle far 198.18.1.3/24 fd00:1::3/64
+	address far veth0 198.18.1.2/24 fd00:1::2/64
+	ip -n "$(host near)" route add 198.18.1.0/24 via 198.18.0.3
+	ip -n "$(host near)" route add fd00:1::/64 via fd00::3
+	ip -n "$(host far)" route add 198.18.0.0/24 via 198.18.1.3
+	ip -n "$(host far)" route add fd00::/64 via fd00:1::3
+}
+
+# The router's word for it (ICMP) is about segments of which the kernel's socket knows nothing.
+# path_narrows ADDRESS-OF-NEAR ADDRESS-OF-FAR
+path_narrows() {
+	serve_waiting "$1"
+	wait_until 60 once_more_borrowed 0
+	ip -n "$(host middle)" route add "$2" dev far mtu 1300
+	once_more # large messages, which take some time-outs
+	[ "$(on near nstat -asz Icmp6InPktTooBigs IcmpInDestUnreachs |
+		awk '/^Icmp/ { sum += $2 } END { print sum }')" -ge 1 ]
+	grep -q 'given back: segments are lost' "$BATS_TEST_TMPDIR/server.melin"
+	once_more
+	end client
+	end server
+	not grep 'could not be given back' "$BATS_TEST_TMPDIR/server.melin"
+}
+
+@test "large segments do not pass a router any more: they are sent again smaller" {
+	router_between
+	path_narrows "$near_kernel" 198.18.1.2
+}
+
+@test "large segments do not pass a router any more, IPv6" {
+	router_between
+	path_narrows "$near_kernel6" fd00:1::2
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""An echo server that waits in the way it is told. usage: WAY PORT
+"""An echo server that waits in the way it is told. usage: WAY PORT [ADDRESS]
 WAY: asyncio, threads, select, poll, epoll-edge. Ends with status 0 on SIGTERM."""
 import asyncio
 import select
@@ -10,9 +10,10 @@ import threading
 
 
 def listener(port):
-    server = socket.socket()
+    address = sys.argv[3] if len(sys.argv) > 3 else "0.0.0.0"
+    server = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    server.bind(("0.0.0.0", port))
+    server.bind((address, port))
     server.listen(256)
     return server
 
