@@ -560,3 +560,19 @@ path_narrows() {
 	router_between
 	path_narrows "$near_kernel6" fd00:1::2
 }
+
+# libc ends a program that may change its user in one thread and may not in another.
+@test "setpriv, which keeps capabilities, hands a connection on" {
+	BORROW=always start_melin server near MELIN_LOG=error "$python" "$programs/inetd.py" \
+		serve 7000 setpriv --reuid 65534 --regid 65534 --clear-groups \
+		--inh-caps=-all,+net_admin,+net_raw --ambient-caps=-all,+net_admin,+net_raw cat
+	printed server ready
+	on far "$python" -c '
+import socket, sys
+connection = socket.create_connection((sys.argv[1], 7000))
+connection.settimeout(60)
+for _ in range(10):
+    connection.sendall(b"hello")
+    assert connection.recv(100) == b"hello"' "$near_kernel"
+	finished server
+}

@@ -88,6 +88,12 @@ void borrow_lend(struct socket *socket, int descriptor, enum flow_count taken)
 	flow_counted_at(descriptor, taken, REFUSAL_NONE);
 	atomic_store(&socket->descriptor, descriptor);
 	atomic_store_explicit(&socket->state, SOCKET_LENDABLE, memory_order_release);
+}
+
+/* This process has made it. */
+static void lend_new(struct socket *socket, int descriptor, enum flow_count taken)
+{
+	borrow_lend(socket, descriptor, taken);
 	if (config_get()->borrow != BORROW_AUTO)
 		borrow_watch(socket, descriptor);
 }
@@ -101,13 +107,13 @@ void borrow_accepted(int descriptor, sa_family_t family)
 		return;
 	atomic_store(&socket->state, SOCKET_LENDABLE);
 	descriptor_install(descriptor, &socket->object);
-	borrow_lend(socket, descriptor, FLOW_TAKEN_ACCEPT);
+	lend_new(socket, descriptor, FLOW_TAKEN_ACCEPT);
 	socket_put(socket);
 }
 
 void borrow_connected(struct socket *socket, int descriptor)
 {
-	borrow_lend(socket, descriptor, FLOW_TAKEN_CONNECT);
+	lend_new(socket, descriptor, FLOW_TAKEN_CONNECT);
 }
 
 void borrow_disconnected(struct socket *socket)

@@ -16,7 +16,10 @@ struct socket;
 /* What a socket's object does in host mode; what is not named there is as in own mode. */
 struct object_operations borrow_operations(void);
 
-/* The kernel has made the connection, which has that number; a rule takes it: it may be lent. */
+/*
+ * The kernel has made the connection, which has that number; a rule takes it: it may be lent. That
+ * alone starts nothing.
+ */
 void borrow_lend(struct socket *socket, int descriptor, enum flow_count taken);
 
 /*

@@ -153,6 +153,12 @@ static enum flow_count note_inherited(int descriptor)
 	return is_new ? taken : FLOW_COUNTS;
 }
 
+/*
+ * It is not watched before its first transfer, whatever MELIN_BORROW says: a program that only
+ * hands it on, as env(1), does not start a stack for it. The threads of that would even end
+ * setpriv(1), which gives its own thread other rights than they have and then changes the user of
+ * all.
+ */
 static void lend_inherited(int descriptor, enum flow_count taken)
 {
 	struct socket *socket = socket_get_any(descriptor);
