@@ -239,7 +239,7 @@ int descriptor_own_eventfd(unsigned value)
 	int descriptor;
 
 	descriptor_room_begin();
-	descriptor = own_descriptor(eventfd(value, EFD_NONBLOCK | EFD_CLOEXEC));
+	descriptor = own_descriptor(eventfd(value, EFD_CLOEXEC));
 	descriptor_room_end();
 	return descriptor;
 }

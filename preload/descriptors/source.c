@@ -9,6 +9,51 @@
 
 pthread_mutex_t wait_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* The calling thread's. No handler of the program's runs while there are any: signals are held. */
+static __thread struct wake *wakes __attribute__((tls_model("initial-exec")));
+static __thread int wakes_held __attribute__((tls_model("initial-exec")));
+
+void wake_add(struct wake *wake)
+{
+	wake->next = wakes;
+	wakes = wake;
+}
+
+static void run_wakes(void)
+{
+	struct wake *wake;
+
+	while ((wake = wakes)) {
+		wakes = wake->next;
+		wake->run(wake);
+	}
+}
+
+void wakes_hold(void)
+{
+	signals_hold();
+	wakes_held++;
+}
+
+void wakes_release(void)
+{
+	if (--wakes_held == 0 && __builtin_expect(wakes != NULL, 0))
+		run_wakes();
+	signals_release();
+}
+
+void wait_lock_acquire(void)
+{
+	wakes_hold();
+	pthread_mutex_lock(&wait_lock);
+}
+
+void wait_lock_release(void)
+{
+	pthread_mutex_unlock(&wait_lock);
+	wakes_release();
+}
+
 void watch_attach(struct source *source, struct watch *watch)
 {
 	watch->next = source->watches;
@@ -51,7 +96,7 @@ void wait_notify(struct source *source, uint32_t events)
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!__atomic_load_n(&source->watches, __ATOMIC_RELAXED))
 		return;
-	guarded_lock(&wait_lock);
+	wait_lock_acquire();
 	wait_notify_locked(source, events);
-	guarded_unlock(&wait_lock);
+	wait_lock_release();
 }

@@ -3,6 +3,10 @@
  * Who is told when an object becomes ready: each object has a source (descriptors.h), on which the
  * watches of sleeping threads and of epoll items hang. Not for what ready means, which is the
  * object's own, nor for the sleeping (wait.h).
+ *
+ * A thread that is woken takes the processor from its waker, where they share one, and asks for the
+ * locks that the waker holds: each wake-up would cost two more. So it is done when the waker has
+ * let go of them.
  */
 #ifndef MELIN_SOURCE_H
 #define MELIN_SOURCE_H
@@ -16,6 +20,24 @@
  * stack's lock may be made while it is held: of the stack's operations only readiness().
  */
 extern pthread_mutex_t wait_lock;
+
+/* Takes it, and releases it; then the thread's wakes are done, unless it holds locks still. */
+void wait_lock_acquire(void);
+void wait_lock_release(void);
+
+/* Around stretches with other locks that who is woken may want: the stack's. They nest. */
+void wakes_hold(void);
+void wakes_release(void);
+
+/* A wake-up that is to be done. It is part of a structure of whoever is woken. */
+struct wake {
+	struct wake *next; /* of the same waker's */
+	/* No lock is held. What it is part of may be gone as soon as this says that it is done. */
+	void (*run)(struct wake *wake);
+};
+
+/* wait_lock is held. Nobody else adds it before it has run. */
+void wake_add(struct wake *wake);
 
 /* Something that becomes ready: a stack socket or an epoll instance. */
 struct source {

@@ -41,7 +41,7 @@ void forks_before(void)
 	process_stack_before_fork();
 	pending_before_fork();
 	stream_before_fork();
-	guarded_lock(&wait_lock);
+	wait_lock_acquire();
 	asynchronous_before_fork();
 	descriptor_before_fork();
 	signals_before_fork();
@@ -52,7 +52,7 @@ void forks_after_in_parent(void)
 	signals_after_fork();
 	descriptor_after_fork();
 	asynchronous_after_fork();
-	guarded_unlock(&wait_lock);
+	wait_lock_release();
 	stream_after_fork();
 	pending_after_fork();
 	process_stack_after_fork();

@@ -152,8 +152,8 @@ static void start(void *argument)
 	struct stack_config config = config_get()->stack;
 	struct stack_callbacks callbacks = {
 		.event = users->event,
-		.lock_enter = signals_hold,
-		.lock_leave = signals_release,
+		.lock_enter = wakes_hold,
+		.lock_leave = wakes_release,
 		.readable = memory_readable_bytes,
 		.writable = memory_writable_bytes,
 		.log = log_from_stack,

@@ -358,13 +358,13 @@ bool epoll_control(int descriptor, int operation, int target_descriptor, struct 
 	target = descriptor_get(target_descriptor);
 	if (target && target->kind != OBJECT_PRIVATE && target->operations->settle)
 		target->operations->settle(target); /* its registrations may be on their way */
-	guarded_lock(&wait_lock);
+	wait_lock_acquire();
 	done = concerns_stack(epoll, operation, target, target_descriptor, event);
 	if (done)
 		*result = control(epoll, operation, target, target_descriptor, event);
 	else if (operation == EPOLL_CTL_ADD)
 		atomic_store(&epoll->kernel_items, true);
-	guarded_unlock(&wait_lock);
+	wait_lock_release();
 	if (target)
 		object_put(target);
 	epoll_put(epoll);
@@ -378,13 +378,13 @@ static void each_item(struct object *object, void (*visit)(struct epoll_item *))
 {
 	struct watch *watch, *next;
 
-	guarded_lock(&wait_lock);
+	wait_lock_acquire();
 	for (watch = object->source.watches; watch; watch = next) {
 		next = watch->next;
 		if (watch->notify == item_notified)
 			visit((struct epoll_item *)watch);
 	}
-	guarded_unlock(&wait_lock);
+	wait_lock_release();
 }
 
 /*
@@ -545,10 +545,10 @@ void epoll_use_listeners(struct epoll *epoll)
 {
 	const struct object_operations *operations = NULL;
 
-	guarded_lock(&wait_lock);
+	wait_lock_acquire();
 	operations = use_listeners(epoll->items, operations);
 	operations = use_listeners(epoll->mixed, operations);
-	guarded_unlock(&wait_lock);
+	wait_lock_release();
 	if (operations)
 		operations->use_all();
 }
@@ -570,9 +570,9 @@ bool epoll_is_waited_on(struct object *object)
 {
 	bool waited_on;
 
-	guarded_lock(&wait_lock);
+	wait_lock_acquire();
 	waited_on = is_waited_on(&object->source);
-	guarded_unlock(&wait_lock);
+	wait_lock_release();
 	return waited_on;
 }
 
@@ -652,14 +652,14 @@ static void destroy(struct object *object)
 {
 	struct epoll *epoll = (struct epoll *)object;
 
-	guarded_lock(&wait_lock);
+	wait_lock_acquire();
 	/* NOLINTBEGIN(clang-analyzer-unix.Malloc): what is freed is taken off the list first. */
 	while (epoll->items)
 		discard(epoll->items);
 	while (epoll->mixed)
 		discard(epoll->mixed);
 	/* NOLINTEND(clang-analyzer-unix.Malloc) */
-	guarded_unlock(&wait_lock);
+	wait_lock_release();
 	own_descriptor_close(epoll->kept);
 }
 
@@ -671,10 +671,10 @@ static uint32_t readiness(struct object *object, bool locked)
 	if (!epoll->ready)
 		return 0;
 	if (!locked)
-		guarded_lock(&wait_lock);
+		wait_lock_acquire();
 	ready = any_ready(epoll);
 	if (!locked)
-		guarded_unlock(&wait_lock);
+		wait_lock_release();
 	return ready ? EPOLLIN | EPOLLRDNORM : 0;
 }
 

@@ -52,7 +52,7 @@ static void collect_ready(struct epoll_waiting *this)
 
 	if (!atomic_load_explicit(&epoll->ready, memory_order_relaxed))
 		return;
-	guarded_lock(&wait_lock);
+	wait_lock_acquire();
 	last = epoll->ready ? epoll->ready_last : NULL;
 	while (epoll->ready && this->count < this->max) {
 		struct epoll_event *event;
@@ -80,7 +80,7 @@ static void collect_ready(struct epoll_waiting *this)
 		if (item == last)
 			break;
 	}
-	guarded_unlock(&wait_lock);
+	wait_lock_release();
 }
 
 /*
@@ -91,7 +91,7 @@ static void kernel_half_fired(struct epoll *epoll)
 {
 	struct epoll_item *item;
 
-	guarded_lock(&wait_lock);
+	wait_lock_acquire();
 	for (item = epoll->mixed; item; item = item->next) {
 		struct pollfd half = { .fd = item->descriptor, .events = POLLIN };
 
@@ -100,7 +100,7 @@ static void kernel_half_fired(struct epoll *epoll)
 			epoll_item_queue(item);
 		}
 	}
-	guarded_unlock(&wait_lock);
+	wait_lock_release();
 }
 
 /* Removes melin's own registrations from the kernel's events. True if there were any. */
@@ -262,12 +262,12 @@ static void came_out(struct epoll *epoll)
 {
 	if (atomic_fetch_sub(&epoll->kernel_waiters, 1) != 1 || epoll->kick < 0)
 		return;
-	guarded_lock(&wait_lock);
+	wait_lock_acquire();
 	if (epoll->kick >= 0 && atomic_load(&epoll->kernel_waiters) == 0) {
 		libc()->epoll_ctl(epoll->descriptor, EPOLL_CTL_DEL, epoll->kick, NULL);
 		epoll->kick = -1;
 	}
-	guarded_unlock(&wait_lock);
+	wait_lock_release();
 }
 
 static void counted_wait_cancelled(void *argument)

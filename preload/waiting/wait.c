@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,7 +25,6 @@
 #include "common/spin_pause.h"
 #include "common/own_descriptor.h"
 #include "common/system_call.h"
-#include "preload/libc/symbols.h"
 
 static struct waiter *sleepers; /* protected by wait_lock */
 
@@ -67,16 +67,55 @@ static int waiter_eventfd(void)
 	return thread_eventfd;
 }
 
-void waiter_wake(struct waiter *waiter)
+/*
+ * waiter.woken. From CHOSEN on the waiter is its waker's as well, until that has written to the
+ * eventfd, or has stored DONE where there is none: its own thread, which may be awake for something
+ * else, waits for that (await_waker()), and the waker does not touch it after that.
+ */
+enum {
+	WOKEN_NOT,
+	WOKEN_CHOSEN,
+	WOKEN_DONE,
+};
+
+static void wake_now(struct wake *wake)
 {
 	static const uint64_t one = 1;
+	struct waiter *waiter = (struct waiter *)((char *)wake - offsetof(struct waiter, wake));
 
-	if (atomic_exchange(&waiter->woken, 1))
+	if (waiter->descriptor >= 0) {
+		kernel_call(SYS_write, waiter->descriptor, (long)&one, sizeof(one), 0);
+	} else {
+		atomic_store(&waiter->woken, WOKEN_DONE);
+		kernel_call(SYS_futex, (long)&waiter->woken, FUTEX_WAKE_PRIVATE, 1, 0);
+	}
+}
+
+void waiter_wake(struct waiter *waiter)
+{
+	uint32_t not_yet = WOKEN_NOT;
+
+	if (!atomic_compare_exchange_strong(&waiter->woken, &not_yet, WOKEN_CHOSEN))
+		return;
+	waiter->wake.run = wake_now;
+	wake_add(&waiter->wake);
+}
+
+/* Nobody finds the waiter any more, but somebody may have chosen it. */
+static void await_waker(struct waiter *waiter)
+{
+	uint64_t value;
+
+	if (atomic_load(&waiter->woken) == WOKEN_NOT)
 		return;
 	if (waiter->descriptor >= 0)
-		libc()->syscall(SYS_write, waiter->descriptor, &one, sizeof(one));
+		while (kernel_call(SYS_read, waiter->descriptor, (long)&value, sizeof(value), 0) ==
+		       -EINTR)
+			;
 	else
-		libc()->syscall(SYS_futex, &waiter->woken, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+		while (atomic_load(&waiter->woken) == WOKEN_CHOSEN)
+			kernel_call(SYS_futex, (long)&waiter->woken, FUTEX_WAIT_PRIVATE,
+				    WOKEN_CHOSEN, 0);
 }
 
 static void sleepers_add(struct waiter *waiter)
@@ -119,14 +158,6 @@ struct sleep {
 	uint64_t deadline;
 };
 
-static void drain(struct waiter *waiter)
-{
-	uint64_t value;
-
-	if (waiter->descriptor >= 0 && atomic_load(&waiter->woken))
-		libc()->syscall(SYS_read, waiter->descriptor, &value, sizeof(value));
-}
-
 /*
  * The calling thread does not watch the device any more. If other threads sleep and none of them
  * watches it, one is woken: it watches the device when it sleeps again.
@@ -135,12 +166,12 @@ static void hand_over_watch(void)
 {
 	struct waiter *waiter;
 
-	guarded_lock(&wait_lock);
+	wait_lock_acquire();
 	for (waiter = sleepers; waiter && !waiter->watching; waiter = waiter->next)
 		;
 	if (!waiter && sleepers)
 		waiter_wake(sleepers);
-	guarded_unlock(&wait_lock);
+	wait_lock_release();
 }
 
 static void end_watch(const struct sleep *sleep)
@@ -151,11 +182,11 @@ static void end_watch(const struct sleep *sleep)
 /* The thread is awake, or is cancelled: what its sleep has set up is undone. */
 static void end_sleep(struct sleep *sleep)
 {
-	guarded_lock(&wait_lock);
+	wait_lock_acquire();
 	sleep->wait->withdraw(sleep->wait);
 	sleepers_remove(&sleep->waiter);
-	guarded_unlock(&wait_lock);
-	drain(&sleep->waiter);
+	wait_lock_release();
+	await_waker(&sleep->waiter);
 	if (!sleep->waiter.watching)
 		return;
 	end_watch(sleep);
@@ -270,10 +301,10 @@ static int sleep_once(struct wait *wait, const struct instance *instance, unsign
 		return 0; /* the thread goes on polling instead */
 	if ((sleep.waiter.watching || sleep.device == -ENOTSUP) && timer < sleep.deadline)
 		sleep.deadline = timer;
-	guarded_lock(&wait_lock);
+	wait_lock_acquire();
 	sleepers_add(&sleep.waiter);
 	wait->enroll(wait, &sleep.waiter);
-	guarded_unlock(&wait_lock);
+	wait_lock_release();
 	wait->kernel_known =
 		true; /* the sleep ends at once if something of the kernel's is ready */
 	if (interrupted(wait) || wait->ready(wait)) {

@@ -20,16 +20,18 @@
 /* A thread that sleeps in a wait, or is about to. */
 struct waiter {
 	/*
-	 * Whether it has been woken; the futex, too, on which it may sleep. waiter_wake() sets it
-	 * before it wakes, and the kernel looks at it before it lets the thread sleep.
+	 * Whether it has been woken (enum in wait.c); the futex, too, on which it may sleep.
+	 * waiter_wake() sets it before it wakes, and the kernel looks at it before it lets the
+	 * thread sleep.
 	 */
 	_Atomic uint32_t woken;
+	struct wake wake;
 	int descriptor; /* the eventfd to wake it by, if it sleeps in ppoll(2); or -1 */
 	bool watching;	/* it watches the device for all, or the background thread that does */
 	struct waiter *next, **link;
 };
 
-/* Wakes the thread. wait_lock is held. */
+/* Has the thread woken when the caller holds no lock any more. wait_lock is held. */
 void waiter_wake(struct waiter *waiter);
 
 /* What a thread waits for. It is the first member of a structure with what its functions need. */

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "under_melin.h"
@@ -216,6 +217,64 @@ static void hands_over(void)
 	close(two);
 }
 
+static struct {
+	int descriptor;
+	_Atomic pid_t thread;
+} sleeper;
+
+static void *sleep_for_one(void *unused)
+{
+	(void)unused;
+	atomic_store(&sleeper.thread, gettid());
+	return receive_one(&sleeper.descriptor);
+}
+
+/* Until the thread is in that system call: proc_pid_syscall(5). */
+static void wait_until_in(long call)
+{
+	long number = -1;
+	char path[64];
+	FILE *file;
+
+	while (!atomic_load(&sleeper.thread))
+		usleep(1000);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", atomic_load(&sleeper.thread));
+	for (int i = 0; i < 60000 && number != call; i++) {
+		usleep(1000);
+		file = fopen(path, "r");
+		if (!file || fscanf(file, "%ld", &number) != 1)
+			number = -1;
+		if (file)
+			fclose(file);
+	}
+}
+
+/* Who is woken wants the lock next, so that it is woken when the waker has let go of it. */
+static void wakes_late(void)
+{
+	struct fake_socket *connection;
+	pthread_t thread;
+	void *result;
+
+	sleeper.descriptor = open_connection(&connection, 0);
+	for (int way = 0; way < 2; way++) {
+		if (way)
+			make_device();
+		atomic_store(&sleeper.thread, 0);
+		pthread_create(&thread, NULL, sleep_for_one, NULL);
+		wait_until_in(way ? SYS_ppoll : SYS_futex);
+		stack->callbacks.lock_enter();
+		deliver(connection);
+		usleep(100000);
+		tap_ok(pthread_tryjoin_np(thread, &result) == EBUSY,
+		       "while the waker has the lock it sleeps on");
+		stack->callbacks.lock_leave();
+		pthread_join(thread, &result);
+		tap_ok(result == (void *)1, "then it is woken");
+	}
+	close(sleeper.descriptor);
+}
+
 /* The stack's next timer ends a sleep, for a poll. */
 static void keeps_time(void)
 {
@@ -339,6 +398,7 @@ static const struct run runs[] = {
 	{ "look", { FLOWS }, looks },
 	{ "watch", { FLOWS }, watches },
 	{ "hand over", { FLOWS, "MELIN_SPIN_US=0" }, hands_over },
+	{ "wake-ups", { FLOWS, "MELIN_SPIN_US=0" }, wakes_late },
 	{ "timers", { FLOWS, "MELIN_SPIN_US=0" }, keeps_time },
 	{ "signals", { FLOWS, "MELIN_SPIN_US=0" }, interrupted },
 	{ "mixed sets", { FLOWS }, mixed },
