@@ -149,6 +149,8 @@ libmelin_la_SOURCES = \
 	preload/sockets/transfer.c \
 	preload/sockets/twin_options.c \
 	preload/sockets/twin_options.h \
+	preload/waiting/contention.c \
+	preload/waiting/contention.h \
 	preload/waiting/epoll.c \
 	preload/waiting/epoll.h \
 	preload/waiting/epoll_item.h \

@@ -7,6 +7,8 @@
 
 #include "preload/config/config.h"
 #include "preload/libc/monotonic.h"
+#include "preload/waiting/contention.h"
+#include "preload/waiting/spin.h"
 
 /*
  * A round trip over the stack saves some 20 us of the kernel's, and a loan costs 10 to 15 us where
@@ -75,6 +77,8 @@ void borrow_policy_carried(struct borrow_policy *policy, enum borrow_direction d
 		policy->turned = now;
 		policy->direction = (uint8_t)direction;
 		policy->bytes = 0;
+		if (direction == BORROW_RECEIVE)
+			contention_message();
 	}
 	policy->bytes += bytes;
 	if (policy->bytes > BORROW_MESSAGE_MAX)
@@ -140,6 +144,32 @@ void borrow_policy_end(uint64_t began)
 	atomic_store_explicit(&next_attempt, now + pause, memory_order_relaxed);
 }
 
+static void did_not_pay(struct borrow_policy *policy)
+{
+	if (policy->reluctance < RELUCTANCE_MAX)
+		policy->reluctance++;
+}
+
+bool borrow_policy_has_room(struct borrow_policy *policy, uint64_t now)
+{
+	enum contention contention;
+
+	if (config_get()->borrow != BORROW_AUTO)
+		return true;
+	contention = contention_look(now);
+	if (contention == CONTENTION_HIGH) {
+		policy->turns = 0;
+		did_not_pay(policy);
+	}
+	return contention == CONTENTION_LOW;
+}
+
+bool borrow_policy_message(void)
+{
+	contention_message();
+	return spin_served();
+}
+
 void borrow_policy_refused(struct borrow_policy *policy)
 {
 	policy->not_before = coarse_now() + REFUSED_NS;
@@ -161,14 +191,13 @@ void borrow_policy_borrowed(struct borrow_policy *policy)
 	policy->borrowed_at = policy->moves;
 }
 
-void borrow_policy_returned(struct borrow_policy *policy, bool did_not_pay)
+void borrow_policy_returned(struct borrow_policy *policy, bool in_vain)
 {
 	policy->turns = 0;
 	policy->bytes = 0;
 	policy->not_before = 0;
-	if ((did_not_pay || policy->moves - policy->borrowed_at < TRANSFERS_THAT_PAY) &&
-	    policy->reluctance < RELUCTANCE_MAX)
-		policy->reluctance++;
+	if (in_vain || policy->moves - policy->borrowed_at < TRANSFERS_THAT_PAY)
+		did_not_pay(policy);
 }
 
 bool borrow_policy_is_bulk(struct borrow_policy *policy)

@@ -14,8 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "preload/waiting/spin.h"
-
 enum borrow_direction {
 	BORROW_NEITHER, /* nothing that would pay, and no moment to borrow */
 	BORROW_RECEIVE,
@@ -53,6 +51,11 @@ enum borrow_step borrow_policy_before(const struct borrow_policy *policy, bool w
  */
 bool borrow_policy_begin(uint64_t *began);
 void borrow_policy_end(uint64_t began);
+/*
+ * Before the first step of a loan: false, the thread has lately slept for each message, because
+ * others want its processor, or it is not known yet. now: as *began.
+ */
+bool borrow_policy_has_room(struct borrow_policy *policy, uint64_t now);
 /* It cannot be borrowed yet, but perhaps soon. */
 void borrow_policy_refused(struct borrow_policy *policy);
 
@@ -61,7 +64,7 @@ void borrow_policy_begins_anew(struct borrow_policy *policy);
 
 /* It has been borrowed; it has been given back, because that pays or because it had to be. */
 void borrow_policy_borrowed(struct borrow_policy *policy);
-void borrow_policy_returned(struct borrow_policy *policy, bool did_not_pay);
+void borrow_policy_returned(struct borrow_policy *policy, bool in_vain);
 
 /*
  * Messages of more bytes than this pay no more: over a veth an answer of 16 KB takes as long by
@@ -93,6 +96,8 @@ void borrow_policy_returned(struct borrow_policy *policy, bool did_not_pay);
  * instructions.
  */
 bool borrow_policy_is_bulk(struct borrow_policy *policy);
+/* A message begins. Returns whether the thread has slept for nearly each one of late. */
+bool borrow_policy_message(void);
 static inline bool borrow_policy_moved(struct borrow_policy *policy,
 				       enum borrow_direction direction, size_t bytes)
 {
@@ -100,7 +105,7 @@ static inline bool borrow_policy_moved(struct borrow_policy *policy,
 	if (policy->direction != direction) {
 		policy->direction = (uint8_t)direction;
 		if (direction == BORROW_RECEIVE)
-			policy->slept_for = spin_served() ? policy->slept_for + 1 : 0;
+			policy->slept_for = borrow_policy_message() ? policy->slept_for + 1 : 0;
 		if (policy->bytes > BORROW_MESSAGE_MAX)
 			policy->large += 2;
 		else if (policy->large)

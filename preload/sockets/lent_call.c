@@ -39,10 +39,10 @@ static bool borrow_before(struct socket *socket, int descriptor, enum borrow_dir
 	step = borrow_policy_before(&socket->policy, socket->loan.state == LOAN_WATCHED);
 	if (step == BORROW_STAY || !borrow_policy_begin(&began))
 		return false;
-	if (step == BORROW_WATCH)
-		borrow_watch(socket, descriptor);
-	else
+	if (step == BORROW_NOW)
 		borrowed = borrow_now(socket, descriptor);
+	else if (borrow_policy_has_room(&socket->policy, began))
+		borrow_watch(socket, descriptor);
 	borrow_policy_end(began);
 	return borrowed;
 }

@@ -10,12 +10,13 @@ tests_unit_libconfig_la_SOURCES = \
 	preload/config/entry.c \
 	preload/config/log.c preload/config/log_file.c \
 	preload/config/log_syslog.c preload/config/rules.c preload/config/span.c \
-	preload/sockets/borrow_policy.c preload/waiting/spin.c
+	preload/sockets/borrow_policy.c preload/waiting/contention.c preload/waiting/spin.c
 
 config_unit_tests = \
 	tests/unit/test_address \
 	tests/unit/test_borrow_policy \
 	tests/unit/test_config \
+	tests/unit/test_contention \
 	tests/unit/test_log \
 	tests/unit/test_rules \
 	tests/unit/test_spin \
@@ -37,6 +38,11 @@ tests_unit_test_config_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_config_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/signature.h tests/unit/tap.h
 tests_unit_test_config_LDADD = tests/unit/libconfig.la
+
+tests_unit_test_contention_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
+tests_unit_test_contention_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_contention_SOURCES = tests/unit/test_contention.c tests/unit/tap.h
+tests_unit_test_contention_LDADD = tests/unit/libconfig.la
 
 tests_unit_test_log_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_log_CFLAGS = $(WARNING_CFLAGS)

@@ -11,6 +11,8 @@
 
 #include "preload/config/config.h"
 #include "preload/libc/monotonic.h"
+#include "preload/waiting/contention.h"
+#include "preload/waiting/spin.h"
 
 #include "tap.h"
 
@@ -35,6 +37,21 @@ static int virtual_clock(clockid_t clock, struct timespec *time)
 }
 
 int (*clock_of_libc)(clockid_t clock, struct timespec *now) = virtual_clock;
+
+/* Stands in for contention.c, which has a test of its own. */
+static enum contention contention;
+static unsigned messages_counted;
+
+enum contention contention_look(uint64_t time)
+{
+	(void)time;
+	return contention;
+}
+
+void contention_message(void)
+{
+	messages_counted++;
+}
 
 /* ---- what the kernel carries ---- */
 
@@ -73,6 +90,31 @@ static void turns(void)
 	turn(&request, 4, US);
 	tap_ok(borrow_policy_before(&request, false) == BORROW_STAY,
 	       "a greeting, a request and their answers: nothing is done");
+}
+
+/* Others want the processor: the connection stays, and is looked at after four times the turns. */
+static void no_room(void)
+{
+	struct borrow_policy policy = { 0 };
+	unsigned before;
+
+	turn(&policy, 6, US);
+	contention = CONTENTION_UNKNOWN;
+	tap_ok(!borrow_policy_has_room(&policy, now) &&
+		       borrow_policy_before(&policy, false) == BORROW_WATCH,
+	       "not known: the next turn asks again");
+	contention = CONTENTION_LOW;
+	tap_ok(borrow_policy_has_room(&policy, now), "nobody wants the processor: there is room");
+	contention = CONTENTION_HIGH;
+	tap_ok(!borrow_policy_has_room(&policy, now) &&
+		       turns_until(&policy, false, BORROW_WATCH) == 24,
+	       "others want it: after four times the turns it is asked again");
+	config.borrow = BORROW_ALWAYS;
+	tap_ok(borrow_policy_has_room(&policy, now), "with MELIN_BORROW=always there is room");
+	config.borrow = BORROW_AUTO;
+	before = messages_counted;
+	turn(&policy, 10, US);
+	tap_ok(messages_counted == before + 5, "what comes in counts as messages");
 }
 
 static void turns_apart(void)
@@ -412,6 +454,7 @@ int main(void)
 	always();
 	turns();
 	turns_apart();
+	no_room();
 	large_messages();
 	attempts_refused();
 	attempts_paced();

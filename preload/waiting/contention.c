@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * See contention.h. The kernel keeps for each thread how long it has run, how long it was ready to
+ * run and had to wait, and how often it has come to run (sched-stats(5) of the kernel's own
+ * documents: /proc/PID/task/TID/schedstat). Where that is not shown nobody is in the way.
+ */
+#include "preload/waiting/contention.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+#include "common/system_call.h"
+#include "preload/config/config.h"
+
+/* A shorter time tells of one switch of the kernel's threads, and no more. */
+#define WINDOW_NS 1000000u
+
+/* A longer one tells of what has been. */
+#define STALE_NS 100000000u
+
+/* As spin.c's: who takes less than this share of the time is in nobody's way. */
+#define OTHERS_SHARE 4
+
+/* As spin.c's SERVED_FEW: with more messages to a sleep the stack is faster, slept or not. */
+#define MESSAGES_FEW 2
+
+static __thread struct contention_usage last;
+static __thread enum contention verdict;
+static __thread unsigned messages;
+
+void contention_message(void)
+{
+	messages++;
+}
+
+static void read_usage(struct contention_usage *usage, uint64_t now)
+{
+	char text[3 * 24] = "", *end;
+	long file, length;
+
+	*usage = (struct contention_usage){ .at = now, .messages = messages };
+	file = kernel_call(SYS_openat, AT_FDCWD, (long)"/proc/thread-self/schedstat",
+			   O_RDONLY | O_CLOEXEC, 0);
+	if (file < 0)
+		return;
+	length = kernel_call(SYS_read, file, (long)text, sizeof(text) - 1, 0);
+	kernel_close((int)file);
+	text[length > 0 ? length : 0] = '\0';
+	usage->ran = strtoull(text, &end, 10);
+	usage->waited = strtoull(end, &end, 10);
+	usage->turns = strtoull(end, &end, 10);
+}
+
+enum contention contention_between(const struct contention_usage *before,
+				   const struct contention_usage *after)
+{
+	const uint64_t waited = after->waited - before->waited;
+	const uint64_t wanted = after->ran - before->ran + waited;
+	const uint32_t messages_got = after->messages - before->messages;
+
+	if (waited * OTHERS_SHARE < wanted || !waited)
+		return CONTENTION_LOW;
+	return messages_got < MESSAGES_FEW * (after->turns - before->turns) ? CONTENTION_HIGH
+									    : CONTENTION_LOW;
+}
+
+enum contention contention_look(uint64_t now)
+{
+	struct contention_usage usage;
+
+	if (config_get()->spin_us == CONFIG_SPIN_MAX)
+		return CONTENTION_LOW; /* the processor is the program's alone */
+	if (now - last.at < WINDOW_NS)
+		return verdict;
+	read_usage(&usage, now);
+	verdict = now - last.at < STALE_NS ? contention_between(&last, &usage) : CONTENTION_UNKNOWN;
+	last = usage;
+	return verdict;
+}

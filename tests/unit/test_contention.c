@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * preload/waiting/contention.c: whether others want a thread's processor. Not for what is done
+ * about it, which is borrow_policy.c's.
+ */
+#include "preload/waiting/contention.h"
+
+#include "preload/config/config.h"
+#include "preload/libc/monotonic.h"
+
+#include "tap.h"
+
+#define MS 1000000ull
+
+static struct config config = { .spin_us = 50 };
+
+const struct config *config_get(void)
+{
+	return &config;
+}
+
+int (*clock_of_libc)(clockid_t clock, struct timespec *now) = clock_gettime;
+
+/* A thread that has run for so long, was kept from it for so long, in so many turns. */
+static enum contention after(uint64_t ran, uint64_t waited, uint64_t turns, uint32_t messages)
+{
+	const struct contention_usage before = { .ran = 5, .waited = 7, .turns = 3, .messages = 9 };
+	const struct contention_usage now = {
+		.ran = 5 + ran, .waited = 7 + waited, .turns = 3 + turns, .messages = 9 + messages
+	};
+
+	return contention_between(&before, &now);
+}
+
+static void judges(void)
+{
+	tap_ok(after(300, 99, 10, 10) == CONTENTION_LOW, "less than a quarter is waiting");
+	tap_ok(after(300, 100, 10, 10) == CONTENTION_HIGH, "a quarter is");
+	tap_ok(after(0, 0, 0, 0) == CONTENTION_LOW, "nothing known, nobody in the way");
+	tap_ok(after(300, 900, 10, 19) == CONTENTION_HIGH, "not two messages to a turn");
+	tap_ok(after(300, 900, 10, 20) == CONTENTION_LOW, "two messages to a turn");
+}
+
+static void looks(void)
+{
+	uint64_t now = 1000 * MS;
+
+	tap_ok(contention_look(now) == CONTENTION_UNKNOWN, "the first look does not tell");
+	tap_ok(contention_look(now + MS - 1) == CONTENTION_UNKNOWN, "nor does one too soon");
+	tap_ok(contention_look(now + MS) != CONTENTION_UNKNOWN, "one a millisecond later does");
+	tap_ok(contention_look(now + 101 * MS) == CONTENTION_UNKNOWN,
+	       "what was 100 ms ago does not count");
+	config.spin_us = CONFIG_SPIN_MAX;
+	tap_ok(contention_look(now + 101 * MS) == CONTENTION_LOW,
+	       "a program that always polls has its processor");
+}
+
+int main(void)
+{
+	judges();
+	looks();
+	return tap_done();
+}
