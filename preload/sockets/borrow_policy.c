@@ -150,11 +150,12 @@ static void did_not_pay(struct borrow_policy *policy)
 		policy->reluctance++;
 }
 
+/* That others want the processor is a guess about a loan; a long-lived connection has its trial. */
 bool borrow_policy_has_room(struct borrow_policy *policy, uint64_t now)
 {
 	enum contention contention;
 
-	if (config_get()->borrow != BORROW_AUTO)
+	if (config_get()->borrow != BORROW_AUTO || policy->reluctance == RELUCTANCE_MAX)
 		return true;
 	contention = contention_look(now);
 	if (contention == CONTENTION_HIGH) {

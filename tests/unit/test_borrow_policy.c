@@ -109,6 +109,10 @@ static void no_room(void)
 	tap_ok(!borrow_policy_has_room(&policy, now) &&
 		       turns_until(&policy, false, BORROW_WATCH) == 24,
 	       "others want it: after four times the turns it is asked again");
+	for (int i = 0; i < 4; i++)
+		borrow_policy_has_room(&policy, now);
+	tap_ok(borrow_policy_has_room(&policy, now), "a long-lived one is tried in the end");
+	policy.reluctance = 0;
 	config.borrow = BORROW_ALWAYS;
 	tap_ok(borrow_policy_has_room(&policy, now), "with MELIN_BORROW=always there is room");
 	config.borrow = BORROW_AUTO;
