@@ -13,6 +13,7 @@ stack_unit_tests = \
 	tests/unit/test_stack_both_ends \
 	tests/unit/test_stack_cookie \
 	tests/unit/test_stack_host \
+	tests/unit/test_stack_host_return \
 	tests/unit/test_stack_icmp \
 	tests/unit/test_stack_index \
 	tests/unit/test_stack_instances \
@@ -35,8 +36,14 @@ tests_unit_test_stack_adopt_LDADD = $(stack_test_libraries)
 tests_unit_test_stack_host_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_host_CFLAGS = $(WARNING_CFLAGS) -pthread
 tests_unit_test_stack_host_SOURCES = tests/unit/stack/test_host.c \
-	tests/unit/stack/kernels.h $(stack_test_wire)
+	tests/unit/stack/kernels.h tests/unit/stack/tap_instance.h $(stack_test_wire)
 tests_unit_test_stack_host_LDADD = $(stack_test_libraries) -lpthread
+
+tests_unit_test_stack_host_return_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_host_return_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_host_return_SOURCES = tests/unit/stack/test_host_return.c \
+	tests/unit/stack/kernels.h tests/unit/stack/tap_instance.h $(stack_test_wire)
+tests_unit_test_stack_host_return_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_acknowledge_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_acknowledge_CFLAGS = $(WARNING_CFLAGS)
