@@ -2,6 +2,7 @@
 # Unit tests of broker/: what is asked of the kernel, in network namespaces of their own.
 broker_unit_tests = \
 	tests/unit/test_broker \
+	tests/unit/test_broker_life \
 	tests/unit/test_broker_messages \
 	tests/unit/test_lender \
 	tests/unit/test_lender_traffic \
@@ -12,13 +13,21 @@ UNIT_TESTS += $(broker_unit_tests)
 
 tests_unit_test_broker_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(broker_test_socket)
 tests_unit_test_broker_CFLAGS = $(WARNING_CFLAGS) -pthread
-tests_unit_test_broker_SOURCES = $(broker_client_sources) tests/unit/broker/broker_process.h \
-	tests/unit/broker/ground.c tests/unit/broker/ground.h tests/unit/broker/test_broker.c \
-	tests/unit/tap.h
+tests_unit_test_broker_SOURCES = $(broker_client_sources) $(broker_test_lent) \
+	tests/unit/broker/test_broker.c tests/unit/tap.h
 tests_unit_test_broker_LDADD = broker/liblender.la common/libcommon.la
 EXTRA_tests_unit_test_broker_DEPENDENCIES = melin-broker$(EXEEXT)
 # Where no service of the host's is.
 broker_test_socket = -DBROKER_SOCKET='"melin-test.sock"'
+broker_test_lent = tests/unit/broker/ground.c tests/unit/broker/ground.h \
+	tests/unit/broker/lent.c tests/unit/broker/lent.h
+
+tests_unit_test_broker_life_CPPFLAGS = $(tests_unit_test_broker_CPPFLAGS)
+tests_unit_test_broker_life_CFLAGS = $(tests_unit_test_broker_CFLAGS)
+tests_unit_test_broker_life_SOURCES = $(broker_client_sources) $(broker_test_lent) \
+	tests/unit/broker/broker_process.h tests/unit/broker/test_broker_life.c tests/unit/tap.h
+tests_unit_test_broker_life_LDADD = $(tests_unit_test_broker_LDADD)
+EXTRA_tests_unit_test_broker_life_DEPENDENCIES = melin-broker$(EXEEXT)
 
 tests_unit_test_broker_messages_CPPFLAGS = $(tests_unit_test_broker_CPPFLAGS)
 tests_unit_test_broker_messages_CFLAGS = $(tests_unit_test_broker_CFLAGS)

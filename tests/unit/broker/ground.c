@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -70,7 +71,7 @@ bool ground_run_there(const char *command)
 	return setns(here, CLONE_NEWNET) == 0 && done;
 }
 
-bool ground_make(void)
+static bool make_namespaces(void)
 {
 	char command[256];
 	bool made = false;
@@ -97,6 +98,47 @@ bool ground_make(void)
 		waitpid(peer, NULL, 0);
 	}
 	return made;
+}
+
+/* The program has printed nothing yet. */
+static void skip(const char *reason)
+{
+	printf("1..0 # SKIP %s\n", reason);
+	exit(0);
+}
+
+void ground_make(void)
+{
+	if (!make_namespaces())
+		skip("needs the right to make network namespaces");
+}
+
+struct lender *ground_lender(void)
+{
+	struct lender *lender = NULL;
+	enum refusal refusal = lender_open(&lender);
+
+	if (refusal == REFUSAL_KERNEL)
+		skip(refusal_text(refusal));
+	if (refusal != REFUSAL_NONE) {
+		printf("Bail out! no lender: %s\n", refusal_text(refusal));
+		exit(1);
+	}
+	return lender;
+}
+
+const char *ground_broker(void)
+{
+	static char path[PATH_MAX];
+	const char *build = getenv("TESTS_BUILD");
+	char command[PATH_MAX];
+
+	snprintf(command, sizeof(command), "%s/melin-broker", build ? build : ".");
+	if (!realpath(command, path)) {
+		printf("Bail out! there is no %s\n", command);
+		exit(1);
+	}
+	return path;
 }
 
 int ground_socket_there(int domain, int type, int protocol)

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/lender.h"
+
 #define GROUND_OWN4  "198.18.7.1"
 #define GROUND_PEER4 "198.18.7.2"
 #define GROUND_OWN6  "fd00:7::1"
@@ -23,8 +25,12 @@ struct ends {
 	int own, peer, listener;
 };
 
-/* False: namespaces are not to be had. Called once. */
-bool ground_make(void);
+/* Called once, and first: where namespaces are not to be had the program is skipped. */
+void ground_make(void);
+/* A lender of this process's own. Where the kernel has no way to lend the program is skipped. */
+struct lender *ground_lender(void);
+/* The path of this build's melin-broker. Without one the test fails. */
+const char *ground_broker(void);
 
 /* Runs a shell command here, or in the peers' namespace; whether it has succeeded. */
 bool ground_run(const char *command);

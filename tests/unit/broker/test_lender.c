@@ -556,19 +556,8 @@ static void lend_over(const char *what, const char *make, const char *unmake)
 
 int main(void)
 {
-	enum refusal refusal;
-
-	if (!ground_make()) {
-		printf("1..0 # SKIP needs the right to make a network namespace\n");
-		return 0;
-	}
-	refusal = lender_open(&lender);
-	if (refusal == REFUSAL_KERNEL) {
-		printf("1..0 # SKIP %s\n", refusal_text(refusal));
-		return 0;
-	}
-	if (!tap_ok(refusal == REFUSAL_NONE, "a lender: %s", refusal_text(refusal)))
-		return tap_done();
+	ground_make();
+	lender = ground_lender();
 	lend("IPv4", true);
 	lend("IPv4", false);
 	lend("IPv6", true);

@@ -73,10 +73,7 @@ int main(void)
 	struct ends ends[ROOM + 1];
 	struct client one, two;
 
-	if (!ground_make()) {
-		printf("1..0 # SKIP needs the right to make network namespaces\n");
-		return 0;
-	}
+	ground_make();
 	for (int i = 0; i <= ROOM; i++, ground_port++)
 		if (!tap_ok(ground_connect("IPv4", true, &ends[i]), "connection %d", i))
 			return tap_done();
