@@ -522,16 +522,28 @@ static bool is_for_want_of_route(int error)
 	       error == -EINVAL || error == -EACCES;
 }
 
+/* The most that TCP_MAXSEG takes, MAX_TCP_WINDOW of net/tcp.h; Ethernet has less. */
+#define SEGMENT_MAX 32767
+
+/*
+ * connect() computes how large the kernel's segments are, and does not know yet what the peer
+ * takes: they would be of 536 bytes, since TCP_REPAIR_OPTIONS does not compute it anew. It goes by
+ * TCP_MAXSEG instead, which means nothing to a connection that is established.
+ */
 static int connect_again(int descriptor, const struct connection_state *state,
 			 struct makeshift *makeshift)
 {
 	const struct sockaddr_storage remote = scoped(&state->remote, state->path.interface);
-	int error = connect_to(descriptor, &remote, size_of(&remote));
+	const int segment = state->largest_segment;
+	int error;
 
-	if (!is_for_want_of_route(error))
-		return error;
-	return allow_no_route(descriptor, state, makeshift)
-		       ?: connect_to(descriptor, &remote, size_of(&remote));
+	set_int(descriptor, TCP_MAXSEG, segment < SEGMENT_MAX ? segment : SEGMENT_MAX);
+	error = connect_to(descriptor, &remote, size_of(&remote));
+	if (is_for_want_of_route(error))
+		error = allow_no_route(descriptor, state, makeshift)
+				?: connect_to(descriptor, &remote, size_of(&remote));
+	set_int(descriptor, TCP_MAXSEG, 0);
+	return error;
 }
 
 static int set_number(int descriptor, int queue, uint32_t number)

@@ -44,6 +44,48 @@ static bool prepare(struct ends *ends, struct loan *loan)
 	       ground_settles(ends->peer);
 }
 
+/* ---- segments ---- */
+
+static unsigned segment_of(int descriptor)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+
+	getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size);
+	return info.tcpi_snd_mss;
+}
+
+/* Repair begins a connection with segments of 536 bytes, less options. */
+static void keep_segments(const char *how, bool own_accepts)
+{
+	struct connection_state state;
+	struct ends ends;
+	struct loan loan;
+	unsigned before, known;
+
+	if (!tap_ok(ground_connect(how, own_accepts, &ends) && prepare(&ends, &loan),
+		    "%s: a connection", how))
+		return;
+	before = segment_of(ends.own);
+	for (int i = 0; i < 2; i++) {
+		if (!tap_ok(lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
+			    "borrowed"))
+			break;
+		known = state.segment;
+		tap_ok(lender_give(lender, ends.own, &loan, &state) == 0 && before > 1000 &&
+			       known == before && segment_of(ends.own) == before,
+		       "the kernel's segments are as large as before");
+		connection_state_clear(&state);
+		ground_says(ends.peer, ends.own, "three");
+		ground_says(ends.own, ends.peer, "four");
+		tap_ok(ground_settles(ends.own) && ground_settles(ends.peer) &&
+			       segment_of(ends.own) == before,
+		       "and remain so");
+	}
+	lender_unwatch(lender, &loan);
+	ground_close(&ends);
+}
+
 /* ---- traffic ---- */
 
 /* Byte number so of a stream. */
@@ -423,6 +465,10 @@ int main(int count, char **arguments)
 	ground_make();
 	lender = ground_lender();
 	srand(1);
+	keep_segments("IPv4", true);
+	keep_segments("IPv4", false);
+	keep_segments("IPv6", true);
+	keep_segments("mapped", true);
 	change_under_traffic("IPv4");
 	change_under_traffic("IPv6");
 	change_under_traffic("mapped");
