@@ -46,6 +46,7 @@ EXTRA_DIST += \
 	bench/http.py \
 	bench/many.py \
 	bench/memcached.py \
+	bench/neighbours.py \
 	bench/postgres.py \
 	bench/processor.py \
 	bench/redis.py \
