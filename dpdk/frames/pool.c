@@ -48,7 +48,14 @@ static void give_back(struct rte_mempool_memhdr *chunk, void *unused)
 	munmap(chunk->addr, chunk->len);
 }
 
-/* Pages that are not touched before there is a buffer in them. 0 or a negative errno value. */
+/*
+ * Pages that are not touched before there is a buffer in them. 0 or a negative errno value.
+ *
+ * DPDK's lock of its heap, which this takes for a moment, is never found taken in the child of a
+ * fork. A pool that grows is a tap's, and grows when frames of borrowed connections come. Before a
+ * fork all of them are given back, each under the stack's lock as this is, and none is borrowed
+ * until it is over; and starts and forks exclude each other (docs/LOCKING.md, start_lock).
+ */
 static int add_memory(struct rte_mempool *pool)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
