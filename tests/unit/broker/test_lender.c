@@ -326,6 +326,48 @@ static void refuse_by_socket(void)
 	ground_close(&ends);
 }
 
+static void refuse_multipath(void)
+{
+	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(7300) };
+	struct ends ends = { .listener = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP),
+			     .peer = ground_socket_there(AF_INET, SOCK_STREAM, IPPROTO_MPTCP) };
+	struct loan loan;
+
+	if (ends.listener < 0 || ends.peer < 0) {
+		tap_ok(true, "MPTCP: not in this kernel # SKIP");
+		return;
+	}
+	inet_pton(AF_INET, GROUND_OWN4, &name.sin_addr);
+	bind(ends.listener, (struct sockaddr *)&name, sizeof(name));
+	listen(ends.listener, 1);
+	connect(ends.peer, (struct sockaddr *)&name, sizeof(name));
+	ends.own = accept(ends.listener, NULL, NULL);
+	tap_ok(prepare(&ends, &loan) && refuses_borrow(&ends, &loan, REFUSAL_ULP),
+	       "MPTCP: refused");
+	lender_unwatch(lender, &loan);
+	ground_close(&ends);
+}
+
+/* A way that the kernel has, and the tap has not. */
+static void refuse_without_way(const char *how, const char *make, const char *unmake,
+			       enum refusal why, const char *what)
+{
+	struct ends ends;
+
+	if (!ground_run(make)) {
+		tap_ok(true, "%s: not in this kernel # SKIP", what);
+		return;
+	}
+	ground_run(unmake);
+	ground_connect(how, true, &ends);
+	ground_run(make);
+	tap_ok(refuses_watch(ends.own, why), "%s: refused", what);
+	ground_run(unmake);
+	tap_ok(ground_says(ends.own, ends.peer, "back") && !refuses_watch(ends.own, why),
+	       "without it not");
+	ground_close(&ends);
+}
+
 static bool sign(int descriptor, const char *with)
 {
 	struct tcp_md5sig key = { .tcpm_keylen = 3, .tcpm_key = "key" };
@@ -574,6 +616,16 @@ int main(void)
 	lose_path();
 	refuse_by_path();
 	refuse_by_socket();
+	refuse_multipath();
+	refuse_without_way("IPv4", "ip route add unreachable " GROUND_PEER4 "/32",
+			   "ip route del unreachable " GROUND_PEER4 "/32", REFUSAL_ROUTE,
+			   "a route to nowhere");
+	refuse_without_way("IPv6",
+			   "ip route add " GROUND_PEER6 "/128 encap seg6 mode encap segs fd00:8::1 "
+			   "dev own",
+			   "ip route del " GROUND_PEER6 "/128", REFUSAL_ROUTE, "a tunnel's route");
+	refuse_without_way("IPv4", "ip link set own arp off", "ip link set own arp on",
+			   REFUSAL_INTERFACE, "an interface without neighbours");
 	refuse_signed();
 	refuse_translated();
 	refuse_without_rights();
