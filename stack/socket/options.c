@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Socket options: Linux's names, ranges and errors. One table; an option that is not in it is
+ * Socket options: Linux's names, ranges and errors. Most are one field of struct socket_options: a
+ * row of the table fields[]. What is no option of the stack's (common/option_table.c) is
  * ENOPROTOOPT, and preload asks the twin. Not for TCP_INFO's contents: tcp_info.c.
  */
 #include <errno.h>
 #include <limits.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -108,7 +110,92 @@ void options_apply(struct stack_socket *socket)
 	melin_index_unpark(pcb); /* the index has noted when the keepalive before this was due */
 }
 
-/* ---- setting ---- */
+/* ---- options that are one field ---- */
+
+struct field {
+	int level, name;
+	size_t offset, size; /* in struct socket_options; 1 or sizeof(int) bytes */
+	int least, most;     /* what it may be set to */
+};
+
+#define NUMBER(level, name, field, least, most)                                                    \
+	{                                                                                          \
+		level, name, offsetof(struct socket_options, field),                               \
+			sizeof(((struct socket_options *)NULL)->field), least, most                \
+	}
+/* Any number but 0 switches it on. */
+#define FLAG(level, name, field) NUMBER(level, name, field, INT_MIN, INT_MAX)
+/* The field is what getsockopt(2) tells; the functions below set it. */
+#define TOLD(level, name, field) NUMBER(level, name, field, 0, 0)
+
+static const struct field fields[] = {
+	TOLD(IPPROTO_TCP, TCP_NODELAY, no_delay),
+	TOLD(IPPROTO_TCP, TCP_CORK, cork),
+	TOLD(IPPROTO_TCP, TCP_QUICKACK, quick_ack),
+	NUMBER(IPPROTO_TCP, TCP_KEEPIDLE, keep_idle, 1, 32767),
+	NUMBER(IPPROTO_TCP, TCP_KEEPINTVL, keep_interval, 1, 32767),
+	NUMBER(IPPROTO_TCP, TCP_KEEPCNT, keep_count, 1, 127),
+	NUMBER(IPPROTO_TCP, TCP_USER_TIMEOUT, user_timeout, 0, INT_MAX),
+	NUMBER(IPPROTO_TCP, TCP_SYNCNT, syn_retries, 1, 127),
+	TOLD(IPPROTO_TCP, TCP_LINGER2, fin_timeout),
+	TOLD(IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent_low_water_set),
+	FLAG(SOL_SOCKET, SO_KEEPALIVE, keepalive),
+	FLAG(SOL_SOCKET, SO_OOBINLINE, urgent_in_line),
+	FLAG(SOL_SOCKET, SO_REUSEADDR, reuse_address),
+	FLAG(SOL_SOCKET, SO_REUSEPORT, reuse_port),
+	TOLD(SOL_SOCKET, SO_RCVBUF, receive_buffer),
+	TOLD(SOL_SOCKET, SO_RCVLOWAT, receive_low_water),
+	TOLD(IPPROTO_IP, IP_TOS, tos),
+	NUMBER(IPPROTO_IP, IP_MINTTL, least_ttl, 0, UINT8_MAX),
+	FLAG(IPPROTO_IP, IP_RECVERR, receive_errors),
+	/* The values of ip(7) and ipv6(7) are the same; the last is newer than these pages. */
+	NUMBER(IPPROTO_IP, IP_MTU_DISCOVER, mtu_discover, IP_PMTUDISC_DONT, IP_PMTUDISC_OMIT),
+	NUMBER(IPPROTO_IPV6, IPV6_UNICAST_HOPS, hops, -1, 255),
+	NUMBER(IPPROTO_IPV6, IPV6_MINHOPCOUNT, least_hops, 0, UINT8_MAX),
+	FLAG(IPPROTO_IPV6, IPV6_RECVERR, receive_errors6),
+	NUMBER(IPPROTO_IPV6, IPV6_MTU_DISCOVER, mtu_discover6, IP_PMTUDISC_DONT, IP_PMTUDISC_OMIT),
+};
+
+static const struct field *find_field(int level, int name)
+{
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (fields[i].level == level && fields[i].name == name)
+			return &fields[i];
+	return NULL;
+}
+
+static int set_field(struct socket_options *options, int level, int name, int value)
+{
+	const struct field *field = find_field(level, name);
+	char *place;
+
+	if (!field)
+		return -ENOPROTOOPT;
+	if (value < field->least || value > field->most)
+		return -EINVAL;
+	if (field->least == INT_MIN) /* FLAG */
+		value = value != 0;
+	place = (char *)options + field->offset;
+	if (field->size == 1)
+		*(uint8_t *)place = (uint8_t)value;
+	else
+		*(int *)place = value;
+	return 0;
+}
+
+static int get_field(const struct socket_options *options, int level, int name, int *value)
+{
+	const struct field *field = find_field(level, name);
+	const char *place;
+
+	if (!field)
+		return -ENOPROTOOPT;
+	place = (const char *)options + field->offset;
+	*value = field->size == 1 ? *(const uint8_t *)place : *(const int *)place;
+	return 0;
+}
+
+/* ---- setting: the functions for a level return -ENOPROTOOPT for what may be one field ---- */
 
 /* forced: beyond what the system allows, by CAP_NET_ADMIN, which the kernel has looked at. */
 static void set_receive_buffer(struct stack_socket *socket, int value, bool forced)
@@ -157,18 +244,6 @@ static int set_socket_level(struct stack_socket *socket, int name, int value)
 	struct socket_options *options = &socket->options;
 
 	switch (name) {
-	case SO_KEEPALIVE:
-		options->keepalive = value != 0;
-		break;
-	case SO_OOBINLINE:
-		options->urgent_in_line = value != 0;
-		break;
-	case SO_REUSEADDR:
-		options->reuse_address = value != 0;
-		break;
-	case SO_REUSEPORT:
-		options->reuse_port = value != 0;
-		break;
 	case SO_RCVBUF:
 	case SO_RCVBUFFORCE:
 		set_receive_buffer(socket, value, name == SO_RCVBUFFORCE);
@@ -192,20 +267,6 @@ static int set_socket_level(struct stack_socket *socket, int name, int value)
 		return -ENOPROTOOPT;
 	}
 	return 0;
-}
-
-static int set_range(uint32_t *option, int value, int least, int most)
-{
-	if (value < least || value > most)
-		return -EINVAL;
-	*option = (uint32_t)value;
-	return 0;
-}
-
-static void push(struct stack_socket *socket)
-{
-	if (socket->pcb && socket->state == SOCKET_CONNECTED)
-		tcp_output(socket->pcb);
 }
 
 static int set_maximum_segment(struct stack_socket *socket, int value)
@@ -246,24 +307,11 @@ static int set_tcp_level(struct stack_socket *socket, int name, int value)
 		if (value && socket->pcb && socket->state == SOCKET_CONNECTED &&
 		    (socket->pcb->flags & TF_ACK_DELAY)) {
 			tcp_ack_now(socket->pcb);
-			push(socket);
+			tcp_output(socket->pcb);
 		}
 		return 0;
 	case TCP_MAXSEG:
 		return set_maximum_segment(socket, value);
-	case TCP_KEEPIDLE:
-		return set_range(&options->keep_idle, value, 1, 32767);
-	case TCP_KEEPINTVL:
-		return set_range(&options->keep_interval, value, 1, 32767);
-	case TCP_KEEPCNT:
-		return set_range(&options->keep_count, value, 1, 127);
-	case TCP_USER_TIMEOUT:
-		return set_range(&options->user_timeout, value, 0, INT_MAX);
-	case TCP_SYNCNT:
-		if (value < 1 || value > 127)
-			return -EINVAL;
-		options->syn_retries = (uint8_t)value;
-		return 0;
 	case TCP_LINGER2:
 		options->fin_timeout = value > LINGER2_MAX ? LINGER2_MAX : value;
 		return 0;
@@ -283,68 +331,21 @@ static int set_tcp_level(struct stack_socket *socket, int name, int value)
 	}
 }
 
-static int set_byte(uint8_t *option, int value)
+static int set_ip_levels(struct socket_options *options, int level, int name, int value)
 {
-	if (value < 0 || value > UINT8_MAX)
-		return -EINVAL;
-	*option = (uint8_t)value;
-	return 0;
-}
-
-/* The values of ip(7) and ipv6(7) are the same; the last one is newer than the manual pages. */
-static int set_mtu_discover(uint8_t *option, int value)
-{
-	if (value < IP_PMTUDISC_DONT || value > IP_PMTUDISC_OMIT)
-		return -EINVAL;
-	*option = (uint8_t)value;
-	return 0;
-}
-
-static int set_ip_level(struct stack_socket *socket, int name, int value)
-{
-	struct socket_options *options = &socket->options;
-
-	switch (name) {
-	case IP_TOS:
+	if (level == IPPROTO_IP && name == IP_TOS) {
 		options->tos = (uint8_t)((value & ~ECN_BITS) | (options->tos & ECN_BITS));
-		return 0;
-	case IP_TTL:
+	} else if (level == IPPROTO_IP && name == IP_TTL) {
 		if (value != -1 && (value < 1 || value > 255))
 			return -EINVAL;
 		options->ttl = value;
-		return 0;
-	case IP_MINTTL:
-		return set_byte(&options->least_ttl, value);
-	case IP_RECVERR:
-		options->receive_errors = value != 0;
-		return 0;
-	case IP_MTU_DISCOVER:
-		return set_mtu_discover(&options->mtu_discover, value);
-	default:
-		return -ENOPROTOOPT;
-	}
-}
-
-static int set_ip6_level(struct stack_socket *socket, int name, int value)
-{
-	struct socket_options *options = &socket->options;
-
-	if (name == IPV6_MINHOPCOUNT)
-		return set_byte(&options->least_hops, value);
-	if (name == IPV6_RECVERR) {
-		options->receive_errors6 = value != 0;
-		return 0;
-	}
-	if (name == IPV6_MTU_DISCOVER)
-		return set_mtu_discover(&options->mtu_discover6, value);
-	if (name != IPV6_TCLASS && name != IPV6_UNICAST_HOPS)
-		return -ENOPROTOOPT;
-	if (value < -1 || value > 255)
-		return -EINVAL;
-	if (name == IPV6_UNICAST_HOPS)
-		options->hops = value;
-	else
+	} else if (level == IPPROTO_IPV6 && name == IPV6_TCLASS) {
+		if (value < -1 || value > 255)
+			return -EINVAL;
 		options->traffic_class = value < 0 ? 0 : value & ~ECN_BITS;
+	} else {
+		return -ENOPROTOOPT;
+	}
 	return 0;
 }
 
@@ -389,7 +390,7 @@ static bool is_known(int level, int name)
 static int set(struct stack_socket *socket, int level, int name, const void *value,
 	       socklen_t length)
 {
-	int number;
+	int number, status;
 
 	if (!is_known(level, name))
 		return -ENOPROTOOPT;
@@ -408,18 +409,13 @@ static int set(struct stack_socket *socket, int level, int name, const void *val
 		return -EINVAL;
 	else
 		memcpy(&number, value, sizeof(number));
-	switch (level) {
-	case SOL_SOCKET:
-		return set_socket_level(socket, name, number);
-	case IPPROTO_TCP:
-		return set_tcp_level(socket, name, number);
-	case IPPROTO_IP:
-		return set_ip_level(socket, name, number);
-	case IPPROTO_IPV6:
-		return set_ip6_level(socket, name, number);
-	default:
-		return -ENOPROTOOPT;
-	}
+	if (level == SOL_SOCKET)
+		status = set_socket_level(socket, name, number);
+	else if (level == IPPROTO_TCP)
+		status = set_tcp_level(socket, name, number);
+	else
+		status = set_ip_levels(&socket->options, level, name, number);
+	return status == -ENOPROTOOPT ? set_field(&socket->options, level, name, number) : status;
 }
 
 int options_set(struct stack_socket *socket, int level, int name, const void *value,
@@ -433,7 +429,7 @@ int options_set(struct stack_socket *socket, int level, int name, const void *va
 	return status;
 }
 
-/* ---- getting ---- */
+/* ---- getting: likewise ---- */
 
 static int get_socket_level(struct stack_socket *socket, int name, int *value)
 {
@@ -449,27 +445,9 @@ static int get_socket_level(struct stack_socket *socket, int name, int *value)
 	case SO_ACCEPTCONN:
 		*value = socket->state == SOCKET_LISTENING;
 		break;
-	case SO_KEEPALIVE:
-		*value = options->keepalive;
-		break;
-	case SO_OOBINLINE:
-		*value = options->urgent_in_line;
-		break;
-	case SO_REUSEADDR:
-		*value = options->reuse_address;
-		break;
-	case SO_REUSEPORT:
-		*value = options->reuse_port;
-		break;
-	case SO_RCVBUF:
-		*value = (int)options->receive_buffer;
-		break;
 	case SO_SNDBUF:
 		*value = (int)(options->send_buffer_set ? options->send_buffer
 							: socket->send_buffer.credit);
-		break;
-	case SO_RCVLOWAT:
-		*value = options->receive_low_water;
 		break;
 	case SO_BUF_LOCK:
 		*value = (options->send_buffer_set ? SOCK_SNDBUF_LOCK : 0) |
@@ -496,35 +474,8 @@ static int get_tcp_level(const struct stack_socket *socket, int name, int *value
 	const struct socket_options *options = &socket->options;
 
 	switch (name) {
-	case TCP_NODELAY:
-		*value = options->no_delay;
-		break;
-	case TCP_CORK:
-		*value = options->cork;
-		break;
-	case TCP_QUICKACK:
-		*value = options->quick_ack;
-		break;
 	case TCP_MAXSEG:
 		*value = maximum_segment(socket);
-		break;
-	case TCP_KEEPIDLE:
-		*value = (int)options->keep_idle;
-		break;
-	case TCP_KEEPINTVL:
-		*value = (int)options->keep_interval;
-		break;
-	case TCP_KEEPCNT:
-		*value = (int)options->keep_count;
-		break;
-	case TCP_USER_TIMEOUT:
-		*value = (int)options->user_timeout;
-		break;
-	case TCP_LINGER2:
-		*value = options->fin_timeout;
-		break;
-	case TCP_NOTSENT_LOWAT:
-		*value = options->unsent_low_water_set;
 		break;
 	case TCP_SYNCNT:
 		*value = options->syn_retries ? options->syn_retries
@@ -549,9 +500,7 @@ static int get_ip_levels(const struct stack_socket *socket, int level, int name,
 {
 	const struct socket_options *options = &socket->options;
 
-	if (level == IPPROTO_IP && name == IP_TOS)
-		*value = options->tos;
-	else if (level == IPPROTO_IP && name == IP_TTL)
+	if (level == IPPROTO_IP && name == IP_TTL)
 		*value = options->ttl < 0 ? TCP_TTL : options->ttl;
 	else if (level == IPPROTO_IPV6 && name == IPV6_TCLASS)
 		*value = options->traffic_class < 0 ? 0 : options->traffic_class;
@@ -559,18 +508,6 @@ static int get_ip_levels(const struct stack_socket *socket, int level, int name,
 		*value = options->hops < 0 ? TCP_TTL : options->hops;
 	else if (level == IPPROTO_IP && name == IP_PROTOCOL)
 		*value = socket->local_port; /* so does Linux, on sockets that are not raw */
-	else if (level == IPPROTO_IP && name == IP_MINTTL)
-		*value = options->least_ttl;
-	else if (level == IPPROTO_IPV6 && name == IPV6_MINHOPCOUNT)
-		*value = options->least_hops;
-	else if (level == IPPROTO_IP && name == IP_RECVERR)
-		*value = options->receive_errors;
-	else if (level == IPPROTO_IPV6 && name == IPV6_RECVERR)
-		*value = options->receive_errors6;
-	else if (level == IPPROTO_IP && name == IP_MTU_DISCOVER)
-		*value = options->mtu_discover;
-	else if (level == IPPROTO_IPV6 && name == IPV6_MTU_DISCOVER)
-		*value = options->mtu_discover6;
 	else if ((level == IPPROTO_IP && name == IP_MTU) ||
 		 (level == IPPROTO_IPV6 && name == IPV6_MTU))
 		return get_mtu(socket, value);
@@ -615,7 +552,7 @@ static int get(struct stack_socket *socket, int level, int name, void *value, so
 	static const char cubic[16] = "cubic", reno[16] = "reno";
 	struct linger linger;
 	int number = 0;
-	int status = -ENOPROTOOPT;
+	int status;
 
 	if (*length > INT_MAX &&
 	    (level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP))
@@ -637,8 +574,10 @@ static int get(struct stack_socket *socket, int level, int name, void *value, so
 		status = get_socket_level(socket, name, &number);
 	else if (level == IPPROTO_TCP)
 		status = get_tcp_level(socket, name, &number);
-	else if (level == IPPROTO_IP || level == IPPROTO_IPV6)
+	else
 		status = get_ip_levels(socket, level, name, &number);
+	if (status == -ENOPROTOOPT)
+		status = get_field(&socket->options, level, name, &number);
 	if (status)
 		return status;
 	/* ip(7): small values fit the byte that a short length asks for. */
