@@ -13,9 +13,6 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#ifdef MELIN_COVERAGE
-#include <gcov.h>
-#endif
 
 #include "stack/lifecycle/background.h"
 #include "stack/lifecycle/instance.h"
@@ -165,9 +162,6 @@ __attribute__((unused)) static int run_at_each_start(void (*tests)(void))
 			counts[0] = tap_count;
 			counts[1] = tap_failed;
 			fflush(stdout);
-#ifdef MELIN_COVERAGE
-			__gcov_dump(); /* _exit() leaves it out */
-#endif
 			_exit(0);
 		}
 		waitpid(child, &status, 0);
