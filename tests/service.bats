@@ -62,7 +62,7 @@ confined() {
 	start "$name" near "${wrapped[@]}" "$python" "$programs/as_unit.py" "$redis_unit" \
 		"BindReadOnlyPaths=$build" "ExecPaths=$build /usr/bin/env" "${settings[@]}" -- \
 		/usr/bin/env "LD_PRELOAD=$library" 'MELIN_FLOWS=listen:*:*' MELIN_LOG=debug \
-		"${@:2}"
+		MELIN_BORROW=always "${@:2}"
 }
 
 redis=(/usr/bin/redis-server --bind "$near_kernel" --port 7000 --protected-mode no --save ''
@@ -160,7 +160,7 @@ redis=(/usr/bin/redis-server --bind "$near_kernel" --port 7000 --protected-mode 
 	own_run
 	cd /
 	start postgres near "${wrapped[@]}" env "LD_PRELOAD=$library" MELIN_FLOWS=listen:*:5432 \
-		MELIN_LOG=debug "${user[@]}" "$pgbin/postgres" -D "$data" \
+		MELIN_LOG=debug MELIN_BORROW=always "${user[@]}" "$pgbin/postgres" -D "$data" \
 		-c listen_addresses='*' -c unix_socket_directories= -c fsync=off
 	answers far "$near_kernel" 5432
 	on far pgbench -q -i -s 1 -h "$near_kernel" -U postgres postgres
