@@ -116,6 +116,26 @@ variables() {
 	done <<<"$rows"
 }
 
+# near STATED FILE...: so many lines have the files, to a tenth.
+near() {
+	local lines stated=${1//,/}
+	lines=$(cat "${@:2}" | wc -l)
+	echo "stated: $stated, counted: $lines"
+	((lines * 10 <= stated * 11 && lines * 10 >= stated * 9))
+}
+
+@test "melin-broker(8) says how much code the broker is" {
+	local page=$source/man/melin-broker.8 files=()
+	near "$(sed -nE 's/^What reads .* is ([0-9,]+) lines of C$/\1/p' "$page")" \
+		"$source"/broker/{melin_broker.c,serve.[ch],confine.[ch],broker_message.c} \
+		"$source/broker/broker_protocol.h"
+	mapfile -t files < <(sed -n '/^broker_liblender_la_SOURCES/,/[^\\]$/p' \
+		"$source/broker/local.mk" | grep -oE '[a-z_/]+\.[ch]')
+	[ "${#files[@]}" -ge 20 ]
+	near "$(sed -nE 's/^([0-9,]+) lines more\.$/\1/p' "$page")" \
+		"${files[@]/#/$source/}" "$source/broker/tap_program.c"
+}
+
 @test "docs/TROUBLESHOOTING.md has each reason for a connection to stay or go back" {
 	{
 		grep -oE '^\s*\[REFUSAL_[A-Z]+\] = ".*"' "$source/broker/refusal.c" |
