@@ -213,6 +213,9 @@ INTERPOSED int setsockopt(int descriptor, int level, int name, const void *value
 	if (!socket)
 		return libc()->setsockopt(descriptor_of_program(descriptor), level, name, value,
 					  length);
+	/* Before: who borrows it meanwhile would read its queues with SO_PEEK_OFF, for one. */
+	if (option_call_keeps(socket, level, name, value, length))
+		borrow_end(socket, BORROW_CALL, true);
 	result = option_call_set(socket, descriptor, level, name, value, length);
 	if (result == -ESTALE) {
 		borrow_end(socket, BORROW_CALL, false);

@@ -75,11 +75,54 @@ static int get_from_here(struct socket *socket, int level, int name, void *value
 	return -ENOPROTOOPT;
 }
 
-/* Of a borrowed connection: what the stack tells in fewer words than Linux. */
+/*
+ * Options of a borrowed connection for which it is given back first: the stack answers some in
+ * fewer words than Linux; with others the twin would not be silent any more; and those of the third
+ * kind tell and change what borrowing has made of the twin.
+ */
+enum kernels_call { CALL_GET = 1, CALL_SET = 2, CALL_BOTH = 3 };
+
+static bool is_for_twin_alone(int level, int name, enum kernels_call call)
+{
+	static const struct {
+		int level, name;
+		enum kernels_call calls;
+	} rows[] = {
+		{ IPPROTO_TCP, TCP_CC_INFO, CALL_GET },
+		{ IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, CALL_GET },
+		{ SOL_SOCKET, SO_KEEPALIVE, CALL_SET },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, CALL_SET },
+		{ SOL_SOCKET, SO_REUSEADDR, CALL_BOTH },
+		{ SOL_SOCKET, SO_GET_FILTER, CALL_BOTH }, /* and SO_ATTACH_FILTER */
+		{ SOL_SOCKET, SO_DETACH_FILTER, CALL_BOTH },
+		{ SOL_SOCKET, SO_LOCK_FILTER, CALL_BOTH },
+		{ IPPROTO_TCP, TCP_REPAIR, CALL_BOTH },
+		{ IPPROTO_TCP, TCP_REPAIR_QUEUE, CALL_BOTH },
+		{ IPPROTO_TCP, TCP_QUEUE_SEQ, CALL_BOTH },
+		{ IPPROTO_TCP, TCP_REPAIR_OPTIONS, CALL_BOTH },
+		{ IPPROTO_TCP, TCP_TIMESTAMP, CALL_BOTH },
+		{ IPPROTO_TCP, TCP_REPAIR_WINDOW, CALL_BOTH },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].level == level && rows[i].name == name)
+			return rows[i].calls & call;
+	return false;
+}
+
 static bool is_read_from_kernel(const struct socket *socket, int level, int name)
 {
-	return atomic_load(&socket->borrowed) && level == IPPROTO_TCP &&
-	       (name == TCP_CC_INFO || name == TCP_ZEROCOPY_RECEIVE);
+	return atomic_load(&socket->borrowed) && is_for_twin_alone(level, name, CALL_GET);
+}
+
+/*
+ * What the twin tells as it is: which algorithm the kernel has for the connection, and that there
+ * are no options of IPv6 on a socket of IPv4.
+ */
+static bool is_told_by_twin(const struct socket *socket, int level, int name)
+{
+	return (level == IPPROTO_IPV6 && socket->domain == AF_INET) ||
+	       (level == IPPROTO_TCP && name == TCP_CONGESTION && atomic_load(&socket->borrowed));
 }
 
 static bool is_borrowed_info(const struct socket *socket, int level, int name)
@@ -106,7 +149,8 @@ int option_call_get(struct socket *socket, int twin, int level, int name, void *
 		return -ESTALE;
 	if ((int)*length >= 0 && is_borrowed_info(socket, level, name))
 		return borrow_info_get(socket, twin, value, length);
-	if (socket_is_carried(socket) && (int)*length >= 0) {
+	if (socket_is_carried(socket) && (int)*length >= 0 &&
+	    !is_told_by_twin(socket, level, name)) {
 		result = get_from_here(socket, level, name, value, length);
 		if (result == -ENOPROTOOPT)
 			result = socket->instance->operations->get_option(socket->handle, level,
@@ -197,16 +241,25 @@ static int set_checked(struct socket *socket, int twin, const struct option *opt
 	return 0;
 }
 
-/*
- * Of a borrowed connection: the twin, which is silent meanwhile, would not be with these; others
- * only the kernel serves.
- */
+/* Of a borrowed connection: what melin does not know, and what only the kernel serves, too. */
 static bool is_for_kernel(const struct socket *socket, const struct option *option, int level,
 			  int name, int error)
 {
 	return atomic_load(&socket->borrowed) &&
-	       (!option || error || (level == SOL_SOCKET && name == SO_KEEPALIVE) ||
-		(level == IPPROTO_TCP && name == TCP_USER_TIMEOUT));
+	       (!option || error || is_for_twin_alone(level, name, CALL_SET));
+}
+
+bool option_call_keeps(const struct socket *socket, int level, int name, const void *value,
+		       socklen_t length)
+{
+	const struct option *option;
+
+	if (atomic_load(&socket->state) != SOCKET_LENDABLE && !atomic_load(&socket->borrowed))
+		return false;
+	option = option_find(level, name);
+	return option && (option->flows & OPTION_CONNECT) && (int)length > 0 &&
+	       memory_readable(value, length) &&
+	       twin_options_asks_kernel(option, name, value, length);
 }
 
 int option_call_set(struct socket *socket, int twin, int level, int name, const void *value,

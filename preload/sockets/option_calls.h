@@ -11,6 +11,7 @@
 #ifndef MELIN_OPTION_CALLS_H
 #define MELIN_OPTION_CALLS_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 struct socket;
@@ -19,5 +20,12 @@ int option_call_get(struct socket *socket, int twin, int level, int name, void *
 		    socklen_t *length);
 int option_call_set(struct socket *socket, int twin, int level, int name, const void *value,
 		    socklen_t length);
+
+/*
+ * Whether this option with this value makes a connection of host mode the kernel's from now on: one
+ * that had it before was never borrowed (twin_options_kernel_only()). Any thread, without a lock.
+ */
+bool option_call_keeps(const struct socket *socket, int level, int name, const void *value,
+		       socklen_t length);
 
 #endif
