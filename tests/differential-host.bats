@@ -44,6 +44,11 @@ same() {
 	same host server 6 options
 }
 
+@test "differential, host and random: what is in use" {
+	same host client 4 in_use
+	same random server 6 in_use
+}
+
 @test "differential, host: fork" {
 	same host client 4 fork
 	same host server 6 fork

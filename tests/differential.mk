@@ -16,6 +16,7 @@ DIFFERENTIAL_FAMILIES = \
 	tests/differential/faults \
 	tests/differential/fork \
 	tests/differential/hold \
+	tests/differential/in_use \
 	tests/differential/ioctl \
 	tests/differential/leave \
 	tests/differential/options \
@@ -80,6 +81,8 @@ tests_differential_fork_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_fork_LDADD = $(HARNESS_LIBS)
 tests_differential_hold_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_hold_LDADD = $(HARNESS_LIBS)
+tests_differential_in_use_CFLAGS = $(WARNING_CFLAGS)
+tests_differential_in_use_LDADD = $(HARNESS_LIBS)
 tests_differential_ioctl_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_ioctl_LDADD = $(HARNESS_LIBS)
 tests_differential_leave_CFLAGS = $(WARNING_CFLAGS)

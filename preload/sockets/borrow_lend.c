@@ -5,13 +5,35 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "common/own_descriptor.h"
 #include "preload/config/config.h"
 #include "preload/descriptors/descriptors.h"
+#include "preload/libc/symbols.h"
 #include "preload/process/process_stack.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_change.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/waiting/epoll.h"
+
+/* Besides the table's reference, and that of the list of those that the stack wants to go back. */
+static bool is_in_a_call(const struct socket *socket)
+{
+	return atomic_load(&socket->object.references) > 1u + atomic_load(&socket->wanted);
+}
+
+/*
+ * The last number goes while a thread is in a call on the connection. As over the kernel that call
+ * goes on with it, and the connection ends when the call does: a duplicate stays until then.
+ */
+static void keep_for_call(struct socket *socket, int descriptor)
+{
+	int duplicate = libc()->dup(descriptor);
+
+	if (duplicate < 0)
+		return;
+	socket->kept = true;
+	atomic_store(&socket->descriptor, own_descriptor(duplicate));
+}
 
 /* One of its numbers goes: who changes it uses another one from now on. */
 static void descriptor_closed(struct object *object, int descriptor)
@@ -19,8 +41,11 @@ static void descriptor_closed(struct object *object, int descriptor)
 	struct socket *socket = (struct socket *)object;
 	enum socket_state state = borrow_change_begin(socket);
 
-	if (atomic_load(&socket->descriptor) == descriptor &&
-	    atomic_load(&socket->object.descriptors) > 1)
+	if (atomic_load(&socket->object.descriptors) == 1 && state == SOCKET_CONNECTION &&
+	    is_in_a_call(socket))
+		keep_for_call(socket, descriptor);
+	else if (atomic_load(&socket->descriptor) == descriptor &&
+		 atomic_load(&socket->object.descriptors) > 1)
 		atomic_store(&socket->descriptor, descriptor_find(&socket->object));
 	if (state == SOCKET_LENDABLE || state == SOCKET_CONNECTION)
 		borrow_change_end(socket, state);

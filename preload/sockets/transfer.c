@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -356,6 +357,21 @@ static ssize_t rest_in_kernel(struct socket *socket, long number, struct cursor 
 	return (ssize_t)done;
 }
 
+/*
+ * The program has closed the last number of a connection that was borrowed, and had a call on it:
+ * the number may be anything by now. The call goes on by the duplicate that is kept for it.
+ */
+static ssize_t by_kept(struct socket *socket, long number, const struct iovec *iov, size_t count,
+		       int flags)
+{
+	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count };
+	const struct system_call call = {
+		number, atomic_load(&socket->descriptor), (long)&message, flags, 0, 0, 0
+	};
+
+	return cancellation_call(&call, false, rest_cancelled, socket);
+}
+
 static ssize_t receive_rest(struct socket *socket, struct cursor *cursor, size_t done, int flags)
 {
 	return rest_in_kernel(socket, SYS_recvfrom, cursor, done, flags | MSG_WAITALL);
@@ -428,7 +444,7 @@ static ssize_t receive_urgent(struct socket *socket, const struct iovec *iov, si
 	return bad && result > 0 ? -EFAULT : result;
 }
 
-ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t count, int flags)
+static ssize_t receive_here(struct socket *socket, const struct iovec *iov, size_t count, int flags)
 {
 	const struct instance *instance = socket_instance(socket);
 	bool waits = !atomic_load(&socket->nonblocking) && !(flags & MSG_DONTWAIT);
@@ -457,7 +473,16 @@ ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t co
 	}
 }
 
-ssize_t socket_send(struct socket *socket, const struct iovec *iov, size_t count, int flags)
+ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t count, int flags)
+{
+	const ssize_t result = receive_here(socket, iov, count, flags);
+
+	return __builtin_expect(result == -ESTALE, 0) && socket->kept
+		       ? by_kept(socket, SYS_recvmsg, iov, count, flags)
+		       : result;
+}
+
+static ssize_t send_here(struct socket *socket, const struct iovec *iov, size_t count, int flags)
 {
 	const struct instance *instance = socket_instance(socket);
 	bool waits = !atomic_load(&socket->nonblocking) && !(flags & MSG_DONTWAIT);
@@ -496,4 +521,13 @@ ssize_t socket_send(struct socket *socket, const struct iovec *iov, size_t count
 	if (result == -EPIPE && !(flags & MSG_NOSIGNAL))
 		raise(SIGPIPE);
 	return result;
+}
+
+ssize_t socket_send(struct socket *socket, const struct iovec *iov, size_t count, int flags)
+{
+	const ssize_t result = send_here(socket, iov, count, flags);
+
+	return __builtin_expect(result == -ESTALE, 0) && socket->kept
+		       ? by_kept(socket, SYS_sendmsg, iov, count, flags)
+		       : result;
 }

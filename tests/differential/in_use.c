@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Differential cases: connections that have carried messages both ways already, so that in host
+ * mode they are borrowed, and what must not show of that. Not for the stack of own mode, which does
+ * not have all of these options.
+ */
+#include "harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TURNS	 6
+#define MUCH	 (8 << 20) /* more than the buffers of both ends hold */
+#define AFTER_MS 50
+
+static struct connection open_used(void)
+{
+	struct connection connection = open_connection();
+	char byte;
+
+	for (int i = 0; i < TURNS; i++) {
+		send_all(connection.them, "x", 1);
+		must("recv", recv(connection.us, &byte, 1, 0));
+		send_all(connection.us, "x", 1);
+		must("their recv", recv(connection.them, &byte, 1, 0));
+	}
+	return connection;
+}
+
+static void talk(struct connection connection)
+{
+	char text[4] = "";
+
+	send_all(connection.us, "abc", 3);
+	note("they get %zu", drain(connection.them, 3));
+	send_all(connection.them, "def", 3);
+	outcome("we get", recv(connection.us, text, 3, MSG_WAITALL));
+	show("data", text, 3);
+}
+
+/* ---- another thread takes the number away from a call that sleeps ---- */
+
+static struct connection taken;
+static int successor; /* what the number becomes; -1: nothing */
+static size_t drained;
+
+static void take_number(int fd)
+{
+	if (successor < 0)
+		close(fd);
+	else
+		must("dup2", dup2(successor, fd));
+	settle();
+}
+
+static void take_and_send(int fd)
+{
+	take_number(fd);
+	send_all(taken.them, "late", 4);
+}
+
+static void take_and_drain(int fd)
+{
+	take_number(fd);
+	drained = drain(taken.them, MUCH);
+}
+
+static void end_taken(void)
+{
+	char byte;
+
+	outcome("the number", recv(taken.us, &byte, 1, 0));
+	outcome("they see the end", recv(taken.them, &byte, 1, 0));
+	close(taken.them);
+}
+
+static void read_while_taken(void)
+{
+	char text[8] = "";
+	pthread_t thread;
+
+	taken = open_used();
+	thread = later(AFTER_MS, take_and_send, taken.us);
+	outcome("recv", recv(taken.us, text, sizeof(text), 0));
+	show("data", text, 4);
+	join(thread);
+	end_taken();
+}
+
+static void write_while_taken(void)
+{
+	char *much = calloc(1, MUCH);
+	pthread_t thread;
+
+	if (!much)
+		broken("no memory");
+	taken = open_used();
+	thread = later(AFTER_MS, take_and_drain, taken.us);
+	outcome("send", send(taken.us, much, MUCH, MSG_NOSIGNAL));
+	join(thread);
+	note("they get %s", drained == MUCH ? "all" : "not all");
+	end_taken();
+	free(much);
+}
+
+/* Linux goes on with the call that has begun, by the file that it began with. */
+static void case_number_taken(void)
+{
+	const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	must("/dev/null", nothing);
+	for (int over = 0; over < 2; over++) {
+		note(over ? "dup2" : "close");
+		successor = over ? nothing : -1;
+		read_while_taken();
+		if (over)
+			close(taken.us);
+		write_while_taken();
+		if (over)
+			close(taken.us);
+	}
+	close(nothing);
+}
+
+/* ---- options that tell of the kernel's socket, or bind the connection to it ---- */
+
+static void get(int fd, const char *text, int level, int name)
+{
+	int value = 0x5a5a5a5a;
+	socklen_t length = sizeof(value);
+	const int result = getsockopt(fd, level, name, &value, &length);
+
+	outcome(text, result);
+	if (result == 0)
+		note("%s: %d, length %u", text, length ? value : 0, length);
+}
+
+static void set(int fd, const char *text, int level, int name, int value)
+{
+	outcome(text, setsockopt(fd, level, name, &value, sizeof(value)));
+}
+
+#define OPTION(level, name) { #name, level, name }
+static const struct {
+	const char *text;
+	int level, name;
+} twins[] = {
+	OPTION(SOL_SOCKET, SO_REUSEADDR),
+	OPTION(SOL_SOCKET, SO_ATTACH_FILTER),
+	OPTION(SOL_SOCKET, SO_DETACH_FILTER),
+	OPTION(SOL_SOCKET, SO_LOCK_FILTER),
+	OPTION(IPPROTO_TCP, TCP_REPAIR),
+	OPTION(IPPROTO_TCP, TCP_REPAIR_QUEUE),
+	OPTION(IPPROTO_TCP, TCP_REPAIR_OPTIONS),
+	OPTION(IPPROTO_TCP, TCP_REPAIR_WINDOW),
+	OPTION(IPPROTO_TCP, TCP_CONGESTION),
+	OPTION(IPPROTO_IPV6, IPV6_UNICAST_HOPS),
+	OPTION(IPPROTO_IP, IP_TTL),
+};
+
+/* On a connection each: what the socket tells, and what it is after a change. */
+static void case_twins_options(void)
+{
+	for (size_t i = 0; i < sizeof(twins) / sizeof(twins[0]); i++) {
+		const char *text = twins[i].text;
+		const int level = twins[i].level, name = twins[i].name;
+		struct connection connection = open_used();
+
+		get(connection.us, text, level, name);
+		close_connection(connection);
+		connection = open_used();
+		/* A value that takes the rights of an administrator is refused before. */
+		set(connection.us, text, level, name, name == TCP_REPAIR ? 0 : 1);
+		talk(connection);
+		get(connection.us, text, level, name);
+		close_connection(connection);
+	}
+}
+
+/* Each call that peeks begins where the last one has ended. */
+static void case_peek_offset(void)
+{
+	struct connection connection = open_used();
+	char text[8] = "";
+
+	set(connection.us, "SO_PEEK_OFF", SOL_SOCKET, SO_PEEK_OFF, 0);
+	send_all(connection.them, "0123456789", 10);
+	await_bytes(connection.us, 10);
+	for (int i = 0; i < 3; i++) {
+		outcome("peek", recv(connection.us, text, 3, MSG_PEEK));
+		show("data", text, 3);
+	}
+	outcome("read", recv(connection.us, text, 4, 0));
+	show("data", text, 4);
+	get(connection.us, "SO_PEEK_OFF", SOL_SOCKET, SO_PEEK_OFF);
+	set(connection.us, "SO_PEEK_OFF", SOL_SOCKET, SO_PEEK_OFF, -1);
+	outcome("read", recv(connection.us, text, 6, 0));
+	show("data", text, 6);
+	talk(connection);
+	close_connection(connection);
+}
+
+/* What is sent with it keeps its place in the queue of errors, which the kernel has. */
+static void case_zero_copy(void)
+{
+	struct connection connection = open_used();
+	char data[8], control[128];
+	struct iovec iov = { .iov_base = data, .iov_len = sizeof(data) };
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = control,
+				  .msg_controllen = sizeof(control) };
+
+	set(connection.us, "SO_ZEROCOPY", SOL_SOCKET, SO_ZEROCOPY, 1);
+	talk(connection);
+	outcome("send", send(connection.us, "zero", 4, MSG_ZEROCOPY));
+	note("they get %zu", drain(connection.them, 4));
+	await(connection.us, POLLERR);
+	outcome("its notice", recvmsg(connection.us, &message, MSG_ERRQUEUE));
+	note("flags %x, control %zu", (unsigned)message.msg_flags, message.msg_controllen);
+	talk(connection);
+	close_connection(connection);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "number taken", case_number_taken, 0 },
+		{ "twin's options", case_twins_options, 0 },
+		{ "peek offset", case_peek_offset, 0 },
+		{ "zero copy", case_zero_copy, 0 },
+	};
+
+	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
