@@ -116,13 +116,17 @@ static bool is_read_from_kernel(const struct socket *socket, int level, int name
 }
 
 /*
- * What the twin tells as it is: which algorithm the kernel has for the connection, and that there
- * are no options of IPv6 on a socket of IPv4.
+ * What the twin tells as it is: which algorithm and how large buffers the kernel has for the
+ * connection, and that there are no options of IPv6 on a socket of IPv4.
  */
 static bool is_told_by_twin(const struct socket *socket, int level, int name)
 {
-	return (level == IPPROTO_IPV6 && socket->domain == AF_INET) ||
-	       (level == IPPROTO_TCP && name == TCP_CONGESTION && atomic_load(&socket->borrowed));
+	if (level == IPPROTO_IPV6 && socket->domain == AF_INET)
+		return true;
+	return atomic_load(&socket->borrowed) &&
+	       ((level == IPPROTO_TCP && name == TCP_CONGESTION) ||
+		(level == SOL_SOCKET &&
+		 (name == SO_RCVBUF || name == SO_SNDBUF || name == SO_BUF_LOCK)));
 }
 
 static bool is_borrowed_info(const struct socket *socket, int level, int name)

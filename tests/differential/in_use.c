@@ -13,15 +13,15 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define TURNS	 6
 #define MUCH	 (8 << 20) /* more than the buffers of both ends hold */
 #define AFTER_MS 50
 
-static struct connection open_used(void)
+static void use(struct connection connection)
 {
-	struct connection connection = open_connection();
 	char byte;
 
 	for (int i = 0; i < TURNS; i++) {
@@ -30,6 +30,13 @@ static struct connection open_used(void)
 		send_all(connection.us, "x", 1);
 		must("their recv", recv(connection.them, &byte, 1, 0));
 	}
+}
+
+static struct connection open_used(void)
+{
+	struct connection connection = open_connection();
+
+	use(connection);
 	return connection;
 }
 
@@ -146,7 +153,9 @@ static void set(int fd, const char *text, int level, int name, int value)
 	outcome(text, setsockopt(fd, level, name, &value, sizeof(value)));
 }
 
+/* clang-format off */
 #define OPTION(level, name) { #name, level, name }
+/* clang-format on */
 static const struct {
 	const char *text;
 	int level, name;
@@ -181,6 +190,32 @@ static void case_twins_options(void)
 		get(connection.us, text, level, name);
 		close_connection(connection);
 	}
+}
+
+/* A child has its parent's socket: its options are the parent's, too, when that borrows it again. */
+static void case_childs_options(void)
+{
+	struct connection connection = open_used();
+	pid_t child = fork();
+
+	must("fork", child);
+	if (child == 0) {
+		set(connection.us, "SO_RCVBUF", SOL_SOCKET, SO_RCVBUF, 12345);
+		set(connection.us, "SO_SNDBUF", SOL_SOCKET, SO_SNDBUF, 23456);
+		set(connection.us, "TCP_NODELAY", IPPROTO_TCP, TCP_NODELAY, 1);
+		must("F_SETFL", fcntl(connection.us, F_SETFL, O_NONBLOCK));
+		_exit(0);
+	}
+	must("waitpid", waitpid(child, NULL, 0));
+	set_nonblocking(connection.us, false);
+	use(connection);
+	settle(); /* melin looks whether the child has it still */
+	use(connection);
+	get(connection.us, "SO_RCVBUF", SOL_SOCKET, SO_RCVBUF);
+	get(connection.us, "SO_SNDBUF", SOL_SOCKET, SO_SNDBUF);
+	get(connection.us, "TCP_NODELAY", IPPROTO_TCP, TCP_NODELAY);
+	talk(connection);
+	close_connection(connection);
 }
 
 /* Each call that peeks begins where the last one has ended. */
@@ -233,6 +268,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "number taken", case_number_taken, 0 },
 		{ "twin's options", case_twins_options, 0 },
+		{ "child's options", case_childs_options, 0 },
 		{ "peek offset", case_peek_offset, 0 },
 		{ "zero copy", case_zero_copy, 0 },
 	};
