@@ -328,6 +328,17 @@ static void rest_cancelled(void *socket)
 }
 
 /*
+ * A descriptor of a connection that the stack has just let go of. Who gives it back has not ended
+ * then: the kernel's socket is in repair mode until that, and what is sent into it would be lost.
+ * The call's reference keeps others from borrowing it again.
+ */
+static int settled_descriptor(const struct socket *socket)
+{
+	socket_settled(socket);
+	return atomic_load(&socket->descriptor);
+}
+
+/*
  * A connection that was borrowed is the kernel's again in the middle of a call that has moved done
  * bytes and blocks: the kernel does the rest of the call. The count is that of both.
  */
@@ -339,7 +350,7 @@ static ssize_t rest_in_kernel(struct socket *socket, long number, struct cursor 
 	while (cursor->count) {
 		const struct iovec *rest = cursor_iov(cursor, &count);
 		const struct system_call call = { number,
-						  atomic_load(&socket->descriptor),
+						  settled_descriptor(socket),
 						  (long)rest->iov_base,
 						  (long)rest->iov_len,
 						  flags,
@@ -366,7 +377,7 @@ static ssize_t by_kept(struct socket *socket, long number, const struct iovec *i
 {
 	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count };
 	const struct system_call call = {
-		number, atomic_load(&socket->descriptor), (long)&message, flags, 0, 0, 0
+		number, settled_descriptor(socket), (long)&message, flags, 0, 0, 0
 	};
 
 	return cancellation_call(&call, false, rest_cancelled, socket);

@@ -135,6 +135,77 @@ static void case_number_taken(void)
 	close(nothing);
 }
 
+/* ---- a call that blocks while the connection is given back, and not closed ---- */
+
+#define ROUNDS	  30
+#define SOME	  (1 << 20)
+#define ASK_US	  200
+#define PART_SIZE 9000
+
+static _Atomic bool call_ended;
+
+/* Only the kernel answers this: the connection goes back for it each time. */
+static void *ask_kernel(void *argument)
+{
+	char text[256];
+
+	while (!call_ended) {
+		socklen_t length = sizeof(text);
+
+		must("TCP_CC_INFO",
+		     getsockopt(*(int *)argument, IPPROTO_TCP, TCP_CC_INFO, text, &length));
+		usleep(ASK_US);
+	}
+	return NULL;
+}
+
+static unsigned char pattern(size_t at)
+{
+	return (unsigned char)(at * 7 + (at >> 9));
+}
+
+/* As long as what comes is what was sent. */
+static void *take_in(void *argument)
+{
+	unsigned char part[PART_SIZE];
+	size_t done = 0;
+	ssize_t n;
+
+	while ((n = recv(*(int *)argument, part, sizeof(part), 0)) > 0) {
+		for (ssize_t i = 0; i < n; i++)
+			done += part[i] == pattern(done);
+		usleep(ASK_US); /* so that who sends has to wait */
+	}
+	drained = done;
+	return NULL;
+}
+
+static void case_given_back_meanwhile(void)
+{
+	unsigned char *much = malloc(SOME);
+
+	if (!much)
+		broken("no memory");
+	for (size_t i = 0; i < SOME; i++)
+		much[i] = pattern(i);
+	for (int round = 0; round < ROUNDS; round++) {
+		struct connection connection = open_used();
+		pthread_t asker, taker;
+
+		call_ended = false;
+		pthread_create(&asker, NULL, ask_kernel, &connection.us);
+		pthread_create(&taker, NULL, take_in, &connection.them);
+		outcome("send", send(connection.us, much, SOME, MSG_NOSIGNAL));
+		call_ended = true;
+		pthread_join(asker, NULL);
+		outcome("shutdown", shutdown(connection.us, SHUT_WR));
+		pthread_join(taker, NULL);
+		note("they get %s", drained == SOME ? "all" : "something else");
+		close_connection(connection);
+	}
+	free(much);
+}
+
 /* ---- options that tell of the kernel's socket, or bind the connection to it ---- */
 
 static void get(int fd, const char *text, int level, int name)
@@ -267,6 +338,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		{ "number taken", case_number_taken, 0 },
+		{ "given back meanwhile", case_given_back_meanwhile, 0 },
 		{ "twin's options", case_twins_options, 0 },
 		{ "child's options", case_childs_options, 0 },
 		{ "peek offset", case_peek_offset, 0 },
