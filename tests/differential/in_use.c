@@ -263,7 +263,7 @@ static void case_twins_options(void)
 	}
 }
 
-/* A child has its parent's socket: its options are the parent's, too, when that borrows it again. */
+/* What a child sets is set for its parent, too, when that borrows the connection again. */
 static void case_childs_options(void)
 {
 	struct connection connection = open_used();
