@@ -60,7 +60,9 @@ static int last_answer(struct client *client)
 	return broker_message_receive(client->channel, &client->reader, MSG_DONTWAIT);
 }
 
-/* Until the answer is here; with loans, which end with the broker, for longer. */
+/*
+ * Waits until the answer is here. A client with loans waits longer, since they end with the broker.
+ */
 static int await_answer(struct client *client)
 {
 	unsigned waits = client->lent ? BROKER_PATIENCE_LENT : 1;
@@ -72,7 +74,7 @@ static int await_answer(struct client *client)
 	return error;
 }
 
-/* With channel_lock held, or of a new client. 0: the answer is in reader. */
+/* The caller holds channel_lock, or the client is new. 0: the answer is in reader. */
 static int exchange(struct client *client, const struct broker_message *request, int descriptor)
 {
 	int error = client->gone ? -EPIPE
@@ -369,7 +371,7 @@ static int open_channel(struct client *client)
 				 : channel_to_service(&client->channel);
 }
 
-/* Of a new client, which nobody else calls: it may wait long, and takes no lock. */
+/* The client is new and nobody else calls it: so this may wait long, and takes no lock. */
 static enum refusal begin(struct client *client)
 {
 	enum refusal refusal;
@@ -384,7 +386,7 @@ static enum refusal begin(struct client *client)
 	return refusal;
 }
 
-/* Without a channel. NULL: there is no memory. */
+/* Makes a client without a channel. NULL: there is no memory. */
 static struct client *new_client(int door)
 {
 	struct client *client = malloc(sizeof(*client));
@@ -402,7 +404,7 @@ static struct client *new_client(int door)
 
 /* ---- another broker ---- */
 
-/* The tap has been replaced. fresh is left with the channel that was. */
+/* Called once the tap has been replaced. fresh is left with the old channel. */
 static void take_over(struct client *client, struct client *fresh)
 {
 	const int channel = fresh->channel;
@@ -425,7 +427,7 @@ static void renew_rules(const struct client *client, struct client *fresh)
 	own_descriptor_close(rules);
 }
 
-/* Without channel_lock, for which calls of the program wait. */
+/* Called without channel_lock, because calls of the program wait for that lock. */
 static enum refusal take_other_broker(struct client *client, int (*replace)(void *context, int tap),
 				      void *context)
 {
@@ -442,13 +444,16 @@ static enum refusal take_other_broker(struct client *client, int (*replace)(void
 		refusal = REFUSAL_FAILED;
 	if (refusal == REFUSAL_NONE)
 		take_over(client, fresh);
-	/* First forgotten: a child must not close numbers that are somebody else's by then. */
+	/*
+	 * It is forgotten first: the child of a fork must not close numbers that others have by
+	 * then.
+	 */
 	atomic_store(&client->fresh, NULL);
 	client_close(&fresh->lender);
 	return refusal;
 }
 
-/* One thread at a time. Nothing more is lent while the broker is gone. */
+/* One thread at a time calls this. Nothing more is lent while the broker is gone. */
 static enum refusal client_renew(struct lender *lender, int (*replace)(void *context, int tap),
 				 void *context)
 {

@@ -27,7 +27,7 @@
 #define BROKER_PATIENCE 2000
 
 /*
- * So many times that long a client waits that has loans: without the broker nobody could give them
+ * A client that has loans waits longer by this factor: without the broker nobody could give them
  * back, and each would end with a reset.
  */
 #define BROKER_PATIENCE_LENT 5

@@ -726,7 +726,7 @@ int repair_give(int descriptor, const struct connection_state *state)
 		return error;
 	error = write_whole(descriptor, TCP_SEND_QUEUE, state->send_data + sent_size(state),
 			    state->send_size - sent_size(state), state->send_size);
-	/* With a hole in its data it must not go on. */
+	/* The connection must not go on with a hole in its data. */
 	if (error)
 		connect_to(descriptor, &nobody, sizeof(nobody));
 	return error;

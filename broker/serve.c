@@ -383,7 +383,7 @@ static bool begin(struct session *session)
 	return done && refusal == REFUSAL_NONE;
 }
 
-/* A bell that has not been heard yet is enough. */
+/* If the bell has not been heard yet, one ring is enough. */
 static void ring_bell(const struct session *session)
 {
 	char byte = 0;
@@ -395,7 +395,7 @@ static void ring_bell(const struct session *session)
 	send(session->bell, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Until the client wants something, or has gone. */
+/* Sleeps until the client wants something, or has gone. */
 static void await_request(const struct session *session)
 {
 	struct pollfd set[] = { { .fd = session->channel, .events = POLLIN },

@@ -25,7 +25,7 @@
 /* Longer than any frame of a device's (64 KB when the kernel has put segments together). */
 #define CAPTURE_FRAME_MAX (UINT32_C(1) << 17)
 
-/* So long the writer waits for a sign of life of a reader that leaves the ring full: ms. */
+/* How long the writer waits for a sign of life of a reader that leaves the ring full: ms. */
 #define CAPTURE_PATIENCE_MS 5000
 
 /* In front of each frame; the next one begins at a multiple of 8. */
@@ -53,7 +53,7 @@ struct capture_ring {
 	/* The reader's. tail is stored with release once a frame is copied; the writer acquires. */
 	_Atomic uint64_t tail __attribute__((aligned(64)));
 	_Atomic uint32_t alive;	      /* counts: the reader is there */
-	_Atomic uint32_t snap_length; /* of a frame so many bytes at most */
+	_Atomic uint32_t snap_length; /* at most so many bytes of a frame are captured */
 
 	uint8_t bytes[CAPTURE_RING_SIZE] __attribute__((aligned(4096)));
 };

@@ -193,9 +193,10 @@ static void end_thread(struct control_thread *control)
 }
 
 /*
- * Gives the thread its own table; if that fails it is replaced by one in the program's. The numbers
- * in it are such as the program does not have, even if nobody else uses them: libmelin.so knows a
- * descriptor of the program's by its number, whichever table the caller has.
+ * Gives the thread a descriptor table of its own; if that fails, the thread is replaced by one that
+ * shares the program's table. Numbers that the program uses are left out of the new table, even
+ * though nobody else uses it: libmelin.so knows a descriptor of the program's by its number,
+ * whichever table the caller has.
  */
 static int give_table(struct control_thread *control, bool apart)
 {

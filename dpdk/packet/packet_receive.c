@@ -245,7 +245,7 @@ static struct pbuf *take_frame(struct device_link *link, struct slot *slot, unsi
 	return receive_take(link, mbuf);
 }
 
-/* There is no memory for it: lost, and out of the way of those that come after it. */
+/* There is no memory for the frame: it is lost, and out of the way of those that come after it. */
 static unsigned lose_one(struct device_link *link)
 {
 	struct virtio_net_hdr offload;

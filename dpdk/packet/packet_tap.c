@@ -122,7 +122,10 @@ static enum link_news attend(struct device_link *link)
 	return LINK_SAME;
 }
 
-/* The number is another broker's end now, but for a renewal that has failed half-way before. */
+/*
+ * The number of link->rules stands for a socket of another broker's now, unless a renewal before
+ * this one has failed half-way.
+ */
 static int watch_rules(const struct device_link *link)
 {
 	struct epoll_event event = { .events = EPOLLIN };
@@ -136,8 +139,9 @@ static int watch_rules(const struct device_link *link)
 }
 
 /*
- * A broker that is only slow has the old tap, too, and what lies unread in that would be there for
- * ever: it is taken out of the epoll set while it still has the number.
+ * A broker that is only slow still has the old tap open, so what lies unread in that tap would keep
+ * the epoll set readable for ever: the old tap is taken out of the set while it still has the
+ * number.
  */
 static int renew(struct device_link *link, int tap)
 {

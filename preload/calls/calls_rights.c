@@ -72,7 +72,7 @@ INTERPOSED int setns(int descriptor, int type)
 	return libc()->setns(descriptor, type);
 }
 
-/* Neither a probe, which is without a filter, nor what the kernel does not allow: both fail. */
+/* False for a probe, which brings no filter, and for what the kernel does not allow: both fail. */
 static bool may_filter(unsigned long mode, unsigned long program)
 {
 	return mode == SECCOMP_MODE_STRICT ||

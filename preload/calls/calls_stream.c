@@ -83,7 +83,7 @@ INTERPOSED int dprintf(int descriptor, const char *format, ...)
 	return result;
 }
 
-/* libc's writes to a duplicate of stderr's descriptor, by a call of its own. */
+/* libc's perror() writes to a duplicate of stderr's descriptor, by a call that nobody sees here. */
 INTERPOSED void perror(const char *text)
 {
 	const int error = errno;

@@ -230,8 +230,8 @@ static bool serve_rights(long number, const struct arguments *arguments, long *r
 }
 
 /*
- * Neither a probe (strict mode with an argument, or no filter) nor what the kernel does not allow:
- * both fail.
+ * False for a probe (strict mode with an argument, or no filter) and for what the kernel does not
+ * allow: both fail.
  */
 static bool may_filter(const struct arguments *arguments)
 {
@@ -245,7 +245,10 @@ static bool may_filter(const struct arguments *arguments)
 	}
 }
 
-/* A listener's descriptor. Otherwise a positive result is a thread that has hindered it. */
+/*
+ * A positive result is a listener's descriptor if one was asked for. Otherwise it is the number of
+ * a thread that has kept the filter from being installed.
+ */
 static bool has_filtered(const struct arguments *arguments, long result)
 {
 	return result == 0 || (result > 0 && (arguments->b & SECCOMP_FILTER_FLAG_NEW_LISTENER));

@@ -144,7 +144,7 @@ static bool is_env(const char *path)
 	return strcmp(slash ? slash + 1 : path, "env") == 0;
 }
 
-/* What execvp(3) looks by if there is no PATH. */
+/* Where execvp(3) looks if there is no PATH. */
 #define DEFAULT_PATH "/bin:/usr/bin"
 
 /* What env(1) is asked to start, and how it finds that. Points into the script's first line. */
@@ -273,7 +273,7 @@ static struct env_call read_env(char *argument)
 	return call;
 }
 
-/* A name as env(1) has it, in its folder. Whether it fits. */
+/* Puts env(1)'s folder in front of a relative name. Returns whether the result fits. */
 static bool join(const struct env_call *call, const char *folder, int length, char path[PATH_MAX])
 {
 	const bool is_absolute = length ? *folder == '/' : *call->program == '/';
@@ -284,7 +284,7 @@ static bool join(const struct env_call *call, const char *folder, int length, ch
 			call->program) < PATH_MAX;
 }
 
-/* As execvp(3) looks for it in env's environment. False: it is not there. */
+/* Looks for the program as execvp(3) does in env's environment. False: it is not there. */
 static bool find_program(const struct env_call *call, char path[PATH_MAX])
 {
 	const char *folder = call->path;

@@ -190,7 +190,7 @@ static inline int descriptor_of_program(int descriptor)
 		       : descriptor;
 }
 
-/* An eventfd(2) of melin's own, or -1. Any thread and handlers may call it. */
+/* Makes an eventfd(2) of melin's own, or returns -1. Any thread and any handler may call this. */
 int descriptor_own_eventfd(unsigned value);
 
 /* Around fork(): in the child the list of free objects is whole, and its lock free. */

@@ -21,15 +21,21 @@
  */
 extern pthread_mutex_t wait_lock;
 
-/* Takes it, and releases it; then the thread's wakes are done, unless it holds locks still. */
+/*
+ * Takes wait_lock, and releases it. After the release the thread's wakes are done, unless the
+ * thread still holds other locks.
+ */
 void wait_lock_acquire(void);
 void wait_lock_release(void);
 
-/* Around stretches with other locks that who is woken may want: the stack's. They nest. */
+/*
+ * Around a stretch in which the thread holds another lock that the woken thread may want, such as
+ * the stack's. They nest.
+ */
 void wakes_hold(void);
 void wakes_release(void);
 
-/* A wake-up that is to be done. It is part of a structure of whoever is woken. */
+/* A wake-up that is to be done: part of a structure that belongs to the thread that is woken. */
 struct wake {
 	struct wake *next; /* of the same waker's */
 	/* No lock is held. What it is part of may be gone as soon as this says that it is done. */

@@ -156,7 +156,7 @@ void rights_before_threads(void)
 	lending_ask(LENDING_START);
 }
 
-/* System calls are filtered: any that the program does not make itself may end it. */
+/* System calls are filtered now: one that the program would not make itself may end the program. */
 static _Atomic bool already_filtered;
 
 bool rights_before_seccomp(void)

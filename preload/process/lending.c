@@ -81,7 +81,7 @@ void lending_set_work(const struct lending_work *functions)
 
 /* ---- giving back for another thread ---- */
 
-/* On the stack of the thread that asks. */
+/* Lies on the stack of the thread that asks. */
 struct gift {
 	int descriptor;
 	struct loan *loan;
@@ -91,15 +91,18 @@ struct gift {
 };
 
 /*
- * What waits to be given: who asks puts it in, and either that thread takes it out again or
- * melin's, with an exchange. One at a time.
+ * The loan that waits to be given back. The thread that asks puts it in; either that thread or
+ * melin's takes it out again, by an exchange. There is one at a time.
  */
 static struct gift *_Atomic gift;
 
-/* So long the thread may be busy otherwise: with what other connections need. Milliseconds. */
+/*
+ * How long melin's thread may be busy with other connections before the caller gives up.
+ * Milliseconds.
+ */
 #define GIFT_PATIENCE 200
 
-/* A thread of melin's may wait for the caller's connection to settle: so there is a limit. */
+/* There is a limit, because a thread of melin's may wait for the caller's connection to settle. */
 static bool withdraw(struct gift *mine)
 {
 	struct gift *expected = mine;
@@ -149,7 +152,9 @@ static void ring(_Atomic uint32_t *word)
 	kernel_call(SYS_futex, (long)word, FUTEX_WAKE, INT32_MAX, 0);
 }
 
-/* Until somebody has rung since the bell had that value, but no longer than until then. */
+/*
+ * Sleeps until somebody has rung since the bell had that value, or until the time of the next look.
+ */
 static void sleep_until_rung(uint32_t bell, uint64_t next_look)
 {
 	const uint64_t now = clock_monotonic();
@@ -161,7 +166,7 @@ static void sleep_until_rung(uint32_t bell, uint64_t next_look)
 		    next_look == CLOCK_NEVER ? 0 : (long)&limit);
 }
 
-/* When the thread looks next, from now on. */
+/* When the thread looks at the connections next. */
 static uint64_t look_later(void)
 {
 	return atomic_load(&work)->look ? clock_after(LENDING_LOOK_MS * 1000000ull) : CLOCK_NEVER;
@@ -180,7 +185,10 @@ static bool answer(void)
 	return true;
 }
 
-/* After the wake-up the memory is no gift any more: to wake who sleeps there then does no harm. */
+/*
+ * The memory may have become something else by the time of the wake-up; to wake whoever sleeps on
+ * it then does no harm.
+ */
 static void give_one(void)
 {
 	struct gift *given_in = atomic_exchange(&gift, NULL);

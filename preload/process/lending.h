@@ -23,10 +23,10 @@ struct lender *lending_lender(void);
  * none.
  */
 enum refusal lending_open(void);
-/* Why the last one failed; REFUSAL_NONE: it did not, or has not been tried. */
+/* Why the last lending_open() failed; REFUSAL_NONE: it did not fail, or has not been called. */
 enum refusal lending_refusal(void);
 
-/* Whether it did because there is no broker: later there may be one. */
+/* Whether lending_open() failed because there is no broker: there may be one later. */
 bool lending_may_come(void);
 
 /*

@@ -59,8 +59,8 @@ static inline const struct instance *process_stack_running(void)
 const struct instance *process_stack_start(void);
 
 /*
- * The same after a failure that would be for good, if what was lacking is there now. Holding no
- * lock of melin's.
+ * The same after a failure that would be for good, if what was lacking is there now. The caller
+ * holds no lock of melin's.
  */
 const struct instance *process_stack_start_again(void);
 

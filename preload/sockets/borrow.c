@@ -311,7 +311,7 @@ static int give_loan(struct socket *socket, int descriptor, const struct connect
 	struct lender *lender = lending_lender();
 	int status = lender_give(lender, descriptor, &socket->loan, state);
 
-	/* The rights are each thread's own. */
+	/* Rights are a thread's own, so another thread may have more. */
 	if (status == -EPERM && !lender_is_gone(lender))
 		status = lending_give(descriptor, &socket->loan, state);
 	if (status == -EPERM) {

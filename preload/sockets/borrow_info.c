@@ -101,7 +101,7 @@ static void add_counts(struct tcp_info *info, const uint64_t more[BORROW_INFO_CO
 		add_count(info, &counts[i], more[i]);
 }
 
-/* In place of what has not been measured since the connection changed its carrier. */
+/* The last measurement, for what has not been measured since the connection changed its carrier. */
 static void fill_in(struct tcp_info *info, const struct borrow_info *before)
 {
 	if (!info->tcpi_rtt && before->rtt) {
@@ -113,7 +113,7 @@ static void fill_in(struct tcp_info *info, const struct borrow_info *before)
 		info->tcpi_delivery_rate = before->delivery_rate;
 }
 
-/* What the stack has not seen or done since it has the connection is the twin's. */
+/* Where the stack has seen or done nothing since it has the connection, the twin's figure holds. */
 static void add_twin(struct tcp_info *info, const struct tcp_info *twin)
 {
 	if (!info->tcpi_data_segs_out)

@@ -16,7 +16,7 @@ struct socket;
 /* How many figures of TCP_INFO are counted from a connection's beginning on. */
 #define BORROW_INFO_COUNTS 17
 
-/* What is known of a connection from all who have carried it before. Zeroed at first. */
+/* What all who have carried a connection before have counted and measured. Zeroed at first. */
 struct borrow_info {
 	bool kept; /* there is something to add, for good: the connection has been given back */
 	uint64_t counts[BORROW_INFO_COUNTS];
@@ -39,8 +39,8 @@ int borrow_info_get(struct socket *socket, int twin, void *value, socklen_t *len
 void borrow_info_complete(int descriptor, void *value, socklen_t length);
 
 /*
- * Before it is given back, in CHANGING: what the stack and the twin know is kept, since they
- * forget.
+ * Called before a connection is given back, in CHANGING: keeps what the stack and the twin have
+ * counted, since both forget it.
  */
 void borrow_info_keep(struct socket *socket);
 

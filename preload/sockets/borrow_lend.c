@@ -115,7 +115,7 @@ void borrow_lend(struct socket *socket, int descriptor, enum flow_count taken)
 	atomic_store_explicit(&socket->state, SOCKET_LENDABLE, memory_order_release);
 }
 
-/* This process has made it. */
+/* This process has made the connection. */
 static void lend_new(struct socket *socket, int descriptor, enum flow_count taken)
 {
 	borrow_lend(socket, descriptor, taken);

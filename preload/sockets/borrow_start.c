@@ -50,13 +50,13 @@ static int replace_tap(void *context, int tap)
 	return instance->operations->renew_tap(instance->stack, tap);
 }
 
-/* Nothing is borrowed meanwhile: borrow_is_renewing. */
+/* Nothing is borrowed meanwhile, since borrow_is_renewing is set. */
 static void renew(void)
 {
 	const struct instance *instance = process_stack_running();
 	enum refusal refusal;
 
-	/* It may have been asked for twice. The tap is a new one only if its broker is. */
+	/* A renewal may have been asked for twice. The tap is a new one only if its broker is. */
 	if (!instance || !lender_is_gone(lending_lender()))
 		return;
 	atomic_store(&borrow_is_renewing, true);

@@ -117,7 +117,7 @@ static void fill_rows(uint32_t first)
 	status_page->next = next;
 }
 
-/* It is as asked for, or the ring says why not. */
+/* Begins or ends the capture as asked for; if it cannot, the ring says why. */
 static void set_capture(bool wanted)
 {
 	const struct instance *instance = process_stack_running();

@@ -105,8 +105,8 @@ static struct stream **link_of(const FILE *file)
 }
 
 /*
- * If the stream stands in for a standard one, it does no longer, and that one is returned. Under
- * streams_lock.
+ * If the stream stands in for a standard one, it does so no longer, and the standard one is
+ * returned. Under streams_lock.
  */
 static FILE *stand_in_no_more(const struct stream *stream)
 {

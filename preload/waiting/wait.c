@@ -101,7 +101,7 @@ void waiter_wake(struct waiter *waiter)
 	wake_add(&waiter->wake);
 }
 
-/* Nobody finds the waiter any more, but somebody may have chosen it. */
+/* Nobody finds the waiter any more, but a waker may have chosen it before. */
 static void await_waker(struct waiter *waiter)
 {
 	uint64_t value;

@@ -31,7 +31,7 @@ struct waiter {
 	struct waiter *next, **link;
 };
 
-/* Has the thread woken when the caller holds no lock any more. wait_lock is held. */
+/* Arranges for the thread to be woken once the caller holds no lock any more. wait_lock is held. */
 void waiter_wake(struct waiter *waiter);
 
 /* What a thread waits for. It is the first member of a structure with what its functions need. */

@@ -106,7 +106,7 @@ static void leave(struct link *link)
 	below(link)->operations->leave(below(link));
 }
 
-/* In the child of fork(): the ring is the parent's, and not mapped any more soon. */
+/* In the child of fork(): the ring is the parent's, and will soon not be mapped any more. */
 static void abandon(struct link *link)
 {
 	below(link)->operations->abandon(below(link));
@@ -121,7 +121,10 @@ static unsigned receive(struct link *link, struct pbuf **frames, unsigned max)
 	return count;
 }
 
-/* After the device has taken it: one that it has no room for is sent again, and captured then. */
+/*
+ * A frame is captured after the device has taken it: one for which the device has no room is sent
+ * again, and captured then.
+ */
 static int transmit(struct link *link, struct pbuf *frame)
 {
 	const int status = below(link)->operations->transmit(below(link), frame);
@@ -165,7 +168,7 @@ static int renew(struct link *link, int tap)
 	return below(link)->operations->renew(below(link), tap);
 }
 
-/* What the device's link has not, this one has not either. */
+/* An operation that the device's link does not have this one does not have either. */
 static struct link_operations operations_on(const struct link_operations *device)
 {
 	return (struct link_operations){

@@ -31,7 +31,10 @@ struct early_frames {
 
 /* A loan begins: any thread, without the lock. */
 void early_frames_begin(struct early_frames *early);
-/* It is over. Without another one what has waited is freed: how many frames. */
+/*
+ * A loan is over. If no other is under way, the frames that have waited are freed: returns how
+ * many.
+ */
 unsigned early_frames_end(struct early_frames *early);
 
 /* True: it is kept, no longer the caller's. False: nothing is under way, or there is no room. */
