@@ -297,7 +297,8 @@ static void start_work(void *argument)
 		rte_memseg_list_walk(advise_hugepages, NULL);
 }
 
-void eal_describe(int error, char *text, size_t size)
+/* DPDK's text of an error, positive or negative, and its first error line; for a reason. */
+static void describe(int error, char *text, size_t size)
 {
 	char line[200];
 	int code = error < 0 ? -error : error;
@@ -311,7 +312,7 @@ int eal_failure(const char *what, int error, struct reason *reason)
 {
 	char text[300];
 
-	eal_describe(error, text, sizeof(text));
+	describe(error, text, sizeof(text));
 	return reason_set(reason, error < 0 ? error : -error, "%s: %s", what, text);
 }
 
@@ -406,7 +407,7 @@ static int run_start(const struct eal_need *need, struct arguments *arguments,
 			     overrides_memory_is_private();
 		return 0;
 	}
-	eal_describe(start.error, text, sizeof(text));
+	describe(start.error, text, sizeof(text));
 	control_stop(eal.control);
 	eal.control = NULL;
 	return reason_set(reason, start.error > 0 ? -start.error : -EIO,

@@ -46,9 +46,6 @@ void eal_give_up_rights(void);
 
 /* In a forked child: nobody uses DPDK here. If it is not copied, nobody ever will. */
 void eal_abandon(void);
-
-/* DPDK's text of an error, positive or negative, and its first error line; for a reason. */
-void eal_describe(int error, char *text, size_t size);
 /* Writes that behind what has failed. Returns the error as a negative errno value. */
 int eal_failure(const char *what, int error, struct reason *reason);
 

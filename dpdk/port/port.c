@@ -74,7 +74,8 @@ static int make_device(struct device_link *link, const struct port_kind *kind,
 
 /* ---- what the user wants and what the device can do ---- */
 
-unsigned port_wanted_mtu(const struct device_link *link)
+/* What the user wants, or what a Linux interface has; 0 if neither is known. */
+static unsigned wanted_mtu(const struct device_link *link)
 {
 	return link->stack.mtu ? link->stack.mtu
 			       : link->interface.mtu; /* 0 if it is no interface */
@@ -84,7 +85,7 @@ unsigned port_wanted_mtu(const struct device_link *link)
 static int choose_mtu(struct device_link *link, const struct port_kind *kind,
 		      const struct rte_eth_dev_info *info)
 {
-	unsigned wanted = port_wanted_mtu(link), low = info->min_mtu;
+	unsigned wanted = wanted_mtu(link), low = info->min_mtu;
 	uint16_t current = MTU_DEFAULT;
 	int error = rte_eth_dev_get_mtu(link->port, &current);
 
@@ -131,7 +132,7 @@ static struct pool_need need_of(unsigned queues, unsigned rxd, unsigned txd, uns
 size_t port_pool_memory(const struct device_link *link, unsigned queues, unsigned rxd, unsigned txd,
 			bool is_xdp)
 {
-	unsigned mtu = port_wanted_mtu(link);
+	unsigned mtu = wanted_mtu(link);
 	const struct pool_need need = need_of(queues, rxd, txd, mtu ? mtu : MTU_DEFAULT, is_xdp);
 
 	return pool_memory(link, &need);

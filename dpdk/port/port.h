@@ -55,8 +55,6 @@ struct port_kind {
 int port_open(struct device_link *link, const struct port_kind *kind, struct reason *reason);
 void port_close(struct device_link *link, const struct port_kind *kind);
 
-/* What the user wants, or what a Linux interface has; 0 if neither is known. */
-unsigned port_wanted_mtu(const struct device_link *link);
 /* Bytes of the pool for these rings: for struct backend's memory(). */
 size_t port_pool_memory(const struct device_link *link, unsigned queues, unsigned rxd, unsigned txd,
 			bool is_xdp);

@@ -24,7 +24,7 @@ static const char libc_count_name[] = "__nptl_nthreads";
 /* More than a process can have threads (PID_MAX_LIMIT of Linux). */
 #define MANY_THREADS (1u << 22)
 
-/* How deep the thread is in thread_own_begin(); an own thread is so from its first instruction. */
+/* Not 0 while what the thread makes is melin's own: always in an own thread. */
 static __thread int own_depth __attribute__((tls_model("initial-exec")));
 
 struct own_thread {
@@ -76,16 +76,6 @@ void thread_forked(void)
 		__atomic_store_n(libc_count(), 1, __ATOMIC_SEQ_CST);
 }
 
-void thread_own_begin(void)
-{
-	own_depth++;
-}
-
-void thread_own_end(void)
-{
-	own_depth--;
-}
-
 bool thread_is_own(void)
 {
 	return own_depth > 0;
@@ -109,7 +99,7 @@ static void *run_own(void *argument)
 	void *volatile result = NULL;
 
 	free(argument);
-	thread_own_begin();
+	own_depth++;
 	pthread_cleanup_push(own_ends, NULL);
 	result = own.function(own.argument);
 	pthread_cleanup_pop(1);
@@ -170,10 +160,10 @@ static void create(struct creation *creation)
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	if (!creation->thread)
 		pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	thread_own_begin();
+	own_depth++;
 	creation->error = pthread_create(creation->thread ? creation->thread : &started,
 					 &attributes, creation->function, creation->argument);
-	thread_own_end();
+	own_depth--;
 	pthread_attr_destroy(&attributes);
 }
 

@@ -42,10 +42,7 @@ void thread_forked(void);
 /* Whether the calling thread, one of the program's, is the last of these, as libc counts them. */
 bool thread_is_last(void);
 
-/* What the calling thread creates between the two is melin's own. They nest. */
-void thread_own_begin(void);
-void thread_own_end(void);
-/* Whether the calling thread is melin's own, or between the two. */
+/* Whether the calling thread is melin's own, or is about to make one that is. */
 bool thread_is_own(void);
 /* pthread_create(3) of such a thread: the new one is melin's own. 0 or an errno value. */
 int thread_create_own(pthread_t *thread, const pthread_attr_t *attributes,

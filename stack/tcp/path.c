@@ -56,7 +56,8 @@ static uint32_t link_mtu(const ip_addr_t *local, const ip_addr_t *remote)
 	return netif ? netif->mtu : 0;
 }
 
-uint32_t path_mtu(const ip_addr_t *local, const ip_addr_t *remote)
+/* The largest IP packet that gets from here to there, in bytes: the device's MTU or less. */
+static uint32_t path_mtu(const ip_addr_t *local, const ip_addr_t *remote)
 {
 	const struct path *path = find(remote);
 

@@ -38,8 +38,6 @@ struct path_limit {
 	bool may_fragment;	 /* no "don't fragment" bit is set: routers may cut segments */
 };
 
-/* The largest IP packet that gets from here to there, in bytes: the device's MTU or less. */
-uint32_t path_mtu(const ip_addr_t *local, const ip_addr_t *remote);
 /* The same for a socket with a PCB; a borrowed connection's path has its own. */
 uint32_t path_mtu_of(const struct stack_socket *socket);
 
