@@ -150,15 +150,21 @@ static void did_not_pay(struct borrow_policy *policy)
 		policy->reluctance++;
 }
 
-/* That others want the processor is a guess about a loan; a long-lived connection has its trial. */
+/*
+ * That others want the processor is a guess about a loan; a connection with very many turns has its
+ * trial, after some 20,000 of them. The trial itself may be what costs most: a stack's start.
+ */
+#define CROWDED_LOOKS 16
+
 bool borrow_policy_has_room(struct borrow_policy *policy, uint64_t now)
 {
 	enum contention contention;
 
-	if (config_get()->borrow != BORROW_AUTO || policy->reluctance == RELUCTANCE_MAX)
+	if (config_get()->borrow != BORROW_AUTO || policy->crowded == CROWDED_LOOKS)
 		return true;
 	contention = contention_look(now);
 	if (contention == CONTENTION_HIGH) {
+		policy->crowded++;
 		policy->turns = 0;
 		did_not_pay(policy);
 	}
@@ -190,6 +196,7 @@ void borrow_policy_borrowed(struct borrow_policy *policy)
 	policy->slept_for = 0;
 	policy->seen = policy->moves;
 	policy->borrowed_at = policy->moves;
+	policy->crowded = 0;
 }
 
 void borrow_policy_returned(struct borrow_policy *policy, bool in_vain)

@@ -31,6 +31,7 @@ struct borrow_policy {
 	uint64_t not_before; /* no attempt before this time, by the same clock */
 	uint32_t moves, seen; /* transfers, and how many of them there were at the last look */
 	uint32_t borrowed_at; /* and when it was borrowed last */
+	uint8_t crowded; /* looks that have found others at the processor, since the last loan */
 };
 
 enum borrow_step {

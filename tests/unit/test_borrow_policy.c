@@ -109,10 +109,12 @@ static void no_room(void)
 	tap_ok(!borrow_policy_has_room(&policy, now) &&
 		       turns_until(&policy, false, BORROW_WATCH) == 24,
 	       "others want it: after four times the turns it is asked again");
-	for (int i = 0; i < 4; i++)
+	for (int looks = 2; looks <= 15; looks++)
 		borrow_policy_has_room(&policy, now);
-	tap_ok(borrow_policy_has_room(&policy, now), "a long-lived one is tried in the end");
-	policy.reluctance = 0;
+	tap_ok(!borrow_policy_has_room(&policy, now) && borrow_policy_has_room(&policy, now),
+	       "a connection is tried after sixteen looks");
+	borrow_policy_borrowed(&policy);
+	tap_ok(!borrow_policy_has_room(&policy, now), "the next trial takes as many");
 	config.borrow = BORROW_ALWAYS;
 	tap_ok(borrow_policy_has_room(&policy, now), "with MELIN_BORROW=always there is room");
 	config.borrow = BORROW_AUTO;
