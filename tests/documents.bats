@@ -162,7 +162,7 @@ near() {
 @test "the manual pages have nothing that mandoc warns of" {
 	command -v mandoc >/dev/null || skip "mandoc is not installed"
 	for each in "$source"/man/*.[1-8]; do
-		said=$(mandoc -Tlint "$each" 2>&1) || true
+		said=$(mandoc -Tlint -Wwarning "$each" 2>&1) || true
 		echo "$said"
 		[ -z "$said" ]
 	done

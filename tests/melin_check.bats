@@ -140,7 +140,7 @@ without_carrier() {
 
 @test "no rights, and no broker: melin run --user" {
 	check 1 "${unprivileged[@]}" --
-	says missing rights 'nobody has not CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, and there is no'
+	says missing rights 'nobody lacks CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, and there is no'
 	says missing proof 'nothing is lent without rights or a broker'
 	on near sh -c "$(advice rights | sed "s|PROGRAM|$tool check|")" >"$report"
 	says ok rights 'the broker of melin run answers'
@@ -470,6 +470,10 @@ leave_filter() {
 	local prefix room=$BATS_TEST_TMPDIR/room
 	prefix=$(sed -n 's/^prefix = //p' "$build/Makefile" | head -n 1)
 	[[ -d $prefix && $prefix != /usr ]] || skip "there is no folder $prefix to put another on"
+	[[ $build != "$prefix"/* && $source != "$prefix"/* ]] ||
+		skip "melin is built below $prefix, which would be hidden"
+	grep -q '^libdir = ${exec_prefix}/lib$' "$build/Makefile" ||
+		skip "its folder for libraries is not $prefix/lib"
 	mkdir "$room" "$room/.libs"
 	cp "$tool" "$room/"
 	cat >"$BATS_TEST_TMPDIR/steps" <<-EOF
@@ -497,7 +501,7 @@ leave_filter() {
 		${unprivileged[*]} "$tool" check
 	EOF
 	on near unshare --mount sh "$BATS_TEST_TMPDIR/steps" >"$report" 2>&1 || true
-	says missing rights 'nobody has not CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, and the broker,'
+	says missing rights 'nobody lacks CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, and the broker,'
 	[[ $(advice rights) == \
 		'systemd-sysusers && sudo systemctl enable --now melin-broker.socket' ]]
 }

@@ -217,7 +217,7 @@ completed() {
 	wrong 126 './here is not executable: chmod +x ./here, or name its interpreter' ./here
 	wrong 126 "$BATS_TEST_TMPDIR is a folder" "$BATS_TEST_TMPDIR"
 	# A user's PATH lacks what a server's program is in.
-	[[ ! -x /usr/sbin/nginx ]] ||
+	[[ ! -x /usr/sbin/nginx || -e /usr/bin/nginx || -e /usr/local/sbin/nginx ]] ||
 		PATH=/usr/bin:/bin wrong 127 \
 			'"nginx" is not found in PATH; there is /usr/sbin/nginx' nginx
 	# as it was told

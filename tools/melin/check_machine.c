@@ -144,19 +144,17 @@ static void look_for_broker(struct check_about *about, struct check_result *resu
 		check_mend_by(result, "sudo", program_invocation_name, "run", "--user", user_name(),
 			      "--", "PROGRAM", NULL);
 	} else if (stat(BROKER_SOCKET, &status) < 0 && has_unit()) {
-		check_say(
-			result, CHECK_MISSING,
-			"%s has not CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, and the broker, which "
-			"is installed, is not started",
-			user_name());
+		check_say(result, CHECK_MISSING,
+			  "%s lacks CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, and the broker, which "
+			  "is installed, is not started",
+			  user_name());
 		check_mend(result, "sudo systemd-sysusers && "
 				   "sudo systemctl enable --now melin-broker.socket");
 	} else if (stat(BROKER_SOCKET, &status) < 0) {
-		check_say(
-			result, CHECK_MISSING,
-			"%s has not CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, and there is no broker "
-			"at %s: root starts programs for a user",
-			user_name(), BROKER_SOCKET);
+		check_say(result, CHECK_MISSING,
+			  "%s lacks CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF, and there is no broker "
+			  "at %s: root starts programs for a user",
+			  user_name(), BROKER_SOCKET);
 		check_mend_by(result, "sudo", program_invocation_name, "run", "--user", user_name(),
 			      "--", "PROGRAM", NULL);
 	} else if (access(BROKER_SOCKET, W_OK) < 0) {
