@@ -80,6 +80,8 @@ static int exchange(struct client *client, const struct broker_message *request,
 	int error = client->gone ? -EPIPE
 				 : broker_message_send(client->channel, request, descriptor, 0);
 
+	if (error == -EPIPE || error == -ECONNRESET)
+		client->gone = error; /* no answer will tell */
 	if (error)
 		return error;
 	error = await_answer(client);

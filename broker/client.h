@@ -22,7 +22,7 @@
 
 /*
  * Milliseconds. An answer takes some microseconds; on a machine so loaded that it takes this long
- * the broker is as good as dead.
+ * the broker is as good as dead for a client that has no loans.
  */
 #define BROKER_PATIENCE 2000
 

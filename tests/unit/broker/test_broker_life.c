@@ -218,8 +218,9 @@ static void broker_dies(int door, pid_t broker)
 	tap_ok(broker_ends(broker), "the broker is killed");
 	begun = lent_now();
 	tap_ok(lender_borrow(other.lender, other.ends.own, &other.loan, &state) == REFUSAL_BROKER &&
+		       lender_is_gone(other.lender) &&
 		       lender_watch(other.lender, other.ends.own, &other.loan) == REFUSAL_BROKER,
-	       "nothing more is borrowed");
+	       "nothing more is borrowed, and the lender knows why");
 	tap_ok(ground_says(other.ends.own, other.ends.peer, "kernel") &&
 		       ground_says(other.ends.peer, other.ends.own, "kernel"),
 	       "the kernel serves what was watched");
