@@ -288,9 +288,13 @@ static long status_number(const char *name)
 void check_sandbox(struct check_about *about, struct check_result *result)
 {
 	const bool has_interface = about->is_host || check_takes_interface(about);
-	const bool netlink = has_interface && is_refused(AF_NETLINK, SOCK_RAW);
-	/* The broker opens the tap for who has it. AF_XDP's device is claimed by such a socket. */
-	const bool packet = has_interface && !about->has_broker && is_refused(AF_PACKET, SOCK_RAW);
+	/*
+	 * The broker looks for paths and opens the tap for who has it. AF_XDP's device is claimed
+	 * by a packet socket.
+	 */
+	const bool opens = has_interface && !about->has_broker;
+	const bool netlink = opens && is_refused(AF_NETLINK, SOCK_RAW);
+	const bool packet = opens && is_refused(AF_PACKET, SOCK_RAW);
 	const bool xdp = check_uses_xdp(about) && is_refused(AF_XDP, SOCK_RAW);
 
 	if (netlink || packet) {
