@@ -22,6 +22,7 @@
 #include "preload/libc/capabilities.h"
 #include "preload/libc/monotonic.h"
 #include "preload/libc/thread.h"
+#include "preload/libc/timeout.h"
 #include "preload/process/module.h"
 #include "preload/process/status.h"
 
@@ -123,14 +124,19 @@ static bool hand_in(struct gift *mine)
 
 int lending_give(int descriptor, struct loan *loan, const struct connection_state *state)
 {
-	const struct timespec limit = { .tv_nsec = GIFT_PATIENCE * 1000000l };
+	const uint64_t deadline = clock_after(GIFT_PATIENCE * 1000000ull);
 	struct gift mine = {
 		.descriptor = descriptor, .loan = loan, .state = state, .status = -EPERM
 	};
 
 	if (!hand_in(&mine))
 		return -EPERM;
-	kernel_call(SYS_futex, (long)&mine.is_done, FUTEX_WAIT_PRIVATE, 0, (long)&limit);
+	/* A signal, whose handler runs later, ends the sleep, and not the wait. */
+	while (!atomic_load(&mine.is_done) && clock_monotonic() < deadline) {
+		const struct timespec limit = timeout_left(deadline);
+
+		kernel_call(SYS_futex, (long)&mine.is_done, FUTEX_WAIT_PRIVATE, 0, (long)&limit);
+	}
 	if (withdraw(&mine))
 		return -EPERM;
 	while (!atomic_load(&mine.is_done))

@@ -37,7 +37,8 @@ static bool borrow_before(struct socket *socket, int descriptor, enum borrow_dir
 	if (direction == BORROW_NEITHER)
 		return false;
 	step = borrow_policy_before(&socket->policy, socket->loan.state == LOAN_WATCHED);
-	if (step == BORROW_STAY || !borrow_policy_begin(&began))
+	/* What follows makes system calls, which a filter of the program's may not know. */
+	if (step == BORROW_STAY || borrow_is_filtered() || !borrow_policy_begin(&began))
 		return false;
 	if (step == BORROW_NOW)
 		borrowed = borrow_now(socket, descriptor);

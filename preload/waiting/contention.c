@@ -55,6 +55,11 @@ static void read_usage(struct contention_usage *usage, uint64_t now)
 enum contention contention_between(const struct contention_usage *before,
 				   const struct contention_usage *after)
 {
+	/* The child of a fork counts from 0, and what could not be read is 0. */
+	if (after->ran < before->ran || after->waited < before->waited ||
+	    after->turns < before->turns)
+		return CONTENTION_UNKNOWN;
+
 	const uint64_t waited = after->waited - before->waited;
 	const uint64_t wanted = after->ran - before->ran + waited;
 	const uint32_t messages_got = after->messages - before->messages;

@@ -22,7 +22,7 @@ struct contention_usage {
 	uint32_t messages;
 };
 
-/* LOW or HIGH, for the time between the two. */
+/* For the time between the two. UNKNOWN: they are not of the same thread. */
 enum contention contention_between(const struct contention_usage *before,
 				   const struct contention_usage *after);
 

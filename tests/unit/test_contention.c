@@ -41,6 +41,15 @@ static void judges(void)
 	tap_ok(after(300, 900, 10, 20) == CONTENTION_LOW, "two messages to a turn");
 }
 
+static void begins_anew(void)
+{
+	const struct contention_usage parent = { .ran = 900, .waited = 100, .turns = 50 };
+	const struct contention_usage child = { .ran = 10, .waited = 5, .turns = 2 };
+
+	tap_ok(contention_between(&parent, &child) == CONTENTION_UNKNOWN,
+	       "a child's numbers say nothing beside its parent's");
+}
+
 static void looks(void)
 {
 	uint64_t now = 1000 * MS;
@@ -58,6 +67,7 @@ static void looks(void)
 int main(void)
 {
 	judges();
+	begins_anew();
 	looks();
 	return tap_done();
 }
