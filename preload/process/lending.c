@@ -64,7 +64,7 @@ enum refusal lending_open(void)
 	if (why == REFUSAL_RIGHTS)
 		why = lender_connect(atomic_load(&door), &opened);
 	atomic_store(&refusal, (int)why);
-	if (why == REFUSAL_NONE && !lending_lender() &&
+	if (why == REFUSAL_NONE && opened != lending_lender() &&
 	    !atomic_compare_exchange_strong(&lender, &nobody, opened))
 		lender_close(opened); /* another thread has opened one meanwhile */
 	return why;

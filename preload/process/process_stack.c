@@ -40,14 +40,13 @@ void process_stack_register(const struct process_stack_users *above)
 static struct instance instance;
 
 /*
- * Held while the stack starts. It protects instance and the four below, and lets one thread at a
+ * Held while the stack starts. It protects instance and the three below, and lets one thread at a
  * time give the keeper's thread a job. It is taken before all other locks.
  */
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t start_failed_at; /* ns of CLOCK_MONOTONIC; 0: no start has failed */
 static int start_error;
 static const char *forbidden; /* why no start may be tried any more, or NULL */
-static bool lacks_nothing;    /* process_stack_start_again() */
 
 /*
  * Whether a start is under way. What the start itself calls must not ask for another one. The
@@ -263,7 +262,7 @@ static void note_failure(int error, bool listeners, const char *reason)
 /* Whether a start has failed for a reason that will not go away. The caller has start_lock. */
 static bool failed_for_good(void)
 {
-	return start_failed_at && start_error != -EBUSY && !lacks_nothing;
+	return start_failed_at && start_error != -EBUSY;
 }
 
 bool process_stack_has_failed(void)
@@ -319,7 +318,22 @@ void process_stack_end_keeping(void)
 
 static void stop_by_signal(void);
 
-const struct instance *process_stack_start(void)
+/*
+ * Whether a start is to be tried now. again: what was lacking at the last one is there. The caller
+ * has start_lock.
+ */
+static bool may_start(bool again)
+{
+	if (process_stack_running() || (failed_for_good() && !again))
+		return false;
+	if (forbidden) {
+		note_failure(-EPERM, users->any_waiting(), forbidden);
+		return false;
+	}
+	return !process_stack_is_busy() || clock_monotonic() - start_failed_at >= RETRY_BUSY_NS;
+}
+
+static const struct instance *start_or_retry(bool again)
 {
 	struct attempt attempt = { 0 };
 	int error;
@@ -332,10 +346,7 @@ const struct instance *process_stack_start(void)
 	    (process_stack_is_busy() && users->is_awaited_elsewhere()))
 		return NULL;
 	guarded_lock(&start_lock);
-	if (!process_stack_running() && !failed_for_good() && forbidden)
-		note_failure(-EPERM, users->any_waiting(), forbidden);
-	if (process_stack_running() || failed_for_good() ||
-	    (process_stack_is_busy() && clock_monotonic() - start_failed_at < RETRY_BUSY_NS)) {
+	if (!may_start(again)) {
 		guarded_unlock(&start_lock);
 		return process_stack_running();
 	}
@@ -352,7 +363,6 @@ const struct instance *process_stack_start(void)
 	descriptor_room_begin();
 	attempt_with_rights(start, &attempt);
 	error = attempt.error;
-	lacks_nothing = false;
 	if (error != -EBUSY)
 		keeper_end(); /* there will be no other start that takes its rights */
 	descriptor_room_end();
@@ -487,12 +497,14 @@ static void stop_by_signal(void)
 	sum_up(&counters);
 }
 
+const struct instance *process_stack_start(void)
+{
+	return start_or_retry(false);
+}
+
 const struct instance *process_stack_start_again(void)
 {
-	guarded_lock(&start_lock);
-	lacks_nothing = true;
-	guarded_unlock(&start_lock);
-	return process_stack_start();
+	return start_or_retry(true);
 }
 
 void process_stack_before_fork(void)
