@@ -13,8 +13,8 @@ pthread_mutex_t wait_lock = PTHREAD_MUTEX_INITIALIZER;
  * The wakes that the calling thread still has to do. No handler of the program's runs while there
  * are any, since signals are held.
  */
-static __thread struct wake *wakes __attribute__((tls_model("initial-exec")));
-static __thread int wakes_held __attribute__((tls_model("initial-exec")));
+static __thread struct wake *wakes;
+static __thread int wakes_held;
 
 void wake_add(struct wake *wake)
 {

@@ -12,18 +12,13 @@
 
 #include "common/system_call.h"
 #include "preload/config/config.h"
+#include "preload/waiting/spin.h"
 
 /* A shorter time tells of one switch of the kernel's threads, and no more. */
 #define WINDOW_NS 1000000u
 
 /* A longer one tells of what has been. */
 #define STALE_NS 100000000u
-
-/* As spin.c's: who takes less than this share of the time is in nobody's way. */
-#define OTHERS_SHARE 4
-
-/* As spin.c's SERVED_FEW: with more messages to a sleep the stack is faster, slept or not. */
-#define MESSAGES_FEW 2
 
 static __thread struct contention_usage last;
 static __thread enum contention verdict;
@@ -64,10 +59,10 @@ enum contention contention_between(const struct contention_usage *before,
 	const uint64_t wanted = after->ran - before->ran + waited;
 	const uint32_t messages_got = after->messages - before->messages;
 
-	if (waited * OTHERS_SHARE < wanted || !waited)
+	if (waited * SPIN_OTHERS_SHARE < wanted || !waited)
 		return CONTENTION_LOW;
-	return messages_got < MESSAGES_FEW * (after->turns - before->turns) ? CONTENTION_HIGH
-									    : CONTENTION_LOW;
+	return messages_got < SPIN_MESSAGES_FEW * (after->turns - before->turns) ? CONTENTION_HIGH
+										 : CONTENTION_LOW;
 }
 
 enum contention contention_look(uint64_t now)

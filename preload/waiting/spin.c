@@ -34,13 +34,6 @@
 #define PREEMPTED_NS 100000u
 
 /*
- * Others that take less than this share of the time are the kernel's threads and the like, which
- * are on every processor now and then: to sleep for their sake would cost the program more than
- * it helps them. A program that computes takes half of it, a peer on the same processor more.
- */
-#define OTHERS_SHARE 4
-
-/*
  * For so long the thread does not poll when others want more, and for twice as long each further
  * time, up to the longest: a program that computes should be in the way of few requests.
  */
@@ -95,7 +88,7 @@ static void begin_anew(uint64_t pause)
 static bool note_others(uint64_t now, uint64_t duration)
 {
 	crowd.others += duration;
-	if (crowd.others * OTHERS_SHARE < crowd.polled + crowd.others)
+	if (crowd.others * SPIN_OTHERS_SHARE < crowd.polled + crowd.others)
 		return false;
 	if (crowd.pause > CROWDED_MAX_NS / 2)
 		begin_anew(CROWDED_MAX_NS);
@@ -137,7 +130,7 @@ bool spin_is_crowded(uint64_t now)
  */
 #define SERVED_ONE    16
 #define SERVED_BEGINS (16 * SERVED_ONE)
-#define SERVED_FEW    (2 * SERVED_ONE)
+#define SERVED_FEW    (SPIN_MESSAGES_FEW * SERVED_ONE)
 
 static __thread unsigned served, served_average = SERVED_BEGINS;
 

@@ -11,6 +11,16 @@
 #include <stdint.h>
 
 /*
+ * Others that take less than this share of the time are the kernel's threads and the like, which
+ * are on every processor now and then: to sleep for their sake would cost the program more than
+ * it helps them. A program that computes takes half of it, a peer on the same processor more.
+ */
+#define SPIN_OTHERS_SHARE 4
+
+/* A thread that gets fewer messages than this to a sleep sleeps for nearly each one. */
+#define SPIN_MESSAGES_FEW 2
+
+/*
  * For how many nanoseconds the calling thread may poll in the wait that it begins now; CLOCK_NEVER:
  * it does not sleep at all.
  */
