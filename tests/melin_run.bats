@@ -259,6 +259,16 @@ patched() {
 	wrong 126 "./deep: its interpreter $t/go $go: $no" ./deep
 }
 
+# env_says_nothing LINE...: ./script, which hands each LINE to env, is none of melin's business.
+env_says_nothing() {
+	local line output
+	for line; do
+		printf '#!/usr/bin/env %s\n' "$line" >script
+		output=$("$tool" run ./script 2>&1) || true
+		[[ $output != *melin* ]] || fail "$line: $output"
+	done
+}
+
 @test "scripts whose interpreter env looks for" {
 	local t=$BATS_TEST_TMPDIR line no
 	cd "$t"
@@ -274,11 +284,7 @@ patched() {
 		wrong 126 "./script: $no" ./script
 	done
 	# Nothing is made of what env would not start.
-	for line in 'static -x' '-S nosuch' '-S -u static true'; do
-		printf '#!/usr/bin/env %s\n' "$line" >script
-		output=$("$tool" run ./script 2>&1) || true
-		[[ $output != *melin* ]] || fail "$line: $output"
-	done
+	env_says_nothing 'static -x' '-S nosuch' '-S -u static true'
 	printf '#!/usr/bin/env -S sh -e\necho hello\n' >script
 	[[ $("$tool" run ./script) == hello ]]
 }
@@ -307,11 +313,7 @@ patched() {
 	done
 	# By the PATH that it has then it does not find the static one.
 	export PATH=$t/bin:$PATH
-	for line in '-u PATH static' "PATH=$t static" '-u LD_PRELOAD -C / static0'; do
-		printf '#!/usr/bin/env -S %s\n' "$line" >script
-		output=$("$tool" run ./script 2>&1) || true
-		[[ $output != *melin* ]] || fail "$line: $output"
-	done
+	env_says_nothing '-S -u PATH static' "-S PATH=$t static" '-S -u LD_PRELOAD -C / static0'
 	printf '#!/usr/bin/env -S -u HOME -C / sh -e\npwd; echo $HOME $LD_PRELOAD\n' >script
 	[[ $("$tool" run "$t/script" | paste -sd' ') == "/ "*libmelin.so ]]
 }

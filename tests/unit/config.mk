@@ -31,7 +31,8 @@ tests_unit_test_address_LDADD = tests/unit/libconfig.la
 
 tests_unit_test_borrow_policy_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_borrow_policy_CFLAGS = $(WARNING_CFLAGS)
-tests_unit_test_borrow_policy_SOURCES = tests/unit/test_borrow_policy.c tests/unit/tap.h
+tests_unit_test_borrow_policy_SOURCES = \
+	tests/unit/test_borrow_policy.c tests/unit/tap.h tests/unit/virtual_clock.h
 tests_unit_test_borrow_policy_LDADD = tests/unit/libconfig.la
 
 tests_unit_test_config_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
@@ -61,5 +62,6 @@ tests_unit_test_spin_LDADD = tests/unit/libconfig.la
 
 tests_unit_test_spin_crowd_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_spin_crowd_CFLAGS = $(WARNING_CFLAGS)
-tests_unit_test_spin_crowd_SOURCES = tests/unit/test_spin_crowd.c tests/unit/tap.h
+tests_unit_test_spin_crowd_SOURCES = \
+	tests/unit/test_spin_crowd.c tests/unit/tap.h tests/unit/virtual_clock.h
 tests_unit_test_spin_crowd_LDADD = tests/unit/libconfig.la -lpthread

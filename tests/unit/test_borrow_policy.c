@@ -10,14 +10,11 @@
 #include <unistd.h>
 
 #include "preload/config/config.h"
-#include "preload/libc/monotonic.h"
 #include "preload/waiting/contention.h"
 #include "preload/waiting/spin.h"
 
 #include "tap.h"
-
-#define US 1000ull
-#define MS 1000000ull
+#include "virtual_clock.h"
 
 static struct config config = { .spin_us = 50, .borrow = BORROW_AUTO, .borrow_seed = 1 };
 
@@ -25,18 +22,6 @@ const struct config *config_get(void)
 {
 	return &config;
 }
-
-static uint64_t now = 1000000 * MS;
-
-static int virtual_clock(clockid_t clock, struct timespec *time)
-{
-	(void)clock;
-	time->tv_sec = (time_t)(now / 1000000000u);
-	time->tv_nsec = (long)(now % 1000000000u);
-	return 0;
-}
-
-int (*clock_of_libc)(clockid_t clock, struct timespec *now) = virtual_clock;
 
 /* Stands in for contention.c, which has a test of its own. */
 static enum contention contention;

@@ -15,12 +15,10 @@
 #include <sys/syscall.h>
 
 #include "preload/config/config.h"
-#include "preload/libc/monotonic.h"
 
 #include "tap.h"
+#include "virtual_clock.h"
 
-#define US    1000ull
-#define MS    1000000ull
 #define LIMIT (50 * US)
 
 static struct config config = { .spin_us = 50 };
@@ -29,18 +27,6 @@ const struct config *config_get(void)
 {
 	return &config;
 }
-
-static uint64_t now = 1000 * MS;
-
-static int virtual_clock(clockid_t clock, struct timespec *time)
-{
-	(void)clock;
-	time->tv_sec = (time_t)(now / 1000000000u);
-	time->tv_nsec = (long)(now % 1000000000u);
-	return 0;
-}
-
-int (*clock_of_libc)(clockid_t clock, struct timespec *now) = virtual_clock;
 
 /* A yield of the policy's ends here, and takes as long as the test wants. */
 static uint64_t yield_takes;

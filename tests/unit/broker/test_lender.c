@@ -326,9 +326,20 @@ static void refuse_by_socket(void)
 	ground_close(&ends);
 }
 
+/* The peer's socket connects to the listener, at this port. */
+static void meet(struct ends *ends, uint16_t port)
+{
+	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(port) };
+
+	inet_pton(AF_INET, GROUND_OWN4, &name.sin_addr);
+	bind(ends->listener, (struct sockaddr *)&name, sizeof(name));
+	listen(ends->listener, 1);
+	connect(ends->peer, (struct sockaddr *)&name, sizeof(name));
+	ends->own = accept(ends->listener, NULL, NULL);
+}
+
 static void refuse_multipath(void)
 {
-	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(7300) };
 	struct ends ends = { .listener = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP),
 			     .peer = ground_socket_there(AF_INET, SOCK_STREAM, IPPROTO_MPTCP) };
 	struct loan loan;
@@ -337,11 +348,7 @@ static void refuse_multipath(void)
 		tap_ok(true, "MPTCP: not in this kernel # SKIP");
 		return;
 	}
-	inet_pton(AF_INET, GROUND_OWN4, &name.sin_addr);
-	bind(ends.listener, (struct sockaddr *)&name, sizeof(name));
-	listen(ends.listener, 1);
-	connect(ends.peer, (struct sockaddr *)&name, sizeof(name));
-	ends.own = accept(ends.listener, NULL, NULL);
+	meet(&ends, 7300);
 	tap_ok(prepare(&ends, &loan) && refuses_borrow(&ends, &loan, REFUSAL_ULP),
 	       "MPTCP: refused");
 	lender_unwatch(lender, &loan);
@@ -380,20 +387,15 @@ static bool sign(int descriptor, const char *with)
 
 static void refuse_signed(void)
 {
-	struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons(7200) };
 	struct ends ends = { .listener = socket(AF_INET, SOCK_STREAM, 0),
 			     .peer = ground_socket_there(AF_INET, SOCK_STREAM, 0) };
 	struct loan loan;
 
-	inet_pton(AF_INET, GROUND_OWN4, &name.sin_addr);
 	if (!sign(ends.listener, GROUND_PEER4) || !sign(ends.peer, GROUND_OWN4)) {
 		tap_ok(true, "signed segments: not in this kernel # SKIP");
 		return;
 	}
-	bind(ends.listener, (struct sockaddr *)&name, sizeof(name));
-	listen(ends.listener, 1);
-	connect(ends.peer, (struct sockaddr *)&name, sizeof(name));
-	ends.own = accept(ends.listener, NULL, NULL);
+	meet(&ends, 7200);
 	tap_ok(prepare(&ends, &loan) && refuses_borrow(&ends, &loan, REFUSAL_SIGNED),
 	       "signed segments: refused");
 	lender_unwatch(lender, &loan);
