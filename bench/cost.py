@@ -66,9 +66,7 @@ def costs(options):
             notes = {"offloads": bed.offloads()}
             server = redis.serve(bed)
             with Profile(bed, server.pid) as profile:
-                text = bed.client("redis-benchmark", "-h", bed.address, "-n", str(number),
-                                  "-c", str(CONNECTIONS), "-t", "get", "--csv",
-                                  seconds=options.seconds * 10)
+                text = redis.ask(bed, CONNECTIONS, number, options.seconds)
             own, whole = profile.seconds()
             return {"server's side": own / number * 1e6, "all of it": whole / number * 1e6,
                     "requests": redis.parse(text)["requests"],

@@ -17,20 +17,15 @@ NEIGHBOURS, CONNECTIONS, RATE = 7, 50, 60_000
 
 
 def ask(bed, number, seconds):
-    text = bed.client("redis-benchmark", "-h", bed.address, "-n", str(number),
-                      "-c", str(CONNECTIONS), "-t", "get", "--csv", seconds=seconds * 10)
-    return redis.parse(text)["requests"]
+    return redis.parse(redis.ask(bed, CONNECTIONS, number, seconds))["requests"]
 
 
 def start_neighbour(bed, index):
     """Its client asks every 20 ms: too seldom to take time, too often to be idle."""
-    port = str(6380 + index)
-    bed.server("redis-server", "--port", port, "--bind", "*", "--protected-mode", "no",
-               "--save", "", "--dir", bed.folder, name=f"neighbour{index}",
-               ready="eady to accept connections")
-    bed.answers(port)
-    bed.start_client("redis-cli", "-h", bed.address, "-p", port, "-r", "-1", "-i", "0.02", "get",
-                     "key", name=f"asks{index}")
+    port = 6380 + index
+    redis.start(bed, port, name=f"neighbour{index}")
+    bed.start_client("redis-cli", "-h", bed.address, "-p", str(port), "-r", "-1", "-i", "0.02",
+                     "get", "key", name=f"asks{index}")
 
 
 def neighbours(options):

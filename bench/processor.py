@@ -30,9 +30,7 @@ def worked(options):
             notes = {"offloads": bed.offloads()}
             server = redis.serve(bed)
             before, own = machine.process_seconds(server.pid), machine.own_seconds()
-            text = bed.client("redis-benchmark", "-h", bed.address, "-n", str(number),
-                              "-c", str(case.parameters["connections"]), "-t", "get", "--csv",
-                              seconds=options.seconds * 10)
+            text = redis.ask(bed, case.parameters["connections"], number, options.seconds)
             server_used = machine.process_seconds(server.pid) - before
             client_used = machine.own_seconds() - own
             return {"server": server_used / number * 1e6,

@@ -16,13 +16,24 @@ METRICS = [Metric("requests", "1/s", True), Metric("p50", "ms", False), Metric("
 PLANS = {1: 15_000, 50: 60_000, 1000: 50_000}
 
 
-def serve(bed):
-    bed.server("redis-server", "--port", "6379", "--bind", "*", "--protected-mode", "no",
+def start(bed, port, **more):
+    bed.server("redis-server", "--port", str(port), "--bind", "*", "--protected-mode", "no",
                "--save", "", "--dir", bed.folder, "--tcp-backlog", "4096",
-               ready="eady to accept connections")
-    bed.answers(6379)
+               ready="eady to accept connections", **more)
+    bed.answers(port)
+
+
+def serve(bed):
+    start(bed, 6379)
     bed.serves("redis-benchmark", "-h", bed.address, "-c", "1", "-n", "2000", "-t", "get")
     return bed.programs[0]
+
+
+def ask(bed, connections, number, seconds, pipeline=1):
+    """What redis-benchmark prints: parse()."""
+    return bed.client("redis-benchmark", "-h", bed.address, "-c", str(connections),
+                      "-n", str(number), "-P", str(pipeline), "-t", "get", "--csv",
+                      seconds=seconds * 10)
 
 
 def redis(options):
@@ -33,9 +44,7 @@ def redis(options):
             offloads = bed.offloads()
             server = serve(bed)
             before = process_seconds(server.pid)
-            text = bed.client("redis-benchmark", "-h", bed.address, "-c", str(connections),
-                              "-n", str(number), "-P", str(pipeline), "-t", "get", "--csv",
-                              seconds=options.seconds * 10)
+            text = ask(bed, connections, number, options.seconds, pipeline)
             load = process_seconds(server.pid) - before
             return {**parse(text), "server processor s per million": load / number * 1e6,
                     "conditions": {**bed.conditions(), **case.parameters},
