@@ -15,27 +15,28 @@
 #if defined(__clang_analyzer__)
 
 /* For "make lint" only, which cannot see that an instruction writes to memory. */
-long kernel_call5(long number, long a, long b, long c, long d, long e);
+long kernel_call6(long number, long a, long b, long c, long d, long e, long f);
 
 #elif defined(__x86_64__)
 
 /* The kernel's result: a negative errno value for an error. */
-static inline long kernel_call5(long number, long a, long b, long c, long d, long e)
+static inline long kernel_call6(long number, long a, long b, long c, long d, long e, long f)
 {
 	register long fourth __asm__("r10") = d; /* the instruction itself overwrites rcx and r11 */
 	register long fifth __asm__("r8") = e;
+	register long sixth __asm__("r9") = f;
 	long result;
 
 	__asm__ volatile("syscall"
 			 : "=a"(result)
-			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth), "r"(sixth)
 			 : "rcx", "r11", "memory");
 	return result;
 }
 
 #elif defined(__aarch64__)
 
-static inline long kernel_call5(long number, long a, long b, long c, long d, long e)
+static inline long kernel_call6(long number, long a, long b, long c, long d, long e, long f)
 {
 	register long x8 __asm__("x8") = number;
 	register long x0 __asm__("x0") = a;
@@ -43,10 +44,11 @@ static inline long kernel_call5(long number, long a, long b, long c, long d, lon
 	register long x2 __asm__("x2") = c;
 	register long x3 __asm__("x3") = d;
 	register long x4 __asm__("x4") = e;
+	register long x5 __asm__("x5") = f;
 
 	__asm__ volatile("svc #0"
 			 : "+r"(x0)
-			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
 			 : "memory");
 	return x0;
 }
@@ -54,6 +56,11 @@ static inline long kernel_call5(long number, long a, long b, long c, long d, lon
 #else
 #error "common/system_call.h: how are system calls made on this machine?"
 #endif
+
+static inline long kernel_call5(long number, long a, long b, long c, long d, long e)
+{
+	return kernel_call6(number, a, b, c, d, e, 0);
+}
 
 static inline long kernel_call(long number, long a, long b, long c, long d)
 {

@@ -7,6 +7,7 @@
 #include <linux/virtio_net.h>
 #include <net/ethernet.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,6 +30,12 @@
 
 /* Ethernet, IPv6 and TCP with all the options there can be. */
 #define HEADER_MAX (FRAME_HEADER_LENGTH + 40 + 60)
+
+/*
+ * So much data of a single frame is copied behind its header: a copy of a few lines of the cache
+ * costs less than it costs the kernel to collect a frame from several places.
+ */
+#define COPY_MAX 256
 
 /*
  * A shorter frame mostly has no other behind it, and goes by the shorter way. Full ones of the
@@ -56,9 +63,10 @@
 
 /* Segments of one connection, each where the last one ends. */
 struct run {
+	struct sockaddr_ll to; /* the interface, or all is 0: the socket's own */
 	struct virtio_net_hdr offload;
-	struct sockaddr_ll to;	    /* the interface, or all is 0: the socket's own */
-	uint8_t header[HEADER_MAX]; /* of the first segment */
+	/* Directly behind offload: of the first segment, and of a short one its data. */
+	uint8_t header[HEADER_MAX + COPY_MAX];
 	unsigned ip, tcp, header_length;
 	uint32_t next;	      /* sequence number behind the last segment */
 	unsigned size;	      /* data in each segment but the last */
@@ -67,8 +75,11 @@ struct run {
 	bool ended;	      /* the last segment is shorter: nothing can follow */
 	unsigned frames, pieces;
 	struct pbuf *held[PIECES];
-	struct iovec piece[2 + PIECES]; /* offload, header, data */
+	struct iovec piece[1 + PIECES]; /* offload and header, data */
 };
+_Static_assert(offsetof(struct run, header) ==
+		       offsetof(struct run, offload) + sizeof(struct virtio_net_hdr),
+	       "offload and header are one piece");
 
 struct gso {
 	int socket;
@@ -251,7 +262,7 @@ static bool add_pieces(struct run *run, struct pbuf *frame, unsigned skip)
 		}
 		if (pieces == PIECES)
 			return false;
-		run->piece[2 + pieces++] = (struct iovec){ .iov_base = (char *)pbuf->payload + skip,
+		run->piece[1 + pieces++] = (struct iovec){ .iov_base = (char *)pbuf->payload + skip,
 							   .iov_len = pbuf->len - skip };
 		skip = 0;
 	}
@@ -358,9 +369,6 @@ static void finish(struct run *run)
 	bool is_ipv4 = ip[0] >> 4 == 4;
 	uint16_t sum = 0;
 
-	run->piece[0] =
-		(struct iovec){ .iov_base = &run->offload, .iov_len = sizeof(run->offload) };
-	run->piece[1] = (struct iovec){ .iov_base = run->header, .iov_len = run->header_length };
 	run->offload = (struct virtio_net_hdr){ 0 };
 	if (run->tcp == 0)
 		return;
@@ -383,6 +391,22 @@ static void finish(struct run *run)
 	}
 	sum = checksum_fold(checksum_pseudo_header(ip, tcp_length));
 	memcpy(tcp + TCP_CHECKSUM, &sum, sizeof(sum));
+}
+
+/* What of a run goes to the kernel. Returns of how many pieces: of one where that is cheap. */
+static unsigned collect(struct run *run)
+{
+	uint8_t *end = run->header + run->header_length;
+	unsigned apart = run->pieces;
+
+	if (run->frames == 1 && run->frame_bytes - run->header_length <= COPY_MAX) {
+		for (unsigned i = 1; i <= run->pieces; i++)
+			end = mempcpy(end, run->piece[i].iov_base, run->piece[i].iov_len);
+		apart = 0;
+	}
+	run->piece[0] = (struct iovec){ .iov_base = &run->offload,
+					.iov_len = (size_t)(end - (uint8_t *)&run->offload) };
+	return 1 + apart;
 }
 
 /* Says what became of the first run that was not sent. */
@@ -417,6 +441,24 @@ bool gso_is_empty(const struct gso *gso)
 	return gso->count == 0;
 }
 
+/* How many runs, from this one on, the kernel has taken, or a negative errno value. */
+static long submit(struct gso *gso, unsigned first)
+{
+	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+	struct mmsghdr *messages = gso->messages + first;
+	const unsigned count = gso->count - first;
+	const struct msghdr *only = &messages->msg_hdr;
+	long result;
+
+	if (count > 1 || only->msg_iovlen > 1)
+		return kernel_call(SYS_sendmmsg, gso->socket, (long)messages, count, flags);
+	/* What a reply mostly is: 80 ns less of 590 than by the other call. */
+	result = kernel_call6(SYS_sendto, gso->socket, (long)only->msg_iov->iov_base,
+			      (long)only->msg_iov->iov_len, flags, (long)only->msg_name,
+			      only->msg_namelen);
+	return result < 0 ? result : 1;
+}
+
 unsigned gso_send(struct gso *gso, struct gso_counts *counts)
 {
 	struct mmsghdr *messages = gso->messages;
@@ -427,15 +469,14 @@ unsigned gso_send(struct gso *gso, struct gso_counts *counts)
 	for (i = 0; i < gso->count; i++) {
 		finish(&gso->runs[i]);
 		messages[i].msg_hdr.msg_iov = gso->runs[i].piece;
-		messages[i].msg_hdr.msg_iovlen = 2 + gso->runs[i].pieces;
+		messages[i].msg_hdr.msg_iovlen = collect(&gso->runs[i]);
 		if (gso->runs[i].to.sll_ifindex) {
 			messages[i].msg_hdr.msg_name = &gso->runs[i].to;
 			messages[i].msg_hdr.msg_namelen = sizeof(gso->runs[i].to);
 		}
 	}
 	while (done < gso->count) {
-		long sent = kernel_call(SYS_sendmmsg, gso->socket, (long)(messages + done),
-					gso->count - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+		long sent = submit(gso, done);
 
 		for (i = 0; sent > 0 && i < (unsigned)sent; i++, done++) {
 			counts->sent += gso->runs[done].frames;
