@@ -40,6 +40,19 @@ static void confine(void)
 		exit(1);
 }
 
+/*
+ * exit(3), but where lines are counted (make coverage): there it would write the counters, whose
+ * files the filter does not know.
+ */
+static void leave(int status)
+{
+#ifdef MELIN_COVERAGE
+	_exit(status);
+#else
+	exit(status);
+#endif
+}
+
 static bool fails(long result, int error)
 {
 	return result == -1 && errno == error;
@@ -80,16 +93,16 @@ int main(int count, char *arguments[])
 	if (strcmp(how, "twice") == 0)
 		confine();
 	if (listener >= 0 && listen(listener, 1) < 0)
-		return 1;
+		leave(1);
 	while ((size = read(STDIN_FILENO, text, sizeof(text))) > 0) {
 		if (awaited && access(awaited, F_OK) == 0) {
 			confine();
 			awaited = NULL;
 		}
 		if (write(STDOUT_FILENO, text, (size_t)size) != size)
-			return 1;
+			leave(1);
 	}
 	if (write(STDOUT_FILENO, "the end\n", 8) != 8)
-		return 1;
-	return 0;
+		leave(1);
+	leave(0);
 }
