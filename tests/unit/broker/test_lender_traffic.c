@@ -6,7 +6,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
+#include <linux/netlink.h>
+#include <linux/seccomp.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -15,8 +18,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -345,6 +350,62 @@ static void pass_firewall(void)
 	ground_close(&ends);
 }
 
+/* socket(2) fails as in a kernel without the module that tracking is told through. */
+static bool lose_tracking(void)
+{
+	struct sock_filter steps[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NETLINK_NETFILTER, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPROTONOSUPPORT),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { sizeof(steps) / sizeof(steps[0]), steps };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+}
+
+/* In the child: what its own lender says of the connection, 0 to 255. */
+static int refusal_untold(const struct ends *ends)
+{
+	enum refusal refusal = REFUSAL_FAILED;
+	struct loan loan = { 0 };
+
+	lender_abandon(lender);
+	if (lose_tracking() && lender_open(&lender) == REFUSAL_NONE) {
+		refusal = lender_watch(lender, ends->own, &loan);
+		lender_close(lender);
+	}
+	return (int)refusal;
+}
+
+/* It would drop the connection's segments, and cannot be told to let them pass. */
+static void stay_behind_firewall(void)
+{
+	int status = -1;
+	struct ends ends;
+	pid_t child;
+
+	if (!ground_run("nft -f - <<EOF\n"
+			"table ip t {\nchain c {\ntype filter hook input priority 0\n"
+			"ct state established accept\n}\n}\nEOF")) {
+		tap_ok(true, "a firewall: no nft here # SKIP");
+		return;
+	}
+	if (!ground_connect("IPv4", true, &ends))
+		return;
+	child = fork();
+	if (child == 0)
+		_exit(refusal_untold(&ends));
+	waitpid(child, &status, 0);
+	tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == REFUSAL_TRACKED,
+	       "tracking that cannot be told: the connection stays the kernel's");
+	ground_run("nft delete table ip t");
+	ground_close(&ends);
+}
+
 /* ---- tuples that come again ---- */
 
 #define PEER_PORT 7500
@@ -474,6 +535,7 @@ int main(int count, char **arguments)
 	change_under_traffic("mapped");
 	give_back_in_a_flood();
 	pass_firewall();
+	stay_behind_firewall();
 	tuple_again();
 	for (int i = 0; i < KILLS; i++)
 		kill_borrower();
