@@ -130,7 +130,7 @@ static void set_once_more(int number, const struct sigaction *action)
 	libc()->sigaction(number, &ours, NULL);
 }
 
-static void send_again(int number, siginfo_t *info)
+void signals_to_this_thread(int number, siginfo_t *info)
 {
 	const long process = kernel_call(SYS_getpid, 0, 0, 0, 0);
 	const long thread = kernel_call(SYS_gettid, 0, 0, 0, 0);
@@ -155,7 +155,7 @@ static void defer(int number, siginfo_t *info, void *context)
 	signals_thread.deferred |= deferred;
 	interruptible_leave(context);
 	set_once_more(number, current_action(number));
-	send_again(number, info);
+	signals_to_this_thread(number, info);
 }
 
 /*
@@ -171,7 +171,7 @@ static void end_by(int number, siginfo_t *info)
 		farewell();
 	libc()->sigaction(number, &standard, NULL);
 	if (!is_fault(number) || info->si_code <= 0 || number == SIGTRAP || number == SIGSYS)
-		send_again(number, info);
+		signals_to_this_thread(number, info);
 }
 
 /* What the handler calls are calls of the program's own again, also if it does not return. */

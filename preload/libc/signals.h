@@ -124,6 +124,13 @@ int signals_action(int number, const struct sigaction *action, struct sigaction 
 /* pthread_setcanceltype(3) for the program: 0 or an errno value. */
 int signals_cancel_type(int type, int *old);
 
+/*
+ * Sends the calling thread a signal with all that info says of it. The kernel allows a thread to
+ * send itself what it says to have come from a process (SI_USER), but not what comes from the
+ * kernel alone.
+ */
+void signals_to_this_thread(int number, siginfo_t *info);
+
 /* The library begins, in a process with rules: program_memory.h's looks need their handlers. */
 void signals_begin(void);
 

@@ -23,6 +23,7 @@
 #include "preload/sockets/listener.h"
 #include "preload/sockets/socket_object.h"
 #include "common/system_call.h"
+#include "preload/libc/signals.h"
 #include "preload/libc/symbols.h"
 
 /* ---- waiting on one socket ---- */
@@ -493,6 +494,19 @@ ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t co
 		       : result;
 }
 
+/* As sk_stream_error() does, whose signal says that the process itself has sent it. */
+static void raise_broken_pipe(void)
+{
+	siginfo_t info = {
+		.si_signo = SIGPIPE,
+		.si_code = SI_USER,
+		.si_pid = getpid(),
+		.si_uid = getuid(),
+	};
+
+	signals_to_this_thread(SIGPIPE, &info);
+}
+
 static ssize_t send_here(struct socket *socket, const struct iovec *iov, size_t count, int flags)
 {
 	const struct instance *instance = socket_instance(socket);
@@ -530,7 +544,7 @@ static ssize_t send_here(struct socket *socket, const struct iovec *iov, size_t 
 	if (done)
 		return (ssize_t)done;
 	if (result == -EPIPE && !(flags & MSG_NOSIGNAL))
-		raise(SIGPIPE);
+		raise_broken_pipe();
 	return result;
 }
 

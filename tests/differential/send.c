@@ -12,23 +12,33 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t signals;
+static volatile sig_atomic_t signals, other_senders;
 
 /* What iovecs point to; they know no const. */
 static char byte_x[] = "x", ab[] = "ab", abc[] = "abc", cde[] = "cde", def[] = "def";
 
-static void count_signal(int number)
+static void count_signal(int number, siginfo_t *info, void *context)
 {
 	(void)number;
+	(void)context;
 	signals++;
+	other_senders += info->si_code != SI_USER || info->si_pid != getpid();
+}
+
+/* SIGPIPE says that the process has sent it to itself. */
+static void count_signals(void)
+{
+	struct sigaction action = { .sa_sigaction = count_signal, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGPIPE, &action, NULL);
 }
 
 static void outcome_and_signals(const char *name, long result)
 {
 	outcome(name, result);
 	if (signals)
-		note("SIGPIPE %d", (int)signals);
-	signals = 0;
+		note("SIGPIPE %d, by others %d", (int)signals, (int)other_senders);
+	signals = other_senders = 0;
 }
 
 static void they_get(int fd, int bytes)
@@ -60,11 +70,10 @@ static void send_every_way(int fd)
 
 static void case_broken_pipe(void)
 {
-	struct sigaction action = { .sa_handler = count_signal };
 	struct connection connection;
 	sigset_t set, old, pending;
 
-	sigaction(SIGPIPE, &action, NULL);
+	count_signals();
 	connection = open_connection();
 	note("after shutdown for writing");
 	shutdown(connection.us, SHUT_WR);
@@ -88,15 +97,13 @@ static void case_broken_pipe(void)
 	close(connection.us);
 
 	note("with the signal ignored");
-	action.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
 	connection = open_connection();
 	shutdown(connection.us, SHUT_WR);
 	outcome("send", send(connection.us, "x", 1, 0));
 
 	note("with the signal blocked");
-	action.sa_handler = count_signal;
-	sigaction(SIGPIPE, &action, NULL);
+	count_signals();
 	sigemptyset(&set);
 	sigaddset(&set, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &set, &old);
@@ -114,10 +121,9 @@ static void case_broken_pipe(void)
 
 static void case_not_connected(void)
 {
-	struct sigaction action = { .sa_handler = count_signal };
 	int fd = open_socket(0);
 
-	sigaction(SIGPIPE, &action, NULL);
+	count_signals();
 	note("fresh");
 	send_every_way(fd);
 	close(fd);
