@@ -61,11 +61,32 @@ static int last_answer(struct client *client)
 }
 
 /*
- * Waits until the answer is here. A client with loans waits longer, since they end with the broker.
+ * How often a broker that is slow is waited for, BROKER_PATIENCE each time. A client with loans
+ * waits longer, since they end with the broker.
  */
-static int await_answer(struct client *client)
+static unsigned waits_of(const struct client *client)
 {
-	unsigned waits = client->lent ? BROKER_PATIENCE_LENT : 1;
+	return client->lent ? BROKER_PATIENCE_LENT : 1;
+}
+
+/* The channel may be full of requests that a broker which is slow has not read yet. */
+static int send_request(struct client *client, const struct broker_message *request, int descriptor,
+			unsigned *waits)
+{
+	int error;
+
+	do
+		error = broker_message_send(client->channel, request, descriptor, 0);
+	while (error == -EAGAIN && --*waits > 0);
+	/* No answer will tell. What is too large, say, is not the broker's fault. */
+	if (error == -EPIPE || error == -ECONNRESET || error == -EAGAIN)
+		client->gone = true;
+	return error;
+}
+
+/* Waits until the answer is here. */
+static int await_answer(struct client *client, unsigned waits)
+{
 	int error;
 
 	do
@@ -77,14 +98,12 @@ static int await_answer(struct client *client)
 /* The caller holds channel_lock, or the client is new. 0: the answer is in reader. */
 static int exchange(struct client *client, const struct broker_message *request, int descriptor)
 {
-	int error = client->gone ? -EPIPE
-				 : broker_message_send(client->channel, request, descriptor, 0);
+	unsigned waits = waits_of(client);
+	int error = client->gone ? -EPIPE : send_request(client, request, descriptor, &waits);
 
-	if (error == -EPIPE || error == -ECONNRESET)
-		client->gone = error; /* no answer will tell */
 	if (error)
 		return error;
-	error = await_answer(client);
+	error = await_answer(client, waits);
 	client->gone = error;
 	client->late = error == -EAGAIN;
 	return client->late ? last_answer(client) : error;
@@ -239,14 +258,16 @@ static void client_unwatch(struct lender *lender, struct loan *loan)
 	const struct broker_message request = request_for(BROKER_UNWATCH, loan);
 
 	const bool is_lent = loan->state == LOAN_BORROWED || loan->state == LOAN_HELD;
+	unsigned waits;
 
 	if (loan->state == LOAN_NONE)
 		return;
 	loan->state = LOAN_NONE;
 	pthread_mutex_lock(&client->channel_lock);
 	client->lent -= is_lent;
+	waits = waits_of(client);
 	if (!client->gone && loan->broker == client->broker &&
-	    broker_message_send(client->channel, &request, -1, 0) < 0)
+	    send_request(client, &request, -1, &waits) < 0)
 		client->gone = true;
 	pthread_mutex_unlock(&client->channel_lock);
 }

@@ -10,6 +10,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -360,6 +361,54 @@ static void broker_hangs(int door, pid_t broker)
 	ground_close(&lent.ends);
 }
 
+/* More requests than a channel can hold. */
+#define MANY_REQUESTS 50000
+
+struct requests {
+	const struct lent *lent;
+	_Atomic unsigned sent;
+};
+
+/* They are not answered, and name a connection that the broker does not know. */
+static void *send_many(void *argument)
+{
+	struct requests *requests = argument;
+	const struct loan unknown = { .state = LOAN_WATCHED,
+				      .broker = requests->lent->loan.broker,
+				      .token = ~0ull };
+
+	while (atomic_load(&requests->sent) < MANY_REQUESTS) {
+		struct loan loan = unknown;
+
+		lender_unwatch(requests->lent->lender, &loan);
+		atomic_fetch_add(&requests->sent, 1);
+	}
+	return NULL;
+}
+
+/* Stopped until the channel is full, and longer than a client waits for whom nothing is lent. */
+static void channel_is_full(int door, pid_t broker)
+{
+	struct lent lent;
+	struct requests requests = { .lent = &lent };
+	pthread_t sender;
+
+	if (!tap_ok(lent_open(&lent, "IPv4") && lent_watch(&lent, door) &&
+			    lent_borrow(&lent) == REFUSAL_NONE,
+		    "a connection is borrowed"))
+		return;
+	stop(broker);
+	pthread_create(&sender, NULL, send_many, &requests);
+	usleep(1500 * BROKER_PATIENCE);
+	tap_ok(atomic_load(&requests.sent) < MANY_REQUESTS, "the channel is full");
+	kill(broker, SIGCONT);
+	pthread_join(sender, NULL);
+	tap_ok(!lender_is_gone(lent.lender), "the broker is waited for");
+	tap_ok(lent_give(&lent) && lent_goes_on(&lent, ""), "what it has lent is given back");
+	lender_close(lent.lender);
+	ground_close(&lent.ends);
+}
+
 /* Of a program that has ended before. */
 static void last_client_leaves(void)
 {
@@ -485,6 +534,7 @@ int main(void)
 	door = broker_start(broker_path);
 	client_dies(door);
 	broker_hangs(door, broker_find());
+	channel_is_full(door, broker_find());
 	broker_dies(door, broker_find());
 	close(door);
 	last_client_leaves();
