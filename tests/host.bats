@@ -451,9 +451,7 @@ unheard() {
 	gcc -shared -fPIC -I"$BATS_TEST_DIRNAME/.." -x c -o "$BATS_TEST_TMPDIR/unheard.so" -
 }
 
-# What one thread has given up by a system call of its own, others have. The client says "end" once
-# its connection is borrowed; without rights nobody could give it back, and the peer would be reset.
-@test "a thread that has lost its rights unheard: another one gives back" {
+rightless() {
 	unheard <<-'CODE'
 		#include <linux/capability.h>
 		#include "common/system_call.h"
@@ -466,6 +464,12 @@ unheard() {
 			return kernel_call(SYS_capset, (long)&header, (long)none, 0, 0);
 		}
 	CODE
+}
+
+# What one thread has given up by a system call of its own, others have. The client says "end" once
+# its connection is borrowed; without rights nobody could give it back, and the peer would be reset.
+@test "a thread that has lost its rights unheard: another one gives back" {
+	rightless
 	start_melin server near "$python" -c '
 import ctypes, socket, sys
 with socket.create_server(("0.0.0.0", 7000)) as listener:
@@ -491,6 +495,49 @@ assert connection.recv(100) == b""' "$near_kernel" "$BATS_TEST_TMPDIR/server.mel
 	grep -qx 'the end' "$BATS_TEST_TMPDIR/server.out"
 	took server borrowed -ge 1
 	took server returned_closed -ge 1
+	took server returned_lost -eq 0
+}
+
+# All of them at once need the one thread that has rights.
+@test "many threads that have lost their rights unheard: one gives back for each" {
+	rightless
+	start_melin server near "$python" -c '
+import ctypes, socket, sys, threading
+give_up = ctypes.CDLL(sys.argv[1]).give_up
+all_here = threading.Barrier(int(sys.argv[2]))
+def serve(connection):
+    while (said := connection.recv(100)) != b"end":
+        connection.sendall(said)
+    assert give_up() == 0
+    all_here.wait()
+    connection.shutdown(socket.SHUT_WR)
+    assert connection.recv(100) == b""
+    sys.stdout.write("the end\n")
+with socket.create_server(("0.0.0.0", 7000)) as listener:
+    threads = [threading.Thread(target=serve, args=listener.accept()[:1])
+               for _ in range(all_here.parties)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()' "$BATS_TEST_TMPDIR/unheard.so" 16
+	listens near 7000
+	on far "$python" -c '
+import re, socket, sys, time
+connections = [socket.create_connection((sys.argv[1], 7000)) for _ in range(16)]
+def borrowed():
+    return len(set(re.findall("descriptor ([0-9]+): borrowed", open(sys.argv[2]).read())))
+while borrowed() < len(connections):
+    for connection in connections:
+        connection.settimeout(60)
+        connection.sendall(b"ping")
+        assert connection.recv(100) == b"ping"
+    time.sleep(0.01)
+for connection in connections:
+    connection.sendall(b"end")
+for connection in connections:
+    assert connection.recv(100) == b""' "$near_kernel" "$BATS_TEST_TMPDIR/server.melin"
+	finished server
+	[ "$(grep -cx 'the end' "$BATS_TEST_TMPDIR/server.out")" -eq 16 ]
 	took server returned_lost -eq 0
 }
 

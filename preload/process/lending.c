@@ -93,31 +93,69 @@ struct gift {
 
 /*
  * The loan that waits to be given back. The thread that asks puts it in; either that thread or
- * melin's takes it out again, by an exchange. There is one at a time.
+ * melin's takes it out again, by an exchange. There is one at a time: who finds another one there
+ * waits until it has been taken out.
  */
 static struct gift *_Atomic gift;
+/* How often one has been taken out: the futex of who wants to put the next one in. */
+static _Atomic uint32_t gifts_taken;
 
 /*
- * How long melin's thread may be busy with other connections before the caller gives up.
- * Milliseconds.
+ * How long melin's thread may be busy with other connections, or other threads' gifts be first,
+ * before the caller gives up and the connection is lost. As long as a broker that serves that
+ * thread may be slow (BROKER_PATIENCE and BROKER_PATIENCE_LENT, broker/client.h). Milliseconds.
  */
-#define GIFT_PATIENCE 200
+#define GIFT_PATIENCE 10000
 
-/* There is a limit, because a thread of melin's may wait for the caller's connection to settle. */
+static void wake(_Atomic uint32_t *futex)
+{
+	kernel_call(SYS_futex, (long)futex, FUTEX_WAKE_PRIVATE, INT32_MAX, 0);
+}
+
+/*
+ * Sleeps while the futex has that value. False: the deadline has passed. A signal, whose handler
+ * runs later, ends the sleep, and not the wait.
+ */
+static bool sleep_while(_Atomic uint32_t *futex, uint32_t value, uint64_t deadline)
+{
+	const struct timespec limit = timeout_left(deadline);
+
+	if (clock_monotonic() >= deadline)
+		return false;
+	kernel_call(SYS_futex, (long)futex, FUTEX_WAIT_PRIVATE, value, (long)&limit);
+	return true;
+}
+
+/* The place is free for the next. */
+static void taken_out(void)
+{
+	atomic_fetch_add(&gifts_taken, 1);
+	wake(&gifts_taken);
+}
+
 static bool withdraw(struct gift *mine)
 {
 	struct gift *expected = mine;
 
-	return atomic_compare_exchange_strong(&gift, &expected, NULL);
+	if (!atomic_compare_exchange_strong(&gift, &expected, NULL))
+		return false;
+	taken_out();
+	return true;
 }
 
-static bool hand_in(struct gift *mine)
+static bool hand_in(struct gift *mine, uint64_t deadline)
 {
-	struct gift *nobodys = NULL;
-
-	if (!atomic_load(&begun) || is_thread ||
-	    !atomic_compare_exchange_strong(&gift, &nobodys, mine))
+	if (!atomic_load(&begun) || is_thread)
 		return false;
+	for (;;) {
+		const uint32_t taken = atomic_load(&gifts_taken); /* before the look */
+		struct gift *nobodys = NULL;
+
+		if (atomic_compare_exchange_strong(&gift, &nobodys, mine))
+			break;
+		if (!sleep_while(&gifts_taken, taken, deadline))
+			return false;
+	}
 	lending_ask(LENDING_GIVE_ONE);
 	return true;
 }
@@ -129,14 +167,10 @@ int lending_give(int descriptor, struct loan *loan, const struct connection_stat
 		.descriptor = descriptor, .loan = loan, .state = state, .status = -EPERM
 	};
 
-	if (!hand_in(&mine))
+	if (!hand_in(&mine, deadline))
 		return -EPERM;
-	/* A signal, whose handler runs later, ends the sleep, and not the wait. */
-	while (!atomic_load(&mine.is_done) && clock_monotonic() < deadline) {
-		const struct timespec limit = timeout_left(deadline);
-
-		kernel_call(SYS_futex, (long)&mine.is_done, FUTEX_WAIT_PRIVATE, 0, (long)&limit);
-	}
+	while (!atomic_load(&mine.is_done) && sleep_while(&mine.is_done, 0, deadline))
+		;
 	if (withdraw(&mine))
 		return -EPERM;
 	while (!atomic_load(&mine.is_done))
@@ -144,12 +178,30 @@ int lending_give(int descriptor, struct loan *loan, const struct connection_stat
 	return mine.status;
 }
 
-/* ---- the thread ---- */
-
-static void wake(_Atomic uint32_t *futex)
+/*
+ * The memory may have become something else by the time of the wake-up; to wake whoever sleeps on
+ * it then does no harm.
+ */
+static void give_one(void)
 {
-	kernel_call(SYS_futex, (long)futex, FUTEX_WAKE_PRIVATE, INT32_MAX, 0);
+	struct gift *given_in = atomic_exchange(&gift, NULL);
+
+	if (!given_in)
+		return;
+	taken_out();
+	given_in->status = lender_give(lending_lender(), given_in->descriptor, given_in->loan,
+				       given_in->state);
+	atomic_store(&given_in->is_done, 1);
+	wake(&given_in->is_done);
 }
+
+void lending_while_waiting(void)
+{
+	if (is_thread)
+		give_one();
+}
+
+/* ---- the thread ---- */
 
 /* The thread sleeps on a word that other processes have as well: its futex is not private. */
 static void ring(_Atomic uint32_t *word)
@@ -189,22 +241,6 @@ static bool answer(void)
 	atomic_store(&status_page->answered, asked);
 	kernel_call(SYS_futex, (long)&status_page->answered, FUTEX_WAKE, INT32_MAX, 0);
 	return true;
-}
-
-/*
- * The memory may have become something else by the time of the wake-up; to wake whoever sleeps on
- * it then does no harm.
- */
-static void give_one(void)
-{
-	struct gift *given_in = atomic_exchange(&gift, NULL);
-
-	if (!given_in)
-		return;
-	given_in->status = lender_give(lending_lender(), given_in->descriptor, given_in->loan,
-				       given_in->state);
-	atomic_store(&given_in->is_done, 1);
-	wake(&given_in->is_done);
 }
 
 static void carry_out(uint32_t requested)

@@ -74,9 +74,15 @@ bool lending_ask_again(enum lending_request request);
 void lending_renewed(void);
 /*
  * lender_give() by that thread, for a caller whose own rights have not been enough: the thread's
- * may be more. It may be busy, and is waited for until it begins, but not for long: -EPERM.
+ * may be more. It may be busy, and other callers may be first: it is waited for until it begins,
+ * but not for ever: -EPERM.
  */
 int lending_give(int descriptor, struct loan *loan, const struct connection_state *state);
+/*
+ * For who waits until a connection has settled: if the caller is that thread, the connection's may
+ * be waiting for it, in lending_give(), which it then does.
+ */
+void lending_while_waiting(void);
 /* Safe in a signal handler: asks for LENDING_GIVE_ALL and waits until it is done, or so long. */
 void lending_give_all_waiting(unsigned milliseconds);
 

@@ -18,6 +18,7 @@
 
 #include "preload/config/log.h"
 #include "preload/config/rules.h"
+#include "preload/process/lending.h"
 #include "preload/libc/program_memory.h"
 #include "common/system_call.h"
 #include "preload/libc/symbols.h"
@@ -56,8 +57,10 @@ enum socket_state socket_settled(const struct socket *socket)
 	enum socket_state state;
 
 	/* Microseconds, or some ten of them with a broker. */
-	while ((state = atomic_load(&socket->state)) == SOCKET_CHANGING)
+	while ((state = atomic_load(&socket->state)) == SOCKET_CHANGING) {
+		lending_while_waiting();
 		kernel_call(SYS_sched_yield, 0, 0, 0, 0);
+	}
 	return state;
 }
 
