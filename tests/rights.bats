@@ -154,13 +154,14 @@ CapPrm:	0000008000007000" ]' || fail "$(capabilities server)"
 }
 
 # A system call of melin's that the first filter does not know would end the program with SIGSYS.
-@test "behind a filter for system calls a second one, and a listener: with rules and without any" {
+@test "behind a filter a second one, sockets, rights given up: with rules and without any" {
 	[[ -z $plain ]] || skip "plain run"
 	local said
-	for flows in '' 'listen:*:7000'; do
-		for how in twice listen; do
+	for flows in '' 'any:*:*'; do
+		for how in twice strictly listen "connect $near_kernel" give-up; do
+			# shellcheck disable=SC2086 # the words of $how
 			said=$(on near env "LD_PRELOAD=$library" "MELIN_FLOWS=$flows" \
-				"$build/tests/programs/filtered_echo" "$how" <<<text)
+				"$build/tests/programs/filtered_echo" $how <<<text)
 			[ "$said" = "text
 the end" ] || fail "flows '$flows', $how: $said"
 		done

@@ -11,7 +11,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "preload/libc/capabilities.h"
 #include "preload/lifecycle/rights.h"
 #include "preload/libc/symbols.h"
 
@@ -72,11 +71,10 @@ INTERPOSED int setns(int descriptor, int type)
 	return libc()->setns(descriptor, type);
 }
 
-/* False for a probe, which brings no filter, and for what the kernel does not allow: both fail. */
+/* False for a probe, which brings no filter, and fails. */
 static bool may_filter(unsigned long mode, unsigned long program)
 {
-	return mode == SECCOMP_MODE_STRICT ||
-	       (mode == SECCOMP_MODE_FILTER && program && capabilities_may_filter());
+	return mode == SECCOMP_MODE_STRICT || (mode == SECCOMP_MODE_FILTER && program);
 }
 
 INTERPOSED int prctl(int option, ...)
@@ -92,7 +90,7 @@ INTERPOSED int prctl(int option, ...)
 	va_end(arguments);
 	if (option != PR_SET_SECCOMP || !may_filter(values[0], values[1]))
 		return libc()->prctl(option, values[0], values[1], values[2], values[3]);
-	prepared = rights_before_seccomp();
+	prepared = rights_before_seccomp(values[0] == SECCOMP_MODE_STRICT);
 	result = libc()->prctl(option, values[0], values[1], values[2], values[3]);
 	rights_after_seccomp(prepared, result == 0);
 	return result;

@@ -17,7 +17,6 @@
 #include "preload/lifecycle/forks.h"
 #include "preload/libc/program_memory.h"
 #include "preload/calls/raw_calls.h"
-#include "preload/libc/capabilities.h"
 #include "preload/lifecycle/rights.h"
 #include "preload/libc/symbols.h"
 #include "preload/libc/thread.h"
@@ -229,17 +228,14 @@ static bool serve_rights(long number, const struct arguments *arguments, long *r
 	return true;
 }
 
-/*
- * False for a probe (strict mode with an argument, or no filter) and for what the kernel does not
- * allow: both fail.
- */
+/* False for a probe (strict mode with an argument, or no filter), which fails. */
 static bool may_filter(const struct arguments *arguments)
 {
 	switch (arguments->a) {
 	case SECCOMP_SET_MODE_STRICT:
 		return !arguments->b && !arguments->c;
 	case SECCOMP_SET_MODE_FILTER:
-		return arguments->c && capabilities_may_filter();
+		return arguments->c;
 	default:
 		return false;
 	}
@@ -261,7 +257,7 @@ static bool serve_seccomp(long number, const struct arguments *arguments, long *
 
 	if (number != SYS_seccomp || !may_filter(arguments))
 		return false;
-	prepared = rights_before_seccomp();
+	prepared = rights_before_seccomp(arguments->a == SECCOMP_SET_MODE_STRICT);
 	*result = libc()->syscall(number, arguments->a, arguments->b, arguments->c);
 	rights_after_seccomp(prepared, has_filtered(arguments, *result));
 	return true;

@@ -28,6 +28,15 @@
 #define WAIT_STEPS 20
 #define WAIT_STEP  50000 /* microseconds */
 
+/* System calls are filtered now: one that the program would not make itself may end the program. */
+static _Atomic bool already_filtered;
+
+/* Else there is nothing left to be prepared, and no system call may be made to find that out. */
+static bool matters(void)
+{
+	return config_active() && !atomic_load(&already_filtered);
+}
+
 /*
  * Starts the stack now if there is a socket for it. If another process has the device, a thread
  * waits for it in the name of the listeners, with the rights that it takes (pending.c). For a
@@ -99,19 +108,23 @@ static void end_keeping_in_any_mode(void)
 
 void rights_before_user(uid_t effective)
 {
-	if (config_active() && effective != 0 && effective != (uid_t)-1 && geteuid() == 0)
+	if (matters() && effective != 0 && effective != (uid_t)-1 && geteuid() == 0)
 		before_losing_early();
 }
 
 void rights_before_capabilities(const void *header, const void *data)
 {
-	if (config_active() && capabilities_shrink(header, data))
+	if (!matters())
+		return;
+	if (capabilities_shrink(header, data))
 		before_losing();
 	end_keeping();
 }
 
 void rights_before_moving(void)
 {
+	if (!matters())
+		return;
 	/* A start needs the module and /proc, and comes later: a thread stays where they are. */
 	if (config_get()->host && !process_stack_running())
 		process_stack_keep_rights();
@@ -129,6 +142,8 @@ void rights_after_losing(void)
  */
 void rights_before_unshare(int flags)
 {
+	if (!matters())
+		return;
 	if (flags & CLONE_NEWUSER)
 		end_keeping_in_any_mode();
 	else if (flags & (CLONE_NEWNS | CLONE_NEWNET))
@@ -137,6 +152,8 @@ void rights_before_unshare(int flags)
 
 void rights_before_setns(int type)
 {
+	if (!matters())
+		return;
 	if (type == 0 || (type & CLONE_NEWUSER))
 		end_keeping_in_any_mode();
 	else if (type == CLONE_NEWNET)
@@ -150,18 +167,16 @@ void rights_before_setns(int type)
  */
 void rights_before_threads(void)
 {
-	if (!config_get()->host || process_stack_running() || !host_listens())
+	if (!matters() || !config_get()->host || process_stack_running() || !host_listens())
 		return;
 	process_stack_start();
 	lending_ask(LENDING_START);
 }
 
-/* System calls are filtered now: one that the program would not make itself may end the program. */
-static _Atomic bool already_filtered;
-
-bool rights_before_seccomp(void)
+bool rights_before_seccomp(bool strict)
 {
-	if (!config_active() || atomic_load(&already_filtered))
+	/* The look whether the kernel allows it takes system calls of its own. */
+	if (!matters() || (!strict && !capabilities_may_filter()))
 		return false;
 	if (config_get()->host)
 		borrow_stop();

@@ -36,8 +36,9 @@ void rights_before_threads(void);
  * Around a call that may filter the program's system calls (seccomp(2)): a start after that might
  * end the program. Behind a filter neither makes a system call. The first returns whether it has
  * prepared anything, for the second, which is called whether or not the filter is installed.
+ * strict: it is strict mode that is wanted, which the kernel allows everybody.
  */
-bool rights_before_seccomp(void);
+bool rights_before_seccomp(bool strict);
 void rights_after_seccomp(bool prepared, bool installed);
 
 #endif

@@ -27,6 +27,8 @@ static bool is_unspecified(const struct sockaddr *remote, socklen_t length)
 
 /*
  * The socket has begun to connect, or has let go of its peer: it may be lent from now on, or not.
+ * Behind a filter for system calls it may not: who waits for one that may be makes other calls than
+ * the program. Nothing here makes any.
  */
 static void note_connect(int descriptor, bool unspecified, bool selected)
 {
@@ -39,10 +41,11 @@ static void note_connect(int descriptor, bool unspecified, bool selected)
 	if (unspecified) {
 		borrow_disconnected(socket);
 	} else if (state == SOCKET_UNDECIDED) {
-		if (selected) {
+		if (selected && !borrow_is_filtered()) {
 			borrow_connected(socket, descriptor);
 		} else {
-			flow_counted_at(descriptor, FLOW_KEPT_RULE, REFUSAL_NONE);
+			if (!selected)
+				flow_counted_at(descriptor, FLOW_KEPT_RULE, REFUSAL_NONE);
 			socket_leave_to_kernel(socket, descriptor);
 		}
 	}
