@@ -541,6 +541,58 @@ for connection in connections:
 	took server returned_lost -eq 0
 }
 
+# What the kernel does not take changes nothing.
+@test "an option that is refused does not keep a connection in the kernel" {
+	start_melin server near "$python" -c '
+import errno, socket
+with socket.create_server(("0.0.0.0", 7000)) as listener:
+    connection = listener.accept()[0]
+while said := connection.recv(100):
+    if said == b"option":
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"unknown")
+        except OSError as error:
+            said = errno.errorcode[error.errno].encode()
+    connection.sendall(said)'
+	listens near 7000
+	on far "$python" -c '
+import socket, sys, time
+connection = socket.create_connection((sys.argv[1], 7000))
+connection.settimeout(60)
+def asks(what, gets):
+    connection.sendall(what)
+    assert connection.recv(100) == gets
+def loans():
+    return open(sys.argv[2]).read().count(": borrowed [")
+def is_borrowed_after(before):
+    for _ in range(3000):
+        if loans() > before:
+            return
+        asks(b"ping", b"ping")
+        time.sleep(0.01)
+    sys.exit("not borrowed")
+is_borrowed_after(0)
+before = loans()
+asks(b"option", b"ENOENT")
+is_borrowed_after(before)' \
+		"$near_kernel" "$BATS_TEST_TMPDIR/server.melin"
+	finished server
+	took server returned_call -eq 1
+	took server returned_lost -eq 0
+}
+
+# One thread changes options and looks whether they are so, while another one's calls let the
+# connection be borrowed and given back.
+@test "options and flags that a thread sets while others borrow are what they are" {
+	BORROW=random start_melin server near "$python" "$programs/set_meanwhile.py" serve 7000
+	printed server ready
+	on far "$python" "$programs/set_meanwhile.py" ask "$near_kernel" 7000
+	finished server
+	grep -qx 'all as set' "$BATS_TEST_TMPDIR/server.out" || fail "$(output_of server)"
+	took server returned_chance -ge 50
+	took server returned_lost -eq 0
+}
+
 # The peer's end made it the kernel's for good, with what TCP_INFO has to add for that connection.
 @test "a socket that lets go of its peer begins to count anew" {
 	start server far "$python" "$programs/echo_server.py" threads 7000

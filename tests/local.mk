@@ -92,6 +92,7 @@ test_programs = \
 	tests/programs/loop.py \
 	tests/programs/memcached_clients.py \
 	tests/programs/moved.py \
+	tests/programs/set_meanwhile.py \
 	tests/programs/python_tests.py \
 	tests/programs/refused.py \
 	tests/programs/refuse_calls.py \

@@ -240,8 +240,9 @@ static int control_descriptor(int descriptor, int command, long argument)
 		return libc()->fcntl(descriptor_of_program(descriptor), command, argument);
 	if (command == F_SETFL && (argument & O_ASYNC))
 		borrow_end_any(descriptor, BORROW_CALL, true); /* the kernel sends the signals */
-	socket = socket_get(descriptor);
-	if (!socket)
+	/* A reference in any state: who borrows it meanwhile has read the flags that were. */
+	socket = socket_get_any(descriptor);
+	if (!socket || !socket_is_stacks(socket, descriptor))
 		result = libc()->fcntl(descriptor_of_program(descriptor), command, argument);
 	else
 		result = command == F_SETFL ? set_flags(socket, descriptor, argument)
@@ -368,12 +369,14 @@ INTERPOSED int ioctl(int descriptor, unsigned long request, ...)
 			socket_put(socket);
 		return result;
 	}
-	if (!socket)
-		return libc()->ioctl(descriptor_of_program(descriptor), request, argument);
-	result = control_socket(socket, descriptor, request, (int *)argument);
-	socket_put(socket);
-	if (result == -ENOTTY)
-		return libc()->ioctl(descriptor_of_program(descriptor), request, argument);
+	if (socket && socket_is_stacks(socket, descriptor))
+		result = control_socket(socket, descriptor, request, (int *)argument);
+	if (result == -ENOTTY) {
+		result = libc()->ioctl(descriptor_of_program(descriptor), request, argument);
+		result = result < 0 ? -errno : result;
+	}
+	if (socket)
+		socket_put(socket);
 	return (int)as_libc(result);
 }
 

@@ -3,6 +3,7 @@
  * Interposed: making, naming, connecting and configuring sockets. Thin: what they mean is in
  * flow.c, pending.c, socket_object.c, transfer.c and twin_options.c.
  */
+#include <errno.h>
 #include <linux/tcp.h>
 
 #include "preload/config/advice.h"
@@ -174,12 +175,20 @@ INTERPOSED int getpeername(int descriptor, struct sockaddr *name, socklen_t *len
 
 static int get_from_kernel(int descriptor, int level, int name, void *value, socklen_t *length)
 {
-	int result =
-		libc()->getsockopt(descriptor_of_program(descriptor), level, name, value, length);
-
-	if (level == IPPROTO_TCP && name == TCP_INFO && result == 0 && config_get()->host)
+	if (libc()->getsockopt(descriptor_of_program(descriptor), level, name, value, length) < 0)
+		return -errno;
+	if (level == IPPROTO_TCP && name == TCP_INFO && config_get()->host)
 		borrow_info_complete(descriptor, value, *length);
-	return result;
+	return 0;
+}
+
+/* The reference keeps others from borrowing it meanwhile, which changes what the twin tells. */
+static int get_option(struct socket *socket, int descriptor, int level, int name, void *value,
+		      socklen_t *length)
+{
+	return socket_is_stacks(socket, descriptor)
+		       ? option_call_get(socket, descriptor, level, name, value, length)
+		       : get_from_kernel(descriptor, level, name, value, length);
 }
 
 INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, socklen_t *length)
@@ -187,12 +196,12 @@ INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, sock
 	if (trace_wanted())
 		return (int)trace_call(TRACE_getsockopt, descriptor, level, name, value, length);
 
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_any(descriptor);
 	int result;
 
 	if (!socket)
-		return get_from_kernel(descriptor, level, name, value, length);
-	result = option_call_get(socket, descriptor, level, name, value, length);
+		return (int)as_libc(get_from_kernel(descriptor, level, name, value, length));
+	result = get_option(socket, descriptor, level, name, value, length);
 	if (result == -ESTALE) {
 		borrow_end(socket, BORROW_CALL, false);
 		socket_put(socket);
@@ -200,6 +209,31 @@ INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, sock
 	}
 	socket_put(socket);
 	return (int)as_libc(result);
+}
+
+/*
+ * The reference keeps others from borrowing it meanwhile: the stack would not have the value, or it
+ * would read the twin's queues with SO_PEEK_OFF, for one. What only the kernel serves makes it the
+ * kernel's, for good if the kernel takes it.
+ */
+static int set_option(struct socket *socket, int descriptor, int level, int name, const void *value,
+		      socklen_t length)
+{
+	bool keeps;
+	int result;
+
+	socket_settled(socket); /* who had begun to borrow it before */
+	keeps = option_call_keeps(socket, level, name, value, length);
+	if (keeps)
+		borrow_end(socket, BORROW_CALL, false);
+	result = option_call_set(socket, descriptor, level, name, value, length);
+	if (result == -ESTALE) {
+		borrow_end(socket, BORROW_CALL, false);
+		result = option_call_set(socket, descriptor, level, name, value, length);
+	}
+	if (keeps && result == 0)
+		borrow_end(socket, BORROW_CALL, true);
+	return result;
 }
 
 INTERPOSED int setsockopt(int descriptor, int level, int name, const void *value, socklen_t length)
@@ -213,14 +247,7 @@ INTERPOSED int setsockopt(int descriptor, int level, int name, const void *value
 	if (!socket)
 		return libc()->setsockopt(descriptor_of_program(descriptor), level, name, value,
 					  length);
-	/* Before: who borrows it meanwhile would read its queues with SO_PEEK_OFF, for one. */
-	if (option_call_keeps(socket, level, name, value, length))
-		borrow_end(socket, BORROW_CALL, true);
-	result = option_call_set(socket, descriptor, level, name, value, length);
-	if (result == -ESTALE) {
-		borrow_end(socket, BORROW_CALL, false);
-		result = option_call_set(socket, descriptor, level, name, value, length);
-	}
+	result = set_option(socket, descriptor, level, name, value, length);
 	socket_put(socket);
 	return (int)as_libc(result);
 }
