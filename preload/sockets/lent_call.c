@@ -5,7 +5,6 @@
 #include <errno.h>
 
 #include "preload/libc/cancellation.h"
-#include "preload/libc/signals.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/socket_object.h"
 
@@ -13,18 +12,6 @@
 static void let_go(void *socket)
 {
 	socket_put(socket);
-}
-
-/*
- * signal(7): after a handler with SA_RESTART it begins anew, unless it has a time-out. What the
- * kernel had done by then it has returned.
- */
-static ssize_t interrupted(const struct socket *socket, enum borrow_direction direction)
-{
-	const uint64_t timeout = direction == BORROW_RECEIVE ? atomic_load(&socket->receive_timeout)
-							     : atomic_load(&socket->send_timeout);
-
-	return signals_waiting() && !timeout ? -ERESTART : -EINTR;
 }
 
 /* True: the stack has it now. */
@@ -54,7 +41,7 @@ static ssize_t in_kernel(struct socket *socket, enum borrow_direction direction,
 	ssize_t result = cancellation_call(call, false, let_go, socket);
 
 	if (result == -EINTR)
-		return interrupted(socket, direction);
+		return socket_interrupted(socket, direction == BORROW_RECEIVE);
 	if (result > 0 && direction != BORROW_NEITHER)
 		borrow_policy_carried(&socket->policy, direction, (size_t)result);
 	return result;

@@ -246,6 +246,14 @@ int socket_copy_name(const struct sockaddr_storage *from, struct sockaddr *name,
 	return 0;
 }
 
+ssize_t socket_interrupted(const struct socket *socket, bool receives)
+{
+	const uint64_t timeout =
+		atomic_load(receives ? &socket->receive_timeout : &socket->send_timeout);
+
+	return signals_waiting() && !timeout ? -ERESTART : -EINTR;
+}
+
 int socket_name(struct socket *socket, int descriptor, bool peer, struct sockaddr *name,
 		socklen_t *length)
 {

@@ -201,6 +201,13 @@ int socket_shutdown(struct socket *socket, int descriptor, int how);
 int socket_name(struct socket *socket, int descriptor, bool peer, struct sockaddr *name,
 		socklen_t *length);
 
+/*
+ * What a call that moves bytes returns when a handler has ended its system call, -EINTR, before
+ * anything was moved. By signal(7) it begins anew after one with SA_RESTART (-ERESTART,
+ * socket_leave()), unless it has a time-out.
+ */
+ssize_t socket_interrupted(const struct socket *socket, bool receives);
+
 /* Copies a name to the program. 0, -EFAULT or -EINVAL. */
 int socket_copy_name(const struct sockaddr_storage *from, struct sockaddr *name, socklen_t *length);
 

@@ -371,7 +371,8 @@ static ssize_t rest_in_kernel(struct socket *socket, long number, struct cursor 
 
 /*
  * The program has closed the last number of a connection that was borrowed, and had a call on it:
- * the number may be anything by now. The call goes on by the duplicate that is kept for it.
+ * the number may be anything by now. The call goes on by the duplicate that is kept for it, unless
+ * it begins anew after a handler, by the number: so the kernel's does.
  */
 static ssize_t by_kept(struct socket *socket, long number, const struct iovec *iov, size_t count,
 		       int flags)
@@ -380,8 +381,9 @@ static ssize_t by_kept(struct socket *socket, long number, const struct iovec *i
 	const struct system_call call = {
 		number, settled_descriptor(socket), (long)&message, flags, 0, 0, 0
 	};
+	const ssize_t result = cancellation_call(&call, false, rest_cancelled, socket);
 
-	return cancellation_call(&call, false, rest_cancelled, socket);
+	return result == -EINTR ? socket_interrupted(socket, number == SYS_recvmsg) : result;
 }
 
 static ssize_t receive_rest(struct socket *socket, struct cursor *cursor, size_t done, int flags)

@@ -314,13 +314,54 @@ static void close_us_then_send(int fd)
 	send_abc(now.them);
 }
 
+/* So that in host mode it is borrowed. */
+static struct connection open_talking(void)
+{
+	struct connection connection = open_connection();
+	char byte;
+
+	for (int i = 0; i < 10; i++) {
+		send_all(connection.them, "x", 1);
+		must("recv", recv(connection.us, &byte, 1, 0));
+		send_all(connection.us, "x", 1);
+		must("recv", recv(connection.them, &byte, 1, 0));
+	}
+	return connection;
+}
+
+static void close_us_then_signal(int fd)
+{
+	close(fd);
+	settle();
+	kill(getpid(), SIGALRM);
+}
+
+/* By then the number of the call is no descriptor any more: who begins anew finds out. */
+static void closed_and_interrupted(int flags)
+{
+	struct sigaction action = { .sa_handler = count_signal, .sa_flags = flags };
+	pthread_t thread;
+	char buffer[8];
+
+	signals = 0;
+	sigaction(SIGALRM, &action, NULL);
+	now = open_talking();
+	thread = later(100, close_us_then_signal, now.us);
+	outcome("recv", recv(now.us, buffer, 8, 0));
+	join(thread);
+	note("signals %d", (int)signals);
+	await(now.them, POLLIN);
+	outcome("they see the end", recv(now.them, buffer, 8, MSG_DONTWAIT));
+	close(now.them);
+}
+
 /* Linux goes on with the call that has begun; the connection ends after it. */
 static void case_closed_while_blocked(void)
 {
 	char buffer[8];
 	pthread_t thread;
 
-	now = open_connection();
+	now = open_talking();
 	thread = later(100, close_us_then_send, now.us);
 	outcome("recv", recv(now.us, buffer, 8, 0));
 	join(thread);
@@ -328,6 +369,8 @@ static void case_closed_while_blocked(void)
 	await(now.them, POLLIN);
 	outcome("they see the end", recv(now.them, buffer, 8, MSG_DONTWAIT));
 	close(now.them);
+	closed_and_interrupted(0);
+	closed_and_interrupted(SA_RESTART);
 }
 
 static void case_accept_waits(void)
