@@ -82,6 +82,10 @@ static void drop(struct object *object)
  * A new reference to what a slot of the table holds. The object may be closed at any moment, and
  * its memory be used for another one: so the reference is taken first, unless the count is zero,
  * and then the slot has to hold the same object still. The caller holds signals.
+ *
+ * The count is raised in the one order of all (seq_cst): who borrows a connection stores its state
+ * and then reads the count, and who has got a reference here reads the state next. One of the two
+ * sees the other (borrow.h).
  */
 static struct object *slot_get(_Atomic(struct object *) *slot)
 {
@@ -96,7 +100,7 @@ static struct object *slot_get(_Atomic(struct object *) *slot)
 			if (references == 0)
 				break;
 		} while (!atomic_compare_exchange_weak_explicit(
-			&object->references, &references, references + 1, memory_order_acquire,
+			&object->references, &references, references + 1, memory_order_seq_cst,
 			memory_order_relaxed));
 		if (references == 0)
 			continue; /* it is being destroyed: the slot is about to change */

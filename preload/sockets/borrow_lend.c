@@ -15,10 +15,20 @@
 #include "preload/sockets/socket_object.h"
 #include "preload/waiting/epoll.h"
 
-/* Besides the table's reference, and that of the list of those that the stack wants to go back. */
+/*
+ * In CHANGING: whether there is a reference besides the table's and that of the list of those that
+ * the stack wants to go back. Wrong in one direction only, so that no call is missed. The list's
+ * reference is taken before wanted is set (want_back()); it is given back after the end of CHANGING
+ * has been waited for, which who clears wanted does next (borrow_give_wanted()). So what is read
+ * first here, wanted, says of a reference that it is among those that are counted then. A call that
+ * takes its own later than that looks at the state afterwards (slot_get()), and waits until the
+ * number is closed.
+ */
 static bool is_in_a_call(const struct socket *socket)
 {
-	return atomic_load(&socket->object.references) > 1u + atomic_load(&socket->wanted);
+	const bool wanted = atomic_load(&socket->wanted);
+
+	return atomic_load(&socket->object.references) > 1u + wanted;
 }
 
 /*

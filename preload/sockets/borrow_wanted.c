@@ -21,9 +21,12 @@ static void want_back(struct socket *socket)
 {
 	struct socket *first = atomic_load(&wanted);
 
-	if (atomic_exchange(&socket->wanted, true))
-		return;
+	/* Before: is_in_a_call() takes a reference that it does not know of for a call's. */
 	atomic_fetch_add(&socket->object.references, 1); /* who takes it off drops it */
+	if (atomic_exchange(&socket->wanted, true)) {
+		atomic_fetch_sub(&socket->object.references, 1); /* the list's is there */
+		return;
+	}
 	do {
 		socket->next_wanted = first;
 	} while (!atomic_compare_exchange_weak(&wanted, &first, socket));
