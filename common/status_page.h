@@ -41,7 +41,7 @@
 
 #define STATUS_PAGE_NAME    "melin-status"
 #define STATUS_PAGE_MAGIC   0x4e494c454d0a1a0aull
-#define STATUS_PAGE_VERSION 2 /* raised with each change of what is below */
+#define STATUS_PAGE_VERSION 3 /* raised with each change of what is below */
 
 /* How many flows melin has taken, and how many were left to libc for what reason. */
 enum flow_count {
@@ -144,6 +144,11 @@ struct status_descriptor {
 	_Atomic uint8_t refusal;  /* enum refusal (broker/lender.h): why it was not borrowed */
 	_Atomic uint16_t loans;	  /* how often it has been borrowed, modulo 2^16 */
 	/*
+	 * Written to by readers: 1: another process takes it, so it is not to be borrowed. It is 0
+	 * again for the next connection.
+	 */
+	_Atomic uint8_t passed;
+	/*
 	 * Bytes that were carried before it was given back last: the kernel's socket, whose
 	 * counters begin anew then, and the stack do not know of them.
 	 */
@@ -162,6 +167,11 @@ enum status_request {
 	STATUS_ASK_DRAIN = 4,	/* all borrowed connections are given back; drained is set before */
 	STATUS_ASK_CAPTURE = 8, /* frames go into the ring from now on, or error says why not */
 	STATUS_ASK_CAPTURE_END = 16, /* and not any more */
+	/*
+	 * The connection whose number first is goes back to the kernel for good: the reader is
+	 * about to take it (pidfd_getfd(2)), and has set passed before.
+	 */
+	STATUS_ASK_PASS = 32,
 };
 #define STATUS_ASK_STEP 256u /* added to asked for each request */
 
@@ -188,7 +198,7 @@ struct status_page {
 
 	/* Written to by readers, all but answered and what is below. */
 	_Atomic uint8_t drained __attribute__((aligned(64))); /* nothing is to be borrowed */
-	_Atomic uint32_t first;
+	_Atomic uint32_t first; /* a descriptor, for the requests that say so */
 	_Atomic uint32_t asked;
 	_Atomic uint32_t bell;	   /* a futex */
 	_Atomic uint32_t answered; /* a futex */

@@ -12,6 +12,8 @@ libmelin_la_LDFLAGS = -avoid-version -shared -Wl,-Bsymbolic -Wl,-z,defs -Wl,-e,m
 libmelin_la_LIBADD = broker/liblender.la common/libcommon.la
 libmelin_la_SOURCES = \
 	$(broker_client_sources) \
+	common/status_reader.c \
+	common/status_reader.h \
 	preload/calls/calls_aio.c \
 	preload/calls/calls_descriptor.c \
 	preload/calls/calls_exec.c \
@@ -99,6 +101,8 @@ libmelin_la_SOURCES = \
 	preload/process/lending.h \
 	preload/process/module.c \
 	preload/process/module.h \
+	preload/process/other_process.c \
+	preload/process/other_process.h \
 	preload/process/process_stack.c \
 	preload/process/process_stack.h \
 	preload/process/status.c \

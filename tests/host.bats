@@ -274,6 +274,23 @@ inetd_kernel() {
 	took server returned_process -ge 2
 }
 
+@test "another process fetches it by pidfd_getfd(2)" {
+	COUNT=2 echoes fetch
+	finished server
+	took server borrowed -ge 2
+	took server returned_process -ge 2
+	took server returned_lost -eq 0
+}
+
+@test "its own process fetches it by pidfd_getfd(2): it stays borrowed" {
+	COUNT=2 echoes fetch-own
+	finished server
+	took server borrowed -ge 2
+	took server rx_payload -ge 60000 # half of it all
+	took server returned_process -eq 0
+	took server returned_lost -eq 0
+}
+
 @test "the process ends while much is not sent: it arrives" {
 	echoes unsent
 	[ "$(sed -n 's/^left: //p' "$BATS_TEST_TMPDIR/client.out")" -ge 1000 ]

@@ -18,6 +18,8 @@
 #include "preload/libc/program_memory.h"
 #include "preload/libc/result.h"
 #include "preload/libc/signals.h"
+#include "preload/process/other_process.h"
+#include "preload/process/status.h"
 #include "preload/sockets/listener.h"
 #include "preload/sockets/socket_object.h"
 #include "common/system_call.h"
@@ -118,6 +120,30 @@ INTERPOSED int dup(int descriptor)
 	if (trace_wanted())
 		return (int)trace_call(TRACE_dup, descriptor);
 	return duplicated(descriptor, libc()->dup(descriptor_of_program(descriptor)));
+}
+
+/* libc may have it without a header, or not at all. */
+int pidfd_getfd(int process, int descriptor, unsigned flags);
+
+/*
+ * What is taken from another process while its stack carries it is silent, unless it is given back.
+ * A filter for system calls may not know what asking for that takes.
+ */
+INTERPOSED int pidfd_getfd(int process, int descriptor, unsigned flags)
+{
+	pid_t owner;
+	bool is_own;
+	int result;
+
+	process = descriptor_of_program(process);
+	owner = status_is_filtered() ? 0 : other_process_of(process);
+	is_own = owner && owner == (pid_t)kernel_call(SYS_getpid, 0, 0, 0, 0);
+	if (is_own)
+		descriptor = descriptor_of_program(descriptor);
+	else
+		other_process_keeps(owner, descriptor);
+	result = (int)as_libc(kernel_call(SYS_pidfd_getfd, process, descriptor, flags, 0));
+	return is_own ? duplicated(descriptor, result) : result;
 }
 
 static int dup_known(int descriptor, int target, int flags, bool is_dup3)
@@ -360,7 +386,8 @@ INTERPOSED int ioctl(int descriptor, unsigned long request, ...)
 		return (int)trace_call(TRACE_ioctl, descriptor, request, argument);
 	if (request == FIOASYNC)
 		borrow_end_any(descriptor, BORROW_CALL, true); /* as O_ASYNC */
-	socket = socket_get(descriptor);
+	/* In any state, as in control_descriptor(). */
+	socket = socket_get_any(descriptor);
 	if (request == FIOSETOWN || request == SIOCSPGRP || request == FIOASYNC) {
 		result = libc()->ioctl(descriptor_of_program(descriptor), request, argument);
 		if (result >= 0)

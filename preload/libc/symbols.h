@@ -76,6 +76,7 @@ typedef void (*signal_handler)(int);
 	SYMBOL(int, close_range, (unsigned, unsigned, int))                                        \
 	SYMBOL(void, closefrom, (int))                                                             \
 	SYMBOL(int, sockatmark, (int))                                                             \
+	SYMBOL(int, pidfd_getfd, (int, int, unsigned))                                             \
 	SYMBOL(int, close, (int))                                                                  \
 	SYMBOL(int, dup, (int))                                                                    \
 	SYMBOL(int, dup2, (int, int))                                                              \

@@ -166,6 +166,13 @@ static struct status_descriptor *note_of(int descriptor)
 	return &status_page->descriptors[descriptor];
 }
 
+bool status_is_passed_at(int descriptor)
+{
+	struct status_descriptor *note = note_of(descriptor);
+
+	return note && atomic_load(&note->passed);
+}
+
 void status_refused_at(int descriptor, uint8_t refusal)
 {
 	struct status_descriptor *note = note_of(descriptor);
@@ -196,6 +203,7 @@ static void note_flow(int descriptor, enum flow_count which, uint8_t refusal)
 		atomic_store_explicit(&note->loans, 0, memory_order_relaxed);
 		atomic_store_explicit(&note->sent_before, 0, memory_order_relaxed);
 		atomic_store_explicit(&note->received_before, 0, memory_order_relaxed);
+		atomic_store_explicit(&note->passed, 0, memory_order_relaxed);
 	}
 	if (which == FLOW_BORROWED)
 		atomic_fetch_add_explicit(&note->loans, 1, memory_order_relaxed);

@@ -10,6 +10,7 @@
 #ifndef MELIN_STATUS_H
 #define MELIN_STATUS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/status_page.h"
@@ -46,6 +47,12 @@ static inline bool status_is_drained(void)
 {
 	return atomic_load(&status_page->drained);
 }
+
+/*
+ * Whether another process has said that it takes the connection of that number. Sequentially
+ * consistent, likewise.
+ */
+bool status_is_passed_at(int descriptor);
 
 /* A wait of the calling thread's that did not end at once has ended. */
 void status_wait_ended(bool slept);

@@ -48,6 +48,21 @@ static bool is_alone(const struct socket *socket)
 	       atomic_load(&socket->object.descriptors) + 1;
 }
 
+static const char *const return_texts[] = {
+	[BORROW_CLOSED] = "closed",
+	[BORROW_PEER] = "the peer has ended it",
+	[BORROW_PROCESS] = "another process may use it",
+	[BORROW_CALL] = "a call that only the kernel serves",
+	[BORROW_PATH] = "its path has changed",
+	[BORROW_LOSS] = "segments are lost",
+	[BORROW_BULK] = "much data in one direction",
+	[BORROW_IDLE] = "idle",
+	[BORROW_SLOW] = "a sleep for each message",
+	[BORROW_RIGHTS] = "rights are given up",
+	[BORROW_DRAINED] = "drained",
+	[BORROW_CHANCE] = "by chance",
+};
+
 /* ---- the kernel's for good ---- */
 
 static void log_change(const struct socket *socket, const char *what, const char *why)
@@ -419,6 +434,10 @@ bool borrow_now(struct socket *socket, int descriptor)
 		borrow_change_end(socket, SOCKET_LENDABLE);
 		return false;
 	}
+	if (status_is_passed_at(descriptor)) {
+		keep(socket, FLOW_KEPT_UNPAID, return_texts[BORROW_PROCESS]);
+		return false;
+	}
 	refusal = take(socket, descriptor);
 	if (refusal) {
 		settle_refusal(socket, refusal);
@@ -433,21 +452,6 @@ bool borrow_now(struct socket *socket, int descriptor)
 }
 
 /* ---- giving back ---- */
-
-static const char *const return_texts[] = {
-	[BORROW_CLOSED] = "closed",
-	[BORROW_PEER] = "the peer has ended it",
-	[BORROW_PROCESS] = "another process may use it",
-	[BORROW_CALL] = "a call that only the kernel serves",
-	[BORROW_PATH] = "its path has changed",
-	[BORROW_LOSS] = "segments are lost",
-	[BORROW_BULK] = "much data in one direction",
-	[BORROW_IDLE] = "idle",
-	[BORROW_SLOW] = "a sleep for each message",
-	[BORROW_RIGHTS] = "rights are given up",
-	[BORROW_DRAINED] = "drained",
-	[BORROW_CHANCE] = "by chance",
-};
 
 /* So often the tap is emptied: each time a number of bursts. */
 #define EMPTY_TAP_TRIES 4

@@ -13,6 +13,7 @@
 #include "preload/process/process_stack.h"
 #include "preload/process/status.h"
 #include "preload/sockets/borrow.h"
+#include "preload/sockets/listener.h"
 #include "preload/sockets/socket_object.h"
 
 /* Each by its name: the order is the reader's, whatever the stack's is. */
@@ -128,12 +129,23 @@ static void set_capture(bool wanted)
 			      : -ENOENT;
 }
 
+/* As what is sent through a Unix socket. */
+static void pass(uint32_t first)
+{
+	const int descriptor = first > INT32_MAX ? -1 : (int)first;
+
+	borrow_end_any(descriptor, BORROW_PROCESS, true);
+	listener_passed(descriptor);
+}
+
 void status_rows_answer(uint32_t wanted)
 {
 	if (wanted & (STATUS_ASK_CAPTURE | STATUS_ASK_CAPTURE_END))
 		set_capture(wanted & STATUS_ASK_CAPTURE);
 	if (wanted & STATUS_ASK_DRAIN)
 		borrow_drain();
+	if (wanted & STATUS_ASK_PASS)
+		pass(status_page->first);
 	if (wanted & STATUS_ASK_COUNTS)
 		fill_counts();
 	if (wanted & STATUS_ASK_ROWS)

@@ -6,11 +6,12 @@
     host_echo.py ask ADDRESS PORT [CONNECTIONS [ROUNDS [LOG]]]
 
 HOW: block, info, select, poll, epoll, edge, oneshot, threads, fork, family, workers, exec, pass,
-setuid, unsent; each ends with its last connection, of which there are as many as ARGUMENT says
-(1). The client prints "all is well". With the log of a process under melin, it waits after a few
-rounds until that process's stack has started.
+fetch, fetch-own, setuid, unsent; each ends with its last connection, of which there are as many as
+ARGUMENT says (1). The client prints "all is well". With the log of a process under melin, it waits
+after a few rounds until that process's stack has started.
 """
 import array
+import ctypes
 import os
 import select
 import socket
@@ -245,6 +246,45 @@ def serve_pass(listener, count):
     assert os.waitpid(child, 0)[1] == 0
 
 
+def fetch(process, number):
+    """pidfd_getfd(2)"""
+    fetched = ctypes.CDLL(None, use_errno=True).syscall(438, os.pidfd_open(process), number, 0)
+    assert fetched >= 0, os.strerror(ctypes.get_errno())
+    return socket.socket(fileno=fetched)
+
+
+def serve_fetch(listener, count):
+    """Another process, which was there before, fetches the connection and goes on with it."""
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        listener.close()
+        while number := theirs.recv(100):
+            talk(fetch(os.getppid(), int(number)))
+            theirs.send(b"x")
+        os._exit(0)
+    theirs.close()
+    for _ in range(count):
+        connection = listener.accept()[0]
+        answer(connection, ROUNDS // 3)
+        ours.send(b"%d" % connection.fileno())
+        ours.recv(1)
+        connection.close()
+    ours.close()
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def serve_fetch_own(listener, count):
+    """The connection goes on by a number that the process has fetched from itself."""
+    for _ in range(count):
+        connection = listener.accept()[0]
+        answer(connection, ROUNDS // 3)
+        fetched = fetch(os.getpid(), connection.fileno())
+        connection.close()
+        talk(fetched)
+
+
 def serve_unsent(listener, count):
     """Ends by _exit(2) while much of the last answer is not sent."""
     for turn in range(count):
@@ -266,7 +306,8 @@ def serve(port, how, count):
      "select": serve_select, "poll": serve_poll, "epoll": serve_epoll,
      "threads": serve_threads, "fork": serve_fork,
      "family": serve_family, "workers": serve_workers, "exec": serve_exec,
-     "pass": serve_pass, "unsent": serve_unsent,
+     "pass": serve_pass, "fetch": serve_fetch, "fetch-own": serve_fetch_own,
+     "unsent": serve_unsent,
      "edge": lambda a, b: serve_epoll(a, b, select.EPOLLET),
      "oneshot": lambda a, b: serve_epoll(a, b, select.EPOLLONESHOT)}[how](listener, count)
     print("ended", flush=True)

@@ -12,7 +12,7 @@
 #include "tools/melin/process_list.h"
 #include "tools/melin/snapshot.h"
 #include "tools/melin/snapshot_text.h"
-#include "tools/melin/status_reader.h"
+#include "common/status_reader.h"
 
 static const struct command_option options[] = {
 	{ "all", 'a', NULL, "all processes that you may look at" },

@@ -8,6 +8,8 @@ melin_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden
 melin_LDFLAGS = $(HARDENING_LDFLAGS)
 melin_LDADD = broker/liblender.la common/libcommon.la $(PCAP_LIBS)
 melin_SOURCES = \
+	common/status_reader.c \
+	common/status_reader.h \
 	dpdk/interface/ending.c \
 	dpdk/interface/interface_claim.c \
 	tools/melin/broker_use.c \
@@ -54,8 +56,6 @@ melin_SOURCES = \
 	tools/melin/start_options.c \
 	tools/melin/start_options.h \
 	tools/melin/stat.c \
-	tools/melin/status_reader.c \
-	tools/melin/status_reader.h \
 	tools/melin/top.c \
 	$(broker_client_sources) \
 	$(tools_config_sources)

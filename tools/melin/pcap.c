@@ -25,7 +25,7 @@
 #include "tools/melin/pcapng.h"
 #include "tools/melin/process_list.h"
 #include "tools/melin/snapshot_text.h"
-#include "tools/melin/status_reader.h"
+#include "common/status_reader.h"
 
 static const struct command_option options[] = {
 	{ "write", 'w', "FILE", "where frames go, in pcapng; - is standard output" },

@@ -10,7 +10,7 @@
 
 #include "broker/lender.h"
 #include "tools/melin/kernel_sockets.h"
-#include "tools/melin/status_reader.h"
+#include "common/status_reader.h"
 
 const char *snapshot_error(int error)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Finds the status pages of processes and asks these for more (common/status_page.h). Not for what
- * is made of the answers (snapshot.h).
+ * is made of the answers.
  */
 #ifndef MELIN_STATUS_READER_H
 #define MELIN_STATUS_READER_H
@@ -40,9 +40,10 @@ pid_t *status_processes(size_t *count);
 #define STATUS_PATIENCE_MS 5000
 
 /*
- * Asks for that (enum status_request; first is for STATUS_ASK_ROWS) and waits for the answer. The
- * caller looks at the answer and then calls status_done(), in either case. 0; -ENOENT: no
- * stack has ever been wanted, nobody answers; -ETIMEDOUT, also if other readers do not end.
+ * Asks for that (enum status_request; first is for STATUS_ASK_ROWS and STATUS_ASK_PASS) and waits
+ * for the answer. The caller looks at the answer and then calls status_done(), in either case. 0;
+ * -ENOENT: no stack has ever been wanted, nobody answers; -ETIMEDOUT, also if other readers do not
+ * end.
  */
 int status_ask(struct status_reader *reader, uint32_t wanted, uint32_t first, unsigned limit_ms);
 void status_done(struct status_reader *reader);

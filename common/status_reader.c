@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See status_reader.h. */
-#include "tools/melin/status_reader.h"
+#include "common/status_reader.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -17,6 +17,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "common/system_call.h"
 
 /* ---- finding ---- */
 
@@ -72,7 +74,7 @@ static int open_page(int folder, const char *name)
 		if (file < 0)
 			file = -errno;
 	}
-	close(found);
+	kernel_close(found);
 	return file;
 }
 
@@ -98,7 +100,7 @@ static int open_file(pid_t process)
 /* A process could make the file shorter under its readers, who would get SIGBUS. */
 static int map_file(int file, struct status_page **page)
 {
-	const int seals = fcntl(file, F_GET_SEALS);
+	const long seals = kernel_call(SYS_fcntl, file, F_GET_SEALS, 0, 0);
 	struct stat attributes;
 	void *memory;
 
@@ -186,7 +188,7 @@ void status_close(struct status_reader *reader)
 {
 	if (reader->page)
 		munmap(reader->page, sizeof(*reader->page));
-	close(reader->file);
+	kernel_close(reader->file);
 	reader->page = NULL;
 }
 
@@ -248,7 +250,7 @@ static int wait_for_turn(int file, uint64_t deadline)
 static void ring(struct status_page *page)
 {
 	atomic_fetch_add(&page->bell, 1);
-	syscall(SYS_futex, &page->bell, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	kernel_call(SYS_futex, (long)&page->bell, FUTEX_WAKE, INT_MAX, 0);
 }
 
 static int wait_for_answer(struct status_page *page, uint32_t asked, uint64_t deadline)
@@ -265,7 +267,7 @@ static int wait_for_answer(struct status_page *page, uint32_t asked, uint64_t de
 			return 0;
 		if (!left)
 			return -ETIMEDOUT;
-		syscall(SYS_futex, &page->answered, FUTEX_WAIT, answered, &limit, NULL, 0);
+		kernel_call(SYS_futex, (long)&page->answered, FUTEX_WAIT, answered, (long)&limit);
 	}
 }
 

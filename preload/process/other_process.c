@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See other_process.h. */
+#include "preload/process/other_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/status_reader.h"
+#include "common/system_call.h"
+
+/* As pidfd_open(2) says: a line of its entry in /proc tells the number. */
+pid_t other_process_of(int descriptor)
+{
+	static const char begins[] = "\nPid:\t";
+	char path[64], text[1024];
+	const char *line;
+	long file, length;
+
+	snprintf(path, sizeof(path), "/proc/thread-self/fdinfo/%d", descriptor);
+	file = kernel_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
+	if (file < 0)
+		return 0;
+	length = kernel_call(SYS_read, file, (long)text, sizeof(text) - 1, 0);
+	kernel_close((int)file);
+	text[length > 0 ? length : 0] = '\0';
+	line = strstr(text, begins);
+	/* -1: it has ended; 0: it is in a PID namespace that this process does not see. */
+	return line && line[sizeof(begins) - 1] != '-'
+		       ? (pid_t)strtol(line + sizeof(begins) - 1, NULL, 10)
+		       : 0;
+}
+
+/* A process without a thread that answers finds the mark before it borrows. */
+static void ask(pid_t process, int descriptor)
+{
+	struct status_reader reader;
+
+	if (status_open(process, &reader) < 0)
+		return;
+	if (descriptor < STATUS_DESCRIPTORS)
+		atomic_store(&reader.page->descriptors[descriptor].passed, 1);
+	status_ask(&reader, STATUS_ASK_PASS, (uint32_t)descriptor, STATUS_PATIENCE_MS);
+	status_done(&reader);
+	status_close(&reader);
+}
+
+void other_process_keeps(pid_t process, int descriptor)
+{
+	const int errno_before = errno;
+	int state;
+
+	if (process <= 0 || descriptor < 0)
+		return;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	ask(process, descriptor);
+	pthread_setcancelstate(state, NULL);
+	errno = errno_before;
+}
