@@ -7,11 +7,16 @@
 #include "preload/waiting/contention.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 #include "preload/config/config.h"
+#include "preload/descriptors/descriptor_room.h"
 #include "preload/waiting/spin.h"
 
 /* A shorter time tells of one switch of the kernel's threads, and no more. */
@@ -29,18 +34,85 @@ void contention_message(void)
 	messages++;
 }
 
+/* ---- the thread's file ---- */
+
+/*
+ * It is kept open from look to look, with a number of melin's: a program may count on the lowest
+ * one while no thread of its own opens anything. -1: it is not kept.
+ */
+static __thread int kept = -1;
+static __thread long kept_by; /* in the child of a fork it is closed, and this thread another */
+
+/* So many threads keep theirs: melin has no more than some hundred numbers. Others open it anew. */
+#define KEPT_MOST 64
+static _Atomic int kept_count;
+
+static pthread_key_t end_key;
+static pthread_once_t end_once = PTHREAD_ONCE_INIT;
+
+static void thread_ended(void *unused)
+{
+	(void)unused;
+	own_descriptor_close(kept);
+	kept = -1;
+	atomic_fetch_sub(&kept_count, 1);
+}
+
+static void make_end_key(void)
+{
+	pthread_key_create(&end_key, thread_ended);
+}
+
+static int open_file(void)
+{
+	return (int)kernel_call(SYS_openat, AT_FDCWD, (long)"/proc/thread-self/schedstat",
+				O_RDONLY | O_CLOEXEC, 0);
+}
+
+/* The thread is to be asked for its file further on, if there is room. */
+static int keep(int file, long thread)
+{
+	if (file < 0 || atomic_load(&kept_count) >= KEPT_MOST)
+		return file;
+	if (kept < 0)
+		atomic_fetch_add(&kept_count, 1);
+	else
+		atomic_store(&kept_count, 1); /* the child of a fork has this thread alone */
+	kept = own_descriptor(file);
+	kept_by = thread;
+	pthread_once(&end_once, make_end_key);
+	/* With any value but NULL thread_ended() is called at the end of the thread. */
+	pthread_setspecific(end_key, &end_key);
+	return kept;
+}
+
+/* The kept one, or one that the caller closes. */
+static int file_of(long thread)
+{
+	int file;
+
+	if (kept >= 0 && kept_by == thread)
+		return kept;
+	descriptor_room_begin();
+	file = keep(open_file(), thread);
+	descriptor_room_end();
+	return file;
+}
+
+/* ---- the look ---- */
+
 static void read_usage(struct contention_usage *usage, uint64_t now)
 {
+	const int file = file_of(kernel_call(SYS_gettid, 0, 0, 0, 0));
 	char text[3 * 24] = "", *end;
-	long file, length;
+	long length;
 
 	*usage = (struct contention_usage){ .at = now, .messages = messages };
-	file = kernel_call(SYS_openat, AT_FDCWD, (long)"/proc/thread-self/schedstat",
-			   O_RDONLY | O_CLOEXEC, 0);
 	if (file < 0)
 		return;
-	length = kernel_call(SYS_read, file, (long)text, sizeof(text) - 1, 0);
-	kernel_close((int)file);
+	length = kernel_call(SYS_pread64, file, (long)text, sizeof(text) - 1, 0);
+	if (file != kept)
+		kernel_close(file);
 	text[length > 0 ? length : 0] = '\0';
 	usage->ran = strtoull(text, &end, 10);
 	usage->waited = strtoull(end, &end, 10);
