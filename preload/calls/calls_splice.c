@@ -95,16 +95,17 @@ INTERPOSED ssize_t sendfile(int descriptor, int file, off_t *offset, size_t size
 	if (trace_wanted())
 		return trace_call(TRACE_sendfile, descriptor, file, offset, size);
 
-	struct socket *socket = socket_get(descriptor);
+	struct socket *socket = socket_get_any(descriptor);
+	const bool is_stacks = socket && socket_is_stacks(socket, descriptor);
 	ssize_t result;
 
-	if (!socket)
-		result = lent_call(descriptor, BORROW_SEND, SYS_sendfile, descriptor,
-				   descriptor_of_program(file), (long)offset, (long)size, 0, 0);
-	if (!socket && result == LENT_NOT)
+	if (!is_stacks)
+		result = lent_call(socket, descriptor, BORROW_SEND, SYS_sendfile, descriptor,
+				   descriptor_not_melins(file, 1), (long)offset, (long)size, 0, 0);
+	if (!is_stacks && result == LENT_NOT)
 		return libc()->sendfile(descriptor_of_program(descriptor),
 					descriptor_of_program(file), offset, size);
-	if (socket) {
+	if (is_stacks) {
 		result = send_file_at(socket, descriptor_not_melins(file, 1), offset, size);
 		if (result > 0 && atomic_load(&socket->borrowed))
 			borrow_moved(socket, BORROW_SEND, (size_t)result);
@@ -234,6 +235,7 @@ INTERPOSED ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offs
 		return trace_call(TRACE_splice, in, in_offset, out, out_offset, size, flags);
 
 	struct socket *from, *to;
+	int source, target;
 	ssize_t result;
 
 	if (descriptor_known(in) || descriptor_known(out))
@@ -241,10 +243,12 @@ INTERPOSED ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offs
 	/* The kernel moves pages; through the stack bytes would be copied. */
 	borrow_end_any(in, BORROW_CALL, false);
 	borrow_end_any(out, BORROW_CALL, false);
-	result = lent_call(in, BORROW_NEITHER, SYS_splice, in, (long)in_offset,
-			   descriptor_of_program(out), (long)out_offset, (long)size, flags);
+	source = descriptor_of_program(in);
+	target = descriptor_of_program(out);
+	result = lent_call(socket_get_any(in), in, BORROW_NEITHER, SYS_splice, in, (long)in_offset,
+			   target, (long)out_offset, (long)size, flags);
 	if (result == LENT_NOT)
-		result = lent_call(out, BORROW_NEITHER, SYS_splice, descriptor_of_program(in),
+		result = lent_call(socket_get_any(out), out, BORROW_NEITHER, SYS_splice, source,
 				   (long)in_offset, out, (long)out_offset, (long)size, flags);
 	if (result != LENT_NOT && !begins_anew(result))
 		return as_libc(result);

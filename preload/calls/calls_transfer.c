@@ -46,15 +46,16 @@ static inline ssize_t leave(struct socket *socket, enum borrow_direction directi
 		if (trace_wanted())                                                                \
 			return (type)trace_call(TRACE_##name, descriptor, __VA_ARGS__);            \
                                                                                                    \
-		struct socket *socket = socket_get_at_point(descriptor);                           \
+		struct socket *socket = socket_get_any_at_point(descriptor);                       \
+		const bool is_stacks = socket && socket_is_stacks(socket, descriptor);             \
 		ssize_t result;                                                                    \
                                                                                                    \
-		if (!socket)                                                                       \
-			result = lent_call(descriptor, direction, number, descriptor,              \
+		if (!is_stacks)                                                                    \
+			result = lent_call(socket, descriptor, direction, number, descriptor,      \
 					   ARGUMENTS arguments);                                   \
-		if (!socket && result == LENT_NOT)                                                 \
+		if (!is_stacks && result == LENT_NOT)                                              \
 			return (elsewhere)(descriptor_of_program(descriptor), __VA_ARGS__);        \
-		if (socket)                                                                        \
+		if (is_stacks)                                                                     \
 			result = by_stack;                                                         \
 		return begins_anew(result) ? name(descriptor, __VA_ARGS__)                         \
 					   : (type)as_libc(result);                                \

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/single_threaded.h>
 
 #include "preload/libc/interruptible.h"
 #include "preload/libc/signals.h"
@@ -45,7 +46,8 @@ long cancellation_call(const struct system_call *call, bool deaf, void (*cancell
 	struct cancellation cancellation = { cancelled, argument };
 	long result;
 
-	if (!cancelled)
+	/* A process of one thread has none that could cancel it, nor make one, while it sleeps. */
+	if (!cancelled || __libc_single_threaded)
 		return sleep_in_call(call, deaf);
 	pthread_cleanup_push(give_up, &cancellation);
 	libc()->pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);

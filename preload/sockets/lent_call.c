@@ -47,16 +47,12 @@ static ssize_t in_kernel(struct socket *socket, enum borrow_direction direction,
 	return result;
 }
 
-ssize_t lent_call_known(int descriptor, enum borrow_direction direction,
+ssize_t lent_call_known(struct socket *socket, int descriptor, enum borrow_direction direction,
 			const struct system_call *call)
 {
-	struct socket *socket = socket_get_any(descriptor);
-	enum socket_state state;
+	const enum socket_state state = socket_settled(socket);
 	ssize_t result;
 
-	if (!socket)
-		return LENT_NOT;
-	state = socket_settled(socket);
 	if (state == SOCKET_CONNECTION && atomic_load(&socket->borrowed)) {
 		result = -ESTALE; /* since the caller has looked */
 	} else if (state == SOCKET_LENDABLE) {

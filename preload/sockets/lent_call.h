@@ -9,30 +9,33 @@
 #define MELIN_LENT_CALL_H
 
 #include <limits.h>
+#include <stddef.h>
 #include <sys/types.h>
 
-#include "preload/descriptors/descriptors.h"
 #include "preload/libc/interruptible.h"
 #include "preload/sockets/borrow_policy.h"
+
+struct socket;
 
 /* What a call returns that is libc's: the descriptor is no such connection. No count, no errno. */
 #define LENT_NOT (-SSIZE_MAX - 1)
 
-/* lent_call()'s second half: the descriptor is one that melin knows. */
-ssize_t lent_call_known(int descriptor, enum borrow_direction direction,
-			const struct system_call *call);
-
 /*
+ * socket: what melin knows of the descriptor, a reference that this gives back; NULL: nothing.
  * LENT_NOT, or a count or -errno; -ESTALE: the connection has been borrowed, -ERESTART: a handler
  * is to run first; the interposed call begins anew with either (begins_anew()).
  */
-static inline ssize_t lent_call(int descriptor, enum borrow_direction direction, long number,
-				long a, long b, long c, long d, long e, long f)
+ssize_t lent_call_known(struct socket *socket, int descriptor, enum borrow_direction direction,
+			const struct system_call *call);
+
+static inline ssize_t lent_call(struct socket *socket, int descriptor,
+				enum borrow_direction direction, long number, long a, long b,
+				long c, long d, long e, long f)
 {
 	const struct system_call call = { number, a, b, c, d, e, f };
 
-	return __builtin_expect(descriptor_known(descriptor), 0)
-		       ? lent_call_known(descriptor, direction, &call)
+	return __builtin_expect(socket != NULL, 0)
+		       ? lent_call_known(socket, descriptor, direction, &call)
 		       : LENT_NOT;
 }
 

@@ -125,6 +125,14 @@ bool socket_is_stacks(const struct socket *socket, int descriptor);
 enum socket_state socket_settled(const struct socket *socket);
 /* A reference to the socket in any state, or NULL if melin knows nothing of it. */
 struct socket *socket_get_any(int descriptor);
+/* The same at the start of a call that is a cancellation point. */
+static inline struct socket *socket_get_any_at_point(int descriptor)
+{
+	if (__builtin_expect(!descriptor_known(descriptor), 1))
+		return NULL;
+	cancellation_point();
+	return socket_get_any(descriptor);
+}
 /*
  * For walks over all that melin knows: the same for the first descriptor from *descriptor on that
  * has a socket, which *descriptor is then, or NULL.
