@@ -2,7 +2,6 @@
 /* See route.h. */
 #include "broker/route.h"
 
-#include <errno.h>
 #include <linux/if.h>
 #include <linux/if_arp.h>
 #include <linux/rtnetlink.h>

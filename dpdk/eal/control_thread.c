@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include "dpdk/eal/journal.h"
 #include "common/own_descriptor.h"

@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#include <net/ethernet.h>
-#include <netinet/in.h>
 
 #include "dpdk/frames/buffer.h"
 #include "dpdk/frames/frame.h"

@@ -3,7 +3,6 @@
 #include "dpdk/frames/sizes.h"
 
 #include <net/ethernet.h>
-#include <rte_mbuf.h>
 #include <rte_mempool.h>
 
 #include "dpdk/frames/buffer.h"

@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "common/own_descriptor.h"
 #include "dpdk/interface/ending.h"

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "dpdk/interface/packet_filter.h"
 #include "dpdk/device_link.h"

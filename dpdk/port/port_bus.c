@@ -3,7 +3,6 @@
  * A port that a bus or a driver of DPDK's own brings: network cards by their PCI address, and
  * virtual devices by their name and arguments. Not for Linux interfaces: port_xdp.c, packet.c.
  */
-#include <errno.h>
 #include <stdio.h>
 
 #include "dpdk/device_link.h"

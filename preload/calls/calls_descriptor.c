@@ -14,7 +14,6 @@
 #include "preload/sockets/ancillary.h"
 #include "preload/sockets/borrow.h"
 #include "preload/config/config.h"
-#include "preload/waiting/epoll.h"
 #include "preload/libc/program_memory.h"
 #include "preload/libc/result.h"
 #include "preload/libc/signals.h"

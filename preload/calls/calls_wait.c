@@ -8,7 +8,6 @@
 #include "preload/libc/monotonic.h"
 #include "preload/config/config.h"
 #include "preload/waiting/epoll.h"
-#include "preload/process/process_stack.h"
 #include "preload/sockets/pending.h"
 #include "preload/waiting/poll.h"
 #include "preload/libc/result.h"

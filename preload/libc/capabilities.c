@@ -5,7 +5,6 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #include "preload/libc/program_memory.h"
 #include "common/system_call.h"

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <time.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 #include "common/system_call.h"
 #include "preload/libc/interruptible.h"

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
-#include <linux/tcp.h>
 #include <net/if.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -29,7 +28,6 @@
 #include "preload/sockets/stream.h"
 #include "preload/sockets/twin_options.h"
 #include "preload/waiting/epoll.h"
-#include "preload/waiting/wait.h"
 
 /*
  * How many reasons there are that nothing may be borrowed or watched now: a fork is under way,

@@ -6,9 +6,7 @@
 #include <string.h>
 
 #include "preload/config/config.h"
-#include "preload/descriptors/descriptors.h"
 #include "preload/process/lending.h"
-#include "preload/process/process_stack.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_change.h"
 #include "preload/sockets/borrow_wanted.h"

@@ -2,7 +2,6 @@
 /* See holders.h. */
 #include "preload/sockets/holders.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -9,7 +9,6 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "preload/libc/capabilities.h"
 #include "preload/config/config.h"

@@ -3,7 +3,6 @@
  * struct object_operations for sockets: what the table of descriptors, epoll and poll ask of a
  * socket. Not for the calls of the program on it (socket_object.h).
  */
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "common/own_descriptor.h"

@@ -12,7 +12,6 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/time.h>
 
 #include "preload/sockets/ancillary.h"
 #include "common/device_name.h"

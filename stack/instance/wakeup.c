@@ -9,7 +9,6 @@
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "common/own_descriptor.h"
 #include "common/system_call.h"

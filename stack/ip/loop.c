@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-#include "lwip/inet_chksum.h"
-#include "lwip/ip.h"
 
 #include "stack/instance_parts.h"
 #include "stack/ip/past_ip.h"

@@ -11,7 +11,6 @@
 
 #include "lwip/etharp.h"
 #include "lwip/ethip6.h"
-#include "lwip/mld6.h"
 #include "lwip/nd6.h"
 #include "lwip/priv/nd6_priv.h"
 #include "netif/ethernet.h"

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lwip/ip.h"
 #include "lwip/nd6.h"
 
 #include "stack/instance_parts.h"

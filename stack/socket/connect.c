@@ -4,7 +4,6 @@
  * connection afterwards: pcb.c.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "lwip/priv/tcp_priv.h"
 
