@@ -229,26 +229,42 @@ static bool is_silent(int descriptor)
 	return repair && info.tcpi_state == 1 /* TCP_ESTABLISHED */;
 }
 
-static int client_give(struct lender *lender, int descriptor, struct loan *loan,
-		       const struct connection_state *state)
+/* after: what the loan is then, if all goes well. */
+static int give(struct client *client, struct broker_message *request, int descriptor,
+		struct loan *loan, enum loan_state after)
 {
-	struct client *client = client_of(lender);
-	struct broker_message request = request_for(BROKER_GIVE, loan);
 	int error;
 
-	request.state = *state;
 	pthread_mutex_lock(&client->channel_lock);
-	error = exchange(client, &request, descriptor);
+	error = exchange(client, request, descriptor);
 	if (error)
 		error = is_silent(descriptor) ? -EPERM : -EIO;
 	else
 		error = client->reader.message.what;
 	if (error != -EPERM) {
-		loan->state = error ? LOAN_NONE : LOAN_WATCHED;
+		loan->state = error ? LOAN_NONE : after;
 		client->lent--;
 	}
 	end_exchange(client);
 	return error;
+}
+
+static int client_give(struct lender *lender, int descriptor, struct loan *loan,
+		       const struct connection_state *state)
+{
+	struct broker_message request = request_for(BROKER_GIVE, loan);
+
+	request.state = *state;
+	return give(client_of(lender), &request, descriptor, loan, LOAN_WATCHED);
+}
+
+static int client_end(struct lender *lender, int descriptor, struct loan *loan,
+		      const struct connection_state *state)
+{
+	struct broker_message request = request_for(BROKER_END, loan);
+
+	request.state = *state;
+	return give(client_of(lender), &request, descriptor, loan, LOAN_NONE);
 }
 
 /* Without an answer: it is asked for each connection that ends. */
@@ -320,6 +336,7 @@ static const struct lender_operations operations = {
 	.borrow = client_borrow,
 	.hold = client_hold,
 	.give = client_give,
+	.end = client_end,
 	.unwatch = client_unwatch,
 	.open_rules = client_open_rules,
 	.is_gone = client_is_gone,

@@ -13,6 +13,7 @@
  *	hold()     the tap goes quiet; what comes now is kept for the kernel (give() does it if need
  *	           be; called first, and the tap then emptied into the stack, no frame is lost)
  *	give()     the kernel has the connection again, and is told of a FIN or RST; watched again
+ *	end()      hold(), give() and unwatch() at once, where each would have a price of its own
  *	unwatch()  forgotten; for connections that are watched only
  *
  * A connection may be borrowed and given back as often as one likes. Between borrow() and give()
@@ -121,6 +122,8 @@ struct lender_operations {
 	int (*hold)(struct lender *lender, struct loan *loan);
 	int (*give)(struct lender *lender, int descriptor, struct loan *loan,
 		    const struct connection_state *state);
+	int (*end)(struct lender *lender, int descriptor, struct loan *loan,
+		   const struct connection_state *state);
 	void (*unwatch)(struct lender *lender, struct loan *loan);
 	int (*open_rules)(struct lender *lender);
 	bool (*is_gone)(const struct lender *lender);
@@ -220,6 +223,24 @@ static inline int lender_give(struct lender *lender, int descriptor, struct loan
 			      const struct connection_state *state)
 {
 	return lender->operations->give(lender, descriptor, loan, state);
+}
+
+/* Whether lender_end() is there: where each call waits for another process. */
+static inline bool lender_may_end(const struct lender *lender)
+{
+	return lender->operations->end;
+}
+
+/*
+ * For a connection whose socket is closed next: hold(), give() and unwatch() in one, as give() says
+ * but for the loan, which is LOAN_NONE afterwards, unless it returns -EPERM. A frame that has come
+ * to the tap since the stack has looked at it last is lost, as on a wire: the peer sends it again,
+ * to a socket that is closed.
+ */
+static inline int lender_end(struct lender *lender, int descriptor, struct loan *loan,
+			     const struct connection_state *state)
+{
+	return lender->operations->end(lender, descriptor, loan, state);
 }
 
 /*

@@ -300,6 +300,19 @@ static int32_t serve_give(struct session *session)
 	return result;
 }
 
+static int32_t serve_end(struct session *session)
+{
+	const uint64_t token = token_of(session);
+	const int32_t result = serve_give(session);
+	struct connection *entry = result == 0 ? entry_of(session, token) : NULL;
+
+	if (entry) {
+		lender_unwatch(session->lender, &entry->loan);
+		forget(session, entry);
+	}
+	return result;
+}
+
 /* The client need not have the socket any more. */
 static int32_t serve_unwatch(struct session *session)
 {
@@ -335,6 +348,7 @@ static int32_t (*const serve_request[BROKER_REQUESTS])(struct session *session) 
 	[BROKER_WATCH] = serve_watch,	  [BROKER_BORROW] = serve_borrow,
 	[BROKER_HOLD] = serve_hold,	  [BROKER_GIVE] = serve_give,
 	[BROKER_UNWATCH] = serve_unwatch, [BROKER_RULES] = serve_rules,
+	[BROKER_END] = serve_end,
 };
 
 /* ---- the session ---- */
@@ -420,6 +434,12 @@ static bool serve_one(struct session *session)
 	if (what > BROKER_TAP && what < BROKER_REQUESTS) {
 		memset(&session->answer, 0, sizeof(session->answer));
 		session->answer.what = serve_request[what](session);
+		/*
+		 * A client that closes its socket next is to be the last that does, so that the
+		 * connection ends by its close(). A loan that nobody hears of is given back.
+		 */
+		if (what != BROKER_BORROW)
+			broker_message_end(&session->request);
 		goes_on = what == BROKER_UNWATCH || answer(session, session->rules);
 		own_descriptor_close(session->rules);
 		session->rules = -1;

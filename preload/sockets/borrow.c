@@ -318,11 +318,14 @@ static void abort_twin(int descriptor)
 	kernel_call(SYS_connect, descriptor, (long)&nobody, sizeof(nobody), 0);
 }
 
-/* In CHANGING: 0; a negative errno value: the connection is lost. */
-static int give_loan(struct socket *socket, int descriptor, const struct connection_state *state)
+/* In CHANGING: 0; a negative errno value: the connection is lost. closes: nobody has it then. */
+static int give_loan(struct socket *socket, int descriptor, const struct connection_state *state,
+		     bool closes)
 {
 	struct lender *lender = lending_lender();
-	int status = lender_give(lender, descriptor, &socket->loan, state);
+	int status = closes && lender_may_end(lender)
+			     ? lender_end(lender, descriptor, &socket->loan, state)
+			     : lender_give(lender, descriptor, &socket->loan, state);
 
 	/* Rights are a thread's own, so another thread may have more. */
 	if (status == -EPERM && !lender_is_gone(lender))
@@ -355,7 +358,7 @@ static enum refusal take_into(const struct instance *instance, struct socket *so
 	} else {
 		log_write(LOG_LEVEL_INFO, "descriptor %d: the stack cannot take it: %s", descriptor,
 			  strerror(-status));
-		give_loan(socket, descriptor, &state);
+		give_loan(socket, descriptor, &state, false);
 		refusal = REFUSAL_BUSY;
 	}
 	connection_state_clear(&state);
@@ -481,18 +484,21 @@ static int keepalive_of(const struct socket *socket)
  * The frames that come are kept for the kernel from now on. False: the broker has gone, so that
  * nobody can give it back, and there is no need for that.
  */
-static bool begin_to_give(struct socket *socket, enum borrow_return why)
+static bool begin_to_give(struct socket *socket, enum borrow_return why, bool closes)
 {
 	static const bool may_stay[] = {
 		[BORROW_LOSS] = true, [BORROW_BULK] = true,    [BORROW_IDLE] = true,
 		[BORROW_SLOW] = true, [BORROW_DRAINED] = true, [BORROW_CHANCE] = true,
 	};
 
+	/* Who closes many, one after the other, asks the broker once for each. */
+	if (closes && lender_may_end(lending_lender()))
+		return true;
 	return lender_hold(lending_lender(), &socket->loan) != -EPERM || !may_stay[why];
 }
 
 /* In CHANGING: 0; a negative errno value: the connection is lost. */
-static int give(struct socket *socket)
+static int give(struct socket *socket, bool closes)
 {
 	const struct instance *instance = socket->instance;
 	struct connection_state state;
@@ -500,7 +506,8 @@ static int give(struct socket *socket)
 	int status;
 
 	empty_tap(instance);
-	borrow_info_keep(socket);
+	if (!closes)
+		borrow_info_keep(socket);
 	status = instance->operations->give(socket->handle, &state);
 	if (status < 0) {
 		lender_unwatch(lending_lender(), &socket->loan);
@@ -508,7 +515,7 @@ static int give(struct socket *socket)
 	}
 	state.keepalive = keepalive;
 	state.reuse_address = socket->reuse_address;
-	status = give_loan(socket, atomic_load(&socket->descriptor), &state);
+	status = give_loan(socket, atomic_load(&socket->descriptor), &state, closes);
 	connection_state_clear(&state);
 	return status;
 }
@@ -541,15 +548,15 @@ static void returned(struct socket *socket, enum borrow_return why, int status, 
 	wait_notify(&socket->object.source, EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDHUP);
 }
 
-void borrow_end(struct socket *socket, enum borrow_return why, bool for_good)
+static void end(struct socket *socket, enum borrow_return why, bool for_good, bool closes)
 {
 	enum socket_state state = borrow_change_begin(socket);
 
 	if (state == SOCKET_CONNECTION) {
 		if (!atomic_load(&socket->borrowed))
 			return;
-		if (begin_to_give(socket, why))
-			returned(socket, why, give(socket), for_good);
+		if (begin_to_give(socket, why, closes))
+			returned(socket, why, give(socket, closes), for_good);
 		else
 			borrow_change_end(socket, SOCKET_CONNECTION);
 	} else if (state == SOCKET_LENDABLE) {
@@ -558,6 +565,16 @@ void borrow_end(struct socket *socket, enum borrow_return why, bool for_good)
 		else
 			borrow_change_end(socket, state);
 	}
+}
+
+void borrow_end(struct socket *socket, enum borrow_return why, bool for_good)
+{
+	end(socket, why, for_good, false);
+}
+
+void borrow_close(struct socket *socket)
+{
+	end(socket, BORROW_CLOSED, true, true);
 }
 
 void borrow_end_any(int descriptor, enum borrow_return why, bool for_good)

@@ -69,6 +69,9 @@ void borrow_end(struct socket *socket, enum borrow_return why, bool for_good);
 void borrow_end_any(int descriptor, enum borrow_return why, bool for_good);
 void borrow_end_all(enum borrow_return why);
 
+/* The kernel closes the borrowed connection next, since its last descriptor goes. */
+void borrow_close(struct socket *socket);
+
 /* Gives all back, for whoever has set the status page's drained before. By the thread beside. */
 void borrow_drain(void);
 

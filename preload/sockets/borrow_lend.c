@@ -68,7 +68,7 @@ static void closed(struct object *object)
 
 	epoll_forget(object);
 	if (atomic_load(&socket->borrowed)) {
-		borrow_end(socket, BORROW_CLOSED, true);
+		borrow_close(socket);
 		return;
 	}
 	if (borrow_change_begin_lendable(socket) != SOCKET_LENDABLE)

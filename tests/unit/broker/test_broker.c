@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,48 @@ static void lend_with_data(int door)
 
 	tap_ok(lent_open(&lent, "IPv4") && lent_as_nobody(lend_data, &lent, door),
 	       "data goes along, 60,000 bytes too");
+	ground_close(&lent.ends);
+}
+
+/* In how many descriptors, of whatever process, the socket is open. */
+static unsigned count_descriptors(int descriptor)
+{
+	char own[64], name[64];
+	glob_t all;
+	unsigned count = 0;
+	ssize_t length;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", descriptor);
+	length = readlink(name, own, sizeof(own));
+	if (length < 0 || glob("/proc/[0-9]*/fd/*", 0, NULL, &all) != 0)
+		return 0;
+	for (size_t i = 0; i < all.gl_pathc; i++)
+		count += readlink(all.gl_pathv[i], name, sizeof(name)) == length &&
+			 memcmp(name, own, (size_t)length) == 0;
+	globfree(&all);
+	return count;
+}
+
+/* What is closed next goes on meanwhile, and nothing of it is left with the broker. */
+static void end_one(int door)
+{
+	struct connection_state state;
+	struct lent lent;
+	int error;
+
+	if (!tap_ok(lent_open(&lent, "IPv4") && lent_watch(&lent, door) &&
+			    lent_borrow(&lent) == REFUSAL_NONE && lender_may_end(lent.lender),
+		    "a borrowed connection that is to be closed"))
+		return;
+	send(lent.ends.peer, "meanwhile", 9, 0);
+	error = lender_end(lent.lender, lent.ends.own, &lent.loan, &lent.state);
+	connection_state_clear(&lent.state);
+	tap_ok(error == 0 && lent.loan.state == LOAN_NONE, "ended with one request: %d", error);
+	tap_ok(count_descriptors(lent.ends.own) == 1, "the program alone has it open");
+	tap_ok(lent_goes_on(&lent, "meanwhile"), "it is the kernel's");
+	tap_ok(lender_borrow(lent.lender, lent.ends.own, &lent.loan, &state) == REFUSAL_STATE,
+	       "it is watched no longer");
+	lender_close(lent.lender);
 	ground_close(&lent.ends);
 }
 
@@ -240,6 +283,7 @@ int main(void)
 	door = broker_start(ground_broker());
 	lend_to_worker(door);
 	lend_with_data(door);
+	end_one(door);
 	measure(door);
 	refuse_others(door);
 	refuse_each_other(door);
