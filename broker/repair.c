@@ -638,7 +638,7 @@ static int write_whole(int descriptor, int queue, const uint8_t *data, size_t si
  */
 static int write_queue(int descriptor, int queue, const uint8_t *data, size_t size, size_t in_all)
 {
-	int error = set_int(descriptor, TCP_REPAIR_QUEUE, queue);
+	int error = size ? set_int(descriptor, TCP_REPAIR_QUEUE, queue) : 0;
 
 	return error ?: write_whole(descriptor, queue, data, size, in_all);
 }
