@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-
 #include "dpdk/frames/buffer.h"
 #include "dpdk/frames/frame.h"
 #include "dpdk/frames/frame_receive.h"

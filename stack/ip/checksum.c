@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <string.h>
 
-
 /* Returns the folded sum, not inverted, in the byte order of memory, as lwIP wants it. */
 __attribute__((optimize("O3"))) unsigned short melin_checksum(const void *data, int length)
 {

@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-
 #include "stack/instance_parts.h"
 #include "stack/ip/past_ip.h"
 
