@@ -6,10 +6,13 @@
  *
  * Who polls on a processor that others want keeps them from their work, and with them perhaps the
  * very peer it waits for. Linux does not say who wants it; but sched_yield(2) lets them have it,
- * and the time that it takes tells.
+ * and the time that it takes tells. Threads of the program itself that wait by turns on one
+ * processor are not such others.
  */
 #include "preload/waiting/spin.h"
 
+#include <sched.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
 
 #include "common/system_call.h"
@@ -54,15 +57,145 @@ static __thread struct {
 	uint64_t pause;		 /* how long that was */
 } crowd;
 
-/* A signal handler's waits may change it in the middle of a change: it is a share in any case. */
-static __thread unsigned short_share = SHARE_ALL;
-
 static uint64_t longest(void)
 {
 	unsigned limit = config_get()->spin_us;
 
 	return limit == CONFIG_SPIN_MAX ? CLOCK_NEVER : limit * 1000ull;
 }
+
+/*
+ * Threads of the program that wait on the same processor take turns there: while one polls in vain,
+ * another one works on what has come for it, and the processor is lost to nobody. Each thread says
+ * for how long it has had its turn, at the end of it; who has let the others have the processor
+ * finds the sum. Hints, each read alone: a thread that is moved to another processor in its turn is
+ * counted there.
+ */
+#define PROCESSORS 64
+
+static struct {
+	_Alignas(64) _Atomic uint64_t ran, served; /* all turns, and those that were not in vain */
+	_Atomic int yielding; /* threads that wait for their turn, by sched_yield(2) */
+} processors[PROCESSORS];
+
+/*
+ * A longer turn is none: the thread computes, or has lost the processor to somebody else. A hundred
+ * requests to a memory cache take so long over veth at the least.
+ */
+#define TURN_MAX_NS 250000u
+
+/*
+ * Who always finds something gives way after so long: with four threads as many requests wait for
+ * 150 us at most. A switch to another thread and back takes 1 us.
+ */
+#define TURN_NS 50000u
+
+/* Of the thread: its turn, and what it has seen of the others'. */
+static __thread struct {
+	uint64_t began;
+	bool served;			/* it has got what it waits for, in this turn */
+	bool shares;			/* another thread has, when this one last gave way */
+	unsigned seen_on;		/* the processor of what follows, and 1 more; 0: none */
+	uint64_t ran_seen, served_seen; /* of its processor, at the last look */
+	uint64_t shared; /* for how long others have served while this one waited, in all */
+} turn;
+
+static unsigned this_processor(void)
+{
+	return (unsigned)sched_getcpu() % PROCESSORS;
+}
+
+static void begin_turn(uint64_t now)
+{
+	turn.began = now;
+	turn.served = false;
+}
+
+void spin_served_in_turn(void)
+{
+	turn.served = true;
+}
+
+static void end_turn(uint64_t now)
+{
+	const uint64_t duration = now - turn.began;
+	const unsigned here = this_processor();
+
+	if (!turn.began || duration > TURN_MAX_NS)
+		return;
+	atomic_fetch_add_explicit(&processors[here].ran, duration, memory_order_relaxed);
+	if (turn.served)
+		atomic_fetch_add_explicit(&processors[here].served, duration, memory_order_relaxed);
+}
+
+/*
+ * For how long the program's other threads have had turns since the last look. What they have
+ * served is added to what is shared, most at most.
+ */
+static uint64_t look_at_others(uint64_t most)
+{
+	const unsigned here = this_processor();
+	const uint64_t ran = atomic_load_explicit(&processors[here].ran, memory_order_relaxed);
+	const uint64_t all = atomic_load_explicit(&processors[here].served, memory_order_relaxed);
+	const bool known = turn.seen_on == here + 1;
+	const uint64_t others = known ? ran - turn.ran_seen : 0;
+	const uint64_t shared = known ? all - turn.served_seen : 0;
+
+	turn.seen_on = here + 1;
+	turn.ran_seen = ran;
+	turn.served_seen = all;
+	turn.shared += shared < most ? shared : most;
+	turn.shares = shared > 0;
+	return others < most ? others : most;
+}
+
+/* Its own turn is none of the others', which it looks at next. */
+void spin_turn_ends(uint64_t now)
+{
+	end_turn(now);
+	look_at_others(0);
+}
+
+uint64_t spin_shared(void)
+{
+	return turn.shared;
+}
+
+void spin_wait_begins(void)
+{
+	look_at_others(0);
+}
+
+void spin_turn_begins(uint64_t now)
+{
+	look_at_others(CLOCK_NEVER);
+	begin_turn(now);
+}
+
+/*
+ * Lets others have the processor, after a look at that time. Returns for how long strangers have
+ * had it.
+ */
+static uint64_t give_way(uint64_t now)
+{
+	const unsigned here = this_processor();
+	uint64_t duration, others;
+
+	spin_turn_ends(now);
+	atomic_fetch_add_explicit(&processors[here].yielding, 1, memory_order_relaxed);
+	kernel_call(SYS_sched_yield, 0, 0, 0, 0);
+	atomic_fetch_sub_explicit(&processors[here].yielding, 1, memory_order_relaxed);
+	crowd.last_look = clock_monotonic();
+	duration = crowd.last_look - now;
+	others = look_at_others(duration);
+	begin_turn(crowd.last_look);
+	crowd.polled += others;
+	crowd.next_yield = crowd.last_look + (turn.shares ? 0 : YIELD_NS);
+	return duration - others;
+}
+
+/* A signal handler's waits may change it in the middle of a change: it is a share in any case. */
+static __thread unsigned short_share = SHARE_ALL;
 
 uint64_t spin_budget(uint64_t now)
 {
@@ -73,7 +206,7 @@ uint64_t spin_budget(uint64_t now)
 	if (short_share < SHARE_ENOUGH || now < crowd.not_before)
 		return 0;
 	crowd.last_look = now;
-	crowd.next_yield = now + YIELD_NS;
+	crowd.next_yield = now + (turn.shares ? 0 : YIELD_NS);
 	return limit;
 }
 
@@ -108,19 +241,45 @@ static void note_polled(uint64_t duration)
 bool spin_is_crowded(uint64_t now)
 {
 	const uint64_t gap = now - crowd.last_look;
+	uint64_t others;
 
 	crowd.last_look = now;
 	if (__builtin_expect(gap < PREEMPTED_NS, 1))
 		note_polled(gap);
 	if (__builtin_expect(now < crowd.next_yield, 1) || longest() == CLOCK_NEVER)
 		return false;
-	if (gap >= PREEMPTED_NS)
-		return note_others(now, gap);
-	kernel_call(SYS_sched_yield, 0, 0, 0, 0);
-	crowd.last_look = clock_monotonic();
-	crowd.next_yield = crowd.last_look + YIELD_NS;
-	return crowd.last_look - now >= SWITCHED_NS &&
-	       note_others(crowd.last_look, crowd.last_look - now);
+	if (gap >= PREEMPTED_NS) {
+		others = look_at_others(gap);
+		crowd.polled += others;
+		return gap > others && note_others(now, gap - others);
+	}
+	others = give_way(now);
+	return others >= SWITCHED_NS && note_others(crowd.last_look, others);
+}
+
+void spin_give_way(void)
+{
+	uint64_t now, others;
+
+	if (__builtin_expect(!atomic_load_explicit(&processors[this_processor()].yielding,
+						   memory_order_relaxed),
+			     1) ||
+	    longest() == CLOCK_NEVER)
+		return;
+	now = clock_monotonic();
+	if (now - turn.began < TURN_NS)
+		return;
+	turn.served = true;
+	others = give_way(now);
+	if (others >= SWITCHED_NS)
+		note_others(crowd.last_look, others);
+}
+
+void spin_forked(void)
+{
+	for (unsigned i = 0; i < PROCESSORS; i++)
+		if (atomic_load(&processors[i].yielding))
+			atomic_store(&processors[i].yielding, 0);
 }
 
 /*

@@ -358,13 +358,24 @@ static bool is_ready_after_all(struct wait *wait)
 	return wait->ready(wait);
 }
 
+/* How much of the time that a wait has taken other threads have not used. */
+static uint64_t alone(uint64_t waited, uint64_t shared_before)
+{
+	const uint64_t shared = spin_shared() - shared_before;
+
+	return shared < waited ? waited - shared : 0;
+}
+
 static int wait_unmasked(struct wait *wait)
 {
 	const int end = wait->restarts ? -ERESTART : -EINTR;
 	uint64_t began = 0, budget = 0;
 	unsigned slept = 0;
-	bool budgeted = false;
+	bool budgeted = false, has_slept = false;
+	uint64_t shared = 0;
 
+	if (wait->deadline != 0)
+		spin_give_way();
 	for (;;) {
 		const struct instance *instance = process_stack_running();
 
@@ -380,6 +391,9 @@ static int wait_unmasked(struct wait *wait)
 				     0))
 			wait_errand();
 		wait->now = clock_monotonic();
+		if (has_slept)
+			spin_turn_begins(wait->now);
+		has_slept = false;
 		if (!budgeted) {
 			budget = spin_budget(wait->now);
 			/* One that may not wait at all ends without a sleep that would look. */
@@ -389,8 +403,9 @@ static int wait_unmasked(struct wait *wait)
 		}
 		/* If a signal has arrived as well, being ready counts first, as in the kernel. */
 		if (wait->ready(wait)) {
+			spin_served_in_turn();
 			if (began) {
-				spin_learn(wait->now - began);
+				spin_learn(alone(wait->now - began, shared));
 				status_wait_ended(slept > 0);
 			}
 			return 1;
@@ -403,13 +418,16 @@ static int wait_unmasked(struct wait *wait)
 			return 0;
 		if (wait->now >= wait->deadline) {
 			if (began)
-				spin_timed_out(wait->now - began);
+				spin_timed_out(alone(wait->now - began, shared));
 			return 0;
 		}
-		if (!began)
+		if (!began) {
 			began = wait->now;
+			spin_wait_begins();
+			shared = spin_shared();
+		}
 		wait->kernel_known = wait->sleeps_next = false;
-		if (instance && polls_on(wait, budget, wait->now - began) &&
+		if (instance && polls_on(wait, budget, alone(wait->now - began, shared)) &&
 		    !spin_is_crowded(wait->now)) {
 			/* This thread never sleeps, and is cancelled here. */
 			if (budget == CLOCK_NEVER && wait->cancelled)
@@ -421,6 +439,8 @@ static int wait_unmasked(struct wait *wait)
 		 * If no signal is held back, a handler has run that the program has set by a system
 		 * call of its own: the wait ends as it does in the kernel.
 		 */
+		spin_turn_ends(wait->now);
+		has_slept = true;
 		if (sleep_once(wait, instance, slept++) == -EINTR && !signals_waiting())
 			return wait->ready(wait) ? 1 : -EINTR;
 	}
@@ -461,4 +481,5 @@ void wait_forked(void)
 {
 	sleepers = NULL;
 	thread_eventfd = 0;
+	spin_forked();
 }

@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -32,6 +33,20 @@ const struct config *config_get(void)
 static uint64_t yield_takes;
 static unsigned yields;
 
+/* What another thread of the program does meanwhile, once. */
+static void *(*sibling)(void *);
+
+static void run_sibling(void)
+{
+	void *(*run)(void *) = sibling;
+	pthread_t thread;
+
+	sibling = NULL;
+	if (run && pthread_create(&thread, NULL, run, NULL) == 0)
+		pthread_join(thread, NULL);
+}
+
+/* It interrupts nothing but the system call, so that it may do what handlers else may not. */
 static void yield(int signal, siginfo_t *info, void *context)
 {
 	(void)signal;
@@ -39,6 +54,7 @@ static void yield(int signal, siginfo_t *info, void *context)
 	(void)context;
 	yields++;
 	now += yield_takes;
+	run_sibling();
 }
 
 /* Instead of sched_yield(2) the kernel sends SIGSYS, whose handler stands in for it. */
@@ -51,7 +67,7 @@ static bool stand_in_for_yield(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
-	struct sigaction action = { .sa_sigaction = yield, .sa_flags = SA_SIGINFO };
+	struct sigaction action = { .sa_sigaction = yield, .sa_flags = SA_SIGINFO | SA_NODEFER };
 
 	return sigaction(SIGSYS, &action, NULL) == 0 &&
 	       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
@@ -256,6 +272,181 @@ static void always(void)
 	config.spin_us = 50;
 }
 
+/* ---- other threads of the program, on the same processor ---- */
+
+static void take_turn(uint64_t duration, bool serves)
+{
+	spin_turn_begins(now);
+	now += duration;
+	if (serves)
+		spin_served_in_turn();
+	spin_turn_ends(now);
+}
+
+static void *serve(void *unused)
+{
+	take_turn(60 * US, true);
+	return unused;
+}
+
+static void *serve_shortly(void *unused)
+{
+	take_turn(20 * US, true);
+	return unused;
+}
+
+static void *poll_in_vain(void *unused)
+{
+	take_turn(60 * US, false);
+	return unused;
+}
+
+static void *serve_at_most(void *unused)
+{
+	take_turn(250 * US, true);
+	return unused;
+}
+
+static void *compute(void *unused)
+{
+	take_turn(250 * US + 1, true);
+	return unused;
+}
+
+/* The thread looks when it has polled so long; others have the processor then. */
+static bool crowded_by(void *(*run)(void *), uint64_t polled, uint64_t strangers)
+{
+	spin_budget(now);
+	spin_wait_begins();
+	sibling = run;
+	yield_takes = strangers;
+	return look_after(polled);
+}
+
+static void sibling_serves(void)
+{
+	bool crowded = false;
+	uint64_t before = spin_shared();
+
+	for (int i = 0; i < 100 && !crowded; i++)
+		crowded = crowded_by(serve, 5 * US, 0);
+	tap_ok(!crowded && spin_shared() - before == 100 * 60 * US,
+	       "threads of the program that serve are no crowd, and their time is shared");
+}
+
+static void sibling_polls(void)
+{
+	uint64_t before = spin_shared();
+
+	tap_ok(!crowded_by(poll_in_vain, 5 * US, 0) && spin_shared() == before,
+	       "nor are those that poll, whose time counts as this thread's own");
+}
+
+static void sibling_computes(void)
+{
+	bool crowded = crowded_by(serve_at_most, 5 * US, 0);
+
+	tap_ok(!crowded && crowded_by(compute, 5 * US, 0),
+	       "a turn of 250 us is one, a longer one is a crowd's");
+}
+
+static void stranger_beside(void)
+{
+	bool less = crowded_by(serve_shortly, 10 * US, 10 * US - 1);
+
+	tap_ok(!less && crowded_by(serve_shortly, 10 * US, 10 * US + 3),
+	       "strangers are a crowd when they take a quarter of all, and no sooner");
+}
+
+/* While others have work each look is followed by a yield; a look costs much less. */
+static void gives_way_at_once(void)
+{
+	unsigned before = yields;
+	bool once;
+
+	crowded_by(serve, 5 * US, 0);
+	spin_budget(now);
+	look_after(1);
+	once = yields - before == 2;
+	look_after(1);
+	tap_ok(once && yields - before == 2,
+	       "who has shared the processor gives it away at its next look, unless in vain");
+}
+
+static void sibling_slept(void)
+{
+	uint64_t before;
+	pthread_t thread;
+
+	spin_wait_begins();
+	before = spin_shared();
+	spin_turn_ends(now);
+	if (pthread_create(&thread, NULL, serve, NULL) || pthread_join(thread, NULL))
+		return;
+	spin_turn_begins(now);
+	tap_ok(spin_shared() - before == 60 * US, "what others serve in a sleep is shared, too");
+}
+
+static void own_turn(void)
+{
+	uint64_t before = spin_shared();
+
+	for (int i = 0; i < 3; i++)
+		take_turn(60 * US, true);
+	spin_turn_begins(now);
+	tap_ok(spin_shared() == before, "what it has served itself before a sleep is not shared");
+}
+
+static bool gave_way_early, gave_way_late;
+
+/* It always finds something; another thread waits for its turn all the time. */
+static void *serve_for_long(void *unused)
+{
+	unsigned before = yields;
+
+	spin_turn_begins(now);
+	now += 50 * US - 1;
+	spin_give_way();
+	gave_way_early = yields != before;
+	now++;
+	spin_give_way();
+	gave_way_late = yields == before + 1;
+	return unused;
+}
+
+static void long_turn(void)
+{
+	unsigned before;
+
+	crowded_by(serve_for_long, 5 * US, 0);
+	tap_ok(!gave_way_early && gave_way_late, "a turn ends after 50 us if others wait");
+	before = yields;
+	spin_turn_begins(now);
+	now += MS;
+	spin_give_way();
+	tap_ok(yields == before, "and does not if nobody does");
+}
+
+/* The thread that waits for its turn is the parent's. */
+static void *serve_in_child(void *unused)
+{
+	unsigned before = yields;
+
+	spin_forked();
+	spin_turn_begins(now);
+	now += 50 * US;
+	spin_give_way();
+	gave_way_early = yields != before;
+	return unused;
+}
+
+static void forked(void)
+{
+	gave_way_early = true;
+	crowded_by(serve_in_child, 5 * US, 0);
+	tap_ok(!gave_way_early, "in the child of a fork nobody waits for a turn");
+}
+
 /* ---- messages to a sleep ---- */
 
 /* So many messages, then a sleep, so many times. Returns after how many it was a sleep for each. */
@@ -325,18 +516,53 @@ static void *in_thread(void *test)
 	return NULL;
 }
 
+/* Turns are counted for each processor. */
+static bool stay_on_processor(void)
+{
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	return sched_setaffinity(0, sizeof(here), &here) == 0;
+}
+
 int main(void)
 {
 	static void (*const cases[])(void) = {
-		alone,		quarter,	less_than_quarter, quick_yield,
-		slow_yield,	early,		long_gap,	   short_gap,
-		added_up,	kernel_threads, doubles,	   not_halved,
-		halved,		halved_twice,	forgotten,	   nearly_undisturbed,
-		always,		one_to_a_sleep, two_to_a_sleep,	   one_then_many,
-		sleeps_in_vain, very_many,
+		alone,
+		quarter,
+		less_than_quarter,
+		quick_yield,
+		slow_yield,
+		early,
+		long_gap,
+		short_gap,
+		added_up,
+		kernel_threads,
+		doubles,
+		not_halved,
+		halved,
+		halved_twice,
+		forgotten,
+		nearly_undisturbed,
+		always,
+		one_to_a_sleep,
+		two_to_a_sleep,
+		one_then_many,
+		sleeps_in_vain,
+		very_many,
+		sibling_serves,
+		sibling_polls,
+		sibling_computes,
+		stranger_beside,
+		gives_way_at_once,
+		sibling_slept,
+		long_turn,
+		forked,
+		own_turn,
 	};
 
-	if (!stand_in_for_yield())
+	if (!stay_on_processor() || !stand_in_for_yield())
 		return 1;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		pthread_t thread;
