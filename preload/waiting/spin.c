@@ -79,8 +79,8 @@ static struct {
 } processors[PROCESSORS];
 
 /*
- * A longer turn is none: the thread computes, or has lost the processor to somebody else. Some fifty
- * requests to a memcached take so long.
+ * A longer turn is none: the thread computes, or has lost the processor to somebody else. Some
+ * fifty requests to a memcached take so long.
  */
 #define TURN_MAX_NS 250000u
 
