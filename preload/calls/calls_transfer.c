@@ -397,7 +397,7 @@ TRANSFER(int, sendmmsg, (int descriptor, struct mmsghdr *messages, unsigned coun
 
 static int check_place(off_t place, int flags)
 {
-	if (flags & ~(RWF_NOWAIT | RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
+	if (flags & ~(RWF_NOWAIT | RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND))
 		return -EOPNOTSUPP;
 	if (place != -1)
 		return -ESPIPE;

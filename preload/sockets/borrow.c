@@ -569,12 +569,18 @@ static void end(struct socket *socket, enum borrow_return why, bool for_good, bo
 
 void borrow_end(struct socket *socket, enum borrow_return why, bool for_good)
 {
+	const int errno_before = errno;
+
 	end(socket, why, for_good, false);
+	errno = errno_before;
 }
 
 void borrow_close(struct socket *socket)
 {
+	const int errno_before = errno;
+
 	end(socket, BORROW_CLOSED, true, true);
+	errno = errno_before;
 }
 
 void borrow_end_any(int descriptor, enum borrow_return why, bool for_good)

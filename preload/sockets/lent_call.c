@@ -19,6 +19,7 @@ static bool borrow_before(struct socket *socket, int descriptor, enum borrow_dir
 {
 	enum borrow_step step;
 	bool borrowed = false;
+	int errno_before; /* a call of the program's that succeeds leaves it alone */
 	uint64_t began;
 
 	if (direction == BORROW_NEITHER)
@@ -27,11 +28,13 @@ static bool borrow_before(struct socket *socket, int descriptor, enum borrow_dir
 	/* What follows makes system calls, which a filter of the program's may not know. */
 	if (step == BORROW_STAY || borrow_is_filtered() || !borrow_policy_begin(&began))
 		return false;
+	errno_before = errno;
 	if (step == BORROW_NOW)
 		borrowed = borrow_now(socket, descriptor);
 	else if (borrow_policy_has_room(&socket->policy, began))
 		borrow_watch(socket, descriptor);
 	borrow_policy_end(began);
+	errno = errno_before;
 	return borrowed;
 }
 

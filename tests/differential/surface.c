@@ -379,9 +379,47 @@ static void case_vectors(void)
 	await_bytes(connection.us, 5);
 	outcome("preadv2", preadv2(connection.us, &in, 1, -1, 0));
 	show("data", buffer, 5);
+	outcome("pwritev2, APPEND", pwritev2(connection.us, &iov, 1, -1, RWF_APPEND));
+	they_get(connection.them, 5);
 	outcome("pwritev2 with a place", pwritev2(connection.us, &iov, 1, 0, 0));
 	outcome("preadv2, NOWAIT", preadv2(connection.us, &in, 1, -1, RWF_NOWAIT));
 	close_connection(connection);
+}
+
+/* A number that no call gives. */
+#define NO_ERROR_OF_OURS EHWPOISON
+
+static void succeeds(const char *name, long result)
+{
+	if (result < 0 || errno != NO_ERROR_OF_OURS)
+		note("%s: %ld, errno is %s", name, result, errno_name(errno));
+	errno = NO_ERROR_OF_OURS;
+}
+
+/* Calls that succeed leave errno alone: they do so here until the peer closes. */
+static void case_errno(void)
+{
+	struct connection connection = open_connection();
+	struct pollfd entry = { .fd = connection.us, .events = POLLIN };
+	char byte;
+
+	errno = NO_ERROR_OF_OURS;
+	for (int i = 0; i < 12; i++) {
+		send_all(connection.them, "x", 1);
+		succeeds("poll", poll(&entry, 1, -1));
+		succeeds("recv", recv(connection.us, &byte, 1, 0));
+		succeeds("send", send(connection.us, "x", 1, 0));
+		must("their recv", recv(connection.them, &byte, 1, 0));
+		errno = NO_ERROR_OF_OURS;
+	}
+	succeeds("dup2", dup2(connection.us, connection.us));
+	shutdown(connection.them, SHUT_WR);
+	errno = NO_ERROR_OF_OURS;
+	succeeds("the end", recv(connection.us, &byte, 1, 0));
+	succeeds("shutdown", shutdown(connection.us, SHUT_WR));
+	succeeds("close", close(connection.us));
+	note("errno is %s", errno_name(errno));
+	close(connection.them);
 }
 
 static void case_status(void)
@@ -452,6 +490,7 @@ int main(int argc, char **argv)
 		{ "close range", case_close_range, 0 },
 		{ "vectors", case_vectors, 0 },
 		{ "status", case_status, 0 },
+		{ "errno", case_errno, 0 },
 		{ "malformed control data", case_malformed_control, 0 },
 	};
 
