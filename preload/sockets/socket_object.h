@@ -82,6 +82,7 @@ struct socket {
 		bool readable;
 	} ancillary;
 	_Atomic bool nonblocking;
+	_Atomic bool low_water; /* SO_RCVLOWAT was set: a read may have to wait for more */
 	_Atomic uint64_t receive_timeout,
 		send_timeout;	       /* SO_RCVTIMEO, SO_SNDTIMEO in ns; 0: none */
 	_Atomic int owner;	       /* F_SETOWN's: who gets SIGURG; 0: nobody */

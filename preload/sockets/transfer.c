@@ -172,6 +172,7 @@ static int accept_from_stack(struct socket *listener, const struct instance *ins
 	socket->instance = instance;
 	socket->handle = handle;
 	socket->nonblocking = flags & SOCK_NONBLOCK;
+	socket->low_water = listener->low_water;
 	socket->receive_timeout = listener->receive_timeout;
 	socket->send_timeout = listener->send_timeout;
 	twin_options_inherit(listener, listener->descriptor, socket, descriptor);
@@ -388,7 +389,7 @@ static ssize_t by_kept(struct socket *socket, long number, const struct iovec *i
 
 static ssize_t receive_rest(struct socket *socket, struct cursor *cursor, size_t done, int flags)
 {
-	return rest_in_kernel(socket, SYS_recvfrom, cursor, done, flags | MSG_WAITALL);
+	return rest_in_kernel(socket, SYS_recvfrom, cursor, done, flags);
 }
 
 static ssize_t send_rest(struct socket *socket, struct cursor *cursor, size_t done, int flags)
@@ -396,15 +397,33 @@ static ssize_t send_rest(struct socket *socket, struct cursor *cursor, size_t do
 	return rest_in_kernel(socket, SYS_sendto, cursor, done, flags | MSG_NOSIGNAL);
 }
 
-/* MSG_WAITALL: a peek waits until everything is there at once, a read collects it bit by bit. */
-static ssize_t receive_all(struct socket *socket, const struct iovec *iov, size_t count, int flags,
-			   uint64_t deadline)
+/* The bytes for which a call of so many waits, as sock_rcvlowat() says. */
+static size_t receive_target(const struct socket *socket, size_t wanted, int flags)
+{
+	int low = 1;
+	socklen_t length = sizeof(low);
+
+	if (flags & MSG_WAITALL)
+		return wanted;
+	socket->instance->operations->get_option(socket->handle, SOL_SOCKET, SO_RCVLOWAT, &low,
+						 &length);
+	return low > 0 && (size_t)low < wanted ? (size_t)low : wanted;
+}
+
+/*
+ * MSG_WAITALL, or a mark set by SO_RCVLOWAT: a peek waits until so much is there at once, a read
+ * collects it bit by bit. What lies below the mark when the wait ends is taken, too.
+ */
+static ssize_t receive_many(struct socket *socket, const struct iovec *iov, size_t count, int flags,
+			    uint64_t deadline)
 {
 	const struct stack_operations *operations = socket->instance->operations;
 	struct cursor cursor = { .iov = iov, .count = count };
-	size_t wanted = total(iov, count), done = 0;
-	ssize_t result;
+	const size_t wanted = total(iov, count), target = receive_target(socket, wanted, flags);
+	ssize_t result, waited = 1;
+	size_t done = 0;
 
+	flags &= MSG_PEEK | MSG_TRUNC;
 	for (;;) {
 		const struct iovec *rest = cursor_iov(&cursor, &count);
 
@@ -412,18 +431,20 @@ static ssize_t receive_all(struct socket *socket, const struct iovec *iov, size_
 		if (result == 0)
 			return (ssize_t)done;
 		if (result == -ESTALE && done)
-			return receive_rest(socket, &cursor, done, flags);
+			return receive_rest(socket, &cursor, done,
+					    target == wanted ? flags | MSG_WAITALL : flags);
 		if (result < 0 && result != -EAGAIN)
 			return done ? (ssize_t)done : result;
 		if (result > 0 && (flags & MSG_PEEK)) {
-			if ((size_t)result == wanted)
+			if ((size_t)result >= target)
 				return result;
 			if (operations->urgent(socket->handle) == (size_t)result)
 				return result;
 			if (socket_readiness(socket) & (EPOLLRDHUP | EPOLLHUP))
 				return result;
 			/* The bytes stay, so the socket is ready in any case: wait for more. */
-			if (socket_wait_readable(socket, (size_t)result, deadline) <= 0)
+			if (waited <= 0 ||
+			    socket_wait_readable(socket, (size_t)result, deadline) <= 0)
 				return result;
 			continue;
 		}
@@ -433,13 +454,13 @@ static ssize_t receive_all(struct socket *socket, const struct iovec *iov, size_
 			/*
 			 * The call ends at urgent data, so that the program can see where that is.
 			 */
-			if (done == wanted || operations->urgent(socket->handle) == 0)
+			if (done >= target || operations->urgent(socket->handle) == 0)
 				return (ssize_t)done;
 			continue;
 		}
-		result = socket_wait(socket, EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP, deadline);
-		if (result <= 0)
-			return done ? (ssize_t)done : result == 0 ? -EAGAIN : result;
+		if (waited <= 0)
+			return done ? (ssize_t)done : waited == 0 ? -EAGAIN : waited;
+		waited = socket_wait(socket, EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP, deadline);
 	}
 }
 
@@ -471,9 +492,9 @@ static ssize_t receive_here(struct socket *socket, const struct iovec *iov, size
 		return config_get()->host ? -ESTALE : -ENOTCONN;
 	if (flags & MSG_OOB)
 		return receive_urgent(socket, iov, count, flags);
-	if ((flags & MSG_WAITALL) && waits && total(iov, count) > 0)
-		return receive_all(socket, iov, count, flags & (MSG_PEEK | MSG_TRUNC),
-				   receive_deadline(socket));
+	if (((flags & MSG_WAITALL) || atomic_load(&socket->low_water)) && waits &&
+	    total(iov, count) > 0)
+		return receive_many(socket, iov, count, flags, receive_deadline(socket));
 	for (;;) {
 		result = instance->operations->receive(socket->handle, iov, count,
 						       flags & (MSG_PEEK | MSG_TRUNC));
@@ -521,6 +542,8 @@ static ssize_t send_here(struct socket *socket, const struct iovec *iov, size_t 
 	if (!instance || atomic_load(&socket->state) != SOCKET_CONNECTION)
 		/* It is the kernel's again, or a listener, as tcp_sendmsg() says. */
 		result = config_get()->host ? -ESTALE : -EPIPE;
+	else if (flags & MSG_FASTOPEN)
+		result = -EISCONN; /* as inet_stream_connect() says of an established one */
 	while (result >= 0) {
 		const struct iovec *rest = cursor_iov(&cursor, &count);
 

@@ -238,6 +238,8 @@ static void give_to_stack(struct socket *socket, int twin, int level, int name)
 		return;
 	if (is_doubled(level, name))
 		value.number /= 2;
+	if (level == SOL_SOCKET && name == SO_RCVLOWAT)
+		atomic_store(&socket->low_water, value.number > 1);
 	socket->instance->operations->set_option(socket->handle, level, name, &value, length);
 }
 

@@ -331,6 +331,38 @@ static void case_low_water(void)
 	close(connection.us);
 }
 
+static void send_six(int fd)
+{
+	send_all(fd, "ghijkl", 6);
+}
+
+/* What is there is taken at once, and then the call waits for a mark more, or its time is over. */
+static void case_below_low_water(void)
+{
+	struct connection connection = open_connection();
+	struct timeval limit = { .tv_usec = 100000 };
+	int low = 6;
+	int64_t start;
+	pthread_t thread;
+
+	setsockopt(connection.us, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low));
+	send_abc(connection.them);
+	await_bytes(connection.us, 3);
+	thread = later(100, send_six, connection.them);
+	receive_and_show("begins below the mark", connection.us, 9, 0);
+	join(thread);
+	setsockopt(connection.us, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	send_abc(connection.them);
+	await_bytes(connection.us, 3);
+	start = now_ms();
+	receive_and_show("the time is over", connection.us, 8, 0);
+	note_duration("it", now_ms() - start, 90, INT64_MAX);
+	send_abc(connection.them);
+	await_bytes(connection.us, 3);
+	receive_and_show("DONTWAIT", connection.us, 8, MSG_DONTWAIT);
+	close_connection(connection);
+}
+
 static void case_bulk(void)
 {
 	enum { SIZE = 300000 };
@@ -458,6 +490,7 @@ int main(int argc, char **argv)
 		{ "zero length", case_zero_length, 0 },
 		{ "bad pointers", case_bad_pointers, 0 },
 		{ "low water", case_low_water, 0 },
+		{ "below low water", case_below_low_water, 0 },
 		{ "bulk", case_bulk, 0 },
 		{ "small buffer", case_small_buffer, 60 },
 		{ "not connected", case_not_connected, 0 },

@@ -144,6 +144,7 @@ static void case_plain(void)
 
 	outcome("send", send(connection.us, "hello", 5, 0));
 	they_get(connection.them, 5);
+	outcome("send, FASTOPEN", send(connection.us, "hello", 5, MSG_FASTOPEN));
 	outcome("write", write(connection.us, "hello", 5));
 	they_get(connection.them, 5);
 	outcome("writev with empty parts", writev(connection.us, iov, 5));
