@@ -458,19 +458,25 @@ static void sum_up(const struct stack_counters *counters)
 
 void process_stack_stop(void)
 {
+	static _Atomic bool said; /* exit(3) and what it ends with both come by here */
 	const struct instance *running = process_stack_running();
 	struct stack_counters counters = { 0 };
 
+	/*
+	 * Behind a filter for system calls nothing is borrowed, and the stack ends with the
+	 * process: no call is made that the program may have forbidden itself.
+	 */
+	if (config_get()->host && status_is_filtered()) {
+		if (!atomic_exchange(&said, true))
+			sum_up(&counters);
+		return;
+	}
 	if (!begin_end())
 		return;
 	if (users->ending)
 		users->ending(false);
 	thread_process_ends();
-	/*
-	 * Without a stack no system call is made: the program may have forbidden itself many. In
-	 * host mode nothing is borrowed then, and the stack ends with the process.
-	 */
-	if (running && !(config_get()->host && status_is_filtered())) {
+	if (running) {
 		descriptor_room_begin();
 		running->operations->close(running->stack, config_get()->linger_ms, &counters);
 		descriptor_room_end();

@@ -42,7 +42,6 @@ static void confine(void)
 		ALLOW(close),
 		ALLOW(exit_group),
 		ALLOW(rt_sigprocmask),
-		ALLOW(getpid),
 		ALLOW(futex),
 		ALLOW(brk),
 		ALLOW(mmap),
