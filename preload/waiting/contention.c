@@ -53,6 +53,9 @@ static pthread_once_t end_once = PTHREAD_ONCE_INIT;
 static void thread_ended(void *unused)
 {
 	(void)unused;
+	/* In the child of a fork the number is somebody else's by now. */
+	if (kept_by != kernel_call(SYS_gettid, 0, 0, 0, 0))
+		return;
 	own_descriptor_close(kept);
 	kept = -1;
 	atomic_fetch_sub(&kept_count, 1);
