@@ -579,7 +579,8 @@ void borrow_close(struct socket *socket)
 {
 	const int errno_before = errno;
 
-	end(socket, BORROW_CLOSED, true, true);
+	/* A call that is running goes on by a duplicate: nothing of it may be lost. */
+	end(socket, BORROW_CLOSED, true, !socket->kept);
 	errno = errno_before;
 }
 

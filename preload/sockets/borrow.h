@@ -69,7 +69,7 @@ void borrow_end(struct socket *socket, enum borrow_return why, bool for_good);
 void borrow_end_any(int descriptor, enum borrow_return why, bool for_good);
 void borrow_end_all(enum borrow_return why);
 
-/* The kernel closes the borrowed connection next, since its last descriptor goes. */
+/* Its last descriptor goes: the kernel closes it next, unless a call on it is running. */
 void borrow_close(struct socket *socket);
 
 /* Gives all back, for whoever has set the status page's drained before. By the thread beside. */

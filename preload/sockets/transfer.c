@@ -366,6 +366,9 @@ static ssize_t rest_in_kernel(struct socket *socket, long number, struct cursor 
 		if ((size_t)result < rest->iov_len)
 			break;
 		cursor_advance(cursor, (size_t)result);
+		/* A read that only has a mark to reach does not wait for all of the parts. */
+		if (number == SYS_recvfrom && !(flags & MSG_WAITALL))
+			flags |= MSG_DONTWAIT;
 	}
 	return (ssize_t)done;
 }
