@@ -167,3 +167,31 @@ the end" ] || fail "flows '$flows', $how: $said"
 		done
 	done
 }
+
+# ends STATUS HOW...: with a stack, of host mode
+ends() {
+	local status=0 wanted=$1 log
+	shift
+	log=$(mktemp -u "$BATS_TEST_TMPDIR/ends.XXXXXX")
+	on near env "LD_PRELOAD=$library" MELIN_FLOWS='listen:*:7000' "MELIN_LOG=info:$log" \
+		"$build/tests/programs/filtered_ends" "$@" 2>"$BATS_TEST_TMPDIR/error.out" ||
+		status=$?
+	[ "$status" -eq "$wanted" ] || fail "$*: $status, $(<"$log")"
+	[ "$1" = child ] || grep -q 'can be borrowed from now on' "$log"
+	written=$(<"$log")
+}
+
+@test "behind a filter that kills for getpid() a signal and a fault end a program as ever" {
+	[[ -z $plain ]] || skip "plain run"
+	local number
+	for number in 1 2 10 13 14 15 24; do # HUP INT USR1 PIPE ALRM TERM XCPU
+		ends $((128 + number)) signal $number
+	done
+	ends 139 fault # SIGSEGV
+}
+
+@test "behind such a filter a child that shares the memory says nothing in its parent's name" {
+	[[ -z $plain ]] || skip "plain run"
+	ends 0 child
+	[ "$(grep -c 'summary: ' <<<"$written")" -eq 1 ]
+}

@@ -63,6 +63,21 @@ static int clone_began(void *argument)
 	return status;
 }
 
+/* With CLONE_VFORK the caller sleeps until the child has ended or has become another program. */
+static int clone_sharing(int (*function)(void *), void *stack, int flags, void *argument,
+			 pid_t *in_parent, void *thread_area, pid_t *in_child)
+{
+	const bool is_process = !(flags & CLONE_THREAD);
+	int child;
+
+	if (is_process)
+		process_stack_sharer_begins();
+	child = libc()->clone(function, stack, flags, argument, in_parent, thread_area, in_child);
+	if (is_process && (child < 0 || (flags & CLONE_VFORK)))
+		process_stack_sharer_has_ended();
+	return child;
+}
+
 /*
  * For clone(2) libc runs no such handlers either. A child that shares the memory is a thread to
  * melin, and needs none.
@@ -80,8 +95,11 @@ INTERPOSED int clone(int (*function)(void *), void *stack, int flags, void *argu
 	thread_area = va_arg(rest, void *);
 	in_child = va_arg(rest, pid_t *);
 	va_end(rest);
-	if (!config_active() || (flags & CLONE_VM) || !function || !stack)
+	if (!config_active() || !function || !stack)
 		return libc()->clone(function, stack, flags, argument, in_parent, thread_area,
+				     in_child);
+	if (flags & CLONE_VM)
+		return clone_sharing(function, stack, flags, argument, in_parent, thread_area,
 				     in_child);
 	forks_before();
 	child = libc()->clone(clone_began, stack, flags, &first, in_parent, thread_area, in_child);

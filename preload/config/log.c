@@ -62,6 +62,7 @@ static struct {
 	struct identity error;	    /* standard error as the program found it */
 	char program[PROGRAM_SIZE]; /* a copy: setproctitle() writes over its source */
 	_Atomic bool filtered;	    /* few system calls are allowed: log_filtered() */
+	_Atomic long process;	    /* as it is known behind a filter; 0: it is not */
 	_Atomic bool error_is_same; /* as it was found, when that was last looked at */
 } state = { .file = -1 };
 
@@ -126,6 +127,12 @@ void log_before_filter(void)
 
 	identify(STDERR_FILENO, &now);
 	atomic_store(&state.error_is_same, same_file(&now, &state.error));
+	atomic_store(&state.process, kernel_call(SYS_getpid, 0, 0, 0, 0));
+}
+
+void log_forked(void)
+{
+	atomic_store(&state.process, 0);
 }
 
 void log_filtered(void)
@@ -187,12 +194,20 @@ static void write_without_signals(int descriptor, const char *line, size_t lengt
 	kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before));
 }
 
-/* line has room behind it for who says it. */
+/* Who says it, behind a line that has room for that. Returns how long that is. */
+static size_t sign(char *end, long process)
+{
+	if (process)
+		return (size_t)snprintf(end, SIGNATURE_SIZE, " [%s %ld]\n", state.program, process);
+	return (size_t)snprintf(end, SIGNATURE_SIZE, " [%s]\n", state.program);
+}
+
 static void deliver(enum log_level level, char *line, size_t length)
 {
-	const long process = kernel_call(SYS_getpid, 0, 0, 0, 0);
-	struct identity now;
 	const bool filtered = atomic_load(&state.filtered);
+	const long process =
+		filtered ? atomic_load(&state.process) : kernel_call(SYS_getpid, 0, 0, 0, 0);
+	struct identity now;
 	int file = state.file;
 
 	if (file < 0 && !filtered) {
@@ -206,8 +221,7 @@ static void deliver(enum log_level level, char *line, size_t length)
 			log_syslog(levels[level].syslog, state.program, process, line);
 		return;
 	}
-	length += (size_t)snprintf(line + length, SIGNATURE_SIZE, " [%s %ld]\n", state.program,
-				   process);
+	length += sign(line + length, process);
 	write_without_signals(file, line, length);
 }
 

@@ -36,12 +36,15 @@ void log_leave_standard_error(void);
 
 /*
  * Around a filter for system calls (seccomp(2)): before the call, which may fail, and after it has
- * succeeded. From then on a line takes no others than write(2), rt_sigprocmask(2) and getpid(2),
- * where standard error was replaced before none is written, and calls are written down no more.
+ * succeeded. From then on a line takes no others than write(2) and rt_sigprocmask(2), where
+ * standard error was replaced before none is written, and calls are written down no more.
  * log_filtered() itself makes no system call.
  */
 void log_before_filter(void);
 void log_filtered(void);
+
+/* The child of a fork: behind a filter its lines do not say its number, which nobody knows. */
+void log_forked(void);
 
 /* The log file's descriptor, which the program must not close or overwrite; -1: there is none. */
 int log_descriptor(void);

@@ -91,8 +91,9 @@ static bool is_deadly(int number)
 	       number != SIGWINCH;
 }
 
-static bool standing_in;       /* signals_stand_in() was called; action_lock */
+static bool standing_in;       /* from signals_stand_in() to signals_stand_aside(); action_lock */
 static void (*farewell)(void); /* before a signal ends the process; set once, before it can */
+static _Atomic bool aside;     /* nothing of melin's asks the kernel before a signal's end */
 
 /* The kernel's action for what the program asks for. action_lock. */
 static struct sigaction with_front(int number, const struct sigaction *action)
@@ -158,15 +159,28 @@ static void defer(int number, siginfo_t *info, void *context)
 }
 
 /*
+ * The instruction is tried again, and its fault ends the process: the kernel asks no handler about
+ * one whose signal is blocked. This takes no call but the return from the handler.
+ */
+static void fault_again(int number, void *context)
+{
+	change_interrupted_mask(context, bit(number), 0);
+}
+
+/*
  * The process ends as if nobody had stood in. A fault may come while something of melin's is held:
  * then there is no farewell. Its instruction is tried again, so that a core dump shows it. What was
  * sent meanwhile by this process, to end it, waits for the farewell for as long as that may take.
  */
-static void end_by(int number, siginfo_t *info)
+static void end_by(int number, siginfo_t *info, void *context)
 {
 	static const struct sigaction standard = { .sa_handler = SIG_DFL };
 
-	if (farewell && (signals_thread.depth == 0 || info->si_code <= 0))
+	if (is_of_memory(number) && info->si_code > 0 && atomic_load(&aside)) {
+		fault_again(number, context);
+		return;
+	}
+	if (farewell && !atomic_load(&aside) && (signals_thread.depth == 0 || info->si_code <= 0))
 		farewell();
 	libc()->sigaction(number, &standard, NULL);
 	if (!is_fault(number) || info->si_code <= 0 || number == SIGTRAP || number == SIGSYS)
@@ -182,7 +196,7 @@ static void call(const struct sigaction *action, int number, siginfo_t *info, vo
 	if (!(action->sa_flags & SA_RESTART))
 		signals_thread.interrupting++;
 	if (action->sa_handler == SIG_DFL || (action->sa_handler == SIG_IGN && is_fault(number)))
-		end_by(number, info);
+		end_by(number, info, context);
 	else if (action->sa_handler == SIG_IGN)
 		; /* since a moment ago */
 	else if (action->sa_flags & SA_SIGINFO)
@@ -364,22 +378,52 @@ void signals_begin(void)
 			change(faults[i], &inherited, &unused); /* there is one thread */
 }
 
-void signals_stand_in(void (*function)(void))
+/*
+ * Sets all actions anew that are the default to the program, now that others stand for them. Under
+ * action_lock.
+ */
+static void renew_defaults(bool stand_in)
 {
-	struct sigaction before, unused;
+	struct sigaction kernel, action, unused;
+
+	standing_in = stand_in;
+	for (int number = 1; number < _NSIG; number++) {
+		if (!is_deadly(number) || libc()->sigaction(number, NULL, &kernel) < 0)
+			continue;
+		tell(&kernel, actions[number].current ? current_action(number) : &kernel, &action);
+		if (action.sa_handler == SIG_DFL)
+			change(number, &action, &unused);
+	}
+}
+
+static void change_defaults(bool stand_in, void (*function)(void))
+{
 	sigset_t all, mask;
 
-	if (kernel_call(SYS_getpid, 0, 0, 0, 0) == 1)
-		return;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &mask);
 	guarded_lock(&action_lock);
-	farewell = function;
-	standing_in = true;
-	for (int number = 1; number < _NSIG; number++)
-		if (is_deadly(number) && libc()->sigaction(number, NULL, &before) == 0 &&
-		    before.sa_handler == SIG_DFL)
-			change(number, &before, &unused);
+	if (function)
+		farewell = function;
+	atomic_store(&aside, !stand_in);
+	if (farewell)
+		renew_defaults(stand_in);
 	guarded_unlock(&action_lock);
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
+void signals_stand_in(void (*function)(void))
+{
+	if (kernel_call(SYS_getpid, 0, 0, 0, 0) != 1)
+		change_defaults(true, function);
+}
+
+void signals_stand_aside(void)
+{
+	change_defaults(false, NULL);
+}
+
+void signals_stand_in_again(void)
+{
+	change_defaults(true, NULL);
 }

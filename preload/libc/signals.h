@@ -118,6 +118,14 @@ void signals_after_fork(void);
  */
 void signals_stand_in(void (*farewell)(void));
 
+/*
+ * Takes that back: default actions are the kernel's again, and farewell() is not called any more.
+ * So that a signal ends the process as ever where a filter for system calls does not know what
+ * standing in takes. The second is for when there is no filter after all.
+ */
+void signals_stand_aside(void);
+void signals_stand_in_again(void);
+
 /* sigaction(2) for the program: 0 or -errno. */
 int signals_action(int number, const struct sigaction *action, struct sigaction *old);
 

@@ -77,6 +77,7 @@ void forks_after_in_child(void)
 	descriptor_close_private();
 	descriptor_protect(log_descriptor());
 	descriptor_protect(lending_door());
+	log_forked();
 	process_stack_forked();
 	borrow_forked();
 	/* These two close numbers that were the parent's: what is opened here is opened after. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "preload/libc/capabilities.h"
+#include "preload/libc/signals.h"
 #include "preload/config/config.h"
 #include "preload/config/log.h"
 #include "preload/sockets/borrow.h"
@@ -181,8 +182,10 @@ bool rights_before_seccomp(bool strict)
 	if (config_get()->host)
 		borrow_stop();
 	before_losing();
-	if (config_get()->host)
+	if (config_get()->host) {
 		borrow_before_filter();
+		signals_stand_aside();
+	}
 	log_before_filter();
 	/*
 	 * There will be no start. A filter may kill the thread that makes a wrong call alone: the
@@ -205,6 +208,8 @@ void rights_after_seccomp(bool prepared, bool installed)
 		borrow_filtered();
 	if (config_get()->host)
 		borrow_go_on();
+	if (config_get()->host && !installed)
+		signals_stand_in_again();
 	if (installed)
 		process_stack_forbid(
 			"the program has had its system calls filtered (seccomp) before it "

@@ -66,6 +66,9 @@ static _Atomic uintptr_t ender;
  */
 static pid_t process;
 
+/* How many children there may be that share this memory, as far as melin has seen them begin. */
+static _Atomic unsigned sharers;
+
 static _Atomic bool parents;
 static _Atomic bool busy;
 static _Atomic bool failed; /* failed_for_good(), to be read without start_lock */
@@ -92,6 +95,17 @@ void process_stack_process_begins(void)
 {
 	process = (pid_t)kernel_call(SYS_getpid, 0, 0, 0, 0);
 	atomic_store(&ender, 0);
+	atomic_store(&sharers, 0);
+}
+
+void process_stack_sharer_begins(void)
+{
+	atomic_fetch_add(&sharers, 1);
+}
+
+void process_stack_sharer_has_ended(void)
+{
+	atomic_fetch_sub(&sharers, 1);
 }
 
 bool process_stack_is_own(void)
@@ -373,7 +387,8 @@ static const struct instance *start_or_retry(bool again)
 		atomic_store(&failed, false);
 		atomic_store_explicit(&process_stack_current, &instance, memory_order_release);
 		atomic_store(&status_page->stack, STATUS_STACK_RUNS);
-		signals_stand_in(stop_by_signal);
+		if (!config_get()->host || !status_is_filtered())
+			signals_stand_in(stop_by_signal);
 	} else {
 		note_failure(error, users->any_waiting(), attempt.reason.text);
 	}
@@ -464,10 +479,11 @@ void process_stack_stop(void)
 
 	/*
 	 * Behind a filter for system calls nothing is borrowed, and the stack ends with the
-	 * process: no call is made that the program may have forbidden itself.
+	 * process: no call is made that the program may have forbidden itself. Whether it is a
+	 * child that ends, whose parent is to say this, takes such a call to know.
 	 */
 	if (config_get()->host && status_is_filtered()) {
-		if (!atomic_exchange(&said, true))
+		if (!atomic_load(&sharers) && !atomic_exchange(&said, true))
 			sum_up(&counters);
 		return;
 	}

@@ -103,6 +103,14 @@ void process_stack_tell_unanswered(void);
 void process_stack_process_begins(void);
 
 /*
+ * A child may be there that shares this process's memory, and is none of its threads (CLONE_VM), or
+ * is no more. Behind a filter for system calls nobody knows which of the two ends: neither writes
+ * the summary then.
+ */
+void process_stack_sharer_begins(void);
+void process_stack_sharer_has_ended(void);
+
+/*
  * The process ends: what was sent is delivered, for MELIN_LINGER_MS at most, the device is stopped,
  * and the summary line is written. From then on the calls of other threads on flows do not return,
  * and those of the calling thread fail. In a child that shares its parent's memory this does

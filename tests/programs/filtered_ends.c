@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How a program ends, or a child of it, behind a filter for system calls that kills for whatever
+ * tells who the caller is, or sends a signal to itself by that: melin must not need any of it.
+ * Arguments: "signal NUMBER" and "fault", by which it ends, with a stack of melin's that has been
+ * started for a listener at port 7000; "child", one that shares its memory and ends before it, with
+ * a connection that no rule takes.
+ */
+#include <arpa/inet.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define KILL(call)                                                                                 \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1),                                     \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
+
+static pid_t process;
+
+static bool confine(void)
+{
+	struct sock_filter steps[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		KILL(getpid),
+		KILL(gettid),
+		KILL(getuid),
+		KILL(tgkill),
+		KILL(rt_tgsigqueueinfo),
+		KILL(rt_sigaction),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { sizeof(steps) / sizeof(steps[0]), steps };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+}
+
+/* A listener, and the name by which to connect to it. */
+static int listener_at(uint32_t address, uint16_t port, struct sockaddr_in *name)
+{
+	const int reuse = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t length = sizeof(*name);
+
+	*name = (struct sockaddr_in){ .sin_family = AF_INET,
+				      .sin_port = htons(port),
+				      .sin_addr.s_addr = htonl(address) };
+	if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse)) < 0 ||
+	    bind(listener, (struct sockaddr *)name, length) < 0 || listen(listener, 1) < 0 ||
+	    getsockname(listener, (struct sockaddr *)name, &length) < 0)
+		return -1;
+	return listener;
+}
+
+/* A program that limits its threads after this has a stack before, if it has a listener. */
+static bool start_stack(void)
+{
+	const struct rlimit few = { 1000, 1000 };
+	struct sockaddr_in name;
+
+	return listener_at(INADDR_ANY, 7000, &name) >= 0 && setrlimit(RLIMIT_NPROC, &few) == 0;
+}
+
+static int end_by_signal(int number)
+{
+	if (!start_stack() || !confine())
+		return 1;
+	kill(process, number);
+	return 2;
+}
+
+static int end_by_fault(void)
+{
+	volatile char *volatile nowhere = NULL;
+
+	if (!start_stack() || !confine())
+		return 1;
+	*nowhere = 1;
+	return 2;
+}
+
+static int end_at_once(void *unused)
+{
+	(void)unused;
+	_exit(7);
+}
+
+static bool child_ends(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	int status = 0;
+	const pid_t child =
+		clone(end_at_once, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+
+	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == 7;
+}
+
+static int end_after_child(void)
+{
+	const int client = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in name;
+
+	if (listener_at(INADDR_LOOPBACK, 0, &name) < 0 ||
+	    connect(client, (struct sockaddr *)&name, sizeof(name)) < 0 || !confine())
+		return 1;
+	return child_ends() ? 0 : 2;
+}
+
+int main(int count, char *arguments[])
+{
+	const char *how = count > 1 ? arguments[1] : "";
+
+	process = getpid();
+	if (strcmp(how, "signal") == 0 && count > 2)
+		return end_by_signal(atoi(arguments[2]));
+	if (strcmp(how, "fault") == 0)
+		return end_by_fault();
+	return strcmp(how, "child") == 0 ? end_after_child() : 1;
+}
