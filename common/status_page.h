@@ -145,7 +145,7 @@ struct status_descriptor {
 	_Atomic uint16_t loans;	  /* how often it has been borrowed, modulo 2^16 */
 	/*
 	 * Written to by readers: 1: another process takes it, so it is not to be borrowed. It is 0
-	 * again for the next connection.
+	 * again for the next socket.
 	 */
 	_Atomic uint8_t passed;
 	/*

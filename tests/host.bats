@@ -291,6 +291,36 @@ inetd_kernel() {
 	took server returned_lost -eq 0
 }
 
+# shares HOW: two processes ask by turns.
+shares() {
+	rm -f "$BATS_TEST_TMPDIR/client.melin"
+	start server far "$python" "$programs/host_echo.py" serve 7000 block 2
+	printed server ready
+	FLOWS='connect:*:7000' melin near timeout 50 "$python" "$programs/host_echo.py" share \
+		"$far_kernel" 7000 "$1" "$BATS_TEST_TMPDIR/client.melin" \
+		>"$BATS_TEST_TMPDIR/client.out" || fail "$1"
+	grep -qx 'all is well' "$BATS_TEST_TMPDIR/client.out" || fail "$1"
+	took client borrowed -ge 1
+	took client returned_lost -eq 0
+	finished server
+}
+
+@test "another process has the socket before it connects: it is never borrowed" {
+	local how
+	for how in pass fetch fetch-duplicate fork; do
+		shares $how
+	done
+}
+
+@test "another process fetches it by a pidfd of a thread" {
+	# Linux 6.9
+	"$python" -c 'import ctypes, os, sys
+sys.exit(ctypes.CDLL(None).syscall(434, os.getpid(), os.O_EXCL) < 0)' ||
+		skip "this kernel makes no pidfd of a thread"
+	shares fetch-thread
+	took client returned_process -ge 1
+}
+
 @test "the process ends while much is not sent: it arrives" {
 	echoes unsent
 	[ "$(sed -n 's/^left: //p' "$BATS_TEST_TMPDIR/client.out")" -ge 1000 ]

@@ -104,6 +104,7 @@ static int duplicated(int descriptor, int duplicate)
 	object = descriptor_get(descriptor);
 	if (!object || object->kind == OBJECT_PRIVATE)
 		return duplicate;
+	status_begins_at(duplicate);
 	descriptor_install(duplicate, object);
 	if (duplicate <= STDERR_FILENO && !stream_stands_in(duplicate))
 		borrow_end_any(duplicate, BORROW_CALL, true); /* libc uses it without a call */

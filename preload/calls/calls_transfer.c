@@ -338,8 +338,8 @@ static bool note_passed(const struct msghdr *message)
 		for (size_t i = 0; i < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
 			if (descriptor_of_program(descriptors[i]) != descriptors[i])
 				return false;
-			borrow_end_any(descriptors[i], BORROW_PROCESS, true);
 			listener_passed(descriptors[i]);
+			borrow_end_any(descriptors[i], BORROW_PROCESS, true);
 		}
 	}
 	return true;

@@ -13,15 +13,13 @@
 #include "common/status_reader.h"
 #include "common/system_call.h"
 
-/* As pidfd_open(2) says: a line of its entry in /proc tells the number. */
-pid_t other_process_of(int descriptor)
+/* The number in the line of the file that begins with this; 0: there is none. */
+static pid_t number_in(const char *path, const char *begins)
 {
-	static const char begins[] = "\nPid:\t";
-	char path[64], text[1024];
+	char text[1024];
 	const char *line;
 	long file, length;
 
-	snprintf(path, sizeof(path), "/proc/thread-self/fdinfo/%d", descriptor);
 	file = kernel_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
 	if (file < 0)
 		return 0;
@@ -29,10 +27,25 @@ pid_t other_process_of(int descriptor)
 	kernel_close((int)file);
 	text[length > 0 ? length : 0] = '\0';
 	line = strstr(text, begins);
-	/* -1: it has ended; 0: it is in a PID namespace that this process does not see. */
-	return line && line[sizeof(begins) - 1] != '-'
-		       ? (pid_t)strtol(line + sizeof(begins) - 1, NULL, 10)
-		       : 0;
+	return line ? (pid_t)strtol(line + strlen(begins), NULL, 10) : 0;
+}
+
+/*
+ * As pidfd_open(2) says: a line of its entry in /proc tells the number, of a thread with
+ * PIDFD_THREAD. -1: it has ended; 0: it is in a PID namespace that this process does not see.
+ */
+pid_t other_process_of(int descriptor)
+{
+	char path[64];
+	pid_t thread, process;
+
+	snprintf(path, sizeof(path), "/proc/thread-self/fdinfo/%d", descriptor);
+	thread = number_in(path, "\nPid:\t");
+	if (thread <= 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/status", thread);
+	process = number_in(path, "\nTgid:\t");
+	return process > 0 ? process : thread;
 }
 
 /* A process without a thread that answers finds the mark before it borrows. */

@@ -166,6 +166,14 @@ static struct status_descriptor *note_of(int descriptor)
 	return &status_page->descriptors[descriptor];
 }
 
+void status_begins_at(int descriptor)
+{
+	struct status_descriptor *note = note_of(descriptor);
+
+	if (note && atomic_load_explicit(&note->passed, memory_order_relaxed))
+		atomic_store(&note->passed, 0);
+}
+
 bool status_is_passed_at(int descriptor)
 {
 	struct status_descriptor *note = note_of(descriptor);
@@ -203,7 +211,6 @@ static void note_flow(int descriptor, enum flow_count which, uint8_t refusal)
 		atomic_store_explicit(&note->loans, 0, memory_order_relaxed);
 		atomic_store_explicit(&note->sent_before, 0, memory_order_relaxed);
 		atomic_store_explicit(&note->received_before, 0, memory_order_relaxed);
-		atomic_store_explicit(&note->passed, 0, memory_order_relaxed);
 	}
 	if (which == FLOW_BORROWED)
 		atomic_fetch_add_explicit(&note->loans, 1, memory_order_relaxed);

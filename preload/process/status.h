@@ -48,8 +48,11 @@ static inline bool status_is_drained(void)
 	return atomic_load(&status_page->drained);
 }
 
+/* A socket has this number from now on: what was said of the one that had it before is void. */
+void status_begins_at(int descriptor);
+
 /*
- * Whether another process has said that it takes the connection of that number. Sequentially
+ * Whether another process has said that it takes the socket of that number. Sequentially
  * consistent, likewise.
  */
 bool status_is_passed_at(int descriptor);

@@ -407,6 +407,24 @@ static void ask_for_holders(void)
 	lending_ask(LENDING_HOLDERS);
 }
 
+/*
+ * Whether another process has been given the file, or has said that it takes it: by a number that
+ * the connection has, or had when it was closed (descriptor_closed()).
+ */
+static bool is_passed(const struct socket *socket, int descriptor)
+{
+	const int highest =
+		atomic_load(&socket->object.descriptors) > 1 ? descriptor_highest() : -1;
+
+	if (atomic_load(&socket->reach) == TWIN_PASSED || status_is_passed_at(descriptor))
+		return true;
+	for (int other = 0; other <= highest; other++)
+		if (atomic_load(&descriptor_table[other]) == &socket->object &&
+		    status_is_passed_at(other))
+			return true;
+	return false;
+}
+
 bool borrow_now(struct socket *socket, int descriptor)
 {
 	enum refusal refusal;
@@ -435,7 +453,7 @@ bool borrow_now(struct socket *socket, int descriptor)
 		borrow_change_end(socket, SOCKET_LENDABLE);
 		return false;
 	}
-	if (status_is_passed_at(descriptor)) {
+	if (is_passed(socket, descriptor)) {
 		keep(socket, FLOW_KEPT_UNPAID, return_texts[BORROW_PROCESS]);
 		return false;
 	}

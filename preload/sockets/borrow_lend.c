@@ -10,6 +10,7 @@
 #include "preload/descriptors/descriptors.h"
 #include "preload/libc/symbols.h"
 #include "preload/process/process_stack.h"
+#include "preload/process/status.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_change.h"
 #include "preload/sockets/socket_object.h"
@@ -49,8 +50,12 @@ static void keep_for_call(struct socket *socket, int descriptor)
 static void descriptor_closed(struct object *object, int descriptor)
 {
 	struct socket *socket = (struct socket *)object;
+	const bool passed = status_is_passed_at(descriptor);
 	enum socket_state state = borrow_change_begin(socket);
 
+	/* Its note is of another one next. */
+	if (passed)
+		atomic_store(&socket->reach, TWIN_PASSED);
 	if (atomic_load(&socket->object.descriptors) == 1 && state == SOCKET_CONNECTION &&
 	    is_in_a_call(socket))
 		keep_for_call(socket, descriptor);
@@ -59,6 +64,8 @@ static void descriptor_closed(struct object *object, int descriptor)
 		atomic_store(&socket->descriptor, descriptor_find(&socket->object));
 	if (state == SOCKET_LENDABLE || state == SOCKET_CONNECTION)
 		borrow_change_end(socket, state);
+	if (passed && atomic_load(&socket->object.descriptors) > 1)
+		borrow_end(socket, BORROW_PROCESS, true);
 }
 
 /* The last one: the kernel closes it next, as its options say. */
@@ -141,6 +148,7 @@ void borrow_accepted(int descriptor, sa_family_t family)
 	if (!socket)
 		return;
 	atomic_store(&socket->state, SOCKET_LENDABLE);
+	status_begins_at(descriptor);
 	descriptor_install(descriptor, &socket->object);
 	lend_new(socket, descriptor, FLOW_TAKEN_ACCEPT);
 	socket_put(socket);

@@ -22,10 +22,10 @@ static void may_be_held(struct socket *socket, enum borrow_return why)
 
 	borrow_end(socket, why, false);
 	state = borrow_change_begin(socket);
-	if (state != SOCKET_LENDABLE && state != SOCKET_CONNECTION)
-		return;
+	/* One that will connect later has two holders then as well. */
 	atomic_store(&socket->held, true);
-	borrow_change_end(socket, state);
+	if (state == SOCKET_LENDABLE || state == SOCKET_CONNECTION)
+		borrow_change_end(socket, state);
 }
 
 void borrow_before_fork(void)

@@ -152,6 +152,7 @@ void socket_created(int descriptor, int domain)
 
 	if (!socket)
 		return; /* no memory: the flow stays with libc */
+	status_begins_at(descriptor);
 	descriptor_install(descriptor, &socket->object);
 	socket_put(socket);
 }

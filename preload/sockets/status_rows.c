@@ -134,8 +134,8 @@ static void pass(uint32_t first)
 {
 	const int descriptor = first > INT32_MAX ? -1 : (int)first;
 
-	borrow_end_any(descriptor, BORROW_PROCESS, true);
 	listener_passed(descriptor);
+	borrow_end_any(descriptor, BORROW_PROCESS, true);
 }
 
 void status_rows_answer(uint32_t wanted)

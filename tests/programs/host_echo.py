@@ -4,11 +4,15 @@
 
     host_echo.py serve PORT HOW [ARGUMENT]   one process that listens on PORT at all addresses
     host_echo.py ask ADDRESS PORT [CONNECTIONS [ROUNDS [LOG]]]
+    host_echo.py share ADDRESS PORT HOW LOG  a client that shares its connection with a child
 
 HOW: block, info, select, poll, epoll, edge, oneshot, threads, fork, family, workers, exec, pass,
 fetch, fetch-own, setuid, unsent; each ends with its last connection, of which there are as many as
 ARGUMENT says (1). The client prints "all is well". With the log of a process under melin, it waits
 after a few rounds until that process's stack has started.
+
+Ways to share: pass, fetch, fetch-duplicate and fork before the socket connects; fetch-thread, by a
+pidfd of a thread, while it is borrowed. The two processes ask by turns, and neither closes it.
 """
 import array
 import ctypes
@@ -356,7 +360,84 @@ def ask(address, port, count, rounds, log):
     print("all is well")
 
 
-if sys.argv[1] == "serve":
+def some_rounds(connection):
+    for turn in range(10):
+        data = os.urandom(size_of(turn))
+        connection.sendall(data)
+        assert receive(connection, len(data)) == data, "other bytes"
+
+
+def helper(pipe, how, inherited):
+    """The child: gets the socket, in its way, and uses it whenever it is asked to."""
+    what = pipe.recv(100)
+    if how == "fork":
+        shared = inherited
+    elif how == "pass":
+        numbers = array.array("i")
+        numbers.frombytes(pipe.recvmsg(1, socket.CMSG_LEN(4))[1][0][2][:4])
+        shared = socket.socket(fileno=numbers[0])
+    else:
+        process, number, flags = map(int, what.split())
+        opened = ctypes.CDLL(None, use_errno=True).syscall(434, process, flags)
+        assert opened >= 0, os.strerror(ctypes.get_errno())
+        fetched = ctypes.CDLL(None, use_errno=True).syscall(438, opened, number, 0)
+        assert fetched >= 0, os.strerror(ctypes.get_errno())
+        shared = socket.socket(fileno=fetched)
+    pipe.send(b"has it")
+    while pipe.recv(1):
+        some_rounds(shared)
+        pipe.send(b"x")
+    os._exit(0)
+
+
+def share(address, port, how, log):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    made = socket.socket() if how == "fork" else None
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        helper(theirs, how, made)
+    theirs.close()
+    made = made or socket.socket()
+    # A connection for which a stack starts, before that one connects.
+    with socket.create_connection((address, port), 60) as first:
+        some_rounds(first)
+        wait_for_stack(log)
+        some_rounds(first)
+    if how == "fetch-thread":
+        made.connect((address, port))
+        some_rounds(made)
+        is_there = threading.Event()
+        thread = threading.Thread(target=is_there.wait)
+        thread.start()
+        ours.send(b"%d %d %d" % (thread.native_id, made.fileno(), os.O_EXCL))
+    else:
+        ours.send(b"%d %d 0" % (os.getpid(), made.fileno()))
+    if how == "pass":
+        ours.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                               array.array("i", [made.fileno()]))])
+    assert ours.recv(100) == b"has it"
+    if how == "fetch-thread":
+        is_there.set()
+    if how == "fetch-duplicate":
+        duplicate = made.dup()
+        made.close()
+        made = duplicate
+    if how != "fetch-thread":
+        made.connect((address, port))
+    for _ in range(3):
+        some_rounds(made)
+        ours.send(b"x")
+        assert ours.recv(1) == b"x"
+    ours.close()
+    assert os.waitpid(child, 0)[1] == 0
+    made.close()
+    print("all is well")
+
+
+if sys.argv[1] == "share":
+    share(sys.argv[2], int(sys.argv[3]), *sys.argv[4:])
+elif sys.argv[1] == "serve":
     serve(int(sys.argv[2]), sys.argv[3], int((sys.argv[4:] or [1])[0]))
 else:
     ask(sys.argv[2], int(sys.argv[3]), int((sys.argv[4:] or [1])[0]),
