@@ -17,16 +17,17 @@
 /* Connections that the stack wants to be given back, each with a reference; through next_wanted. */
 static struct socket *_Atomic wanted;
 
+/* One thread at a time, with the stack's lock: nobody else sets wanted. */
 static void want_back(struct socket *socket)
 {
 	struct socket *first = atomic_load(&wanted);
 
+	/* Who takes it off the list looks for the reason after that. */
+	if (atomic_load(&socket->wanted))
+		return;
 	/* Before: is_in_a_call() takes a reference that it does not know of for a call's. */
 	atomic_fetch_add(&socket->object.references, 1); /* who takes it off drops it */
-	if (atomic_exchange(&socket->wanted, true)) {
-		atomic_fetch_sub(&socket->object.references, 1); /* the list's is there */
-		return;
-	}
+	atomic_store(&socket->wanted, true);
 	do {
 		socket->next_wanted = first;
 	} while (!atomic_compare_exchange_weak(&wanted, &first, socket));
