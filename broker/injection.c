@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "broker/tap_socket.h"
+#include "common/internet_checksum.h"
 #include "common/network_order.h"
 
 /* Linux's own first value (net.ipv4.ip_default_ttl); nobody looks at it here. */
@@ -28,37 +29,19 @@ struct packet {
 	bool is_ipv4;
 };
 
-/* ---- checksums: RFC 1071 ---- */
-
-static uint32_t sum(uint32_t so_far, const uint8_t *bytes, size_t length)
-{
-	for (; length > 1; bytes += 2, length -= 2)
-		so_far += bytes_read16(bytes);
-	if (length)
-		so_far += (uint32_t)bytes[0] << 8;
-	return so_far;
-}
-
-static uint16_t fold(uint32_t total)
-{
-	total = (total & 0xffff) + (total >> 16);
-	return (uint16_t)(total + (total >> 16));
-}
-
 static void put16(uint8_t *bytes, uint16_t value)
 {
 	bytes[0] = (uint8_t)(value >> 8);
 	bytes[1] = (uint8_t)value;
 }
 
-/* Of the addresses, the protocol and the length of the TCP segment. */
-static uint16_t pseudo_header(const struct packet *packet, size_t length)
-{
-	const uint8_t *ip = packet->frame + packet->ip;
-	uint32_t total = packet->is_ipv4 ? sum(0, ip + offsetof(struct iphdr, saddr), 8)
-					 : sum(0, ip + offsetof(struct ip6_hdr, ip6_src), 32);
+/* ---- checksums ---- */
 
-	return fold(total + IPPROTO_TCP + (uint32_t)(length >> 16) + (uint32_t)(length & 0xffff));
+/* Its sum. GRO may have put together more than the 16 bits for a length can say. */
+static uint64_t pseudo_header(const struct packet *packet, size_t length)
+{
+	return checksum_pseudo_header(packet->frame + packet->ip, length) +
+	       htons((uint16_t)(length >> 16));
 }
 
 static uint8_t *checksum_of(const struct packet *packet)
@@ -70,26 +53,32 @@ static uint16_t whole_sum(const struct packet *packet)
 {
 	const size_t length = packet->length - packet->tcp;
 
-	return fold(sum(pseudo_header(packet, length), packet->frame + packet->tcp, length));
+	return checksum_fold(
+		checksum_add(pseudo_header(packet, length), packet->frame + packet->tcp, length));
+}
+
+static void put_checksum(uint8_t *field, uint16_t sum)
+{
+	sum = (uint16_t)~sum;
+	memcpy(field, &sum, sizeof(sum));
 }
 
 /* IP's lengths and both checksums. */
 static void finish(const struct packet *packet)
 {
-	uint8_t *ip = packet->frame + packet->ip;
+	uint8_t *ip = packet->frame + packet->ip, *check = ip + offsetof(struct iphdr, check);
 	const size_t length = packet->length - packet->ip;
 
 	if (packet->is_ipv4) {
 		put16(ip + offsetof(struct iphdr, tot_len), (uint16_t)length);
-		put16(ip + offsetof(struct iphdr, check), 0);
-		put16(ip + offsetof(struct iphdr, check),
-		      (uint16_t)~fold(sum(0, ip, packet->tcp - packet->ip)));
+		put16(check, 0);
+		put_checksum(check, checksum_fold(checksum_add(0, ip, packet->tcp - packet->ip)));
 	} else {
 		put16(ip + offsetof(struct ip6_hdr, ip6_plen),
 		      (uint16_t)(length - sizeof(struct ip6_hdr)));
 	}
 	put16(checksum_of(packet), 0);
-	put16(checksum_of(packet), (uint16_t)~whole_sum(packet));
+	put_checksum(checksum_of(packet), whole_sum(packet));
 }
 
 /* ---- the peer's end ---- */
@@ -217,7 +206,10 @@ static bool find_parts(struct packet *packet)
  */
 static bool is_good(const struct packet *packet, size_t whole_length)
 {
-	if (bytes_read16(checksum_of(packet)) == pseudo_header(packet, whole_length - packet->tcp))
+	uint16_t field;
+
+	memcpy(&field, checksum_of(packet), sizeof(field));
+	if (field == checksum_fold(pseudo_header(packet, whole_length - packet->tcp)))
 		return true;
 	return packet->length == whole_length && whole_sum(packet) == UINT16_MAX;
 }

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "broker/netlink_call.h"
+#include "common/netlink_call.h"
 
 /* A NETLINK_XFRM socket, or none where the kernel has no IPsec. Needs CAP_NET_ADMIN. */
 bool ipsec_has_policies(struct netlink *netlink);

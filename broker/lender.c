@@ -61,11 +61,9 @@ static int tap_of(struct lender *lender)
 /* Of the calling thread. */
 static bool has_right(unsigned capability)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 };
+	struct __user_cap_data_struct sets[2];
 
-	return kernel_call(SYS_capget, (long)&header, (long)data, 0, 0) == 0 &&
-	       data[0].effective & 1u << capability;
+	return kernel_capabilities(0, sets) && kernel_has_capability(sets, capability);
 }
 
 /* An accepted socket has to be bound to its port when it is given back for the first time. */
@@ -252,19 +250,8 @@ static int give(struct lender *lender, int descriptor, struct loan *loan,
 
 static int open_rules(struct lender *lender)
 {
-	const struct sockaddr_nl address = { .nl_family = AF_NETLINK,
-					     .nl_groups = 1u << (NFNLGRP_NFTABLES - 1) };
-	struct netlink netlink;
-	int error = netlink_open(&netlink, NETLINK_NETFILTER);
-
 	(void)lender;
-	error = error
-			?: (int)kernel_call(SYS_bind, netlink.socket, (long)&address,
-					    sizeof(address), 0);
-	if (error == 0)
-		return netlink.socket;
-	netlink_close(&netlink);
-	return error;
+	return netlink_subscribe(NETLINK_NETFILTER, NETLINK_GROUP(NFNLGRP_NFTABLES));
 }
 
 static void close_sockets(struct own_lender *own)

@@ -16,8 +16,6 @@ broker_liblender_la_SOURCES = \
 	broker/kept_frames.h \
 	broker/lender.c \
 	broker/lender.h \
-	broker/netlink_call.c \
-	broker/netlink_call.h \
 	broker/refusal.c \
 	broker/repair.c \
 	broker/repair.h \

@@ -9,7 +9,7 @@
 #define MELIN_ROUTE_H
 
 #include "broker/lender.h"
-#include "broker/netlink_call.h"
+#include "common/netlink_call.h"
 
 /*
  * Finds the path of an established connection, and its tuple at that interface. netlink is a

@@ -8,7 +8,7 @@
 #define MELIN_TRACKING_H
 
 #include "broker/lender.h"
-#include "broker/netlink_call.h"
+#include "common/netlink_call.h"
 
 struct tracking {
 	int count; /* the file that says how many connections are tracked; -1: not open */

@@ -13,15 +13,19 @@ common_libcommon_la_SOURCES = \
 	common/descriptor_limit.h \
 	common/device_name.c \
 	common/device_name.h \
+	common/internet_checksum.c \
+	common/internet_checksum.h \
 	common/ip_address.h \
 	common/log_level.h \
+	common/netlink_call.c \
+	common/netlink_call.h \
 	common/network_order.h \
 	common/option_table.c \
 	common/option_table.h \
 	common/own_descriptor.c \
 	common/own_descriptor.h \
-	common/process_stat.c \
-	common/process_stat.h \
+	common/proc_file.c \
+	common/proc_file.h \
 	common/reason.c \
 	common/reason.h \
 	common/spin_pause.h \

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/proc_file.h"
 #include "common/system_call.h"
 
 /* ---- finding ---- */
@@ -151,14 +152,10 @@ void status_make_printable(char *text, size_t size)
 static void read_name(pid_t process, char *name, size_t size)
 {
 	char path[64];
-	FILE *comm;
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", process);
-	comm = fopen(path, "re");
-	if (!comm || !fgets(name, (int)size, comm))
+	if (!proc_read(path, name, size))
 		snprintf(name, size, "?");
-	if (comm)
-		fclose(comm);
 	name[strcspn(name, "\n")] = '\0';
 	status_make_printable(name, size);
 }

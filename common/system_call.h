@@ -9,6 +9,7 @@
 #define MELIN_SYSTEM_CALL_H
 
 #include <linux/capability.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -85,6 +86,27 @@ static inline int kernel_set_option(int descriptor, int level, int name, const v
 				    socklen_t size)
 {
 	return (int)kernel_call5(SYS_setsockopt, descriptor, level, name, (long)value, size);
+}
+
+/* Linux 5.8; older headers do not have it. */
+#ifndef CAP_BPF
+#define CAP_BPF 39
+#endif
+
+/* capget(2): a thread's sets of capabilities, 0 for the caller's. False, and none: not known. */
+static inline bool kernel_capabilities(long thread, struct __user_cap_data_struct sets[2])
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3,
+						   .pid = (int)thread };
+
+	sets[0] = sets[1] = (struct __user_cap_data_struct){ 0 };
+	return kernel_call(SYS_capget, (long)&header, (long)sets, 0, 0) == 0;
+}
+
+static inline bool kernel_has_capability(const struct __user_cap_data_struct *sets,
+					 unsigned capability)
+{
+	return sets[capability / 32].effective & 1u << capability % 32;
 }
 
 /* The calling thread has no capabilities from now on. */

@@ -3,7 +3,6 @@
 #include "dpdk/interface_watch.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -12,10 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/netlink_call.h"
 #include "dpdk/device_link.h"
 #include "dpdk/eal/journal.h"
 #include "dpdk/eal/overrides.h"
-#include "common/own_descriptor.h"
 #include "dpdk/eal/wait_descriptor.h"
 #include "dpdk/packet/packet.h"
 
@@ -28,14 +27,8 @@ struct look {
 
 int interface_watch_open(void)
 {
-	const struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
-	int watch = own_descriptor(
-		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+	const int watch = netlink_subscribe(NETLINK_ROUTE, RTMGRP_LINK);
 
-	if (watch >= 0 && bind(watch, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-		own_descriptor_close(watch);
-		watch = -1;
-	}
 	return watch < 0 ? -1 : watch;
 }
 

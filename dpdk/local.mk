@@ -20,7 +20,6 @@ dpdk_liblink_la_SOURCES = \
 	dpdk/eal/shell_words.c \
 	dpdk/eal/wait_descriptor.c \
 	dpdk/frames/frame.c \
-	dpdk/frames/frame_checksum.c \
 	dpdk/frames/frame_receive.c \
 	dpdk/frames/frame_transmit.c \
 	dpdk/frames/gso.c \
@@ -67,7 +66,6 @@ noinst_HEADERS += \
 	dpdk/eal/wait_descriptor.h \
 	dpdk/frames/buffer.h \
 	dpdk/frames/frame.h \
-	dpdk/frames/frame_checksum.h \
 	dpdk/frames/frame_receive.h \
 	dpdk/frames/frame_transmit.h \
 	dpdk/frames/gso.h \

@@ -53,7 +53,6 @@ stack_libstack_la_SOURCES = \
 	stack/instance/random.c \
 	stack/instance/sysctl.c \
 	stack/instance/wakeup.c \
-	stack/ip/checksum.c \
 	stack/ip/filter.c \
 	stack/ip/early_frames.c \
 	stack/ip/host.c \

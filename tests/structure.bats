@@ -18,7 +18,7 @@ make_tree() {
 	echo '# nothing' >"$tree/known"
 	mkdir -p "$tree/preload/config" "$tree/dpdk/interface"
 	touch "$tree"/preload/config/{config,program_file,span}.h \
-		"$tree"/broker/{ipsec,netlink_call,tracking}.h "$tree/dpdk/interface/interface_claim.h"
+		"$tree"/broker/{ipsec,tracking}.h "$tree/dpdk/interface/interface_claim.h"
 	echo 'int link_open(void);' >"$tree/dpdk/link.h"
 	echo 'int stack_open(void);' >"$tree/stack/stack.h"
 	file preload/one '#include "stack/stack.h"' 'int two(void); int one(void) { return two(); }'

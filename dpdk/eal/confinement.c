@@ -11,19 +11,8 @@
 
 #include <bpf/bpf.h>
 
+#include "common/proc_file.h"
 #include "dpdk/eal/journal.h"
-
-/* Reads the beginning of a file as text; false if there is none. */
-static bool read_file(const char *path, char *text, size_t size)
-{
-	FILE *file = fopen(path, "re");
-	size_t length = file ? fread(text, 1, size - 1, file) : 0;
-
-	if (file)
-		fclose(file);
-	text[length] = '\0';
-	return length > 0;
-}
 
 /* ---- socket families ---- */
 
@@ -32,7 +21,7 @@ static bool has_system_call_filter(void)
 	char status[4096];
 	const char *mode;
 
-	if (!read_file("/proc/self/status", status, sizeof(status)))
+	if (!proc_read("/proc/self/status", status, sizeof(status)))
 		return true; /* the likelier cause */
 	mode = strstr(status, "\nSeccomp:\t");
 	return mode && mode[sizeof("\nSeccomp:\t") - 1] == '2';
@@ -94,7 +83,7 @@ static bool in_user_namespace(void)
 	unsigned inside, outside, count;
 	char map[128];
 
-	return read_file("/proc/self/uid_map", map, sizeof(map)) &&
+	return proc_read("/proc/self/uid_map", map, sizeof(map)) &&
 	       (sscanf(map, "%u %u %u", &inside, &outside, &count) != 3 || inside || outside ||
 		count != 0xffffffff);
 }

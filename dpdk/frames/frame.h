@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dpdk/frames/frame_checksum.h"
+#include "common/internet_checksum.h"
 
 #define FRAME_HEADER_LENGTH 14
 #define FRAME_VLAN_LENGTH   4

@@ -14,7 +14,7 @@
 
 #include "lwip/pbuf.h"
 
-#include "dpdk/frames/frame_checksum.h"
+#include "common/internet_checksum.h"
 #include "dpdk/frames/frame.h"
 #include "common/network_order.h"
 #include "common/own_descriptor.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/process_stat.h"
+#include "common/proc_file.h"
 
 #define PF_EXITING 0x4 /* include/linux/sched.h: the end has begun */
 

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <ifaddrs.h>
-#include <linux/capability.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if_arp.h>
@@ -16,43 +15,27 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/own_descriptor.h"
+#include "common/system_call.h"
 #include "dpdk/eal/confinement.h"
 #include "dpdk/interface/packet_filter.h"
 #include "dpdk/interface/interface_claim.h"
 #include "dpdk/eal/journal.h"
 
-/* Linux 5.8; older headers do not have it. */
-#ifndef CAP_BPF
-#define CAP_BPF 39
-#endif
-
-static bool has_capability(const struct __user_cap_data_struct *data, unsigned capability)
-{
-	return data[capability / 32].effective & (1U << capability % 32);
-}
-
-/* False if it cannot be known; trying will tell then. */
-static bool get_capabilities(struct __user_cap_data_struct data[2])
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-
-	return syscall(SYS_capget, &header, data) == 0;
-}
-
 static int check_capabilities(const char *name, bool by_packets, struct reason *reason)
 {
-	struct __user_cap_data_struct data[2] = { 0 };
+	struct __user_cap_data_struct data[2];
 	bool admin, raw, bpf;
 
-	if (!get_capabilities(data))
+	/* If they cannot be known, trying will tell. */
+	if (!kernel_capabilities(0, data))
 		return 0;
-	admin = has_capability(data, CAP_NET_ADMIN);
-	raw = has_capability(data, CAP_NET_RAW);
-	bpf = by_packets || has_capability(data, CAP_BPF) || has_capability(data, CAP_SYS_ADMIN);
+	admin = kernel_has_capability(data, CAP_NET_ADMIN);
+	raw = kernel_has_capability(data, CAP_NET_RAW);
+	bpf = by_packets || kernel_has_capability(data, CAP_BPF) ||
+	      kernel_has_capability(data, CAP_SYS_ADMIN);
 	if (admin && raw && bpf)
 		return 0;
 	return reason_set(
@@ -66,10 +49,10 @@ static int check_capabilities(const char *name, bool by_packets, struct reason *
 int interface_check_memory(const struct interface *interface, size_t memory, unsigned queues,
 			   struct reason *reason)
 {
-	struct __user_cap_data_struct data[2] = { 0 };
+	struct __user_cap_data_struct data[2];
 	struct rlimit limit;
 
-	if (!get_capabilities(data) || has_capability(data, CAP_IPC_LOCK) ||
+	if (!kernel_capabilities(0, data) || kernel_has_capability(data, CAP_IPC_LOCK) ||
 	    getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ||
 	    limit.rlim_cur >= memory * queues)
 		return 0;

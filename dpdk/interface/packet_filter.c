@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* See filter.h. */
+/* See packet_filter.h. */
 #include "dpdk/interface/packet_filter.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <net/ethernet.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include "common/netlink_call.h"
 #include "common/network_order.h"
 
 /* ---- the program ---- */
@@ -42,17 +42,15 @@ static void add(struct filter *filter, struct sock_filter instruction)
 static void add_tests(struct filter *filter, const struct test *tests, unsigned count,
 		      uint32_t ours)
 {
-	unsigned i;
+	for (unsigned i = 0; i < count; i++) {
+		const uint8_t left = (uint8_t)(2 * (count - i - 1) + 1);
 
-	for (i = 0; i < count; i++) {
-		uint8_t left = (uint8_t)(2 * (count - i - 1) + 1);
-
-		filter->code[filter->count++] = (struct sock_filter)BPF_STMT(
-			BPF_LD | BPF_ABS | tests[i].size, tests[i].offset);
-		filter->code[filter->count++] = (struct sock_filter)BPF_JUMP(
-			BPF_JMP | BPF_JEQ | BPF_K, tests[i].value, 0, left);
+		add(filter, (struct sock_filter)BPF_STMT(BPF_LD | BPF_ABS | tests[i].size,
+							 tests[i].offset));
+		add(filter, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, tests[i].value,
+							 0, left));
 	}
-	filter->code[filter->count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, ours);
+	add(filter, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, ours));
 }
 
 static void add_ipv4(struct filter *filter, const uint8_t *address, uint32_t ours)
@@ -108,7 +106,7 @@ void filter_build(struct filter *filter, const struct stack_config *config, uint
 		else
 			add_ipv6(filter, address->bytes, ours);
 	}
-	filter->code[filter->count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, others);
+	add(filter, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, others));
 }
 
 /* ---- at the ingress ---- */
@@ -117,109 +115,91 @@ void filter_build(struct filter *filter, const struct stack_config *config, uint
 #define PREFERENCE 48597u
 #define HANDLE	   1
 
-struct request {
-	struct nlmsghdr header;
-	struct tcmsg tc;
-	char attributes[FILTER_MAX * sizeof(struct sock_filter) + 128];
-};
-
-static struct rtattr *add_attribute(struct request *request, unsigned short type, const void *data,
-				    size_t size)
+static void begin(struct netlink *netlink, uint16_t type, uint16_t flags, const struct tcmsg *what,
+		  const char *kind)
 {
-	struct rtattr *attribute =
-		(struct rtattr *)(void *)((char *)request + NLMSG_ALIGN(request->header.nlmsg_len));
-
-	attribute->rta_type = type;
-	attribute->rta_len = (unsigned short)RTA_LENGTH(size);
-	if (size)
-		memcpy(RTA_DATA(attribute), data, size);
-	request->header.nlmsg_len =
-		(uint32_t)(NLMSG_ALIGN(request->header.nlmsg_len) + RTA_ALIGN(attribute->rta_len));
-	return attribute;
+	netlink_begin(netlink, type, flags | NLM_F_ACK, what, sizeof(*what));
+	netlink_add(netlink, TCA_KIND, kind, strlen(kind) + 1);
 }
 
-/* Sends a request and returns the kernel's answer: 0 or a negative errno value. */
-static int ask(struct request *request)
+static int add_clsact(struct netlink *netlink, int ifindex)
 {
-	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct {
-		struct nlmsghdr header;
-		struct nlmsgerr error;
-		char rest[256]; /* words about it */
-	} answer;
-	int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), error = 0;
-
-	if (netlink < 0)
-		return -errno;
-	request->header.nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-	if (sendto(netlink, request, request->header.nlmsg_len, 0, (const struct sockaddr *)&kernel,
-		   sizeof(kernel)) < 0 ||
-	    recv(netlink, &answer, sizeof(answer), 0) < (ssize_t)sizeof(answer.header))
-		error = -errno;
-	else if (answer.header.nlmsg_type == NLMSG_ERROR)
-		error = answer.error.error;
-	close(netlink);
-	return error;
-}
-
-static void prepare(struct request *request, unsigned short type, unsigned short flags, int ifindex)
-{
-	memset(request, 0, sizeof(*request));
-	request->header.nlmsg_len = NLMSG_LENGTH(sizeof(request->tc));
-	request->header.nlmsg_type = type;
-	request->header.nlmsg_flags = flags;
-	request->tc.tcm_family = AF_UNSPEC;
-	request->tc.tcm_ifindex = ifindex;
-}
-
-static int add_clsact(int ifindex)
-{
-	struct request request;
+	const struct tcmsg what = { .tcm_family = AF_UNSPEC,
+				    .tcm_ifindex = ifindex,
+				    .tcm_parent = TC_H_CLSACT,
+				    .tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0) };
 	int error;
 
-	prepare(&request, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, ifindex);
-	request.tc.tcm_parent = TC_H_CLSACT;
-	request.tc.tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0);
-	add_attribute(&request, TCA_KIND, "clsact", sizeof("clsact"));
-	error = ask(&request);
+	begin(netlink, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, &what, "clsact");
+	error = netlink_ask(netlink);
 	return error == -EEXIST ? 0 : error;
 }
 
-static void prepare_filter(struct request *request, unsigned short type, unsigned short flags,
-			   int ifindex)
+static void begin_filter(struct netlink *netlink, uint16_t type, uint16_t flags, int ifindex,
+			 uint32_t handle)
 {
-	prepare(request, type, flags, ifindex);
-	request->tc.tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS);
-	request->tc.tcm_info = TC_H_MAKE(PREFERENCE << 16, htons(ETH_P_ALL));
-	add_attribute(request, TCA_KIND, "bpf", sizeof("bpf"));
+	const struct tcmsg what = { .tcm_family = AF_UNSPEC,
+				    .tcm_ifindex = ifindex,
+				    .tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
+				    .tcm_handle = handle,
+				    .tcm_info = TC_H_MAKE(PREFERENCE << 16, htons(ETH_P_ALL)) };
+
+	begin(netlink, type, flags, &what, "bpf");
+}
+
+static int add_filter(struct netlink *netlink, int ifindex, const struct filter *filter)
+{
+	const uint32_t flags = TCA_BPF_FLAG_ACT_DIRECT;
+	struct nlattr *options;
+
+	begin_filter(netlink, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, ifindex, HANDLE);
+	options = netlink_enter(netlink, TCA_OPTIONS);
+	netlink_add(netlink, TCA_BPF_OPS_LEN, &filter->count, sizeof(filter->count));
+	netlink_add(netlink, TCA_BPF_OPS, filter->code, filter->count * sizeof(filter->code[0]));
+	netlink_add(netlink, TCA_BPF_FLAGS, &flags, sizeof(flags));
+	netlink_leave(netlink, options);
+	return netlink_ask(netlink);
+}
+
+/* On the heap: the thread that ends a program may have a small stack. */
+static struct netlink *open_netlink(void)
+{
+	struct netlink *netlink = malloc(sizeof(*netlink));
+
+	if (netlink && netlink_open(netlink, NETLINK_ROUTE) == 0)
+		return netlink;
+	free(netlink);
+	return NULL;
+}
+
+static void end_netlink(struct netlink *netlink)
+{
+	netlink_close(netlink);
+	free(netlink);
 }
 
 int filter_ingress_add(int ifindex, const struct stack_config *config)
 {
-	const uint32_t flags = TCA_BPF_FLAG_ACT_DIRECT;
-	struct request request;
-	struct rtattr *options;
+	struct netlink *netlink = open_netlink();
 	struct filter filter;
-	int error = add_clsact(ifindex);
+	int error;
 
-	if (error)
-		return error;
+	if (!netlink)
+		return -ENOMEM;
 	filter_build(&filter, config, TC_ACT_SHOT, (uint32_t)TC_ACT_UNSPEC);
-	prepare_filter(&request, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, ifindex);
-	request.tc.tcm_handle = HANDLE;
-	options = add_attribute(&request, TCA_OPTIONS, NULL, 0);
-	add_attribute(&request, TCA_BPF_OPS_LEN, &filter.count, sizeof(filter.count));
-	add_attribute(&request, TCA_BPF_OPS, filter.code, filter.count * sizeof(filter.code[0]));
-	add_attribute(&request, TCA_BPF_FLAGS, &flags, sizeof(flags));
-	options->rta_len =
-		(unsigned short)((char *)&request + request.header.nlmsg_len - (char *)options);
-	return ask(&request);
+	error = add_clsact(netlink, ifindex);
+	error = error ?: add_filter(netlink, ifindex, &filter);
+	end_netlink(netlink);
+	return error;
 }
 
 void filter_ingress_remove(int ifindex)
 {
-	struct request request;
+	struct netlink *netlink = open_netlink();
 
-	prepare_filter(&request, RTM_DELTFILTER, 0, ifindex);
-	ask(&request);
+	if (!netlink)
+		return;
+	begin_filter(netlink, RTM_DELTFILTER, 0, ifindex, 0);
+	netlink_ask(netlink);
+	end_netlink(netlink);
 }

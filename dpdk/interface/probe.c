@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/internet_checksum.h"
 #include "common/own_descriptor.h"
 
 enum { PROBE_ARP, PROBE_IPV6 };
@@ -79,19 +80,12 @@ static void ask4(const struct interface *interface, const struct ip_address *add
 
 static uint16_t checksum6(const struct solicitation *packet)
 {
-	const uint8_t *bytes = (const uint8_t *)&packet->ip.ip6_src;
 	const size_t size = sizeof(packet->body);
-	uint32_t sum = htons((uint16_t)size) + htons(IPPROTO_ICMPV6);
-	uint16_t word;
+	const uint64_t sum = htons((uint16_t)size) + htons(IPPROTO_ICMPV6);
 
 	/* The addresses and the message lie one behind the other. */
-	for (size_t i = 0; i < 2 * sizeof(struct in6_addr) + size; i += 2) {
-		memcpy(&word, bytes + i, sizeof(word));
-		sum += word;
-	}
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
+	return (uint16_t)~checksum_fold(
+		checksum_add(sum, &packet->ip.ip6_src, 2 * sizeof(struct in6_addr) + size));
 }
 
 static void ask6(const struct interface *interface, const struct ip_address *address)

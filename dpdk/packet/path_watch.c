@@ -6,7 +6,6 @@
 #include "dpdk/packet/path_watch.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -14,17 +13,18 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common/own_descriptor.h"
+#include "common/netlink_call.h"
 #include "common/system_call.h"
 #include "dpdk/link.h"
 
 #define MAC_LENGTH 6
 
-#define GROUP(number) (1u << ((number)-1))
 #define GROUPS                                                                                     \
-	(GROUP(RTNLGRP_LINK) | GROUP(RTNLGRP_NEIGH) | GROUP(RTNLGRP_IPV4_IFADDR) |                 \
-	 GROUP(RTNLGRP_IPV6_IFADDR) | GROUP(RTNLGRP_IPV4_ROUTE) | GROUP(RTNLGRP_IPV6_ROUTE) |      \
-	 GROUP(RTNLGRP_IPV4_RULE) | GROUP(RTNLGRP_IPV6_RULE) | GROUP(RTNLGRP_TC))
+	(NETLINK_GROUP(RTNLGRP_LINK) | NETLINK_GROUP(RTNLGRP_NEIGH) |                              \
+	 NETLINK_GROUP(RTNLGRP_IPV4_IFADDR) | NETLINK_GROUP(RTNLGRP_IPV6_IFADDR) |                 \
+	 NETLINK_GROUP(RTNLGRP_IPV4_ROUTE) | NETLINK_GROUP(RTNLGRP_IPV6_ROUTE) |                   \
+	 NETLINK_GROUP(RTNLGRP_IPV4_RULE) | NETLINK_GROUP(RTNLGRP_IPV6_RULE) |                     \
+	 NETLINK_GROUP(RTNLGRP_TC))
 
 /* As many as the kernel keeps of a family (gc_thresh3); one more takes the oldest one's place. */
 #define NEIGHBOURS_MAX 1024
@@ -46,45 +46,16 @@ struct path_watch {
 	_Alignas(struct nlmsghdr) uint8_t buffer[BUFFER_SIZE];
 };
 
-/* A message's attributes by their numbers; those above are left out. */
-#define ATTRIBUTES 32
-struct attributes {
-	const struct rtattr *at[ATTRIBUTES];
-};
-
 /* ---- messages ---- */
 
-static void read_attributes(const struct nlmsghdr *message, size_t header,
-			    struct attributes *attributes)
+/* Copies an attribute of the message, if it is there in that size. */
+static bool get(const struct nlmsghdr *message, size_t header, uint16_t type, void *to, size_t size)
 {
-	const struct rtattr *each =
-		(const struct rtattr *)((const uint8_t *)message + NLMSG_SPACE(header));
-	size_t left = message->nlmsg_len > NLMSG_SPACE(header)
-			      ? message->nlmsg_len - NLMSG_SPACE(header)
-			      : 0;
+	const void *attribute = netlink_attribute(message, header, type, size);
 
-	memset(attributes, 0, sizeof(*attributes));
-	while (left >= sizeof(*each) && each->rta_len >= sizeof(*each) && each->rta_len <= left) {
-		const size_t size = RTA_ALIGN(each->rta_len);
-
-		if (each->rta_type < ATTRIBUTES)
-			attributes->at[each->rta_type] = each;
-		if (size >= left)
-			return;
-		left -= size;
-		each = (const struct rtattr *)((const uint8_t *)each + size);
-	}
-}
-
-/* Whether it is there in that size, and then copies it. */
-static bool get(const struct attributes *attributes, unsigned type, void *to, size_t size)
-{
-	const struct rtattr *attribute = attributes->at[type];
-
-	if (!attribute || RTA_PAYLOAD(attribute) < size)
-		return false;
-	memcpy(to, RTA_DATA(attribute), size);
-	return true;
+	if (attribute)
+		memcpy(to, attribute, size);
+	return attribute;
 }
 
 static size_t address_size(uint8_t family)
@@ -101,51 +72,45 @@ static bool read_link(const struct nlmsghdr *message, struct link_path_news *new
 {
 	const struct ifinfomsg *info = NLMSG_DATA(message);
 	const unsigned works = IFF_UP | IFF_RUNNING;
-	struct attributes attributes;
 	uint32_t mtu;
 
 	/* A bridge tells of its ports in a family of its own. */
 	if (!has_room(message, sizeof(*info)) || info->ifi_family != AF_UNSPEC)
 		return false;
-	read_attributes(message, sizeof(*info), &attributes);
 	news->what = LINK_PATH_INTERFACE;
 	news->interface = (unsigned)info->ifi_index;
 	news->is_up = message->nlmsg_type == RTM_NEWLINK && (info->ifi_flags & works) == works;
-	news->mtu = get(&attributes, IFLA_MTU, &mtu, sizeof(mtu)) ? mtu : UINT32_MAX;
-	return !news->is_up || get(&attributes, IFLA_ADDRESS, news->mac, MAC_LENGTH);
+	news->mtu = get(message, sizeof(*info), IFLA_MTU, &mtu, sizeof(mtu)) ? mtu : UINT32_MAX;
+	return !news->is_up || get(message, sizeof(*info), IFLA_ADDRESS, news->mac, MAC_LENGTH);
 }
 
 static bool read_address(const struct nlmsghdr *message, struct link_path_news *news)
 {
 	const struct ifaddrmsg *info = NLMSG_DATA(message);
-	struct attributes attributes;
 
 	if (!has_room(message, sizeof(*info)))
 		return false;
-	read_attributes(message, sizeof(*info), &attributes);
 	news->what = LINK_PATH_LOCAL;
 	news->is_up = message->nlmsg_type == RTM_NEWADDR;
 	news->family = info->ifa_family;
 	/* IPv4's IFA_ADDRESS is the other end's where there are two. */
-	return get(&attributes, IFA_LOCAL, news->address, address_size(news->family)) ||
-	       get(&attributes, IFA_ADDRESS, news->address, address_size(news->family));
+	return get(message, sizeof(*info), IFA_LOCAL, news->address, address_size(news->family)) ||
+	       get(message, sizeof(*info), IFA_ADDRESS, news->address, address_size(news->family));
 }
 
 static bool read_route(const struct nlmsghdr *message, struct link_path_news *news)
 {
 	const struct rtmsg *info = NLMSG_DATA(message);
-	struct attributes attributes;
 
 	/* What the kernel has derived from a route is no change of it. */
 	if (!has_room(message, sizeof(*info)) || (info->rtm_flags & RTM_F_CLONED))
 		return false;
-	read_attributes(message, sizeof(*info), &attributes);
 	news->what = LINK_PATH_REMOTE;
 	news->family = info->rtm_family;
 	news->prefix = info->rtm_dst_len;
 	return address_size(news->family) &&
 	       (!news->prefix ||
-		get(&attributes, RTA_DST, news->address, address_size(news->family)));
+		get(message, sizeof(*info), RTA_DST, news->address, address_size(news->family)));
 }
 
 /* ---- neighbours ---- */
@@ -181,16 +146,14 @@ static bool read_neighbour(struct path_watch *watch, const struct nlmsghdr *mess
 		NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY;
 	const struct ndmsg *info = NLMSG_DATA(message);
 	struct neighbour now = { 0 }, *before;
-	struct attributes attributes;
 
 	if (message->nlmsg_type != RTM_NEWNEIGH || !has_room(message, sizeof(*info)) ||
 	    !(info->ndm_state & known) || !address_size(info->ndm_family))
 		return false;
-	read_attributes(message, sizeof(*info), &attributes);
 	now.interface = (unsigned)info->ndm_ifindex;
 	now.family = info->ndm_family;
-	if (!get(&attributes, NDA_DST, now.address, address_size(now.family)) ||
-	    !get(&attributes, NDA_LLADDR, now.mac, MAC_LENGTH))
+	if (!get(message, sizeof(*info), NDA_DST, now.address, address_size(now.family)) ||
+	    !get(message, sizeof(*info), NDA_LLADDR, now.mac, MAC_LENGTH))
 		return false;
 	before = find(watch, &now);
 	if (!before)
@@ -318,22 +281,15 @@ static void ask_for_neighbours(int socket)
 
 struct path_watch *path_watch_open(int *descriptor)
 {
-	const struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = GROUPS };
 	struct path_watch *watch = calloc(1, sizeof(*watch));
 
 	*descriptor = -1;
 	if (!watch)
 		return NULL;
-	watch->socket = own_descriptor(
-		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
-	if (watch->socket >= 0 &&
-	    bind(watch->socket, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-		own_descriptor_close(watch->socket);
-		watch->socket = -1;
-	}
+	watch->socket = netlink_subscribe(NETLINK_ROUTE, GROUPS);
 	if (watch->socket >= 0)
 		ask_for_neighbours(watch->socket);
-	*descriptor = watch->socket;
+	*descriptor = watch->socket < 0 ? -1 : watch->socket;
 	return watch;
 }
 

@@ -2,66 +2,48 @@
 /* See capabilities.h. Sets are read and written by system calls: libc has no functions for them. */
 #include "preload/libc/capabilities.h"
 
-#include <linux/capability.h>
 #include <sched.h>
 #include <sys/prctl.h>
 
 #include "preload/libc/program_memory.h"
 #include "common/system_call.h"
 
-/* Linux 5.8; older headers do not have it. */
-#ifndef CAP_BPF
-#define CAP_BPF 39
-#endif
-
 /* What a device may need (REQUIREMENTS in libmelin(7)). */
 static const unsigned needed[] = { CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_SYS_ADMIN,
 				   CAP_BPF };
 
-/* A thread's sets of capabilities; 0 is the caller. */
-static bool read_sets(long thread, struct __user_cap_data_struct sets[2])
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3,
-						   .pid = (int)thread };
-
-	return kernel_call(SYS_capget, (long)&header, (long)sets, 0, 0) == 0;
-}
-
-static bool has(const struct __user_cap_data_struct *sets, unsigned capability)
-{
-	return sets[capability / 32].effective & (1u << capability % 32);
-}
-
 bool capabilities_shrink(const void *header, const void *data)
 {
-	struct __user_cap_data_struct now[2] = { 0 };
+	struct __user_cap_data_struct now[2];
 	const struct __user_cap_data_struct *next = data;
 	bool whole;
 
 	if (!memory_readable(header, sizeof(struct __user_cap_header_struct)) ||
-	    !memory_readable(data, sizeof(*next)) || !read_sets(0, now))
+	    !memory_readable(data, sizeof(*next)) || !kernel_capabilities(0, now))
 		return false;
 	/* Sets of the first version are half as long: such a program loses the other half. */
 	whole = memory_readable(data, sizeof(now));
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-		if (has(now, needed[i]) && (!whole || !has(next, needed[i])))
+		if (kernel_has_capability(now, needed[i]) &&
+		    (!whole || !kernel_has_capability(next, needed[i])))
 			return true;
 	return false;
 }
 
 bool capabilities_may_lend(void)
 {
-	struct __user_cap_data_struct now[2] = { 0 };
+	struct __user_cap_data_struct now[2];
 
-	return read_sets(0, now) && has(now, CAP_NET_ADMIN) && has(now, CAP_NET_RAW);
+	return kernel_capabilities(0, now) && kernel_has_capability(now, CAP_NET_ADMIN) &&
+	       kernel_has_capability(now, CAP_NET_RAW);
 }
 
 bool capabilities_may_filter(void)
 {
-	struct __user_cap_data_struct now[2] = { 0 };
+	struct __user_cap_data_struct now[2];
 
 	return kernel_call(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0) != 0 ||
-	       (read_sets(0, now) && has(now, CAP_SYS_ADMIN));
+	       (kernel_capabilities(0, now) && kernel_has_capability(now, CAP_SYS_ADMIN));
 }
 
 void capabilities_keep(void)
@@ -73,10 +55,11 @@ void capabilities_keep(void)
 void capabilities_use(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct sets[2] = { 0 }, programs[2] = { 0 };
+	struct __user_cap_data_struct sets[2], programs[2];
 	unsigned wanted[2] = { 0 };
 
-	if (!read_sets(0, sets) || !read_sets(kernel_call(SYS_getpid, 0, 0, 0, 0), programs))
+	if (!kernel_capabilities(0, sets) ||
+	    !kernel_capabilities(kernel_call(SYS_getpid, 0, 0, 0, 0), programs))
 		return;
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
 		wanted[needed[i] / 32] |= 1u << needed[i] % 32;
@@ -96,9 +79,10 @@ void capabilities_use(void)
 
 bool capabilities_exceed_programs(void)
 {
-	struct __user_cap_data_struct ours[2] = { 0 }, programs[2] = { 0 };
+	struct __user_cap_data_struct ours[2], programs[2];
 
-	return read_sets(0, ours) && read_sets(kernel_call(SYS_getpid, 0, 0, 0, 0), programs) &&
+	return kernel_capabilities(0, ours) &&
+	       kernel_capabilities(kernel_call(SYS_getpid, 0, 0, 0, 0), programs) &&
 	       ((ours[0].effective & ~programs[0].effective) ||
 		(ours[1].effective & ~programs[1].effective));
 }

@@ -3,29 +3,22 @@
 #include "preload/process/other_process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/proc_file.h"
 #include "common/status_reader.h"
-#include "common/system_call.h"
 
 /* The number in the line of the file that begins with this; 0: there is none. */
 static pid_t number_in(const char *path, const char *begins)
 {
 	char text[1024];
 	const char *line;
-	long file, length;
 
-	file = kernel_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
-	if (file < 0)
-		return 0;
-	length = kernel_call(SYS_read, file, (long)text, sizeof(text) - 1, 0);
-	kernel_close((int)file);
-	text[length > 0 ? length : 0] = '\0';
+	proc_read(path, text, sizeof(text));
 	line = strstr(text, begins);
 	return line ? (pid_t)strtol(line + strlen(begins), NULL, 10) : 0;
 }

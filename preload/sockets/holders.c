@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "common/own_descriptor.h"
-#include "common/process_stat.h"
+#include "common/proc_file.h"
 #include "common/system_call.h"
 
 /* Room for many entries of a folder at a time, and for a path. */

@@ -12,6 +12,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
+#include "common/internet_checksum.h"
 #include "common/network_order.h"
 #include "stack/tcp/index.h"
 #include "stack/instance_parts.h"
@@ -234,7 +235,7 @@ int melin_icmp_error(struct pbuf *packet)
 	if (total > packet->len || size < ICMP_HEADER || !is_error4(icmp[0]))
 		return 0;
 	if (size >= ICMP_HEADER + IP4_HEADER + TCP_START &&
-	    melin_checksum(icmp, (int)size) == 0xffff && judge4(icmp, &verdict))
+	    checksum_fold(checksum_add(0, icmp, size)) == 0xffff && judge4(icmp, &verdict))
 		quoted4(melin_instance, icmp + ICMP_HEADER, size - ICMP_HEADER, &verdict);
 	pbuf_free(packet);
 	return 1;
@@ -243,12 +244,10 @@ int melin_icmp_error(struct pbuf *packet)
 /* RFC 4443 2.3 */
 static bool good_checksum6(const uint8_t *ip, const uint8_t *icmp, unsigned size)
 {
-	uint32_t sum = melin_checksum(ip + 8, 32); /* both addresses */
+	const uint32_t others = htons((uint16_t)size) + htons(IP6_NEXTH_ICMP6);
+	const uint64_t sum = checksum_add(others, ip + 8, 32); /* both addresses */
 
-	sum += htons((uint16_t)size) + htons(IP6_NEXTH_ICMP6) + melin_checksum(icmp, (int)size);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum == 0xffff;
+	return checksum_fold(checksum_add(sum, icmp, size)) == 0xffff;
 }
 
 int melin_icmp_error6(struct pbuf *packet)

@@ -3,7 +3,9 @@
 #include "stack/instance/sysctl.h"
 
 #include <stddef.h>
-#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/proc_file.h"
 
 /* Linux's own, for what /proc does not tell. */
 static const struct sysctl defaults = {
@@ -54,13 +56,12 @@ void sysctl_read(struct sysctl *sysctl)
 {
 	*sysctl = defaults;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		FILE *file = fopen(files[i].path, "re");
-		uint32_t value;
+		char text[32], *end;
+		unsigned long value;
 
-		if (!file)
-			continue;
-		if (fscanf(file, "%u", &value) == 1 && value >= files[i].least)
-			*(uint32_t *)((char *)sysctl + files[i].offset) = value;
-		fclose(file);
+		proc_read(files[i].path, text, sizeof(text));
+		value = strtoul(text, &end, 10);
+		if (end != text && value >= files[i].least)
+			*(uint32_t *)((char *)sysctl + files[i].offset) = (uint32_t)value;
 	}
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/internet_checksum.h"
 #include "stack/instance/allocation.h"
 
 /* ---- system: raw API only, one lock of ours around every entry ---- */
@@ -141,9 +142,9 @@
 #define LWIP_TCP_PCB_NUM_EXT_ARGS 7 /* stack/tcp/index.h says for what */
 
 /* ---- checks ---- */
-unsigned short melin_checksum(const void *data, int length);
-#define LWIP_CHKSUM melin_checksum /* vectorised by the compiler: an eighth of lwIP's cost */
-#define LWIP_STATS  0		   /* lwip_changes.h counts TCP segments in 64 bits */
+/* In vectors, where lwIP's own takes an eighth of all its time. */
+#define LWIP_CHKSUM(data, length) checksum_fold(checksum_add(0, data, (size_t)(length)))
+#define LWIP_STATS		  0 /* lwip_changes.h counts TCP segments in 64 bits */
 
 /* ---- hooks ---- */
 #define LWIP_HOOK_FILENAME	"stack/lwip/lwip_hooks.h"

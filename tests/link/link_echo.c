@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "dpdk/frames/frame_checksum.h"
+#include "common/internet_checksum.h"
 #include "dpdk/link.h"
 #include "stack/instance/allocation.h"
 #include "lwip/pbuf.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dpdk/frames/frame_checksum.c and dpdk/frames/frame.c: sums against a plain loop, and frames good
+ * common/internet_checksum.c and dpdk/frames/frame.c: sums against a plain loop, and frames good
  * and bad.
  */
 #include <arpa/inet.h>

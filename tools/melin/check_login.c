@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <utmpx.h>
 
-#include "common/process_stat.h"
+#include "common/proc_file.h"
 #include "tools/melin/check.h"
 #include "tools/melin/kernel_sockets.h"
 

@@ -23,7 +23,7 @@
 
 #include "broker/ipsec.h"
 #include "broker/lender.h"
-#include "broker/netlink_call.h"
+#include "common/netlink_call.h"
 #include "broker/tracking.h"
 #include "common/system_call.h"
 #include "dpdk/interface/interface_claim.h"

@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "broker/lender.h"
-#include "broker/netlink_call.h"
+#include "common/netlink_call.h"
 #include "common/system_call.h"
 #include "tools/melin/check.h"
 

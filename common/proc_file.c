@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* See process_stat.h. */
-#include "common/process_stat.h"
+/* See proc_file.h. */
+#include "common/proc_file.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,18 +9,26 @@
 
 #include "common/system_call.h"
 
+size_t proc_read(const char *path, char *text, size_t size)
+{
+	const long file = kernel_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
+	long length = 0;
+
+	if (file >= 0)
+		length = kernel_call(SYS_read, file, (long)text, (long)size - 1, 0);
+	kernel_close((int)file);
+	if (length < 0)
+		length = 0;
+	text[length] = '\0';
+	return (size_t)length;
+}
+
 char *process_stat(long process, char text[PROCESS_STAT_SIZE])
 {
 	char path[64], *end;
-	long file, length;
 
 	snprintf(path, sizeof(path), "/proc/%ld/stat", process);
-	file = kernel_call(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
-	if (file < 0)
-		return NULL;
-	length = kernel_call(SYS_read, file, (long)text, PROCESS_STAT_SIZE - 1, 0);
-	kernel_close((int)file);
-	text[length > 0 ? length : 0] = '\0';
+	proc_read(path, text, PROCESS_STAT_SIZE);
 	end = strrchr(text, ')');
 	return end && end[1] == ' ' ? end + 2 : NULL;
 }

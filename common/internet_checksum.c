@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* See checksum.h. */
-#include "dpdk/frames/frame_checksum.h"
+/* See internet_checksum.h. */
+#include "common/internet_checksum.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static uint64_t add_lanes(const uint8_t *bytes, size_t length)
 uint64_t checksum_add(uint64_t sum, const void *data, size_t length)
 {
 	const uint8_t *bytes = data;
-	uint16_t word;
+	uint32_t word;
 
 	while (length >= STEP) {
 		size_t piece = length > LANES_LENGTH_MAX ? LANES_LENGTH_MAX : length;
@@ -46,17 +46,14 @@ uint64_t checksum_add(uint64_t sum, const void *data, size_t length)
 		bytes += piece;
 		length -= piece;
 	}
-	for (; length >= 2; length -= 2, bytes += 2) {
+	for (; length >= sizeof(word); length -= sizeof(word), bytes += sizeof(word)) {
 		memcpy(&word, bytes, sizeof(word));
 		sum += word;
 	}
-	if (length) {
-		/* the odd byte is the first of a word whose other byte is zero */
-		word = 0;
-		memcpy(&word, bytes, 1);
-		sum += word;
-	}
-	return sum;
+	/* An odd byte is the first of 16 bits whose other byte is zero. */
+	word = 0;
+	memcpy(&word, bytes, length);
+	return sum + word;
 }
 
 uint16_t checksum_fold(uint64_t sum)

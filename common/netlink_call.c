@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See netlink_call.h. */
-#include "broker/netlink_call.h"
+#include "common/netlink_call.h"
 
 #include <errno.h>
 #include <string.h>
@@ -9,11 +9,16 @@
 #include "common/own_descriptor.h"
 #include "common/system_call.h"
 
+static int open_socket(int flags, int protocol)
+{
+	return own_descriptor((int)kernel_call(SYS_socket, AF_NETLINK,
+					       SOCK_RAW | SOCK_CLOEXEC | flags, protocol, 0));
+}
+
 int netlink_open(struct netlink *netlink, int protocol)
 {
 	netlink->sequence = 0;
-	netlink->socket = own_descriptor(
-		(int)kernel_call(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol, 0));
+	netlink->socket = open_socket(0, protocol);
 	return netlink->socket < 0 ? netlink->socket : 0;
 }
 
@@ -21,6 +26,18 @@ void netlink_close(struct netlink *netlink)
 {
 	own_descriptor_close(netlink->socket);
 	netlink->socket = -1;
+}
+
+int netlink_subscribe(int protocol, uint32_t groups)
+{
+	const struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = groups };
+	int descriptor = open_socket(SOCK_NONBLOCK, protocol);
+	int error = (int)kernel_call(SYS_bind, descriptor, (long)&address, sizeof(address), 0);
+
+	if (descriptor < 0 || error == 0)
+		return descriptor;
+	own_descriptor_close(descriptor);
+	return error;
 }
 
 void netlink_begin(struct netlink *netlink, uint16_t type, uint16_t flags, const void *header,
@@ -102,10 +119,11 @@ int netlink_ask(struct netlink *netlink)
 	return sent < 0 ? (int)sent : receive(netlink);
 }
 
-const void *netlink_find(const struct netlink *netlink, size_t header, uint16_t type, size_t size)
+const void *netlink_attribute(const struct nlmsghdr *message, size_t header, uint16_t type,
+			      size_t size)
 {
-	const char *at = netlink->answer.bytes + NLMSG_HDRLEN + NLMSG_ALIGN(header);
-	const char *end = netlink->answer.bytes + netlink->answer.header.nlmsg_len;
+	const char *at = (const char *)message + NLMSG_HDRLEN + NLMSG_ALIGN(header);
+	const char *end = (const char *)message + message->nlmsg_len;
 
 	while (end - at >= NLA_HDRLEN) {
 		const struct nlattr *attribute = (const void *)at;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The internet checksum (RFC 1071) over frames, and the TCP checksum with its pseudo-header. Pure
- * functions on bytes in network order; they know nothing of mbufs, pbufs or devices.
+ * The internet checksum (RFC 1071), and the TCP checksum with its pseudo-header. Pure functions on
+ * bytes in network order; they know nothing of mbufs, pbufs or devices.
  *
  * Sums are kept as 16-bit words in memory order, so they need no byte swapping: a sum taken here
  * can be stored into a frame as it is.
  */
-#ifndef MELIN_CHECKSUM_H
-#define MELIN_CHECKSUM_H
+#ifndef MELIN_INTERNET_CHECKSUM_H
+#define MELIN_INTERNET_CHECKSUM_H
 
 #include <stdbool.h>
 #include <stddef.h>
