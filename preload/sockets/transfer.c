@@ -342,20 +342,24 @@ static int settled_descriptor(const struct socket *socket)
 
 /*
  * A connection that was borrowed is the kernel's again in the middle of a call that has moved done
- * bytes and blocks: the kernel does the rest of the call. The count is that of both.
+ * bytes and blocks: the kernel does the rest of the call. The call waits until as many bytes as are
+ * enough have been moved, and takes what else is there. The count is that of both.
  */
 static ssize_t rest_in_kernel(struct socket *socket, long number, struct cursor *cursor,
-			      size_t done, int flags)
+			      size_t done, size_t enough, int flags)
 {
 	size_t count;
 
 	while (cursor->count) {
 		const struct iovec *rest = cursor_iov(cursor, &count);
+		const bool waits = done < enough;
+		const size_t size =
+			waits && enough - done < rest->iov_len ? enough - done : rest->iov_len;
 		const struct system_call call = { number,
 						  settled_descriptor(socket),
 						  (long)rest->iov_base,
-						  (long)rest->iov_len,
-						  flags,
+						  (long)size,
+						  flags | (waits ? MSG_WAITALL : MSG_DONTWAIT),
 						  0,
 						  0 };
 		const long result = cancellation_call(&call, false, rest_cancelled, socket);
@@ -363,12 +367,9 @@ static ssize_t rest_in_kernel(struct socket *socket, long number, struct cursor 
 		if (result <= 0)
 			break; /* the error is the next call's */
 		done += (size_t)result;
-		if ((size_t)result < rest->iov_len)
+		if ((size_t)result < size)
 			break;
 		cursor_advance(cursor, (size_t)result);
-		/* A read that only has a mark to reach does not wait for all of the parts. */
-		if (number == SYS_recvfrom && !(flags & MSG_WAITALL))
-			flags |= MSG_DONTWAIT;
 	}
 	return (ssize_t)done;
 }
@@ -388,16 +389,6 @@ static ssize_t by_kept(struct socket *socket, long number, const struct iovec *i
 	const ssize_t result = cancellation_call(&call, false, rest_cancelled, socket);
 
 	return result == -EINTR ? socket_interrupted(socket, number == SYS_recvmsg) : result;
-}
-
-static ssize_t receive_rest(struct socket *socket, struct cursor *cursor, size_t done, int flags)
-{
-	return rest_in_kernel(socket, SYS_recvfrom, cursor, done, flags);
-}
-
-static ssize_t send_rest(struct socket *socket, struct cursor *cursor, size_t done, int flags)
-{
-	return rest_in_kernel(socket, SYS_sendto, cursor, done, flags | MSG_NOSIGNAL);
 }
 
 /* The bytes for which a call of so many waits, as sock_rcvlowat() says. */
@@ -434,8 +425,7 @@ static ssize_t receive_many(struct socket *socket, const struct iovec *iov, size
 		if (result == 0)
 			return (ssize_t)done;
 		if (result == -ESTALE && done)
-			return receive_rest(socket, &cursor, done,
-					    target == wanted ? flags | MSG_WAITALL : flags);
+			return rest_in_kernel(socket, SYS_recvfrom, &cursor, done, target, flags);
 		if (result < 0 && result != -EAGAIN)
 			return done ? (ssize_t)done : result;
 		if (result > 0 && (flags & MSG_PEEK)) {
@@ -568,7 +558,8 @@ static ssize_t send_here(struct socket *socket, const struct iovec *iov, size_t 
 			result = -EAGAIN;
 	}
 	if (done && result == -ESTALE && waits)
-		return send_rest(socket, &cursor, done, flags);
+		return rest_in_kernel(socket, SYS_sendto, &cursor, done, SIZE_MAX,
+				      flags | MSG_NOSIGNAL);
 	if (done)
 		return (ssize_t)done;
 	if (result == -EPIPE && !(flags & MSG_NOSIGNAL))
