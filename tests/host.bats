@@ -441,10 +441,10 @@ threads in the namespace: 1" ]
 }
 
 # An echo server, and a client that asks each time that it is told to, which "once_more" does:
-# serve_waiting [ADDRESS]
+# serve_waiting [ADDRESS [PYTHON-ARGUMENT...]]
 serve_waiting() {
 	asked=0
-	start_melin server near "$python" "$programs/echo_server.py" threads 7000 \
+	start_melin server near "$python" "${@:2}" "$programs/echo_server.py" threads 7000 \
 		"${1:-$near_kernel}"
 	wait_until 20 listens near 7000
 	start client far "$python" "$programs/last_words.py" "${1:-$near_kernel}" 7000 wait
@@ -472,6 +472,20 @@ once_more_borrowed() {
 	ip -n "$(host near)" neighbour flush dev veth0
 	wait_until 60 once_more_borrowed 1
 	once_more
+}
+
+# node's handlers of SIGTERM and SIGINT are such; this one is libc's raise().
+@test "a handler for one signal only sends it once more: the peer hears of the end" {
+	serve_waiting "$near_kernel" -c 'import ctypes, runpy, sys
+libc = ctypes.CDLL(None)
+libc.sysv_signal(2, ctypes.cast(libc["raise"], ctypes.c_void_p))
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")'
+	wait_until 60 once_more_borrowed 0
+	[ "$(on far ss -Htn state established dport = 7000 | wc -l)" -eq 1 ]
+	kill -INT "$(pid_of server)"
+	wait_until 20 eval '[ "$(on far ss -Htn state close-wait dport = 7000 | wc -l)" -eq 1 ]'
+	finished server || [ $? = 130 ]
 }
 
 # Who reads the status wakes the thread that finds it out.

@@ -187,12 +187,36 @@ static void end_by(int number, siginfo_t *info, void *context)
 		signals_to_this_thread(number, info);
 }
 
+static int change(int number, const struct sigaction *action, struct sigaction *old);
+
+/*
+ * The kernel has taken a handler for one signal only out. What stands in for the default action is
+ * there before the handler runs, which may send the signal once more, to end the process.
+ */
+static void stand_in_again(int number, const struct sigaction *action)
+{
+	struct sigaction standard = *action, now, unused;
+	sigset_t all, mask;
+
+	if (!has_handler(action) || !(action->sa_flags & (int)SA_RESETHAND))
+		return;
+	standard.sa_handler = SIG_DFL;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &mask);
+	guarded_lock(&action_lock);
+	if (libc()->sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+		change(number, &standard, &unused);
+	guarded_unlock(&action_lock);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
 /* What the handler calls are calls of the program's own again, also if it does not return. */
 static void call(const struct sigaction *action, int number, siginfo_t *info, void *context)
 {
 	const bool traced = signals_thread.traced;
 
 	signals_thread.traced = false;
+	stand_in_again(number, action);
 	if (!(action->sa_flags & SA_RESTART))
 		signals_thread.interrupting++;
 	if (action->sa_handler == SIG_DFL || (action->sa_handler == SIG_IGN && is_fault(number)))

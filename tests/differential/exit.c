@@ -311,6 +311,37 @@ static void end_otherwise(char *end, int fd)
 /* A store there is a fault. */
 static int *volatile nowhere;
 
+static void send_again(int number)
+{
+	raise(number);
+}
+
+/* As one that writes where it was: it returns, and the instruction is tried again. */
+static void look_at(int number)
+{
+	(void)number;
+}
+
+/* As node's handlers: they are for one signal only, and send it once more to end the process. */
+static void end_by_handler(const char *end)
+{
+	struct sigaction action = { .sa_handler = send_again, .sa_flags = (int)SA_RESETHAND };
+
+	if (strcmp(end, "once more") == 0) {
+		sigaction(SIGTERM, &action, NULL);
+		kill(getpid(), SIGTERM);
+	}
+	if (strcmp(end, "once, nested") == 0) {
+		sysv_signal(SIGINT, send_again);
+		raise(SIGINT);
+	}
+	if (strcmp(end, "fault, once") == 0) {
+		action.sa_handler = look_at;
+		sigaction(SIGSEGV, &action, NULL);
+		*nowhere = 1;
+	}
+}
+
 static void end_by_signal(const char *end)
 {
 	static const struct {
@@ -384,6 +415,7 @@ static int child_main(char *end, const char *what, uint16_t port)
 		close(fd);
 		exit(9);
 	}
+	end_by_handler(end);
 	end_by_signal(end);
 	return 10;
 }
@@ -535,6 +567,8 @@ static void case_signal(void)
 	watch("real-time", "much", SHOWN);
 	watch("alarm", "much", SHOWN);
 	watch("default again", "much", SHOWN);
+	watch("once more", "much", SHOWN);
+	watch("once, nested", "much", SHOWN);
 }
 
 static void case_fault(void)
@@ -543,6 +577,7 @@ static void case_fault(void)
 	watch("abort", "much", SHOWN);
 	watch("fault", "much", SHOWN);
 	watch("segment", "much", SHOWN);
+	watch("fault, once", "much", SHOWN);
 }
 
 /* What was sent is the kernel's to deliver, but nobody's over a stack. */
