@@ -5,6 +5,12 @@
 #include "stack/instance_parts.h"
 #include "stack/socket/socket.h"
 
+/* As Linux's tcp_epollin_ready(): with a segment's room or less the peer cannot send much more. */
+static bool window_is_full(const struct tcp_pcb *pcb)
+{
+	return pcb && !TCP_SEQ_GT(pcb->rcv_ann_right_edge, pcb->rcv_nxt + pcb->mss);
+}
+
 static bool input_ready(const struct stack_socket *socket)
 {
 	size_t target =
@@ -17,7 +23,9 @@ static bool input_ready(const struct stack_socket *socket)
 		target = socket->options.receive_buffer / 2;
 	if (socket->urgent.state != URGENT_NONE && urgent_is_next(socket))
 		target++;
-	return socket->received.bytes >= target;
+	if (socket->received.bytes >= target)
+		return true;
+	return socket->options.receive_low_water > 1 && window_is_full(socket->pcb);
 }
 
 static uint32_t compute_data(const struct stack_socket *socket)

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -331,6 +333,14 @@ static void case_low_water(void)
 	close(connection.us);
 }
 
+static const char *to_send;
+static size_t to_send_size;
+
+static void send_what_there_is(int fd)
+{
+	send_all(fd, to_send, to_send_size);
+}
+
 static void send_six(int fd)
 {
 	send_all(fd, "ghijkl", 6);
@@ -361,6 +371,35 @@ static void case_below_low_water(void)
 	await_bytes(connection.us, 3);
 	receive_and_show("DONTWAIT", connection.us, 8, MSG_DONTWAIT);
 	close_connection(connection);
+}
+
+/*
+ * Less fits the window than the mark wants: a full window is enough, or neither side would ever go
+ * on.
+ */
+static void case_low_water_above_the_window(void)
+{
+	static char block[30000];
+	int theirs = their_listener(5), low = 20000, clamp = 8000;
+	struct address address = name_of(theirs);
+	struct connection connection = { .us = open_socket(0) };
+	struct pollfd entry = { .fd = connection.us, .events = POLLIN };
+	pthread_t thread;
+
+	must("TCP_WINDOW_CLAMP",
+	     setsockopt(connection.us, IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamp, sizeof(clamp)));
+	must("connect",
+	     connect(connection.us, (struct sockaddr *)&address.storage, address.length));
+	connection.them = accept_one(theirs);
+	must("SO_RCVLOWAT", setsockopt(connection.us, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low)));
+	to_send = block;
+	to_send_size = sizeof(block);
+	thread = later(0, send_what_there_is, connection.them);
+	outcome("poll", poll(&entry, 1, 10000));
+	outcome("all of it", recv(connection.us, block, sizeof(block), MSG_WAITALL));
+	join(thread);
+	close_connection(connection);
+	close(theirs);
 }
 
 static void case_bulk(void)
@@ -491,6 +530,7 @@ int main(int argc, char **argv)
 		{ "bad pointers", case_bad_pointers, 0 },
 		{ "low water", case_low_water, 0 },
 		{ "below low water", case_below_low_water, 0 },
+		{ "low water above the window", case_low_water_above_the_window, 0 },
 		{ "bulk", case_bulk, 0 },
 		{ "small buffer", case_small_buffer, 60 },
 		{ "not connected", case_not_connected, 0 },
