@@ -140,6 +140,13 @@ struct connection_state; /* common/connection_state.h */
 struct stack;
 struct stack_socket;
 
+/*
+ * A flag of receive() and send() beside the MSG_* ones: the program's call has moved a part already
+ * and returns that. What else there is to say, an error above all, stays for the next call, as in
+ * Linux: 0 and -EPIPE say so.
+ */
+#define STACK_REST (1 << 17)
+
 /* Linux's tcp_sendmsg() copies in pieces of this size, each wholly or not at all. */
 #define STACK_FAULT_PIECE 32768
 
@@ -269,12 +276,12 @@ struct stack_operations {
 		       const struct sockaddr *remote);
 
 	/*
-	 * flags: MSG_PEEK, MSG_TRUNC (discard), MSG_OOB; MSG_WAITALL is preload's. 0: end of
-	 * stream. Ends before an urgent byte, and steps over it when it comes first, as Linux does.
-	 * -EAGAIN: nothing there, even after polling the device once. -ENOTCONN. An error of the
-	 * connection is returned once and then cleared (SO_ERROR). -EFAULT: nothing of what is
-	 * there can be written to iov; as in Linux, which takes whole segments, what comes before a
-	 * bad address is received if that is at least one.
+	 * flags: MSG_PEEK, MSG_TRUNC (discard), MSG_OOB, STACK_REST; MSG_WAITALL is
+	 * preload's. 0: end of stream. Ends before an urgent byte, and steps over it when it comes
+	 * first, as Linux does. -EAGAIN: nothing there, even after polling the device once.
+	 * -ENOTCONN. An error of the connection is returned once and then cleared (SO_ERROR).
+	 * -EFAULT: nothing of what is there can be written to iov; as in Linux, which takes whole
+	 * segments, what comes before a bad address is received if that is at least one.
 	 */
 	ssize_t (*receive)(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			   int flags);
@@ -284,8 +291,9 @@ struct stack_operations {
 	 */
 	int (*received_at)(struct stack_socket *socket, struct timespec *time);
 	/*
-	 * flags: MSG_MORE, MSG_OOB. Takes as much as there is room for and returns that count;
-	 * -EAGAIN if none. -EPIPE after shutdown or a reset (the signal is preload's), -ENOTCONN.
+	 * flags: MSG_MORE, MSG_OOB, STACK_REST. Takes as much as there is room for and returns
+	 * that count; -EAGAIN if none. -EPIPE after shutdown or a reset (the signal is preload's),
+	 * -ENOTCONN.
 	 */
 	ssize_t (*send)(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			int flags);

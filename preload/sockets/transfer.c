@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "preload/config/config.h"
@@ -19,6 +20,7 @@
 #include "preload/libc/monotonic.h"
 #include "preload/process/process_stack.h"
 #include "preload/libc/program_memory.h"
+#include "preload/libc/timeout.h"
 #include "preload/sockets/twin_options.h"
 #include "preload/sockets/listener.h"
 #include "preload/sockets/socket_object.h"
@@ -340,35 +342,55 @@ static int settled_descriptor(const struct socket *socket)
 	return atomic_load(&socket->descriptor);
 }
 
+static int bytes_to_read(int descriptor)
+{
+	int bytes = 0;
+
+	kernel_call(SYS_ioctl, descriptor, FIONREAD, (long)&bytes, 0);
+	return bytes;
+}
+
+/* False: an error or the end has come, the time is over, or a signal. */
+static bool wait_for_rest(struct socket *socket, struct pollfd *entry, uint64_t deadline)
+{
+	struct timespec left = timeout_left(deadline);
+	const struct system_call call = {
+		SYS_ppoll, (long)entry, 1, (long)(deadline == CLOCK_NEVER ? NULL : &left), 0, 0, 0
+	};
+
+	return cancellation_call(&call, false, rest_cancelled, socket) > 0 &&
+	       !(entry->revents & (POLLERR | POLLHUP | POLLRDHUP));
+}
+
 /*
  * A connection that was borrowed is the kernel's again in the middle of a call that has moved done
  * bytes and blocks: the kernel does the rest of the call. The call waits until as many bytes as are
- * enough have been moved, and takes what else is there. The count is that of both.
+ * enough have been moved, and takes what else is there. The count is that of both. The kernel is
+ * only asked for what it can do at once: it would tell an error, which is the next call's.
  */
 static ssize_t rest_in_kernel(struct socket *socket, long number, struct cursor *cursor,
-			      size_t done, size_t enough, int flags)
+			      size_t done, size_t enough, int flags, uint64_t deadline)
 {
+	const bool receives = number == SYS_recvfrom;
+	struct pollfd entry = { .events = receives ? POLLIN | POLLRDHUP : POLLOUT };
+	bool waits = true;
 	size_t count;
 
 	while (cursor->count) {
 		const struct iovec *rest = cursor_iov(cursor, &count);
-		const bool waits = done < enough;
-		const size_t size =
-			waits && enough - done < rest->iov_len ? enough - done : rest->iov_len;
-		const struct system_call call = { number,
-						  settled_descriptor(socket),
-						  (long)rest->iov_base,
-						  (long)size,
-						  flags | (waits ? MSG_WAITALL : MSG_DONTWAIT),
-						  0,
-						  0 };
-		const long result = cancellation_call(&call, false, rest_cancelled, socket);
+		long result;
 
-		if (result <= 0)
-			break; /* the error is the next call's */
-		done += (size_t)result;
-		if ((size_t)result < size)
+		entry.fd = settled_descriptor(socket);
+		waits = waits && done < enough && wait_for_rest(socket, &entry, deadline);
+		if (receives ? !bytes_to_read(entry.fd) : !waits)
 			break;
+		result = kernel_call6(number, entry.fd, (long)rest->iov_base, (long)rest->iov_len,
+				      flags | MSG_DONTWAIT, 0, 0);
+		if (result == -EAGAIN && waits)
+			continue;
+		if (result <= 0)
+			break;
+		done += (size_t)result;
 		cursor_advance(cursor, (size_t)result);
 	}
 	return (ssize_t)done;
@@ -417,15 +439,17 @@ static ssize_t receive_many(struct socket *socket, const struct iovec *iov, size
 	ssize_t result, waited = 1;
 	size_t done = 0;
 
-	flags &= MSG_PEEK | MSG_TRUNC;
 	for (;;) {
 		const struct iovec *rest = cursor_iov(&cursor, &count);
 
-		result = operations->receive(socket->handle, rest, count, flags);
+		result = operations->receive(socket->handle, rest, count,
+					     (flags & (MSG_PEEK | MSG_TRUNC)) |
+						     (done ? STACK_REST : 0));
 		if (result == 0)
 			return (ssize_t)done;
 		if (result == -ESTALE && done)
-			return rest_in_kernel(socket, SYS_recvfrom, &cursor, done, target, flags);
+			return rest_in_kernel(socket, SYS_recvfrom, &cursor, done, target,
+					      flags & MSG_TRUNC, deadline);
 		if (result < 0 && result != -EAGAIN)
 			return done ? (ssize_t)done : result;
 		if (result > 0 && (flags & MSG_PEEK)) {
@@ -523,6 +547,11 @@ static void raise_broken_pipe(void)
 	signals_to_this_thread(SIGPIPE, &info);
 }
 
+static uint64_t send_deadline(uint64_t timeout)
+{
+	return timeout ? clock_after(timeout) : CLOCK_NEVER;
+}
+
 static ssize_t send_here(struct socket *socket, const struct iovec *iov, size_t count, int flags)
 {
 	const struct instance *instance = socket_instance(socket);
@@ -541,7 +570,8 @@ static ssize_t send_here(struct socket *socket, const struct iovec *iov, size_t 
 		const struct iovec *rest = cursor_iov(&cursor, &count);
 
 		result = instance->operations->send(socket->handle, rest, count,
-						    flags & (MSG_MORE | MSG_OOB));
+						    (flags & (MSG_MORE | MSG_OOB)) |
+							    (done ? STACK_REST : 0));
 		if (result >= 0) {
 			done += (size_t)result;
 			if (done >= wanted)
@@ -552,14 +582,15 @@ static ssize_t send_here(struct socket *socket, const struct iovec *iov, size_t 
 		if (result != -EAGAIN || !waits)
 			break;
 		if (!deadline)
-			deadline = timeout ? clock_after(timeout) : CLOCK_NEVER;
+			deadline = send_deadline(timeout);
 		result = socket_wait(socket, EPOLLOUT | EPOLLERR | EPOLLHUP, deadline);
 		if (result == 0)
 			result = -EAGAIN;
 	}
 	if (done && result == -ESTALE && waits)
 		return rest_in_kernel(socket, SYS_sendto, &cursor, done, SIZE_MAX,
-				      flags | MSG_NOSIGNAL);
+				      flags | MSG_NOSIGNAL,
+				      deadline ? deadline : send_deadline(timeout));
 	if (done)
 		return (ssize_t)done;
 	if (result == -EPIPE && !(flags & MSG_NOSIGNAL))

@@ -37,14 +37,14 @@ static size_t total(const struct iovec *iov, size_t count)
 	return size;
 }
 
-/* What recv(2) returns when the queue is empty; -EAGAIN: Linux would wait. */
-static ssize_t nothing(struct stack_socket *socket)
+/* What recv(2) returns when the queue is empty; -EAGAIN: Linux would wait. rest: for more. */
+static ssize_t nothing(struct stack_socket *socket, bool rest)
 {
 	int error = socket->error;
 
 	if (socket->state == SOCKET_LISTENING)
 		return -ENOTCONN;
-	if (socket->fin_received)
+	if (socket->fin_received || (error && rest))
 		return 0;
 	if (error) {
 		socket->error = 0;
@@ -153,7 +153,7 @@ ssize_t receive_data(struct stack_socket *socket, const struct iovec *iov, size_
 	if (flags & MSG_OOB)
 		return receive_urgent(socket, iov, count, flags);
 	if (size ? !any(socket, peek, &hidden) : !queue->bytes)
-		return nothing(socket);
+		return nothing(socket, flags & STACK_REST);
 	size = before_mark(socket, LWIP_MIN(size, queue->bytes - hidden));
 	if (size && !(flags & MSG_TRUNC)) {
 		size = copyable(socket, iov, size, hidden);

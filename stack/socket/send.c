@@ -65,13 +65,15 @@ static size_t write_all(struct stack_socket *socket, const struct iovec *iov, si
 	return done;
 }
 
-/* What send(2) returns before it looks at the buffer; 0: nothing is in the way. */
-static int refusal(struct stack_socket *socket)
+/* What send(2) returns before it looks at the buffer; 0: nothing is in the way. rest: of more. */
+static int refusal(struct stack_socket *socket, bool rest)
 {
 	int error = socket->error;
 
 	if (socket->state == SOCKET_CONNECTED && !error && !(socket->shutdown & SHUT_SEND))
 		return 0;
+	if (error && rest)
+		return -EPIPE;
 	if (error) {
 		socket->error = 0;
 		socket_changed(socket, 0);
@@ -95,7 +97,7 @@ static void wait_for_memory(struct stack_socket *socket)
 
 ssize_t send_data(struct stack_socket *socket, const struct iovec *iov, size_t count, int flags)
 {
-	int status = refusal(socket);
+	int status = refusal(socket, flags & STACK_REST);
 	bool fault = false;
 	size_t done;
 

@@ -230,6 +230,27 @@ static void case_send_ended(void)
 	close(connection.us);
 }
 
+/* A call that has sent a part says so; what has ended it is for the next one. */
+static void case_reset_behind_a_part(void)
+{
+	enum { SIZE = 32 << 20 };
+	static char block[SIZE];
+	struct connection connection = open_talking();
+	const int room = 1 << 20;
+	pthread_t thread;
+	ssize_t n;
+
+	signal(SIGPIPE, SIG_IGN);
+	setsockopt(connection.them, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	thread = later(100, reset, connection.them);
+	n = send(connection.us, block, SIZE, 0);
+	note("sent %s", n <= 0 ? errno_name(errno) : n < SIZE ? "a part" : "all");
+	join(thread);
+	outcome("then the reset", send(connection.us, "abc", 3, 0));
+	outcome("then the end", send(connection.us, "abc", 3, 0));
+	close(connection.us);
+}
+
 static void case_receive_waits(void)
 {
 	struct connection connection = open_connection();
@@ -312,21 +333,6 @@ static void close_us_then_send(int fd)
 	close(fd);
 	settle();
 	send_abc(now.them);
-}
-
-/* So that in host mode it is borrowed. */
-static struct connection open_talking(void)
-{
-	struct connection connection = open_connection();
-	char byte;
-
-	for (int i = 0; i < 10; i++) {
-		send_all(connection.them, "x", 1);
-		must("recv", recv(connection.us, &byte, 1, 0));
-		send_all(connection.us, "x", 1);
-		must("recv", recv(connection.them, &byte, 1, 0));
-	}
-	return connection;
 }
 
 static void close_us_then_signal(int fd)
@@ -461,6 +467,7 @@ int main(int argc, char **argv)
 		{ "partial", case_partial, 30 },
 		{ "send waits", case_send_waits, 30 },
 		{ "send ended", case_send_ended, 20 },
+		{ "reset behind a part", case_reset_behind_a_part, 0 },
 		{ "receive waits", case_receive_waits, 0 },
 		{ "receive ended", case_receive_ended, 0 },
 		{ "accept waits", case_accept_waits, 0 },

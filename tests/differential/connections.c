@@ -286,6 +286,20 @@ struct connection open_connection(void)
 	return connection;
 }
 
+struct connection open_talking(void)
+{
+	struct connection connection = open_connection();
+	char byte;
+
+	for (int i = 0; i < 10; i++) {
+		send_all(connection.them, "x", 1);
+		must("recv", recv(connection.us, &byte, 1, 0));
+		send_all(connection.us, "x", 1);
+		must("recv", recv(connection.them, &byte, 1, 0));
+	}
+	return connection;
+}
+
 void close_connection(struct connection connection)
 {
 	close(connection.us);

@@ -102,6 +102,8 @@ int connect_to(const struct address *address); /* us, blocking */
 int them_connect(const struct address *address);
 int accept_one(int listener);
 struct connection open_connection(void);
+/* The same, and both have said a little: in host mode it is borrowed. */
+struct connection open_talking(void);
 /*
  * Until its stack runs, which takes a while, melin borrows nothing: where the environment says that
  * it should, a connection makes it start, and its log is waited for to tell that it has.

@@ -199,6 +199,62 @@ static void case_reset(void)
 	close(connection.us);
 }
 
+/* The part is what the call returns; what has ended it stays for the next one. */
+static void reset_behind_a_part(const char *name, int low, int flags)
+{
+	struct connection connection = open_talking();
+	struct pollfd entry = { .fd = connection.us, .events = POLLIN };
+	pthread_t thread;
+
+	note("%s", name);
+	must("SO_RCVLOWAT", setsockopt(connection.us, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low)));
+	send_abc(connection.them);
+	await_bytes(connection.us, 3);
+	thread = later(100, reset, connection.them);
+	receive_and_show("a part", connection.us, 6, flags);
+	join(thread);
+	outcome("poll", poll(&entry, 1, 0));
+	note("%s", poll_bits((unsigned short)entry.revents));
+	if (flags & MSG_PEEK)
+		receive_and_show("what was peeked at", connection.us, 6, flags & ~MSG_PEEK);
+	receive_and_show("then the reset", connection.us, 6, flags);
+	receive_and_show("then the end", connection.us, 6, flags);
+	close(connection.us);
+}
+
+static void case_reset_behind_a_part(void)
+{
+	reset_behind_a_part("WAITALL", 1, MSG_WAITALL);
+	reset_behind_a_part("peek, WAITALL", 1, MSG_WAITALL | MSG_PEEK);
+	reset_behind_a_part("a mark", 5, 0);
+}
+
+static void send_part_then_reset(int fd)
+{
+	send_abc(fd);
+	settle();
+	reset(fd);
+}
+
+/* The part comes while the call waits already, and so does the reset. */
+static void case_reset_behind_parts(void)
+{
+	struct connection connection = open_talking();
+	int error = -1;
+	socklen_t length = sizeof(error);
+	pthread_t thread;
+
+	send_abc(connection.them);
+	await_bytes(connection.us, 3);
+	thread = later(100, send_part_then_reset, connection.them);
+	receive_and_show("two parts", connection.us, 40, MSG_WAITALL);
+	join(thread);
+	outcome("SO_ERROR", getsockopt(connection.us, SOL_SOCKET, SO_ERROR, &error, &length));
+	note("error %s", errno_name(error));
+	receive_and_show("then the end", connection.us, 6, 0);
+	close(connection.us);
+}
+
 static void case_names(void)
 {
 	struct connection connection = open_connection();
@@ -524,6 +580,8 @@ int main(int argc, char **argv)
 		{ "no urgent data", case_urgent_refused, 0 },
 		{ "end", case_end, 0 },
 		{ "reset", case_reset, 0 },
+		{ "reset behind a part", case_reset_behind_a_part, 0 },
+		{ "reset behind parts", case_reset_behind_parts, 0 },
 		{ "names", case_names, 0 },
 		{ "vectors", case_vectors, 0 },
 		{ "zero length", case_zero_length, 0 },
