@@ -37,7 +37,7 @@ struct socket_wait {
 	struct socket *socket;
 	uint32_t events;
 	bool sent;	 /* it waits until everything is acknowledged, and not for events */
-	size_t readable; /* it waits for more bytes than this; 0: for events */
+	size_t readable; /* it waits until so many bytes are not what there is; 0: for events */
 	struct pollfd twin[1 + WAIT_MORE_DESCRIPTORS]; /* a dual listener's kernel half */
 };
 
@@ -49,7 +49,7 @@ static bool socket_ready(struct wait *wait)
 	if (this->sent)
 		return !instance || instance->operations->unsent(this->socket->handle) == 0;
 	if (this->readable && instance &&
-	    instance->operations->readable(this->socket->handle) <= this->readable &&
+	    instance->operations->readable(this->socket->handle) == this->readable &&
 	    !(socket_readiness(this->socket) & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
 		return false;
 	if (socket_readiness(this->socket) & this->events)
@@ -128,7 +128,10 @@ void socket_wait_sent(struct socket *socket, uint64_t deadline)
 	wait_on_socket(socket, 0, true, 0, false, deadline);
 }
 
-/* Waits until there are more than have bytes to read, or no more can come. */
+/*
+ * Waits until there are more than have bytes to read, or none because somebody has taken them or
+ * the connection has been given back, or no more can come.
+ */
 static int socket_wait_readable(struct socket *socket, size_t have, uint64_t deadline)
 {
 	return wait_on_socket(socket, EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP, false, have,
@@ -441,6 +444,8 @@ static ssize_t receive_many(struct socket *socket, const struct iovec *iov, size
 
 	for (;;) {
 		const struct iovec *rest = cursor_iov(&cursor, &count);
+		/* Before the call: what comes after this has not been looked at. */
+		const size_t before = operations->readable(socket->handle);
 
 		result = operations->receive(socket->handle, rest, count,
 					     (flags & (MSG_PEEK | MSG_TRUNC)) |
@@ -459,9 +464,11 @@ static ssize_t receive_many(struct socket *socket, const struct iovec *iov, size
 				return result;
 			if (socket_readiness(socket) & (EPOLLRDHUP | EPOLLHUP))
 				return result;
-			/* The bytes stay, so the socket is ready in any case: wait for more. */
-			if (waited <= 0 ||
-			    socket_wait_readable(socket, (size_t)result, deadline) <= 0)
+			/*
+			 * The bytes stay, so the socket is ready in any case: wait for more than
+			 * there was, an urgent byte that is stepped over included.
+			 */
+			if (waited <= 0 || socket_wait_readable(socket, before, deadline) <= 0)
 				return result;
 			continue;
 		}

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static void receive_and_show(const char *name, int fd, size_t length, int flags)
@@ -197,6 +198,45 @@ static void case_wait_all(void)
 	both_ways(wait_for_all);
 }
 
+static void send_ghi(int fd)
+{
+	send_all(fd, "ghi", 3);
+}
+
+/* A peek that stands before the urgent byte steps over it, and waits for as much behind it. */
+static void peek_over(int from, int to)
+{
+	char buffer[8] = { 0 };
+	pthread_t thread;
+	ssize_t n;
+
+	send_urgently(from, "X");
+	send_all(from, "def", 3);
+	settle();
+	thread = later(300, send_ghi, from);
+	n = recv(to, buffer, 6, MSG_PEEK | MSG_WAITALL);
+	outcome("peek at six", n);
+	show("six", buffer, n);
+	join(thread);
+	receive_and_show("them", to, 6, MSG_WAITALL);
+}
+
+static int64_t processor_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void case_peek_over(void)
+{
+	int64_t start = processor_ms();
+
+	both_ways(peek_over);
+	note_duration("processor time of two waits", processor_ms() - start, 0, 150);
+}
+
 static void at_the_end(int from, int to)
 {
 	send_all(from, "abc", 3);
@@ -342,12 +382,19 @@ static void case_signal(void)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		{ "around", case_around, 0 },	{ "left out", case_left_out, 0 },
-		{ "alone", case_alone, 0 },	{ "in line", case_in_line, 0 },
-		{ "several", case_several, 0 }, { "wait all", case_wait_all, 0 },
-		{ "end", case_end, 0 },		{ "arguments", case_arguments, 0 },
-		{ "select", case_select, 0 },	{ "epoll", case_epoll, 0 },
-		{ "waiting", case_waiting, 0 }, { "signal", case_signal, 0 },
+		{ "around", case_around, 0 },
+		{ "left out", case_left_out, 0 },
+		{ "alone", case_alone, 0 },
+		{ "in line", case_in_line, 0 },
+		{ "several", case_several, 0 },
+		{ "wait all", case_wait_all, 0 },
+		{ "end", case_end, 0 },
+		{ "arguments", case_arguments, 0 },
+		{ "select", case_select, 0 },
+		{ "epoll", case_epoll, 0 },
+		{ "waiting", case_waiting, 0 },
+		{ "signal", case_signal, 0 },
+		{ "peek over", case_peek_over, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
