@@ -71,12 +71,19 @@ static uint64_t longest(void)
  * finds the sum. Hints, each read alone: a thread that is moved to another processor in its turn is
  * counted there.
  */
-#define PROCESSORS 64
+/*
+ * As many as a set of processors of libc's has; of more than that some share a place, and take each
+ * other's threads for their own. Only places of processors that are used take memory.
+ */
+#define PROCESSORS CPU_SETSIZE
 
 static struct {
 	_Alignas(64) _Atomic uint64_t ran, served; /* all turns, and those that were not in vain */
 	_Atomic int yielding; /* threads that wait for their turn, by sched_yield(2) */
 } processors[PROCESSORS];
+
+/* Nobody has ever waited on this one and those above it. */
+static _Atomic unsigned processors_used;
 
 /*
  * A longer turn is none: the thread computes, or has lost the processor to somebody else. Some
@@ -85,14 +92,15 @@ static struct {
 #define TURN_MAX_NS 250000u
 
 /*
- * Who always finds something gives way after so long: with four threads as many requests wait for
- * 150 us at most. A switch to another thread and back takes 1 us.
+ * A thread whose waits all find something gives way when it begins the next one after so long: with
+ * four threads as many requests wait for 150 us at most. A switch to another thread and back takes
+ * 1 us. One that does not wait, because each recv(2) finds data, does not give way.
  */
 #define TURN_NS 50000u
 
 /* Of the thread: its turn, and what it has seen of the others'. */
 static __thread struct {
-	uint64_t began;
+	uint64_t began;			/* 0: it has none */
 	bool served;			/* it has got what it waits for, in this turn */
 	bool shares;			/* another thread has, when this one last gave way */
 	unsigned seen_on;		/* the processor of what follows, and 1 more; 0: none */
@@ -153,6 +161,7 @@ static uint64_t look_at_others(uint64_t most)
 void spin_turn_ends(uint64_t now)
 {
 	end_turn(now);
+	turn.began = 0;
 	look_at_others(0);
 }
 
@@ -172,6 +181,14 @@ void spin_turn_begins(uint64_t now)
 	begin_turn(now);
 }
 
+static void note_processor(unsigned here)
+{
+	unsigned used = atomic_load_explicit(&processors_used, memory_order_relaxed);
+
+	while (used <= here && !atomic_compare_exchange_weak(&processors_used, &used, here + 1))
+		;
+}
+
 /*
  * Lets others have the processor, after a look at that time. Returns for how long strangers have
  * had it.
@@ -181,6 +198,7 @@ static uint64_t give_way(uint64_t now)
 	const unsigned here = this_processor();
 	uint64_t duration, others;
 
+	note_processor(here);
 	spin_turn_ends(now);
 	atomic_fetch_add_explicit(&processors[here].yielding, 1, memory_order_relaxed);
 	kernel_call(SYS_sched_yield, 0, 0, 0, 0);
@@ -238,9 +256,23 @@ static void note_polled(uint64_t duration)
 		begin_anew(crowd.pause > CROWDED_NS ? crowd.pause / 2 : 0);
 }
 
+/*
+ * The thread has not had the processor since its last look. Its turn has ended then, and another
+ * one begins. Returns for how long strangers have had it.
+ */
+static uint64_t come_back(uint64_t last_look, uint64_t now)
+{
+	const uint64_t others = look_at_others(now - last_look);
+
+	spin_turn_ends(last_look);
+	begin_turn(now);
+	crowd.polled += others;
+	return now - last_look - others;
+}
+
 bool spin_is_crowded(uint64_t now)
 {
-	const uint64_t gap = now - crowd.last_look;
+	const uint64_t last_look = crowd.last_look, gap = now - last_look;
 	uint64_t others;
 
 	crowd.last_look = now;
@@ -249,9 +281,8 @@ bool spin_is_crowded(uint64_t now)
 	if (__builtin_expect(now < crowd.next_yield, 1) || longest() == CLOCK_NEVER)
 		return false;
 	if (gap >= PREEMPTED_NS) {
-		others = look_at_others(gap);
-		crowd.polled += others;
-		return gap > others && note_others(now, gap - others);
+		others = come_back(last_look, now);
+		return others > 0 && note_others(now, others);
 	}
 	others = give_way(now);
 	return others >= SWITCHED_NS && note_others(crowd.last_look, others);
@@ -261,15 +292,18 @@ void spin_give_way(void)
 {
 	uint64_t now, others;
 
-	if (__builtin_expect(!atomic_load_explicit(&processors[this_processor()].yielding,
-						   memory_order_relaxed),
+	/* Less than one: a handler has forked while its thread waited for its turn. */
+	if (__builtin_expect(atomic_load_explicit(&processors[this_processor()].yielding,
+						  memory_order_relaxed) <= 0,
 			     1) ||
 	    longest() == CLOCK_NEVER)
 		return;
 	now = clock_monotonic();
-	if (now - turn.began < TURN_NS)
+	if (!turn.began)
+		begin_turn(now);
+	/* One that does not poll at the moment is in nobody's way: it sleeps, or has work to do. */
+	if (now - turn.began < TURN_NS || now < crowd.not_before)
 		return;
-	turn.served = true;
 	others = give_way(now);
 	if (others >= SWITCHED_NS)
 		note_others(crowd.last_look, others);
@@ -277,7 +311,9 @@ void spin_give_way(void)
 
 void spin_forked(void)
 {
-	for (unsigned i = 0; i < PROCESSORS; i++)
+	const unsigned used = atomic_load(&processors_used);
+
+	for (unsigned i = 0; i < used; i++)
 		if (atomic_load(&processors[i].yielding))
 			atomic_store(&processors[i].yielding, 0);
 }

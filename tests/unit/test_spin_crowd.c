@@ -397,7 +397,92 @@ static void own_turn(void)
 	tap_ok(spin_shared() == before, "what it has served itself before a sleep is not shared");
 }
 
+/* It is kept from the processor for a while between two looks. */
+static void *lose_the_middle(void *unused)
+{
+	spin_budget(now);
+	spin_turn_begins(now);
+	spin_served_in_turn();
+	look_after(10 * US);
+	look_after(200 * US);
+	now += 20 * US;
+	spin_served_in_turn();
+	spin_turn_ends(now);
+	return unused;
+}
+
+static void preempted(void)
+{
+	uint64_t before = spin_shared();
+
+	crowded_by(lose_the_middle, 5 * US, 0);
+	tap_ok(spin_shared() - before == 30 * US, "what others have had of a turn is none of it");
+}
+
+/* Waits that end at their time-outs, one after the other. */
+static void *time_out(void *unused)
+{
+	spin_turn_begins(now);
+	now += 60 * US;
+	spin_give_way();
+	return unused;
+}
+
+static void timed_out(void)
+{
+	uint64_t before = spin_shared();
+
+	crowded_by(time_out, 5 * US, 0);
+	tap_ok(spin_shared() == before, "who gives way has served only if it has");
+}
+
 static bool gave_way_early, gave_way_late;
+
+/* A signal has ended its sleep, and the call. */
+static void *sleep_and_return(void *unused)
+{
+	unsigned before = yields;
+
+	spin_turn_begins(now);
+	spin_turn_ends(now);
+	now += 200 * US;
+	spin_turn_ends(now);
+	spin_give_way();
+	gave_way_early = yields != before;
+	now += 50 * US;
+	spin_give_way();
+	gave_way_late = yields == before + 1;
+	return unused;
+}
+
+static void between_turns(void)
+{
+	bool crowded = crowded_by(sleep_and_return, 5 * US, 0);
+
+	tap_ok(crowded, "the time between two turns is none");
+	tap_ok(!gave_way_early && gave_way_late, "who has none begins one at its next wait");
+}
+
+/* It leaves the processor to a crowd, for 500 us. */
+static void *leave_to_crowd(void *unused)
+{
+	unsigned before = yields;
+
+	lose_processor();
+	now += 400 * US;
+	spin_give_way();
+	gave_way_early = yields != before;
+	now += 100 * US;
+	spin_give_way();
+	gave_way_late = yields == before + 1;
+	return unused;
+}
+
+static void left_to_crowd(void)
+{
+	crowded_by(leave_to_crowd, 5 * US, 0);
+	tap_ok(!gave_way_early && gave_way_late, "who does not poll at the moment does not yield");
+}
 
 /* It always finds something; another thread waits for its turn all the time. */
 static void *serve_for_long(void *unused)
@@ -442,9 +527,17 @@ static void *serve_in_child(void *unused)
 
 static void forked(void)
 {
+	unsigned before;
+
 	gave_way_early = true;
 	crowded_by(serve_in_child, 5 * US, 0);
 	tap_ok(!gave_way_early, "in the child of a fork nobody waits for a turn");
+	/* This thread has waited for one in a handler that has forked, so to say. */
+	before = yields;
+	now += MS;
+	spin_give_way();
+	tap_ok(yields == before, "not even the thread that has forked");
+	spin_forked();
 }
 
 /* ---- messages to a sleep ---- */
@@ -558,6 +651,10 @@ int main(void)
 		gives_way_at_once,
 		sibling_slept,
 		long_turn,
+		preempted,
+		timed_out,
+		between_turns,
+		left_to_crowd,
 		forked,
 		own_turn,
 	};
