@@ -41,21 +41,20 @@ void contention_message(void)
  * one while no thread of its own opens anything. -1: it is not kept.
  */
 static __thread int kept = -1;
-static __thread long kept_by; /* in the child of a fork it is closed, and this thread another */
 
 /* So many threads keep theirs: melin has no more than some hundred numbers. Others open it anew. */
 #define KEPT_MOST 64
 static _Atomic int kept_count;
 
 static pthread_key_t end_key;
+static bool has_end_key; /* the program may have used them all up; then nothing is kept */
 static pthread_once_t end_once = PTHREAD_ONCE_INIT;
 
 static void thread_ended(void *unused)
 {
 	(void)unused;
-	/* In the child of a fork the number is somebody else's by now. */
-	if (kept_by != kernel_call(SYS_gettid, 0, 0, 0, 0))
-		return;
+	if (kept < 0)
+		return; /* the child of a fork, which has not looked */
 	own_descriptor_close(kept);
 	kept = -1;
 	atomic_fetch_sub(&kept_count, 1);
@@ -63,7 +62,13 @@ static void thread_ended(void *unused)
 
 static void make_end_key(void)
 {
-	pthread_key_create(&end_key, thread_ended);
+	has_end_key = pthread_key_create(&end_key, thread_ended) == 0;
+}
+
+void contention_forked(void)
+{
+	kept = -1;
+	atomic_store(&kept_count, 0);
 }
 
 static int open_file(void)
@@ -73,31 +78,28 @@ static int open_file(void)
 }
 
 /* The thread is to be asked for its file further on, if there is room. */
-static int keep(int file, long thread)
+static int keep(int file)
 {
 	if (file < 0 || atomic_load(&kept_count) >= KEPT_MOST)
 		return file;
-	if (kept < 0)
-		atomic_fetch_add(&kept_count, 1);
-	else
-		atomic_store(&kept_count, 1); /* the child of a fork has this thread alone */
-	kept = own_descriptor(file);
-	kept_by = thread;
 	pthread_once(&end_once, make_end_key);
 	/* With any value but NULL thread_ended() is called at the end of the thread. */
-	pthread_setspecific(end_key, &end_key);
+	if (!has_end_key || pthread_setspecific(end_key, &end_key) != 0)
+		return file;
+	atomic_fetch_add(&kept_count, 1);
+	kept = own_descriptor(file);
 	return kept;
 }
 
 /* The kept one, or one that the caller closes. */
-static int file_of(long thread)
+static int file_of_thread(void)
 {
 	int file;
 
-	if (kept >= 0 && kept_by == thread)
+	if (kept >= 0)
 		return kept;
 	descriptor_room_begin();
-	file = keep(open_file(), thread);
+	file = keep(open_file());
 	descriptor_room_end();
 	return file;
 }
@@ -106,7 +108,7 @@ static int file_of(long thread)
 
 static void read_usage(struct contention_usage *usage, uint64_t now)
 {
-	const int file = file_of(kernel_call(SYS_gettid, 0, 0, 0, 0));
+	const int file = file_of_thread();
 	char text[3 * 24] = "", *end;
 	long length;
 

@@ -36,4 +36,7 @@ void contention_message(void);
  */
 enum contention contention_look(uint64_t now);
 
+/* In the child of a fork, which closes the descriptors that its parent's threads keep. */
+void contention_forked(void);
+
 #endif

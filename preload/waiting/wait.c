@@ -21,6 +21,7 @@
 #include "preload/process/status.h"
 #include "preload/libc/interruptible.h"
 #include "preload/libc/signals.h"
+#include "preload/waiting/contention.h"
 #include "preload/waiting/spin.h"
 #include "common/spin_pause.h"
 #include "common/own_descriptor.h"
@@ -33,7 +34,9 @@ _Atomic bool wait_errand_due;
 
 /* The thread's eventfd, which is made when the thread first sleeps in ppoll(2); 0: none yet. */
 static __thread int thread_eventfd;
+static __thread bool thread_ends_it; /* else it is for one sleep, lest nobody closes it */
 static pthread_key_t thread_key;
+static bool has_thread_key; /* the program may have used them all up */
 static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
 
 /* ---- waiters ---- */
@@ -51,7 +54,7 @@ static void thread_ended(void *unused)
 
 static void make_thread_key(void)
 {
-	pthread_key_create(&thread_key, thread_ended);
+	has_thread_key = pthread_key_create(&thread_key, thread_ended) == 0;
 }
 
 static int waiter_eventfd(void)
@@ -63,7 +66,7 @@ static int waiter_eventfd(void)
 		return -1;
 	pthread_once(&thread_once, make_thread_key);
 	/* With any value but NULL thread_ended() is called at the end of the thread. */
-	pthread_setspecific(thread_key, &thread_key);
+	thread_ends_it = has_thread_key && pthread_setspecific(thread_key, &thread_key) == 0;
 	return thread_eventfd;
 }
 
@@ -187,6 +190,8 @@ static void end_sleep(struct sleep *sleep)
 	sleepers_remove(&sleep->waiter);
 	wait_lock_release();
 	await_waker(&sleep->waiter);
+	if (sleep->waiter.descriptor >= 0 && !thread_ends_it)
+		thread_ended(NULL);
 	if (!sleep->waiter.watching)
 		return;
 	end_watch(sleep);
@@ -338,15 +343,25 @@ static void give_up_polling(void *argument)
 	wait->cancelled(wait);
 }
 
+/* How much of the time that a wait has taken other threads have not used. */
+static uint64_t alone(uint64_t waited, uint64_t shared_before)
+{
+	const uint64_t shared = spin_shared() - shared_before;
+
+	return shared < waited ? waited - shared : 0;
+}
+
 /*
  * Whether the thread goes on polling. A wait with a mask has to sleep at some time, since the
- * signals that its mask lets through arrive in its sleep only.
+ * signals that its mask lets through arrive in its sleep only: it does so however much of the time
+ * others have used.
  */
-static bool polls_on(const struct wait *wait, uint64_t budget, uint64_t waited)
+static bool polls_on(const struct wait *wait, uint64_t budget, uint64_t waited,
+		     uint64_t shared_before)
 {
 	if (budget == CLOCK_NEVER)
 		return !wait->mask;
-	return waited < budget;
+	return (wait->mask ? waited : alone(waited, shared_before)) < budget;
 }
 
 /* ready() again, which looks at the kernel's descriptors, too. */
@@ -356,14 +371,6 @@ static bool is_ready_after_all(struct wait *wait)
 		return false;
 	wait->kernel_known = wait->sleeps_next = false;
 	return wait->ready(wait);
-}
-
-/* How much of the time that a wait has taken other threads have not used. */
-static uint64_t alone(uint64_t waited, uint64_t shared_before)
-{
-	const uint64_t shared = spin_shared() - shared_before;
-
-	return shared < waited ? waited - shared : 0;
 }
 
 static int wait_unmasked(struct wait *wait)
@@ -397,8 +404,9 @@ static int wait_unmasked(struct wait *wait)
 		if (!budgeted) {
 			budget = spin_budget(wait->now);
 			/* One that may not wait at all ends without a sleep that would look. */
-			wait->sleeps_next = wait->deadline > wait->now &&
-					    (!instance || !polls_on(wait, budget, 0));
+			wait->sleeps_next =
+				wait->deadline > wait->now &&
+				(!instance || !polls_on(wait, budget, 0, spin_shared()));
 			budgeted = true;
 		}
 		/* If a signal has arrived as well, being ready counts first, as in the kernel. */
@@ -427,7 +435,7 @@ static int wait_unmasked(struct wait *wait)
 			shared = spin_shared();
 		}
 		wait->kernel_known = wait->sleeps_next = false;
-		if (instance && polls_on(wait, budget, alone(wait->now - began, shared)) &&
+		if (instance && polls_on(wait, budget, wait->now - began, shared) &&
 		    !spin_is_crowded(wait->now)) {
 			/* This thread never sleeps, and is cancelled here. */
 			if (budget == CLOCK_NEVER && wait->cancelled)
@@ -482,4 +490,5 @@ void wait_forked(void)
 	sleepers = NULL;
 	thread_eventfd = 0;
 	spin_forked();
+	contention_forked();
 }

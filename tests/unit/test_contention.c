@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "preload/config/config.h"
@@ -73,12 +74,12 @@ static int lowest(void)
 	return descriptor;
 }
 
-/* How many descriptors there are. */
+/* How many descriptors there are, those of melin's (from 4096 on) among them. */
 static int open_descriptors(void)
 {
 	int count = 0;
 
-	for (int descriptor = 0; descriptor < 4096; descriptor++)
+	for (int descriptor = 0; descriptor < 8192; descriptor++)
 		count += fcntl(descriptor, F_GETFD) >= 0;
 	return count;
 }
@@ -107,6 +108,51 @@ static void takes_no_number(uint64_t now)
 	       "what a thread has kept goes with it");
 }
 
+/* What a program has that uses all keys is left alone, and no descriptor is kept. */
+static int look_without_keys(void)
+{
+	static pthread_key_t first, key;
+	const int before = open_descriptors();
+
+	if (pthread_key_create(&first, NULL) != 0 || pthread_setspecific(first, &first) != 0)
+		return 1;
+	while (pthread_key_create(&key, NULL) == 0)
+		;
+	contention_look(1000 * MS);
+	if (contention_look(1001 * MS) == CONTENTION_UNKNOWN)
+		return 2;
+	return pthread_getspecific(first) == &first && open_descriptors() == before ? 0 : 3;
+}
+
+/* This thread has looked before the fork. The child of a program under melin closes the file. */
+static int look_in_child(void)
+{
+	pthread_t thread;
+	int before;
+
+	close_range(STDERR_FILENO + 1, ~0u, 0);
+	contention_forked();
+	before = open_descriptors();
+	contention_look(3000 * MS);
+	if (contention_look(3001 * MS) == CONTENTION_UNKNOWN || open_descriptors() != before + 1)
+		return 1;
+	pthread_create(&thread, NULL, look_once, NULL);
+	pthread_join(thread, NULL);
+	return open_descriptors() == before + 1 ? 0 : 2;
+}
+
+/* What it returns in the child of a fork. */
+static int in_child(int (*function)(void))
+{
+	const pid_t child = fork();
+	int status = -1;
+
+	if (child == 0)
+		_exit(function());
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 static void looks(void)
 {
 	uint64_t now = 1000 * MS;
@@ -126,6 +172,9 @@ int main(void)
 {
 	judges();
 	begins_anew();
+	tap_ok(in_child(look_without_keys) == 0, "a program that has used all keys keeps its own");
 	looks();
+	config.spin_us = 50;
+	tap_ok(in_child(look_in_child) == 0, "the child of a fork keeps a descriptor of its own");
 	return tap_done();
 }
