@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "common/own_descriptor.h"
+#include "common/system_call.h"
 #include "preload/sockets/ancillary.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_wanted.h"
@@ -395,13 +397,49 @@ TRANSFER(int, sendmmsg, (int descriptor, struct mmsghdr *messages, unsigned coun
 
 /* ---- vectors with a place and flags: at place -1 they are readv() and writev() ---- */
 
+/* Linux 6.18 */
+#ifndef RWF_NOSIGNAL
+#define RWF_NOSIGNAL 0x100
+#endif
+
+/* What each kernel that has preadv2() takes for a socket. */
+#define FLAGS_OLD (RWF_NOWAIT | RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)
+
+/*
+ * What a kernel says of further flags, which each has some more of: a socket that is not connected
+ * has nothing to read, once they have been looked at. 0, -EOPNOTSUPP or -EINVAL.
+ */
+static int ask_kernel(int flags)
+{
+	struct iovec iov = { .iov_base = &(char){ 0 }, .iov_len = 1 };
+	const int asked = own_descriptor(
+		(int)kernel_call(SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0, 0));
+	const long result = kernel_call6(SYS_preadv2, asked, (long)&iov, 1, -1, 0, flags);
+
+	own_descriptor_close(asked);
+	return result == -EOPNOTSUPP || result == -EINVAL ? (int)result : 0;
+}
+
+static int check_flags(int flags)
+{
+	/* The flags that were asked for last, and above them what the kernel has said. */
+	static _Atomic uint64_t last;
+	uint64_t known = atomic_load_explicit(&last, memory_order_relaxed);
+
+	if (__builtin_expect(!(flags & ~FLAGS_OLD), 1))
+		return 0;
+	if ((uint32_t)known != (uint32_t)flags) {
+		known = (uint64_t)-ask_kernel(flags) << 32 | (uint32_t)flags;
+		atomic_store_explicit(&last, known, memory_order_relaxed);
+	}
+	return -(int)(known >> 32);
+}
+
 static int check_place(off_t place, int flags)
 {
-	if (flags & ~(RWF_NOWAIT | RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND))
-		return -EOPNOTSUPP;
-	if (place != -1)
-		return -ESPIPE;
-	return 0;
+	if (place < -1)
+		return -EINVAL;
+	return place == -1 ? check_flags(flags) : -ESPIPE;
 }
 
 static ssize_t move_at(struct socket *socket, enum borrow_direction direction,
@@ -411,7 +449,8 @@ static ssize_t move_at(struct socket *socket, enum borrow_direction direction,
 
 	return bad ? socket_leave(socket, bad)
 		   : move_vector(socket, direction, iov, count,
-				 flags & RWF_NOWAIT ? MSG_DONTWAIT : 0);
+				 (flags & RWF_NOWAIT ? MSG_DONTWAIT : 0) |
+					 (flags & RWF_NOSIGNAL ? MSG_NOSIGNAL : 0));
 }
 
 TRANSFER(ssize_t, preadv2,

@@ -383,6 +383,53 @@ static void case_vectors(void)
 	they_get(connection.them, 5);
 	outcome("pwritev2 with a place", pwritev2(connection.us, &iov, 1, 0, 0));
 	outcome("preadv2, NOWAIT", preadv2(connection.us, &in, 1, -1, RWF_NOWAIT));
+	outcome("pwritev2 at place -2", pwritev2(connection.us, &iov, 1, -2, 0));
+	outcome("preadv2 with a place and an unknown flag",
+		preadv2(connection.us, &in, 1, 0, 1 << 30));
+	close_connection(connection);
+}
+
+static volatile sig_atomic_t broken_pipes;
+
+static void count_broken_pipe(int number)
+{
+	(void)number;
+	broken_pipes++;
+}
+
+/* Each kernel knows some more: whether it takes them, and that the bytes go through if it does. */
+static void case_flags(void)
+{
+	static const int both = 0x10 | 0x20; /* RWF_APPEND, RWF_NOAPPEND */
+	struct connection connection = open_connection();
+	char hello[] = "hello", buffer[8] = { 0 };
+	struct iovec iov = { hello, 5 }, in = { buffer, 5 };
+	ssize_t result;
+
+	for (int bit = 0; bit <= 31; bit++) {
+		const int flag = (int)(1u << bit);
+
+		result = pwritev2(connection.us, &iov, 1, -1, flag);
+		note("pwritev2, flag %#x: %zd, %s", flag, result,
+		     result < 0 ? errno_name(errno) : "");
+		if (result == 5)
+			they_get(connection.them, 5);
+		send_all(connection.them, "world", 5);
+		await_bytes(connection.us, 5);
+		result = preadv2(connection.us, &in, 1, -1, flag);
+		note("preadv2, flag %#x: %zd, %s", flag, result,
+		     result < 0 ? errno_name(errno) : "");
+		if (result < 0)
+			outcome("recv", recv(connection.us, buffer, 5, 0));
+	}
+	outcome("pwritev2, APPEND and NOAPPEND", pwritev2(connection.us, &iov, 1, -1, both));
+	signal(SIGPIPE, count_broken_pipe);
+	outcome("shutdown", shutdown(connection.us, SHUT_WR));
+	outcome("pwritev2, NOSIGNAL", pwritev2(connection.us, &iov, 1, -1, 0x100));
+	note("signals: %d", (int)broken_pipes);
+	outcome("pwritev2", pwritev2(connection.us, &iov, 1, -1, 0));
+	note("signals: %d", (int)broken_pipes);
+	signal(SIGPIPE, SIG_DFL);
 	close_connection(connection);
 }
 
@@ -489,6 +536,7 @@ int main(int argc, char **argv)
 		{ "system calls", case_system_calls, 0 },
 		{ "close range", case_close_range, 0 },
 		{ "vectors", case_vectors, 0 },
+		{ "flags", case_flags, 0 },
 		{ "status", case_status, 0 },
 		{ "errno", case_errno, 0 },
 		{ "malformed control data", case_malformed_control, 0 },
