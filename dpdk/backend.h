@@ -16,6 +16,7 @@
 
 struct device_link;
 struct pbuf;
+struct port_kind;
 
 struct backend {
 	/*
@@ -34,6 +35,8 @@ struct backend {
 	 */
 	int (*check_memory)(const struct device_link *link, size_t memory, struct reason *reason);
 
+	/* What is special about the port of DPDK's that the device is. NULL: it is none. */
+	const struct port_kind *port;
 	/* Make and start the device and its pool, and undo it. On the thread that owns DPDK. */
 	int (*open)(struct device_link *link, struct reason *reason);
 	void (*close)(struct device_link *link);

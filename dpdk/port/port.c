@@ -259,8 +259,9 @@ static int set_up(struct device_link *link, const struct port_kind *kind,
 	return start(link, kind, reason);
 }
 
-static int open_once(struct device_link *link, const struct port_kind *kind, struct reason *reason)
+static int open_once(struct device_link *link, struct reason *reason)
 {
+	const struct port_kind *kind = link->opened_as->port;
 	struct rte_eth_dev_info info;
 	int error;
 
@@ -275,7 +276,7 @@ static int open_once(struct device_link *link, const struct port_kind *kind, str
 	if (error == 0)
 		error = set_up(link, kind, &info, reason);
 	if (error)
-		port_close(link, kind);
+		port_close(link);
 	return error;
 }
 
@@ -283,18 +284,18 @@ static int open_once(struct device_link *link, const struct port_kind *kind, str
  * net_af_xdp has one error for everything, so busy cannot be told from the rest, and its queues
  * cannot be set up a second time: the device is made anew.
  */
-int port_open(struct device_link *link, const struct port_kind *kind, struct reason *reason)
+int port_open(struct device_link *link, struct reason *reason)
 {
 	unsigned attempt = 1;
 	int error;
 
-	while ((error = open_once(link, kind, reason)) && link->queues_refused &&
-	       attempt++ < kind->attempts)
+	while ((error = open_once(link, reason)) && link->queues_refused &&
+	       attempt++ < link->opened_as->port->attempts)
 		usleep(REFUSED_WAIT_US);
 	return error;
 }
 
-void port_close(struct device_link *link, const struct port_kind *kind)
+void port_close(struct device_link *link)
 {
 	struct rte_eth_dev_info info;
 	bool has_info;
@@ -307,7 +308,7 @@ void port_close(struct device_link *link, const struct port_kind *kind)
 	link->has_port = false;
 	if (has_info && link->device.kind != DEVICE_PCI)
 		rte_dev_remove(info.device);
-	if (kind->closed)
-		kind->closed(link);
+	if (link->opened_as->port->closed)
+		link->opened_as->port->closed(link);
 	pool_close(link);
 }

@@ -52,8 +52,9 @@ struct port_kind {
 	unsigned attempts;	    /* how often it is tried then, at least 1 */
 };
 
-int port_open(struct device_link *link, const struct port_kind *kind, struct reason *reason);
-void port_close(struct device_link *link, const struct port_kind *kind);
+/* struct backend's open() and close(), by the kind of port that it names. */
+int port_open(struct device_link *link, struct reason *reason);
+void port_close(struct device_link *link);
 
 /* Bytes of the pool for these rings: for struct backend's memory(). */
 size_t port_pool_memory(const struct device_link *link, unsigned queues, unsigned rxd, unsigned txd,

@@ -163,20 +163,11 @@ static const struct port_kind kind = {
 	.attempts = 1,
 };
 
-static int open_port(struct device_link *link, struct reason *reason)
-{
-	return port_open(link, &kind, reason);
-}
-
-static void close_port(struct device_link *link)
-{
-	port_close(link, &kind);
-}
-
 const struct backend backend_bus = {
 	.memory = memory,
-	.open = open_port,
-	.close = close_port,
+	.port = &kind,
+	.open = port_open,
+	.close = port_close,
 	.needs_descriptor = wait_may_be_used, /* which of them a driver uses is not known */
 	.receive = port_receive,
 	.transmit = port_transmit,

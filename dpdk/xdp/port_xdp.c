@@ -249,22 +249,18 @@ static int open_port(struct device_link *link, struct reason *reason)
 
 	choose_queues(link);
 	journal_capture_bpf();
-	error = port_open(link, &kind, reason);
+	error = port_open(link, reason);
 	journal_release_bpf();
 	return error;
-}
-
-static void close_port(struct device_link *link)
-{
-	port_close(link, &kind);
 }
 
 const struct backend backend_interface = {
 	.claim = claim,
 	.memory = memory,
 	.check_memory = check_memory,
+	.port = &kind,
 	.open = open_port,
-	.close = close_port,
+	.close = port_close,
 	.open_sockets = open_sockets,
 	.close_sockets = close_sockets,
 	.abandon_sockets = close_sockets,
