@@ -18,10 +18,6 @@
 #include "common/own_descriptor.h"
 #include "common/system_call.h"
 
-#ifndef SO_NETNS_COOKIE /* Linux 5.14 */
-#define SO_NETNS_COOKIE 71
-#endif
-
 /*
  * How far the last frame that was noticed may be behind, or in front of, what the socket says:
  * more than any window that is usual, and little beside the 4 GiB of numbers.

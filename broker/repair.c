@@ -15,14 +15,6 @@
 
 #include "common/system_call.h"
 
-#ifndef SO_BUF_LOCK /* Linux 5.14 */
-#define SO_BUF_LOCK 72
-#endif
-
-#ifndef SO_BINDTOIFINDEX /* Linux 5.0 */
-#define SO_BINDTOIFINDEX 62
-#endif
-
 #define LOOPBACK 1 /* LOOPBACK_IFINDEX of include/net/flow.h */
 
 #ifndef TCP_IS_MPTCP /* Linux 6.2 */

@@ -12,10 +12,6 @@
 
 #include "common/system_call.h"
 
-#ifndef SO_BINDTOIFINDEX /* Linux 5.0 */
-#define SO_BINDTOIFINDEX 62
-#endif
-
 #define STATE_ESTABLISHED 1 /* TCP_ESTABLISHED of include/net/tcp_states.h */
 #define MAC_LENGTH	  6
 #define ROUTE_SERVICE	  0x1c /* RT_TOS() of include/net/route.h: what IPv4 routes may ask for */

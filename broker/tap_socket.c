@@ -19,10 +19,6 @@
 #include "common/own_descriptor.h"
 #include "common/system_call.h"
 
-#ifndef PACKET_IGNORE_OUTGOING /* Linux 4.20 */
-#define PACKET_IGNORE_OUTGOING 23
-#endif
-
 _Static_assert(sizeof(struct loan_tuple) == 44, "as struct tuple of tap_program.c");
 
 /*

@@ -88,11 +88,6 @@ static inline int kernel_set_option(int descriptor, int level, int name, const v
 	return (int)kernel_call5(SYS_setsockopt, descriptor, level, name, (long)value, size);
 }
 
-/* Linux 5.8; older headers do not have it. */
-#ifndef CAP_BPF
-#define CAP_BPF 39
-#endif
-
 /* capget(2): a thread's sets of capabilities, 0 for the caller's. False, and none: not known. */
 static inline bool kernel_capabilities(long thread, struct __user_cap_data_struct sets[2])
 {

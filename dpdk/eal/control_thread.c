@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -19,10 +20,6 @@
 #include "dpdk/eal/journal.h"
 #include "common/own_descriptor.h"
 #include "common/system_call.h"
-
-#ifndef CLOSE_RANGE_UNSHARE
-#define CLOSE_RANGE_UNSHARE (1U << 1)
-#endif
 
 /* Numbers for DPDK: a start opens below 40, and there are more with more queues. */
 #define RANGE KERNEL_DPDK_NUMBERS

@@ -48,6 +48,7 @@
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
 
+#include "common/proc_file.h"
 #include "dpdk/eal/descriptor_imports.h"
 #include "dpdk/eal/device.h"
 #include "dpdk/eal/memif_guard.h"
@@ -144,15 +145,9 @@ static void *override_dlopen(const char *name, int flags)
 static long find_last_processor(void)
 {
 	char list[4096];
+	const size_t length = proc_read("/sys/devices/system/cpu/possible", list, sizeof(list));
 	const char *last;
-	FILE *file = fopen("/sys/devices/system/cpu/possible", "re");
-	size_t length;
 
-	if (!file)
-		return -1;
-	length = fread(list, 1, sizeof(list) - 1, file);
-	fclose(file);
-	list[length] = '\0';
 	if (length == 0 || list[length - 1] != '\n')
 		return -1;
 	last = list + strcspn(list, "\n");

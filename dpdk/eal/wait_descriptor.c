@@ -16,10 +16,6 @@
 #include "common/own_descriptor.h"
 #include "dpdk/eal/wait_descriptor.h"
 
-#ifndef AF_XDP
-#define AF_XDP 44
-#endif
-
 /* /dev/net/tun, as Documentation/admin-guide/devices.txt numbers it */
 #define TUN_DEVICE makedev(10, 200)
 

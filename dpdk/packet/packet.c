@@ -32,10 +32,6 @@
  */
 #define SOCKET_BUFFER (16 << 20)
 
-#ifndef PACKET_IGNORE_OUTGOING /* Linux 4.20 */
-#define PACKET_IGNORE_OUTGOING 23
-#endif
-
 /* ---- the socket ---- */
 
 static int set(int socket, int level, int option, int value)

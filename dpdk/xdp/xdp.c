@@ -15,10 +15,6 @@
 
 _Static_assert(STACK_ADDRESSES_MAX == MELIN_XDP_ADDRESSES_MAX, "the XDP program's maps are small");
 
-#ifndef AF_XDP
-#define AF_XDP 44
-#endif
-
 struct search {
 	int program, settings, address4, address6; /* -1: not seen */
 };

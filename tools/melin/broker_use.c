@@ -12,10 +12,6 @@
 #include "common/system_call.h"
 
 /* Linux 5.14; older headers do not know it. */
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71
-#endif
-
 /* 0: not known. */
 static uint64_t namespace_of(int descriptor)
 {

@@ -22,10 +22,6 @@
 #include "tools/melin/broker_use.h"
 #include "tools/melin/check.h"
 
-#ifndef AF_XDP
-#define AF_XDP 44
-#endif
-
 #define HUGEPAGES "/sys/kernel/mm/hugepages/hugepages-2048kB"
 
 /* 1 GiB of them, as README.md says; not where that is more than a quarter of what is free. */
