@@ -134,7 +134,10 @@ uint32_t bpf_link_interface(int link)
 
 int bpf_probe_tcx(int program)
 {
-	/* No interface has the index 0, which is looked at after the kind of link. */
+	/*
+	 * No interface has the index 0. A kernel that knows this kind of link finds that out, and
+	 * answers ENODEV.
+	 */
 	int error = bpf_link_ingress(program, 0);
 
 	return error == -ENODEV ? 0 : error == -EPERM ? error : -EINVAL;

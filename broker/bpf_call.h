@@ -21,28 +21,37 @@ int bpf_store(int map, const void *key, const void *value);
 int bpf_find(int map, const void *key, void *value); /* -ENOENT */
 int bpf_delete(int map, const void *key);
 
-/* The key behind *key, or the first one for NULL. -ENOENT: it was the last. */
+/*
+ * Stores in *next the key that follows *key in the map, or the map's first one for NULL. -ENOENT:
+ * *key was the last.
+ */
 int bpf_next(int map, const void *key, void *next);
 
 /*
- * One of the programs of tap_instructions.h: the place holder of TAP_PLACE_TUPLES + n is replaced
- * by places[n]: a map's descriptor, or the tap's number for TAP_PLACE_OWNER.
+ * Loads one of the programs of tap_instructions.h. In it the place holder TAP_PLACE_TUPLES + n is
+ * replaced by places[n]: a map's descriptor, or the tap's number for TAP_PLACE_OWNER.
  */
 int bpf_load(enum bpf_prog_type type, const uint64_t *code, size_t count, const int *places);
 
-/* In front of all other programs at the interface's tcx ingress, until the link is closed. */
+/*
+ * Attaches the program in front of all others at the interface's tcx ingress, until the link that
+ * is returned is closed.
+ */
 int bpf_link_ingress(int program, uint32_t interface);
 
-/* The interface that a link is at; 0: it has gone, or the link has been detached. */
+/* The interface that a link is at. 0: the interface has gone, or the link has been detached. */
 uint32_t bpf_link_interface(int link);
 
 /*
- * Whether the kernel has tcx (Linux 6.6); BPF_F_TEST_XDP_LIVE_FRAMES (5.18) is there then, too.
- * 0, -EINVAL: no; -EPERM.
+ * Asks whether the kernel has tcx (Linux 6.6), and BPF_F_TEST_XDP_LIVE_FRAMES (5.18) with it. 0: it
+ * has; -EINVAL: it has not; -EPERM: the caller may not ask.
  */
 int bpf_probe_tcx(int program);
 
-/* Runs an XDP program that passes: the frame comes in at the interface, now, in this thread. */
+/*
+ * Runs an XDP program that lets the frame pass: the frame comes in at the interface before this
+ * returns, in the calling thread.
+ */
 int bpf_run_frame(int program, uint32_t interface, const void *frame, size_t size);
 
 #endif

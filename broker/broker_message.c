@@ -212,8 +212,9 @@ void broker_message_end(struct broker_reader *reader)
 /* ---- the data ---- */
 
 /*
- * Only of a file of memory, which nobody else can make slow (FUSE) and which has seals; read, not
- * mapped, because its owner may cut it.
+ * Reads from the file that has come with a message. It must be a file of memory: these have seals,
+ * and nobody can make them slow, as FUSE can. It is read and not mapped, because its owner may cut
+ * it.
  */
 static int read_file(int file, uint8_t *to, size_t size, size_t offset)
 {

@@ -63,8 +63,9 @@ static int become_broker(void *argument)
 }
 
 /*
- * In between so that the broker loses its parent. It has no signal for its own end, and ends at
- * once: a wait(2) without __WCLONE or __WALL, in another thread of the program, does not see it.
+ * The process in between, by whose end the broker loses its parent. That end has no signal and
+ * comes at once: a wait(2) without __WCLONE or __WALL, in another thread of the program, does not
+ * see it.
  */
 static int stand_between(void *argument)
 {

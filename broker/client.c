@@ -26,11 +26,17 @@ struct client {
 	pthread_mutex_t channel_lock;
 	int channel;
 	int tap;
-	/* Of the broker; set under channel_lock. late: it may do yet what it was asked. */
+	/*
+	 * What has become of the broker; set under channel_lock. One that is late may do yet what
+	 * it was asked.
+	 */
 	_Atomic bool gone;
 	bool late;
 	int door;
-	/* Under channel_lock: which broker it is, counted; how many loans it has in its tap. */
+	/*
+	 * Under channel_lock: the number of the broker, counted from the first; how many loans its
+	 * tap shows.
+	 */
 	uint32_t broker;
 	unsigned lent;
 	/*
@@ -38,7 +44,10 @@ struct client {
 	 * that; else NULL. Atomic for the child of a fork in the middle of it, which closes both.
 	 */
 	struct client *_Atomic fresh;
-	/* What open_rules() has given away, or -1: another broker's takes its number. */
+	/*
+	 * The socket that open_rules() has given away, or -1. That of another broker takes its
+	 * number.
+	 */
 	int rules;
 	struct broker_reader reader;
 };
@@ -78,7 +87,10 @@ static int send_request(struct client *client, const struct broker_message *requ
 	do
 		error = broker_message_send(client->channel, request, descriptor, 0);
 	while (error == -EAGAIN && --*waits > 0);
-	/* No answer will tell. What is too large, say, is not the broker's fault. */
+	/*
+	 * Behind these errors no answer will come. Others are not the broker's fault: a message
+	 * that is too large, say.
+	 */
 	if (error == -EPIPE || error == -ECONNRESET || error == -EAGAIN)
 		client->gone = true;
 	return error;
@@ -109,7 +121,7 @@ static int exchange(struct client *client, const struct broker_message *request,
 	return client->late ? last_answer(client) : error;
 }
 
-/* A descriptor that nobody has asked for is closed. */
+/* Closes a descriptor that has come with the answer although nobody has asked for it. */
 static void end_exchange(struct client *client)
 {
 	broker_message_end(&client->reader);
@@ -121,7 +133,7 @@ static struct broker_message request_for(enum broker_request what, const struct 
 	return (struct broker_message){ .what = (int32_t)what, .token = loan->token };
 }
 
-/* Of an answer that is a refusal. */
+/* The refusal that an answer's number stands for. */
 static enum refusal refusal_of(int32_t what)
 {
 	return what >= 0 && what < REFUSAL_COUNT ? (enum refusal)what : REFUSAL_BROKER;
@@ -163,7 +175,7 @@ static void undo_borrow(struct client *client, int descriptor, const struct loan
 	exchange(client, &request, descriptor);
 }
 
-/* The answer says that it is borrowed. */
+/* Called when the answer says that the connection is borrowed. */
 static enum refusal take_state(struct client *client, int descriptor, struct loan *loan,
 			       struct connection_state *state)
 {
@@ -218,7 +230,10 @@ static int client_hold(struct lender *lender, struct loan *loan)
 	return error;
 }
 
-/* In repair still, and established: so the kernel has nothing of it. Needs no rights. */
+/*
+ * Whether the twin is in repair mode and established still, so that the kernel has not got the
+ * connection. Needs no rights.
+ */
 static bool is_silent(int descriptor)
 {
 	struct tcp_info info = { 0 };
@@ -229,7 +244,7 @@ static bool is_silent(int descriptor)
 	return repair && info.tcpi_state == 1 /* TCP_ESTABLISHED */;
 }
 
-/* after: what the loan is then, if all goes well. */
+/* after: the loan's state in the end, if all goes well. */
 static int give(struct client *client, struct broker_message *request, int descriptor,
 		struct loan *loan, enum loan_state after)
 {
@@ -267,7 +282,7 @@ static int client_end(struct lender *lender, int descriptor, struct loan *loan,
 	return give(client_of(lender), &request, descriptor, loan, LOAN_NONE);
 }
 
-/* Without an answer: it is asked for each connection that ends. */
+/* The broker does not answer, since this is asked of it for each connection that ends. */
 static void client_unwatch(struct lender *lender, struct loan *loan)
 {
 	struct client *client = client_of(lender);
@@ -375,7 +390,10 @@ static void limit_waits(int channel, unsigned milliseconds)
 	kernel_set_option(channel, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 }
 
-/* Others may be waiting to be taken, of whom the broker takes one after the other: so may this. */
+/*
+ * The broker takes its clients one after the other, so connect(2) may wait for those that came
+ * before.
+ */
 static int channel_to_service(int *channel)
 {
 	const struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = BROKER_SOCKET };
@@ -411,7 +429,7 @@ static int open_channel(struct client *client)
 				 : channel_to_service(&client->channel);
 }
 
-/* The client is new and nobody else calls it: so this may wait long, and takes no lock. */
+/* The client is new and nobody else calls it, so that this may wait long and takes no lock. */
 static enum refusal begin(struct client *client)
 {
 	enum refusal refusal;
@@ -457,7 +475,10 @@ static void take_over(struct client *client, struct client *fresh)
 	pthread_mutex_unlock(&client->channel_lock);
 }
 
-/* The stack has the number of the old one, of which there is nothing to hear any more. */
+/*
+ * Gives the new broker's bell the number of the old one's, which the stack has and by which nothing
+ * comes any more.
+ */
 static void renew_rules(const struct client *client, struct client *fresh)
 {
 	const int rules = client_open_rules(&fresh->lender);

@@ -39,13 +39,13 @@
 #define BROKER_START_PATIENCE 20000
 
 /*
- * A lender for this process, which must be the network namespace's that the broker is in. door is
- * from broker_start(), here or in a process that this one descends from; -1: the broker that serves
- * the host at BROKER_SOCKET, if this process may connect to that. REFUSAL_NONE and *lender; or
+ * Makes a lender for this process, which must be in the broker's network namespace. door is from
+ * broker_start(), here or in a process that this one descends from; -1: the broker that serves the
+ * host at BROKER_SOCKET, if this process may connect to that. REFUSAL_NONE and *lender; or
  * REFUSAL_RIGHTS: there is no broker that this process may ask; REFUSAL_BROKER: it does not answer;
- * or why the broker cannot lend. A lender's descriptors are close-on-exec and have
- * numbers of melin's own. Any thread, also of a process that has been forked since; may wait for
- * the broker to begin. errno is as before.
+ * or why the broker cannot lend. A lender's descriptors are close-on-exec and have numbers of
+ * melin's own. Any thread, also of a process that has been forked since; may wait for the broker to
+ * begin. errno is as before.
  */
 enum refusal lender_connect(int door, struct lender **lender);
 

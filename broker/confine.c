@@ -20,7 +20,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* For all clients that melin_broker.c would have. The program's limit may be lower. */
+/*
+ * As many as the most clients of melin_broker.c take. The limit of the program that has started the
+ * broker may be lower.
+ */
 #define DESCRIPTORS_MAX 16384
 
 /* ---- what the program that has started the broker leaves to it ---- */
@@ -102,9 +105,9 @@ static int keep_capabilities(void)
 #define ALL_ACCESS ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
 
 /*
- * The lender reads there whether connections are tracked (tracking.c). A user who is still root may
- * read root's files without a capability. Where the kernel has no Landlock nothing is restricted:
- * the filter of calls lets files be read, but not written.
+ * The lender reads below /proc/sys/net whether connections are tracked (tracking.c). A user who is
+ * still root may read root's files without a capability. Where the kernel has no Landlock nothing
+ * is restricted: the filter of calls lets files be read, but not written.
  */
 static void restrict_files(void)
 {
@@ -196,8 +199,8 @@ static const uint16_t allowed[] = {
 #define ARGUMENT(number) (offsetof(struct seccomp_data, args) + (number) * sizeof(uint64_t))
 
 /*
- * All others fail as if the kernel had not got them. A call by the number of another architecture
- * ends the process, and one of x32 is none of the numbers above.
+ * Calls that are not allowed fail as if the kernel did not have them. A call by the number of
+ * another architecture ends the process, and one of x32 is none of the numbers above.
  */
 __attribute__((unused)) static int filter_calls(void)
 {

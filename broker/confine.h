@@ -6,15 +6,15 @@
 #define MELIN_CONFINE_H
 
 /*
- * The process is nobody's but its own: working directory, standard streams, scheduling and signal
- * mask are a service's, whatever the program has that it was started by.
+ * Makes the process a service's: working directory, standard streams, scheduling and signal mask do
+ * not depend on the program that has started it.
  */
 void confine_leave_program(void);
 
 /*
- * The calling thread, and those that it makes, have the capabilities alone that lending takes, gain
- * no others, and make no system calls but those that serving takes: they open no file, run no
- * program and see no other process. 0; or -1 and errno, and the process must not serve.
+ * Leaves the calling thread, and those that it makes, no capabilities but those that lending takes,
+ * and no system calls but those that serving takes: they open no file, run no program and see no
+ * other process. 0; or -1 and errno, and the process must not serve.
  */
 int confine_rights(void);
 

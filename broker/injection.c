@@ -37,7 +37,10 @@ static void put16(uint8_t *bytes, uint16_t value)
 
 /* ---- checksums ---- */
 
-/* Its sum. GRO may have put together more than the 16 bits for a length can say. */
+/*
+ * The sum of the pseudo-header. GRO may have put together more than the 16 bits for a length can
+ * say.
+ */
 static uint64_t pseudo_header(const struct packet *packet, size_t length)
 {
 	return checksum_pseudo_header(packet->frame + packet->ip, length) +
@@ -115,7 +118,10 @@ static uint16_t window_of(const struct connection_state *state)
 	return window < UINT16_MAX ? (uint16_t)window : UINT16_MAX;
 }
 
-/* It acknowledges what has been acknowledged, with the window as it was: nothing new. */
+/*
+ * The segment acknowledges what the peer has acknowledged before, with the window as it was: but
+ * for the end it says nothing new.
+ */
 static void write_tcp(struct packet *packet, const struct loan_tuple *tuple,
 		      const struct connection_state *state, uint32_t number, bool is_reset)
 {
@@ -194,7 +200,7 @@ static bool find_parts(struct packet *packet)
 		ip_length = sizeof(struct ip6_hdr) +
 			    bytes_read16(ip + offsetof(struct ip6_hdr, ip6_plen));
 	}
-	/* Short frames are padded. */
+	/* Behind the packet of a short frame there is padding. */
 	if (packet->length > packet->ip + ip_length)
 		packet->length = packet->ip + ip_length;
 	return packet->length >= packet->tcp + sizeof(struct tcphdr);
@@ -219,7 +225,7 @@ static size_t whole_length_of(const struct packet *packet, const struct tap_kept
 	return packet->length < TAP_KEPT_BYTES ? packet->length : kept->length;
 }
 
-/* The last flags of a segment are those of its last byte. */
+/* A FIN stands behind the last byte of its segment, which has been cut off here. */
 static void clear_end(const struct packet *packet)
 {
 	packet->frame[packet->tcp + offsetof(struct tcphdr, th_flags)] &= (uint8_t)~TH_FIN;

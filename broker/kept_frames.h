@@ -20,14 +20,17 @@ struct kept_frame {
 	struct tap_kept kept; /* its last bytes are missing where the frame is shorter */
 };
 
-int kept_open(int ring); /* maps it; 0 or a negative errno value */
+int kept_open(int ring); /* maps the ring; 0 or a negative errno value */
 void kept_close(void);
 void kept_abandon(void); /* in the child of a fork, which has no such memory */
 
 /* Whether a frame may be kept for anybody. Without the lock. */
 bool kept_any(void);
 
-/* The frames of the entry, the earliest first: the caller's, for kept_free(). */
+/*
+ * Takes out the frames of the entry that the token names, the earliest first. They are the
+ * caller's, for kept_free().
+ */
 struct kept_frame *kept_take(uint64_t token);
 void kept_free(struct kept_frame *list);
 

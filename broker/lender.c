@@ -78,7 +78,10 @@ static void unwatch(struct lender *lender, struct loan *loan)
 	loan->state = LOAN_NONE;
 }
 
-/* What the kernel knows of the connection, and what has to know of us. */
+/*
+ * Asks the kernel for the connection's path, and tells its tracking of connections that it will
+ * miss segments.
+ */
 static enum refusal find_path(struct own_lender *own, int descriptor, struct loan *loan)
 {
 	enum refusal refusal;
@@ -167,7 +170,10 @@ static enum refusal borrow(struct lender *lender, int descriptor, struct loan *l
 		return REFUSAL_SIGNED;
 	if ((seen & TAP_SEEN) != TAP_SEEN)
 		return REFUSAL_UNSEEN;
-	/* First both have the frames: none is missed, and the stack finds the older ones old. */
+	/*
+	 * First both the tap and the kernel have the frames, so that none is missed. The stack
+	 * finds those old that are in the state already.
+	 */
 	tap_change(slot, TAP_PASSED);
 	refusal = take(slot, descriptor, state);
 	tap_change(slot, refusal == REFUSAL_NONE ? TAP_BORROWED : TAP_WATCHED);
@@ -193,7 +199,9 @@ static int hold(struct lender *lender, struct loan *loan)
 	return 0;
 }
 
-/* So often what has come meanwhile is looked for: answers to what was injected, for one. */
+/*
+ * How often frames that have come meanwhile are looked for: answers to what was injected, for one.
+ */
 #define KEPT_LOOKS 4
 
 /*
@@ -292,7 +300,7 @@ enum refusal lender_open(struct lender **lender)
 	struct own_lender *own;
 	enum refusal refusal;
 
-	/* Taps can be had without it, but it is better known now. */
+	/* A tap can be had without CAP_NET_ADMIN, but no loan: it is better known now. */
 	if (!has_right(CAP_NET_ADMIN))
 		return REFUSAL_RIGHTS;
 	own = calloc(1, sizeof(*own));

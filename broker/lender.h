@@ -45,13 +45,13 @@
 enum refusal {
 	REFUSAL_NONE,
 
-	/* Now; another time perhaps not. */
+	/* The connection cannot be lent now; another time it may be. */
 	REFUSAL_UNSEEN,	    /* no frame of it has come by the tap since watch() */
 	REFUSAL_BUSY,	    /* sent data is not acknowledged, or segments came out of order */
 	REFUSAL_UNRESOLVED, /* the neighbour's MAC address is not known at the moment */
 	REFUSAL_FULL,	    /* 16384 connections are watched, or 63 processes on the interface */
 
-	/* This connection, for as long as it lives. */
+	/* The connection cannot be lent for as long as it lives. */
 	REFUSAL_STATE,	   /* not (or no longer) an established TCP connection */
 	REFUSAL_LOCAL,	   /* the peer is this host: loopback, or an address of its own */
 	REFUSAL_ROUTE,	   /* no route, or one through a tunnel that the route itself makes */
@@ -63,17 +63,17 @@ enum refusal {
 	REFUSAL_TRACKED,   /* conntrack follows it and cannot be told that it will miss segments */
 	REFUSAL_NAMESPACE, /* a socket of another network namespace than the lender's */
 
-	/* All connections: this lender will never lend, or no lender can be had. */
+	/* No connection can be lent: this lender will never lend, or no lender can be had. */
 	REFUSAL_RIGHTS, /* CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF (or CAP_SYS_ADMIN) are not there */
 	REFUSAL_KERNEL, /* the kernel lacks programs at an interface's tcx ingress (Linux 6.6) */
 	REFUSAL_BROKER, /* the broker does not answer */
 
 	REFUSAL_FAILED, /* a system call failed in a way that is not expected */
-	REFUSAL_BUFFER, /* this connection: its receive buffer is too small for what comes back */
+	REFUSAL_BUFFER, /* as STATE to TRACKED: its receive buffer is too small */
 	REFUSAL_COUNT,
 };
 
-/* Words for the log: "no frame of it has been seen". A static string; any thread. */
+/* A refusal in words, for the log: "no frame of it has been seen". A static string; any thread. */
 const char *refusal_text(enum refusal refusal);
 
 /* Whether it is worth asking again for the same connection, some milliseconds later. */
@@ -141,9 +141,9 @@ struct lender {
 /*
  * The maker for a process that has the rights: CAP_NET_RAW for the tap and CAP_BPF (or
  * CAP_SYS_ADMIN) for its filter now, CAP_NET_ADMIN now and at each borrow(), give() and first use
- * of an interface; for connections of a port below 1024 CAP_NET_BIND_SERVICE, too. Those of the
- * calling thread count. REFUSAL_NONE and *lender; or why not:
- * REFUSAL_RIGHTS, REFUSAL_KERNEL, REFUSAL_FAILED.
+ * of an interface; for connections of a port below 1024 CAP_NET_BIND_SERVICE, too. The rights of
+ * the calling thread count. REFUSAL_NONE and *lender; or why not: REFUSAL_RIGHTS, REFUSAL_KERNEL,
+ * REFUSAL_FAILED.
  *
  * It lends connections of the calling thread's network namespace. A process may open several (the
  * broker has one for each client): each has its own tap, which shows its own connections only, and
@@ -155,11 +155,12 @@ enum refusal lender_open(struct lender **lender);
 /*
  * The tap: a packet socket for all interfaces, non-blocking, with PACKET_VNET_HDR (each frame has a
  * struct virtio_net_hdr in front; large segments as GRO made them; checksums may be unfinished),
- * PACKET_IGNORE_OUTGOING. Frames begin with the Ethernet header, without a VLAN tag. It shows whole
- * frames of borrowed connections alone, from whatever time borrow() was called at, some of
+ * PACKET_IGNORE_OUTGOING. Frames begin with the Ethernet header, without a VLAN tag. The tap shows
+ * whole frames of borrowed connections alone, from whatever time borrow() was called at, some of
  * which the kernel had as well (the state comes after them), and the first fragments of fragmented
- * ones, whose others never come: such a connection is to be given back. It is for sending, too, and
- * is locked (SO_LOCK_FILTER). The lender's: not to be closed.
+ * ones, whose others never come: such a connection is to be given back. Frames are sent by the tap,
+ * too. Its filter is locked (SO_LOCK_FILTER). The descriptor is the lender's: it is not to be
+ * closed.
  */
 static inline int lender_tap(struct lender *lender)
 {
@@ -195,10 +196,10 @@ static inline enum refusal lender_borrow(struct lender *lender, int descriptor, 
 }
 
 /*
- * Before the stack is asked for its state: frames that come from now on are kept (256 KiB for all
- * loans) until give() hands them to the kernel. The tap still has those that came before, which
- * the stack should take. Many loans may be held at a time. 0, or a negative errno value: give()
- * must follow all the same.
+ * To be called before the stack is asked for the connection's state: frames that come from now on
+ * are kept (256 KiB for all loans) until give() hands them to the kernel. The tap still has those
+ * that came before, which the stack should take. Many loans may be held at a time. 0, or a negative
+ * errno value: give() must follow all the same.
  */
 static inline int lender_hold(struct lender *lender, struct loan *loan)
 {
@@ -225,7 +226,7 @@ static inline int lender_give(struct lender *lender, int descriptor, struct loan
 	return lender->operations->give(lender, descriptor, loan, state);
 }
 
-/* Whether lender_end() is there: where each call waits for another process. */
+/* Whether the lender has lender_end(). One has it whose calls wait for another process each. */
 static inline bool lender_may_end(const struct lender *lender)
 {
 	return lender->operations->end;
@@ -255,9 +256,10 @@ static inline void lender_unwatch(struct lender *lender, struct loan *loan)
 
 /*
  * A socket that becomes readable when rules of nft(8) change (nfnetlink's group NFTABLES), which
- * takes CAP_NET_ADMIN: borrowed connections do not pass them. What it says is not to be looked at:
- * from a broker, a byte that tells nothing of the rules. It ends with the broker: recv(2) returns 0
- * then. The caller's; or a negative errno value, where nothing of that kind is to be had.
+ * takes CAP_NET_ADMIN: borrowed connections do not pass them. What comes by the socket is not to be
+ * looked at: from a broker it is a byte that tells nothing of the rules. When the broker ends,
+ * recv(2) returns 0. The socket is the caller's; or a negative errno value, where nothing of that
+ * kind is to be had.
  */
 static inline int lender_open_rules(struct lender *lender)
 {
@@ -265,8 +267,8 @@ static inline int lender_open_rules(struct lender *lender)
 }
 
 /*
- * Whether it cannot lend any more, since its broker has gone. Loans end as that says at give();
- * those that were only watched are watched no longer. Costs a read of memory.
+ * Whether the lender cannot lend any more, since its broker has gone. Its loans end as client.h
+ * says of give(); connections that were only watched are watched no longer. Costs a read of memory.
  */
 static inline bool lender_is_gone(const struct lender *lender)
 {
@@ -278,9 +280,9 @@ static inline bool lender_is_gone(const struct lender *lender)
  * to make the number of lender_tap() the new tap's, whose descriptor is closed afterwards; it
  * returns 0, or a negative errno value: then the lender waits for the next renewal, whatever has
  * become of the number. REFUSAL_NONE: there is a broker, and the tap is as new as after the
- * opening. Else it is gone still: REFUSAL_BUSY, because loans of the broker that has gone come by
- * its tap, or because it never had a broker; REFUSAL_FAILED: replace() has failed. May wait for the
- * broker.
+ * opening. Else the broker is gone still: REFUSAL_BUSY, because loans of the broker that has gone
+ * come by its tap, or because it never had a broker; REFUSAL_FAILED: replace() has failed. May wait
+ * for the broker.
  */
 static inline enum refusal lender_renew(struct lender *lender,
 					int (*replace)(void *context, int tap), void *context)

@@ -61,8 +61,8 @@
 #define LISTEN_FDS_START 3
 
 /*
- * One with clients. All clients of a door are one user's: they are one program, whatever users its
- * processes have become.
+ * A user who has clients. All clients of a door are taken for one user's: they are one program,
+ * whatever users its processes have become.
  */
 struct user {
 	struct user *next;
@@ -77,14 +77,17 @@ static pthread_cond_t client_left = PTHREAD_COND_INITIALIZER;
 static struct user *users;
 static unsigned clients_count;
 
-/* Set before there are any: CLIENTS_MAX, or as many as there are descriptors for. */
+/* Set before there are any clients: CLIENTS_MAX, or as many as there are descriptors for. */
 static unsigned clients_most;
 
 /* Where clients come from: a descriptor that becomes readable, and how one is taken from it. */
 static int source;
 static bool source_is_door;
 
-/* A client has been taken from the source, or was not there; the source has been closed. */
+/*
+ * taken is posted when a client has been taken from the source, or was not there. source_has_ended:
+ * nobody can send another one.
+ */
 static sem_t taken;
 static _Atomic bool source_has_ended;
 
@@ -131,7 +134,9 @@ static void forget_user(struct user *user)
 	free(user);
 }
 
-/* NULL: there are enough, or enough of that user's. */
+/*
+ * Counts one more client of the user's. NULL: there are enough clients, or enough of that user's.
+ */
 static struct user *add_client(uid_t number)
 {
 	const unsigned most = source_is_door ? clients_most : CLIENTS_OF_USER;
@@ -160,7 +165,7 @@ static void remove_client(struct user *user)
 	pthread_mutex_unlock(&clients_lock);
 }
 
-/* A channel, or -1: whoever wanted one has gone, or has sent something else. */
+/* Takes a channel out of the door. -1: whoever wanted one has gone, or has sent something else. */
 static int take_from_door(void)
 {
 	struct broker_reader *reader = malloc(sizeof(*reader));
@@ -189,8 +194,8 @@ static bool is_channel(int descriptor)
 }
 
 /*
- * What may come through the door has to be closed, which may take long for a file that is none of
- * a broker's: so it is this thread that takes it.
+ * The client's own thread takes the channel. What comes through the door may be any other file,
+ * which has to be closed, and that may take long.
  */
 static void *run_client(void *unused)
 {
@@ -295,7 +300,10 @@ static void set_signals(void)
 		sigaction(SIGTERM, &action, NULL);
 }
 
-/* Mode 660; the group is the directory's if that is set-group-ID, else this process's. */
+/*
+ * The socket has mode 660. Its group is the directory's if that is set-group-ID, else this
+ * process's.
+ */
 static int make_socket(void)
 {
 	const struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = BROKER_SOCKET };

@@ -221,7 +221,10 @@ static ssize_t peek(int descriptor, void *to, size_t size, int *waiting)
 	return got == -EAGAIN ? 0 : got;
 }
 
-/* As above, with the option that has the kernel tell (TCP_INQ, tcp(7)), which is the program's. */
+/*
+ * The same, with TCP_INQ set, by which the kernel tells how much the queue has (tcp(7)). The option
+ * is the program's, and is as it was afterwards.
+ */
 static ssize_t peek_counted(int descriptor, void *to, size_t size, int *waiting)
 {
 	int before = 0, error = get_int(descriptor, IPPROTO_TCP, TCP_INQ, &before);
@@ -245,10 +248,10 @@ static int read_number(int descriptor, int queue, uint32_t *number)
 }
 
 /*
- * The queue that was chosen last. The mark that urgent data leaves in it cannot be carried over,
- * and neither SIOCINQ nor peeking tells of what is behind it, not even when the program has taken
- * the urgent byte already (tcp(7), "Out-of-band data"). So the connection stays until the program
- * has read past the mark.
+ * Reads the receive queue, which has been chosen last. The mark that urgent data leaves in the
+ * queue cannot be carried over, and neither SIOCINQ nor peeking tells of what is behind it, not
+ * even when the program has taken the urgent byte already (tcp(7), "Out-of-band data"). So the
+ * connection stays until the program has read past the mark.
  */
 static int read_received(int descriptor, struct connection_state *state)
 {
@@ -272,8 +275,9 @@ static int read_received(int descriptor, struct connection_state *state)
 }
 
 /*
- * What came behind a gap cannot be read, and the peer has been told that it is here (RFC 2018):
- * memory that is not the receive queue's is its. Without a gap ever there can be none now.
+ * What came behind a gap cannot be read, and the peer has been told that it is here (RFC 2018): if
+ * the receive queue is empty, memory in use belongs to such data. A connection that never had a gap
+ * has none now.
  */
 static int refuse_gap(int descriptor, const struct connection_state *state, bool had_gaps)
 {
@@ -296,7 +300,7 @@ static int read_timestamp(int descriptor, struct connection_state *state)
 	return error;
 }
 
-/* As above, the other way. */
+/* Sets the timestamp, rounded up to an even number: the kernel's clock is one of milliseconds. */
 static int write_timestamp(int descriptor, const struct connection_state *state)
 {
 	return set_int(descriptor, TCP_TIMESTAMP, (int)((state->timestamp + 1) & ~1u));
@@ -309,7 +313,7 @@ static int read_all(int descriptor, struct connection_state *state)
 
 	error = read_names(descriptor, state);
 	error = error ?: read_info(descriptor, state, &had_gaps);
-	/* Nothing is in the send queue. */
+	/* The send queue is empty, so its end is what the peer has acknowledged. */
 	error = error ?: read_number(descriptor, TCP_SEND_QUEUE, &state->send_unacknowledged);
 	error = error ?: read_number(descriptor, TCP_RECV_QUEUE, &state->receive_next);
 	error = error ?: read_received(descriptor, state);
@@ -451,10 +455,10 @@ static int set_first_stop(int descriptor, const struct connection_state *state, 
 }
 
 /*
- * And its route: IPv4 takes for its neighbour whom it has no route to by the interface that the
- * socket is bound to, and IPv6 looks for the route to the first stop. Only connect() looks for a
- * route at once; what is sent later is sent when there is one. The loopback interface is always the
- * first one, and up.
+ * A connection outlives its route, too. IPv4 takes a host that it has no route to for a neighbour,
+ * if the socket is bound to an interface; IPv6 looks for the route to the first stop of a routing
+ * header. Only connect() looks for a route at once; what is sent later is sent when there is one.
+ * The loopback interface is always the first one, and up.
  */
 static int allow_no_route(int descriptor, const struct connection_state *state,
 			  struct makeshift *makeshift)
@@ -491,8 +495,9 @@ static int bind_to(int descriptor, const struct connection_state *state)
 }
 
 /*
- * In repair nothing is sent for it. What was in the queues is gone with it. An accepted socket
- * loses its port, but only the first time; afterwards the kernel says EINVAL to bind().
+ * In repair mode the kernel sends nothing when a connection is dissolved, and its queues are gone.
+ * An accepted socket loses its port as well, but only the first time; afterwards the kernel says
+ * EINVAL to bind().
  */
 static int disconnect(int descriptor, const struct connection_state *state,
 		      struct makeshift *makeshift)
@@ -507,7 +512,10 @@ static int disconnect(int descriptor, const struct connection_state *state,
 	return allow_any_address(descriptor, state, makeshift) ?: bind_to(descriptor, state);
 }
 
-/* There is none, or one that says "unreachable", "blackhole" or "prohibit". */
+/*
+ * Whether connect(2) has failed because there is no route, or one that says "unreachable",
+ * "blackhole" or "prohibit".
+ */
 static bool is_for_want_of_route(int error)
 {
 	return error == -ENETUNREACH || error == -EHOSTUNREACH || error == -ENODEV ||
@@ -519,8 +527,8 @@ static bool is_for_want_of_route(int error)
 
 /*
  * connect() computes how large the kernel's segments are, and does not know yet what the peer
- * takes: they would be of 536 bytes, since TCP_REPAIR_OPTIONS does not compute it anew. It goes by
- * TCP_MAXSEG instead, which means nothing to a connection that is established.
+ * takes: they would be of 536 bytes, since TCP_REPAIR_OPTIONS does not compute it anew. So the
+ * kernel is given TCP_MAXSEG to go by, which means nothing to a connection that is established.
  */
 static int connect_again(int descriptor, const struct connection_state *state,
 			 struct makeshift *makeshift)
@@ -587,7 +595,10 @@ static int grow(int descriptor, int queue, size_t size)
 
 	error = get_int(descriptor, SOL_SOCKET, sends ? SO_SNDBUF : SO_RCVBUF, &before);
 	error = error ?: get_int(descriptor, SOL_SOCKET, SO_BUF_LOCK, &locks);
-	/* Buffers are counted, each of which is larger than what is in it; the kernel doubles. */
+	/*
+	 * The kernel counts whole buffers, which are larger than the data in them, and doubles the
+	 * size that it is told.
+	 */
 	error = error
 			?: set_socket_int(descriptor, sends ? SO_SNDBUFFORCE : SO_RCVBUFFORCE,
 					  before / 2 + (int)size);
@@ -601,9 +612,10 @@ static bool is_full(ssize_t error)
 }
 
 /*
- * The queue, which gets so many bytes in all, has to take these. It is chosen already, or is that
- * of an established connection. What begins within the buffer is taken whole, so that the queue may
- * be full by far: the buffer is made large enough for what is in it already, too.
+ * Writes these bytes into the queue, which gets in_all bytes in the end. The queue has been chosen,
+ * or the connection is established. The kernel takes a piece whole that begins within the buffer,
+ * so the queue may be over-full by far: the buffer is made large enough for what is in it already,
+ * too.
  */
 static int write_whole(int descriptor, int queue, const uint8_t *data, size_t size, size_t in_all)
 {
@@ -687,7 +699,10 @@ bool repair_is_destroyed(int descriptor)
 	       info.tcpi_state == STATE_CLOSE;
 }
 
-/* The first tells the peer; the second, in repair, leaves the error that tcp_abort() leaves. */
+/*
+ * The first of the two tells the peer by a RST; the second, in repair mode, leaves the error that
+ * tcp_abort() leaves.
+ */
 void repair_destroy(int descriptor)
 {
 	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };

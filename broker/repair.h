@@ -61,9 +61,7 @@ int repair_give(int descriptor, const struct connection_state *state);
 bool repair_is_destroyed(int descriptor);
 void repair_destroy(int descriptor);
 
-/*
- * Lets a silenced socket speak again although nothing has changed: repair_take() was for nothing.
- */
+/* Lets a silenced socket speak again where nothing has changed: repair_take() was for nothing. */
 int repair_cancel(int descriptor, const struct connection_state *state);
 
 #endif

@@ -27,7 +27,7 @@ struct question {
 	struct loan_tuple tuple;
 	struct connection_path path;
 	uint32_t scope;	 /* the interface of a link-local address */
-	uint8_t hop[16]; /* the next one's IP address */
+	uint8_t hop[16]; /* the next hop's IP address */
 	uint8_t hop_family;
 };
 
@@ -80,14 +80,17 @@ static enum refusal read_socket(struct question *question)
 		return REFUSAL_STATE;
 	take_name(&local, &tuple->family, tuple->local, &tuple->local_port, &question->scope);
 	take_name(&remote, &tuple->family, tuple->remote, &tuple->remote_port, &question->scope);
-	/* 0: not known yet, or more than 16 bits. */
+	/* 0 stands for an MTU that is not known yet, or that has more than 16 bits. */
 	question->path.mtu = info.tcpi_pmtu <= UINT16_MAX ? (uint16_t)info.tcpi_pmtu : 0;
 	return REFUSAL_NONE;
 }
 
 /* ---- the route ---- */
 
-/* What rules (ip-rule(8)) and routes may ask for: fib_rules and inet_sk_flowi_flags' fields. */
+/*
+ * Adds what rules (ip-rule(8)) and routes choose by, as the kernel does for the socket's own
+ * packets.
+ */
 static void add_selectors(struct question *question)
 {
 	const struct loan_tuple *tuple = &question->tuple;
@@ -138,7 +141,7 @@ static void take_hop(struct question *question)
 	}
 }
 
-/* RTA_METRICS is a nest of numbers, of which the MTU is looked for. */
+/* Looks for an MTU in RTA_METRICS, which is a nest of numbers. */
 static void limit_by_metrics(struct question *question)
 {
 	const char *metrics =

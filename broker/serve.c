@@ -44,10 +44,10 @@ struct session {
 	struct serve_room *room;
 	struct broker_reader request;
 	struct broker_message answer;
-	int rules; /* to go with the answer; -1 */
+	int rules; /* a descriptor that goes with the answer; -1: none */
 	/*
 	 * The client may have no right to know the rules: what they say is read here, and a byte
-	 * goes to the client. Both are -1 before it has asked.
+	 * goes to the client. Both are -1 before the client has asked.
 	 */
 	int changes, bell;
 };
@@ -58,7 +58,10 @@ struct session {
  */
 static pthread_mutex_t large_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Of all clients; nothing else is published with it, nor with the other. */
+/*
+ * How many loans all clients have, and whether nothing is lent any more. Nothing else is published
+ * with either.
+ */
 static _Atomic unsigned long lent;
 static _Atomic bool has_stopped;
 
@@ -209,7 +212,10 @@ static int32_t serve_watch(struct session *session)
 	return REFUSAL_NONE;
 }
 
-/* Its data is to go into one message. Another time there will be less of it. */
+/*
+ * Whether the connection has more unread data than goes into one message. Another time it will have
+ * less.
+ */
 static bool has_much(int descriptor)
 {
 	int unread = 0;
@@ -247,7 +253,10 @@ static int32_t serve_borrow(struct session *session)
 	return refusal;
 }
 
-/* A client that does not wait any more believes that it has the connection still. */
+/*
+ * Whether the client still waits for its answer. One that does not believes that it has the
+ * connection, so nothing may be done for it.
+ */
 static bool is_waiting(int channel)
 {
 	char byte;
@@ -354,8 +363,8 @@ static int32_t (*const serve_request[BROKER_REQUESTS])(struct session *session) 
 /* ---- the session ---- */
 
 /*
- * What is not read at once is not read at all: a client waits for its answers. A connection whose
- * state nobody takes goes on in the kernel.
+ * Sends the answer. A client waits for its answers, so one that does not read this at once never
+ * will. A connection whose state nobody takes goes on in the kernel.
  */
 static bool answer(struct session *session, int descriptor)
 {
@@ -374,7 +383,7 @@ static bool answer(struct session *session, int descriptor)
 	return error == 0;
 }
 
-/* The first request of each client. */
+/* Serves the first request of a client, which asks for its tap. */
 static bool begin(struct session *session)
 {
 	const struct timeval patience = { .tv_sec = FIRST_REQUEST_SECONDS }, none = { 0 };

@@ -11,16 +11,19 @@
 #ifndef MELIN_SERVE_H
 #define MELIN_SERVE_H
 
-/* How many connections clients that share it may have watched or borrowed, and have. */
+/*
+ * How many connections the clients that share this room may have watched or borrowed, and have now.
+ */
 struct serve_room {
 	unsigned most;
-	_Atomic unsigned used; /* stands for nothing but itself */
+	_Atomic unsigned used; /* nothing else is published with it */
 };
 
 /*
- * Until the client closes its end of the channel, or sends what no client sends. Its loans end with
- * it; they take their places in the room, which outlives the call. Any thread; may wait for as long
- * as a client makes it wait, by a descriptor whose close waits: a client needs a thread of its own.
+ * Serves the client until it closes its end of the channel, or sends what no client sends. The
+ * client's loans take places in the room, which outlives the call, and end with the client. Any
+ * thread; may wait for as long as a client makes it wait, by a descriptor whose close waits: a
+ * client needs a thread of its own.
  */
 void serve(int channel, struct serve_room *room);
 

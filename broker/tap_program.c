@@ -90,7 +90,10 @@ struct tcp_beginning {
 
 #define FLAG_SYN 0x02
 
-/* Later fragments have no ports; the first one does, so that its connection gets to know. */
+/*
+ * Of the fragments of a packet only the first one has ports. It is shown, so that the stack gets to
+ * know of fragments.
+ */
 static __always_inline int read_ipv4(struct __sk_buff *frame, struct tuple *tuple)
 {
 	struct ipv4_and_ports header;
@@ -181,7 +184,10 @@ static __always_inline int is_signed(const struct tcp_beginning *tcp)
 	return (tcp->options[2] == 19 && tcp->options[3] == 18) || tcp->options[0] == 29;
 }
 
-/* Where the packet ends, which may be padded. GRO's largest do not say it themselves. */
+/*
+ * Where the packet ends in its frame, which may be padded. The largest packets of GRO's do not say
+ * how long they are.
+ */
 static __always_inline __u32 end_of(struct __sk_buff *frame)
 {
 	const int is_ipv4 = frame->protocol == bpf_htons(ETH_P_IP);

@@ -51,7 +51,7 @@ struct tap_kept {
 	__u8 frame[TAP_KEPT_BYTES];
 };
 
-/* In front of an injected frame, as its metadata: the connection's being held is not for it. */
+/* The metadata of an injected frame, by which it passes although its connection is held. */
 #define TAP_INJECTED 0x6d656c69
 
 /*

@@ -55,7 +55,7 @@ static struct shared {
 
 /* ---- what all taps share ---- */
 
-/* 0, too, is none: what has not been opened yet. */
+/* 0 stands for no descriptor as well: for one that has not been opened yet. */
 static void close_descriptor(int descriptor)
 {
 	if (descriptor > 0)
@@ -89,7 +89,10 @@ static void close_shared(void)
 	shared = (struct shared){ .last_number = shared.last_number };
 }
 
-/* mmap() is libc's, and sets errno. The child of a fork has none of it. */
+/*
+ * Maps memory that the child of a fork does not get. libc's mmap() sets errno, which tap_open()
+ * puts back.
+ */
 static void *map_memory(int map, size_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
@@ -241,7 +244,7 @@ struct tap_slot *tap_entry(uint64_t token)
 {
 	struct tap_slot *slot;
 
-	/* After a fork: it was the parent's. */
+	/* After a fork the entries were the parent's. */
 	if (!shared.slot || (uint32_t)token >= TAP_CONNECTIONS)
 		return NULL;
 	slot = &shared.slot[(uint32_t)token];
@@ -249,13 +252,13 @@ struct tap_slot *tap_entry(uint64_t token)
 	return __atomic_load_n(&slot->generation, __ATOMIC_RELAXED) == token >> 32 ? slot : NULL;
 }
 
-/* Not ordered by anything else: a frame that comes meanwhile may see either. */
+/* A frame that comes meanwhile may see either state, since nothing orders the two. */
 void tap_change(struct tap_slot *slot, enum tap_state state)
 {
 	__atomic_store_n(&slot->state, state, __ATOMIC_SEQ_CST);
 }
 
-/* Who has a token of it finds nothing from now on. */
+/* Whoever has a token of the entry finds nothing by it from now on. */
 static void retire(struct tap_slot *slot)
 {
 	tap_change(slot, TAP_FREE);
@@ -346,7 +349,10 @@ static void forget(const struct loan_tuple *tuple, uint32_t number)
 	free_number(number);
 }
 
-/* The tuple is there already: a loan of another time, or of another tap. */
+/*
+ * The tuple is in the map already, for a loan of another time or of another tap. Its entry is used
+ * anew.
+ */
 static int take_over(uint32_t number)
 {
 	struct tap_slot *slot = &shared.slot[number];
@@ -407,7 +413,7 @@ void tap_remove(const struct loan_tuple *tuple, uint64_t token)
 
 /* ---- the end ---- */
 
-/* What the tap's loans were is not known here but by the map. */
+/* Nothing here but the map knows what the tap's loans were. */
 static void remove_all_of(uint32_t owner)
 {
 	struct loan_tuple here, next;
@@ -429,7 +435,10 @@ void tap_close(struct tap *tap)
 {
 	const int saved = errno;
 
-	/* Waits for all processors, some 10 ms (packet_release() in Linux): without the lock. */
+	/*
+	 * Closing a packet socket waits for all processors, some 10 ms (packet_release() in Linux).
+	 * So it is done without the lock.
+	 */
 	close_descriptor(tap->socket);
 	pthread_mutex_lock(&tap_lock);
 	if (--shared.taps == 0)

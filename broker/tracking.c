@@ -12,7 +12,7 @@
 #include "common/own_descriptor.h"
 #include "common/system_call.h"
 
-/* There while the module is: a question by netlink would load it. */
+/* The file is there while the module is loaded. A question by netlink would load the module. */
 #define COUNT_FILE "/proc/sys/net/netfilter/nf_conntrack_count"
 
 static void open_count(struct tracking *tracking)
@@ -79,7 +79,7 @@ static void add_flags(struct netlink *netlink)
 	netlink_leave(netlink, whole);
 }
 
-/* Either direction's tuple finds it. */
+/* The kernel finds a connection by the tuple of either direction. */
 enum refusal tracking_tell(struct tracking *tracking, const struct loan_tuple *tuple)
 {
 	const struct nfgenmsg header = { .nfgen_family = (uint8_t)tuple->family,

@@ -2,7 +2,8 @@
 /*
  * The host's connection tracking (nf_conntrack), which does not see the segments of borrowed
  * connections, and would find those that come afterwards out of its windows: "ct state invalid
- * drop" of a firewall would end the connection. It is told to be liberal with it.
+ * drop" of a firewall would end the connection. The tracking is told to be liberal with each of
+ * them.
  */
 #ifndef MELIN_TRACKING_H
 #define MELIN_TRACKING_H
