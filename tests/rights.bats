@@ -186,6 +186,7 @@ ends() {
 	local number
 	for number in 1 2 10 13 14 15 24; do # HUP INT USR1 PIPE ALRM TERM XCPU
 		ends $((128 + number)) signal $number
+		ends $((128 + number)) second $number
 	done
 	ends 139 fault # SIGSEGV
 }

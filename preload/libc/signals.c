@@ -198,7 +198,7 @@ static void stand_in_again(int number, const struct sigaction *action)
 	struct sigaction standard = *action, now, unused;
 	sigset_t all, mask;
 
-	if (!has_handler(action) || !(action->sa_flags & (int)SA_RESETHAND))
+	if (!has_handler(action) || !(action->sa_flags & (int)SA_RESETHAND) || atomic_load(&aside))
 		return;
 	standard.sa_handler = SIG_DFL;
 	sigfillset(&all);

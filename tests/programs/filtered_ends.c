@@ -2,9 +2,9 @@
 /*
  * How a program ends, or a child of it, behind a filter for system calls that kills for whatever
  * tells who the caller is, or sends a signal to itself by that: melin must not need any of it.
- * Arguments: "signal NUMBER" and "fault", by which it ends, with a stack of melin's that has been
- * started for a listener at port 7000; "child", one that shares its memory and ends before it, with
- * a connection that no rule takes.
+ * Arguments: "signal NUMBER", "second NUMBER" (the first is handled) and "fault", by which it ends,
+ * with a stack of melin's that has been started for a listener at port 7000; "child", one that
+ * shares its memory and ends before it, with a connection that no rule takes.
  */
 #include <arpa/inet.h>
 #include <linux/filter.h>
@@ -80,6 +80,19 @@ static int end_by_signal(int number)
 	return 2;
 }
 
+static void again(int number)
+{
+	kill(process, number);
+}
+
+/* By a handler for one signal only, which sends it once more. */
+static int end_by_second(int number)
+{
+	const struct sigaction action = { .sa_handler = again, .sa_flags = (int)SA_RESETHAND };
+
+	return sigaction(number, &action, NULL) < 0 ? 1 : end_by_signal(number);
+}
+
 static int end_by_fault(void)
 {
 	volatile char *volatile nowhere = NULL;
@@ -125,6 +138,8 @@ int main(int count, char *arguments[])
 	process = getpid();
 	if (strcmp(how, "signal") == 0 && count > 2)
 		return end_by_signal(atoi(arguments[2]));
+	if (strcmp(how, "second") == 0 && count > 2)
+		return end_by_second(atoi(arguments[2]));
 	if (strcmp(how, "fault") == 0)
 		return end_by_fault();
 	return strcmp(how, "child") == 0 ? end_after_child() : 1;
