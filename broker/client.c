@@ -406,14 +406,15 @@ static int channel_to_service(int *channel)
 	return (int)kernel_call(SYS_connect, *channel, (long)&name, sizeof(name), 0);
 }
 
-/* REFUSAL_NONE: the tap has come. */
+/* REFUSAL_NONE: the tap has come. A broker of another version answers in its own manner. */
 static enum refusal ask_for_tap(struct client *client, int *tap)
 {
 	const struct broker_message request = { .what = BROKER_TAP };
+	const int error = exchange(client, &request, -1);
 	enum refusal refusal;
 
-	if (exchange(client, &request, -1))
-		return REFUSAL_BROKER;
+	if (error)
+		return error == -EPROTO ? REFUSAL_VERSION : REFUSAL_BROKER;
 	refusal = refusal_of(client->reader.message.what);
 	if (refusal != REFUSAL_NONE)
 		return refusal;

@@ -43,9 +43,9 @@
  * broker_start(), here or in a process that this one descends from; -1: the broker that serves the
  * host at BROKER_SOCKET, if this process may connect to that. REFUSAL_NONE and *lender; or
  * REFUSAL_RIGHTS: there is no broker that this process may ask; REFUSAL_BROKER: it does not answer;
- * or why the broker cannot lend. A lender's descriptors are close-on-exec and have numbers of
- * melin's own. Any thread, also of a process that has been forked since; may wait for the broker to
- * begin. errno is as before.
+ * REFUSAL_VERSION: it is another version's; or why the broker cannot lend. A lender's descriptors
+ * are close-on-exec and have numbers of melin's own. Any thread, also of a process that has been
+ * forked since; may wait for the broker to begin. errno is as before.
  */
 enum refusal lender_connect(int door, struct lender **lender);
 

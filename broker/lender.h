@@ -70,6 +70,8 @@ enum refusal {
 
 	REFUSAL_FAILED, /* a system call failed in a way that is not expected */
 	REFUSAL_BUFFER, /* as STATE to TRACKED: its receive buffer is too small */
+
+	REFUSAL_VERSION, /* as RIGHTS: the broker is of another version; its client says so */
 	REFUSAL_COUNT,
 };
 

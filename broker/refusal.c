@@ -25,6 +25,7 @@ static const char *const texts[REFUSAL_COUNT] = {
 	[REFUSAL_BROKER] = "the broker does not answer",
 	[REFUSAL_FAILED] = "a system call failed",
 	[REFUSAL_BUFFER] = "a receive buffer that the program has made very small",
+	[REFUSAL_VERSION] = "the broker is of another version of melin than this program's library",
 };
 
 const char *refusal_text(enum refusal refusal)

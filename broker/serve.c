@@ -383,15 +383,24 @@ static bool answer(struct session *session, int descriptor)
 	return error == 0;
 }
 
-/* Serves the first request of a client, which asks for its tap. */
+/*
+ * Serves the first request of a client, which asks for its tap. One of another version is answered,
+ * so that it can tell by the answer's form that there is a broker.
+ */
 static bool begin(struct session *session)
 {
 	const struct timeval patience = { .tv_sec = FIRST_REQUEST_SECONDS }, none = { 0 };
 	enum refusal refusal;
 	bool done;
+	int error;
 
 	setsockopt(session->channel, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	if (broker_message_receive(session->channel, &session->request, 0) < 0)
+	error = broker_message_receive(session->channel, &session->request, 0);
+	if (error == -EPROTO) {
+		session->answer.what = REFUSAL_BROKER;
+		answer(session, -1);
+	}
+	if (error)
 		return false;
 	setsockopt(session->channel, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof(none));
 	broker_message_end(&session->request);

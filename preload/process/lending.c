@@ -72,7 +72,9 @@ enum refusal lending_open(void)
 
 bool lending_may_come(void)
 {
-	return lending_refusal() == REFUSAL_RIGHTS || lending_refusal() == REFUSAL_BROKER;
+	const enum refusal why = lending_refusal();
+
+	return why == REFUSAL_RIGHTS || why == REFUSAL_BROKER || why == REFUSAL_VERSION;
 }
 
 void lending_set_work(const struct lending_work *functions)

@@ -79,6 +79,7 @@ enum flow_count borrow_refusal_count(enum refusal refusal)
 		return FLOW_KEPT_UNPAID;
 	case REFUSAL_RIGHTS:
 	case REFUSAL_BROKER:
+	case REFUSAL_VERSION:
 		return FLOW_KEPT_RIGHTS;
 	default:
 		return FLOW_KEPT_STACK;

@@ -50,6 +50,19 @@ static int replace_tap(void *context, int tap)
 	return instance->operations->renew_tap(instance->stack, tap);
 }
 
+/* The package has been upgraded while the program runs. Once, since it is asked again and again. */
+static void tell_other_version(void)
+{
+	static bool told;
+
+	if (!told)
+		log_write(LOG_LEVEL_WARN, "no connection is borrowed any more: %s; %s",
+			  refusal_text(REFUSAL_VERSION),
+			  config_get()->required ? "selected flows fail"
+						 : "the kernel carries them all");
+	told = true;
+}
+
 /* Nothing is borrowed meanwhile, since borrow_is_renewing is set. */
 static void renew(void)
 {
@@ -65,6 +78,8 @@ static void renew(void)
 		lending_renewed();
 		log_write(LOG_LEVEL_INFO, "there is a broker again");
 	}
+	if (refusal == REFUSAL_VERSION)
+		tell_other_version();
 	atomic_store(&borrow_is_renewing, false);
 }
 

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/broker_protocol.h"
 #include "broker/broker_start.h"
 #include "broker/client.h"
 #include "tests/unit/broker/lent.h"
@@ -275,6 +277,46 @@ static void refuse_without_door(void)
 	close(pair[0]);
 }
 
+/* One client's, whose answer has the form of another version: shorter, or merely said to be. */
+struct other_version {
+	int door;
+	size_t size;
+};
+
+static void *answer_as_other_version(void *argument)
+{
+	const struct other_version *other = argument;
+	struct broker_message answer = { .version = BROKER_VERSION + 1 };
+	static struct broker_reader reader;
+	int channel;
+
+	if (broker_message_receive(other->door, &reader, 0) < 0)
+		return NULL;
+	channel = reader.connection;
+	if (broker_message_receive(channel, &reader, 0) == 0)
+		send(channel, &answer, other->size, MSG_NOSIGNAL);
+	close(channel);
+	return NULL;
+}
+
+static void refuse_other_version(size_t size)
+{
+	struct lender *lender;
+	enum refusal refusal;
+	pthread_t thread;
+	int pair[2];
+
+	socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair);
+	pthread_create(&thread, NULL, answer_as_other_version,
+		       &(struct other_version){ pair[1], size });
+	refusal = lender_connect(pair[0], &lender);
+	pthread_join(thread, NULL);
+	tap_ok(refusal == REFUSAL_VERSION, "a broker whose version is another: %s",
+	       refusal_text(refusal));
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int main(void)
 {
 	int door;
@@ -289,6 +331,8 @@ int main(void)
 	refuse_each_other(door);
 	refuse_other_ends(door);
 	refuse_without_door();
+	refuse_other_version(sizeof(struct broker_message));
+	refuse_other_version(sizeof(struct broker_message) / 2);
 	close(door);
 	return tap_done();
 }

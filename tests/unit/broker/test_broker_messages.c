@@ -297,6 +297,12 @@ static void send_one_thing_wrong(void)
 	tap_ok(send_raw(channel, &request, sizeof(request), &good.own, 1) > 0 && hangs_up(channel),
 	       "another version: hung up");
 	close(channel);
+	channel = open_channel();
+	request.what = BROKER_TAP;
+	tap_ok(send_raw(channel, &request, sizeof(request), NULL, 0) > 0 &&
+		       receive_answer(channel) == REFUSAL_BROKER && hangs_up(channel),
+	       "another version that is new here: told, and hung up");
+	close(channel);
 	close(file);
 	close(pair[0]);
 	close(pair[1]);
