@@ -99,7 +99,7 @@ struct gift {
  * waits until it has been taken out.
  */
 static struct gift *_Atomic gift;
-/* How often one has been taken out: the futex of who wants to put the next one in. */
+/* How often a gift has been taken out: the futex of who wants to put the next one in. */
 static _Atomic uint32_t gifts_taken;
 
 /*
@@ -128,7 +128,7 @@ static bool sleep_while(_Atomic uint32_t *futex, uint32_t value, uint64_t deadli
 	return true;
 }
 
-/* The place is free for the next. */
+/* The place is free for the next gift. */
 static void taken_out(void)
 {
 	atomic_fetch_add(&gifts_taken, 1);
@@ -181,8 +181,8 @@ int lending_give(int descriptor, struct loan *loan, const struct connection_stat
 }
 
 /*
- * The memory may have become something else by the time of the wake-up; to wake whoever sleeps on
- * it then does no harm.
+ * The gift's memory may be something else by the time of the wake-up; to wake whoever sleeps on it
+ * then does no harm.
  */
 static void give_one(void)
 {

@@ -30,7 +30,8 @@ enum refusal lending_refusal(void);
 bool lending_may_come(void);
 
 /*
- * How often it looks at what is borrowed: an idle connection costs nothing but memory, a few KiB.
+ * How often the thread looks at what is borrowed: an idle connection costs nothing but memory, a
+ * few KiB.
  */
 #define LENDING_LOOK_MS 10000
 
@@ -67,15 +68,16 @@ void lending_begin(void);
  */
 void lending_ask(enum lending_request request);
 /*
- * Asks for that (LENDING_RENEW, or LENDING_START where there was no broker), but seldom,
- * and the seldomer the longer there is no broker: false, not now. lending_renewed(): there is one.
+ * Asks the thread to look for a broker again (LENDING_RENEW, or LENDING_START where there has been
+ * none), but seldom, and the seldomer the longer there is none. False: not now. lending_renewed():
+ * there is a broker.
  */
 bool lending_ask_again(enum lending_request request);
 void lending_renewed(void);
 /*
- * lender_give() by that thread, for a caller whose own rights have not been enough: the thread's
- * may be more. It may be busy, and other callers may be first: it is waited for until it begins,
- * but not for ever: -EPERM.
+ * Has the thread do lender_give(), for a caller whose own rights have not been enough: the thread's
+ * may be more. The thread may be busy, and other callers may be first: the caller waits until the
+ * thread begins, but not for ever: -EPERM.
  */
 int lending_give(int descriptor, struct loan *loan, const struct connection_state *state);
 /*

@@ -9,12 +9,12 @@
 
 #include <sys/types.h>
 
-/* Which one a descriptor of pidfd_open(2) stands for. 0: none that is seen from here. */
+/* The process that a descriptor of pidfd_open(2) stands for. 0: none that is seen from here. */
 pid_t other_process_of(int descriptor);
 
 /*
- * By the process's status page, for which the caller needs the rights that it has if pidfd_getfd(2)
- * succeeds: the connection of that number is the kernel's from now on. Nothing is done if there is
+ * Asks the process to give the connection of that number back to the kernel for good. It is asked
+ * by its status page, which takes no more rights than pidfd_getfd(2). Nothing is done if there is
  * no such page. Waits for the answer, and for some seconds in vain if the process does not run. Any
  * thread that holds no lock; makes dozens of system calls and allocates memory. errno is as before,
  * and no call is a cancellation point.

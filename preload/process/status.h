@@ -35,9 +35,12 @@ void flow_counted(enum flow_count which);
  * (broker/lender.h) that has led to it, or 0.
  */
 void flow_counted_at(int descriptor, enum flow_count which, uint8_t refusal);
-/* It stays what it is, and has not been borrowed for that reason. */
+/* The connection stays what it is: it has not been borrowed, for that reason. */
 void status_refused_at(int descriptor, uint8_t refusal);
-/* It is given back, and what counts its bytes will begin at 0: add so many to those before. */
+/*
+ * The connection is given back, and the kernel's socket counts its bytes from 0 again: so many are
+ * added to those that were before.
+ */
 void status_carried_at(int descriptor, uint64_t sent, uint64_t received);
 /* How many flows of that kind were counted. */
 unsigned long flow_count_of(enum flow_count which);
@@ -60,7 +63,7 @@ bool status_is_passed_at(int descriptor);
 /* A wait of the calling thread's that did not end at once has ended. */
 void status_wait_ended(bool slept);
 
-/* Now, and how long ago that was, ms: a time as in struct status_descriptor. */
+/* The time now, and how long ago another one was, in ms: times as in struct status_descriptor. */
 uint32_t status_now(void);
 uint32_t status_age(uint32_t since);
 

@@ -37,12 +37,15 @@ void contention_message(void)
 /* ---- the thread's file ---- */
 
 /*
- * It is kept open from look to look, with a number of melin's: a program may count on the lowest
- * one while no thread of its own opens anything. -1: it is not kept.
+ * The file is kept open from look to look, with a number of melin's: a program may count on the
+ * lowest one while no thread of its own opens anything. -1: the file is not kept.
  */
 static __thread int kept = -1;
 
-/* So many threads keep theirs: melin has no more than some hundred numbers. Others open it anew. */
+/*
+ * So many threads keep their files open: melin has no more than some hundred numbers. Others open
+ * theirs for each look.
+ */
 #define KEPT_MOST 64
 static _Atomic int kept_count;
 
@@ -77,7 +80,7 @@ static int open_file(void)
 				O_RDONLY | O_CLOEXEC, 0);
 }
 
-/* The thread is to be asked for its file further on, if there is room. */
+/* Keeps the thread's file open from now on, if there is room. */
 static int keep(int file)
 {
 	if (file < 0 || atomic_load(&kept_count) >= KEPT_MOST)
@@ -91,7 +94,7 @@ static int keep(int file)
 	return kept;
 }
 
-/* The kept one, or one that the caller closes. */
+/* The file that is kept, or one that the caller closes. */
 static int file_of_thread(void)
 {
 	int file;

@@ -22,7 +22,7 @@ struct contention_usage {
 	uint32_t messages;
 };
 
-/* For the time between the two. UNKNOWN: they are not of the same thread. */
+/* Judges the time between two usages of one thread. UNKNOWN: they are of different threads. */
 enum contention contention_between(const struct contention_usage *before,
 				   const struct contention_usage *after);
 
@@ -30,9 +30,10 @@ enum contention contention_between(const struct contention_usage *before,
 void contention_message(void);
 
 /*
- * HIGH: between the last look and this one the thread has waited for its processor for a good part
- * of the time that it wanted it, and has slept for nearly each message: then it would sleep for
- * each of them over the stack as well. now: clock_monotonic().
+ * Looks how much others want the thread's processor. HIGH: between the last look and this one the
+ * thread has waited for its processor for a good part of the time that it wanted it, and has slept
+ * for nearly each message: then it would sleep for each of them over the stack as well. now:
+ * clock_monotonic().
  */
 enum contention contention_look(uint64_t now);
 

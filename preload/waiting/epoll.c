@@ -411,7 +411,7 @@ static bool is_line_of(const struct epoll_item *item, const char *line, unsigned
 	return true;
 }
 
-/* Looks for the item's line in a file of such; each is shorter than the room. */
+/* Looks for the item's line in such a file, all of whose lines are shorter than the room. */
 static bool find_events(int file, const struct epoll_item *item, unsigned long *events)
 {
 	char text[1024];
@@ -436,9 +436,9 @@ static bool find_events(int file, const struct epoll_item *item, unsigned long *
 }
 
 /*
- * Whether the kernel has reported a one-shot item and disabled it: it alone knows, since the thread
- * that was told may not have come out of its wait yet. By system calls of melin's own, since
- * wait_lock is held, and with a number of melin's own.
+ * Whether the kernel has reported a one-shot item and disabled it: the kernel alone knows, since
+ * the thread that was told may not have come out of its wait yet. By system calls of melin's own,
+ * since wait_lock is held, and with a number of melin's own.
  */
 static bool kernel_has_fired(const struct epoll_item *item)
 {
@@ -507,7 +507,7 @@ void epoll_taken_by_stack(struct object *object)
 	each_item(object, change_over);
 }
 
-/* One that the kernel does not have is needed until it is armed. */
+/* An item that the kernel does not have is needed until the program arms it again. */
 static void leave(struct epoll_item *item)
 {
 	if (!item->unregistered)

@@ -34,7 +34,7 @@ struct epoll {
 	_Atomic int descriptor; /* one of the program's numbers for it, or kept */
 	int kept; /* melin's duplicate, if the program has closed it during a wait; or -1 */
 	_Atomic unsigned served;   /* stack and mixed items, and listeners before their first use */
-	_Atomic unsigned pending;  /* of these the last kind */
+	_Atomic unsigned pending;  /* of these the listeners */
 	_Atomic bool kernel_items; /* the kernel epoll has or had descriptors in it */
 	/*
 	 * How many threads wait by the kernel's epoll_wait() alone. A thread counts itself and then
@@ -81,7 +81,7 @@ static inline void epoll_put(struct epoll *epoll)
 /* A socket's flow was decided: its items that were the kernel's change over, or are dropped. */
 void epoll_taken_by_stack(struct object *object);
 void epoll_left_to_kernel(struct object *object);
-/* The kernel carries it again: items go back there. */
+/* The kernel carries the object again: its items go back to the kernel. */
 void epoll_given_back(struct object *object);
 /*
  * The object is a listener that this process has not used yet, or not since a fork: epoll_wait() on

@@ -33,9 +33,9 @@ struct epoll_item {
 	struct epoll_item *next, **link; /* epoll->items or epoll->mixed */
 };
 
-/* The events that epoll_wait(2) would report for it now, 0 if none. */
+/* The events that epoll_wait(2) would report for the item now, 0 if none. */
 uint32_t epoll_item_readiness(const struct epoll_item *item);
-/* Appends it to the ready list unless it is there. */
+/* Appends the item to the ready list, unless it is on it. */
 void epoll_item_queue(struct epoll_item *item);
 /*
  * The program waits for the listeners in the instance: if that is their first use, the stack

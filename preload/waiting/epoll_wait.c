@@ -124,7 +124,8 @@ static bool filter_tag(const struct epoll *epoll, struct epoll_event *events, in
 /*
  * A program that takes few events at a time calls again at once. The kernel's instance is looked at
  * in each of its calls then, however recent the last look is, or the ready list alone would fill
- * the array each time. So it is while it has events: a level-triggered one is in each call's.
+ * the array each time. So it is while the instance has events: one that is level-triggered is in
+ * each call's.
  */
 #define FEW_EVENTS 8
 
@@ -152,7 +153,10 @@ static void collect_kernel(struct epoll_waiting *this)
 	if (this->count >= this->max || this->error || !kernel_due(this))
 		return;
 	atomic_store_explicit(&epoll->kernel_looked, this->wait.now, memory_order_relaxed);
-	/* If the program closes it meanwhile there is another one (keep_open() in epoll.c). */
+	/*
+	 * If the program closes the descriptor meanwhile the instance has another one (keep_open()
+	 * in epoll.c).
+	 */
 	do {
 		descriptor = atomic_load(&epoll->descriptor);
 		count = (int)kernel_call5(SYS_epoll_pwait, descriptor, (long)events,

@@ -108,7 +108,7 @@ static bool look_at_kernel(struct poll_waiting *this)
 	return true;
 }
 
-/* Whether one of the stack's is the kernel's again. Where none is: what they report, too. */
+/* Adds what the stack's descriptors report. True: one of them is the kernel's again. */
 static bool look_at_stack(struct poll_waiting *this)
 {
 	for (size_t i = 0; i < this->entry_count; i++) {
@@ -190,7 +190,7 @@ static void wait_in_kernel_cancelled(void *waiting)
 	poll_cancelled(&((struct poll_waiting *)waiting)->wait);
 }
 
-/* As before the set was looked at. */
+/* Makes everything as it was before the set was looked at. */
 static void begin_anew(struct poll_waiting *this)
 {
 	for (size_t i = 0; i < this->entry_count; i++)

@@ -27,10 +27,12 @@
 #define SHARE_ENOUGH 128
 #define WEIGHT	     8
 
-/* A yield takes some 0.3 us where nobody wants the processor: so often it costs little. */
+/*
+ * A yield takes some 0.3 us where nobody wants the processor: once in this time that costs little.
+ */
 #define YIELD_NS 5000u
 
-/* One that takes longer than this has switched to another thread and back. */
+/* A yield that takes longer than this has switched to another thread and back. */
 #define SWITCHED_NS 2000u
 
 /* A time between two looks that is longer than this: others have had the processor meanwhile. */
@@ -44,12 +46,12 @@
 #define CROWDED_MAX_NS 500000000u
 
 /*
- * When the thread has polled for so long and they have not, the time is halved again. A program
- * that computes is given the processor after 4 ms at the latest: this time does not pass.
+ * When the thread has polled for so long undisturbed, the time is halved again. A program that
+ * computes is given the processor after 4 ms at the latest: this time does not pass.
  */
 #define UNDISTURBED_NS 20000000u
 
-/* Like short_share, of the thread. */
+/* What the thread knows of others who want its processor. */
 static __thread struct {
 	uint64_t last_look, next_yield;
 	uint64_t polled, others; /* how it was shared of late, in nanoseconds */
@@ -82,19 +84,19 @@ static struct {
 	_Atomic int yielding; /* threads that wait for their turn, by sched_yield(2) */
 } processors[PROCESSORS];
 
-/* Nobody has ever waited on this one and those above it. */
+/* No thread has ever waited on the processor of this number, or on those above. */
 static _Atomic unsigned processors_used;
 
 /*
- * A longer turn is none: the thread computes, or has lost the processor to somebody else. Some
- * fifty requests to a memcached take so long.
+ * A turn that takes longer counts as none: the thread computes, or has lost the processor to
+ * somebody else. Some fifty requests to a memcached take so long.
  */
 #define TURN_MAX_NS 250000u
 
 /*
  * A thread whose waits all find something gives way when it begins the next one after so long: with
  * four threads as many requests wait for 150 us at most. A switch to another thread and back takes
- * 1 us. One that does not wait, because each recv(2) finds data, does not give way.
+ * 1 us. A thread that does not wait, because each recv(2) finds data, does not give way.
  */
 #define TURN_NS 50000u
 
@@ -157,7 +159,7 @@ static uint64_t look_at_others(uint64_t most)
 	return others < most ? others : most;
 }
 
-/* Its own turn is none of the others', which it looks at next. */
+/* Ends the turn before it looks at the others' turns, of which it is none. */
 void spin_turn_ends(uint64_t now)
 {
 	end_turn(now);
@@ -212,7 +214,10 @@ static uint64_t give_way(uint64_t now)
 	return duration - others;
 }
 
-/* A signal handler's waits may change it in the middle of a change: it is a share in any case. */
+/*
+ * The waits of a signal handler may change the share in the middle of a change; what comes of that
+ * is a share in any case.
+ */
 static __thread unsigned short_share = SHARE_ALL;
 
 uint64_t spin_budget(uint64_t now)

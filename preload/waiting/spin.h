@@ -39,22 +39,24 @@ bool spin_is_crowded(uint64_t now);
  */
 void spin_turn_begins(uint64_t now);
 void spin_turn_ends(uint64_t now);
-/* It has got what it has waited for. */
+/* The thread has got what it has waited for. */
 void spin_served_in_turn(void);
 /*
  * For how many nanoseconds others have served in their turns while this thread waited, in all its
- * waits; and before the first look that matters.
+ * waits. With the second function a wait begins: what others have served before is left out.
  */
 uint64_t spin_shared(void);
 void spin_wait_begins(void);
-/* At the beginning of a wait: who has had a long turn ends it if others wait for theirs. */
+/*
+ * At the beginning of a wait: a thread that has had a long turn ends it, if others wait for theirs.
+ */
 void spin_give_way(void);
 /* In the child of fork(): no other thread waits for its turn. */
 void spin_forked(void);
 
 /* The thread has slept in a wait. */
 void spin_slept(void);
-/* It has got a message. Returns whether it has slept for nearly each one of late. */
+/* The thread has got a message. Returns whether it has slept for nearly each one of late. */
 bool spin_served(void);
 
 /* The wait has ended with what it was for, after so many nanoseconds of polling or sleep. */
