@@ -8,7 +8,6 @@
 #include <linux/rtnetlink.h>
 #include <net/ethernet.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -115,14 +114,19 @@ void filter_build(struct filter *filter, const struct stack_config *config, uint
 #define PREFERENCE 48597u
 #define HANDLE	   1
 
-static void begin(struct netlink *netlink, uint16_t type, uint16_t flags, const struct tcmsg *what,
-		  const char *kind)
+/*
+ * Not on the stack, which may be small where a program ends, nor allocated, which leave() must not
+ * (link.h). One thread uses it at a time: the process has one link to an interface.
+ */
+static struct netlink netlink;
+
+static void begin(uint16_t type, uint16_t flags, const struct tcmsg *what, const char *kind)
 {
-	netlink_begin(netlink, type, flags | NLM_F_ACK, what, sizeof(*what));
-	netlink_add(netlink, TCA_KIND, kind, strlen(kind) + 1);
+	netlink_begin(&netlink, type, flags | NLM_F_ACK, what, sizeof(*what));
+	netlink_add(&netlink, TCA_KIND, kind, strlen(kind) + 1);
 }
 
-static int add_clsact(struct netlink *netlink, int ifindex)
+static int add_clsact(int ifindex)
 {
 	const struct tcmsg what = { .tcm_family = AF_UNSPEC,
 				    .tcm_ifindex = ifindex,
@@ -130,13 +134,12 @@ static int add_clsact(struct netlink *netlink, int ifindex)
 				    .tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0) };
 	int error;
 
-	begin(netlink, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, &what, "clsact");
-	error = netlink_ask(netlink);
+	begin(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, &what, "clsact");
+	error = netlink_ask(&netlink);
 	return error == -EEXIST ? 0 : error;
 }
 
-static void begin_filter(struct netlink *netlink, uint16_t type, uint16_t flags, int ifindex,
-			 uint32_t handle)
+static void begin_filter(uint16_t type, uint16_t flags, int ifindex, uint32_t handle)
 {
 	const struct tcmsg what = { .tcm_family = AF_UNSPEC,
 				    .tcm_ifindex = ifindex,
@@ -144,62 +147,40 @@ static void begin_filter(struct netlink *netlink, uint16_t type, uint16_t flags,
 				    .tcm_handle = handle,
 				    .tcm_info = TC_H_MAKE(PREFERENCE << 16, htons(ETH_P_ALL)) };
 
-	begin(netlink, type, flags, &what, "bpf");
+	begin(type, flags, &what, "bpf");
 }
 
-static int add_filter(struct netlink *netlink, int ifindex, const struct filter *filter)
+static int add_filter(int ifindex, const struct filter *filter)
 {
 	const uint32_t flags = TCA_BPF_FLAG_ACT_DIRECT;
 	struct nlattr *options;
 
-	begin_filter(netlink, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, ifindex, HANDLE);
-	options = netlink_enter(netlink, TCA_OPTIONS);
-	netlink_add(netlink, TCA_BPF_OPS_LEN, &filter->count, sizeof(filter->count));
-	netlink_add(netlink, TCA_BPF_OPS, filter->code, filter->count * sizeof(filter->code[0]));
-	netlink_add(netlink, TCA_BPF_FLAGS, &flags, sizeof(flags));
-	netlink_leave(netlink, options);
-	return netlink_ask(netlink);
-}
-
-/* On the heap: the thread that ends a program may have a small stack. */
-static struct netlink *open_netlink(void)
-{
-	struct netlink *netlink = malloc(sizeof(*netlink));
-
-	if (netlink && netlink_open(netlink, NETLINK_ROUTE) == 0)
-		return netlink;
-	free(netlink);
-	return NULL;
-}
-
-static void end_netlink(struct netlink *netlink)
-{
-	netlink_close(netlink);
-	free(netlink);
+	begin_filter(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, ifindex, HANDLE);
+	options = netlink_enter(&netlink, TCA_OPTIONS);
+	netlink_add(&netlink, TCA_BPF_OPS_LEN, &filter->count, sizeof(filter->count));
+	netlink_add(&netlink, TCA_BPF_OPS, filter->code, filter->count * sizeof(filter->code[0]));
+	netlink_add(&netlink, TCA_BPF_FLAGS, &flags, sizeof(flags));
+	netlink_leave(&netlink, options);
+	return netlink_ask(&netlink);
 }
 
 int filter_ingress_add(int ifindex, const struct stack_config *config)
 {
-	struct netlink *netlink = open_netlink();
 	struct filter filter;
-	int error;
+	int error = netlink_open(&netlink, NETLINK_ROUTE);
 
-	if (!netlink)
-		return -ENOMEM;
 	filter_build(&filter, config, TC_ACT_SHOT, (uint32_t)TC_ACT_UNSPEC);
-	error = add_clsact(netlink, ifindex);
-	error = error ?: add_filter(netlink, ifindex, &filter);
-	end_netlink(netlink);
+	error = error ?: add_clsact(ifindex);
+	error = error ?: add_filter(ifindex, &filter);
+	netlink_close(&netlink);
 	return error;
 }
 
 void filter_ingress_remove(int ifindex)
 {
-	struct netlink *netlink = open_netlink();
-
-	if (!netlink)
+	if (netlink_open(&netlink, NETLINK_ROUTE) < 0)
 		return;
-	begin_filter(netlink, RTM_DELTFILTER, 0, ifindex, 0);
-	netlink_ask(netlink);
-	end_netlink(netlink);
+	begin_filter(RTM_DELTFILTER, 0, ifindex, 0);
+	netlink_ask(&netlink);
+	netlink_close(&netlink);
 }
