@@ -217,10 +217,7 @@ static void ring(_Atomic uint32_t *word)
  */
 static void sleep_until_rung(uint32_t bell, uint64_t next_look)
 {
-	const uint64_t now = clock_monotonic();
-	const uint64_t left = next_look > now ? next_look - now : 0;
-	const struct timespec limit = { .tv_sec = (time_t)(left / 1000000000u),
-					.tv_nsec = (long)(left % 1000000000u) };
+	const struct timespec limit = timeout_left(next_look);
 
 	kernel_call(SYS_futex, (long)&status_page->bell, FUTEX_WAIT, bell,
 		    next_look == CLOCK_NEVER ? 0 : (long)&limit);

@@ -21,6 +21,7 @@
 #include "preload/process/status.h"
 #include "preload/libc/interruptible.h"
 #include "preload/libc/signals.h"
+#include "preload/libc/timeout.h"
 #include "preload/waiting/contention.h"
 #include "preload/waiting/spin.h"
 #include "common/spin_pause.h"
@@ -141,15 +142,8 @@ static void sleepers_remove(struct waiter *waiter)
 
 static struct timespec *remaining(uint64_t deadline, struct timespec *timeout)
 {
-	uint64_t now;
-
-	if (deadline == CLOCK_NEVER)
-		return NULL;
-	now = clock_monotonic();
-	deadline = deadline > now ? deadline - now : 0;
-	timeout->tv_sec = (time_t)(deadline / 1000000000u);
-	timeout->tv_nsec = (long)(deadline % 1000000000u);
-	return timeout;
+	*timeout = timeout_left(deadline);
+	return deadline == CLOCK_NEVER ? NULL : timeout;
 }
 
 /* What a thread knows of the one sleep that it is in. */
