@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A link to a device: what the files of dpdk/ share about it. Nothing outside dpdk/ includes it:
- * link.h is the seam. Who uses which field of it is said by the headings.
+ * link.h is the seam. The headings say which files use which fields.
  *
  * After link_open() everything here is used under the stack instance's lock, except by close() and
  * abandon(), when nobody else is there.
@@ -29,7 +29,7 @@ struct device_link {
 	struct device device;
 	const struct backend *backend;	 /* the device's kind */
 	const struct backend *opened_as; /* the same, unless the interface came again */
-	struct interface interface;	 /* if it is one of Linux */
+	struct interface interface;	 /* if the device is one of Linux's */
 	struct control_thread *control;
 	struct link_info info;
 	char driver[DEVICE_NAME_MAX];
@@ -39,7 +39,7 @@ struct device_link {
 
 	/* the port */
 	bool has_port;
-	bool is_guarded;     /* bursts are: memif_guard.h */
+	bool is_guarded;     /* its bursts are guarded: memif_guard.h */
 	bool queues_refused; /* the last attempt to open it failed at setting up its queues */
 	uint16_t port;
 	uint16_t queues, rxd, txd;

@@ -18,7 +18,7 @@
 #include "dpdk/eal/wait_descriptor.h"
 #include "dpdk/packet/packet.h"
 
-/* What is there by the name, or -errno. */
+/* What there is by the interface's name; error: -errno, and nothing is there. */
 struct look {
 	int error, ifindex;
 	bool is_up;
@@ -32,7 +32,10 @@ int interface_watch_open(void)
 	return watch < 0 ? -1 : watch;
 }
 
-/* Takes all messages; what they say is asked for below. An overflow is news too. */
+/*
+ * Takes all messages, and does not read them: look_at() asks what has become of the interface. An
+ * overflow is news too.
+ */
 static bool has_news(int watch)
 {
 	char byte;
@@ -101,7 +104,7 @@ static bool has_changed(struct device_link *link, const struct look *look)
 	return is_new || came_up;
 }
 
-/* An interface that comes back from another network namespace would still have the program. */
+/* Else an interface that comes back from another network namespace would still have the program. */
 static void release_xdp(void *unused)
 {
 	(void)unused;

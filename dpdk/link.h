@@ -34,7 +34,7 @@ struct link;
 struct pbuf;
 struct sockaddr;
 
-/* What has become of the ways that frames take; which are in use the link does not know. */
+/* What has become of the ways that frames take. The link does not know which of them are in use. */
 struct link_path_news {
 	enum {
 		LINK_PATH_ANY,	     /* none can be relied on */
@@ -79,8 +79,8 @@ struct link_counters {
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
 	uint64_t rx_drops;	  /* short, malformed, bad checksum, wrong VLAN, device misses */
 	uint64_t rx_bad_checksum; /* part of rx_drops */
-	uint64_t rx_drops_device; /* part of it: the ring was full when they came */
-	uint64_t rx_drops_memory; /* part of it: no mbuf or pbuf */
+	uint64_t rx_drops_device; /* part of rx_drops: the ring was full when they came */
+	uint64_t rx_drops_memory; /* part of rx_drops: no mbuf or pbuf */
 	uint64_t tx_drops;	  /* frames given up: no mbuf, or oversize */
 };
 
@@ -165,8 +165,8 @@ struct link {
 
 /*
  * Whether link_open() could succeed, as far as that is seen without claiming the device: 0, or a
- * negative errno value and the reason. Of what is no Linux interface only the name is looked
- * at. Any thread.
+ * negative errno value and the reason. Of a device that is no Linux interface only the name is
+ * looked at. Any thread.
  */
 int link_check(const struct stack_config *config, struct reason *reason);
 

@@ -24,10 +24,13 @@
 /* Numbers for DPDK: a start opens below 40, and there are more with more queues. */
 #define RANGE KERNEL_DPDK_NUMBERS
 
-/* Reserved behind the last one in use, for what DPDK opens and closes in passing. */
+/*
+ * So many numbers behind the last one in use are reserved, for what DPDK opens and closes in
+ * passing.
+ */
 #define SPARE 24
 
-/* Of a small limit that could not be raised the program may need every number. */
+/* Below this limit, if it could not be raised, the program may need every number. */
 #define LIMIT_MIN 512
 
 struct control_thread {

@@ -50,7 +50,10 @@ void control_visit(struct control_thread *control, void (*visit)(int descriptor,
 /* Ends the thread and closes what was given to the program's table. */
 void control_stop(struct control_thread *control);
 
-/* In a forked child: closes its copies of what was given; the thread is not there. */
+/*
+ * In a forked child: closes the child's copies of what was given to the program's table; the thread
+ * is not there.
+ */
 void control_abandon(struct control_thread *control);
 
 #endif

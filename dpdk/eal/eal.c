@@ -51,7 +51,8 @@
 
 static struct {
 	/*
-	 * Protects the rest; held while DPDK starts and ends. The control thread's comes after it.
+	 * Protects the rest; held while DPDK starts and ends. The control thread's mutex comes
+	 * after this one.
 	 */
 	pthread_mutex_t mutex;
 	unsigned users;
@@ -134,7 +135,7 @@ static bool have_hugepages(size_t memory)
 static void add_memory(struct arguments *arguments, const struct eal_need *need)
 {
 	size_t memory = need->memory + MEMORY_OVERHEAD;
-	/* Each of many processes has a tap; whole huge pages are too much for it. */
+	/* Many processes have a tap each, for which whole huge pages are too much. */
 	bool is_small = need->device->kind == DEVICE_TAP;
 
 	if (!is_small && have_hugepages(memory)) {
@@ -151,7 +152,9 @@ static void add_memory(struct arguments *arguments, const struct eal_need *need)
 	add_argument(arguments, "%zu", memory / MEGABYTE);
 }
 
-/* With any of these the user has chosen; DPDK refuses most of them together with ours. */
+/*
+ * With any of these options the user has chosen; DPDK refuses most of them together with melin's.
+ */
 static const char *const processor_options[] = { "-l", "-c", "-s", "--lcores", NULL };
 static const char *const memory_options[] = { "-m",	      "--no-huge",	"--in-memory",
 					      "--huge-dir",   "--huge-unlink",	"--legacy-mem",
@@ -198,7 +201,7 @@ static bool asks_for_secondary(const struct shell_words *words)
 		size_t length = strcspn(word, "=");
 		const char *value = word[length] ? word + length + 1 : NULL;
 
-		/* Cut short as well: getopt takes that. */
+		/* getopt takes an option that is cut short as well. */
 		if (length < sizeof("--p") - 1 || length >= sizeof(option) ||
 		    strncmp(word, option, length) != 0)
 			continue;
@@ -259,8 +262,8 @@ struct start {
 };
 
 /*
- * What is not in hugepages may still get transparent ones; it has not been touched yet. Only of
- * this process's own memory: see overrides.c.
+ * Memory that is not in hugepages may still get transparent ones, since it has not been touched
+ * yet. Only memory of this process's own may (overrides.c).
  */
 static int advise_hugepages(const struct rte_memseg_list *list, void *argument)
 {
@@ -321,7 +324,7 @@ static const char *remedy(int error, const struct shell_words *words)
 	switch (error) {
 	case EACCES:
 	case EPERM:
-		/* DPDK's code for hugepages that are not there, too. */
+		/* DPDK has the same code for hugepages that are not there. */
 		if (geteuid() == 0 && has_option(words, memory_options))
 			return "MELIN_EAL has it use hugepages: reserve some, or leave that option "
 			       "out";
@@ -361,7 +364,7 @@ static enum control_table table_of(const struct device *device)
 {
 	if (device->late_descriptors)
 		return CONTROL_IN_PROGRAMS;
-	/* A tap is none of DPDK's. */
+	/* A tap's descriptor is none of DPDK's. */
 	return device->kind == DEVICE_TAP ? CONTROL_APART : CONTROL_SHARED;
 }
 
@@ -474,8 +477,9 @@ static void give_up_alarm(void *given_up)
 }
 
 /*
- * An alarm is what DPDK's interrupt thread can be reached by. The first one has that thread open a
- * descriptor, which it ends the process without: after the start there may be no room for it.
+ * DPDK's interrupt thread is reached by an alarm. The first alarm has that thread open a
+ * descriptor, and without it the thread ends the process: later than now there may be no room for
+ * it.
  */
 static void give_up_work(void *unused)
 {
@@ -495,7 +499,7 @@ void eal_give_up_rights(void)
 	control_run(eal.control, give_up_work, NULL);
 }
 
-/* A file without a name: DPDK's memory. Its pages stay as long as it is open. */
+/* Closes a file without a name, which is DPDK's memory. Its pages stay as long as it is open. */
 static void close_memory(int descriptor, void *context)
 {
 	struct stat status;
@@ -519,8 +523,8 @@ static void park(void *argument)
 
 /*
  * DPDK's interrupt thread cannot be ended, and it looks into memory that the clean-up unmaps: for
- * what drivers had it wait for, if one of their descriptors has just had something to say. It is
- * brought to sleep for good in a call of ours. False: it does not come.
+ * what drivers had it wait for, if one of their descriptors has just had something to say. The
+ * thread is brought to sleep for good in a function of melin's. False: it does not come.
  */
 static bool park_interrupts(void)
 {

@@ -20,8 +20,9 @@ struct eal_need {
 };
 
 /*
- * 0 and the thread on which all DPDK calls must run; or a negative errno value and the
- * reason. DPDK cannot be started again after it was cleaned up: -EALREADY then.
+ * Starts DPDK, if this is the first link. 0 and the thread on which all DPDK calls must run; or a
+ * negative errno value and the reason. DPDK cannot be started again after it was cleaned up:
+ * -EALREADY then.
  */
 int eal_start(const struct eal_need *need, struct control_thread **control, struct reason *reason);
 void eal_stop(void);
@@ -35,9 +36,9 @@ void eal_keep_memory(void);
 
 /*
  * Whether a child of fork() has a copy of DPDK, as it was at the fork and without its threads, with
- * which eal_start() goes on in the child. So it is for the tap: all of its memory is the process's
- * own, nothing in it is known to a device, and no thread of DPDK's is needed. When the start has
- * been made.
+ * which eal_start() goes on in the child. It has one for the tap: all of its memory is the
+ * process's own, nothing in it is known to a device, and no thread of DPDK's is needed. To be asked
+ * after the start.
  */
 bool eal_is_copied(void);
 
@@ -46,7 +47,10 @@ void eal_give_up_rights(void);
 
 /* In a forked child: nobody uses DPDK here. If it is not copied, nobody ever will. */
 void eal_abandon(void);
-/* Writes that behind what has failed. Returns the error as a negative errno value. */
+/*
+ * Writes what has failed, DPDK's text of the error and the first line that DPDK has said about it.
+ * Returns the error as a negative errno value.
+ */
 int eal_failure(const char *what, int error, struct reason *reason);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Lines for melin's log from threads that must not call the log themselves: DPDK's own threads,
- * whose descriptor table may not be the program's (see control_thread.h). They are kept here and
- * printed by the next program thread that passes by. Not a log: nothing is written to any file
+ * whose descriptor table may not be the program's (see control_thread.h). The lines are kept here
+ * and printed by the next program thread that passes by. Not a log: nothing is written to any file
  * here.
  */
 #ifndef MELIN_JOURNAL_H
@@ -20,7 +20,7 @@
 void journal_add(enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Prints what waits. On a program thread only. */
+/* Prints the lines that wait. On a program thread only. */
 void journal_print(const struct link_config *config);
 
 /* Whether there is anything to print; cheap enough for every burst. */
@@ -36,7 +36,7 @@ FILE *journal_stream(void);
 void journal_first_error(char *text, size_t size);
 void journal_forget(void);
 
-/* The same for what libbpf and libxdp say. */
+/* From the first call to the second what libbpf and libxdp say goes to the journal, too. */
 void journal_capture_bpf(void);
 void journal_release_bpf(void);
 

@@ -16,7 +16,7 @@
  */
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
 
-/* What DPDK was told to call instead of one of the driver's functions. */
+/* What DPDK has been told to call instead of one of the driver's functions. */
 struct callback {
 	const struct rte_intr_handle *handle;
 	rte_intr_callback_fn function;

@@ -14,15 +14,15 @@ struct device_link;
 int wait_open(struct device_link *link);
 void wait_close(struct device_link *link);
 /*
- * When the device has gone, its descriptors are taken out; when it is there again, the backend's
- * new one is put in.
+ * When the device has gone, the first takes its descriptors out of what is slept on; when the
+ * device is there again, the second puts the backend's new one in. 0 or a negative errno value.
  */
 void wait_forget(struct device_link *link);
 int wait_again(struct device_link *link);
 
 /*
- * For control_share(): whether a descriptor is one to sleep on; whether a driver might use it where
- * frames are handled.
+ * For control_share(): whether a descriptor is one to sleep on; and whether a driver might use it
+ * where frames are handled.
  */
 bool wait_is_needed(int descriptor);
 bool wait_may_be_used(int descriptor);

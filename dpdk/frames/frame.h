@@ -32,8 +32,8 @@ bool frame_take_vlan(uint8_t *bytes, size_t length, uint16_t *id);
 
 /*
  * Looks at an untagged frame of which the first `there` bytes are at hand and which is `length`
- * bytes long. False: too short for its protocol, or malformed. Of protocols that it does not know
- * it knows nothing and returns true.
+ * bytes long. False: too short for its protocol, or malformed. True as well for protocols that are
+ * not known here.
  */
 bool frame_parse(const uint8_t *bytes, size_t there, size_t length, struct frame *frame);
 

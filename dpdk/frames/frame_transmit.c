@@ -104,7 +104,7 @@ bool transmit_fits(const struct device_link *link, const struct pbuf *frame)
 	return frame->tot_len <= link->info.mtu + FRAME_HEADER_LENGTH;
 }
 
-/* The longest frame is known, so that no device is handed what it cannot carry. */
+/* Whether the device can carry the frame, and the buffer holds it. */
 static bool has_room(const struct device_link *link, const struct pbuf *frame,
 		     const struct rte_mbuf *mbuf)
 {

@@ -23,17 +23,20 @@ struct gso_counts {
 	uint64_t bytes; /* of those sent */
 };
 
-/* As many connections as take part in a burst of bulk transfers, or single frames. */
+/*
+ * How many runs may wait, of connections or of single frames: as many as take part in a burst of
+ * bulk transfers, and at most.
+ */
 #define GSO_RUNS     16
 #define GSO_RUNS_MAX 64
 
 /*
- * For the interface of that index. all: there is no other way, it takes frames of any kind; else
- * only those of a kind that others follow. runs: how many may wait, of connections or of single
- * frames. NULL with errno set: it cannot be.
+ * Opens a packet socket for the interface of that index. all: there is no other way, so that frames
+ * of any kind are taken; else only those of a kind that others follow. runs: how many may wait, of
+ * connections or of single frames. NULL, and errno: it cannot be.
  */
 struct gso *gso_open(int ifindex, bool all, unsigned runs);
-/* Takes all frames, for several interfaces, by a packet socket that stays the caller's. */
+/* The same for all frames and several interfaces, by a packet socket that stays the caller's. */
 struct gso *gso_open_on(int socket, unsigned runs);
 
 /*
@@ -42,18 +45,15 @@ struct gso *gso_open_on(int socket, unsigned runs);
 void gso_close(struct gso *gso);
 
 /*
- * Takes a frame (as link_transmit() gets it) to send it with others of its connection; it holds a
- * reference to it until gso_send(). False: it must go on its own, or, where all are taken, once
- * more when there is room; if *send_first is true then, what waits goes before it: earlier frames
- * of its connection, or all that there is room for. interface: by which it is to leave; 0: the one
- * that gso was opened for.
+ * Takes a frame (as link_operations.transmit() gets it) to send it with others of its connection,
+ * and holds a reference to the frame until gso_send(). False: the frame must go on its own, or,
+ * where all are taken, be given once more when there is room; if *send_first is true then, what
+ * waits goes before the frame: earlier frames of its connection, or all that there is room for.
+ * interface: the one by which the frame is to leave; 0: the one that gso was opened for.
  */
 bool gso_take(struct gso *gso, struct pbuf *frame, unsigned interface, bool *send_first);
 
-/*
- * Whether nothing waits to be sent, as after every look at the device that finds nothing: so it is
- * inline.
- */
+/* Whether nothing waits to be sent. */
 bool gso_is_empty(const struct gso *gso);
 
 /*

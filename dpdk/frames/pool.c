@@ -37,8 +37,8 @@ size_t pool_memory(const struct device_link *link, const struct pool_need *need)
 /* ---- buffers ---- */
 
 /*
- * So many are made at a time: it takes some 30 us, and a process whose connections ask and answer
- * needs no more. A frame of 64 KB takes 33.
+ * So many buffers are made at a time: that takes some 30 us, and a process whose connections ask
+ * and answer needs no more. A frame of 64 KB takes 33.
  */
 #define GROWTH 64
 
@@ -49,7 +49,8 @@ static void give_back(struct rte_mempool_memhdr *chunk, void *unused)
 }
 
 /*
- * Pages that are not touched before there is a buffer in them. 0 or a negative errno value.
+ * Gives the pool pages that are not touched before there is a buffer in them. 0 or a negative errno
+ * value.
  *
  * DPDK's lock of its heap, which this takes for a moment, is never found taken in the child of a
  * fork. A pool that grows is a tap's, and grows when frames of borrowed connections come. Before a
@@ -167,7 +168,10 @@ void pool_abandon(struct device_link *link)
 	parents = link->pool;
 }
 
-/* The list of the buffers goes through them: to the pool it has none. */
+/*
+ * The list of the buffers goes through the buffers, which are not here: the pool is told that it
+ * has none.
+ */
 static void free_parents(void)
 {
 	int advice = MADV_KEEPONFORK;

@@ -25,7 +25,7 @@ void pool_close(struct device_link *link);
 
 /*
  * Keeps the buffers from children of fork(), which would otherwise cost the parent a copy of each
- * that it uses after the fork: they find zeros there. For memory of this process's own.
+ * that it uses after the fork: the children find zeros there. For memory of this process's own.
  */
 void pool_keep(struct device_link *link);
 

@@ -22,8 +22,9 @@
 #define CARD_GRANULE 1024
 
 /*
- * Frames out at a time: a connection whose reader is slow keeps up to a window of them. 32 (about
- * 46 KB) is what a reader that keeps up has; those who do not share the rest and then copies.
+ * How many received frames may be out at a time: a connection whose reader is slow keeps up to a
+ * window of them. A reader that keeps up has 32 (about 46 KB); the others share the rest, and then
+ * get copies.
  */
 #define HOLD_PER_CONNECTION 32
 #define HOLD_MIN	    1024

@@ -76,7 +76,10 @@ static int open_socket(const struct device_link *link)
 	return error;
 }
 
-/* The kernel has the frames too. What is not its own it ignores, unless it is a router. */
+/*
+ * The kernel has the stack's frames too. It ignores what is not for its own addresses, unless it is
+ * a router.
+ */
 static void keep_kernel_off(const struct device_link *link)
 {
 	int error = filter_ingress_add(link->interface.ifindex, &link->stack);

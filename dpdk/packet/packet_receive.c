@@ -29,7 +29,10 @@
 /* Buffers of the pool's size for one frame. */
 #define PIECES ((FRAME_MAX + RTE_MBUF_DEFAULT_DATAROOM - 1) / RTE_MBUF_DEFAULT_DATAROOM)
 
-/* Where a frame is received: always complete, those that a frame has filled are replaced. */
+/*
+ * Where a frame is received. A slot always has all its buffers: those that a frame has filled are
+ * replaced.
+ */
 struct slot {
 	struct virtio_net_hdr offload;
 	struct rte_mbuf *mbufs[PIECES];
@@ -141,7 +144,10 @@ int packet_wait_descriptor(const struct device_link *link)
 
 /* ---- receiving ---- */
 
-/* The first count of a slot's buffers, replaced, as one chain; NULL: there are no others. */
+/*
+ * Takes the slot's first buffers, as many as the frame fills, as one chain, and puts others in
+ * their place. NULL: there are no others.
+ */
 static struct rte_mbuf *take_chain(struct device_link *link, struct slot *slot, unsigned length)
 {
 	struct rte_mbuf *taken[PIECES], *head = NULL;
@@ -191,8 +197,8 @@ static void remove_jumbo(struct rte_mbuf *mbuf)
 }
 
 /*
- * The beginning of a segment that is longer than a pbuf can be: each of them moves the connection
- * on. What follows is lost as on a wire, and the peer sends it again.
+ * Makes a frame of the beginning of a segment that is longer than a pbuf can be: each such frame
+ * moves the connection on. What follows is lost as on a wire, and the peer sends it again.
  */
 static void shorten(struct rte_mbuf *mbuf)
 {
@@ -245,7 +251,10 @@ static struct pbuf *take_frame(struct device_link *link, struct slot *slot, unsi
 	return receive_take(link, mbuf);
 }
 
-/* There is no memory for the frame: it is lost, and out of the way of those that come after it. */
+/*
+ * There is no memory for the frame that is next: it is taken and lost, so that those behind it can
+ * come.
+ */
 static unsigned lose_one(struct device_link *link)
 {
 	struct virtio_net_hdr offload;

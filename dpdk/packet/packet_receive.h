@@ -38,7 +38,7 @@ struct pool_need packet_pool_need(unsigned frames);
  * stays the caller's. 0 or -ENOMEM. When the pool is there.
  */
 int packet_receive_start(struct device_link *link, int socket);
-/* Frees it with its buffers. Nothing happens without it. */
+/* Frees link->packet with its buffers; nothing happens if there is none. */
 void packet_receive_stop(struct device_link *link);
 /* The same in the child of fork(), where the buffers are not. */
 void packet_receive_abandon(struct device_link *link);
@@ -46,13 +46,15 @@ void packet_receive_abandon(struct device_link *link);
 /* Of struct backend. */
 int packet_wait_descriptor(const struct device_link *link);
 unsigned packet_receive(struct device_link *link, struct pbuf **frames, unsigned max);
-/* The same; *received: how many the kernel had, those that are not for the stack among them. */
+/*
+ * The same. *received: how many frames the kernel had, those that are not for the stack among them.
+ */
 unsigned packet_receive_counted(struct device_link *link, struct pbuf **frames, unsigned max,
 				unsigned *received);
-/* What the kernel knows of the checksum of a frame, which has not been on a wire perhaps. */
+/* Notes what the kernel knows of the checksum of a frame, which has not been on a wire perhaps. */
 void packet_mark_checksum(struct rte_mbuf *mbuf, const struct virtio_net_hdr *offload);
 uint64_t packet_drops(const struct device_link *link);
-/* One more that the kernel has not kept whole, and does not count itself. */
+/* Counts one more frame that the kernel has not kept whole, and does not count itself. */
 void packet_count_missed(struct device_link *link);
 
 #endif

@@ -57,7 +57,7 @@ static void give_ring_back(int socket)
 	setsockopt(socket, SOL_PACKET, PACKET_RX_RING, &none, sizeof(none));
 }
 
-/* The child of a fork() does not have it: two readers would take each other's frames. */
+/* The child of a fork() does not get the memory: two readers would take each other's frames. */
 static uint8_t *map(int socket)
 {
 	void *memory = mmap(NULL, (size_t)SLOTS * SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -111,7 +111,7 @@ static uint32_t status_of(const struct tpacket2_hdr *slot)
 	return __atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE);
 }
 
-/* The kernel has the first slots again; what they had has been read. */
+/* Gives the first slots, whose frames have been read, back to the kernel. */
 static void release(struct packet_ring *ring, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
@@ -119,14 +119,16 @@ static void release(struct packet_ring *ring, unsigned count)
 	ring->next = (ring->next + count) % SLOTS;
 }
 
-/* The frame of a slot in a buffer; NULL: it is lost. */
+/* Copies the frame of a slot into a buffer. NULL: the frame is lost. */
 static struct pbuf *take_short(struct device_link *link, const struct tpacket2_hdr *slot)
 {
 	const uint8_t *bytes = (const uint8_t *)slot + slot->tp_mac;
 	const struct virtio_net_hdr *offload = (const void *)(bytes - sizeof(*offload));
 	struct rte_mbuf *mbuf;
 
-	/* Shortened: it was too long, and the socket's queue had no room for it. */
+	/*
+	 * The frame has been shortened: it was too long, and the socket's queue had no room for it.
+	 */
 	if (slot->tp_snaplen != slot->tp_len) {
 		packet_count_missed(link);
 		return NULL;
@@ -153,7 +155,7 @@ static unsigned count_long(const struct packet_ring *ring, unsigned max)
 	return count;
 }
 
-/* One call for all of them; one that the kernel has no words for is gone. */
+/* Takes all of them with one call. A frame that the kernel has no words for is gone. */
 static unsigned take_long(struct device_link *link, struct pbuf **frames, unsigned count)
 {
 	unsigned received, taken = packet_receive_counted(link, frames, count, &received);

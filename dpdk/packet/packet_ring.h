@@ -16,7 +16,7 @@ struct pbuf;
  * Where that cannot be link->ring stays NULL, and all frames come by calls.
  */
 void packet_ring_open(struct device_link *link);
-/* Nothing happens without it. The memory is the socket's until that is closed, too. */
+/* Nothing happens without a ring. The socket has the memory, too, until it is closed. */
 void packet_ring_close(struct device_link *link);
 /* The same in the child of fork(), which does not have the memory. */
 void packet_ring_abandon(struct device_link *link);

@@ -26,7 +26,7 @@
 /* Received frames that may lie unread without a copy; as a large segment takes 33, about 16. */
 #define HOLD 512
 
-/* Nothing is claimed: the sizes are chosen. */
+/* Claims nothing, but chooses the sizes. */
 static int claim(struct device_link *link, struct reason *reason)
 {
 	(void)reason;
@@ -100,14 +100,17 @@ static int transmit_by(struct device_link *link, struct pbuf *frame, unsigned in
 	return transmit_take(link, frame, interface);
 }
 
-/* Without an interface there is no way. */
+/* There is no way for a frame that names no interface. */
 static int transmit(struct device_link *link, struct pbuf *frame)
 {
 	(void)frame;
 	return transmit_give_up(link, NULL, -EMSGSIZE);
 }
 
-/* The broker has gone, and its end would be readable for ever. renew() brings another one's. */
+/*
+ * The broker has gone, and the socket of its bell would be readable for ever. renew() brings that
+ * of another one.
+ */
 static void forget_rules(const struct device_link *link)
 {
 	if (link->info.wait_descriptor >= 0)

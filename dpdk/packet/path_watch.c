@@ -136,8 +136,8 @@ static void add(struct path_watch *watch, const struct neighbour *neighbour)
 }
 
 /*
- * One that the kernel forgets stays in the table: connections still use it, and who comes in its
- * place is to be compared with it.
+ * A neighbour that the kernel forgets stays in the table: connections still use his address, and
+ * what comes in its place is compared with it.
  */
 static bool read_neighbour(struct path_watch *watch, const struct nlmsghdr *message,
 			   struct link_path_news *news)
@@ -249,7 +249,7 @@ static socklen_t name_size(const struct sockaddr *name)
 					  : sizeof(struct sockaddr_in6);
 }
 
-/* A datagram socket is told as much as one of TCP's would be, and nothing is sent. */
+/* The kernel tells a datagram socket as much as it would one of TCP's, and sends nothing. */
 bool path_exists(const struct sockaddr *local, const struct sockaddr *remote)
 {
 	struct sockaddr_storage from = { 0 };
@@ -266,7 +266,7 @@ bool path_exists(const struct sockaddr *local, const struct sockaddr *remote)
 	return exists;
 }
 
-/* Those that are known already: the answer comes as messages do. */
+/* Asks for the neighbours that are known already: the answer comes as news does. */
 static void ask_for_neighbours(int socket)
 {
 	struct {

@@ -14,7 +14,7 @@
 #include "dpdk/frames/frame_receive.h"
 #include "dpdk/frames/frame_transmit.h"
 
-/* So many are handed over without waiting for flush(): as many as a system call sends. */
+/* So many frames are handed over without waiting for flush(): as many as a system call sends. */
 #define TRANSMIT_BATCH 32
 
 /* ---- receiving ---- */

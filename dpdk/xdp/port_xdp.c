@@ -50,7 +50,7 @@ static int claim(struct device_link *link, struct reason *reason)
 #endif
 }
 
-/* All that the interface has, unless the user wants fewer. */
+/* All queues that the interface has, unless the user wants fewer. */
 static unsigned queues_of(const struct device_link *link)
 {
 	unsigned wanted = link->stack.queues, have = link->interface.channels;
@@ -71,8 +71,8 @@ static int check_memory(const struct device_link *link, size_t bytes, struct rea
 }
 
 /*
- * Where frames are copied anyway. Behind hardware the device's own rings are the faster way, and a
- * tag for a VLAN would be in the way of the offload.
+ * Opens the socket for large segments where frames are copied anyway. With hardware the device's
+ * own rings are the faster way, and a VLAN's tag would be in the way of the offload.
  */
 static int open_sockets(struct device_link *link, struct reason *reason)
 {

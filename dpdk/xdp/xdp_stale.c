@@ -16,7 +16,7 @@
 #define STALE_ATTEMPTS 100
 #define STALE_WAIT_US  5000
 
-/* 1: melin's, 0: another's, or a negative errno value. */
+/* 1: the program is melin's, 0: it is another's; or a negative errno value. */
 static int is_melin_program(__u32 id)
 {
 	struct bpf_prog_info info = { 0 };
