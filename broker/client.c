@@ -44,6 +44,8 @@ struct client {
 	 * that; else NULL. Atomic for the child of a fork in the middle of it, which closes both.
 	 */
 	struct client *_Atomic fresh;
+	/* Set while nothing can be watched: who wants to need not wait for channel_lock. */
+	_Atomic bool rests;
 	/*
 	 * The socket that open_rules() has given away, or -1. That of another broker takes its
 	 * number.
@@ -146,12 +148,37 @@ static int client_tap(struct lender *lender)
 	return client_of(lender)->tap;
 }
 
+/* The broker does not answer, since this is asked of it for each connection that ends. */
+static void client_unwatch(struct lender *lender, struct loan *loan)
+{
+	struct client *client = client_of(lender);
+	const struct broker_message request = request_for(BROKER_UNWATCH, loan);
+
+	const bool is_lent = loan->state == LOAN_BORROWED || loan->state == LOAN_HELD;
+	unsigned waits;
+
+	if (loan->state == LOAN_NONE)
+		return;
+	loan->state = LOAN_NONE;
+	pthread_mutex_lock(&client->channel_lock);
+	client->lent -= is_lent;
+	waits = waits_of(client);
+	if (!client->gone && loan->broker == client->broker &&
+	    send_request(client, &request, -1, &waits) < 0)
+		client->gone = true;
+	pthread_mutex_unlock(&client->channel_lock);
+}
+
 static enum refusal client_watch(struct lender *lender, int descriptor, struct loan *loan)
 {
 	struct client *client = client_of(lender);
 	const struct broker_message request = request_for(BROKER_WATCH, loan);
 	enum refusal refusal = REFUSAL_BROKER;
 
+	if (atomic_load_explicit(&client->rests, memory_order_relaxed)) {
+		client_unwatch(lender, loan);
+		return REFUSAL_RESTING;
+	}
 	pthread_mutex_lock(&client->channel_lock);
 	if (exchange(client, &request, descriptor) == 0) {
 		refusal = refusal_of(client->reader.message.what);
@@ -282,25 +309,19 @@ static int client_end(struct lender *lender, int descriptor, struct loan *loan,
 	return give(client_of(lender), &request, descriptor, loan, LOAN_NONE);
 }
 
-/* The broker does not answer, since this is asked of it for each connection that ends. */
-static void client_unwatch(struct lender *lender, struct loan *loan)
+static int client_rest(struct lender *lender, bool rests)
 {
 	struct client *client = client_of(lender);
-	const struct broker_message request = request_for(BROKER_UNWATCH, loan);
+	const struct broker_message request = { .what = rests ? BROKER_REST : BROKER_WAKE };
+	int error;
 
-	const bool is_lent = loan->state == LOAN_BORROWED || loan->state == LOAN_HELD;
-	unsigned waits;
-
-	if (loan->state == LOAN_NONE)
-		return;
-	loan->state = LOAN_NONE;
+	atomic_store(&client->rests, true);
 	pthread_mutex_lock(&client->channel_lock);
-	client->lent -= is_lent;
-	waits = waits_of(client);
-	if (!client->gone && loan->broker == client->broker &&
-	    send_request(client, &request, -1, &waits) < 0)
-		client->gone = true;
-	pthread_mutex_unlock(&client->channel_lock);
+	error = exchange(client, &request, -1) ?: client->reader.message.what;
+	end_exchange(client);
+	if (!rests || error)
+		atomic_store(&client->rests, false);
+	return error;
 }
 
 static int client_open_rules(struct lender *lender)
@@ -353,6 +374,7 @@ static const struct lender_operations operations = {
 	.give = client_give,
 	.end = client_end,
 	.unwatch = client_unwatch,
+	.rest = client_rest,
 	.open_rules = client_open_rules,
 	.is_gone = client_is_gone,
 	.renew = client_renew,
@@ -472,7 +494,7 @@ static void take_over(struct client *client, struct client *fresh)
 	fresh->channel = client->channel;
 	client->channel = channel;
 	client->broker++;
-	client->gone = client->late = false;
+	client->gone = client->late = client->rests = false;
 	pthread_mutex_unlock(&client->channel_lock);
 }
 

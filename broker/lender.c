@@ -250,6 +250,13 @@ static int give(struct lender *lender, int descriptor, struct loan *loan,
 	return 0;
 }
 
+static int rest(struct lender *lender, bool rests)
+{
+	struct tap *tap = &own_of(lender)->tap;
+
+	return rests ? tap_rest(tap) : tap_wake(tap);
+}
+
 /* ---- the lender ---- */
 
 static int open_rules(struct lender *lender)
@@ -290,6 +297,7 @@ static const struct lender_operations operations = {
 	.hold = hold,
 	.give = give,
 	.unwatch = unwatch,
+	.rest = rest,
 	.open_rules = open_rules,
 	.close = close_lender,
 	.abandon = abandon,

@@ -72,6 +72,7 @@ enum refusal {
 	REFUSAL_BUFFER, /* as STATE to TRACKED: its receive buffer is too small */
 
 	REFUSAL_VERSION, /* as RIGHTS: the broker is of another version; its client says so */
+	REFUSAL_RESTING, /* now: lender_rest() was called, and lender_wake() was not yet */
 	REFUSAL_COUNT,
 };
 
@@ -127,6 +128,7 @@ struct lender_operations {
 	int (*end)(struct lender *lender, int descriptor, struct loan *loan,
 		   const struct connection_state *state);
 	void (*unwatch)(struct lender *lender, struct loan *loan);
+	int (*rest)(struct lender *lender, bool rests);
 	int (*open_rules)(struct lender *lender);
 	bool (*is_gone)(const struct lender *lender);
 	enum refusal (*renew)(struct lender *lender, int (*replace)(void *context, int tap),
@@ -173,7 +175,7 @@ static inline int lender_tap(struct lender *lender)
  * Starts a loan: finds the path of the established connection and has its frames noticed. The
  * kernel goes on serving the connection, and nothing of it changes. A loan that is
  * watched already is watched anew, for the path and for being seen. REFUSAL_NONE, or why not; the
- * loan is then LOAN_NONE. Not for a loan that is borrowed.
+ * loan is then LOAN_NONE. Not for a loan that is borrowed. REFUSAL_RESTING: lender_wake() first.
  */
 static inline enum refusal lender_watch(struct lender *lender, int descriptor, struct loan *loan)
 {
@@ -254,6 +256,21 @@ static inline int lender_end(struct lender *lender, int descriptor, struct loan 
 static inline void lender_unwatch(struct lender *lender, struct loan *loan)
 {
 	lender->operations->unwatch(lender, loan);
+}
+
+/*
+ * While nothing is watched the lender may rest, which spares each frame of the host what the tap
+ * costs it, some 100 ns, and what the program at its interface does. 0; or a negative errno value:
+ * -EBUSY: something is watched. Waits some 10 ms, for all processors, as lender_wake() does, after
+ * which loans may be had again: one thread at a time calls the two.
+ */
+static inline int lender_rest(struct lender *lender)
+{
+	return lender->operations->rest(lender, true);
+}
+static inline int lender_wake(struct lender *lender)
+{
+	return lender->operations->rest(lender, false);
 }
 
 /*

@@ -24,6 +24,7 @@ static const char *const texts[REFUSAL_COUNT] = {
 	[REFUSAL_KERNEL] = "it takes Linux 6.6 (tcx), and a build with clang",
 	[REFUSAL_BROKER] = "the broker does not answer",
 	[REFUSAL_FAILED] = "a system call failed",
+	[REFUSAL_RESTING] = "nothing has been borrowed of late",
 	[REFUSAL_BUFFER] = "a receive buffer that the program has made very small",
 	[REFUSAL_VERSION] = "the broker is of another version of melin than this program's library",
 };
@@ -35,5 +36,5 @@ const char *refusal_text(enum refusal refusal)
 
 bool refusal_is_passing(enum refusal refusal)
 {
-	return refusal >= REFUSAL_UNSEEN && refusal <= REFUSAL_FULL;
+	return (refusal >= REFUSAL_UNSEEN && refusal <= REFUSAL_FULL) || refusal == REFUSAL_RESTING;
 }

@@ -334,6 +334,16 @@ static int32_t serve_unwatch(struct session *session)
 	return 0;
 }
 
+static int32_t serve_rest(struct session *session)
+{
+	return lender_rest(session->lender);
+}
+
+static int32_t serve_wake(struct session *session)
+{
+	return lender_wake(session->lender);
+}
+
 static int32_t serve_rules(struct session *session)
 {
 	int bell[2];
@@ -357,7 +367,8 @@ static int32_t (*const serve_request[BROKER_REQUESTS])(struct session *session) 
 	[BROKER_WATCH] = serve_watch,	  [BROKER_BORROW] = serve_borrow,
 	[BROKER_HOLD] = serve_hold,	  [BROKER_GIVE] = serve_give,
 	[BROKER_UNWATCH] = serve_unwatch, [BROKER_RULES] = serve_rules,
-	[BROKER_END] = serve_end,
+	[BROKER_END] = serve_end,	  [BROKER_REST] = serve_rest,
+	[BROKER_WAKE] = serve_wake,
 };
 
 /* ---- the session ---- */

@@ -27,7 +27,7 @@ _Static_assert(sizeof(struct loan_tuple) == 44, "as struct tuple of tap_program.
  */
 #define SOCKET_BUFFER (16 << 20)
 
-/* An interface that has the program at its ingress. */
+/* An interface that has the program at its ingress; link is -1 while all taps rest. */
 struct attachment {
 	uint32_t interface;
 	int link;
@@ -41,7 +41,7 @@ static pthread_mutex_t tap_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* What all taps of the process share; there while taps is not 0. */
 static struct shared {
-	unsigned taps;
+	unsigned taps, awake; /* how many there are; how many of them do not rest */
 	uint32_t last_number; /* of a tap */
 	int tuples, slots, ring, marks, ingress, inject, silence;
 	struct tap_slot *slot; /* mapped */
@@ -172,6 +172,66 @@ static enum refusal refusal_of(int error)
 	}
 }
 
+/* ---- interfaces ---- */
+
+/* Interfaces come and go: links to those that are gone are of no use. */
+static void forget_gone(void)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < shared.attachment_count; i++) {
+		if (shared.attachments[i].link >= 0 &&
+		    bpf_link_interface(shared.attachments[i].link) != 0)
+			shared.attachments[kept++] = shared.attachments[i];
+		else
+			close_descriptor(shared.attachments[i].link);
+	}
+	shared.attachment_count = kept;
+}
+
+static int attach(uint32_t interface)
+{
+	struct attachment *grown;
+	int link;
+
+	for (size_t i = 0; i < shared.attachment_count; i++) {
+		if (shared.attachments[i].interface == interface)
+			return 0;
+	}
+	forget_gone();
+	grown = realloc(shared.attachments, (shared.attachment_count + 1) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	shared.attachments = grown;
+	link = bpf_link_ingress(shared.ingress, interface);
+	if (link < 0)
+		return link;
+	grown[shared.attachment_count++] = (struct attachment){ interface, link };
+	return 0;
+}
+
+/* One tap more is awake. An interface that does not get its program back is one that is new. */
+static void wake_shared(void)
+{
+	if (shared.awake++ > 0)
+		return;
+	for (size_t i = 0; i < shared.attachment_count; i++)
+		shared.attachments[i].link =
+			bpf_link_ingress(shared.ingress, shared.attachments[i].interface);
+	forget_gone();
+}
+
+/* One tap less is. */
+static void rest_shared(void)
+{
+	if (--shared.awake > 0)
+		return;
+	for (size_t i = 0; i < shared.attachment_count; i++) {
+		close_descriptor(shared.attachments[i].link);
+		shared.attachments[i].link = -1;
+	}
+}
+
 /* ---- the packet socket ---- */
 
 static int set(int descriptor, int level, int name, int value)
@@ -179,11 +239,24 @@ static int set(int descriptor, int level, int name, int value)
 	return kernel_set_option(descriptor, level, name, &value, sizeof(value));
 }
 
+/*
+ * While a tap rests it is bound to a protocol that nobody speaks: Linux then looks at it for frames
+ * of that EtherType alone.
+ */
+#define ETH_P_NOBODY ETH_P_802_EX1
+
+/* Waits, if the socket has been bound before: frames may be on their way to it. */
+static int bind_socket(int descriptor, uint16_t protocol)
+{
+	const struct sockaddr_ll name = { .sll_family = AF_PACKET,
+					  .sll_protocol = htons(protocol) };
+
+	return (int)kernel_call(SYS_bind, descriptor, (long)&name, sizeof(name), 0);
+}
+
 /* The filter is there before the protocol is: nothing else ever comes. */
 static int prepare_socket(int descriptor, int filter)
 {
-	const struct sockaddr_ll all = { .sll_family = AF_PACKET,
-					 .sll_protocol = htons(ETH_P_ALL) };
 	int error = set(descriptor, SOL_SOCKET, SO_ATTACH_BPF, filter);
 
 	error = error ?: set(descriptor, SOL_SOCKET, SO_LOCK_FILTER, 1);
@@ -191,7 +264,7 @@ static int prepare_socket(int descriptor, int filter)
 	error = error ?: set(descriptor, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
 	if (error == 0 && set(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER) < 0)
 		set(descriptor, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER);
-	return error ?: (int)kernel_call(SYS_bind, descriptor, (long)&all, sizeof(all), 0);
+	return error ?: bind_socket(descriptor, ETH_P_ALL);
 }
 
 static int open_socket(uint32_t number)
@@ -221,13 +294,16 @@ enum refusal tap_open(struct tap *tap)
 		error = open_shared();
 	if (error == 0) {
 		tap->number = ++shared.last_number;
+		tap->rests = false;
 		tap->socket = open_socket(tap->number);
 		error = tap->socket < 0 ? tap->socket : 0;
 	}
-	if (error == 0)
+	if (error == 0) {
 		shared.taps++;
-	else if (shared.taps == 0)
+		wake_shared();
+	} else if (shared.taps == 0) {
 		close_shared();
+	}
 	pthread_mutex_unlock(&tap_lock);
 	errno = saved;
 	return refusal_of(error);
@@ -283,41 +359,6 @@ static int take_number(uint32_t *number)
 	*number = shared.free_numbers[shared.free_first];
 	shared.free_first = (shared.free_first + 1) % TAP_CONNECTIONS;
 	shared.free_count--;
-	return 0;
-}
-
-/* Interfaces come and go: links to those that are gone are of no use. */
-static void forget_gone(void)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < shared.attachment_count; i++) {
-		if (bpf_link_interface(shared.attachments[i].link) != 0)
-			shared.attachments[kept++] = shared.attachments[i];
-		else
-			close_descriptor(shared.attachments[i].link);
-	}
-	shared.attachment_count = kept;
-}
-
-static int attach(uint32_t interface)
-{
-	struct attachment *grown;
-	int link;
-
-	for (size_t i = 0; i < shared.attachment_count; i++) {
-		if (shared.attachments[i].interface == interface)
-			return 0;
-	}
-	forget_gone();
-	grown = realloc(shared.attachments, (shared.attachment_count + 1) * sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	shared.attachments = grown;
-	link = bpf_link_ingress(shared.ingress, interface);
-	if (link < 0)
-		return link;
-	grown[shared.attachment_count++] = (struct attachment){ interface, link };
 	return 0;
 }
 
@@ -389,11 +430,15 @@ enum refusal tap_add(const struct tap *tap, const struct loan_tuple *tuple, uint
 {
 	int error;
 
+	if (__atomic_load_n(&tap->rests, __ATOMIC_RELAXED))
+		return REFUSAL_RESTING;
 	pthread_mutex_lock(&tap_lock);
-	error = attach(tuple->interface);
+	error = tap->rests ? -EAGAIN : attach(tuple->interface);
 	if (error == 0)
 		error = add(tap, tuple, token);
 	pthread_mutex_unlock(&tap_lock);
+	if (error == -EAGAIN)
+		return REFUSAL_RESTING;
 	if (error == -EBUSY)
 		return REFUSAL_BUSY;
 	/* -ERANGE: the interface has as many programs as the kernel lets it have. */
@@ -409,6 +454,49 @@ void tap_remove(const struct loan_tuple *tuple, uint64_t token)
 	if (tap_entry(token))
 		forget(tuple, (uint32_t)token);
 	pthread_mutex_unlock(&tap_lock);
+}
+
+/* ---- rest ---- */
+
+/* Those that were never used are free. */
+static bool has_entries(const struct tap *tap)
+{
+	for (uint32_t number = 0; number < shared.never_used; number++)
+		if (shared.slot[number].owner == tap->number &&
+		    shared.slot[number].state != TAP_FREE)
+			return true;
+	return false;
+}
+
+int tap_rest(struct tap *tap)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&tap_lock);
+	if (!tap->rests && has_entries(tap)) {
+		error = -EBUSY;
+	} else if (!tap->rests) {
+		__atomic_store_n(&tap->rests, true, __ATOMIC_RELAXED);
+		rest_shared();
+	}
+	pthread_mutex_unlock(&tap_lock);
+	return error ?: bind_socket(tap->socket, ETH_P_NOBODY);
+}
+
+int tap_wake(struct tap *tap)
+{
+	const int error = bind_socket(tap->socket, ETH_P_ALL), saved = errno;
+
+	if (error)
+		return error;
+	pthread_mutex_lock(&tap_lock);
+	if (tap->rests) {
+		wake_shared();
+		__atomic_store_n(&tap->rests, false, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&tap_lock);
+	errno = saved;
+	return 0;
 }
 
 /* ---- the end ---- */
@@ -441,10 +529,13 @@ void tap_close(struct tap *tap)
 	 */
 	close_descriptor(tap->socket);
 	pthread_mutex_lock(&tap_lock);
-	if (--shared.taps == 0)
+	if (--shared.taps == 0) {
 		close_shared();
-	else
+	} else {
 		remove_all_of(tap->number);
+		if (!tap->rests)
+			rest_shared();
+	}
 	pthread_mutex_unlock(&tap_lock);
 	errno = saved;
 }

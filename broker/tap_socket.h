@@ -24,11 +24,22 @@
 struct tap {
 	int socket;
 	uint32_t number;
+	bool rests; /* tap_rest(); tap_lock, for writers */
 };
 
 /* For the calling thread's network namespace. Takes the lock. */
 enum refusal tap_open(struct tap *tap);
 void tap_close(struct tap *tap);
+
+/*
+ * A tap costs each frame of the host some 100 ns, whether it shows the frame or not, and so does a
+ * program at an interface's ingress. So a tap that has no entries may rest: it sees no frame, and
+ * when all taps of the process rest no interface has the program. tap_rest(): 0; -EBUSY: it has
+ * entries. tap_wake() undoes it. Each waits until all processors have noticed, some 10 ms. For one
+ * thread at a time; take the lock, but not while they wait for the tap's part of it.
+ */
+int tap_rest(struct tap *tap);
+int tap_wake(struct tap *tap);
 
 /* In the child of a fork: the descriptors of all taps are closed, no lock is taken. */
 void tap_abandon(void);
@@ -36,8 +47,9 @@ void tap_abandon(void);
 /*
  * Notices the frames of the tuple, in state TAP_WATCHED, after its interface has got its program.
  * *token names the entry from then on. Of two entries with the same tuple the later one
- * counts: the earlier one's token leads nowhere. REFUSAL_BUSY: the tuple is borrowed; REFUSAL_FULL,
- * REFUSAL_RIGHTS, REFUSAL_INTERFACE, REFUSAL_FAILED. Takes the lock.
+ * counts: the earlier one's token leads nowhere. REFUSAL_BUSY: the tuple is borrowed;
+ * REFUSAL_RESTING: the tap rests; REFUSAL_FULL, REFUSAL_RIGHTS, REFUSAL_INTERFACE, REFUSAL_FAILED.
+ * Takes the lock.
  */
 enum refusal tap_add(const struct tap *tap, const struct loan_tuple *tuple, uint64_t *token);
 

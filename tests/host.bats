@@ -66,6 +66,31 @@ asked_until_started() {
 	took redis returned_lost -eq 0
 }
 
+# Packet sockets that are shown every frame.
+taps() {
+	on near cat /proc/net/packet | awk '$4 == "0003"' | wc -l
+}
+
+no_tap() {
+	[ "$(taps)" -eq 0 ]
+}
+
+@test "when nothing is borrowed any more the tap rests; it wakes when borrowing pays again" {
+	BORROW='' start_redis
+	answers far "$near_kernel" 7379
+	wait_until 100 asked_until_started
+	on far redis-benchmark -h "$near_kernel" -p 7379 -c 5 -n 20000 -t get -q
+	wait_until 20 no_tap
+	[ "$(on far redis-cli -h "$near_kernel" -p 7379 ping)" = PONG ]
+	no_tap
+	mark=$(grep -c 'descriptor .*: borrowed' "$BATS_TEST_TMPDIR/redis.melin")
+	on far redis-benchmark -h "$near_kernel" -p 7379 -c 5 -n 20000 -t get -q
+	[ "$(grep -c 'descriptor .*: borrowed' "$BATS_TEST_TMPDIR/redis.melin")" -ge $((mark + 5)) ]
+	wait_until 20 no_tap
+	stop redis
+	took redis returned_lost -eq 0
+}
+
 @test "redis-server with pipelines and 100 KB values, IPv6" {
 	start_redis
 	answers far "$near_kernel6" 7379

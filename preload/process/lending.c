@@ -37,6 +37,9 @@ static _Atomic uint32_t requests;
 /* How often LENDING_GIVE_ALL was done: the futex of who waits for that. */
 static _Atomic uint32_t given;
 
+/* LENDING_REST_LATER has been asked for, and the thread has not looked yet. */
+static _Atomic bool rest_due;
+
 static _Atomic bool begun; /* there is a thread, or there will be one in a moment */
 static __thread bool is_thread __attribute__((tls_model("initial-exec")));
 
@@ -215,12 +218,12 @@ static void ring(_Atomic uint32_t *word)
 /*
  * Sleeps until somebody has rung since the bell had that value, or until the time of the next look.
  */
-static void sleep_until_rung(uint32_t bell, uint64_t next_look)
+static void sleep_until_rung(uint32_t bell, uint64_t until)
 {
-	const struct timespec limit = timeout_left(next_look);
+	const struct timespec limit = timeout_left(until);
 
 	kernel_call(SYS_futex, (long)&status_page->bell, FUTEX_WAIT, bell,
-		    next_look == CLOCK_NEVER ? 0 : (long)&limit);
+		    until == CLOCK_NEVER ? 0 : (long)&limit);
 }
 
 /* When the thread looks at the connections next. */
@@ -262,29 +265,56 @@ static void carry_out(uint32_t requested)
 		functions->renew();
 	if (requested & LENDING_HOLDERS)
 		functions->holders();
+	if (requested & LENDING_WAKE)
+		functions->rest(false);
+}
+
+/* The two times at which the thread does something that nobody rings for; or CLOCK_NEVER. */
+static uint64_t look_at, rest_at;
+
+static void note_times(uint32_t requested)
+{
+	/* A stack that has just started may have nothing to do any more. */
+	if (requested & (LENDING_REST_LATER | LENDING_START | LENDING_WAKE))
+		rest_at = clock_after(LENDING_REST_MS * 1000000ull);
+}
+
+static void look_at_times(void)
+{
+	const uint64_t now = clock_monotonic();
+
+	if (now >= look_at) {
+		atomic_load(&work)->look();
+		look_at = look_later();
+	}
+	if (now >= rest_at) {
+		rest_at = CLOCK_NEVER;
+		atomic_store(&rest_due, false); /* before the look at what is watched */
+		atomic_load(&work)->rest(true);
+	}
 }
 
 static void *run(void *unused)
 {
-	uint64_t next_look = look_later();
 	uint32_t requested, bell;
 
 	(void)unused;
 	is_thread = true;
+	look_at = look_later();
+	rest_at = CLOCK_NEVER;
 	/* Who starts the stack for a program that has given up its rights has them still. */
 	if (!config_get()->host && capabilities_exceed_programs())
 		kernel_give_up_capabilities();
 	for (;;) {
 		bell = atomic_load(&status_page->bell);
 		requested = atomic_exchange(&requests, 0);
-		if (requested)
+		if (requested) {
 			carry_out(requested);
-		else if (!answer())
-			sleep_until_rung(bell, next_look);
-		if (next_look != CLOCK_NEVER && clock_monotonic() >= next_look) {
-			atomic_load(&work)->look();
-			next_look = look_later();
+			note_times(requested);
+		} else if (!answer()) {
+			sleep_until_rung(bell, look_at < rest_at ? look_at : rest_at);
 		}
+		look_at_times();
 	}
 	return NULL;
 }
@@ -315,6 +345,13 @@ void lending_ask(enum lending_request request)
 
 static _Atomic uint64_t again_at; /* not before that time; ns */
 static _Atomic unsigned again_tries;
+
+void lending_unwatched(void)
+{
+	if (!atomic_load_explicit(&rest_due, memory_order_relaxed) &&
+	    !atomic_exchange(&rest_due, true))
+		lending_ask(LENDING_REST_LATER);
+}
 
 bool lending_ask_again(enum lending_request request)
 {
@@ -410,6 +447,7 @@ void lending_forked(void)
 	atomic_store(&requests, 0);
 	atomic_store(&gift, NULL);
 	atomic_store(&begun, false);
+	atomic_store(&rest_due, false);
 	atomic_store(&again_at, 0);
 	atomic_store(&again_tries, 0);
 	is_thread = false;

@@ -40,12 +40,13 @@ bool lending_may_come(void);
  * the first request. look() is called every LENDING_LOOK_MS as well.
  */
 struct lending_work {
-	void (*start)(void);	 /* the stack, unless it runs */
-	void (*give_back)(void); /* connections that the stack wants to be given back */
-	void (*look)(void);	 /* at all borrowed connections: which are idle; or NULL */
-	void (*holders)(void);	 /* who else has connections that were inherited */
-	void (*give_all)(void);	 /* the process is about to end */
-	void (*renew)(void);	 /* the lender, whose broker has gone */
+	void (*start)(void);	  /* the stack, unless it runs */
+	void (*give_back)(void);  /* connections that the stack wants to be given back */
+	void (*look)(void);	  /* at all borrowed connections: which are idle; or NULL */
+	void (*holders)(void);	  /* who else has connections that were inherited */
+	void (*give_all)(void);	  /* the process is about to end */
+	void (*renew)(void);	  /* the lender, whose broker has gone */
+	void (*rest)(bool rests); /* the lender: lender_rest(), lender_wake() */
 	/* A reader of the status page has asked for that: enum status_request. */
 	void (*status)(uint32_t wanted);
 };
@@ -58,6 +59,8 @@ enum lending_request {
 	LENDING_GIVE_ALL = 8,
 	LENDING_RENEW = 16,
 	LENDING_GIVE_ONE = 32,
+	LENDING_WAKE = 64,	  /* the lender rests, and is wanted */
+	LENDING_REST_LATER = 128, /* by lending_unwatched() */
 };
 
 /* The thread begins, unless it has. Not for a caller that holds a lock. */
@@ -74,6 +77,13 @@ void lending_ask(enum lending_request request);
  */
 bool lending_ask_again(enum lending_request request);
 void lending_renewed(void);
+/*
+ * Something is watched no longer. If that was the last one, and none comes within LENDING_REST_MS,
+ * the lender rests. That is long beside what it takes to rest and to wake, and short beside the
+ * time that a connection takes to prove that it pays.
+ */
+#define LENDING_REST_MS 200
+void lending_unwatched(void);
 /*
  * Has the thread do lender_give(), for a caller whose own rights have not been enough: the thread's
  * may be more. The thread may be busy, and other callers may be first: the caller waits until the

@@ -180,6 +180,8 @@ static enum refusal watch(struct socket *socket, int descriptor)
 
 	socket->path_changes = path_changes();
 	refusal = lender_watch(lending_lender(), descriptor, &socket->loan);
+	if (refusal == REFUSAL_RESTING)
+		lending_ask(LENDING_WAKE);
 	if (refusal)
 		return refusal;
 	if (is_wanted(socket->loan.path.interface))
@@ -538,6 +540,12 @@ static int give(struct socket *socket, bool closes)
 	return status;
 }
 
+/* Until it pays again, if ever, its frames need not be noticed. */
+static bool is_for_long(enum borrow_return why)
+{
+	return why == BORROW_IDLE || why == BORROW_SLOW || why == BORROW_BULK || why == BORROW_LOSS;
+}
+
 static void returned(struct socket *socket, enum borrow_return why, int status, bool for_good)
 {
 	_Static_assert(FLOW_RETURNED_CLOSED + BORROW_CHANCE == FLOW_RETURNED_CHANCE,
@@ -556,7 +564,9 @@ static void returned(struct socket *socket, enum borrow_return why, int status, 
 	borrow_policy_returned(&socket->policy, why == BORROW_LOSS || why == BORROW_BULK ||
 							why == BORROW_SLOW || why == BORROW_CALL);
 	atomic_store(&socket->borrowed, false);
-	if (for_good)
+	if (socket->loan.state == LOAN_NONE)
+		borrow_unwatched();
+	else if (for_good || is_for_long(why))
 		borrow_forget_loan(socket);
 	borrow_change_end(socket, for_good ? SOCKET_KERNEL : SOCKET_LENDABLE);
 	epoll_given_back(&socket->object);

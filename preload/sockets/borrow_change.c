@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "preload/config/config.h"
 #include "preload/process/lending.h"
 #include "preload/sockets/socket_object.h"
 
@@ -35,12 +36,21 @@ void borrow_change_end(struct socket *socket, enum socket_state state)
 	atomic_store(&socket->state, state);
 }
 
+void borrow_unwatched(void)
+{
+	/* Else connections are borrowed at once, and a lender that rests would be in the way. */
+	if (config_get()->borrow == BORROW_AUTO)
+		borrow_unwatched();
+}
+
 void borrow_forget_loan(struct socket *socket)
 {
 	struct lender *lender = lending_lender();
 
-	if (lender)
-		lender_unwatch(lender, &socket->loan);
+	if (!lender || socket->loan.state == LOAN_NONE)
+		return;
+	lender_unwatch(lender, &socket->loan);
+	lending_unwatched();
 }
 
 void borrow_for_each(void (*work)(struct socket *socket, enum borrow_return why),
@@ -74,6 +84,7 @@ enum flow_count borrow_refusal_count(enum refusal refusal)
 	case REFUSAL_UNSEEN:
 		return FLOW_KEPT_UNSEEN;
 	case REFUSAL_BUSY:
+	case REFUSAL_RESTING:
 	case REFUSAL_STATE:
 	case REFUSAL_NONE:
 		return FLOW_KEPT_UNPAID;

@@ -25,6 +25,8 @@ void borrow_change_end(struct socket *socket, enum socket_state state);
 
 /* In CHANGING: its frames are not noticed any more, if they were. */
 void borrow_forget_loan(struct socket *socket);
+/* A loan has ended by itself, and is not watched any more: the lender may have nothing to do. */
+void borrow_unwatched(void);
 
 /* Calls work() for each socket that melin knows, with a reference to it. */
 void borrow_for_each(void (*work)(struct socket *socket, enum borrow_return why),

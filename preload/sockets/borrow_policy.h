@@ -31,7 +31,8 @@ struct borrow_policy {
 	uint64_t not_before; /* no attempt before this time, by the same clock */
 	uint32_t moves, seen; /* transfers, and how many of them there were at the last look */
 	uint32_t borrowed_at; /* and when it was borrowed last */
-	uint8_t crowded; /* looks that have found others at the processor, since the last loan */
+	uint16_t crowded; /* looks that have found others at the processor, since the last loan */
+	uint8_t trials;	  /* loans in spite of that, since a look has found nobody */
 };
 
 enum borrow_step {
@@ -54,9 +55,10 @@ bool borrow_policy_begin(uint64_t *began);
 void borrow_policy_end(uint64_t began);
 /*
  * Before the first step of a loan: false, the thread has lately slept for each message, because
- * others want its processor, or it is not known yet. now: as *began.
+ * others want its processor, or it is not known yet. starts: it would be the first in its process,
+ * for which the stack starts. now: as *began.
  */
-bool borrow_policy_has_room(struct borrow_policy *policy, uint64_t now);
+bool borrow_policy_has_room(struct borrow_policy *policy, bool starts, uint64_t now);
 /* It cannot be borrowed yet, but perhaps soon. */
 void borrow_policy_refused(struct borrow_policy *policy);
 

@@ -83,6 +83,17 @@ static void renew(void)
 	atomic_store(&borrow_is_renewing, false);
 }
 
+/* Behind a filter for system calls it stays as it is. */
+static void rest(bool rests)
+{
+	if (!lending_lender() || borrow_is_filtered())
+		return;
+	if (rests)
+		lender_rest(lending_lender());
+	else
+		lender_wake(lending_lender());
+}
+
 static void give_all(void)
 {
 	borrow_stop(); /* for good: the process ends */
@@ -207,8 +218,14 @@ static void lend_all_inherited(void)
 void borrow_begin(void)
 {
 	static const struct lending_work work = {
-		start, borrow_give_wanted, borrow_look_for_idle, borrow_look_for_holders, give_all,
-		renew, status_rows_answer
+		.start = start,
+		.give_back = borrow_give_wanted,
+		.look = borrow_look_for_idle,
+		.holders = borrow_look_for_holders,
+		.give_all = give_all,
+		.renew = renew,
+		.rest = rest,
+		.status = status_rows_answer,
 	};
 	/* There are no listeners here; else as in own mode. */
 	static const struct process_stack_users users = {

@@ -31,7 +31,7 @@ static bool borrow_before(struct socket *socket, int descriptor, enum borrow_dir
 	errno_before = errno;
 	if (step == BORROW_NOW)
 		borrowed = borrow_now(socket, descriptor);
-	else if (borrow_policy_has_room(&socket->policy, began))
+	else if (borrow_policy_has_room(&socket->policy, !process_stack_running(), began))
 		borrow_watch(socket, descriptor);
 	borrow_policy_end(began);
 	errno = errno_before;

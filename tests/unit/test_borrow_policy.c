@@ -77,6 +77,17 @@ static void turns(void)
 	       "a greeting, a request and their answers: nothing is done");
 }
 
+/* In a crowd; the trial takes place. */
+static int looks_until_trial(struct borrow_policy *policy, bool starts)
+{
+	int looks = 0;
+
+	while (!borrow_policy_has_room(policy, starts, now) && looks < 1000)
+		looks++;
+	borrow_policy_borrowed(policy);
+	return looks;
+}
+
 /* Others want the processor: the connection stays, and is looked at after four times the turns. */
 static void no_room(void)
 {
@@ -85,23 +96,40 @@ static void no_room(void)
 
 	turn(&policy, 6, US);
 	contention = CONTENTION_UNKNOWN;
-	tap_ok(!borrow_policy_has_room(&policy, now) &&
+	tap_ok(!borrow_policy_has_room(&policy, false, now) &&
 		       borrow_policy_before(&policy, false) == BORROW_WATCH,
 	       "not known: the next turn asks again");
 	contention = CONTENTION_LOW;
-	tap_ok(borrow_policy_has_room(&policy, now), "nobody wants the processor: there is room");
+	tap_ok(borrow_policy_has_room(&policy, false, now),
+	       "nobody wants the processor: there is room");
 	contention = CONTENTION_HIGH;
-	tap_ok(!borrow_policy_has_room(&policy, now) &&
+	tap_ok(!borrow_policy_has_room(&policy, false, now) &&
 		       turns_until(&policy, false, BORROW_WATCH) == 24,
 	       "others want it: after four times the turns it is asked again");
 	for (int looks = 2; looks <= 15; looks++)
-		borrow_policy_has_room(&policy, now);
-	tap_ok(!borrow_policy_has_room(&policy, now) && borrow_policy_has_room(&policy, now),
+		borrow_policy_has_room(&policy, false, now);
+	tap_ok(!borrow_policy_has_room(&policy, false, now) &&
+		       borrow_policy_has_room(&policy, false, now),
 	       "a connection is tried after sixteen looks");
-	borrow_policy_borrowed(&policy);
-	tap_ok(!borrow_policy_has_room(&policy, now), "the next trial takes as many");
+	tap_ok(!borrow_policy_has_room(&policy, true, now),
+	       "but not if a stack has to start first");
+	policy = (struct borrow_policy){ 0 };
+	tap_ok(looks_until_trial(&policy, true) == 64, "that takes four times as many looks");
+	policy = (struct borrow_policy){ 0 };
+	tap_ok(looks_until_trial(&policy, false) == 16 && looks_until_trial(&policy, false) == 32 &&
+		       looks_until_trial(&policy, false) == 64 &&
+		       looks_until_trial(&policy, false) == 128 &&
+		       looks_until_trial(&policy, false) == 256 &&
+		       looks_until_trial(&policy, false) == 256,
+	       "each further trial takes twice as many as the one before, up to 256");
+	contention = CONTENTION_LOW;
+	borrow_policy_has_room(&policy, false, now);
+	contention = CONTENTION_HIGH;
+	tap_ok(looks_until_trial(&policy, false) == 16,
+	       "once nobody has wanted the processor it begins anew");
 	config.borrow = BORROW_ALWAYS;
-	tap_ok(borrow_policy_has_room(&policy, now), "with MELIN_BORROW=always there is room");
+	tap_ok(borrow_policy_has_room(&policy, false, now),
+	       "with MELIN_BORROW=always there is room");
 	config.borrow = BORROW_AUTO;
 	before = messages_counted;
 	turn(&policy, 10, US);

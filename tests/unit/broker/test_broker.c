@@ -121,6 +121,28 @@ static void end_one(int door)
 	ground_close(&lent.ends);
 }
 
+/* Whoever has nothing to watch lets the broker's tap rest, and has it woken. */
+static void rest(int door)
+{
+	struct lent lent;
+
+	if (!tap_ok(lent_open(&lent, "IPv4") && lent_watch(&lent, door) &&
+			    lender_rest(lent.lender) == -EBUSY,
+		    "what is watched keeps the tap awake"))
+		return;
+	lender_unwatch(lent.lender, &lent.loan);
+	tap_ok(lender_rest(lent.lender) == 0 &&
+		       lender_watch(lent.lender, lent.ends.own, &lent.loan) == REFUSAL_RESTING,
+	       "then it rests, and nothing is watched");
+	tap_ok(lender_wake(lent.lender) == 0 &&
+		       lender_watch(lent.lender, lent.ends.own, &lent.loan) == REFUSAL_NONE &&
+		       lent_goes_on(&lent, "") && lent_borrow(&lent) == REFUSAL_NONE &&
+		       lent_give(&lent) && lent_goes_on(&lent, ""),
+	       "awake again it lends");
+	lender_close(lent.lender);
+	ground_close(&lent.ends);
+}
+
 static int order(const void *left, const void *right)
 {
 	const double a = *(const double *)left, b = *(const double *)right;
@@ -326,6 +348,7 @@ int main(void)
 	lend_to_worker(door);
 	lend_with_data(door);
 	end_one(door);
+	rest(door);
 	measure(door);
 	refuse_others(door);
 	refuse_each_other(door);

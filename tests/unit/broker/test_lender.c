@@ -7,7 +7,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/filter.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -18,6 +20,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -563,6 +566,77 @@ static void lend_with_two(void)
 	ground_close(&giver.ends);
 }
 
+#define TCX_INGRESS 46 /* linux/bpf.h, enum bpf_attach_type (Linux 6.6) */
+
+/* How many programs of whoever's the interface has at its ingress. */
+static unsigned programs_at(const char *interface)
+{
+	union bpf_attr attributes = { .query = { .target_fd = if_nametoindex(interface),
+						 .attach_type = TCX_INGRESS } };
+
+	return syscall(SYS_bpf, BPF_PROG_QUERY, &attributes, sizeof(attributes)) < 0
+		       ? ~0u
+		       : attributes.query.prog_cnt;
+}
+
+/* How many packet sockets of this namespace are shown every frame. */
+static unsigned taps_awake(void)
+{
+	FILE *list = fopen("/proc/thread-self/net/packet", "r");
+	char line[256], protocol[16];
+	unsigned count = 0;
+
+	while (list && fgets(line, sizeof(line), list))
+		count += sscanf(line, "%*s %*s %*s %15s", protocol) == 1 &&
+			 strcmp(protocol, "0003") == 0;
+	if (list)
+		fclose(list);
+	return count;
+}
+
+/* The other lender, if there is one, is awake meanwhile. */
+static void rest(struct lender *other)
+{
+	const unsigned others = other != NULL;
+	struct ends ends;
+	struct loan loan;
+
+	ground_connect("IPv4", true, &ends);
+	if (!tap_ok(prepare(&ends, &loan) && taps_awake() == 1 + others && programs_at("own") == 1,
+		    "rest: one tap is awake besides %u", others))
+		return;
+	tap_ok(lender_rest(lender) == -EBUSY && taps_awake() == 1 + others,
+	       "what has something to watch does not rest");
+	lender_unwatch(lender, &loan);
+	tap_ok(lender_rest(lender) == 0 && taps_awake() == others && programs_at("own") == others,
+	       "with nothing to watch it costs frames nothing");
+	tap_ok(lender_watch(lender, ends.own, &loan) == REFUSAL_RESTING &&
+		       loan.state == LOAN_NONE && refusal_is_passing(REFUSAL_RESTING),
+	       "it is woken before it watches");
+	tap_ok(lender_rest(lender) == 0 && lender_wake(lender) == 0 && lender_wake(lender) == 0 &&
+		       taps_awake() == 1 + others && programs_at("own") == 1,
+	       "awake, and told so twice");
+	ground_close(&ends);
+	lend("IPv4", true);
+}
+
+static void rest_all(void)
+{
+	struct lender *other;
+
+	rest(NULL);
+	other = ground_lender();
+	rest(other);
+	tap_ok(lender_rest(lender) == 0 && lender_rest(other) == 0 && programs_at("own") == 0,
+	       "both rest: no program is at the interface");
+	lender_close(other);
+	other = ground_lender();
+	tap_ok(programs_at("own") == 1, "a new one is awake");
+	lender_close(other);
+	tap_ok(programs_at("own") == 0 && lender_wake(lender) == 0 && programs_at("own") == 1,
+	       "the first one wakes when all others are gone");
+}
+
 /* The interface that the route names, on top of another one. */
 static void tell_of_rules(void)
 {
@@ -608,6 +682,7 @@ int main(void)
 	lend("IPv6", false);
 	lend("mapped", true);
 	lend("mapped", false);
+	rest_all();
 	tell_end("IPv4", false);
 	tell_end("IPv4", true);
 	tell_end("IPv6", false);
