@@ -223,31 +223,47 @@ def serve_exec(listener, count):
         assert os.waitpid(child, 0)[1] == 0
 
 
-def serve_pass(listener, count):
-    """Another process, which was there before, goes on with the descriptor."""
+def serve_by_other(listener, count, take, hand_over):
+    """
+    Another process, which was there before, goes on with each connection: hand_over() tells of it
+    by one end of a pair of sockets, and take() makes it of what comes out of the other end, or
+    nothing at the end.
+    """
     ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
         ours.close()
         listener.close()
-        while True:
-            numbers = array.array("i")
-            _, messages, _, _ = theirs.recvmsg(1, socket.CMSG_LEN(numbers.itemsize))
-            if not messages:
-                os._exit(0)
-            numbers.frombytes(messages[0][2][:numbers.itemsize])
-            talk(socket.socket(fileno=numbers[0]))
+        while connection := take(theirs):
+            talk(connection)
             theirs.send(b"x")
+        os._exit(0)
     theirs.close()
     for _ in range(count):
         connection = listener.accept()[0]
         answer(connection, ROUNDS // 3)
-        ours.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
-                               array.array("i", [connection.fileno()]))])
-        connection.close()
+        hand_over(ours, connection)
         ours.recv(1)
+        connection.close()
     ours.close()
     assert os.waitpid(child, 0)[1] == 0
+
+
+def serve_pass(listener, count):
+    """The other process gets the descriptor, and is the only one that has it then."""
+    def take(channel):
+        numbers = array.array("i")
+        _, messages, _, _ = channel.recvmsg(1, socket.CMSG_LEN(numbers.itemsize))
+        if not messages:
+            return None
+        numbers.frombytes(messages[0][2][:numbers.itemsize])
+        return socket.socket(fileno=numbers[0])
+
+    def hand_over(channel, connection):
+        channel.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                  array.array("i", [connection.fileno()]))])
+        connection.close()
+    serve_by_other(listener, count, take, hand_over)
 
 
 def fetch(process, number):
@@ -258,25 +274,13 @@ def fetch(process, number):
 
 
 def serve_fetch(listener, count):
-    """Another process, which was there before, fetches the connection and goes on with it."""
-    ours, theirs = socket.socketpair()
-    child = os.fork()
-    if child == 0:
-        ours.close()
-        listener.close()
-        while number := theirs.recv(100):
-            talk(fetch(os.getppid(), int(number)))
-            theirs.send(b"x")
-        os._exit(0)
-    theirs.close()
-    for _ in range(count):
-        connection = listener.accept()[0]
-        answer(connection, ROUNDS // 3)
-        ours.send(b"%d" % connection.fileno())
-        ours.recv(1)
-        connection.close()
-    ours.close()
-    assert os.waitpid(child, 0)[1] == 0
+    """The other process fetches the connection by its number."""
+    def take(channel):
+        number = channel.recv(100)
+        return fetch(os.getppid(), int(number)) if number else None
+
+    serve_by_other(listener, count, take,
+                   lambda channel, connection: channel.send(b"%d" % connection.fileno()))
 
 
 def serve_fetch_own(listener, count):

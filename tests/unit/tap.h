@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * TAP output for the unit tests: a line for each check and the plan at the end. Not for running
- * anything.
+ * TAP output for the unit tests: a line for each check and the plan at the end; and what several of
+ * them count. Not for running anything.
  */
 #ifndef MELIN_TAP_H
 #define MELIN_TAP_H
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -36,6 +37,16 @@ __attribute__((format(printf, 2, 3))) static bool tap_ok(bool held, const char *
 	fflush(stdout);
 	tap_failed += !held;
 	return held;
+}
+
+/* How many descriptors the process has, those of melin's (from 4096 on) among them. */
+static inline int open_descriptors(void)
+{
+	int count = 0;
+
+	for (int descriptor = 0; descriptor < 8192; descriptor++)
+		count += fcntl(descriptor, F_GETFD) >= 0;
+	return count;
 }
 
 /* The plan; main()'s return value. */

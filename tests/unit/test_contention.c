@@ -74,16 +74,6 @@ static int lowest(void)
 	return descriptor;
 }
 
-/* How many descriptors there are, those of melin's (from 4096 on) among them. */
-static int open_descriptors(void)
-{
-	int count = 0;
-
-	for (int descriptor = 0; descriptor < 8192; descriptor++)
-		count += fcntl(descriptor, F_GETFD) >= 0;
-	return count;
-}
-
 static void *look_once(void *unused)
 {
 	contention_look(2000 * MS);

@@ -13,105 +13,100 @@
 
 #include "tap.h"
 
+static const struct {
+	const char *text, *why;
+} mistakes[] = {
+	{ "connect:*:443,conect:*:80",
+	  "rule 2, \"conect:*:80\": unknown verb \"conect\" (connect, listen, any)" },
+	{ "CONNECT:*:80",
+	  "rule 1, \"CONNECT:*:80\": unknown verb \"CONNECT\" (connect, listen, any)" },
+	{ "6379", "rule 1, \"6379\": unknown verb \"6379\" (connect, listen, any)" },
+	{ "!", "rule 1, \"!\": unknown verb \"\" (connect, listen, any)" },
+	{ "! any:*:80", "rule 1, \"! any:*:80\": unknown verb \" any\" (connect, listen, any)" },
+	{ ",", "rule 1, \"\": empty rule (one comma too many?)" },
+	{ "any:*:80,", "rule 2, \"\": empty rule (one comma too many?)" },
+	{ "any:*:80, ,any:*:81", "rule 2, \"\": empty rule (one comma too many?)" },
+	{ "any", "rule 1, \"any\": no ports (VERB:ADDRESS:PORTS, * for all ports)" },
+	{ "any:", "rule 1, \"any:\": no ports (VERB:ADDRESS:PORTS, * for all ports)" },
+	{ "any:*", "rule 1, \"any:*\": no ports (VERB:ADDRESS:PORTS, * for all ports)" },
+	{ "any:[fd00::1]",
+	  "rule 1, \"any:[fd00::1]\": no ports (VERB:ADDRESS:PORTS, * for all ports)" },
+	{ "any:[fd00::1]80",
+	  "rule 1, \"any:[fd00::1]80\": no ports (VERB:ADDRESS:PORTS, * for all ports)" },
+	{ "any::80", "rule 1, \"any::80\": bad address \"\" "
+		     "(*, an IPv4 one, or an IPv6 one in brackets)" },
+	{ "any:localhost:80", "rule 1, \"any:localhost:80\": bad address \"localhost\" "
+			      "(*, an IPv4 one, or an IPv6 one in brackets)" },
+	{ "any:198.18.0.256:80", "rule 1, \"any:198.18.0.256:80\": bad address \"198.18.0.256\" "
+				 "(*, an IPv4 one, or an IPv6 one in brackets)" },
+	{ "any:198.18.0.0/33:80",
+	  "rule 1, \"any:198.18.0.0/33:80\": bad prefix length \"33\" (0 to 32)" },
+	{ "any:198.18.0.0/:80",
+	  "rule 1, \"any:198.18.0.0/:80\": bad prefix length \"\" (0 to 32)" },
+	{ "any:198.18.0.0/-1:80",
+	  "rule 1, \"any:198.18.0.0/-1:80\": bad prefix length \"-1\" (0 to 32)" },
+	{ "any:198.18.0.0/24/8:80",
+	  "rule 1, \"any:198.18.0.0/24/8:80\": bad prefix length \"24/8\" (0 to 32)" },
+	{ "any:*/24:80", "rule 1, \"any:*/24:80\": bad address \"*/24\" "
+			 "(*, an IPv4 one, or an IPv6 one in brackets)" },
+	{ "any:[fd00::/129]:80",
+	  "rule 1, \"any:[fd00::/129]:80\": bad prefix length \"129\" (0 to 128)" },
+	{ "any:[fd00::1:80", "rule 1, \"any:[fd00::1:80\": the bracket \"[\" is not closed" },
+	{ "any:[fd00::]/64:80", "rule 1, \"any:[fd00::]/64:80\": "
+				"the prefix length goes inside the brackets: [fd00::/64]" },
+	{ "any:fd00::1:80", "rule 1, \"any:fd00::1:80\": "
+			    "too many colons; IPv6 addresses go in brackets: [fd00::1]" },
+	{ "any:::80", "rule 1, \"any:::80\": "
+		      "too many colons; IPv6 addresses go in brackets: [fd00::1]" },
+	{ "any:*:80:90", "rule 1, \"any:*:80:90\": "
+			 "too many colons; IPv6 addresses go in brackets: [fd00::1]" },
+	{ "any:[198.18.0.1]:80", "rule 1, \"any:[198.18.0.1]:80\": "
+				 "IPv4 addresses go without brackets: 198.18.0.1" },
+	{ "any:[*]:80", "rule 1, \"any:[*]:80\": bad address \"*\" "
+			"(*, an IPv4 one, or an IPv6 one in brackets)" },
+	{ "any:[]:80", "rule 1, \"any:[]:80\": bad address \"\" "
+		       "(*, an IPv4 one, or an IPv6 one in brackets)" },
+	{ "any:[fe80::1%eth0]:80",
+	  "rule 1, \"any:[fe80::1%eth0]:80\": bad address \"fe80::1%eth0\" "
+	  "(*, an IPv4 one, or an IPv6 one in brackets)" },
+	{ "any:[::ffff:198.18.0.1]:80", "rule 1, \"any:[::ffff:198.18.0.1]:80\": "
+					"IPv4-mapped addresses are written as IPv4: 198.18.0.1" },
+	{ "any:*:", "rule 1, \"any:*:\": "
+		    "bad port \"\" (*, 1 to 65535, or a range 8000-8999)" },
+	{ "any:*:0", "rule 1, \"any:*:0\": "
+		     "bad port \"0\" (*, 1 to 65535, or a range 8000-8999)" },
+	{ "any:*:65536", "rule 1, \"any:*:65536\": "
+			 "bad port \"65536\" (*, 1 to 65535, or a range 8000-8999)" },
+	{ "any:*:99999999999999999999",
+	  "rule 1, \"any:*:99999999999999999999\": bad port \"99999999999999999999\" "
+	  "(*, 1 to 65535, or a range 8000-8999)" },
+	{ "any:*:http", "rule 1, \"any:*:http\": "
+			"bad port \"http\" (*, 1 to 65535, or a range 8000-8999)" },
+	{ "any:*:+80", "rule 1, \"any:*:+80\": "
+		       "bad port \"+80\" (*, 1 to 65535, or a range 8000-8999)" },
+	{ "any:*:80-", "rule 1, \"any:*:80-\": "
+		       "bad port \"80-\" (*, 1 to 65535, or a range 8000-8999)" },
+	{ "any:*:-80", "rule 1, \"any:*:-80\": "
+		       "bad port \"-80\" (*, 1 to 65535, or a range 8000-8999)" },
+	{ "any:*:80-70000", "rule 1, \"any:*:80-70000\": "
+			    "bad port \"80-70000\" (*, 1 to 65535, or a range 8000-8999)" },
+	{ "any:*:90-80", "rule 1, \"any:*:90-80\": the range \"90-80\" runs backwards" },
+	{ "any:*:80 90", "rule 1, \"any:*:80 90\": "
+			 "bad port \"80 90\" (*, 1 to 65535, or a range 8000-8999)" },
+	{ "any:*:80;any:*:90", "rule 1, \"any:*:80;any:*:90\": "
+			       "too many colons; IPv6 addresses go in brackets: [fd00::1]" },
+};
+
 static void test_mistakes(void)
 {
-	static const struct {
-		const char *text, *why;
-	} cases[] = {
-		{ "connect:*:443,conect:*:80",
-		  "rule 2, \"conect:*:80\": unknown verb \"conect\" (connect, listen, any)" },
-		{ "CONNECT:*:80",
-		  "rule 1, \"CONNECT:*:80\": unknown verb \"CONNECT\" (connect, listen, any)" },
-		{ "6379", "rule 1, \"6379\": unknown verb \"6379\" (connect, listen, any)" },
-		{ "!", "rule 1, \"!\": unknown verb \"\" (connect, listen, any)" },
-		{ "! any:*:80",
-		  "rule 1, \"! any:*:80\": unknown verb \" any\" (connect, listen, any)" },
-		{ ",", "rule 1, \"\": empty rule (one comma too many?)" },
-		{ "any:*:80,", "rule 2, \"\": empty rule (one comma too many?)" },
-		{ "any:*:80, ,any:*:81", "rule 2, \"\": empty rule (one comma too many?)" },
-		{ "any", "rule 1, \"any\": no ports (VERB:ADDRESS:PORTS, * for all ports)" },
-		{ "any:", "rule 1, \"any:\": no ports (VERB:ADDRESS:PORTS, * for all ports)" },
-		{ "any:*", "rule 1, \"any:*\": no ports (VERB:ADDRESS:PORTS, * for all ports)" },
-		{ "any:[fd00::1]",
-		  "rule 1, \"any:[fd00::1]\": no ports (VERB:ADDRESS:PORTS, * for all ports)" },
-		{ "any:[fd00::1]80",
-		  "rule 1, \"any:[fd00::1]80\": no ports (VERB:ADDRESS:PORTS, * for all ports)" },
-		{ "any::80", "rule 1, \"any::80\": bad address \"\" "
-			     "(*, an IPv4 one, or an IPv6 one in brackets)" },
-		{ "any:localhost:80", "rule 1, \"any:localhost:80\": bad address \"localhost\" "
-				      "(*, an IPv4 one, or an IPv6 one in brackets)" },
-		{ "any:198.18.0.256:80",
-		  "rule 1, \"any:198.18.0.256:80\": bad address \"198.18.0.256\" "
-		  "(*, an IPv4 one, or an IPv6 one in brackets)" },
-		{ "any:198.18.0.0/33:80",
-		  "rule 1, \"any:198.18.0.0/33:80\": bad prefix length \"33\" (0 to 32)" },
-		{ "any:198.18.0.0/:80",
-		  "rule 1, \"any:198.18.0.0/:80\": bad prefix length \"\" (0 to 32)" },
-		{ "any:198.18.0.0/-1:80",
-		  "rule 1, \"any:198.18.0.0/-1:80\": bad prefix length \"-1\" (0 to 32)" },
-		{ "any:198.18.0.0/24/8:80",
-		  "rule 1, \"any:198.18.0.0/24/8:80\": bad prefix length \"24/8\" (0 to 32)" },
-		{ "any:*/24:80", "rule 1, \"any:*/24:80\": bad address \"*/24\" "
-				 "(*, an IPv4 one, or an IPv6 one in brackets)" },
-		{ "any:[fd00::/129]:80",
-		  "rule 1, \"any:[fd00::/129]:80\": bad prefix length \"129\" (0 to 128)" },
-		{ "any:[fd00::1:80",
-		  "rule 1, \"any:[fd00::1:80\": the bracket \"[\" is not closed" },
-		{ "any:[fd00::]/64:80", "rule 1, \"any:[fd00::]/64:80\": "
-					"the prefix length goes inside the brackets: [fd00::/64]" },
-		{ "any:fd00::1:80", "rule 1, \"any:fd00::1:80\": "
-				    "too many colons; IPv6 addresses go in brackets: [fd00::1]" },
-		{ "any:::80", "rule 1, \"any:::80\": "
-			      "too many colons; IPv6 addresses go in brackets: [fd00::1]" },
-		{ "any:*:80:90", "rule 1, \"any:*:80:90\": "
-				 "too many colons; IPv6 addresses go in brackets: [fd00::1]" },
-		{ "any:[198.18.0.1]:80", "rule 1, \"any:[198.18.0.1]:80\": "
-					 "IPv4 addresses go without brackets: 198.18.0.1" },
-		{ "any:[*]:80", "rule 1, \"any:[*]:80\": bad address \"*\" "
-				"(*, an IPv4 one, or an IPv6 one in brackets)" },
-		{ "any:[]:80", "rule 1, \"any:[]:80\": bad address \"\" "
-			       "(*, an IPv4 one, or an IPv6 one in brackets)" },
-		{ "any:[fe80::1%eth0]:80",
-		  "rule 1, \"any:[fe80::1%eth0]:80\": bad address \"fe80::1%eth0\" "
-		  "(*, an IPv4 one, or an IPv6 one in brackets)" },
-		{ "any:[::ffff:198.18.0.1]:80",
-		  "rule 1, \"any:[::ffff:198.18.0.1]:80\": "
-		  "IPv4-mapped addresses are written as IPv4: 198.18.0.1" },
-		{ "any:*:", "rule 1, \"any:*:\": "
-			    "bad port \"\" (*, 1 to 65535, or a range 8000-8999)" },
-		{ "any:*:0", "rule 1, \"any:*:0\": "
-			     "bad port \"0\" (*, 1 to 65535, or a range 8000-8999)" },
-		{ "any:*:65536", "rule 1, \"any:*:65536\": "
-				 "bad port \"65536\" (*, 1 to 65535, or a range 8000-8999)" },
-		{ "any:*:99999999999999999999",
-		  "rule 1, \"any:*:99999999999999999999\": bad port \"99999999999999999999\" "
-		  "(*, 1 to 65535, or a range 8000-8999)" },
-		{ "any:*:http", "rule 1, \"any:*:http\": "
-				"bad port \"http\" (*, 1 to 65535, or a range 8000-8999)" },
-		{ "any:*:+80", "rule 1, \"any:*:+80\": "
-			       "bad port \"+80\" (*, 1 to 65535, or a range 8000-8999)" },
-		{ "any:*:80-", "rule 1, \"any:*:80-\": "
-			       "bad port \"80-\" (*, 1 to 65535, or a range 8000-8999)" },
-		{ "any:*:-80", "rule 1, \"any:*:-80\": "
-			       "bad port \"-80\" (*, 1 to 65535, or a range 8000-8999)" },
-		{ "any:*:80-70000", "rule 1, \"any:*:80-70000\": "
-				    "bad port \"80-70000\" (*, 1 to 65535, or a range 8000-8999)" },
-		{ "any:*:90-80", "rule 1, \"any:*:90-80\": the range \"90-80\" runs backwards" },
-		{ "any:*:80 90", "rule 1, \"any:*:80 90\": "
-				 "bad port \"80 90\" (*, 1 to 65535, or a range 8000-8999)" },
-		{ "any:*:80;any:*:90",
-		  "rule 1, \"any:*:80;any:*:90\": "
-		  "too many colons; IPv6 addresses go in brackets: [fd00::1]" },
-	};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
 		struct rule_list list = { (struct rule *)1, 1 };
 		struct reason reason = { "" };
-		int error = rules_parse(cases[i].text, &list, &reason);
+		int error = rules_parse(mistakes[i].text, &list, &reason);
 
-		if (!tap_ok(error == -EINVAL && !strcmp(reason.text, cases[i].why) && !list.count &&
-				    !list.rules,
-			    "the mistake in \"%s\" is named", cases[i].text))
+		if (!tap_ok(error == -EINVAL && !strcmp(reason.text, mistakes[i].why) &&
+				    !list.count && !list.rules,
+			    "the mistake in \"%s\" is named", mistakes[i].text))
 			printf("# got %d, %s\n", error, reason.text);
 	}
 }

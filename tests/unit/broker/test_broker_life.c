@@ -281,15 +281,6 @@ static void *renew(void *argument)
 	return NULL;
 }
 
-static int open_descriptors(void)
-{
-	int count = 0;
-
-	for (int descriptor = 0; descriptor < 8192; descriptor++)
-		count += fcntl(descriptor, F_GETFD) >= 0;
-	return count;
-}
-
 /* In a child, which has nothing more than there was without the lender. */
 static bool abandons(struct lender *lender, int before)
 {

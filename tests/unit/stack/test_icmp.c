@@ -205,86 +205,136 @@ static uint32_t collect(uint32_t from, size_t *largest)
 	return from;
 }
 
+/* A connection whose path gets a smaller MTU. */
+struct narrowed {
+	bool v6;
+	unsigned mtu, headers;
+	struct test_socket socket;
+	struct peer peer;
+	uint8_t packet[64];  /* the beginning of one that was too big */
+	uint32_t first, end; /* what has been sent, from the first number on */
+	size_t largest;	     /* of the segments that were collected last */
+};
+
+static char narrowed_data[20000];
+
+static int mtu_of(struct narrowed *narrowed)
+{
+	return narrowed->v6 ? option(&narrowed->socket, IPPROTO_IPV6, IPV6_MTU)
+			    : option(&narrowed->socket, IPPROTO_IP, IP_MTU);
+}
+
+static void say_too_big(const struct narrowed *narrowed, unsigned mtu, const uint8_t *packet)
+{
+	complain(narrowed->v6, narrowed->v6 ? 2 : 3, narrowed->v6 ? 0 : 4, mtu, packet, true);
+}
+
+static void collect_all(struct narrowed *narrowed)
+{
+	narrowed->end = collect(narrowed->end, &narrowed->largest);
+}
+
+static void send_full_segments(struct narrowed *narrowed)
+{
+	struct segment segment;
+
+	begin(&narrowed->socket, narrowed->v6, &segment);
+	tap_ok(narrowed->v6 || segment.dont_fragment, "a SYN must not be fragmented");
+	answer(&narrowed->socket, &segment, &narrowed->peer);
+	narrowed->first = narrowed->end = narrowed->peer.ack;
+	tap_ok(mtu_of(narrowed) == 1500, "the MTU is the device's");
+	put(&narrowed->socket, narrowed_data, sizeof(narrowed_data), 0);
+	wire_get_segment(&segment);
+	tap_ok(segment.size == 1500 - narrowed->headers && (narrowed->v6 || segment.dont_fragment),
+	       "full segments, not to be fragmented");
+	memcpy(narrowed->packet, segment.packet, 60);
+	wire_clear();
+}
+
+static void believe_router(struct narrowed *narrowed)
+{
+	uint8_t *number = &narrowed->packet[narrowed->v6 ? 44 : 24];
+	struct segment segment;
+
+	*number ^= 0x40; /* far from what is in flight */
+	say_too_big(narrowed, narrowed->mtu, narrowed->packet);
+	tap_ok(mtu_of(narrowed) == 1500 && !wire_get_segment(&segment),
+	       "a forged MTU is not believed");
+	*number ^= 0x40;
+	say_too_big(narrowed, narrowed->mtu, narrowed->packet);
+	collect_all(narrowed);
+	tap_ok(mtu_of(narrowed) == (int)narrowed->mtu, "a router's MTU is");
+	tap_ok(narrowed->largest == narrowed->mtu - narrowed->headers &&
+		       narrowed->end - narrowed->first >= 10000,
+	       "what is in flight is sent again: %u bytes, %zu a segment",
+	       narrowed->end - narrowed->first, narrowed->largest);
+}
+
+static void send_in_smaller_segments(struct narrowed *narrowed)
+{
+	const size_t most = narrowed->mtu - narrowed->headers;
+	uint32_t before = narrowed->end - 1;
+
+	while (narrowed->end - narrowed->first < sizeof(narrowed_data) && narrowed->end != before &&
+	       narrowed->largest <= most) {
+		before = narrowed->end;
+		acknowledge(&narrowed->peer, narrowed->v6, before);
+		collect_all(narrowed);
+	}
+	tap_ok(narrowed->end - narrowed->first == sizeof(narrowed_data) &&
+		       narrowed->largest <= most,
+	       "and all the rest fits");
+	acknowledge(&narrowed->peer, narrowed->v6, narrowed->end);
+	put(&narrowed->socket, narrowed_data, 5000, 0);
+	collect_all(narrowed);
+	tap_ok(narrowed->largest == most, "new data too");
+	acknowledge(&narrowed->peer, narrowed->v6, narrowed->end);
+	say_too_big(narrowed, 1400, narrowed->packet);
+	tap_ok(mtu_of(narrowed) == (int)narrowed->mtu, "no router makes it larger");
+}
+
+static void say_far_too_big(struct narrowed *narrowed)
+{
+	struct segment segment;
+
+	put(&narrowed->socket, narrowed_data, 100, 0);
+	wire_get_segment(&segment);
+	if (narrowed->v6) {
+		say_too_big(narrowed, 1279, segment.packet);
+		tap_ok(mtu_of(narrowed) == (int)narrowed->mtu, "or smaller than IPv6 allows");
+		return;
+	}
+	say_too_big(narrowed, 68, segment.packet);
+	put(&narrowed->socket, narrowed_data, 1000, 0);
+	acknowledge(&narrowed->peer, false, narrowed->end + 100);
+	wire_get_segment(&segment);
+	tap_ok(mtu_of(narrowed) == 552 && segment.size == 512 && !segment.dont_fragment,
+	       "below 552 bytes routers may fragment instead: %zu", segment.size);
+	wire_clear();
+	narrowed->end += 1000;
+}
+
 static void test_smaller_mtu(bool v6)
 {
-	const unsigned mtu = 1300, headers = v6 ? 60 : 40;
-	int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP, name = v6 ? IPV6_MTU : IP_MTU;
-	static char data[20000];
-	struct test_socket socket;
-	struct segment segment;
-	uint8_t packet[64];
-	struct peer peer;
-	uint32_t first, end;
-	size_t largest;
+	struct narrowed narrowed = { .v6 = v6, .mtu = 1300, .headers = v6 ? 60 : 40 };
 
 	introduce(); /* minutes have passed */
-	begin(&socket, v6, &segment);
-	tap_ok(v6 || segment.dont_fragment, "a SYN must not be fragmented");
-	answer(&socket, &segment, &peer);
-	first = peer.ack;
-	tap_ok(option(&socket, level, name) == 1500, "the MTU is the device's");
-	put(&socket, data, sizeof(data), 0);
-	wire_get_segment(&segment);
-	tap_ok(segment.size == 1500 - headers && (v6 || segment.dont_fragment),
-	       "full segments, not to be fragmented");
-	memcpy(packet, segment.packet, 60);
-	wire_clear();
-	packet[v6 ? 44 : 24] ^= 0x40; /* far from what is in flight */
-	complain(v6, v6 ? 2 : 3, v6 ? 0 : 4, mtu, packet, true);
-	tap_ok(option(&socket, level, name) == 1500 && !wire_get_segment(&segment),
-	       "a forged MTU is not believed");
-	packet[v6 ? 44 : 24] ^= 0x40;
-	complain(v6, v6 ? 2 : 3, v6 ? 0 : 4, mtu, packet, true);
-	end = collect(first, &largest);
-	tap_ok(option(&socket, level, name) == (int)mtu, "a router's MTU is");
-	tap_ok(largest == mtu - headers && end - first >= 10000,
-	       "what is in flight is sent again: %u bytes, %zu a segment", end - first, largest);
-	while (end - first < sizeof(data)) {
-		uint32_t before = end;
-
-		acknowledge(&peer, v6, end);
-		end = collect(end, &largest);
-		if (end == before || largest > mtu - headers)
-			break;
-	}
-	tap_ok(end - first == sizeof(data) && largest <= mtu - headers, "and all the rest fits");
-	acknowledge(&peer, v6, end);
-	put(&socket, data, 5000, 0);
-	end = collect(end, &largest);
-	tap_ok(largest == mtu - headers, "new data too");
-	acknowledge(&peer, v6, end);
-	complain(v6, v6 ? 2 : 3, v6 ? 0 : 4, 1400, packet, true);
-	tap_ok(option(&socket, level, name) == (int)mtu, "no router makes it larger");
-	if (v6) {
-		put(&socket, data, 100, 0);
-		wire_get_segment(&segment);
-		complain(true, 2, 0, 1279, segment.packet, true);
-		tap_ok(option(&socket, level, name) == (int)mtu, "or smaller than IPv6 allows");
-	} else {
-		put(&socket, data, 100, 0);
-		wire_get_segment(&segment);
-		complain(false, 3, 4, 68, segment.packet, true);
-		put(&socket, data, 1000, 0);
-		acknowledge(&peer, v6, end + 100);
-		wire_get_segment(&segment);
-		tap_ok(option(&socket, level, name) == 552 && segment.size == 512 &&
-			       !segment.dont_fragment,
-		       "below 552 bytes routers may fragment instead: %zu", segment.size);
-		wire_clear();
-		end += 1000;
-	}
-	acknowledge(&peer, v6, end + 100);
+	send_full_segments(&narrowed);
+	believe_router(&narrowed);
+	send_in_smaller_segments(&narrowed);
+	say_far_too_big(&narrowed);
+	acknowledge(&narrowed.peer, v6, narrowed.end + 100);
 	for (unsigned second = 0; second < 601; second++) {
 		advance_clock(1000 * 1000000ull);
 		ops->poll(stack);
 	}
 	introduce();
-	put(&socket, data, 3000, 0);
+	put(&narrowed.socket, narrowed_data, 3000, 0);
 	ops->poll(stack); /* the answer to ARP */
-	collect(end + 100, &largest);
-	tap_ok(option(&socket, level, name) == 1500 && largest == 1500 - headers,
-	       "after ten minutes it tries again: %zu", largest);
-	drop(&socket);
+	collect(narrowed.end + 100, &narrowed.largest);
+	tap_ok(mtu_of(&narrowed) == 1500 && narrowed.largest == 1500 - narrowed.headers,
+	       "after ten minutes it tries again: %zu", narrowed.largest);
+	drop(&narrowed.socket);
 	wire_clear();
 }
 
