@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Compiles lwIP's tcp_out.c unchanged, with three of its functions under other names: those that
+ * Compiles lwIP's tcp_out.c unchanged, with four of its functions under other names: those that
  * everybody calls are stack/socket/output.c's tcp_output(), stack/tcp/gap.c's tcp_send_empty_ack(),
- * and the tcp_split_unsent_seg() below. Not for code of our own that could do without what is
- * static here.
+ * and the tcp_send_fin() and tcp_split_unsent_seg() below. Not for code of our own that could do
+ * without what is static here.
  */
 #include "stack/lwip/lwip_hooks.h"
 #include "stack/tcp/gap.h"
@@ -14,6 +14,7 @@
 #define tcp_output	     melin_lwip_tcp_output
 #define tcp_send_empty_ack   melin_lwip_send_empty_ack
 #define tcp_split_unsent_seg melin_lwip_split_unsent_seg
+#define tcp_send_fin	     melin_lwip_send_fin
 
 /*
  * tcp_split_unsent_seg() alone asks for the options' length without the hook: the second part of a
@@ -34,6 +35,21 @@ static u8_t length_with_hook(const struct tcp_pcb *pcb, u8_t flags)
 #define LWIP_HOOK_TCP_OUT_TCPOPT_LENGTH(pcb, length) (length)
 
 #include "core/tcp_out.c"
+
+#undef tcp_send_fin
+/*
+ * lwIP numbers a FIN that is a segment of its own, but not one that it puts into the last segment
+ * of data: once that was acknowledged, more would be than was ever queued.
+ */
+err_t tcp_send_fin(struct tcp_pcb *pcb)
+{
+	const u32_t end = pcb->snd_lbb;
+	err_t error = melin_lwip_send_fin(pcb);
+
+	if (error == ERR_OK && pcb->snd_lbb == end)
+		pcb->snd_lbb++;
+	return error;
+}
 
 #undef tcp_split_unsent_seg
 /*

@@ -54,7 +54,10 @@ static err_t sent(void *arg, struct tcp_pcb *pcb, u16_t size)
 	/* As Linux's tcp_sndbuf_expand(): less than two windows of buffer limit the speed. */
 	if (!socket->options.send_buffer_set && pcb->cwnd > socket->send_buffer.credit / 2)
 		send_buffer_set_credit(socket, pcb->cwnd * 2);
-	socket_changed(socket, 0);
+	/* A close that lingers sleeps until all is acknowledged; Linux tells of FIN_WAIT2, too. */
+	socket_changed(socket, (socket->shutdown & SHUT_SEND) && !send_buffer_queued(socket)
+				       ? READY_OUTPUT
+				       : 0);
 	return ERR_OK;
 }
 

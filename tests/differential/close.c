@@ -254,6 +254,39 @@ static void case_many(void)
 	note("good %d, descriptors back: %s", good, lowest == after ? "yes" : "no");
 }
 
+static size_t filled;
+
+static void drain_slowly(int fd)
+{
+	size_t got = 0;
+
+	while (got < filled) {
+		size_t part = filled - got < 50000 ? filled - got : 50000;
+
+		got += drain(fd, part);
+		pause_ms(1);
+	}
+}
+
+/* The close sleeps while another thread is the one that sees what is acknowledged. */
+static void case_linger_asleep(void)
+{
+	struct connection connection = open_connection();
+	pthread_t thread;
+	int64_t start;
+
+	filled = fill(connection.us);
+	set_nonblocking(connection.us, false);
+	set_linger(connection.us, 1, 20);
+	thread = later(200, drain_slowly, connection.them);
+	start = now_ms();
+	outcome("close", close(connection.us));
+	note_duration("it took", now_ms() - start, 100, 10000);
+	join(thread);
+	outcome_receive("they receive", connection.them);
+	close(connection.them);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -262,6 +295,7 @@ int main(int argc, char **argv)
 		{ "much to deliver", case_much_to_deliver, 0 },
 		{ "linger zero", case_linger_zero, 0 },
 		{ "linger", case_linger, 0 },
+		{ "linger asleep", case_linger_asleep, 0 },
 		{ "many", case_many, 0 },
 	};
 
