@@ -29,12 +29,14 @@
 /* No handler comes in between: one that does not return would leave half a descriptor behind. */
 static long close_known(int descriptor)
 {
+	struct closing closing;
 	long result;
 
 	signals_hold();
 	/* First the table: once the kernel has it back, the number can be anybody's. */
-	descriptor_remove(descriptor);
+	descriptor_close_begin(descriptor, &closing);
 	result = kernel_call(SYS_close, descriptor, 0, 0, 0);
+	descriptor_close_end(&closing);
 	signals_release();
 	return result;
 }
@@ -94,25 +96,35 @@ INTERPOSED void closefrom(int first)
 		close_range(first < 0 ? 0 : (unsigned)first, ~0u, 0);
 }
 
-/* The new number means what the old one means. */
-static int duplicated(int descriptor, int duplicate)
+/* What the new number is to mean; NULL: nothing that melin knows. */
+static struct object *original(int descriptor)
 {
-	struct object *object;
+	struct object *object = descriptor_get(descriptor);
 
-	if (duplicate < 0 || !descriptor_known(descriptor))
+	return object && object->kind != OBJECT_PRIVATE ? object : NULL;
+}
+
+/* The new number means what the old one means. The reference to that is given back. */
+static int install_duplicate(struct object *object, int duplicate)
+{
+	if (!object)
 		return duplicate;
-	object = descriptor_get(descriptor);
-	if (!object || object->kind == OBJECT_PRIVATE)
-		return duplicate;
-	status_begins_at(duplicate);
-	descriptor_install(duplicate, object);
-	if (duplicate <= STDERR_FILENO && !stream_stands_in(duplicate))
-		borrow_end_any(duplicate, BORROW_CALL, true); /* libc uses it without a call */
-	if (duplicate <= STDERR_FILENO && object->kind == OBJECT_SOCKET &&
-	    atomic_load(&((struct socket *)object)->state) == SOCKET_CONNECTION)
-		stream_standard(duplicate);
+	if (duplicate >= 0) {
+		status_begins_at(duplicate);
+		descriptor_install(duplicate, object);
+		if (duplicate <= STDERR_FILENO && !stream_stands_in(duplicate))
+			borrow_end_any(duplicate, BORROW_CALL, true); /* libc uses it silently */
+		if (duplicate <= STDERR_FILENO && object->kind == OBJECT_SOCKET &&
+		    atomic_load(&((struct socket *)object)->state) == SOCKET_CONNECTION)
+			stream_standard(duplicate);
+	}
 	object_put(object);
 	return duplicate;
+}
+
+static int duplicated(int descriptor, int duplicate)
+{
+	return duplicate < 0 ? duplicate : install_duplicate(original(descriptor), duplicate);
 }
 
 INTERPOSED int dup(int descriptor)
@@ -148,6 +160,10 @@ INTERPOSED int pidfd_getfd(int process, int descriptor, unsigned flags)
 
 static int dup_known(int descriptor, int target, int flags, bool is_dup3)
 {
+	struct closing closing;
+	struct object *object;
+	int result, errno_after;
+
 	/* Only if the duplication is going to succeed may the target be forgotten. */
 	if (libc()->fcntl(descriptor_of_program(descriptor), F_GETFD, 0L) < 0)
 		return -1;
@@ -155,10 +171,15 @@ static int dup_known(int descriptor, int target, int flags, bool is_dup3)
 		errno = EINVAL;
 		return -1;
 	}
-	descriptor_remove(target);
-	return duplicated(descriptor,
-			  is_dup3 ? libc()->dup3(descriptor_of_program(descriptor), target, flags)
-				  : libc()->dup2(descriptor_of_program(descriptor), target));
+	object = original(descriptor);
+	descriptor_close_begin(target, &closing);
+	result = is_dup3 ? libc()->dup3(descriptor_of_program(descriptor), target, flags)
+			 : libc()->dup2(descriptor_of_program(descriptor), target);
+	errno_after = errno;
+	install_duplicate(object, result);
+	descriptor_close_end(&closing);
+	errno = errno_after;
+	return result;
 }
 
 static int dup_over(int descriptor, int target, int flags, bool is_dup3)

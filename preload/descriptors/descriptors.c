@@ -14,11 +14,18 @@
 #include "preload/libc/signals.h"
 #include "preload/libc/thread.h"
 #include "common/own_descriptor.h"
+#include "common/system_call.h"
 
 _Atomic(struct object *) descriptor_table[DESCRIPTOR_LIMIT];
 
 /* The object of all descriptors of melin's own. Nobody looks at its counts. */
 static struct object private_object = { .references = 1, .kind = OBJECT_PRIVATE };
+
+/*
+ * In the place of an object whose descriptor is being closed: descriptor_close_begin(). Its count
+ * is zero, so that it looks to slot_get() like an object that is about to leave the table.
+ */
+static struct object closing_object = { .kind = OBJECT_PRIVATE };
 
 /* See descriptor_highest(). */
 static _Atomic int highest_known;
@@ -86,8 +93,10 @@ static void drop(struct object *object)
  * The count is raised in the one order of all (seq_cst): who borrows a connection stores its state
  * and then reads the count, and who has got a reference here reads the state next. One of the two
  * sees the other (borrow.h).
+ *
+ * A descriptor that is being closed is waited for; waits false: it counts as closed.
  */
-static struct object *slot_get(_Atomic(struct object *) *slot)
+static struct object *slot_get(_Atomic(struct object *) *slot, bool waits)
 {
 	for (;;) {
 		struct object *object = atomic_load_explicit(slot, memory_order_acquire);
@@ -95,6 +104,8 @@ static struct object *slot_get(_Atomic(struct object *) *slot)
 
 		if (!object || object == &private_object)
 			return object;
+		if (!waits && object == &closing_object)
+			return NULL;
 		references = atomic_load_explicit(&object->references, memory_order_relaxed);
 		do {
 			if (references == 0)
@@ -102,25 +113,32 @@ static struct object *slot_get(_Atomic(struct object *) *slot)
 		} while (!atomic_compare_exchange_weak_explicit(
 			&object->references, &references, references + 1, memory_order_seq_cst,
 			memory_order_relaxed));
-		if (references == 0)
-			continue; /* it is being destroyed: the slot is about to change */
+		if (references == 0) { /* the slot is about to change */
+			kernel_call(SYS_sched_yield, 0, 0, 0, 0);
+			continue;
+		}
 		if (atomic_load_explicit(slot, memory_order_acquire) == object)
 			return object;
 		drop(object); /* the slot has changed meanwhile */
 	}
 }
 
-struct object *descriptor_get(int descriptor)
+static struct object *get(int descriptor, bool waits)
 {
 	struct object *object;
 
 	if (!descriptor_known(descriptor))
 		return NULL;
 	signals_hold();
-	object = slot_get(&descriptor_table[descriptor]);
+	object = slot_get(&descriptor_table[descriptor], waits);
 	if (!object || object == &private_object)
 		signals_release();
 	return object;
+}
+
+struct object *descriptor_get(int descriptor)
+{
+	return get(descriptor, true);
 }
 
 void object_get(struct object *object)
@@ -129,16 +147,29 @@ void object_get(struct object *object)
 	atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
 }
 
-struct object *descriptor_get_kind(int descriptor, enum object_kind kind)
+static struct object *of_kind(struct object *object, enum object_kind kind)
 {
-	struct object *object = descriptor_get(descriptor);
-
 	if (!object || object == &private_object)
 		return NULL;
 	if (object->kind == kind)
 		return object;
 	object_put(object);
 	return NULL;
+}
+
+struct object *descriptor_get_kind(int descriptor, enum object_kind kind)
+{
+	return of_kind(get(descriptor, true), kind);
+}
+
+struct object *descriptor_get_next(int *descriptor, enum object_kind kind)
+{
+	struct object *object = NULL;
+
+	while (*descriptor <= descriptor_highest() &&
+	       !(object = of_kind(get(*descriptor, false), kind)))
+		++*descriptor;
+	return object;
 }
 
 void object_put(struct object *object)
@@ -174,21 +205,84 @@ void descriptor_install(int descriptor, struct object *object)
 	atomic_store_explicit(&descriptor_table[descriptor], object, memory_order_release);
 }
 
-void descriptor_remove(int descriptor)
+/* The object whose place in the table another one, or none, has taken; NULL: none that ends. */
+static struct object *replace(int descriptor, struct object *successor, bool waits)
 {
-	struct object *object;
+	_Atomic(struct object *) *slot = &descriptor_table[descriptor];
+	struct object *object = atomic_load_explicit(slot, memory_order_acquire);
 
-	if (!descriptor_known(descriptor))
-		return;
-	object =
-		atomic_exchange_explicit(&descriptor_table[descriptor], NULL, memory_order_acq_rel);
-	if (!object || object == &private_object)
-		return;
-	signals_hold();
+	for (;;) {
+		if (!object || object == &private_object)
+			return NULL;
+		if (object == &closing_object) {
+			if (!waits)
+				return NULL;
+			kernel_call(SYS_sched_yield, 0, 0, 0, 0);
+			object = atomic_load_explicit(slot, memory_order_acquire);
+		} else if (atomic_compare_exchange_weak_explicit(slot, &object, successor,
+								 memory_order_acq_rel,
+								 memory_order_acquire)) {
+			return object;
+		}
+	}
+}
+
+static void number_goes(struct object *object, int descriptor)
+{
 	object->operations->descriptor_closed(object, descriptor);
 	if (atomic_fetch_sub_explicit(&object->descriptors, 1, memory_order_acq_rel) == 1)
 		object->operations->closed(object);
+}
+
+void descriptor_remove(int descriptor)
+{
+	struct object *object =
+		descriptor_known(descriptor) ? replace(descriptor, NULL, false) : NULL;
+
+	if (!object)
+		return;
+	signals_hold();
+	number_goes(object, descriptor);
 	object_put(object); /* the table's reference; signals are released */
+}
+
+/* Unless the number is another one's by now. */
+static void end_closing(int descriptor)
+{
+	struct object *expected = &closing_object;
+
+	if (atomic_load(&descriptor_table[descriptor]) == &closing_object)
+		atomic_compare_exchange_strong(&descriptor_table[descriptor], &expected, NULL);
+}
+
+void descriptor_close_begin(int descriptor, struct closing *closing)
+{
+	struct object *object =
+		descriptor_known(descriptor) ? replace(descriptor, &closing_object, true) : NULL;
+	enum object_end end;
+
+	*closing = (struct closing){ .descriptor = -1 };
+	if (!object)
+		return;
+	signals_hold();
+	end = object->operations->end ? object->operations->end(object) : END_BEFORE_KERNEL;
+	number_goes(object, descriptor);
+	if (end == END_AFTER_KERNEL)
+		closing->object = object;
+	else
+		object_put(object);
+	if (end == END_BEFORE_KERNEL)
+		end_closing(descriptor);
+	else
+		closing->descriptor = descriptor;
+}
+
+void descriptor_close_end(const struct closing *closing)
+{
+	if (closing->descriptor >= 0)
+		end_closing(closing->descriptor);
+	if (closing->object)
+		object_put(closing->object);
 }
 
 int descriptor_find(const struct object *object)
@@ -253,9 +347,9 @@ void descriptor_close_private(void)
 	int highest = descriptor_highest();
 
 	for (int descriptor = 0; descriptor <= highest; descriptor++) {
-		if (!descriptor_private(descriptor))
-			continue;
-		own_descriptor_close(descriptor);
+		end_closing(descriptor); /* by a thread that is the parent's */
+		if (descriptor_private(descriptor))
+			own_descriptor_close(descriptor);
 	}
 }
 

@@ -34,6 +34,19 @@ enum object_form {
 	FORM_LENT,
 };
 
+/*
+ * Which comes first when a descriptor is closed, the object's end here or the kernel's close. Each
+ * may wait (SO_LINGER), with the number free by then.
+ */
+enum object_end {
+	/* The object's: what the kernel has got by it, its close ends. */
+	END_BEFORE_KERNEL,
+	/* The object's; the kernel's carries nothing, and nobody may use it until it is closed. */
+	END_WITH_KERNEL,
+	/* The kernel's, which carries nothing, and then the last reference goes. */
+	END_AFTER_KERNEL,
+};
+
 struct object;
 
 /*
@@ -45,7 +58,9 @@ struct object_operations {
 	void (*descriptor_closed)(struct object *object, int descriptor);
 	/* That was the last one: the program has closed it. Calls may be running on it. */
 	void (*closed)(struct object *object);
-	/* The last reference is gone, and the memory goes next. */
+	/* How it ends, asked before descriptor_closed() each time. NULL: END_BEFORE_KERNEL. */
+	enum object_end (*end)(const struct object *object);
+	/* The last reference is gone, and the memory goes next. May wait, as close(2) does. */
 	void (*destroy)(struct object *object);
 	/* EPOLL* bits of the stack's half. locked: the caller has wait_lock. */
 	uint32_t (*readiness)(struct object *object, bool locked);
@@ -138,6 +153,11 @@ void *object_allocate(enum object_kind kind, size_t size);
 struct object *descriptor_get(int descriptor);
 /* The same, but NULL if the object is not of that kind. */
 struct object *descriptor_get_kind(int descriptor, enum object_kind kind);
+/*
+ * For walks: the same for the first descriptor from *descriptor on that has one of that kind, which
+ * *descriptor is then. One that is being closed has none, and is not waited for.
+ */
+struct object *descriptor_get_next(int *descriptor, enum object_kind kind);
 
 /* One more reference to an object of which the caller has one, or which is kept from ending. */
 void object_get(struct object *object);
@@ -157,6 +177,19 @@ void descriptor_install(int descriptor, struct object *object);
  * the same number for something new.
  */
 void descriptor_remove(int descriptor);
+
+/*
+ * Around the kernel's close of a descriptor, or what puts another one in its place: the same, but
+ * calls of other threads by this number wait for its end, lest they find a twin that carries
+ * nothing. They then find what the number is by that time, which for a closed one is EBADF. The
+ * caller holds signals, and asks the kernel for nothing that may wait in between.
+ */
+struct closing {
+	int descriptor;	       /* whose calls wait, or -1 */
+	struct object *object; /* to which a reference goes, or NULL */
+};
+void descriptor_close_begin(int descriptor, struct closing *closing);
+void descriptor_close_end(const struct closing *closing);
 
 /* The highest number that was ever in the table: where walks over it may end. */
 int descriptor_highest(void);

@@ -118,6 +118,7 @@ struct object_operations borrow_operations(void)
 
 	operations.descriptor_closed = descriptor_closed;
 	operations.closed = closed;
+	operations.end = NULL;
 	operations.begin_wait = begin_wait;
 	operations.has_left = has_left;
 	operations.settle = settle;

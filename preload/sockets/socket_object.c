@@ -31,11 +31,7 @@ struct socket *socket_get_any(int descriptor)
 
 struct socket *socket_get_next(int *descriptor)
 {
-	struct socket *socket = NULL;
-
-	while (*descriptor <= descriptor_highest() && !(socket = socket_get_any(*descriptor)))
-		++*descriptor;
-	return socket;
+	return (struct socket *)descriptor_get_next(descriptor, OBJECT_SOCKET);
 }
 
 /*

@@ -8,6 +8,7 @@
 #include "common/own_descriptor.h"
 #include "preload/libc/monotonic.h"
 #include "preload/libc/symbols.h"
+#include "preload/libc/thread.h"
 #include "preload/sockets/listener.h"
 #include "preload/sockets/pending.h"
 #include "preload/sockets/socket_object.h"
@@ -66,6 +67,7 @@ void socket_finish_all(uint64_t deadline)
 
 /*
  * close(2) with SO_LINGER: waits until the peer has acknowledged everything, or the time is over.
+ * As in Linux that is in the last call on it, if one is running while it is closed.
  */
 static void linger(struct socket *socket, const struct instance *instance)
 {
@@ -83,17 +85,28 @@ static void linger(struct socket *socket, const struct instance *instance)
 	socket_wait_sent(socket, deadline);
 }
 
+/* A listener's port is not free before the stack has let go of it. */
+static enum object_end end(const struct object *object)
+{
+	switch (atomic_load(&((const struct socket *)object)->state)) {
+	case SOCKET_CONNECTION:
+		return END_AFTER_KERNEL;
+	case SOCKET_PENDING:
+	case SOCKET_AWAITING:
+	case SOCKET_LISTENER:
+		return END_WITH_KERNEL;
+	default:
+		return END_BEFORE_KERNEL;
+	}
+}
+
 static void closed(struct object *object)
 {
 	struct socket *socket = (struct socket *)object;
-	const struct instance *instance = socket_instance(socket);
 
 	epoll_forget(object);
 	if (listener_is_waiting(socket))
 		pending_forget(socket);
-	if (instance && atomic_load(&socket->state) == SOCKET_CONNECTION &&
-	    !process_stack_is_parents())
-		linger(socket, instance);
 }
 
 static void destroy(struct object *object)
@@ -101,6 +114,9 @@ static void destroy(struct object *object)
 	struct socket *socket = (struct socket *)object;
 	const struct instance *instance = socket_instance(socket);
 
+	if (instance && atomic_load(&socket->state) == SOCKET_CONNECTION &&
+	    !atomic_load(&socket->borrowed) && !process_stack_is_parents() && !thread_is_own())
+		linger(socket, instance);
 	if (instance)
 		instance->operations->release(socket->handle);
 	socket->handle = NULL;
@@ -157,6 +173,7 @@ static bool use(struct object *object)
 const struct object_operations socket_operations = {
 	.descriptor_closed = descriptor_closed,
 	.closed = closed,
+	.end = end,
 	.destroy = destroy,
 	.readiness = readiness,
 	.form = form,

@@ -96,24 +96,16 @@ static bool fill_row(struct status_row *row, struct socket *socket, int descript
 
 static void fill_rows(uint32_t first)
 {
-	const int highest = descriptor_highest();
+	int descriptor = first > INT32_MAX ? INT32_MAX : (int)first;
 	uint32_t count = 0, next = UINT32_MAX;
+	struct socket *socket;
 
-	for (int descriptor = first > INT32_MAX ? INT32_MAX : (int)first; descriptor <= highest;
-	     descriptor++) {
-		struct socket *socket;
-
-		if (count == STATUS_ROWS) {
-			next = (uint32_t)descriptor;
-			break;
-		}
-		socket = socket_get_any(descriptor);
-		if (!socket)
-			continue;
-		if (fill_row(&status_page->rows[count], socket, descriptor))
-			count++;
+	for (; count < STATUS_ROWS && (socket = socket_get_next(&descriptor)); descriptor++) {
+		count += fill_row(&status_page->rows[count], socket, descriptor);
 		socket_put(socket);
 	}
+	if (count == STATUS_ROWS)
+		next = (uint32_t)descriptor;
 	status_page->row_count = count;
 	status_page->next = next;
 }

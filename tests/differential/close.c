@@ -287,6 +287,33 @@ static void case_linger_asleep(void)
 	close(connection.them);
 }
 
+static void receive_at_length(int fd)
+{
+	outcome_receive("we receive", fd);
+}
+
+/* Nothing ends, and nobody lingers, as long as a call is running. */
+static void case_linger_in_a_call(void)
+{
+	struct connection connection = open_connection();
+	pthread_t thread;
+	int64_t start;
+
+	set_linger(connection.us, 1, 20);
+	thread = later(1, receive_at_length, connection.us);
+	settle();
+	start = now_ms();
+	outcome("close", close(connection.us));
+	note_duration("it took", now_ms() - start, 0, 5000);
+	settle();
+	outcome_poll("they poll", connection.them);
+	send_all(connection.them, "hello", 5);
+	join(thread);
+	await(connection.them, POLLIN);
+	outcome_receive("they receive", connection.them);
+	close(connection.them);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -296,6 +323,7 @@ int main(int argc, char **argv)
 		{ "linger zero", case_linger_zero, 0 },
 		{ "linger", case_linger, 0 },
 		{ "linger asleep", case_linger_asleep, 0 },
+		{ "linger in a call", case_linger_in_a_call, 0 },
 		{ "many", case_many, 0 },
 	};
 
