@@ -292,6 +292,14 @@ inetd_kernel() {
 	took server returned_lost -eq 0
 }
 
+@test "execve(2) fails: it goes back before, and is borrowed again" {
+	echoes exec-fails
+	finished server
+	took server borrowed -ge 2
+	took server returned_process -eq 1
+	took server returned_lost -eq 0
+}
+
 @test "another process gets it by SCM_RIGHTS" {
 	COUNT=2 echoes pass
 	finished server

@@ -46,67 +46,82 @@ static bool find_in_path(const char *file, char path[PATH_MAX])
 
 /*
  * The new program knows nothing of the stack, so the connections end as they do at the end of the
- * process.
+ * process. Returns whether other threads are kept from borrowing, until failed() is called.
  */
-static void before_exec(void)
+static bool before_exec(void)
 {
 	if (config_get()->host) {
+		borrow_stop();
 		borrow_end_all(BORROW_PROCESS);
-		return;
+		return true;
 	}
 	socket_finish_all(clock_after(config_get()->linger_ms * 1000000ull));
+	return false;
 }
 
-static void before_file(const char *file, bool search)
+static bool before_file(const char *file, bool search)
 {
 	char path[PATH_MAX];
 
 	if (!process_stack_is_own() && !advice_wants_programs())
-		return;
+		return false;
 	if (search ? !find_in_path(file, path) : access(file, X_OK) < 0)
-		return;
+		return false;
 	advice_executes(search ? path : file);
-	if (process_stack_is_own())
-		before_exec();
+	return process_stack_is_own() && before_exec();
+}
+
+/* The program goes on as the one that it was. */
+static int failed(bool stopped, int result)
+{
+	if (stopped)
+		borrow_go_on();
+	return result;
 }
 
 INTERPOSED int execve(const char *path, char *const arguments[], char *const environment[])
 {
-	before_file(path, false);
-	return libc()->execve(path, arguments, environment);
+	const bool stopped = before_file(path, false);
+
+	return failed(stopped, libc()->execve(path, arguments, environment));
 }
 
 INTERPOSED int execv(const char *path, char *const arguments[])
 {
-	before_file(path, false);
-	return libc()->execv(path, arguments);
+	const bool stopped = before_file(path, false);
+
+	return failed(stopped, libc()->execv(path, arguments));
 }
 
 INTERPOSED int execvp(const char *file, char *const arguments[])
 {
-	before_file(file, true);
-	return libc()->execvp(file, arguments);
+	const bool stopped = before_file(file, true);
+
+	return failed(stopped, libc()->execvp(file, arguments));
 }
 
 INTERPOSED int execvpe(const char *file, char *const arguments[], char *const environment[])
 {
-	before_file(file, true);
-	return libc()->execvpe(file, arguments, environment);
+	const bool stopped = before_file(file, true);
+
+	return failed(stopped, libc()->execvpe(file, arguments, environment));
 }
 
 INTERPOSED int fexecve(int descriptor, char *const arguments[], char *const environment[])
 {
-	if (process_stack_is_own() && libc()->fcntl(descriptor, F_GETFD, 0L) >= 0)
-		before_exec();
-	return libc()->fexecve(descriptor, arguments, environment);
+	const bool stopped = process_stack_is_own() &&
+			     libc()->fcntl(descriptor, F_GETFD, 0L) >= 0 && before_exec();
+
+	return failed(stopped, libc()->fexecve(descriptor, arguments, environment));
 }
 
 INTERPOSED int execveat(int folder, const char *path, char *const arguments[],
 			char *const environment[], int flags)
 {
-	if (process_stack_is_own() && faccessat(folder, path, X_OK, flags) == 0)
-		before_exec();
-	return libc()->execveat(folder, path, arguments, environment, flags);
+	const bool stopped = process_stack_is_own() && faccessat(folder, path, X_OK, flags) == 0 &&
+			     before_exec();
+
+	return failed(stopped, libc()->execveat(folder, path, arguments, environment, flags));
 }
 
 /*

@@ -6,21 +6,23 @@
     host_echo.py ask ADDRESS PORT [CONNECTIONS [ROUNDS [LOG]]]
     host_echo.py share ADDRESS PORT HOW LOG  a client that shares its connection with a child
 
-HOW: block, info, select, poll, epoll, edge, oneshot, threads, fork, family, workers, exec, pass,
-fetch, fetch-own, setuid, unsent; each ends with its last connection, of which there are as many as
-ARGUMENT says (1). The client prints "all is well". With the log of a process under melin, it waits
-after a few rounds until that process's stack has started.
+HOW: block, info, select, poll, epoll, edge, oneshot, threads, fork, family, workers, exec,
+exec-fails, pass, fetch, fetch-own, setuid, unsent; each ends with its last connection, of which
+there are as many as ARGUMENT says (1). The client prints "all is well". With the log of a process
+under melin, it waits after a few rounds until that process's stack has started.
 
 Ways to share: pass, fetch, fetch-duplicate and fork before the socket connects; fetch-thread, by a
 pidfd of a thread, while it is borrowed. The two processes ask by turns, and neither closes it.
 """
 import array
 import ctypes
+import errno
 import os
 import select
 import socket
 import struct
 import sys
+import tempfile
 import threading
 import time
 
@@ -223,6 +225,21 @@ def serve_exec(listener, count):
         assert os.waitpid(child, 0)[1] == 0
 
 
+def serve_exec_fails(listener, count):
+    """The process tries to become what is no program, and goes on."""
+    for _ in range(count):
+        connection = listener.accept()[0]
+        answer(connection, ROUNDS // 3)
+        with tempfile.NamedTemporaryFile(delete=False) as file:
+            os.chmod(file.name, 0o755)
+        try:
+            os.execv(file.name, [file.name])
+        except OSError as error:
+            assert error.errno == errno.ENOEXEC, error
+        os.unlink(file.name)
+        talk(connection)
+
+
 def serve_by_other(listener, count, take, hand_over):
     """
     Another process, which was there before, goes on with each connection: hand_over() tells of it
@@ -314,6 +331,7 @@ def serve(port, how, count):
      "select": serve_select, "poll": serve_poll, "epoll": serve_epoll,
      "threads": serve_threads, "fork": serve_fork,
      "family": serve_family, "workers": serve_workers, "exec": serve_exec,
+     "exec-fails": serve_exec_fails,
      "pass": serve_pass, "fetch": serve_fetch, "fetch-own": serve_fetch_own,
      "unsent": serve_unsent,
      "edge": lambda a, b: serve_epoll(a, b, select.EPOLLET),
