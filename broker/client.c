@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "broker/broker_protocol.h"
 #include "common/own_descriptor.h"
@@ -216,6 +217,49 @@ static enum refusal take_state(struct client *client, int descriptor, struct loa
 	return REFUSAL_NONE;
 }
 
+/*
+ * Whether the twin is in repair mode and established still, so that the kernel has not got the
+ * connection. Needs no rights.
+ */
+static bool is_silent(int descriptor)
+{
+	struct tcp_info info = { 0 };
+	int repair = 0;
+
+	kernel_get_option(descriptor, IPPROTO_TCP, TCP_REPAIR, &repair, sizeof(repair));
+	kernel_get_option(descriptor, IPPROTO_TCP, TCP_INFO, &info, sizeof(info));
+	return repair && info.tcpi_state == 1 /* TCP_ESTABLISHED */;
+}
+
+/*
+ * The broker has gone with the connection in its hands. What it has left of it may be silent for
+ * ever: this closes it, which takes no rights.
+ */
+static void dissolve(int descriptor)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	kernel_call(SYS_connect, descriptor, (long)&nobody, sizeof(nobody), 0);
+}
+
+/* So often one looks, in BROKER_PATIENCE once more, whether a broker that is late undoes a loan. */
+#define LOOKS_MAX 200
+
+/* Whether nobody gives back what was being borrowed when the broker went, or became late. */
+static bool is_lost(const struct client *client, int descriptor)
+{
+	const struct timespec step = { .tv_nsec = BROKER_PATIENCE * 1000000ll / LOOKS_MAX };
+
+	for (unsigned looks = client->late ? LOOKS_MAX : 0; is_silent(descriptor); looks--) {
+		if (looks == 0) {
+			dissolve(descriptor);
+			return true;
+		}
+		kernel_call(SYS_nanosleep, (long)&step, 0, 0, 0);
+	}
+	return false;
+}
+
 static enum refusal client_borrow(struct lender *lender, int descriptor, struct loan *loan,
 				  struct connection_state *state)
 {
@@ -234,6 +278,9 @@ static enum refusal client_borrow(struct lender *lender, int descriptor, struct 
 			loan->state = LOAN_NONE;
 		if (refusal == REFUSAL_NONE)
 			refusal = take_state(client, descriptor, loan, state);
+	} else if (is_lost(client, descriptor)) {
+		loan->state = LOAN_NONE;
+		refusal = REFUSAL_STATE;
 	}
 	end_exchange(client);
 	return refusal;
@@ -257,20 +304,6 @@ static int client_hold(struct lender *lender, struct loan *loan)
 	return error;
 }
 
-/*
- * Whether the twin is in repair mode and established still, so that the kernel has not got the
- * connection. Needs no rights.
- */
-static bool is_silent(int descriptor)
-{
-	struct tcp_info info = { 0 };
-	int repair = 0;
-
-	kernel_get_option(descriptor, IPPROTO_TCP, TCP_REPAIR, &repair, sizeof(repair));
-	kernel_get_option(descriptor, IPPROTO_TCP, TCP_INFO, &info, sizeof(info));
-	return repair && info.tcpi_state == 1 /* TCP_ESTABLISHED */;
-}
-
 /* after: the loan's state in the end, if all goes well. */
 static int give(struct client *client, struct broker_message *request, int descriptor,
 		struct loan *loan, enum loan_state after)
@@ -283,6 +316,8 @@ static int give(struct client *client, struct broker_message *request, int descr
 		error = is_silent(descriptor) ? -EPERM : -EIO;
 	else
 		error = client->reader.message.what;
+	if (error == -EIO)
+		dissolve(descriptor);
 	if (error != -EPERM) {
 		loan->state = error ? LOAN_NONE : after;
 		client->lent--;

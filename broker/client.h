@@ -8,12 +8,15 @@
  * is lent. A broker that has gone or does not answer in time is not asked again before renew():
  *
  *	watch(), borrow()  REFUSAL_BROKER. The connection is the kernel's, as it was.
+ *	                   borrow(): REFUSAL_STATE, if the broker went in the middle of it; the
+ *	                   connection is lost, and its socket closed.
  *	hold()             -EPERM; the tap goes on as before.
  *	give()             -EPERM, and nothing has been changed. The stack goes on with the
  *	                   connection: the tap is this process's and does not depend on the
  *	                   broker, and the twin stays silent. Nobody can give it back any more: it
  *	                   takes CAP_NET_ADMIN to end a socket's repair mode.
- *	                   -EIO: the broker went in the middle of it; the connection is lost.
+ *	                   -EIO: the broker went in the middle of it; the connection is lost,
+ *	                   and its socket closed.
  */
 #ifndef MELIN_CLIENT_H
 #define MELIN_CLIENT_H

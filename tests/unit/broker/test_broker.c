@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <linux/filter.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -339,6 +341,91 @@ static void refuse_other_version(size_t size)
 	close(pair[1]);
 }
 
+/* ---- a broker that goes in the middle of what it does, as the test's own threads can ---- */
+
+static void receive(int channel, struct broker_reader *reader)
+{
+	if (broker_message_receive(channel, reader, 0) < 0)
+		reader->message.what = -1;
+}
+
+/* Answers that all is well, until it is to do this last thing. */
+static void *go_in_the_middle_of(void *argument)
+{
+	const int last = *(const int *)argument, off = -1, on = 1,
+		  door = ((const int *)argument)[1];
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	const struct sock_fprog filter = { 1, &nothing };
+	struct broker_message answer = { .token = 1 };
+	static struct broker_reader reader;
+	int channel;
+
+	receive(door, &reader);
+	channel = reader.connection;
+	reader.connection = -1;
+	broker_message_end(&reader);
+	for (;;) {
+		receive(channel, &reader);
+		if (reader.message.what == BROKER_BORROW || reader.message.what == BROKER_GIVE)
+			setsockopt(reader.connection, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on));
+		if (reader.message.what < 0 || reader.message.what == last)
+			break;
+		/* Any descriptor does for a tap. */
+		broker_message_send(channel, &answer, reader.message.what == BROKER_TAP ? door : -1,
+				    0);
+		broker_message_end(&reader);
+	}
+	if (last == BROKER_GIVE) {
+		setsockopt(reader.connection, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off));
+		setsockopt(reader.connection, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+			   sizeof(filter));
+	}
+	broker_message_end(&reader);
+	close(channel);
+	return NULL;
+}
+
+static bool is_closed(int descriptor)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+
+	return getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+	       info.tcpi_state == 7 /* TCP_CLOSE */;
+}
+
+static void lose(int last)
+{
+	int pair[2];
+	pthread_t thread;
+	struct lent lent;
+	bool good = lent_open(&lent, "IPv4");
+	enum refusal refusal;
+
+	socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair);
+	pthread_create(&thread, NULL, go_in_the_middle_of, (int[]){ last, pair[1] });
+	good = good && lender_connect(pair[0], &lent.lender) == REFUSAL_NONE &&
+	       lender_watch(lent.lender, lent.ends.own, &lent.loan) == REFUSAL_NONE;
+	if (!tap_ok(good, "a connection"))
+		return;
+	refusal = lender_borrow(lent.lender, lent.ends.own, &lent.loan, &lent.state);
+	if (last == BROKER_BORROW)
+		tap_ok(refusal == REFUSAL_STATE && lent.loan.state == LOAN_NONE &&
+			       is_closed(lent.ends.own),
+		       "the broker goes while it borrows: the connection ends");
+	else
+		tap_ok(refusal == REFUSAL_NONE &&
+			       lender_give(lent.lender, lent.ends.own, &lent.loan, &lent.state) ==
+				       -EIO &&
+			       is_closed(lent.ends.own),
+		       "the broker goes while it gives back: the connection ends");
+	pthread_join(thread, NULL);
+	lender_close(lent.lender);
+	ground_close(&lent.ends);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int main(void)
 {
 	int door;
@@ -356,6 +443,8 @@ int main(void)
 	refuse_without_door();
 	refuse_other_version(sizeof(struct broker_message));
 	refuse_other_version(sizeof(struct broker_message) / 2);
+	lose(BROKER_BORROW);
+	lose(BROKER_GIVE);
 	close(door);
 	return tap_done();
 }

@@ -352,6 +352,145 @@ static void broker_hangs(int door, pid_t broker)
 	ground_close(&lent.ends);
 }
 
+/* ---- a broker that stops, or dies, between a request and its answer ---- */
+
+struct asked {
+	struct lent *lent;
+	enum refusal refusal;
+	int error;
+	double waited; /* seconds */
+};
+
+static void *ask_to_borrow(void *argument)
+{
+	struct asked *asked = argument;
+	struct lent *lent = asked->lent;
+	const double begun = lent_now();
+
+	asked->refusal = lender_borrow(lent->lender, lent->ends.own, &lent->loan, &lent->state);
+	asked->waited = (lent_now() - begun) / 1e6;
+	return NULL;
+}
+
+static void *ask_to_give(void *argument)
+{
+	struct asked *asked = argument;
+	struct lent *lent = asked->lent;
+	const double begun = lent_now();
+
+	asked->error = lender_give(lent->lender, lent->ends.own, &lent->loan, &lent->state);
+	asked->waited = (lent_now() - begun) / 1e6;
+	return NULL;
+}
+
+/* A stopped broker is asked, and gets the signal after so many milliseconds. */
+static void ask_stopped(struct asked *asked, void *(*ask)(void *), pid_t broker, int signal,
+			unsigned milliseconds)
+{
+	pthread_t thread;
+
+	stop(broker);
+	pthread_create(&thread, NULL, ask, asked);
+	usleep(1000 * milliseconds);
+	kill(broker, signal);
+	pthread_join(thread, NULL);
+}
+
+/* As libmelin.so does it: the peer finds out when it sends. */
+static bool peer_is_reset(const struct lent *lent)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	connect(lent->ends.own, &nobody, sizeof(nobody));
+	for (int i = 0; i < 6000 && is_established(lent->ends.peer); i++) {
+		send(lent->ends.peer, "anybody?", 8, MSG_NOSIGNAL);
+		usleep(5000);
+	}
+	return !is_established(lent->ends.peer);
+}
+
+static void end_lent(struct lent *lent)
+{
+	lender_unwatch(lent->lender, &lent->loan);
+	lender_close(lent->lender);
+	ground_close(&lent->ends);
+}
+
+static void dies_while_it_borrows(void)
+{
+	int door = broker_start(broker_path);
+	const pid_t broker = broker_find();
+	struct lent lent;
+	struct asked asked = { .lent = &lent };
+
+	if (!tap_ok(lent_open(&lent, "IPv4") && lent_watch(&lent, door) &&
+			    lent_borrow(&lent) == REFUSAL_NONE && lent_give(&lent),
+		    "a connection to be borrowed"))
+		return;
+	ask_stopped(&asked, ask_to_borrow, broker, SIGKILL, 200);
+	tap_ok(asked.refusal == REFUSAL_BROKER && asked.waited < 10e-3 * BROKER_PATIENCE &&
+		       lent_goes_on(&lent, ""),
+	       "killed before it borrows: the kernel goes on, after %.1f seconds", asked.waited);
+	end_lent(&lent);
+	close(door);
+	broker_ends(broker);
+}
+
+static void dies_while_it_gives(void)
+{
+	int door = broker_start(broker_path);
+	const pid_t broker = broker_find();
+	struct lent lent;
+	struct asked asked = { .lent = &lent };
+
+	if (!tap_ok(lent_open(&lent, "IPv6") && lent_watch(&lent, door) &&
+			    lent_borrow(&lent) == REFUSAL_NONE,
+		    "a connection is borrowed"))
+		return;
+	ask_stopped(&asked, ask_to_give, broker, SIGKILL, 200);
+	tap_ok(asked.error == -EPERM && lent.loan.state == LOAN_BORROWED &&
+		       asked.waited < 10e-3 * BROKER_PATIENCE && peer_is_reset(&lent),
+	       "killed before it gives back: told after %.1f seconds, and the peer is reset",
+	       asked.waited);
+	connection_state_clear(&lent.state);
+	end_lent(&lent);
+	close(door);
+	broker_ends(broker);
+}
+
+/* Longer than who has no loans waits, and then longer than any client does. */
+static void stops_while_it_gives(void)
+{
+	const unsigned longest = BROKER_PATIENCE * BROKER_PATIENCE_LENT;
+	int door = broker_start(broker_path);
+	const pid_t broker = broker_find();
+	struct lent lent;
+	struct asked asked = { .lent = &lent };
+
+	if (!tap_ok(lent_open(&lent, "IPv4") && lent_watch(&lent, door) &&
+			    lent_borrow(&lent) == REFUSAL_NONE,
+		    "a connection is borrowed"))
+		return;
+	ask_stopped(&asked, ask_to_give, broker, SIGCONT, BROKER_PATIENCE + 500);
+	connection_state_clear(&lent.state);
+	tap_ok(asked.error == 0 && lent_goes_on(&lent, ""),
+	       "stopped for a while: given back after %.1f seconds", asked.waited);
+	if (!tap_ok(lent_borrow(&lent) == REFUSAL_NONE, "and borrowed again"))
+		return;
+	stop(broker);
+	ask_to_give(&asked);
+	tap_ok(asked.error == -EPERM && asked.waited * 1000 < 5 * longest,
+	       "stopped for longer: it is given up after %.1f seconds", asked.waited);
+	/* What keeps its segments from the kernel is the broker's. */
+	kill(broker, SIGCONT);
+	tap_ok(is_established(lent.ends.own) && peer_is_reset(&lent),
+	       "and the peer is reset, when the broker goes on");
+	connection_state_clear(&lent.state);
+	end_lent(&lent);
+	close(door);
+	broker_ends(broker);
+}
+
 /* More requests than a channel can hold. */
 #define MANY_REQUESTS 50000
 
@@ -528,6 +667,9 @@ int main(void)
 	channel_is_full(door, broker_find());
 	broker_dies(door, broker_find());
 	close(door);
+	dies_while_it_borrows();
+	dies_while_it_gives();
+	stops_while_it_gives();
 	last_client_leaves();
 	serve_the_host();
 	return tap_done();
