@@ -37,6 +37,7 @@ uint64_t checksum_add(uint64_t sum, const void *data, size_t length)
 {
 	const uint8_t *bytes = data;
 	uint32_t word;
+	uint16_t half;
 
 	while (length >= STEP) {
 		size_t piece = length > LANES_LENGTH_MAX ? LANES_LENGTH_MAX : length;
@@ -50,10 +51,18 @@ uint64_t checksum_add(uint64_t sum, const void *data, size_t length)
 		memcpy(&word, bytes, sizeof(word));
 		sum += word;
 	}
-	/* An odd byte is the first of 16 bits whose other byte is zero. */
-	word = 0;
-	memcpy(&word, bytes, length);
-	return sum + word;
+	if (length >= sizeof(half)) {
+		memcpy(&half, bytes, sizeof(half));
+		sum += half;
+		bytes += sizeof(half);
+	}
+	if (length % 2) {
+		/* An odd byte is the first of 16 bits whose other byte is zero. */
+		half = 0;
+		memcpy(&half, bytes, 1);
+		sum += half;
+	}
+	return sum;
 }
 
 uint16_t checksum_fold(uint64_t sum)
