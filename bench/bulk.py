@@ -16,7 +16,8 @@ def iperf3(options):
     def run(side, case):
         # melin is the server on af_xdp; -R lets the server send.
         reverse = ["-R"] if case.parameters["direction"] == "from the server" else []
-        with Testbed(side, options, mtu=case.parameters["mtu"]) as bed:
+        with Testbed(side, options, mtu=case.parameters["mtu"],
+                     cable=case.parameters.get("cable", ())) as bed:
             notes = {"offloads": bed.offloads()}
             bed.server("iperf3", "-s", "-p", "5201", "--forceflush", ready="Server listening")
             text = bed.client("iperf3", "-c", bed.address, "-p", "5201", "-J",

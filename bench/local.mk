@@ -44,6 +44,7 @@ EXTRA_DIST += \
 	bench/connections.py \
 	bench/cost.py \
 	bench/http.py \
+	bench/loss.py \
 	bench/many.py \
 	bench/memcached.py \
 	bench/neighbours.py \
@@ -59,7 +60,7 @@ EXTRA_DIST += \
 # $(BENCH): which benchmarks; $(BENCH_OPTIONS): see "bench/run --help".
 BENCH = all
 #: bench             measures the same work over the kernel and over melin; BENCH=redis: only that
-bench-tools: $(bench_tools) bench/end.la
+bench-tools: $(bench_tools) bench/end.la tests/programs/cable
 bench: all bench-tools
 	$(srcdir)/bench/run --build '$(abs_builddir)' $(BENCH_OPTIONS) $(BENCH)
 .PHONY: bench bench-tools

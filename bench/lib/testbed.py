@@ -57,12 +57,16 @@ KERNEL_PLAIN = Side("kernel, no TSO/GSO", offloads=False)
 KERNEL_AGAIN = Side("kernel again")
 
 
-def sides_of(link, options, plain=False):
-    """The sides of a comparison, the kernel first. plain: the kernel without TSO and GSO too."""
-    first = [KERNEL, KERNEL_PLAIN] if plain else [KERNEL]
-    if options.self_check:
-        return [KERNEL, KERNEL_AGAIN]
-    return first + [Side(f"melin, {link}", link=link, spin=options.spin)]
+def sides_of(link, options, plain=False, offloads=True):
+    """
+    The sides of a comparison, the kernel first. plain: the kernel without TSO and GSO too.
+    offloads=False: none of them has TSO and GSO.
+    """
+    sides = [KERNEL, KERNEL_AGAIN]
+    if not options.self_check:
+        sides = [KERNEL, KERNEL_PLAIN] if plain else [KERNEL]
+        sides.append(Side(f"melin, {link}", link=link, spin=options.spin))
+    return sides if offloads else [dataclasses.replace(side, offloads=False) for side in sides]
 
 
 class Program:
@@ -132,12 +136,14 @@ def command(*words):
 class Testbed:
     """with Testbed(side, options) as bed: bed.server(...); bed.client(...)"""
 
-    def __init__(self, side, options, mtu=1500, log_level="info"):
-        self.side, self.options, self.mtu = side, options, mtu
+    def __init__(self, side, options, mtu=1500, log_level="info", cable=()):
+        """cable: in place of the veth pair one that loses and delays, tests/programs/cable.c."""
+        self.side, self.options, self.mtu, self.cable = side, options, mtu, cable
         self.log_level = log_level
         self.server_core, self.client_core = machine.cores()
         self.programs = []
-        self.near, self.far = (f"melin-bench-{os.getpid()}-{name}" for name in ("near", "far"))
+        self.near, self.far, self.middle = (f"melin-bench-{os.getpid()}-{name}"
+                                            for name in ("near", "far", "middle"))
         self.address = NEAR_STACK if side.near_stack else NEAR_KERNEL
 
     # ---- making and removing ----
@@ -171,19 +177,39 @@ class Testbed:
             for setting in ("ip_local_port_range=1024 65535", "tcp_max_syn_backlog=65535"):
                 command("ip", "netns", "exec", name, "sysctl", "-qw", f"net.ipv4.{setting}")
             command("ip", "netns", "exec", name, "sysctl", "-qw", "net.core.somaxconn=65535")
-        command("ip", "link", "add", "veth0", "mtu", str(self.mtu), "netns", self.near,
-                "type", "veth", "peer", "name", "veth0", "mtu", str(self.mtu), "netns", self.far)
+        if self.cable:
+            command("ip", "netns", "add", self.middle)
+            self._connect(self.near, "veth0", self.middle, "near")
+            self._connect(self.far, "veth0", self.middle, "far")
+        else:
+            self._connect(self.near, "veth0", self.far, "veth0")
         for name, address in ((self.near, NEAR_KERNEL), (self.far, FAR_KERNEL)):
             command("ip", "-n", name, "address", "add", f"{address}/24", "dev", "veth0")
             command("ip", "-n", name, "link", "set", "veth0", "up")
             state = "on" if self.side.offloads else "off"
-            command("ip", "netns", "exec", name, "ethtool", "-K", "veth0",
+            # What leaves for the cable, which is a program, must be complete.
+            complete = ("tx", "off") if self.cable else ()
+            command("ip", "netns", "exec", name, "ethtool", "-K", "veth0", *complete,
                     "tso", state, "gso", state)
+        if self.cable:
+            self._lay_cable()
+
+    def _connect(self, name, interface, other_name, other_interface):
+        command("ip", "link", "add", interface, "mtu", str(self.mtu), "netns", name,
+                "type", "veth", "peer", "name", other_interface, "mtu", str(self.mtu),
+                "netns", other_name)
+        command("ip", "-n", other_name, "link", "set", other_interface, "up")
+
+    def _lay_cable(self):
+        words = [f"{self.options.build}/tests/programs/cable", "near", "far", *self.cable]
+        program = Program(self, "cable", self.middle, self.client_core, words, [])
+        self.programs.append(program)
+        self._until(lambda: "ready" in program.output(), program, "begin")
 
     def _remove(self):
         for program in reversed(self.programs):
             program.stop()
-        for name in (self.near, self.far):
+        for name in (self.near, self.far, self.middle):
             if os.path.exists(f"/run/netns/{name}"):
                 subprocess.run(["ip", "netns", "delete", name], timeout=30, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -42,7 +42,8 @@ struct frame {
 
 static struct {
 	double loss, duplicate, disorder; /* 0 .. 100 */
-	unsigned delay_ms, vlan;
+	double delay_ms;
+	unsigned vlan;
 } cable;
 
 static int ends[2];
@@ -122,7 +123,7 @@ static void enqueue(int to, const unsigned char *bytes, size_t length)
 		die("malloc");
 	frame->to = to;
 	frame->length = length;
-	frame->due_ns = now_ns() + cable.delay_ms * 1000000ull;
+	frame->due_ns = now_ns() + (uint64_t)(cable.delay_ms * 1e6);
 	if (happens(cable.disorder))
 		frame->due_ns += 2000000;
 	memcpy(frame->bytes, bytes, length);
@@ -202,7 +203,7 @@ static void set(const char *word)
 	if (sscanf(word, "loss=%lf", &cable.loss) == 1 ||
 	    sscanf(word, "duplicate=%lf", &cable.duplicate) == 1 ||
 	    sscanf(word, "disorder=%lf", &cable.disorder) == 1 ||
-	    sscanf(word, "delay=%u", &cable.delay_ms) == 1 ||
+	    sscanf(word, "delay=%lf", &cable.delay_ms) == 1 ||
 	    sscanf(word, "vlan=%u", &cable.vlan) == 1)
 		return;
 	fprintf(stderr, "cable: unknown word \"%s\"\n", word);
