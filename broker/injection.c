@@ -29,12 +29,6 @@ struct packet {
 	bool is_ipv4;
 };
 
-static void put16(uint8_t *bytes, uint16_t value)
-{
-	bytes[0] = (uint8_t)(value >> 8);
-	bytes[1] = (uint8_t)value;
-}
-
 /* ---- checksums ---- */
 
 /*
@@ -73,14 +67,14 @@ static void finish(const struct packet *packet)
 	const size_t length = packet->length - packet->ip;
 
 	if (packet->is_ipv4) {
-		put16(ip + offsetof(struct iphdr, tot_len), (uint16_t)length);
-		put16(check, 0);
+		bytes_write16(ip + offsetof(struct iphdr, tot_len), (uint16_t)length);
+		bytes_write16(check, 0);
 		put_checksum(check, checksum_fold(checksum_add(0, ip, packet->tcp - packet->ip)));
 	} else {
-		put16(ip + offsetof(struct ip6_hdr, ip6_plen),
-		      (uint16_t)(length - sizeof(struct ip6_hdr)));
+		bytes_write16(ip + offsetof(struct ip6_hdr, ip6_plen),
+			      (uint16_t)(length - sizeof(struct ip6_hdr)));
 	}
-	put16(checksum_of(packet), 0);
+	bytes_write16(checksum_of(packet), 0);
 	put_checksum(checksum_of(packet), whole_sum(packet));
 }
 
@@ -155,7 +149,7 @@ static int inject_end(const struct loan *loan, const struct connection_state *st
 		packet.tcp + sizeof(struct tcphdr) + (state->timestamps ? TIMESTAMP_BYTES : 0);
 	memcpy(frame, loan->path.source, ETH_ALEN);
 	memcpy(frame + ETH_ALEN, loan->path.destination, ETH_ALEN);
-	put16(frame + offsetof(struct ethhdr, h_proto), is_ipv4 ? ETH_P_IP : ETH_P_IPV6);
+	bytes_write16(frame + offsetof(struct ethhdr, h_proto), is_ipv4 ? ETH_P_IP : ETH_P_IPV6);
 	write_ip(&packet, &loan->tuple);
 	write_tcp(&packet, &loan->tuple, state, number, is_reset);
 	finish(&packet);

@@ -158,12 +158,6 @@ void gso_close(struct gso *gso)
 	errno = error;
 }
 
-static void write16(uint8_t *bytes, uint16_t value)
-{
-	value = htons(value);
-	memcpy(bytes, &value, sizeof(value));
-}
-
 /* ---- what belongs together ---- */
 
 /* False: not a TCP segment whose headers are in one piece. */
@@ -383,12 +377,12 @@ static void finish(struct run *run)
 		run->offload.gso_size = (uint16_t)run->size;
 	}
 	if (is_ipv4) {
-		write16(ip + IPV4_LENGTH, (uint16_t)(run->bytes - run->ip));
+		bytes_write16(ip + IPV4_LENGTH, (uint16_t)(run->bytes - run->ip));
 		memcpy(ip + IPV4_CHECKSUM, &sum, sizeof(sum));
 		sum = (uint16_t)~checksum_fold(checksum_add(0, ip, run->tcp - run->ip));
 		memcpy(ip + IPV4_CHECKSUM, &sum, sizeof(sum));
 	} else {
-		write16(ip + IPV6_LENGTH, (uint16_t)(run->bytes - run->ip - 40));
+		bytes_write16(ip + IPV6_LENGTH, (uint16_t)(run->bytes - run->ip - 40));
 	}
 	sum = checksum_fold(checksum_pseudo_header(ip, tcp_length));
 	memcpy(tcp + TCP_CHECKSUM, &sum, sizeof(sum));

@@ -220,6 +220,16 @@ TRANSFER(ssize_t, recvmsg, (int descriptor, struct msghdr *message, int flags), 
 	 leave(socket, BORROW_RECEIVE, receive_message(socket, message, flags)),
 	 ONCE_STARTED(recvmsg), message, flags)
 
+/* Writes to one of several messages how many bytes it has moved. Returns that, or an error. */
+static ssize_t tell_length(struct mmsghdr *message, ssize_t moved)
+{
+	const unsigned length = (unsigned)moved;
+
+	if (moved < 0 || memory_copy_out(&message->msg_len, &length, sizeof(length)))
+		return moved;
+	return -EFAULT;
+}
+
 /* The time-out is looked at after each message, as recvmmsg(2) describes under BUGS. */
 static int receive_messages(struct socket *socket, struct mmsghdr *messages, unsigned count,
 			    int flags, uint64_t deadline)
@@ -228,16 +238,10 @@ static int receive_messages(struct socket *socket, struct mmsghdr *messages, uns
 	unsigned done;
 
 	for (done = 0; done < count; done++) {
-		unsigned length;
-
 		result = receive_message(socket, &messages[done].msg_hdr, flags & ~MSG_WAITFORONE);
+		result = tell_length(&messages[done], result);
 		if (result < 0)
 			break;
-		length = (unsigned)result;
-		if (!memory_copy_out(&messages[done].msg_len, &length, sizeof(length))) {
-			result = -EFAULT;
-			break;
-		}
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
 		if (deadline != CLOCK_NEVER && clock_monotonic() >= deadline) {
@@ -363,16 +367,10 @@ static int send_messages(struct socket *socket, struct mmsghdr *messages, unsign
 	unsigned done;
 
 	for (done = 0; done < count; done++) {
-		unsigned length;
-
 		result = send_message(socket, &messages[done].msg_hdr, flags);
+		result = tell_length(&messages[done], result);
 		if (result < 0)
 			break;
-		length = (unsigned)result;
-		if (!memory_copy_out(&messages[done].msg_len, &length, sizeof(length))) {
-			result = -EFAULT;
-			break;
-		}
 	}
 	return done ? (int)done : (int)result;
 }
