@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -64,8 +65,19 @@ struct socket {
 	 * socket_is_stacks() pairs with that.
 	 */
 	_Atomic enum socket_state state;
+	/*
+	 * What each transfer looks at comes first, up to the loan's state in the second cache line:
+	 * with a thousand connections none of it is in the cache.
+	 */
+	/* MELIN_REQUIRED, and no stack carries it: the next accept() says so, or each call. */
+	_Atomic bool failed;
+	_Atomic bool borrowed; /* host mode, CONNECTION: the twin is established and silent */
+	_Atomic bool nonblocking;
+	_Atomic bool low_water; /* SO_RCVLOWAT was set: a read may have to wait for more */
 	const struct instance *instance;
 	struct stack_socket *handle;
+	struct borrow_policy policy; /* host mode */
+	struct loan loan;	     /* host mode */
 	int domain;
 	bool v6only;
 	_Atomic enum twin_reach reach;
@@ -81,32 +93,27 @@ struct socket {
 		uint8_t stamp, times;
 		bool readable;
 	} ancillary;
-	_Atomic bool nonblocking;
-	_Atomic bool low_water; /* SO_RCVLOWAT was set: a read may have to wait for more */
 	_Atomic uint64_t receive_timeout,
 		send_timeout;	       /* SO_RCVTIMEO, SO_SNDTIMEO in ns; 0: none */
 	_Atomic int owner;	       /* F_SETOWN's: who gets SIGURG; 0: nobody */
 	_Atomic bool signals;	       /* O_ASYNC: the owner gets a signal when it is ready, too */
 	_Atomic int signal;	       /* F_SETSIG: that signal; 0: SIGIO */
 	_Atomic int signal_descriptor; /* by which O_ASYNC was set; the signal tells it */
-	/* MELIN_REQUIRED, and no stack carries it: the next accept() says so, or each call. */
-	_Atomic bool failed;
 	struct listener listener;
 
-	/* Host mode, borrow.c's: in CHANGING only its thread writes to them. */
-	_Atomic bool borrowed;	   /* CONNECTION: the twin is established and silent */
+	/* Host mode, borrow.c's, as borrowed and loan: in CHANGING only its thread writes to them. */
 	_Atomic bool held;	   /* another process may have it, too */
 	_Atomic bool wanted;	   /* the stack wants it to be given back: it is in that list */
 	bool was_borrowed, chosen; /* once; a rule takes it */
 	bool reuse_address;	 /* SO_REUSEADDR of the twin, for the time when it is given back */
 	uint8_t refusal;	 /* enum refusal, the last one */
 	uint32_t borrowed_since; /* status_now() of the last time */
-	struct loan loan;
-	uint32_t path_changes; /* of the stack, when the loan's path was found */
-	struct borrow_policy policy;
+	uint32_t path_changes;	 /* of the stack, when the loan's path was found */
 	struct borrow_info info;
 	struct socket *next_wanted;
 };
+
+_Static_assert(offsetof(struct socket, loan.state) < 128, "two cache lines");
 
 /* A reference to the socket if socket_is_stacks(), or NULL. */
 struct socket *socket_get(int descriptor);
