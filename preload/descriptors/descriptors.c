@@ -41,7 +41,7 @@ void object_register(enum object_kind kind, const struct object_operations *oper
 	operations_of[kind] = operations;
 }
 
-/* Of all processors that melin runs on, or a part of one: objects have their most used fields first. */
+/* Of the processors that melin runs on, or a part of one. Objects begin with what is used most. */
 #define CACHE_LINE ((size_t)64)
 
 static void *allocate_lines(size_t size)
