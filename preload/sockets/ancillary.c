@@ -138,8 +138,8 @@ static void put_readable(struct socket *socket, struct msghdr *message, size_t *
 {
 	int readable = (int)socket->instance->operations->readable(socket->handle);
 
-	if (!readable && (socket->instance->operations->readiness(socket->handle) & EPOLLRDHUP))
-		readable = 1;
+	if (socket->instance->operations->readiness(socket->handle) & EPOLLRDHUP)
+		readable++;
 	put(message, used, IPPROTO_TCP, TCP_CM_INQ, &readable, sizeof(readable));
 }
 

@@ -166,9 +166,11 @@ static void case_more_to_read(void)
 	take(connection.us, 3, 100, 0);
 	take(connection.us, 7, 100, 0);
 	take(connection.us, 1, 100, MSG_DONTWAIT);
-	send_all(connection.them, "x", 1);
+	send_all(connection.them, "xyz", 3);
 	shutdown(connection.them, SHUT_WR);
 	await(connection.us, POLLRDHUP);
+	take(connection.us, 1, 100, MSG_PEEK);
+	take(connection.us, 2, 100, 0);
 	take(connection.us, 1, 100, 0);
 	take(connection.us, 1, 100, 0);
 	take(connection.us, 1, 0, 0);
