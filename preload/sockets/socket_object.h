@@ -101,7 +101,7 @@ struct socket {
 	_Atomic int signal_descriptor; /* by which O_ASYNC was set; the signal tells it */
 	struct listener listener;
 
-	/* Host mode, borrow.c's, as borrowed and loan are. In CHANGING its thread alone writes to them. */
+	/* Host mode, borrow.c's, as borrowed and loan: only CHANGING's thread writes to them. */
 	_Atomic bool held;	   /* another process may have it, too */
 	_Atomic bool wanted;	   /* the stack wants it to be given back: it is in that list */
 	bool was_borrowed, chosen; /* once; a rule takes it */
