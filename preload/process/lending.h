@@ -79,10 +79,11 @@ bool lending_ask_again(enum lending_request request);
 void lending_renewed(void);
 /*
  * Something is watched no longer. If that was the last one, and none comes within LENDING_REST_MS,
- * the lender rests. That is long beside what it takes to rest and to wake, and short beside the
- * time that a connection takes to prove that it pays.
+ * the lender rests. That is long beside the 10 ms that it takes to rest or to wake, and beside most
+ * pauses of a program; and short beside the time between two trials of a connection whose
+ * processor others want (borrow_policy_has_room()).
  */
-#define LENDING_REST_MS 200
+#define LENDING_REST_MS 1000
 void lending_unwatched(void);
 /*
  * Has the thread do lender_give(), for a caller whose own rights have not been enough: the thread's
