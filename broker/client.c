@@ -176,10 +176,9 @@ static enum refusal client_watch(struct lender *lender, int descriptor, struct l
 	const struct broker_message request = request_for(BROKER_WATCH, loan);
 	enum refusal refusal = REFUSAL_BROKER;
 
-	if (atomic_load_explicit(&client->rests, memory_order_relaxed)) {
-		client_unwatch(lender, loan);
+	/* One that is watched anew is the reason why the tap will not rest: it waits. */
+	if (loan->state == LOAN_NONE && atomic_load_explicit(&client->rests, memory_order_relaxed))
 		return REFUSAL_RESTING;
-	}
 	pthread_mutex_lock(&client->channel_lock);
 	if (exchange(client, &request, descriptor) == 0) {
 		refusal = refusal_of(client->reader.message.what);
@@ -344,18 +343,25 @@ static int client_end(struct lender *lender, int descriptor, struct loan *loan,
 	return give(client_of(lender), &request, descriptor, loan, LOAN_NONE);
 }
 
+static bool client_is_gone(const struct lender *lender)
+{
+	return atomic_load_explicit(&((const struct client *)lender)->gone, memory_order_relaxed);
+}
+
 static int client_rest(struct lender *lender, bool rests)
 {
 	struct client *client = client_of(lender);
 	const struct broker_message request = { .what = rests ? BROKER_REST : BROKER_WAKE };
 	int error;
 
+	if (!rests && !atomic_load(&client->rests))
+		return 0;
 	atomic_store(&client->rests, true);
 	pthread_mutex_lock(&client->channel_lock);
 	error = exchange(client, &request, -1) ?: client->reader.message.what;
 	end_exchange(client);
-	if (!rests || error)
-		atomic_store(&client->rests, false);
+	/* One that cannot be woken is asked again; of one that has gone others find out. */
+	atomic_store(&client->rests, rests ? !error : error && !client_is_gone(lender));
 	return error;
 }
 
@@ -391,11 +397,6 @@ static void client_close(struct lender *lender)
 	client_abandon(lender);
 	pthread_mutex_destroy(&client_of(lender)->channel_lock);
 	free(client_of(lender));
-}
-
-static bool client_is_gone(const struct lender *lender)
-{
-	return atomic_load_explicit(&((const struct client *)lender)->gone, memory_order_relaxed);
 }
 
 static enum refusal client_renew(struct lender *lender, int (*replace)(void *context, int tap),

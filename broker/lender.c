@@ -101,6 +101,8 @@ static enum refusal watch(struct lender *lender, int descriptor, struct loan *lo
 	enum refusal refusal;
 
 	unwatch(lender, loan);
+	if (tap_rests(&own->tap))
+		return REFUSAL_RESTING;
 	if (namespace_of(descriptor) != own->namespace)
 		return REFUSAL_NAMESPACE;
 	refusal = find_path(own, descriptor, loan);

@@ -223,6 +223,18 @@ static bool has_much(int descriptor)
 	return ioctl(descriptor, SIOCINQ, &unread) == 0 && unread > (int)BROKER_INLINE;
 }
 
+/*
+ * Whether the client still waits for its answer. One that does not believes that it has the
+ * connection, so nothing may be done for it.
+ */
+static bool is_waiting(int channel)
+{
+	char byte;
+	ssize_t got = recv(channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return got < 0 && errno == EAGAIN;
+}
+
 static int32_t serve_borrow(struct session *session)
 {
 	const int descriptor = session->request.connection;
@@ -233,7 +245,7 @@ static int32_t serve_borrow(struct session *session)
 	if (!entry || entry->is_counted)
 		return REFUSAL_STATE;
 	session->answer.token = entry->token;
-	if (atomic_load(&has_stopped))
+	if (atomic_load(&has_stopped) || !is_waiting(session->channel))
 		return REFUSAL_BROKER;
 	if (has_much(descriptor))
 		return REFUSAL_BUSY;
@@ -251,18 +263,6 @@ static int32_t serve_borrow(struct session *session)
 	forget(session, entry);
 	session->answer.token = 0;
 	return refusal;
-}
-
-/*
- * Whether the client still waits for its answer. One that does not believes that it has the
- * connection, so nothing may be done for it.
- */
-static bool is_waiting(int channel)
-{
-	char byte;
-	ssize_t got = recv(channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-
-	return got < 0 && errno == EAGAIN;
 }
 
 static int32_t serve_hold(struct session *session)

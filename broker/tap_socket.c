@@ -227,8 +227,11 @@ static void rest_shared(void)
 	if (--shared.awake > 0)
 		return;
 	for (size_t i = 0; i < shared.attachment_count; i++) {
-		close_descriptor(shared.attachments[i].link);
+		const int link = shared.attachments[i].link;
+
+		/* First, since the child of a fork closes what it finds here. */
 		shared.attachments[i].link = -1;
+		close_descriptor(link);
 	}
 }
 
@@ -430,7 +433,7 @@ enum refusal tap_add(const struct tap *tap, const struct loan_tuple *tuple, uint
 {
 	int error;
 
-	if (__atomic_load_n(&tap->rests, __ATOMIC_RELAXED))
+	if (tap_rests(tap))
 		return REFUSAL_RESTING;
 	pthread_mutex_lock(&tap_lock);
 	error = tap->rests ? -EAGAIN : attach(tuple->interface);

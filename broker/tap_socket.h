@@ -40,6 +40,10 @@ void tap_close(struct tap *tap);
  */
 int tap_rest(struct tap *tap);
 int tap_wake(struct tap *tap);
+static inline bool tap_rests(const struct tap *tap)
+{
+	return __atomic_load_n(&tap->rests, __ATOMIC_RELAXED);
+}
 
 /* In the child of a fork: the descriptors of all taps are closed, no lock is taken. */
 void tap_abandon(void);

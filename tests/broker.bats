@@ -252,3 +252,31 @@ comes_borrowed() {
 	end client
 	[ "$(grep -c 'no connection is borrowed: ' "$BATS_TEST_TMPDIR/server.out")" -eq 1 ]
 }
+
+# Its client says QUIT once the connection is borrowed.
+quits_borrowed() {
+	on far "$python" - "$near_kernel" "$BATS_TEST_TMPDIR/server.out" <<-'END'
+		import socket, sys, time
+		connection = socket.create_connection((sys.argv[1], 7379), timeout=20)
+		end = time.monotonic() + 60
+		while ': borrowed [' not in open(sys.argv[2]).read():
+		    assert time.monotonic() < end
+		    for _ in range(200):
+		        connection.sendall(b'PING\r\n')
+		        assert connection.recv(7) == b'+PONG\r\n'
+		connection.sendall(b'QUIT\r\n')
+		assert connection.recv(5) == b'+OK\r\n'
+		assert connection.recv(1) == b''
+	END
+}
+
+@test "a server without rights closes what is borrowed, and goes on" {
+	start server near env MELIN_LOG=debug "$build/melin" run \
+		--user nobody --flows 'listen:*:7379' redis-server --port 7379 --bind '*' \
+		--protected-mode no --save ''
+	printed server 'eady to accept connections'
+	quits_borrowed
+	wait_until 60 grep -q 'given back: closed' "$BATS_TEST_TMPDIR/server.out"
+	[ "$(on far redis-cli -h "$near_kernel" -p 7379 ping)" = PONG ]
+	end server
+}

@@ -755,6 +755,23 @@ path_narrows() {
 }
 
 # libc ends a program that may change its user in one thread and may not in another.
+# CAP_SYS_ADMIN and CAP_SYS_RESOURCE would free it of the limit.
+@test "no thread can be started: the kernel carries all, which is said once" {
+	local rights=+net_admin,+net_raw,+bpf
+
+	start server near env "LD_PRELOAD=$library" 'MELIN_FLOWS=listen:*:7000' \
+		MELIN_BORROW=always MELIN_LOG=info \
+		setpriv --reuid=65534 --regid=65534 --clear-groups \
+		--inh-caps=$rights --ambient-caps=$rights prlimit --nproc=1 \
+		"$python" "$programs/host_echo.py" serve 7000 block 1
+	printed server ready
+	on far "$python" "$programs/host_echo.py" ask "$near_kernel" 7000 1 60
+	finished server
+	grep -q 'summary: .* taken_accept=1 .* borrowed=0 ' "$BATS_TEST_TMPDIR/server.out"
+	[ "$(grep -c 'no thread of melin.s own can be started' \
+		"$BATS_TEST_TMPDIR/server.out")" -eq 1 ]
+}
+
 @test "setpriv, which keeps capabilities, hands a connection on" {
 	BORROW=always start_melin server near MELIN_LOG=error "$python" "$programs/inetd.py" \
 		serve 7000 setpriv --reuid 65534 --regid 65534 --clear-groups \

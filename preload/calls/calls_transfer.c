@@ -405,15 +405,19 @@ TRANSFER(int, sendmmsg, (int descriptor, struct mmsghdr *messages, unsigned coun
 
 /*
  * What a kernel says of further flags, which each has some more of: a socket that is not connected
- * has nothing to read, once they have been looked at. 0, -EOPNOTSUPP or -EINVAL.
+ * has nothing to read, once they have been looked at. 0, -EOPNOTSUPP or -EINVAL; 1: there is no
+ * socket to be had.
  */
 static int ask_kernel(int flags)
 {
 	struct iovec iov = { .iov_base = &(char){ 0 }, .iov_len = 1 };
 	const int asked = own_descriptor(
 		(int)kernel_call(SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0, 0));
-	const long result = kernel_call6(SYS_preadv2, asked, (long)&iov, 1, -1, 0, flags);
+	long result;
 
+	if (asked < 0)
+		return 1;
+	result = kernel_call6(SYS_preadv2, asked, (long)&iov, 1, -1, 0, flags);
 	own_descriptor_close(asked);
 	return result == -EOPNOTSUPP || result == -EINVAL ? (int)result : 0;
 }
@@ -423,11 +427,15 @@ static int check_flags(int flags)
 	/* The flags that were asked for last, and above them what the kernel has said. */
 	static _Atomic uint64_t last;
 	uint64_t known = atomic_load_explicit(&last, memory_order_relaxed);
+	int answer;
 
 	if (__builtin_expect(!(flags & ~FLAGS_OLD), 1))
 		return 0;
 	if ((uint32_t)known != (uint32_t)flags) {
-		known = (uint64_t)-ask_kernel(flags) << 32 | (uint32_t)flags;
+		answer = ask_kernel(flags);
+		if (answer > 0)
+			return -EOPNOTSUPP; /* as old kernels; the next call asks again */
+		known = (uint64_t)-answer << 32 | (uint32_t)flags;
 		atomic_store_explicit(&last, known, memory_order_relaxed);
 	}
 	return -(int)(known >> 32);

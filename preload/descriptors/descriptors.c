@@ -96,6 +96,36 @@ static void drop(struct object *object)
 	object_free(object);
 }
 
+/* The number that this thread is closing, for a handler that interrupts it; -1: none. */
+static __thread int closes __attribute__((tls_model("initial-exec"))) = -1;
+
+/*
+ * Whether what is being closed is waited for. Not by the thread that closes it, nor by melin's own,
+ * for which that may be waiting.
+ */
+static bool is_waited_for(int descriptor)
+{
+	return descriptor != closes && !thread_is_own();
+}
+
+/*
+ * Where another thread is in the middle of a change, which takes a few instructions, or where it
+ * closes a borrowed connection up to some seconds: then, and if it has a lower real-time priority,
+ * yielding would not do.
+ */
+#define TRIES_YIELDED 64
+#define PAUSE_NS      50000
+
+static void pause_for_change(unsigned *tries)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+
+	if ((*tries)++ < TRIES_YIELDED)
+		kernel_call(SYS_sched_yield, 0, 0, 0, 0);
+	else
+		kernel_call(SYS_nanosleep, (long)&pause, 0, 0, 0);
+}
+
 /*
  * A new reference to what a slot of the table holds. The object may be closed at any moment, and
  * its memory be used for another one: so the reference is taken first, unless the count is zero,
@@ -107,15 +137,18 @@ static void drop(struct object *object)
  *
  * A descriptor that is being closed is waited for; waits false: it counts as closed.
  */
-static struct object *slot_get(_Atomic(struct object *) *slot, bool waits)
+static struct object *slot_get(int descriptor, bool waits)
 {
+	_Atomic(struct object *) *slot = &descriptor_table[descriptor];
+	unsigned tries = 0;
+
 	for (;;) {
 		struct object *object = atomic_load_explicit(slot, memory_order_acquire);
 		uint32_t references;
 
 		if (!object || object == &private_object)
 			return object;
-		if (!waits && object == &closing_object)
+		if (object == &closing_object && !(waits && is_waited_for(descriptor)))
 			return NULL;
 		references = atomic_load_explicit(&object->references, memory_order_relaxed);
 		do {
@@ -125,7 +158,7 @@ static struct object *slot_get(_Atomic(struct object *) *slot, bool waits)
 			&object->references, &references, references + 1, memory_order_seq_cst,
 			memory_order_relaxed));
 		if (references == 0) { /* the slot is about to change */
-			kernel_call(SYS_sched_yield, 0, 0, 0, 0);
+			pause_for_change(&tries);
 			continue;
 		}
 		if (atomic_load_explicit(slot, memory_order_acquire) == object)
@@ -141,7 +174,7 @@ static struct object *get(int descriptor, bool waits)
 	if (!descriptor_known(descriptor))
 		return NULL;
 	signals_hold();
-	object = slot_get(&descriptor_table[descriptor], waits);
+	object = slot_get(descriptor, waits);
 	if (!object || object == &private_object)
 		signals_release();
 	return object;
@@ -221,14 +254,15 @@ static struct object *replace(int descriptor, struct object *successor, bool wai
 {
 	_Atomic(struct object *) *slot = &descriptor_table[descriptor];
 	struct object *object = atomic_load_explicit(slot, memory_order_acquire);
+	unsigned tries = 0;
 
 	for (;;) {
 		if (!object || object == &private_object)
 			return NULL;
 		if (object == &closing_object) {
-			if (!waits)
+			if (!(waits && is_waited_for(descriptor)))
 				return NULL;
-			kernel_call(SYS_sched_yield, 0, 0, 0, 0);
+			pause_for_change(&tries);
 			object = atomic_load_explicit(slot, memory_order_acquire);
 		} else if (atomic_compare_exchange_weak_explicit(slot, &object, successor,
 								 memory_order_acq_rel,
@@ -268,30 +302,37 @@ static void end_closing(int descriptor)
 
 void descriptor_close_begin(int descriptor, struct closing *closing)
 {
-	struct object *object =
-		descriptor_known(descriptor) ? replace(descriptor, &closing_object, true) : NULL;
+	struct object *object;
 	enum object_end end;
 
-	*closing = (struct closing){ .descriptor = -1 };
+	*closing = (struct closing){ .descriptor = -1, .outer = closes };
+	if (!descriptor_known(descriptor))
+		return;
+	object = replace(descriptor, &closing_object, true);
 	if (!object)
 		return;
 	signals_hold();
+	closes = descriptor;
 	end = object->operations->end ? object->operations->end(object) : END_BEFORE_KERNEL;
 	number_goes(object, descriptor);
 	if (end == END_AFTER_KERNEL)
 		closing->object = object;
 	else
 		object_put(object);
-	if (end == END_BEFORE_KERNEL)
+	if (end == END_BEFORE_KERNEL) {
 		end_closing(descriptor);
-	else
+		closes = closing->outer;
+	} else {
 		closing->descriptor = descriptor;
+	}
 }
 
 void descriptor_close_end(const struct closing *closing)
 {
-	if (closing->descriptor >= 0)
+	if (closing->descriptor >= 0) {
 		end_closing(closing->descriptor);
+		closes = closing->outer;
+	}
 	if (closing->object)
 		object_put(closing->object);
 }

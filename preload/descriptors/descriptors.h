@@ -186,6 +186,7 @@ void descriptor_remove(int descriptor);
  */
 struct closing {
 	int descriptor;	       /* whose calls wait, or -1 */
+	int outer;	       /* what this thread was closing before, or -1 */
 	struct object *object; /* to which a reference goes, or NULL */
 };
 void descriptor_close_begin(int descriptor, struct closing *closing);

@@ -429,6 +429,9 @@ static void change_defaults(bool stand_in, void (*function)(void))
 	guarded_lock(&action_lock);
 	if (function)
 		farewell = function;
+	/* Where another thread starts while a filter is being installed, it is done later. */
+	if (function && atomic_load(&aside))
+		stand_in = false;
 	atomic_store(&aside, !stand_in);
 	if (farewell)
 		renew_defaults(stand_in);

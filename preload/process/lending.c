@@ -275,7 +275,7 @@ static uint64_t look_at, rest_at;
 static void note_times(uint32_t requested)
 {
 	/* A stack that has just started may have nothing to do any more. */
-	if (requested & (LENDING_REST_LATER | LENDING_START | LENDING_WAKE))
+	if (requested & (LENDING_REST_LATER | LENDING_START | LENDING_WAKE | LENDING_RENEW))
 		rest_at = clock_after(LENDING_REST_MS * 1000000ull);
 }
 
@@ -319,14 +319,30 @@ static void *run(void *unused)
 	return NULL;
 }
 
+/* A limit of processes, say. The next request tries again. */
+static void tell_no_thread(int error)
+{
+	static _Atomic bool told;
+
+	if (config_get()->host && !atomic_exchange(&told, true))
+		log_write(LOG_LEVEL_WARN,
+			  "no thread of melin's own can be started: %s; the kernel carries all",
+			  strerror(-error));
+}
+
 void lending_begin(void)
 {
+	int error;
+
 	if (atomic_load(&begun) || atomic_exchange(&begun, true))
 		return;
-	if (thread_start(NULL, run, NULL) < 0)
+	error = thread_start(NULL, run, NULL);
+	if (error < 0) {
 		atomic_store(&begun, false);
-	else
+		tell_no_thread(error);
+	} else {
 		atomic_store(&status_page->thread, true);
+	}
 }
 
 void lending_ask(enum lending_request request)

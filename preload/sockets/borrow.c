@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <stdatomic.h>
@@ -672,9 +673,49 @@ static void part_with(struct socket *socket, enum borrow_return why)
 	borrow_change_end(socket, SOCKET_LENDABLE);
 }
 
+/*
+ * Not 0 while the thread beside lets the lender rest or wakes it: in system calls that a filter
+ * must not meet, with descriptors that a fork must not hand on. Stored before stopped is read, and
+ * read after that was stored. A futex.
+ */
+static _Atomic uint32_t resting;
+
+static void change_rest(struct lender *lender, bool rests)
+{
+	if (atomic_load(&stopped))
+		borrow_unwatched(); /* another time */
+	else if (rests)
+		lender_rest(lender);
+	else
+		lender_wake(lender);
+}
+
+void borrow_rest(bool rests)
+{
+	struct lender *lender = lending_lender();
+
+	if (!lender || (rests && config_get()->borrow != BORROW_AUTO))
+		return;
+	atomic_store(&resting, 1);
+	if (!borrow_is_filtered())
+		change_rest(lender, rests);
+	atomic_store(&resting, 0);
+	kernel_call(SYS_futex, (long)&resting, FUTEX_WAKE_PRIVATE, INT32_MAX, 0);
+}
+
+void borrow_await_rest(void)
+{
+	while (atomic_load(&resting))
+		kernel_call(SYS_futex, (long)&resting, FUTEX_WAIT_PRIVATE, 1, 0);
+}
+
+/* Nothing will be borrowed any more: frames are not to pay for it. */
 void borrow_before_filter(void)
 {
+	borrow_await_rest();
 	borrow_for_each(part_with, BORROW_RIGHTS);
+	if (lending_lender())
+		lender_rest(lending_lender());
 }
 
 /*
@@ -703,5 +744,6 @@ bool borrow_is_filtered(void)
 
 void borrow_stop_forked(void)
 {
+	atomic_store(&resting, 0);
 	atomic_store(&stopped, 0);
 }

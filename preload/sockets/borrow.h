@@ -91,6 +91,14 @@ void borrow_go_on(void);
 void borrow_before_filter(void);
 void borrow_filtered(void);
 bool borrow_is_filtered(void);
+/*
+ * By the thread beside: the lender rests, or is woken. Not while anything is stopped, nor behind a
+ * filter; and a lender rests only where connections are borrowed when that pays, since where they
+ * are borrowed at once one that rests would be in the way. borrow_await_rest(): after
+ * borrow_stop(), waits until it has done so, some 10 ms.
+ */
+void borrow_rest(bool rests);
+void borrow_await_rest(void);
 /* In a forked child: whoever has stopped it does not exist here. */
 void borrow_stop_forked(void);
 

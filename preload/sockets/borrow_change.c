@@ -40,7 +40,7 @@ void borrow_unwatched(void)
 {
 	/* Else connections are borrowed at once, and a lender that rests would be in the way. */
 	if (config_get()->borrow == BORROW_AUTO)
-		borrow_unwatched();
+		lending_unwatched();
 }
 
 void borrow_forget_loan(struct socket *socket)
@@ -50,7 +50,7 @@ void borrow_forget_loan(struct socket *socket)
 	if (!lender || socket->loan.state == LOAN_NONE)
 		return;
 	lender_unwatch(lender, &socket->loan);
-	lending_unwatched();
+	borrow_unwatched();
 }
 
 void borrow_for_each(void (*work)(struct socket *socket, enum borrow_return why),

@@ -33,6 +33,9 @@ void borrow_before_fork(void)
 	if (!config_get()->host)
 		return;
 	borrow_stop();
+	/* A broker's client has nothing open meanwhile, and a broker may be slow. */
+	if (lending_lender() && !lender_may_end(lending_lender()))
+		borrow_await_rest();
 	atomic_fetch_add(&forks, 1);
 	borrow_for_each(may_be_held, BORROW_PROCESS);
 }

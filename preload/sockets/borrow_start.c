@@ -83,17 +83,6 @@ static void renew(void)
 	atomic_store(&borrow_is_renewing, false);
 }
 
-/* Behind a filter for system calls it stays as it is. */
-static void rest(bool rests)
-{
-	if (!lending_lender() || borrow_is_filtered())
-		return;
-	if (rests)
-		lender_rest(lending_lender());
-	else
-		lender_wake(lending_lender());
-}
-
 static void give_all(void)
 {
 	borrow_stop(); /* for good: the process ends */
@@ -224,7 +213,7 @@ void borrow_begin(void)
 		.holders = borrow_look_for_holders,
 		.give_all = give_all,
 		.renew = renew,
-		.rest = rest,
+		.rest = borrow_rest,
 		.status = status_rows_answer,
 	};
 	/* There are no listeners here; else as in own mode. */

@@ -156,8 +156,10 @@ static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
 	note_closed_window(pcb, header);
 	/* As Linux's tcp_try_rmem_schedule(): the peer sends it again when some has been read. */
 	if (payload->tot_len && pressure_now() == PRESSURE_LIMIT && socket &&
-	    socket->received.bytes > PRESSURE_GUARANTEED)
+	    socket->received.bytes > PRESSURE_GUARANTEED) {
+		socket_changed(socket, EPOLLIN); /* what is there is all that will come */
 		return false;
+	}
 	if (pcb->ooseq && payload->tot_len && runs_over_fin(pcb, header, payload->tot_len))
 		return false;
 	if (size && header->seqno != pcb->rcv_nxt) {

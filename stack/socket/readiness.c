@@ -2,13 +2,30 @@
 /* What poll(2) and its kin see of a socket: readiness.h. */
 #include "stack/socket/readiness.h"
 
+#include "stack/instance/pressure.h"
 #include "stack/instance_parts.h"
 #include "stack/socket/socket.h"
 
-/* As Linux's tcp_epollin_ready(): with a segment's room or less the peer cannot send much more. */
-static bool window_is_full(const struct tcp_pcb *pcb)
+/*
+ * The most that Linux takes a peer's segments to be, about: it begins with half a small window, and
+ * measures. Of a small window an eighth is little.
+ */
+static uint32_t segment_of_peer(const struct tcp_pcb *pcb)
 {
-	return pcb && !TCP_SEQ_GT(pcb->rcv_ann_right_edge, pcb->rcv_nxt + pcb->mss);
+	return LWIP_MIN(pcb->mss, TCP_WND_MAX(pcb) / 8);
+}
+
+/*
+ * As Linux's tcp_epollin_ready(): with a segment's room or less the peer cannot send much more. It
+ * has heard of the window's edge in units of the scale, rounded down. No more is taken under memory
+ * pressure either.
+ */
+static bool takes_little(const struct tcp_pcb *pcb)
+{
+	if (pressure_now() == PRESSURE_LIMIT)
+		return true;
+	return pcb && !TCP_SEQ_GT(pcb->rcv_ann_right_edge, pcb->rcv_nxt + segment_of_peer(pcb) +
+								   ((1u << pcb->rcv_scale) - 1));
 }
 
 static bool input_ready(const struct stack_socket *socket)
@@ -25,7 +42,7 @@ static bool input_ready(const struct stack_socket *socket)
 		target++;
 	if (socket->received.bytes >= target)
 		return true;
-	return socket->options.receive_low_water > 1 && window_is_full(socket->pcb);
+	return socket->options.receive_low_water > 1 && takes_little(socket->pcb);
 }
 
 static uint32_t compute_data(const struct stack_socket *socket)

@@ -458,6 +458,28 @@ static void case_low_water_above_the_window(void)
 	close(theirs);
 }
 
+/* A window that was never larger is not a full one. */
+static void case_low_water_in_a_small_buffer(void)
+{
+	static const char block[1000];
+	int theirs = their_listener(5), low = 1000, size = 4096;
+	struct address address = name_of(theirs);
+	struct connection connection = { .us = open_socket(0) };
+	struct pollfd entry = { .fd = connection.us, .events = POLLIN };
+
+	must("SO_RCVBUF", setsockopt(connection.us, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)));
+	must("connect",
+	     connect(connection.us, (struct sockaddr *)&address.storage, address.length));
+	connection.them = accept_one(theirs);
+	must("SO_RCVLOWAT", setsockopt(connection.us, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low)));
+	outcome("one byte", send(connection.them, block, 1, 0));
+	outcome("poll", poll(&entry, 1, 300));
+	outcome("more", send(connection.them, block, 999, 0));
+	outcome("poll", poll(&entry, 1, 10000));
+	close_connection(connection);
+	close(theirs);
+}
+
 static void case_bulk(void)
 {
 	enum { SIZE = 300000 };
@@ -589,6 +611,7 @@ int main(int argc, char **argv)
 		{ "low water", case_low_water, 0 },
 		{ "below low water", case_below_low_water, 0 },
 		{ "low water above the window", case_low_water_above_the_window, 0 },
+		{ "low water in a small buffer", case_low_water_in_a_small_buffer, 0 },
 		{ "bulk", case_bulk, 0 },
 		{ "small buffer", case_small_buffer, 60 },
 		{ "not connected", case_not_connected, 0 },
