@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "broker/broker_protocol.h"
+#include "broker/repair.h"
 #include "common/own_descriptor.h"
 #include "common/system_call.h"
 
@@ -230,17 +231,6 @@ static bool is_silent(int descriptor)
 	return repair && info.tcpi_state == 1 /* TCP_ESTABLISHED */;
 }
 
-/*
- * The broker has gone with the connection in its hands. What it has left of it may be silent for
- * ever: this closes it, which takes no rights.
- */
-static void dissolve(int descriptor)
-{
-	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
-
-	kernel_call(SYS_connect, descriptor, (long)&nobody, sizeof(nobody), 0);
-}
-
 /* So often one looks, in BROKER_PATIENCE once more, whether a broker that is late undoes a loan. */
 #define LOOKS_MAX 200
 
@@ -251,7 +241,8 @@ static bool is_lost(const struct client *client, int descriptor)
 
 	for (unsigned looks = client->late ? LOOKS_MAX : 0; is_silent(descriptor); looks--) {
 		if (looks == 0) {
-			dissolve(descriptor);
+			/* What the broker has left of it may be silent for ever. */
+			repair_dissolve(descriptor);
 			return true;
 		}
 		kernel_call(SYS_nanosleep, (long)&step, 0, 0, 0);
@@ -316,7 +307,7 @@ static int give(struct client *client, struct broker_message *request, int descr
 	else
 		error = client->reader.message.what;
 	if (error == -EIO)
-		dissolve(descriptor);
+		repair_dissolve(descriptor);
 	if (error != -EPERM) {
 		loan->state = error ? LOAN_NONE : after;
 		client->lent--;

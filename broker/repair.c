@@ -494,6 +494,13 @@ static int bind_to(int descriptor, const struct connection_state *state)
 	return error == -EINVAL ? 0 : error;
 }
 
+int repair_dissolve(int descriptor)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	return connect_to(descriptor, &nobody, sizeof(nobody));
+}
+
 /*
  * In repair mode the kernel sends nothing when a connection is dissolved, and its queues are gone.
  * An accepted socket loses its port as well, but only the first time; afterwards the kernel says
@@ -502,8 +509,7 @@ static int bind_to(int descriptor, const struct connection_state *state)
 static int disconnect(int descriptor, const struct connection_state *state,
 		      struct makeshift *makeshift)
 {
-	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
-	int error = connect_to(descriptor, &nobody, sizeof(nobody));
+	int error = repair_dissolve(descriptor);
 
 	error = error ?: set_int(descriptor, TCP_REPAIR, TCP_REPAIR_ON);
 	error = error ?: bind_to(descriptor, state);
@@ -705,17 +711,14 @@ bool repair_is_destroyed(int descriptor)
  */
 void repair_destroy(int descriptor)
 {
-	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
-
-	connect_to(descriptor, &nobody, sizeof(nobody));
+	repair_dissolve(descriptor);
 	set_int(descriptor, TCP_REPAIR, TCP_REPAIR_ON);
-	connect_to(descriptor, &nobody, sizeof(nobody));
+	repair_dissolve(descriptor);
 	set_int(descriptor, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
 }
 
 int repair_give(int descriptor, const struct connection_state *state)
 {
-	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
 	/*
 	 * Repair mode is on already; setting it anew only tells whether the rights are still there.
 	 */
@@ -725,7 +728,7 @@ int repair_give(int descriptor, const struct connection_state *state)
 		return error;
 	error = error ?: write_all(descriptor, state);
 	if (error) {
-		connect_to(descriptor, &nobody, sizeof(nobody));
+		repair_dissolve(descriptor);
 		return error;
 	}
 	error = repair_cancel(descriptor, state);
@@ -735,6 +738,6 @@ int repair_give(int descriptor, const struct connection_state *state)
 			    state->send_size - sent_size(state), state->send_size);
 	/* The connection must not go on with a hole in its data. */
 	if (error)
-		connect_to(descriptor, &nobody, sizeof(nobody));
+		repair_dissolve(descriptor);
 	return error;
 }

@@ -54,6 +54,13 @@ int repair_take(int descriptor, int silencer, struct connection_state *state);
 int repair_give(int descriptor, const struct connection_state *state);
 
 /*
+ * Closes the socket's connection by connect(2) with AF_UNSPEC, which takes no rights: in repair
+ * mode, in which the socket stays, without a word to the peer, else by a RST. 0 or a negative errno
+ * value.
+ */
+int repair_dissolve(int descriptor);
+
+/*
  * Whether somebody has closed the silenced socket meanwhile, as "ss -K" does (tcp_abort() of
  * Linux). Then it should end when it is the connection again: the peer gets a RST, the socket is
  * closed, and the program that has it gets ECONNABORTED.

@@ -109,9 +109,9 @@ static bool is_waited_for(int descriptor)
 }
 
 /*
- * Where another thread is in the middle of a change, which takes a few instructions, or where it
- * closes a borrowed connection up to some seconds: then, and if it has a lower real-time priority,
- * yielding would not do.
+ * Another thread is in the middle of a change, which takes a few instructions, or it closes a
+ * borrowed connection, which may take seconds. Then, and where that thread has a lower real-time
+ * priority, yielding would not do.
  */
 #define TRIES_YIELDED 64
 #define PAUSE_NS      50000
