@@ -521,7 +521,9 @@ static void take_over(struct client *client, struct client *fresh)
 	fresh->channel = client->channel;
 	client->channel = channel;
 	client->broker++;
-	client->gone = client->late = client->rests = false;
+	client->gone = false;
+	client->late = false;
+	client->rests = false;
 	pthread_mutex_unlock(&client->channel_lock);
 }
 
