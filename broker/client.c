@@ -111,6 +111,30 @@ static int await_answer(struct client *client, unsigned waits)
 	return error;
 }
 
+/*
+ * Whether the twin is in repair mode and established still, so that the kernel has not got the
+ * connection. Needs no rights.
+ */
+static bool is_silent(int descriptor)
+{
+	struct tcp_info info = { 0 };
+	int repair = 0;
+
+	kernel_get_option(descriptor, IPPROTO_TCP, TCP_REPAIR, &repair, sizeof(repair));
+	kernel_get_option(descriptor, IPPROTO_TCP, TCP_INFO, &info, sizeof(info));
+	return repair && info.tcpi_state == 1 /* TCP_ESTABLISHED */;
+}
+
+/*
+ * Whether the broker has begun to do what it was asked with that connection, so that nobody else
+ * may end it yet. A broker that was stopped there is waited for once more.
+ */
+static bool has_begun(const struct broker_message *request, int descriptor)
+{
+	return (request->what == BROKER_GIVE || request->what == BROKER_END) &&
+	       !is_silent(descriptor);
+}
+
 /* The caller holds channel_lock, or the client is new. 0: the answer is in reader. */
 static int exchange(struct client *client, const struct broker_message *request, int descriptor)
 {
@@ -120,6 +144,8 @@ static int exchange(struct client *client, const struct broker_message *request,
 	if (error)
 		return error;
 	error = await_answer(client, waits);
+	if (error == -EAGAIN && has_begun(request, descriptor))
+		error = await_answer(client, BROKER_PATIENCE_LENT);
 	client->gone = error;
 	client->late = error == -EAGAIN;
 	return client->late ? last_answer(client) : error;
@@ -217,20 +243,6 @@ static enum refusal take_state(struct client *client, int descriptor, struct loa
 	return REFUSAL_NONE;
 }
 
-/*
- * Whether the twin is in repair mode and established still, so that the kernel has not got the
- * connection. Needs no rights.
- */
-static bool is_silent(int descriptor)
-{
-	struct tcp_info info = { 0 };
-	int repair = 0;
-
-	kernel_get_option(descriptor, IPPROTO_TCP, TCP_REPAIR, &repair, sizeof(repair));
-	kernel_get_option(descriptor, IPPROTO_TCP, TCP_INFO, &info, sizeof(info));
-	return repair && info.tcpi_state == 1 /* TCP_ESTABLISHED */;
-}
-
 /* So often one looks, in BROKER_PATIENCE once more, whether a broker that is late undoes a loan. */
 #define LOOKS_MAX 200
 
@@ -294,6 +306,33 @@ static int client_hold(struct lender *lender, struct loan *loan)
 	return error;
 }
 
+/*
+ * The broker has not said that it has given the connection back: whether it has, to the last step.
+ * Established, neither in repair mode nor silenced by a filter; what was unsent, and an end that
+ * the peer has been told of, would come after that, so that they must not be due.
+ */
+static bool is_given(int descriptor, const struct connection_state *state)
+{
+	struct tcp_info info = { 0 };
+	int repair = 1;
+	socklen_t filter = 0;
+
+	kernel_get_option(descriptor, IPPROTO_TCP, TCP_REPAIR, &repair, sizeof(repair));
+	kernel_get_option(descriptor, IPPROTO_TCP, TCP_INFO, &info, sizeof(info));
+	return !repair && info.tcpi_state == 1 /* TCP_ESTABLISHED */ &&
+	       kernel_call5(SYS_getsockopt, descriptor, SOL_SOCKET, SO_GET_FILTER, 0,
+			    (long)&filter) == 0 &&
+	       filter == 0 && !state->send_unsent && !state->remote_closed && !state->remote_reset;
+}
+
+/* What has become of the connection, of a broker that has gone in the middle or is late. */
+static int outcome(int descriptor, const struct connection_state *state)
+{
+	if (is_silent(descriptor))
+		return -EPERM;
+	return is_given(descriptor, state) ? 0 : -EIO;
+}
+
 /* after: the loan's state in the end, if all goes well. */
 static int give(struct client *client, struct broker_message *request, int descriptor,
 		struct loan *loan, enum loan_state after)
@@ -302,10 +341,12 @@ static int give(struct client *client, struct broker_message *request, int descr
 
 	pthread_mutex_lock(&client->channel_lock);
 	error = exchange(client, request, descriptor);
-	if (error)
-		error = is_silent(descriptor) ? -EPERM : -EIO;
-	else
+	if (error) {
+		error = outcome(descriptor, &request->state);
+		after = LOAN_NONE; /* nobody watches it */
+	} else {
 		error = client->reader.message.what;
+	}
 	if (error == -EIO)
 		repair_dissolve(descriptor);
 	if (error != -EPERM) {

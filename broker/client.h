@@ -15,8 +15,9 @@
  *	                   connection: the tap is this process's and does not depend on the
  *	                   broker, and the twin stays silent. Nobody can give it back any more: it
  *	                   takes CAP_NET_ADMIN to end a socket's repair mode.
- *	                   -EIO: the broker went in the middle of it; the connection is lost,
- *	                   and its socket closed.
+ *	                   -EIO: the broker went in the middle of it, or has not come out of
+ *	                   it for twice as long as else; the connection is lost, and its socket
+ *	                   closed. If that was after the last step, 0 and LOAN_NONE.
  */
 #ifndef MELIN_CLIENT_H
 #define MELIN_CLIENT_H

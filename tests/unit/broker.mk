@@ -4,6 +4,7 @@ broker_unit_tests = \
 	tests/unit/test_broker \
 	tests/unit/test_broker_life \
 	tests/unit/test_broker_messages \
+	tests/unit/test_late \
 	tests/unit/test_lender \
 	tests/unit/test_lender_traffic \
 	tests/unit/test_repair \
@@ -36,6 +37,13 @@ tests_unit_test_broker_messages_SOURCES = $(broker_client_sources) \
 	tests/unit/broker/test_broker_messages.c tests/unit/tap.h
 tests_unit_test_broker_messages_LDADD = $(tests_unit_test_broker_LDADD)
 EXTRA_tests_unit_test_broker_messages_DEPENDENCIES = melin-broker$(EXEEXT)
+
+tests_unit_test_late_CPPFLAGS = $(tests_unit_test_broker_CPPFLAGS)
+tests_unit_test_late_CFLAGS = $(tests_unit_test_broker_CFLAGS)
+tests_unit_test_late_SOURCES = $(broker_client_sources) $(broker_test_lent) broker/serve.c \
+	broker/serve.h tests/unit/broker/test_late.c tests/unit/tap.h
+tests_unit_test_late_LDFLAGS = -Wl,--wrap=broker_message_send
+tests_unit_test_late_LDADD = $(tests_unit_test_broker_LDADD)
 
 tests_unit_test_lender_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_test_lender_CFLAGS = $(WARNING_CFLAGS)
