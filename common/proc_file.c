@@ -6,8 +6,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
+
+/* Room for many entries of a folder at a time. */
+#define LISTING_SIZE 4096
+
+/* What getdents64(2) writes. */
+struct entry {
+	ino64_t inode;
+	off64_t offset;
+	unsigned short length;
+	unsigned char type;
+	char name[];
+};
 
 size_t proc_read(const char *path, char *text, size_t size)
 {
@@ -39,4 +53,28 @@ long process_parent(long process)
 	const char *fields = process_stat(process, text);
 
 	return fields && *fields ? strtol(fields + 1, NULL, 10) : 0;
+}
+
+int proc_each_number(const char *path, void (*visit)(long number, void *argument), void *argument)
+{
+	char listing[LISTING_SIZE] __attribute__((aligned(8)));
+	long folder = kernel_call(SYS_openat, AT_FDCWD, (long)path,
+				  O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	long size;
+
+	if (folder < 0)
+		return (int)folder;
+	folder = own_descriptor((int)folder);
+	while ((size = kernel_call(SYS_getdents64, folder, (long)listing, sizeof(listing), 0)) >
+	       0) {
+		for (long at = 0; at < size;) {
+			const struct entry *entry = (const struct entry *)(listing + at);
+
+			if (entry->name[0] >= '0' && entry->name[0] <= '9')
+				visit(strtol(entry->name, NULL, 10), argument);
+			at += entry->length;
+		}
+	}
+	own_descriptor_close((int)folder);
+	return 0;
 }

@@ -28,4 +28,11 @@ char *process_stat(long process, char text[PROCESS_STAT_SIZE]);
 /* The number of the parent; 0: none, or it is not known. */
 long process_parent(long process);
 
+/*
+ * Calls visit for each entry of a folder whose name is a number: processes, threads, descriptors.
+ * Returns 0, or the negative errno value that opening the folder gave. The folder's own descriptor
+ * is among those that are visited in /proc/self/fd.
+ */
+int proc_each_number(const char *path, void (*visit)(long number, void *argument), void *argument);
+
 #endif

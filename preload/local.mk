@@ -141,6 +141,8 @@ libmelin_la_SOURCES = \
 	preload/sockets/lent_call.h \
 	preload/sockets/pending.c \
 	preload/sockets/pending.h \
+	preload/sockets/rings.c \
+	preload/sockets/rings.h \
 	preload/sockets/socket_object.c \
 	preload/sockets/socket_object.h \
 	preload/sockets/socket_operations.c \

@@ -264,6 +264,27 @@ inetd_kernel() {
 }
 
 # A system call of melin's that the filter does not know would end the program with SIGSYS.
+# A server with a ring of io_uring(7): ring HOW
+ring() {
+	rm -f "$BATS_TEST_TMPDIR/server.melin"
+	start_melin server near "$build/tests/programs/ring_echo" 7000 "$1"
+	printed server 'ready|no ring'
+	! grep -q 'no ring' "$BATS_TEST_TMPDIR/server.out" || skip "io_uring is not to be had"
+	asks on far "$near_kernel" 1 "$BATS_TEST_TMPDIR/server.melin"
+	finished server
+}
+
+@test "what a ring of io_uring(7) may wait for is not borrowed" {
+	for BORROW in always random; do
+		ring poll
+		took server borrowed -eq 0
+		ring aside
+		took server borrowed -ge 1
+	done
+	ring receive
+	took server borrowed -eq 0
+}
+
 @test "behind a filter for system calls an inherited connection is the kernel's alone" {
 	BORROW='' inetd 'parted with: system calls may be' "$build/tests/programs/filtered_echo"
 	took server borrowed -eq 0

@@ -129,6 +129,10 @@ tests_programs_filtered_echo_CFLAGS = $(WARNING_CFLAGS)
 ONLY_FOR_TESTS += tests/programs/filtered_ends
 tests_programs_filtered_ends_CPPFLAGS = -D_GNU_SOURCE
 tests_programs_filtered_ends_CFLAGS = $(WARNING_CFLAGS)
+ONLY_FOR_TESTS += tests/programs/ring_echo
+tests_programs_ring_echo_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE
+tests_programs_ring_echo_CFLAGS = $(WARNING_CFLAGS)
+
 ONLY_FOR_TESTS += tests/programs/standard_streams
 tests_programs_standard_streams_CPPFLAGS = -D_GNU_SOURCE
 tests_programs_standard_streams_CFLAGS = $(WARNING_CFLAGS)

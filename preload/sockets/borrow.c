@@ -25,6 +25,7 @@
 #include "preload/process/process_stack.h"
 #include "preload/sockets/borrow_change.h"
 #include "preload/sockets/borrow_info.h"
+#include "preload/sockets/rings.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/sockets/stream.h"
 #include "preload/sockets/twin_options.h"
@@ -229,9 +230,10 @@ static bool is_ready(struct socket *socket)
 {
 	if (process_stack_running() && lending_lender())
 		return has_broker(socket);
-	if (config_get()->required)
+	if (config_get()->required) {
+		rings_look();
 		process_stack_start();
-	else if (!process_stack_has_failed())
+	} else if (!process_stack_has_failed())
 		lending_ask(LENDING_START);
 	else if (lending_may_come())
 		lending_ask_again(LENDING_START);
@@ -428,6 +430,11 @@ static bool is_passed(const struct socket *socket, int descriptor)
 	return false;
 }
 
+bool borrow_is_rings(const struct socket *socket)
+{
+	return rings_any() && !atomic_load_explicit(&socket->awaited, memory_order_relaxed);
+}
+
 bool borrow_now(struct socket *socket, int descriptor)
 {
 	enum refusal refusal;
@@ -444,7 +451,7 @@ bool borrow_now(struct socket *socket, int descriptor)
 		borrow_policy_refused(&socket->policy);
 		return false;
 	}
-	if (is_unacknowledged(descriptor)) {
+	if (is_unacknowledged(descriptor) || borrow_is_rings(socket)) {
 		borrow_policy_refused(&socket->policy);
 		return false;
 	}

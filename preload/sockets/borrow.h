@@ -60,6 +60,8 @@ bool borrow_watch(struct socket *socket, int descriptor);
 bool borrow_now(struct socket *socket, int descriptor);
 /* Under MELIN_REQUIRED=1: the kernel's for good, although a rule takes it. */
 bool borrow_is_refused(const struct socket *socket);
+/* Whether a ring of the program's may wait for it (rings.h). */
+bool borrow_is_rings(const struct socket *socket);
 
 /*
  * The kernel has it again; for_good: and keeps it. Of one that was not borrowed only the latter is

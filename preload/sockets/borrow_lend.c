@@ -87,11 +87,25 @@ static void closed(struct object *object)
 	borrow_change_end(socket, SOCKET_KERNEL);
 }
 
+/* Most waits are for one that was waited for before: its cache line is not written to again. */
+static void note_awaited(struct socket *socket)
+{
+	if (!atomic_load_explicit(&socket->awaited, memory_order_relaxed))
+		atomic_store_explicit(&socket->awaited, true, memory_order_relaxed);
+}
+
+static enum object_form form(const struct object *object)
+{
+	note_awaited((struct socket *)(uintptr_t)object);
+	return socket_operations.form(object);
+}
+
 static enum object_form begin_wait(struct object *object, int descriptor)
 {
 	struct socket *socket = (struct socket *)object;
 
 	(void)descriptor;
+	note_awaited(socket);
 	switch (socket_settled(socket)) {
 	case SOCKET_CONNECTION:
 		return FORM_STACK;
@@ -119,6 +133,7 @@ struct object_operations borrow_operations(void)
 	operations.descriptor_closed = descriptor_closed;
 	operations.closed = closed;
 	operations.end = NULL;
+	operations.form = form;
 	operations.begin_wait = begin_wait;
 	operations.has_left = has_left;
 	operations.settle = settle;

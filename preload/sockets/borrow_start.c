@@ -25,6 +25,7 @@
 #include "preload/sockets/borrow_wanted.h"
 #include "preload/sockets/holders.h"
 #include "preload/sockets/pending.h"
+#include "preload/sockets/rings.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/sockets/status_rows.h"
 #include "preload/sockets/stream.h"
@@ -36,6 +37,7 @@
  */
 static void start(void)
 {
+	rings_look();
 	if (!process_stack_has_failed())
 		process_stack_start();
 	else if (lending_may_come() && lending_open() == REFUSAL_NONE &&

@@ -11,6 +11,7 @@
 #include "preload/process/process_stack.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_change.h"
+#include "preload/sockets/rings.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/waiting/wait.h"
 
@@ -108,12 +109,15 @@ static void end_if_idle(struct socket *socket, enum borrow_return why)
 		return;
 	if (is_destroyed(socket))
 		borrow_end(socket, BORROW_CLOSED, true);
+	else if (borrow_is_rings(socket))
+		borrow_end(socket, BORROW_CALL, false);
 	else if (borrow_policy_is_idle(&socket->policy))
 		borrow_end(socket, why, false);
 }
 
 void borrow_look_for_idle(void)
 {
+	rings_look();
 	borrow_for_each(end_if_idle, BORROW_IDLE);
 }
 

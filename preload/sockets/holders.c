@@ -10,22 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/own_descriptor.h"
 #include "common/proc_file.h"
 #include "common/system_call.h"
 
-/* Room for many entries of a folder at a time, and for a path. */
-#define LISTING_SIZE 4096
-#define PATH_SIZE    64
-
-/* What getdents64(2) writes. */
-struct entry {
-	ino64_t inode;
-	off64_t offset;
-	unsigned short length;
-	unsigned char type;
-	char name[];
-};
+#define PATH_SIZE 64
 
 bool holders_file(int descriptor, struct holders_file *file)
 {
@@ -36,31 +24,6 @@ bool holders_file(int descriptor, struct holders_file *file)
 		return false;
 	*file = (struct holders_file){ .inode = status.st_ino };
 	return true;
-}
-
-/* Calls visit for each entry whose name is a number. 0, or what opening the folder gave. */
-static int each_number(const char *path, void (*visit)(long number, void *argument), void *argument)
-{
-	char listing[LISTING_SIZE] __attribute__((aligned(8)));
-	long folder = kernel_call(SYS_openat, AT_FDCWD, (long)path,
-				  O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	long size;
-
-	if (folder < 0)
-		return (int)folder;
-	folder = own_descriptor((int)folder);
-	while ((size = kernel_call(SYS_getdents64, folder, (long)listing, sizeof(listing), 0)) >
-	       0) {
-		for (long at = 0; at < size;) {
-			const struct entry *entry = (const struct entry *)(listing + at);
-
-			if (entry->name[0] >= '0' && entry->name[0] <= '9')
-				visit(strtol(entry->name, NULL, 10), argument);
-			at += entry->length;
-		}
-	}
-	own_descriptor_close((int)folder);
-	return 0;
 }
 
 /* One look. */
@@ -108,7 +71,7 @@ static void look_at(long process, void *argument)
 		return;
 	look->other = process;
 	snprintf(path, sizeof(path), "/proc/%ld/fd", process);
-	result = each_number(path, compare, look);
+	result = proc_each_number(path, compare, look);
 	/* Strangers' are none of ours: no descriptor gets there unseen but by a relative. */
 	if ((result == -EACCES || result == -EPERM) &&
 	    (process == look->parent || process_parent(process) == look->process ||
@@ -122,6 +85,6 @@ void holders_look(struct holders_file *files, unsigned count)
 
 	look.process = kernel_call(SYS_getpid, 0, 0, 0, 0);
 	look.parent = kernel_call(SYS_getppid, 0, 0, 0, 0);
-	if (count && each_number("/proc", look_at, &look) < 0)
+	if (count && proc_each_number("/proc", look_at, &look) < 0)
 		hold_all(&look);
 }

@@ -103,6 +103,7 @@ struct socket {
 
 	/* Host mode, borrow.c's, as borrowed and loan: only CHANGING's thread writes to them. */
 	_Atomic bool held;	   /* another process may have it, too */
+	_Atomic bool awaited;	   /* the program was seen to wait for it (rings.h) */
 	_Atomic bool wanted;	   /* the stack wants it to be given back: it is in that list */
 	bool was_borrowed, chosen; /* once; a rule takes it */
 	bool reuse_address;	 /* SO_REUSEADDR of the twin, for the time when it is given back */
