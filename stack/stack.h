@@ -30,7 +30,7 @@
 #include "common/stack_config.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
-#define STACK_ABI 16
+#define STACK_ABI 17
 
 /* Beside the EPOLL* bits: the peer has announced urgent data, what Linux sends SIGURG for. */
 #define STACK_EVENT_URGENT (1u << 16)
@@ -362,6 +362,12 @@ struct stack_operations {
 	 * Bytes to read before the urgent one, 0 at the mark (SIOCATMARK); SIZE_MAX: there is none.
 	 */
 	size_t (*urgent)(const struct stack_socket *socket);
+
+	/*
+	 * Takes the error that SO_ERROR and the next call would tell, and leaves another one in its
+	 * place; both positive, 0: none. Returns what it was, or a negative errno value as above.
+	 */
+	int (*exchange_error)(struct stack_socket *socket, int error);
 
 	/* local or peer name in the socket's domain; -ENOTCONN for a peer that is not there. */
 	int (*name)(struct stack_socket *socket, bool peer, struct sockaddr_storage *name);

@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "common/own_descriptor.h"
 #include "common/system_call.h"
@@ -160,6 +162,9 @@ TRANSFER(ssize_t, readv, (int descriptor, const struct iovec *iov, int count), B
 	 SYS_readv, ((long)iov, count, 0, 0, 0), move_vector(socket, BORROW_RECEIVE, iov, count, 0),
 	 libc()->readv, iov, count)
 
+/* sendmmsg(2): more messages than this are left to the next call. */
+#define MESSAGES_MAX 1024
+
 /* What recvmsg(2) and sendmsg(2) are told; as the kernel's copy_msghdr_from_user(). */
 static int import_message(struct msghdr *copy, const struct msghdr *message)
 {
@@ -230,25 +235,53 @@ static ssize_t tell_length(struct mmsghdr *message, ssize_t moved)
 	return -EFAULT;
 }
 
-/* The time-out is looked at after each message, as recvmmsg(2) describes under BUGS. */
+/* As sock_error(): the error of the connection, which no other call tells then, or 0. */
+static int take_error(struct socket *socket)
+{
+	const struct instance *instance = socket_instance(socket);
+
+	if (!instance || !(socket_readiness(socket) & EPOLLERR))
+		return 0;
+	return -abs(instance->operations->exchange_error(socket->handle, 0));
+}
+
+/*
+ * What has ended recvmmsg() behind its first message is the next call's, a mistake of the program
+ * included. A wait that was interrupted has nothing to tell: the next call waits again.
+ */
+static void keep_error(struct socket *socket, ssize_t result)
+{
+	const struct instance *instance = socket_instance(socket);
+
+	if (instance && result != -EAGAIN && result != -EINTR && !begins_anew(result))
+		instance->operations->exchange_error(socket->handle, (int)-result);
+}
+
+/*
+ * As the kernel's do_recvmmsg(): an error comes before the data, and the call ends with an urgent
+ * byte. The time-out is looked at after each message, as recvmmsg(2) describes under BUGS.
+ */
 static int receive_messages(struct socket *socket, struct mmsghdr *messages, unsigned count,
 			    int flags, uint64_t deadline)
 {
-	ssize_t result = 0;
-	unsigned done;
+	ssize_t result = flags & MSG_ERRQUEUE ? 0 : take_error(socket);
+	unsigned done = 0;
 
-	for (done = 0; done < count; done++) {
+	while (result >= 0 && done < count) {
 		result = receive_message(socket, &messages[done].msg_hdr, flags & ~MSG_WAITFORONE);
 		result = tell_length(&messages[done], result);
 		if (result < 0)
 			break;
+		done++;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
-		if (deadline != CLOCK_NEVER && clock_monotonic() >= deadline) {
-			done++;
+		if (deadline != CLOCK_NEVER && clock_monotonic() >= deadline)
 			break;
-		}
+		if (flags & MSG_OOB && result > 0)
+			break;
 	}
+	if (done && result < 0)
+		keep_error(socket, result);
 	return done ? (int)done : (int)result;
 }
 
@@ -304,7 +337,9 @@ TRANSFER(ssize_t, writev, (int descriptor, const struct iovec *iov, int count), 
 	 SYS_writev, ((long)iov, count, 0, 0, 0), move_vector(socket, BORROW_SEND, iov, count, 0),
 	 libc()->writev, iov, count)
 
-static ssize_t send_message(struct socket *socket, const struct msghdr *message, int flags)
+/* *whole: it has gone with all its bytes; NULL: nobody asks. */
+static ssize_t send_message(struct socket *socket, const struct msghdr *message, int flags,
+			    bool *whole)
 {
 	struct msghdr copy;
 	struct vector vector;
@@ -315,6 +350,8 @@ static ssize_t send_message(struct socket *socket, const struct msghdr *message,
 	result = ancillary_check(&copy);
 	if (result == 0)
 		result = socket_send(socket, vector.iov, vector.count, flags);
+	if (whole)
+		*whole = result >= 0 && (size_t)result == vector.bytes;
 	vector_end(&vector);
 	return result;
 }
@@ -358,19 +395,23 @@ static ssize_t send_message_elsewhere(int descriptor, const struct msghdr *messa
 
 TRANSFER(ssize_t, sendmsg, (int descriptor, const struct msghdr *message, int flags), BORROW_SEND,
 	 SYS_sendmsg, ((long)message, flags, 0, 0, 0),
-	 leave(socket, BORROW_SEND, send_message(socket, message, flags)), send_message_elsewhere,
-	 message, flags)
+	 leave(socket, BORROW_SEND, send_message(socket, message, flags, NULL)),
+	 send_message_elsewhere, message, flags)
 
+/* As the kernel's __sys_sendmmsg(): what follows a message that went in part would leave a gap. */
 static int send_messages(struct socket *socket, struct mmsghdr *messages, unsigned count, int flags)
 {
 	ssize_t result = 0;
-	unsigned done;
+	unsigned done = 0;
+	bool whole = true;
 
-	for (done = 0; done < count; done++) {
-		result = send_message(socket, &messages[done].msg_hdr, flags);
+	count = count < MESSAGES_MAX ? count : MESSAGES_MAX;
+	while (whole && done < count) {
+		result = send_message(socket, &messages[done].msg_hdr, flags, &whole);
 		result = tell_length(&messages[done], result);
 		if (result < 0)
 			break;
+		done++;
 	}
 	return done ? (int)done : (int)result;
 }

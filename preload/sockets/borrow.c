@@ -288,6 +288,14 @@ static bool is_unacknowledged(int descriptor)
 	return kernel_call(SYS_ioctl, descriptor, SIOCOUTQ, (long)&bytes, 0) < 0 || bytes > 0;
 }
 
+/* recvmmsg() may have left one of a connection that is well: the stack would not know of it. */
+static bool has_error(int descriptor)
+{
+	struct pollfd entry = { .fd = descriptor };
+
+	return wait_look(&entry, 1) > 0 && (entry.revents & POLLERR);
+}
+
 /* What one given back before has left. In CHANGING, alone. */
 static void release_handle(struct socket *socket)
 {
@@ -451,7 +459,7 @@ bool borrow_now(struct socket *socket, int descriptor)
 		borrow_policy_refused(&socket->policy);
 		return false;
 	}
-	if (is_unacknowledged(descriptor) || borrow_is_rings(socket)) {
+	if (is_unacknowledged(descriptor) || has_error(descriptor) || borrow_is_rings(socket)) {
 		borrow_policy_refused(&socket->policy);
 		return false;
 	}

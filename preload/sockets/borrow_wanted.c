@@ -4,6 +4,7 @@
 
 #include <netinet/tcp.h>
 #include <stdatomic.h>
+#include <sys/epoll.h>
 
 #include "preload/config/config.h"
 #include "preload/libc/signals.h"
@@ -123,12 +124,19 @@ void borrow_look_for_idle(void)
 
 void borrow_moved(struct socket *socket, enum borrow_direction direction, size_t bytes)
 {
+	enum borrow_return why;
+
 	if (borrow_policy_moved(&socket->policy, direction, bytes))
-		borrow_end(socket, BORROW_BULK, false);
+		why = BORROW_BULK;
 	else if (borrow_policy_has_slept(&socket->policy))
-		borrow_end(socket, BORROW_SLOW, false);
+		why = BORROW_SLOW;
 	else if (config_get()->borrow == BORROW_RANDOM && borrow_policy_by_chance())
-		borrow_end(socket, BORROW_CHANCE, false);
+		why = BORROW_CHANCE;
+	else
+		return;
+	/* The kernel's socket cannot be given an error, and recvmmsg() may have left one. */
+	if (!(socket_readiness(socket) & EPOLLERR))
+		borrow_end(socket, why, false);
 }
 
 void borrow_forget_wanted(void)

@@ -221,6 +221,11 @@ static void release(struct stack_socket *socket)
 	instance_leave(stack);
 }
 
+static int exchange_error(struct stack_socket *socket, int error)
+{
+	return INSIDE(socket->stack, OF(socket, socket_exchange_error(socket, error)));
+}
+
 static int name(struct stack_socket *socket, bool peer, struct sockaddr_storage *address)
 {
 	return INSIDE(socket->stack, OF(socket, socket_address(socket, peer, address)));
@@ -273,6 +278,7 @@ __attribute__((visibility("default"))) const struct stack_operations melin_stack
 	.adopt = adopt,
 	.give = give,
 	.release = release,
+	.exchange_error = exchange_error,
 	/* Without the lock: */
 	.renew_tap = renew_tap,
 	.path_changes = path_changes,

@@ -52,6 +52,15 @@ void socket_done(struct stack_socket *socket, int error)
 	socket_changed(socket, READY_INPUT | READY_OUTPUT | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
 }
 
+int socket_exchange_error(struct stack_socket *socket, int error)
+{
+	int before = socket->error;
+
+	socket->error = error;
+	socket_changed(socket, EPOLLERR);
+	return before;
+}
+
 int socket_create(struct stack *stack, int domain, bool v6only, void *user,
 		  struct stack_socket **socket)
 {

@@ -28,6 +28,9 @@ void socket_free(struct stack_socket *socket);
  */
 void socket_done(struct stack_socket *socket, int error);
 
+/* stack_operations.exchange_error */
+int socket_exchange_error(struct stack_socket *socket, int error);
+
 /* stack_operations.socket_create and name */
 int socket_create(struct stack *stack, int domain, bool v6only, void *user,
 		  struct stack_socket **socket);

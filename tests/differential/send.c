@@ -278,6 +278,202 @@ static void case_messages(void)
 	close(connection.us);
 }
 
+/* ---- several messages at once ---- */
+
+#define MESSAGES 3
+
+struct messages {
+	struct mmsghdr headers[MESSAGES];
+	struct iovec iov[MESSAGES];
+	char data[MESSAGES][4];
+};
+
+/* Room for three bytes in each. */
+static void prepare(struct messages *messages)
+{
+	memset(messages, 0, sizeof(*messages));
+	for (int i = 0; i < MESSAGES; i++) {
+		messages->iov[i] = (struct iovec){ messages->data[i], 3 };
+		messages->headers[i].msg_hdr.msg_iov = &messages->iov[i];
+		messages->headers[i].msg_hdr.msg_iovlen = 1;
+	}
+}
+
+static void receive_some(const char *name, int fd, struct messages *messages, int flags)
+{
+	int count = recvmmsg(fd, messages->headers, MESSAGES, flags, NULL);
+
+	outcome(name, count);
+	for (int i = 0; i < count; i++)
+		show(name, messages->data[i], messages->headers[i].msg_len);
+}
+
+static void look_at(int fd)
+{
+	struct pollfd entry = { .fd = fd, .events = POLLIN };
+
+	poll(&entry, 1, 0);
+	note("%s", poll_bits((unsigned short)entry.revents));
+}
+
+static void show_error(int fd)
+{
+	int error = -1;
+	socklen_t length = sizeof(error);
+
+	outcome("SO_ERROR", getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length));
+	note("error %s", errno_name(error));
+}
+
+/* The error that ends a call behind its first message is the next call's, whatever that is. */
+static void case_reset_behind_a_message(void)
+{
+	for (int way = 0; way < 3; way++) {
+		struct connection connection = open_talking();
+		struct messages messages;
+		pthread_t thread;
+
+		note("way %d", way);
+		prepare(&messages);
+		send_all(connection.them, "abc", 3);
+		await_bytes(connection.us, 3);
+		thread = later(100, reset, connection.them);
+		receive_some("one", connection.us, &messages, 0);
+		join(thread);
+		look_at(connection.us);
+		if (way == 0)
+			receive_some("then the reset", connection.us, &messages, 0);
+		else if (way == 1)
+			outcome("then the reset", recv(connection.us, messages.data, 4, 0));
+		else
+			show_error(connection.us);
+		receive_some("then the end", connection.us, &messages, 0);
+		close(connection.us);
+	}
+}
+
+/* Before the first message it is asked for an error, though there is data. */
+static void case_reset_before_the_messages(void)
+{
+	struct connection connection = open_talking();
+	struct messages messages;
+
+	prepare(&messages);
+	send_all(connection.them, "abcdef", 6);
+	await_bytes(connection.us, 6);
+	reset(connection.them);
+	await(connection.us, POLLERR);
+	receive_some("the queue of errors", connection.us, &messages, MSG_ERRQUEUE);
+	receive_some("the reset", connection.us, &messages, 0);
+	receive_some("the data", connection.us, &messages, 0);
+	receive_some("the end", connection.us, &messages, 0);
+	close(connection.us);
+
+	connection = open_talking();
+	reset(connection.them);
+	await(connection.us, POLLERR);
+	outcome("none", recvmmsg(connection.us, messages.headers, 0, 0, NULL));
+	show_error(connection.us);
+	close(connection.us);
+}
+
+/* So is an error that is the program's mistake. */
+static void case_bad_messages(void)
+{
+	for (int way = 0; way < 3; way++) {
+		struct connection connection = open_connection();
+		struct messages messages;
+
+		note("way %d", way);
+		prepare(&messages);
+		if (way == 0)
+			messages.headers[1].msg_hdr.msg_iov = bad_pointer();
+		else if (way == 1)
+			messages.headers[1].msg_hdr.msg_iovlen = 5000;
+		else
+			messages.iov[1].iov_base = bad_pointer();
+		send_all(connection.them, "abcdef", 6);
+		await_bytes(connection.us, 6);
+		receive_some("one", connection.us, &messages, MSG_DONTWAIT);
+		look_at(connection.us);
+		prepare(&messages);
+		receive_some("the mistake", connection.us, &messages, MSG_DONTWAIT);
+		look_at(connection.us);
+		receive_some("the rest", connection.us, &messages, MSG_DONTWAIT);
+		receive_some("no more", connection.us, &messages, MSG_DONTWAIT);
+		send_all(connection.us, "still", 5);
+		they_get(connection.them, 5);
+		close_connection(connection);
+	}
+}
+
+static void case_urgent_messages(void)
+{
+	struct connection connection = open_connection();
+	struct messages messages;
+
+	prepare(&messages);
+	send_all(connection.them, "abc", 3);
+	must("send", send(connection.them, "X", 1, MSG_OOB));
+	await(connection.us, POLLPRI);
+	receive_some("the urgent byte", connection.us, &messages, MSG_OOB);
+	look_at(connection.us);
+	receive_some("the others", connection.us, &messages, MSG_DONTWAIT);
+	close_connection(connection);
+}
+
+/* The second message would leave a gap: the call ends with the part of the first one. */
+static void case_part_of_a_message(void)
+{
+	struct connection connection = open_connection();
+	static char much[32 << 20];
+	struct iovec iov[2] = { { much, sizeof(much) }, { abc, 3 } };
+	struct mmsghdr out[2] = { { .msg_hdr = { .msg_iov = &iov[0], .msg_iovlen = 1 } },
+				  { .msg_hdr = { .msg_iov = &iov[1], .msg_iovlen = 1 },
+				    .msg_len = 77 } };
+	int small = 4096;
+
+	must("SO_RCVBUF",
+	     setsockopt(connection.them, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)));
+	set_nonblocking(connection.us, true);
+	outcome("sendmmsg", sendmmsg(connection.us, out, 2, 0));
+	note("first %s, second %u", out[0].msg_len < sizeof(much) ? "in part" : "wholly",
+	     out[1].msg_len);
+	reset(connection.them);
+	close(connection.us);
+}
+
+static void case_very_many_messages(void)
+{
+	static struct mmsghdr many[1100];
+	struct connection connection = open_connection();
+	struct iovec iov = { byte_x, 1 };
+
+	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++)
+		many[i].msg_hdr = (struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1 };
+	outcome("sendmmsg", sendmmsg(connection.us, many, 1100, 0));
+	drain(connection.them, 1024);
+	send_all(connection.them, many, 1100);
+	await_bytes(connection.us, 1100);
+	outcome("recvmmsg", recvmmsg(connection.us, many, 1100, 0, NULL));
+	close_connection(connection);
+}
+
+/* What sendmmsg() meets behind its first message is lost. */
+static void case_bad_message_to_send(void)
+{
+	struct connection connection = open_connection();
+	struct iovec iov = { abc, 3 };
+	struct mmsghdr out[2] = { { .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 } },
+				  { .msg_hdr = { .msg_iov = bad_pointer(), .msg_iovlen = 1 } } };
+
+	outcome("sendmmsg", sendmmsg(connection.us, out, 2, 0));
+	they_get(connection.them, 3);
+	look_at(connection.us);
+	show_error(connection.us);
+	close_connection(connection);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -289,6 +485,13 @@ int main(int argc, char **argv)
 		{ "bad pointers", case_bad_pointers, 0 },
 		{ "more", case_more, 0 },
 		{ "messages", case_messages, 0 },
+		{ "reset behind a message", case_reset_behind_a_message, 0 },
+		{ "reset before the messages", case_reset_before_the_messages, 0 },
+		{ "bad messages", case_bad_messages, 0 },
+		{ "urgent messages", case_urgent_messages, 0 },
+		{ "part of a message", case_part_of_a_message, 0 },
+		{ "very many messages", case_very_many_messages, 0 },
+		{ "bad message to send", case_bad_message_to_send, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
