@@ -363,6 +363,8 @@ struct stack_operations {
 	 */
 	size_t (*urgent)(const struct stack_socket *socket);
 
+	/* Whether the peer's FIN has come: 1 or 0; -ESTALE, -EDEADLK as all calls. */
+	int (*ended)(struct stack_socket *socket);
 	/*
 	 * Takes the error that SO_ERROR and the next call would tell, and leaves another one in its
 	 * place; both positive, 0: none. Returns what it was, or a negative errno value as above.

@@ -133,12 +133,17 @@ static void put_times(struct socket *socket, struct msghdr *message, size_t *use
 		put(message, used, SOL_SOCKET, socket->ancillary.times, &times, sizeof(times));
 }
 
-/* TCP_INQ. As in Linux's tcp_inq_hint(), the end of the stream counts as one more byte. */
+/*
+ * TCP_INQ. As in Linux's tcp_inq_hint(), the end of the stream counts as one more byte: the peer's
+ * end, and not the program's shutdown() or a reset, after which nothing comes either.
+ */
 static void put_readable(struct socket *socket, struct msghdr *message, size_t *used)
 {
-	int readable = (int)socket->instance->operations->readable(socket->handle);
+	const struct stack_operations *operations = socket->instance->operations;
+	int readable = (int)operations->readable(socket->handle);
 
-	if (socket->instance->operations->readiness(socket->handle) & EPOLLRDHUP)
+	if ((operations->readiness(socket->handle) & EPOLLRDHUP) &&
+	    operations->ended(socket->handle) > 0)
 		readable++;
 	put(message, used, IPPROTO_TCP, TCP_CM_INQ, &readable, sizeof(readable));
 }

@@ -221,6 +221,11 @@ static void release(struct stack_socket *socket)
 	instance_leave(stack);
 }
 
+static int ended(struct stack_socket *socket)
+{
+	return LOOKING(socket->stack, OF(socket, (int)socket->fin_received));
+}
+
 static int exchange_error(struct stack_socket *socket, int error)
 {
 	return INSIDE(socket->stack, OF(socket, socket_exchange_error(socket, error)));
@@ -278,6 +283,7 @@ __attribute__((visibility("default"))) const struct stack_operations melin_stack
 	.adopt = adopt,
 	.give = give,
 	.release = release,
+	.ended = ended,
 	.exchange_error = exchange_error,
 	/* Without the lock: */
 	.renew_tap = renew_tap,

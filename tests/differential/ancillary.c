@@ -177,6 +177,52 @@ static void case_more_to_read(void)
 	close_connection(connection);
 }
 
+/* It counts as one more byte, but neither does a reset nor that nothing more is wanted. */
+static void case_no_end(void)
+{
+	struct connection connection = open_talking();
+
+	set(connection.us, IPPROTO_TCP, TCP_INQ, 1);
+	send_all(connection.them, "0123456789", 10);
+	await_bytes(connection.us, 10);
+	must("shutdown", shutdown(connection.us, SHUT_RD));
+	note("nothing more is wanted");
+	take(connection.us, 3, 100, 0);
+	take(connection.us, 7, 100, 0);
+	take(connection.us, 1, 100, 0);
+	shutdown(connection.them, SHUT_WR);
+	settle();
+	note("the end");
+	take(connection.us, 1, 100, 0);
+	close_connection(connection);
+
+	connection = open_talking();
+	set(connection.us, IPPROTO_TCP, TCP_INQ, 1);
+	send_all(connection.them, "0123456789", 10);
+	await_bytes(connection.us, 10);
+	reset(connection.them);
+	await(connection.us, POLLERR);
+	note("reset");
+	take(connection.us, 3, 100, 0);
+	take(connection.us, 7, 100, 0);
+	take(connection.us, 1, 100, 0);
+	take(connection.us, 1, 100, 0);
+	close(connection.us);
+
+	connection = open_talking();
+	set(connection.us, IPPROTO_TCP, TCP_INQ, 1);
+	send_all(connection.them, "0123456789", 10);
+	shutdown(connection.them, SHUT_WR);
+	await(connection.us, POLLRDHUP);
+	reset(connection.them);
+	settle();
+	note("the end, and reset");
+	take(connection.us, 3, 100, 0);
+	take(connection.us, 7, 100, 0);
+	take(connection.us, 1, 100, 0);
+	close(connection.us);
+}
+
 static void case_before_the_flow(void)
 {
 	int listener = their_listener(1), fd = open_socket(0), peer;
@@ -321,6 +367,7 @@ int main(int argc, char **argv)
 		{ "several", case_several, 0 },
 		{ "little room", case_little_room, 0 },
 		{ "more to read", case_more_to_read, 0 },
+		{ "no end", case_no_end, 0 },
 		{ "before the flow", case_before_the_flow, 0 },
 		{ "inherited", case_inherited, 0 },
 		{ "many messages", case_many_messages, 0 },
