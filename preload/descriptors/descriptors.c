@@ -21,11 +21,23 @@ _Atomic(struct object *) descriptor_table[DESCRIPTOR_LIMIT];
 /* The object of all descriptors of melin's own. Nobody looks at its counts. */
 static struct object private_object = { .references = 1, .kind = OBJECT_PRIVATE };
 
+/* The number that this thread is closing, for a handler that interrupts it; -1: none. */
+static __thread int closes __attribute__((tls_model("initial-exec"))) = -1;
+
 /*
- * In the place of an object whose descriptor is being closed: descriptor_close_begin(). Its count
- * is zero, so that it looks to slot_get() like an object that is about to leave the table.
+ * In the place of an object whose descriptor is being closed (descriptor_close_begin()): a mark of
+ * the thread that closes it, and of no other, since the number may be somebody else's, who closes
+ * it as well, before the first one takes its mark away. It is odd, as no object's address is.
  */
-static struct object closing_object = { .kind = OBJECT_PRIVATE };
+static struct object *closing_mark(void)
+{
+	return (struct object *)((uintptr_t)&closes | 1);
+}
+
+static bool is_closing(const struct object *object)
+{
+	return (uintptr_t)object & 1;
+}
 
 /* See descriptor_highest(). */
 static _Atomic int highest_known;
@@ -96,9 +108,6 @@ static void drop(struct object *object)
 	object_free(object);
 }
 
-/* The number that this thread is closing, for a handler that interrupts it; -1: none. */
-static __thread int closes __attribute__((tls_model("initial-exec"))) = -1;
-
 /*
  * Whether what is being closed is waited for. Not by the thread that closes it, nor by melin's own,
  * for which that may be waiting.
@@ -116,7 +125,7 @@ static bool is_waited_for(int descriptor)
 #define TRIES_YIELDED 64
 #define PAUSE_NS      50000
 
-static void pause_for_change(unsigned *tries)
+void descriptor_pause(unsigned *tries)
 {
 	const struct timespec pause = { .tv_nsec = PAUSE_NS };
 
@@ -148,8 +157,12 @@ static struct object *slot_get(int descriptor, bool waits)
 
 		if (!object || object == &private_object)
 			return object;
-		if (object == &closing_object && !(waits && is_waited_for(descriptor)))
-			return NULL;
+		if (is_closing(object)) {
+			if (!(waits && is_waited_for(descriptor)))
+				return NULL;
+			descriptor_pause(&tries);
+			continue;
+		}
 		references = atomic_load_explicit(&object->references, memory_order_relaxed);
 		do {
 			if (references == 0)
@@ -158,7 +171,7 @@ static struct object *slot_get(int descriptor, bool waits)
 			&object->references, &references, references + 1, memory_order_seq_cst,
 			memory_order_relaxed));
 		if (references == 0) { /* the slot is about to change */
-			pause_for_change(&tries);
+			descriptor_pause(&tries);
 			continue;
 		}
 		if (atomic_load_explicit(slot, memory_order_acquire) == object)
@@ -259,10 +272,10 @@ static struct object *replace(int descriptor, struct object *successor, bool wai
 	for (;;) {
 		if (!object || object == &private_object)
 			return NULL;
-		if (object == &closing_object) {
+		if (is_closing(object)) {
 			if (!(waits && is_waited_for(descriptor)))
 				return NULL;
-			pause_for_change(&tries);
+			descriptor_pause(&tries);
 			object = atomic_load_explicit(slot, memory_order_acquire);
 		} else if (atomic_compare_exchange_weak_explicit(slot, &object, successor,
 								 memory_order_acq_rel,
@@ -272,11 +285,22 @@ static struct object *replace(int descriptor, struct object *successor, bool wai
 	}
 }
 
+/* The count goes first: of several threads that close numbers of one object one is the last. */
 static void number_goes(struct object *object, int descriptor)
 {
-	object->operations->descriptor_closed(object, descriptor);
-	if (atomic_fetch_sub_explicit(&object->descriptors, 1, memory_order_acq_rel) == 1)
+	const bool is_last =
+		atomic_fetch_sub_explicit(&object->descriptors, 1, memory_order_acq_rel) == 1;
+
+	object->operations->descriptor_closed(object, descriptor, is_last);
+	if (is_last)
 		object->operations->closed(object);
+}
+
+static void removed(struct object *object, int descriptor)
+{
+	signals_hold();
+	number_goes(object, descriptor);
+	object_put(object); /* the table's reference; signals are released */
 }
 
 void descriptor_remove(int descriptor)
@@ -284,19 +308,46 @@ void descriptor_remove(int descriptor)
 	struct object *object =
 		descriptor_known(descriptor) ? replace(descriptor, NULL, false) : NULL;
 
-	if (!object)
-		return;
-	signals_hold();
-	number_goes(object, descriptor);
-	object_put(object); /* the table's reference; signals are released */
+	if (object)
+		removed(object, descriptor);
+}
+
+void descriptor_remove_of(int descriptor, struct object *object)
+{
+	struct object *expected = object;
+
+	if (descriptor_known(descriptor) &&
+	    atomic_compare_exchange_strong(&descriptor_table[descriptor], &expected, NULL))
+		removed(object, descriptor);
+}
+
+bool descriptor_has(int descriptor, const struct object *object)
+{
+	return (unsigned)descriptor < DESCRIPTOR_LIMIT &&
+	       atomic_load(&descriptor_table[descriptor]) == object;
+}
+
+bool descriptor_succeed(const struct object *object, _Atomic int *known, int descriptor,
+			bool is_last)
+{
+	int successor = descriptor;
+
+	if (!is_last) {
+		if (atomic_load(known) != descriptor)
+			return true;
+		successor = descriptor_find(object);
+	}
+	if (successor >= 0)
+		atomic_store(known, successor);
+	return successor >= 0;
 }
 
 /* Unless the number is another one's by now. */
 static void end_closing(int descriptor)
 {
-	struct object *expected = &closing_object;
+	struct object *expected = closing_mark();
 
-	if (atomic_load(&descriptor_table[descriptor]) == &closing_object)
+	if (atomic_load(&descriptor_table[descriptor]) == expected)
 		atomic_compare_exchange_strong(&descriptor_table[descriptor], &expected, NULL);
 }
 
@@ -308,7 +359,7 @@ void descriptor_close_begin(int descriptor, struct closing *closing)
 	*closing = (struct closing){ .descriptor = -1, .outer = closes };
 	if (!descriptor_known(descriptor))
 		return;
-	object = replace(descriptor, &closing_object, true);
+	object = replace(descriptor, closing_mark(), true);
 	if (!object)
 		return;
 	signals_hold();
@@ -394,15 +445,35 @@ int descriptor_own_eventfd(unsigned value)
 	return descriptor;
 }
 
+/* Whose numbers are counted; NULL: nobody's. */
+static struct object *counted_at(int descriptor)
+{
+	struct object *object = atomic_load(&descriptor_table[descriptor]);
+
+	return object == &private_object ? NULL : object;
+}
+
+/* A thread of the parent's may have been about to close one. That is open here for good. */
+static void count_anew(int highest)
+{
+	for (int descriptor = 0; descriptor <= highest; descriptor++)
+		if (is_closing(atomic_load(&descriptor_table[descriptor])))
+			atomic_store(&descriptor_table[descriptor], NULL);
+		else if (counted_at(descriptor))
+			atomic_store(&counted_at(descriptor)->descriptors, 0);
+	for (int descriptor = 0; descriptor <= highest; descriptor++)
+		if (counted_at(descriptor))
+			atomic_fetch_add(&counted_at(descriptor)->descriptors, 1);
+}
+
 void descriptor_close_private(void)
 {
 	int highest = descriptor_highest();
 
-	for (int descriptor = 0; descriptor <= highest; descriptor++) {
-		end_closing(descriptor); /* by a thread that is the parent's */
+	count_anew(highest);
+	for (int descriptor = 0; descriptor <= highest; descriptor++)
 		if (descriptor_private(descriptor))
 			own_descriptor_close(descriptor);
-	}
 }
 
 void descriptor_before_fork(void)

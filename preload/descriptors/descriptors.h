@@ -54,8 +54,11 @@ struct object;
  * files of that kind looks into its objects.
  */
 struct object_operations {
-	/* The program is closing one of its descriptors. References are counted as before still. */
-	void (*descriptor_closed)(struct object *object, int descriptor);
+	/*
+	 * The program is closing one of its descriptors, the last one or not. The table's reference
+	 * is counted still. Several threads may be here with one object (descriptor_succeed()).
+	 */
+	void (*descriptor_closed)(struct object *object, int descriptor, bool is_last);
 	/* That was the last one: the program has closed it. Calls may be running on it. */
 	void (*closed)(struct object *object);
 	/* How it ends, asked before descriptor_closed() each time. NULL: END_BEFORE_KERNEL. */
@@ -177,6 +180,25 @@ void descriptor_install(int descriptor, struct object *object);
  * the same number for something new.
  */
 void descriptor_remove(int descriptor);
+
+/* The same, if the descriptor is that object's still, to which the caller has a reference. */
+void descriptor_remove_of(int descriptor, struct object *object);
+
+/*
+ * Whether the table has that object there. Who closes a number takes it out of the table first
+ * (sequentially consistent) and then waits for who is changing the object.
+ */
+bool descriptor_has(int descriptor, const struct object *object);
+
+/*
+ * For descriptor_closed(): the number by which an object is known gets another value, if it is the
+ * one that goes. Of the last number it is that one, which is open until descriptor_closed() and
+ * closed() have returned. False: other threads are closing all the others right now, and it is to
+ * be tried again after descriptor_pause(), with *tries 0 at first, until the last one is there.
+ */
+bool descriptor_succeed(const struct object *object, _Atomic int *known, int descriptor,
+			bool is_last);
+void descriptor_pause(unsigned *tries);
 
 /*
  * Around the kernel's close of a descriptor, or what puts another one in its place: the same, but

@@ -89,7 +89,7 @@ static void keep(struct socket *socket, enum flow_count why, const char *text)
 	epoll_left_to_kernel(&socket->object);
 	if (!atomic_load(&socket->failed) && !socket->info.kept &&
 	    atomic_load(&socket->object.descriptors) == 1)
-		descriptor_remove(atomic_load(&socket->descriptor));
+		descriptor_remove_of(atomic_load(&socket->descriptor), &socket->object);
 }
 
 bool borrow_is_refused(const struct socket *socket)
@@ -263,7 +263,9 @@ bool borrow_watch(struct socket *socket, int descriptor)
 	if (status_is_drained() || borrow_is_filtered() ||
 	    borrow_change_begin_lendable(socket) != SOCKET_LENDABLE)
 		return true;
-	if (atomic_load(&stopped) || borrow_is_filtered()) {
+	/* Another thread may be closing the number, or have closed it, since the call began. */
+	if (atomic_load(&stopped) || borrow_is_filtered() ||
+	    !descriptor_has(descriptor, &socket->object)) {
 		borrow_change_end(socket, SOCKET_LENDABLE);
 		return true;
 	}
@@ -467,7 +469,8 @@ bool borrow_now(struct socket *socket, int descriptor)
 	if (state != SOCKET_LENDABLE)
 		return state == SOCKET_CONNECTION;
 	if (atomic_load(&stopped) || borrow_is_filtered() || status_is_drained() ||
-	    !is_alone(socket) || atomic_load(&socket->held)) {
+	    !is_alone(socket) || atomic_load(&socket->held) ||
+	    !descriptor_has(descriptor, &socket->object)) {
 		borrow_change_end(socket, SOCKET_LENDABLE);
 		return false;
 	}

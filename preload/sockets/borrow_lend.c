@@ -46,25 +46,33 @@ static void keep_for_call(struct socket *socket, int descriptor)
 	atomic_store(&socket->descriptor, own_descriptor(duplicate));
 }
 
+/* False: it is to be tried again, since other threads are closing all its other numbers. */
+static bool leave_number(struct socket *socket, int descriptor, bool is_last)
+{
+	enum socket_state state = borrow_change_begin(socket);
+	const bool has_left =
+		descriptor_succeed(&socket->object, &socket->descriptor, descriptor, is_last);
+
+	if (is_last && state == SOCKET_CONNECTION && is_in_a_call(socket))
+		keep_for_call(socket, descriptor);
+	if (state == SOCKET_LENDABLE || state == SOCKET_CONNECTION)
+		borrow_change_end(socket, state);
+	return has_left;
+}
+
 /* One of its numbers goes: who changes it uses another one from now on. */
-static void descriptor_closed(struct object *object, int descriptor)
+static void descriptor_closed(struct object *object, int descriptor, bool is_last)
 {
 	struct socket *socket = (struct socket *)object;
 	const bool passed = status_is_passed_at(descriptor);
-	enum socket_state state = borrow_change_begin(socket);
+	unsigned tries = 0;
 
 	/* Its note is of another one next. */
 	if (passed)
 		atomic_store(&socket->reach, TWIN_PASSED);
-	if (atomic_load(&socket->object.descriptors) == 1 && state == SOCKET_CONNECTION &&
-	    is_in_a_call(socket))
-		keep_for_call(socket, descriptor);
-	else if (atomic_load(&socket->descriptor) == descriptor &&
-		 atomic_load(&socket->object.descriptors) > 1)
-		atomic_store(&socket->descriptor, descriptor_find(&socket->object));
-	if (state == SOCKET_LENDABLE || state == SOCKET_CONNECTION)
-		borrow_change_end(socket, state);
-	if (passed && atomic_load(&socket->object.descriptors) > 1)
+	while (!leave_number(socket, descriptor, is_last))
+		descriptor_pause(&tries);
+	if (passed && !is_last)
 		borrow_end(socket, BORROW_PROCESS, true);
 }
 

@@ -139,7 +139,7 @@ void socket_leave_to_kernel(struct socket *socket, int descriptor)
 	atomic_store(&socket->state, SOCKET_KERNEL);
 	epoll_left_to_kernel(&socket->object);
 	if (atomic_load(&socket->object.descriptors) == 1)
-		descriptor_remove(descriptor);
+		descriptor_remove_of(descriptor, &socket->object);
 }
 
 void socket_created(int descriptor, int domain)

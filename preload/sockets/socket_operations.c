@@ -21,16 +21,15 @@
  * another one takes its place. If it was the last one while a call is running, that call goes on as
  * it would in the kernel: melin keeps a duplicate for it.
  */
-static void descriptor_closed(struct object *object, int descriptor)
+static void descriptor_closed(struct object *object, int descriptor, bool is_last)
 {
 	struct socket *socket = (struct socket *)object;
+	unsigned tries = 0;
 	int duplicate;
 
-	if (atomic_load(&socket->descriptor) != descriptor)
-		return;
-	if (atomic_load(&object->descriptors) > 1) {
-		atomic_store(&socket->descriptor, descriptor_find(object));
-	} else if (listener_has_kernel_half(socket) && atomic_load(&object->references) > 1) {
+	while (!descriptor_succeed(object, &socket->descriptor, descriptor, is_last))
+		descriptor_pause(&tries);
+	if (is_last && listener_has_kernel_half(socket) && atomic_load(&object->references) > 1) {
 		duplicate = libc()->dup(descriptor);
 		if (duplicate < 0)
 			return; /* the running call gets EBADF */

@@ -636,15 +636,14 @@ static void keep_open(struct epoll *epoll, int descriptor)
 	wait_notify(&epoll->object.source, EPOLLIN);
 }
 
-static void descriptor_closed(struct object *object, int descriptor)
+static void descriptor_closed(struct object *object, int descriptor, bool is_last)
 {
 	struct epoll *epoll = (struct epoll *)object;
+	unsigned tries = 0;
 
-	if (atomic_load(&epoll->descriptor) != descriptor)
-		return;
-	if (atomic_load(&object->descriptors) > 1)
-		atomic_store(&epoll->descriptor, descriptor_find(object));
-	else if (atomic_load(&object->references) > 1) /* besides the table's */
+	while (!descriptor_succeed(object, &epoll->descriptor, descriptor, is_last))
+		descriptor_pause(&tries);
+	if (is_last && atomic_load(&object->references) > 1) /* besides the table's */
 		keep_open(epoll, descriptor);
 }
 

@@ -285,13 +285,65 @@ static void case_stress(void)
 	note("descriptors back: %s", after == lowest ? "yes" : "no");
 }
 
+#define ROUNDS 150
+
+/* Both threads close at the same moment, as near as they can. */
+static _Atomic int closers;
+
+static void close_together(int fd)
+{
+	closers++;
+	while (closers < 2)
+		;
+	close(fd);
+}
+
+/* Whether the peer hears of the end, and of nothing else. */
+static bool ends_by_both(void)
+{
+	struct connection connection = open_connection();
+	int copy = dup(connection.us);
+	struct pollfd set = { .fd = connection.them, .events = POLLIN };
+	pthread_t thread;
+	char bytes[8];
+	bool ended;
+
+	for (int i = 0; i < 4; i++) { /* so that it is borrowed, if ever */
+		send_all(connection.us, "hello", 5);
+		recv(connection.them, bytes, 5, MSG_WAITALL);
+		send_all(connection.them, "hello", 5);
+		recv(copy, bytes, 5, MSG_WAITALL);
+	}
+	closers = 0;
+	thread = later(0, close_together, copy);
+	close_together(connection.us);
+	join(thread);
+	ended = poll(&set, 1, 10000) == 1 && recv(connection.them, bytes, 1, 0) == 0;
+	close(connection.them);
+	return ended;
+}
+
+static void case_closed_at_once(void)
+{
+	int ended = 0;
+
+	for (int i = 0; i < ROUNDS; i++)
+		ended += ends_by_both();
+	note("ended %d of %d", ended, ROUNDS);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
-		{ "plain", case_plain, 0 },	  { "flags", case_flags, 0 },
-		{ "over", case_over, 0 },	  { "before connect", case_before_connect, 0 },
-		{ "listener", case_listener, 0 }, { "standard streams", case_standard_streams, 0 },
-		{ "fstat", case_fstat, 0 },	  { "stress", case_stress, 90 },
+		{ "plain", case_plain, 0 },
+		{ "flags", case_flags, 0 },
+		{ "over", case_over, 0 },
+		{ "before connect", case_before_connect, 0 },
+		{ "listener", case_listener, 0 },
+		{ "standard streams", case_standard_streams, 0 },
+		{ "fstat", case_fstat, 0 },
+		{ "stress", case_stress, 90 },
+		{ "closed at once", case_closed_at_once, 90 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

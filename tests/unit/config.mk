@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Unit tests of preload's pure parts: addresses, rules, variables, log, how long to poll, when to
-# borrow.
+# borrow, the table of descriptors.
 EXTRA_LTLIBRARIES += tests/unit/libconfig.la
 tests_unit_libconfig_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_libconfig_la_CFLAGS = $(WARNING_CFLAGS)
@@ -17,6 +17,7 @@ config_unit_tests = \
 	tests/unit/test_borrow_policy \
 	tests/unit/test_config \
 	tests/unit/test_contention \
+	tests/unit/test_descriptors \
 	tests/unit/test_log \
 	tests/unit/test_rules \
 	tests/unit/test_spin \
@@ -44,6 +45,12 @@ tests_unit_test_contention_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_contention_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_contention_SOURCES = tests/unit/test_contention.c tests/unit/tap.h
 tests_unit_test_contention_LDADD = tests/unit/libconfig.la
+
+tests_unit_test_descriptors_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
+tests_unit_test_descriptors_CFLAGS = $(WARNING_CFLAGS) -pthread
+tests_unit_test_descriptors_SOURCES = preload/descriptors/descriptors.c \
+	tests/unit/test_descriptors.c tests/unit/tap.h
+tests_unit_test_descriptors_LDADD = common/libcommon.la
 
 tests_unit_test_log_CPPFLAGS = $(tests_unit_libconfig_la_CPPFLAGS)
 tests_unit_test_log_CFLAGS = $(WARNING_CFLAGS)

@@ -105,6 +105,8 @@ def entries():
     table = needed("descriptor_table")
     for number in range(int(needed("highest_known")) + 1):
         pointer = table[number]
+        if int(pointer) & 1:
+            continue  # a thread is closing it
         if int(pointer):
             kind = plain(pointer["kind"])
             yield number, kind, cast(pointer, KINDS[kind]) if kind in KINDS else None
