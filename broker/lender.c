@@ -305,6 +305,13 @@ static const struct lender_operations operations = {
 	.abandon = abandon,
 };
 
+/* While it counts as borrowed no segment would come to the kernel for its RST. */
+void lender_dissolve(struct lender *lender, int descriptor, struct loan *loan)
+{
+	repair_dissolve(descriptor);
+	lender_unwatch(lender, loan);
+}
+
 enum refusal lender_open(struct lender **lender)
 {
 	struct own_lender *own;

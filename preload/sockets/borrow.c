@@ -320,19 +320,6 @@ static void adopt_options(struct socket *socket, int descriptor,
 	socket->reuse_address = state->reuse_address;
 }
 
-/*
- * Nobody can give it back: the broker has gone. The kernel's socket would stay established for
- * ever, and silent. This closes it, so that who polls it finds out; it takes no rights and sends
- * nothing, and the peer's next segment is answered by a RST. The socket stays in repair mode, in
- * which recv() fails with EPERM.
- */
-static void abort_twin(int descriptor)
-{
-	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
-
-	kernel_call(SYS_connect, descriptor, (long)&nobody, sizeof(nobody), 0);
-}
-
 /* In CHANGING: 0; a negative errno value: the connection is lost. closes: nobody has it then. */
 static int give_loan(struct socket *socket, int descriptor, const struct connection_state *state,
 		     bool closes)
@@ -345,11 +332,8 @@ static int give_loan(struct socket *socket, int descriptor, const struct connect
 	/* Rights are a thread's own, so another thread may have more. */
 	if (status == -EPERM && !lender_is_gone(lender))
 		status = lending_give(descriptor, &socket->loan, state);
-	if (status == -EPERM) {
-		abort_twin(descriptor);
-		/* It counts as borrowed still: no segment would come to the kernel for its RST. */
-		lender_unwatch(lender, &socket->loan);
-	}
+	if (status == -EPERM)
+		lender_dissolve(lender, descriptor, &socket->loan);
 	return status;
 }
 

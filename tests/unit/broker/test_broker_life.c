@@ -397,11 +397,9 @@ static void ask_stopped(struct asked *asked, void *(*ask)(void *), pid_t broker,
 }
 
 /* As libmelin.so does it: the peer finds out when it sends. */
-static bool peer_is_reset(const struct lent *lent)
+static bool peer_is_reset(struct lent *lent)
 {
-	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
-
-	connect(lent->ends.own, &nobody, sizeof(nobody));
+	lender_dissolve(lent->lender, lent->ends.own, &lent->loan);
 	for (int i = 0; i < 6000 && is_established(lent->ends.peer); i++) {
 		send(lent->ends.peer, "anybody?", 8, MSG_NOSIGNAL);
 		usleep(5000);
