@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Interposed: the ways to set a signal handler. See signals.h for why.
+ * Interposed: the ways to set a signal handler, and the call that takes one out. See signals.h for
+ * why.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "preload/config/config.h"
@@ -34,6 +36,14 @@ static signal_handler set_handler(int number, signal_handler handler, int flags)
 	if (sigaction(number, &action, &old) < 0)
 		return SIG_ERR;
 	return old.sa_handler;
+}
+
+INTERPOSED __attribute__((noreturn)) void abort(void)
+{
+	if (config_active())
+		signals_before_abort();
+	libc()->abort();
+	__builtin_unreachable();
 }
 
 INTERPOSED signal_handler signal(int number, signal_handler handler)

@@ -129,6 +129,12 @@ void signals_stand_in_again(void);
 /* sigaction(2) for the program: 0 or -errno. */
 int signals_action(int number, const struct sigaction *action, struct sigaction *old);
 
+/*
+ * abort(3) is next: a handler of the program's for SIGABRT runs. If it returns, the signal's action
+ * is the default one afterwards, so that libc's abort() ends the process without running it again.
+ */
+void signals_before_abort(void);
+
 /* pthread_setcanceltype(3) for the program: 0 or an errno value. */
 int signals_cancel_type(int type, int *old);
 

@@ -160,6 +160,7 @@ typedef void (*signal_handler)(int);
 	SYMBOL(signal_handler, signal, (int, signal_handler))                                      \
 	SYMBOL(signal_handler, __sysv_signal, (int, signal_handler))                               \
 	SYMBOL(int, siginterrupt, (int, int))                                                      \
+	SYMBOL(void, abort, (void))                                                                \
 	SYMBOL(signal_handler, sigset, (int, signal_handler))                                      \
 	SYMBOL(int, pthread_setcanceltype, (int, int *))
 

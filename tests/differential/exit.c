@@ -342,6 +342,30 @@ static void end_by_handler(const char *end)
 	}
 }
 
+static void return_from(int number)
+{
+	static int runs;
+
+	(void)number;
+	if (++runs > 1)
+		_exit(1);
+}
+
+/* A handler that returns does not keep abort(3) from ending the process, and runs once. */
+static void end_by_abort(const char *end)
+{
+	struct sigaction action = { .sa_handler = return_from };
+
+	if (strcmp(end, "abort, ignored") == 0)
+		action.sa_handler = SIG_IGN;
+	if (strcmp(end, "abort, once") == 0)
+		action.sa_flags = (int)SA_RESETHAND;
+	sigaction(SIGABRT, &action, NULL);
+	if (strcmp(end, "abort, once") == 0)
+		raise(SIGABRT);
+	abort();
+}
+
 static void end_by_signal(const char *end)
 {
 	static const struct {
@@ -355,6 +379,8 @@ static void end_by_signal(const char *end)
 	setrlimit(RLIMIT_CORE, &none);
 	if (strcmp(end, "abort") == 0)
 		abort();
+	if (strncmp(end, "abort, ", 7) == 0)
+		end_by_abort(end);
 	if (strcmp(end, "real-time") == 0)
 		raise(SIGRTMIN + 3);
 	if (strcmp(end, "fault") == 0)
@@ -575,6 +601,9 @@ static void case_fault(void)
 {
 	watch("abort", "little", SHOWN);
 	watch("abort", "much", SHOWN);
+	watch("abort, handled", "much", SHOWN);
+	watch("abort, ignored", "much", SHOWN);
+	watch("abort, once", "much", SHOWN);
 	watch("fault", "much", SHOWN);
 	watch("segment", "much", SHOWN);
 	watch("fault, once", "much", SHOWN);
