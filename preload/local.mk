@@ -87,6 +87,8 @@ libmelin_la_SOURCES = \
 	preload/libc/symbols.h \
 	preload/libc/thread.c \
 	preload/libc/thread.h \
+	preload/libc/thread_end.c \
+	preload/libc/thread_end.h \
 	preload/libc/timeout.h \
 	preload/libc/vector.c \
 	preload/libc/vector.h \

@@ -7,7 +7,6 @@
 #include "preload/waiting/contention.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "common/system_call.h"
 #include "preload/config/config.h"
 #include "preload/descriptors/descriptor_room.h"
+#include "preload/libc/thread_end.h"
 #include "preload/waiting/spin.h"
 
 /* A shorter time tells of one switch of the kernel's threads, and no more. */
@@ -49,23 +49,13 @@ static __thread int kept = -1;
 #define KEPT_MOST 64
 static _Atomic int kept_count;
 
-static pthread_key_t end_key;
-static bool has_end_key; /* the program may have used them all up; then nothing is kept */
-static pthread_once_t end_once = PTHREAD_ONCE_INIT;
-
-static void thread_ended(void *unused)
+static void close_kept(void)
 {
-	(void)unused;
 	if (kept < 0)
 		return; /* the child of a fork, which has not looked */
 	own_descriptor_close(kept);
 	kept = -1;
 	atomic_fetch_sub(&kept_count, 1);
-}
-
-static void make_end_key(void)
-{
-	has_end_key = pthread_key_create(&end_key, thread_ended) == 0;
 }
 
 void contention_forked(void)
@@ -85,9 +75,7 @@ static int keep(int file)
 {
 	if (file < 0 || atomic_load(&kept_count) >= KEPT_MOST)
 		return file;
-	pthread_once(&end_once, make_end_key);
-	/* With any value but NULL thread_ended() is called at the end of the thread. */
-	if (!has_end_key || pthread_setspecific(end_key, &end_key) != 0)
+	if (!thread_end_call(close_kept))
 		return file;
 	atomic_fetch_add(&kept_count, 1);
 	kept = own_descriptor(file);

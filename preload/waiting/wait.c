@@ -21,6 +21,7 @@
 #include "preload/process/status.h"
 #include "preload/libc/interruptible.h"
 #include "preload/libc/signals.h"
+#include "preload/libc/thread_end.h"
 #include "preload/libc/timeout.h"
 #include "preload/waiting/contention.h"
 #include "preload/waiting/spin.h"
@@ -36,26 +37,17 @@ _Atomic bool wait_errand_due;
 /* The thread's eventfd, which is made when the thread first sleeps in ppoll(2); 0: none yet. */
 static __thread int thread_eventfd;
 static __thread bool thread_ends_it; /* else it is for one sleep, lest nobody closes it */
-static pthread_key_t thread_key;
-static bool has_thread_key; /* the program may have used them all up */
-static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
 
 /* ---- waiters ---- */
 
-static void thread_ended(void *unused)
+static void close_eventfd(void)
 {
 	int descriptor = thread_eventfd;
 
-	(void)unused;
 	if (descriptor <= 0)
 		return;
 	thread_eventfd = 0;
 	own_descriptor_close(descriptor);
-}
-
-static void make_thread_key(void)
-{
-	has_thread_key = pthread_key_create(&thread_key, thread_ended) == 0;
 }
 
 static int waiter_eventfd(void)
@@ -65,9 +57,7 @@ static int waiter_eventfd(void)
 	thread_eventfd = descriptor_own_eventfd(0);
 	if (thread_eventfd < 0)
 		return -1;
-	pthread_once(&thread_once, make_thread_key);
-	/* With any value but NULL thread_ended() is called at the end of the thread. */
-	thread_ends_it = has_thread_key && pthread_setspecific(thread_key, &thread_key) == 0;
+	thread_ends_it = thread_end_call(close_eventfd);
 	return thread_eventfd;
 }
 
@@ -185,7 +175,7 @@ static void end_sleep(struct sleep *sleep)
 	wait_lock_release();
 	await_waker(&sleep->waiter);
 	if (sleep->waiter.descriptor >= 0 && !thread_ends_it)
-		thread_ended(NULL);
+		close_eventfd();
 	if (!sleep->waiter.watching)
 		return;
 	end_watch(sleep);

@@ -7,7 +7,7 @@ tests_unit_libconfig_la_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_libconfig_la_LIBADD = common/libcommon.la
 tests_unit_libconfig_la_SOURCES = \
 	preload/config/address.c preload/config/config.c preload/config/config_address.c \
-	preload/config/entry.c \
+	preload/config/entry.c preload/libc/thread_end.c \
 	preload/config/log.c preload/config/log_file.c \
 	preload/config/log_syslog.c preload/config/rules.c preload/config/span.c \
 	preload/sockets/borrow_policy.c preload/waiting/contention.c preload/waiting/spin.c
