@@ -30,7 +30,8 @@ struct own_lender {
 	uint64_t namespace; /* SO_NETNS_COOKIE */
 	/* Protects the sockets below. A leaf but for the system calls that wait for an answer. */
 	pthread_mutex_t path_lock;
-	struct netlink route, ipsec;
+	struct routes routes;
+	struct netlink ipsec;
 	struct tracking tracking;
 };
 
@@ -87,7 +88,7 @@ static enum refusal find_path(struct own_lender *own, int descriptor, struct loa
 	enum refusal refusal;
 
 	pthread_mutex_lock(&own->path_lock);
-	refusal = route_find(&own->route, descriptor, &loan->path, &loan->tuple);
+	refusal = route_find(&own->routes, descriptor, &loan->path, &loan->tuple);
 	if (refusal == REFUSAL_NONE && ipsec_has_policies(&own->ipsec))
 		refusal = REFUSAL_IPSEC;
 	refusal = refusal ?: tracking_tell(&own->tracking, &loan->tuple);
@@ -269,7 +270,7 @@ static int open_rules(struct lender *lender)
 
 static void close_sockets(struct own_lender *own)
 {
-	netlink_close(&own->route);
+	routes_close(&own->routes);
 	netlink_close(&own->ipsec);
 	tracking_close(&own->tracking);
 }
@@ -324,7 +325,7 @@ enum refusal lender_open(struct lender **lender)
 	if (!own)
 		return REFUSAL_FAILED;
 	refusal = tap_open(&own->tap);
-	if (refusal == REFUSAL_NONE && netlink_open(&own->route, NETLINK_ROUTE) < 0) {
+	if (refusal == REFUSAL_NONE && routes_open(&own->routes) < 0) {
 		tap_close(&own->tap);
 		refusal = REFUSAL_FAILED;
 	}

@@ -2,6 +2,7 @@
 /* See route.h. */
 #include "broker/route.h"
 
+#include <errno.h>
 #include <linux/if.h>
 #include <linux/if_arp.h>
 #include <linux/rtnetlink.h>
@@ -10,10 +11,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/own_descriptor.h"
 #include "common/system_call.h"
 
 #define STATE_ESTABLISHED 1 /* TCP_ESTABLISHED of include/net/tcp_states.h */
-#define MAC_LENGTH	  6
+#define MAC_LENGTH	  ROUTES_MAC
 #define ROUTE_SERVICE	  0x1c /* RT_TOS() of include/net/route.h: what IPv4 routes may ask for */
 
 /* States of a neighbour in which its address is used: NUD_VALID of include/net/neighbour.h. */
@@ -22,7 +24,8 @@
 
 /* What is asked about, and the answers so far. */
 struct question {
-	struct netlink *netlink;
+	struct routes *routes;
+	struct netlink *netlink; /* of routes */
 	int descriptor;
 	struct loan_tuple tuple;
 	struct connection_path path;
@@ -196,57 +199,148 @@ static enum refusal find_route(struct question *question)
 
 /* ---- the interface and the neighbour ---- */
 
-static enum refusal find_interface(struct question *question)
+static enum refusal ask_interface(struct netlink *netlink, struct routes_interface *answer)
 {
-	const struct ifinfomsg header = { .ifi_index = (int)question->path.interface };
+	const struct ifinfomsg header = { .ifi_index = (int)answer->interface };
 	const uint32_t without_statistics = RTEXT_FILTER_SKIP_STATS;
-	const struct ifinfomsg *link = netlink_header(question->netlink);
+	const struct ifinfomsg *link = netlink_header(netlink);
 	const uint8_t *address;
 	const uint32_t *mtu;
 
-	netlink_begin(question->netlink, RTM_GETLINK, 0, &header, sizeof(header));
-	netlink_add(question->netlink, IFLA_EXT_MASK, &without_statistics,
-		    sizeof(without_statistics));
-	if (netlink_ask(question->netlink) < 0)
+	netlink_begin(netlink, RTM_GETLINK, 0, &header, sizeof(header));
+	netlink_add(netlink, IFLA_EXT_MASK, &without_statistics, sizeof(without_statistics));
+	if (netlink_ask(netlink) < 0)
 		return REFUSAL_INTERFACE;
 	if (link->ifi_flags & IFF_LOOPBACK)
 		return REFUSAL_LOCAL;
-	address = netlink_find(question->netlink, sizeof(*link), IFLA_ADDRESS, MAC_LENGTH);
-	mtu = netlink_find(question->netlink, sizeof(*link), IFLA_MTU, sizeof(*mtu));
+	address = netlink_find(netlink, sizeof(*link), IFLA_ADDRESS, MAC_LENGTH);
+	mtu = netlink_find(netlink, sizeof(*link), IFLA_MTU, sizeof(*mtu));
 	if (link->ifi_type != ARPHRD_ETHER || link->ifi_flags & IFF_NOARP ||
 	    !(link->ifi_flags & IFF_UP) || !(link->ifi_flags & IFF_RUNNING) || !address || !mtu)
 		return REFUSAL_INTERFACE;
-	memcpy(question->path.source, address, MAC_LENGTH);
-	if (!question->path.mtu || *mtu < question->path.mtu)
-		question->path.mtu = (uint16_t)(*mtu < UINT16_MAX ? *mtu : UINT16_MAX);
+	memcpy(answer->mac, address, MAC_LENGTH);
+	answer->mtu = *mtu;
 	return REFUSAL_NONE;
+}
+
+static enum refusal find_interface(struct question *question)
+{
+	struct routes_interface *known = &question->routes->interface;
+	struct connection_path *path = &question->path;
+	struct routes_interface answer = { .interface = path->interface };
+	enum refusal refusal;
+
+	if (known->interface != path->interface) {
+		refusal = ask_interface(question->netlink, &answer);
+		if (refusal)
+			return refusal;
+		*known = answer;
+	}
+	memcpy(path->source, known->mac, MAC_LENGTH);
+	if (!path->mtu || known->mtu < path->mtu)
+		path->mtu = (uint16_t)(known->mtu < UINT16_MAX ? known->mtu : UINT16_MAX);
+	return REFUSAL_NONE;
+}
+
+static enum refusal ask_neighbour(struct netlink *netlink, struct routes_neighbour *answer)
+{
+	const struct ndmsg header = { .ndm_family = answer->family,
+				      .ndm_ifindex = (int)answer->interface };
+	const struct ndmsg *neighbour = netlink_header(netlink);
+	const uint8_t *address;
+
+	netlink_begin(netlink, RTM_GETNEIGH, 0, &header, sizeof(header));
+	netlink_add(netlink, NDA_DST, answer->hop, address_length(answer->family));
+	if (netlink_ask(netlink) < 0 || !(neighbour->ndm_state & NEIGHBOUR_VALID))
+		return REFUSAL_UNRESOLVED;
+	address = netlink_find(netlink, sizeof(*neighbour), NDA_LLADDR, MAC_LENGTH);
+	if (!address)
+		return REFUSAL_UNRESOLVED;
+	memcpy(answer->mac, address, MAC_LENGTH);
+	return REFUSAL_NONE;
+}
+
+/* Whether the next hop is known, whose MAC address is stored then. */
+static bool is_known(const struct routes *routes, struct routes_neighbour *hop)
+{
+	for (unsigned i = 0; i < ROUTES_NEIGHBOURS; i++) {
+		const struct routes_neighbour *each = &routes->neighbours[i];
+
+		if (each->interface != hop->interface || each->family != hop->family ||
+		    memcmp(each->hop, hop->hop, sizeof(each->hop)) != 0)
+			continue;
+		*hop = *each;
+		return true;
+	}
+	return false;
 }
 
 static enum refusal find_neighbour(struct question *question)
 {
-	const struct ndmsg header = { .ndm_family = question->hop_family,
-				      .ndm_ifindex = (int)question->path.interface };
-	const struct ndmsg *neighbour = netlink_header(question->netlink);
-	const uint8_t *address;
+	struct routes *routes = question->routes;
+	struct routes_neighbour hop = { .interface = question->path.interface,
+					.family = question->hop_family };
+	enum refusal refusal;
 
-	netlink_begin(question->netlink, RTM_GETNEIGH, 0, &header, sizeof(header));
-	netlink_add(question->netlink, NDA_DST, question->hop,
-		    address_length(question->hop_family));
-	if (netlink_ask(question->netlink) < 0 || !(neighbour->ndm_state & NEIGHBOUR_VALID))
-		return REFUSAL_UNRESOLVED;
-	address = netlink_find(question->netlink, sizeof(*neighbour), NDA_LLADDR, MAC_LENGTH);
-	if (!address)
-		return REFUSAL_UNRESOLVED;
-	memcpy(question->path.destination, address, MAC_LENGTH);
+	memcpy(hop.hop, question->hop, sizeof(hop.hop));
+	if (!is_known(routes, &hop)) {
+		refusal = ask_neighbour(question->netlink, &hop);
+		if (refusal)
+			return refusal;
+		routes->neighbours[routes->next++ % ROUTES_NEIGHBOURS] = hop;
+	}
+	memcpy(question->path.destination, hop.mac, MAC_LENGTH);
 	return REFUSAL_NONE;
 }
 
-enum refusal route_find(struct netlink *netlink, int descriptor, struct connection_path *path,
+/* ---- what is known of them ---- */
+
+int routes_open(struct routes *routes)
+{
+	const uint32_t groups = NETLINK_GROUP(RTNLGRP_LINK) | NETLINK_GROUP(RTNLGRP_NEIGH);
+	int error = netlink_open(&routes->netlink, NETLINK_ROUTE);
+
+	routes->news = error ? -1 : netlink_subscribe(NETLINK_ROUTE, groups);
+	return error;
+}
+
+void routes_close(struct routes *routes)
+{
+	netlink_close(&routes->netlink);
+	own_descriptor_close(routes->news);
+	routes->news = -1;
+}
+
+/*
+ * Forgets all answers if there are news, whatever they are, or if news would not be heard. That is
+ * before a question is asked: what changes afterwards is news to the next one.
+ */
+static void forget_old(struct routes *routes)
+{
+	bool changed = routes->news < 0;
+	uint8_t byte;
+	long size;
+
+	do {
+		size = kernel_call5(SYS_recvfrom, routes->news, (long)&byte, sizeof(byte),
+				    MSG_DONTWAIT, 0);
+		changed = changed || size != -EAGAIN;
+	} while (size > 0 || size == -EINTR || size == -ENOBUFS);
+	if (!changed)
+		return;
+	routes->interface.interface = 0;
+	memset(routes->neighbours, 0, sizeof(routes->neighbours));
+}
+
+enum refusal route_find(struct routes *routes, int descriptor, struct connection_path *path,
 			struct loan_tuple *tuple)
 {
-	struct question question = { .netlink = netlink, .descriptor = descriptor };
+	struct question question = { .routes = routes,
+				     .netlink = &routes->netlink,
+				     .descriptor = descriptor };
 	enum refusal refusal = read_socket(&question);
 
+	forget_old(routes);
 	refusal = refusal ?: find_route(&question);
 	refusal = refusal ?: find_interface(&question);
 	refusal = refusal ?: find_neighbour(&question);
