@@ -168,7 +168,8 @@ void rights_before_setns(int type)
  */
 void rights_before_threads(void)
 {
-	if (!matters() || !config_get()->host || process_stack_running() || !host_listens())
+	if (!matters() || !config_get()->host || process_stack_running() || !host_listens() ||
+	    !process_stack_has_addresses())
 		return;
 	process_stack_start();
 	lending_ask(LENDING_START);

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "preload/config/address.h"
@@ -302,6 +304,39 @@ bool process_stack_can_listen(void)
 	can = !failed_for_good();
 	guarded_unlock(&start_lock);
 	return can;
+}
+
+void process_stack_refuse(int error, const char *why)
+{
+	guarded_lock(&start_lock);
+	if (!process_stack_running() && !start_failed_at)
+		note_failure(error, users->any_waiting(), why);
+	guarded_unlock(&start_lock);
+}
+
+/*
+ * What a start takes is 50 MB, and 64 MB for each of the four threads that call malloc(3) in it, of
+ * which libc's first reserves that much. The program may need as many for itself.
+ */
+#define START_ADDRESSES ((size_t)306 << 20)
+
+bool process_stack_has_addresses(void)
+{
+	struct rlimit limit;
+	void *room;
+
+	if (process_stack_running() ||
+	    kernel_call(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&limit) < 0 ||
+	    limit.rlim_cur == RLIM_INFINITY)
+		return true;
+	room = mmap(NULL, 2 * START_ADDRESSES, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (room != MAP_FAILED) {
+		munmap(room, 2 * START_ADDRESSES);
+		return true;
+	}
+	process_stack_refuse(-ENOMEM, "a limit of addresses (ulimit -v) leaves less than 612 MB");
+	return false;
 }
 
 void process_stack_forbid(const char *why)

@@ -90,6 +90,20 @@ bool process_stack_can_listen(void);
 void process_stack_keep_rights(void);
 void process_stack_end_keeping(void);
 
+/*
+ * Host mode, before the first start: there will be none, for that reason (a text for the log, and a
+ * negative errno value), unless process_stack_start_again() is called. Nothing if a start has been
+ * tried by now.
+ */
+void process_stack_refuse(int error, const char *why);
+
+/*
+ * Host mode: whether a limit of the process's addresses (RLIMIT_AS) leaves as many as a start takes
+ * and as many again; if not, no start is tried, which the log says. To be asked before a thread of
+ * melin's is made for a start, since that takes addresses as well.
+ */
+bool process_stack_has_addresses(void);
+
 /* No start is tried from now on. why is a constant text for the log. */
 void process_stack_forbid(const char *why);
 

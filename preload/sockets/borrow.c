@@ -225,18 +225,27 @@ static bool has_broker(struct socket *socket)
 	return false;
 }
 
+/* Or there is a reason why not, of which one is found out here: a thread takes addresses, too. */
+static void see_to_start(void)
+{
+	if (!process_stack_has_failed() && !process_stack_has_addresses())
+		return;
+	if (config_get()->required) {
+		rings_look();
+		process_stack_start();
+	} else if (!process_stack_has_failed()) {
+		lending_ask(LENDING_START);
+	} else if (lending_may_come()) {
+		lending_ask_again(LENDING_START);
+	}
+}
+
 /* The stack and the lender are there; else they will be, or there is a reason. */
 static bool is_ready(struct socket *socket)
 {
 	if (process_stack_running() && lending_lender())
 		return has_broker(socket);
-	if (config_get()->required) {
-		rings_look();
-		process_stack_start();
-	} else if (!process_stack_has_failed())
-		lending_ask(LENDING_START);
-	else if (lending_may_come())
-		lending_ask_again(LENDING_START);
+	see_to_start();
 	if (process_stack_running() && lending_lender())
 		return true;
 	borrow_policy_refused(&socket->policy);
