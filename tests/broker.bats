@@ -231,6 +231,37 @@ no_second_tap() {
 		"$BATS_TEST_TMPDIR/server.out"
 }
 
+@test "a fork does not wait for a broker that does not answer" {
+	start server near env "LD_PRELOAD=$library" MELIN_FLOWS='listen:*:*' MELIN_BORROW=always \
+		"MELIN_LOG=debug:$BATS_TEST_TMPDIR/server.melin" "$python" -c 'import os, socket, time
+listener = socket.create_server(("", 7000))
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+print("ready", flush=True)
+connection = listener.accept()[0]
+connection.sendall(connection.recv(100))
+while len(os.listdir("/proc/self/task")) == 1:
+    time.sleep(0.01)
+time.sleep(1)
+child = os.fork()
+if child == 0:
+    os._exit(0)
+print("forked", flush=True)
+os.waitpid(child, 0)
+while data := connection.recv(100):
+    connection.sendall(data)'
+	printed server ready
+	broker=$(brokers)
+	kill -STOP "$broker"
+	start client far "$python" "$programs/round_trips.py" "$near_kernel" 7000 1 300
+	printed server forked
+	not log_has 'does not answer'
+	kill -CONT "$broker"
+	printed client '300 round trips'
+	finished server
+}
+
 # Who has been answered no goes to the kernel for good, so that each client is a new one.
 comes_borrowed() {
 	come

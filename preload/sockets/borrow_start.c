@@ -15,6 +15,7 @@
 #include "common/system_call.h"
 #include "preload/config/config.h"
 #include "preload/config/log.h"
+#include "preload/libc/capabilities.h"
 #include "preload/descriptors/descriptors.h"
 #include "preload/libc/symbols.h"
 #include "preload/process/lending.h"
@@ -32,17 +33,33 @@
 #include "preload/waiting/wait.h"
 
 /*
- * Whether a broker is there that was not at first is found out before the start, which a fork of
- * the program's would have to wait for.
+ * Without rights of its own this thread may have to wait for a broker. It does so before the start,
+ * which a fork of the program's, the installation of a filter and others would have to wait for.
+ * False: there is none.
  */
+static bool has_lender(void)
+{
+	enum refusal refusal;
+
+	if (process_stack_running() || capabilities_may_lend())
+		return true;
+	refusal = lending_open();
+	if (refusal)
+		process_stack_refuse(refusal == REFUSAL_RIGHTS ? -EPERM : -EOPNOTSUPP,
+				     refusal_text(refusal));
+	return refusal == REFUSAL_NONE;
+}
+
 static void start(void)
 {
 	rings_look();
-	if (!process_stack_has_failed())
-		process_stack_start();
-	else if (lending_may_come() && lending_open() == REFUSAL_NONE &&
-		 process_stack_start_again())
+	if (!process_stack_has_failed()) {
+		if (has_lender())
+			process_stack_start();
+	} else if (lending_may_come() && lending_open() == REFUSAL_NONE &&
+		   process_stack_start_again()) {
 		lending_renewed();
+	}
 }
 
 static int replace_tap(void *context, int tap)
