@@ -191,6 +191,14 @@ ends() {
 	ends 139 fault # SIGSEGV
 }
 
+@test "behind such a filter a handler runs while a call waits" {
+	[[ -z $plain ]] || skip "plain run"
+	local call
+	for call in accept poll epoll_wait; do
+		ends 0 handled $call
+	done
+}
+
 @test "behind such a filter a child that shares the memory says nothing in its parent's name" {
 	[[ -z $plain ]] || skip "plain run"
 	ends 0 child

@@ -139,6 +139,38 @@ void signals_to_this_thread(int number, siginfo_t *info)
 		kernel_call(SYS_tgkill, process, thread, number, 0); /* the queue is full */
 }
 
+/* ---- signals that are put off ---- */
+
+/* System calls are filtered, or are about to be. */
+static _Atomic bool filtered;
+
+/*
+ * Behind a filter, which may kill for the calls that give a signal back to the kernel: what came
+ * with those that the thread has put off. They are blocked meanwhile, so that each comes once, and
+ * few at a time. One that finds no room here goes to the kernel all the same.
+ */
+#define KEPT_MOST 4
+
+static __thread struct {
+	_Atomic int count; /* another signal may come in the middle of keep() */
+	siginfo_t infos[KEPT_MOST];
+} kept __attribute__((tls_model("initial-exec")));
+
+static bool keep(const siginfo_t *info)
+{
+	int place;
+
+	if (!atomic_load(&filtered) || kept.count == KEPT_MOST)
+		return false;
+	place = atomic_fetch_add(&kept.count, 1);
+	if (place < KEPT_MOST) {
+		kept.infos[place] = *info;
+		return true;
+	}
+	atomic_fetch_sub(&kept.count, 1);
+	return false;
+}
+
 /*
  * Gives the signal back to the kernel, for this thread, and blocks it until nothing is held: the
  * kernel keeps what came with it, and how many there are. In a child of fork(2), which inherits
@@ -154,6 +186,8 @@ static void defer(int number, siginfo_t *info, void *context)
 		signals_thread.let_in |= deferred;
 	signals_thread.deferred |= deferred;
 	interruptible_leave(context);
+	if (keep(info))
+		return;
 	set_once_more(number, current_action(number));
 	signals_to_this_thread(number, info);
 }
@@ -230,6 +264,48 @@ static void call(const struct sigaction *action, int number, siginfo_t *info, vo
 	signals_thread.traced = traced;
 }
 
+/*
+ * As the kernel would, but on the thread's own stack. All signals are blocked; before: the mask that
+ * they come back to. The handler need not return.
+ */
+static void run_one(siginfo_t *info, uint64_t before)
+{
+	const struct sigaction action = *current_action(info->si_signo);
+	uint64_t mask;
+	ucontext_t context;
+
+	memcpy(&mask, &action.sa_mask, sizeof(mask));
+	mask |= before | (action.sa_flags & SA_NODEFER ? 0 : bit(info->si_signo));
+	getcontext(&context);
+	memcpy(&context.uc_sigmask, &before, sizeof(before));
+	kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof(mask));
+	call(&action, info->si_signo, info, &context);
+	kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before));
+}
+
+static void run_kept(void)
+{
+	static const uint64_t all = UINT64_MAX;
+	const int errno_before = errno;
+	uint64_t before;
+
+	while (kept.count > 0) {
+		siginfo_t info;
+
+		/* No handler comes in between, which would do the same. */
+		kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before,
+			    sizeof(all));
+		if (kept.count > 0) {
+			info = kept.infos[--kept.count];
+			run_one(&info, before);
+		} else {
+			kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0,
+				    sizeof(before));
+		}
+	}
+	errno = errno_before;
+}
+
 static void handler(int number, siginfo_t *info, void *context)
 {
 	int saved = errno;
@@ -243,6 +319,7 @@ static void handler(int number, siginfo_t *info, void *context)
 		change_interrupted_mask(context, 0,
 					signals_thread.deferred & ~signals_thread.let_in);
 		signals_thread.deferred = signals_thread.let_in = 0;
+		run_kept();
 		call(&action, number, info, context);
 	}
 	errno = saved;
@@ -283,8 +360,19 @@ void signals_run_deferred(void)
 	signals_thread.deferred = signals_thread.let_in = 0;
 	if (deferred)
 		kernel_call(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&deferred, 0, sizeof(deferred));
+	run_kept();
 	if (signals_thread.asynchronous)
 		libc()->pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
+}
+
+void signals_filter(bool is_there)
+{
+	atomic_store(&filtered, is_there);
+}
+
+void signals_forked(void)
+{
+	kept.count = 0;
 }
 
 void signals_run_deferred_under(const sigset_t *mask)

@@ -108,6 +108,14 @@ static inline void guarded_unlock(pthread_mutex_t *mutex)
 /* Around fork(): no other thread is in the middle of a change. In the child, too. */
 void signals_before_fork(void);
 void signals_after_fork(void);
+/* In the child alone: signals that wait are the parent's. */
+void signals_forked(void);
+
+/*
+ * System calls are filtered from now on, or will be in a moment: what is put off is not given back
+ * to the kernel, which takes calls that a filter may kill for.
+ */
+void signals_filter(bool is_there);
 
 /*
  * From now on the process has peers that are to hear of its end: handlers of melin's stand in for

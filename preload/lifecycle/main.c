@@ -66,6 +66,7 @@ void forks_after_in_parent(void)
 void forks_after_in_child(void)
 {
 	signals_hold();
+	signals_forked();
 	wait_forked();
 	thread_forked();
 	forks_after_in_parent();

@@ -187,6 +187,7 @@ bool rights_before_seccomp(bool strict)
 		borrow_before_filter();
 		signals_stand_aside();
 	}
+	signals_filter(true);
 	log_before_filter();
 	/*
 	 * There will be no start. A filter may kill the thread that makes a wrong call alone: the
@@ -205,6 +206,8 @@ void rights_after_seccomp(bool prepared, bool installed)
 	}
 	if (!prepared)
 		return;
+	if (!installed)
+		signals_filter(false);
 	if (installed && config_get()->host)
 		borrow_filtered();
 	if (config_get()->host)

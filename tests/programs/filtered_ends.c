@@ -2,24 +2,28 @@
 /*
  * How a program ends, or a child of it, behind a filter for system calls that kills for whatever
  * tells who the caller is, or sends a signal to itself by that: melin must not need any of it.
- * Arguments: "signal NUMBER", "second NUMBER" (the first is handled) and "fault", by which it ends,
+ * Arguments: "handled CALL", a handler runs while that call waits; "signal NUMBER", "second NUMBER" (the first is handled) and "fault", by which it ends,
  * with a stack of melin's that has been started for a listener at port 7000; "child", one that
  * shares its memory and ends before it, with a connection that no rule takes.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,6 +107,47 @@ static int end_by_fault(void)
 	return 2;
 }
 
+static volatile sig_atomic_t caught;
+
+static void note(int number)
+{
+	caught = number;
+}
+
+/* Whether the call that waits, of that name, is ended by the handler. */
+static bool is_interrupted(const char *call, int listener)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	struct pollfd set = { .fd = listener, .events = POLLIN };
+	const int epoll = epoll_create1(0);
+	const struct itimerval soon = { .it_value = { .tv_usec = 200000 } };
+	int result = 0;
+
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) < 0 || !confine() ||
+	    setitimer(ITIMER_REAL, &soon, NULL) < 0)
+		return false;
+	if (strcmp(call, "accept") == 0)
+		result = accept(listener, NULL, NULL);
+	else if (strcmp(call, "poll") == 0)
+		result = poll(&set, 1, -1);
+	else
+		result = epoll_wait(epoll, &event, 1, -1);
+	return result < 0 && errno == EINTR && caught == SIGALRM;
+}
+
+/* A handler runs while a call waits for a listener. */
+static int handle(const char *call)
+{
+	const struct sigaction action = { .sa_handler = note };
+	struct sockaddr_in name;
+	const int listener = listener_at(INADDR_ANY, 7000, &name);
+	const struct rlimit few = { 1000, 1000 };
+
+	if (setrlimit(RLIMIT_NPROC, &few) < 0 || sigaction(SIGALRM, &action, NULL) < 0)
+		return 1;
+	return is_interrupted(call, listener) ? 0 : 2;
+}
+
 static int end_at_once(void *unused)
 {
 	(void)unused;
@@ -140,6 +185,8 @@ int main(int count, char *arguments[])
 		return end_by_signal(atoi(arguments[2]));
 	if (strcmp(how, "second") == 0 && count > 2)
 		return end_by_second(atoi(arguments[2]));
+	if (strcmp(how, "handled") == 0 && count > 2)
+		return handle(arguments[2]);
 	if (strcmp(how, "fault") == 0)
 		return end_by_fault();
 	return strcmp(how, "child") == 0 ? end_after_child() : 1;
