@@ -233,7 +233,8 @@ no_second_tap() {
 
 @test "a fork does not wait for a broker that does not answer" {
 	start server near env "LD_PRELOAD=$library" MELIN_FLOWS='listen:*:*' MELIN_BORROW=always \
-		"MELIN_LOG=debug:$BATS_TEST_TMPDIR/server.melin" "$python" -c 'import os, socket, time
+		"MELIN_LOG=debug:$BATS_TEST_TMPDIR/server.melin" \
+		"$python" -c 'import os, socket, time
 listener = socket.create_server(("", 7000))
 os.setgroups([])
 os.setgid(65534)

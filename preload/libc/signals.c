@@ -265,8 +265,8 @@ static void call(const struct sigaction *action, int number, siginfo_t *info, vo
 }
 
 /*
- * As the kernel would, but on the thread's own stack. All signals are blocked; before: the mask that
- * they come back to. The handler need not return.
+ * As the kernel would, but on the thread's own stack. All signals are blocked, and before is the
+ * mask that the thread comes back to. The handler need not return.
  */
 static void run_one(siginfo_t *info, uint64_t before)
 {

@@ -2,9 +2,10 @@
 /*
  * How a program ends, or a child of it, behind a filter for system calls that kills for whatever
  * tells who the caller is, or sends a signal to itself by that: melin must not need any of it.
- * Arguments: "handled CALL", a handler runs while that call waits; "signal NUMBER", "second NUMBER" (the first is handled) and "fault", by which it ends,
- * with a stack of melin's that has been started for a listener at port 7000; "child", one that
- * shares its memory and ends before it, with a connection that no rule takes.
+ * Arguments: "signal NUMBER", "second NUMBER" (the first is handled) and "fault", by which it ends,
+ * with a stack of melin's that has been started for a listener at port 7000; "handled CALL", with
+ * such a stack a handler runs while that call waits; "child", one that shares its memory and ends
+ * before it, with a connection that no rule takes.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -32,7 +32,8 @@ static struct {
 
 static void *map(size_t size, off_t offset)
 {
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring.descriptor, offset);
+	void *memory =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring.descriptor, offset);
 
 	if (memory == MAP_FAILED)
 		exit(1);
@@ -72,8 +73,9 @@ static int ring_do(const struct io_uring_sqe *entry)
 	word(made->sq_off.array)[at] = at;
 	atomic_store(word(made->sq_off.tail), tail + 1);
 	while (*word(made->cq_off.tail) == head)
-		kernel_call5(SYS_io_uring_enter, ring.descriptor, *word(made->sq_off.tail) -
-			     *word(made->sq_off.head), 1, IORING_ENTER_GETEVENTS, 0);
+		kernel_call5(SYS_io_uring_enter, ring.descriptor,
+			     *word(made->sq_off.tail) - *word(made->sq_off.head), 1,
+			     IORING_ENTER_GETEVENTS, 0);
 	result = results[head & *word(made->cq_off.ring_mask)].res;
 	atomic_store(word(made->cq_off.head), head + 1);
 	return result;
