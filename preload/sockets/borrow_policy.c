@@ -184,9 +184,10 @@ bool borrow_policy_has_room(struct borrow_policy *policy, bool starts, uint64_t 
 	}
 }
 
-bool borrow_policy_message(void)
+bool borrow_policy_message(struct borrow_policy *policy)
 {
 	contention_message();
+	spin_message_of(&policy->last_message);
 	return spin_served();
 }
 

@@ -32,7 +32,8 @@ struct borrow_policy {
 	uint32_t moves, seen; /* transfers, and how many of them there were at the last look */
 	uint32_t borrowed_at; /* and when it was borrowed last */
 	uint16_t crowded; /* looks that have found others at the processor, since the last loan */
-	uint8_t trials;	  /* loans in spite of that, since a look has found nobody */
+	uint32_t last_message; /* which one of the thread's messages its last one was */
+	uint8_t trials;	       /* loans in spite of that, since a look has found nobody */
 };
 
 enum borrow_step {
@@ -100,7 +101,7 @@ void borrow_policy_returned(struct borrow_policy *policy, bool in_vain);
  */
 bool borrow_policy_is_bulk(struct borrow_policy *policy);
 /* A message begins. Returns whether the thread has slept for nearly each one of late. */
-bool borrow_policy_message(void);
+bool borrow_policy_message(struct borrow_policy *policy);
 static inline bool borrow_policy_moved(struct borrow_policy *policy,
 				       enum borrow_direction direction, size_t bytes)
 {
@@ -108,7 +109,8 @@ static inline bool borrow_policy_moved(struct borrow_policy *policy,
 	if (policy->direction != direction) {
 		policy->direction = (uint8_t)direction;
 		if (direction == BORROW_RECEIVE)
-			policy->slept_for = borrow_policy_message() ? policy->slept_for + 1 : 0;
+			policy->slept_for =
+				borrow_policy_message(policy) ? policy->slept_for + 1 : 0;
 		if (policy->bytes > BORROW_MESSAGE_MAX)
 			policy->large += 2;
 		else if (policy->large)

@@ -351,6 +351,134 @@ bool spin_served(void)
 	return served_average < SERVED_FEW;
 }
 
+/*
+ * A thread with many requests under way at a time naps when it finds nothing, as network cards hold
+ * back their interrupts: meanwhile several come, which then cost less each than one by one between
+ * looks in vain. With the kernel's slack for timers (prctl(2), PR_SET_TIMERSLACK) it takes 70 us.
+ */
+#define NAP_NS 20000u
+
+/* So many messages come between two of one connection: their peers have enough to do meanwhile. */
+#define NAP_APART 24
+
+/*
+ * Naps that bring fewer messages, in a moving average of which the last one is a quarter, do not
+ * pay. The next one is taken after so long, and twice as long if that does not pay either.
+ */
+#define NAP_FEW	      3
+#define NAP_WEIGHT    4
+#define NAP_PAUSE_NS  10000000u
+#define NAP_PAUSE_MAX 1000000000u
+
+/*
+ * Who waits for answers must not have to wait for naps: for a short time the thread takes none, for
+ * a long one it does, and it does not go on if it has got this part fewer messages by the second.
+ */
+#define NAP_AWAKE_NS 2000000u
+#define NAP_PHASE_NS 20000000u
+#define NAP_LOSS     8
+
+#define MESSAGE_ONE 16
+#define APART_MAX   64
+
+static __thread struct {
+	uint32_t messages; /* in all */
+	uint32_t before;   /* how many there were at the last nap */
+	unsigned apart;	   /* messages from one of a connection to its next, in 1/16: an average */
+	uint32_t brought;  /* messages of a nap, in 1/16: an average; 0: none has been taken */
+	bool has_napped;   /* and what it has brought is not known yet */
+	bool naps;	   /* in this phase */
+	uint32_t phase_messages; /* in all, when the phase began */
+	uint64_t phase_began, awake_rate;
+	uint64_t not_before, pause;
+} nap;
+
+void spin_message_of(uint32_t *last)
+{
+	const bool is_first = !*last;
+	uint32_t apart = ++nap.messages - *last;
+
+	*last = nap.messages;
+	if (is_first)
+		return;
+	if (apart > APART_MAX)
+		apart = APART_MAX;
+	nap.apart = nap.apart - nap.apart / WEIGHT + apart * MESSAGE_ONE / WEIGHT;
+}
+
+static void begin_phase(uint64_t now, bool naps)
+{
+	nap.naps = naps;
+	nap.phase_began = now;
+	nap.phase_messages = nap.messages;
+}
+
+static void naps_do_not_pay(uint64_t now)
+{
+	begin_phase(now, false);
+	if (nap.pause == 0)
+		nap.pause = NAP_PAUSE_NS;
+	else if (nap.pause < NAP_PAUSE_MAX)
+		nap.pause *= 2;
+	nap.not_before = now + nap.pause;
+	nap.brought = 0;
+}
+
+/* Looks at what the last nap has brought, whose messages have come by now. False: too little. */
+static bool naps_pay(uint64_t now)
+{
+	const uint32_t brought = nap.messages - nap.before;
+
+	if (!nap.has_napped)
+		return true;
+	nap.has_napped = false;
+	/* The first one after a pause is judged alone. */
+	if (nap.brought == 0)
+		nap.brought = brought * MESSAGE_ONE;
+	else
+		nap.brought += (brought * MESSAGE_ONE) / NAP_WEIGHT - nap.brought / NAP_WEIGHT;
+	if (nap.brought < NAP_FEW * MESSAGE_ONE) {
+		naps_do_not_pay(now);
+		return false;
+	}
+	return true;
+}
+
+/* Messages in a second, in this phase. */
+static uint64_t phase_rate(uint64_t now)
+{
+	return (nap.messages - nap.phase_messages) * 1000000000ull / (now - nap.phase_began);
+}
+
+static void end_phase(uint64_t now)
+{
+	const uint64_t rate = phase_rate(now);
+
+	if (!nap.naps) {
+		nap.awake_rate = rate;
+		begin_phase(now, true);
+	} else if (rate < nap.awake_rate - nap.awake_rate / NAP_LOSS) {
+		naps_do_not_pay(now);
+	} else {
+		nap.pause = 0;
+		begin_phase(now, false);
+	}
+}
+
+uint64_t spin_nap(uint64_t now)
+{
+	if (nap.apart < NAP_APART * MESSAGE_ONE || now < nap.not_before || !naps_pay(now) ||
+	    longest() == CLOCK_NEVER)
+		return CLOCK_NEVER;
+	if (now - nap.phase_began >= (nap.naps ? NAP_PHASE_NS : NAP_AWAKE_NS))
+		end_phase(now);
+	if (!nap.naps)
+		return CLOCK_NEVER;
+	nap.has_napped = true;
+	nap.before = nap.messages;
+	return now + NAP_NS;
+}
+
 void spin_learn(uint64_t nanoseconds)
 {
 	unsigned before = short_share;

@@ -268,20 +268,22 @@ static bool interrupted(const struct wait *wait)
 }
 
 /*
- * Sleeps once. slept: how often the thread has slept in this wait by now. 0: look
- * again; -EINTR: a signal has arrived.
+ * Sleeps once. slept: how often the thread has slept in this wait by now; nap_end: CLOCK_NEVER, or
+ * when a nap ends, in which nobody watches the device for this thread. 0: look again; -EINTR: a
+ * signal has arrived.
  */
-static int sleep_once(struct wait *wait, const struct instance *instance, unsigned slept)
+static int sleep_once(struct wait *wait, const struct instance *instance, unsigned slept,
+		      uint64_t nap_end)
 {
 	struct sleep sleep = { .wait = wait,
 			       .waiter = { .descriptor = -1 },
 			       .instance = instance,
 			       .device = -EBUSY,
-			       .deadline = wait->deadline };
+			       .deadline = nap_end < wait->deadline ? nap_end : wait->deadline };
 	uint64_t timer = CLOCK_NEVER;
 	long result = 0;
 
-	if (instance)
+	if (instance && nap_end == CLOCK_NEVER)
 		sleep.device = instance->operations->watch_begin(instance->stack, slept, &timer);
 	if (sleep.device == -EAGAIN)
 		return 0;
@@ -302,7 +304,8 @@ static int sleep_once(struct wait *wait, const struct instance *instance, unsign
 		result = sleep.waiter.descriptor >= 0 ? sleep_in_poll(&sleep)
 						      : sleep_on_futex(&sleep);
 		wait->kernel_known = result >= 0 && !kernel_is_ready(wait);
-		spin_slept();
+		if (nap_end == CLOCK_NEVER)
+			spin_slept();
 	}
 	end_sleep(&sleep);
 	return result == -EINTR ? -EINTR : 0;
@@ -362,8 +365,9 @@ static int wait_unmasked(struct wait *wait)
 	const int end = wait->restarts ? -ERESTART : -EINTR;
 	uint64_t began = 0, budget = 0;
 	unsigned slept = 0;
-	bool budgeted = false, has_slept = false;
-	uint64_t shared = 0;
+	bool budgeted = false, has_slept = false, has_napped = false, polls;
+	uint64_t shared = 0, nap_end;
+	int result;
 
 	if (wait->deadline != 0)
 		spin_give_way();
@@ -419,8 +423,11 @@ static int wait_unmasked(struct wait *wait)
 			shared = spin_shared();
 		}
 		wait->kernel_known = wait->sleeps_next = false;
-		if (instance && polls_on(wait, budget, wait->now - began, shared) &&
-		    !spin_is_crowded(wait->now)) {
+		polls = instance && polls_on(wait, budget, wait->now - began, shared) &&
+			!spin_is_crowded(wait->now);
+		nap_end = polls && !has_napped && !wait->mask ? spin_nap(wait->now) : CLOCK_NEVER;
+		has_napped = true;
+		if (polls && nap_end == CLOCK_NEVER) {
 			/* This thread never sleeps, and is cancelled here. */
 			if (budget == CLOCK_NEVER && wait->cancelled)
 				cancellation_test(give_up_polling, wait);
@@ -433,7 +440,12 @@ static int wait_unmasked(struct wait *wait)
 		 */
 		spin_turn_ends(wait->now);
 		has_slept = true;
-		if (sleep_once(wait, instance, slept++) == -EINTR && !signals_waiting())
+		/* A nap tells nothing of how long the thread would have waited. */
+		if (nap_end != CLOCK_NEVER)
+			began = 0;
+		result = sleep_once(wait, instance, slept, nap_end);
+		slept += nap_end == CLOCK_NEVER;
+		if (result == -EINTR && !signals_waiting())
 			return wait->ready(wait) ? 1 : -EINTR;
 	}
 }

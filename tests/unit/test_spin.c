@@ -77,6 +77,78 @@ static bool always(void)
 	return spin_budget(0) == CLOCK_NEVER;
 }
 
+/* Messages by turns of so many connections. */
+static void messages_of(unsigned connections, unsigned count)
+{
+	static uint32_t last[64];
+	static unsigned next;
+
+	while (count--)
+		spin_message_of(&last[next++ % connections]);
+}
+
+/*
+ * So many waits that find nothing. A nap takes 0.1 ms and brings so many messages; without one so
+ * many others come by and by in the same time. How many naps were taken.
+ */
+static unsigned naps(uint64_t *now, unsigned waits, unsigned connections, unsigned messages,
+		     unsigned awake)
+{
+	unsigned taken = 0;
+
+	for (unsigned i = 0; i < waits; i++) {
+		const bool takes_one = spin_nap(*now) != CLOCK_NEVER;
+
+		*now += 100000;
+		messages_of(connections, takes_one ? messages : awake);
+		taken += takes_one;
+	}
+	return taken;
+}
+
+static bool naps_of_many(void)
+{
+	uint64_t now = 1000000;
+
+	if (naps(&now, 100, 1, 10, 10) != 0 || naps(&now, 100, 8, 10, 10) != 0)
+		return false;
+	messages_of(50, 500);
+	return naps(&now, 2200, 50, 10, 10) >= 1900;
+}
+
+static bool naps_that_pay(void)
+{
+	uint64_t now = 1000000;
+	unsigned taken;
+
+	messages_of(50, 500);
+	/* 1 s in which one connection at a time asks: after 10, 20, ... ms. */
+	taken = naps(&now, 10000, 50, 1, 1);
+	return taken >= 4 && taken <= 9;
+}
+
+static bool naps_that_starve(void)
+{
+	uint64_t now = 1000000;
+	unsigned taken;
+
+	messages_of(50, 500);
+	/* 4 s: phases of 20 ms after pauses of 10, 20, ... ms. */
+	taken = naps(&now, 40000, 50, 4, 6);
+	if (taken < 400 || taken > 2200)
+		return false;
+	now += 2000000000;
+	return naps(&now, 2200, 50, 6, 6) >= 1900;
+}
+
+static bool no_naps(void)
+{
+	uint64_t now = 1000000;
+
+	messages_of(50, 500);
+	return naps(&now, 1000, 50, 10, 10) == 0;
+}
+
 static void in_child(const char *limit, bool (*check)(void), const char *name)
 {
 	int status = -1;
@@ -102,5 +174,9 @@ int main(void)
 	in_child("20", alternating, "where it wins every second time, and not where every third");
 	in_child("0", none, "never");
 	in_child("max", always, "always");
+	in_child("100", naps_of_many, "a nap where requests of many are under way, and no other");
+	in_child("100", naps_that_pay, "a nap that brings no messages is seldom tried again");
+	in_child("100", naps_that_starve, "naps that peers wait for are seldom tried again");
+	in_child("max", no_naps, "who never sleeps takes no nap");
 	return tap_done();
 }
