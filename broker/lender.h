@@ -48,7 +48,7 @@ enum refusal {
 	/* The connection cannot be lent now; another time it may be. */
 	REFUSAL_UNSEEN,	    /* no frame of it has come by the tap since watch() */
 	REFUSAL_BUSY,	    /* sent data is not acknowledged, or segments came out of order */
-	REFUSAL_UNRESOLVED, /* the neighbour's MAC address is not known at the moment */
+	REFUSAL_UNRESOLVED, /* the way or the neighbour's MAC address is not known now */
 	REFUSAL_FULL,	    /* 16384 connections are watched, or 63 processes on the interface */
 
 	/* The connection cannot be lent for as long as it lives. */

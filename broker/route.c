@@ -65,6 +65,12 @@ static void take_name(const struct sockaddr_storage *name, uint32_t *family, uin
 	memcpy(address, &in6->sin6_addr, sizeof(in6->sin6_addr));
 }
 
+/*
+ * ETH_MIN_MTU, which the kernel's blackhole_netdev has: the interface has been down since the
+ * socket sent last, and the kernel looks for a new route when it sends again.
+ */
+#define MTU_OF_NOWHERE 68
+
 static enum refusal read_socket(struct question *question)
 {
 	struct sockaddr_storage local = { 0 }, remote = { 0 };
@@ -85,7 +91,7 @@ static enum refusal read_socket(struct question *question)
 	take_name(&remote, &tuple->family, tuple->remote, &tuple->remote_port, &question->scope);
 	/* 0 stands for an MTU that is not known yet, or that has more than 16 bits. */
 	question->path.mtu = info.tcpi_pmtu <= UINT16_MAX ? (uint16_t)info.tcpi_pmtu : 0;
-	return REFUSAL_NONE;
+	return question->path.mtu == MTU_OF_NOWHERE ? REFUSAL_UNRESOLVED : REFUSAL_NONE;
 }
 
 /* ---- the route ---- */

@@ -18,6 +18,12 @@
 #define HEADERS4 40 /* of IPv4 and TCP without options */
 #define HEADERS6 60
 
+/*
+ * As Linux's TCP_MIN_SND_MSS: lwIP takes it for granted that a segment holds TCP's options and
+ * some data, and would write behind its memory.
+ */
+#define SEGMENT_MIN 48
+
 u16_t melin_fragment_bits;
 
 /* lwip_tcp_out.c */
@@ -130,7 +136,9 @@ static uint16_t segment_for(uint32_t mtu, const ip_addr_t *remote)
 {
 	uint32_t headers = IP_IS_V6(remote) ? HEADERS6 : HEADERS4;
 
-	return (uint16_t)(mtu > headers ? LWIP_MIN(mtu - headers, 0xffff) : 0xffff);
+	if (mtu <= headers)
+		return 0xffff;
+	return (uint16_t)LWIP_MIN(LWIP_MAX(mtu - headers, SEGMENT_MIN), 0xffff);
 }
 
 /* The largest segment that the ends have agreed on and that the path takes. */

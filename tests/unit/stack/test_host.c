@@ -59,6 +59,28 @@ static void goes_its_way(void)
 	give(&socket);
 }
 
+/* The kernel tells of an MTU of 68 while it has no way for a connection over IPv6. */
+static void needs_room_for_options(void)
+{
+	struct connection_state state = kernels();
+	unsigned bytes = 0, largest = 0;
+	struct test_socket socket;
+	static char data[100];
+
+	state.path.mtu = 48; /* what 68 is for IPv6: 8 bytes besides the headers */
+	adopt(&socket, &state);
+	wire_clear();
+	put(&socket, data, sizeof(data), 0);
+	while (wire_get_segment(&seen)) {
+		bytes += seen.size;
+		largest = seen.size > largest ? seen.size : largest;
+	}
+	tap_ok(bytes == sizeof(data) && largest == 36,
+	       "on a path of next to nothing: %u bytes, %u at a time", bytes, largest);
+	ops->release(socket.handle);
+	wire_clear();
+}
+
 static void speaks_ipv6(void)
 {
 	struct connection_state state = kernels();
@@ -510,6 +532,7 @@ static void tests(void)
 	open_tap();
 	has_no_addresses();
 	goes_its_way();
+	needs_room_for_options();
 	speaks_ipv6();
 	answers_no_stranger();
 	keeps_what_is_early();
