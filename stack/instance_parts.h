@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "dpdk/link.h"
 #include "lwip/netif.h"
@@ -33,6 +34,8 @@
 #include "stack/tcp/syn_cookie.h"
 
 struct pbuf;
+
+LIST_HEAD(socket_list, stack_socket);
 
 struct stack {
 	struct stack_lock lock; /* protects all below and all of lwIP, but what says otherwise */
@@ -70,12 +73,12 @@ struct stack {
 	struct pbuf *loop_head, *loop_tail;
 
 	/* socket.c */
-	struct stack_socket *sockets; /* all that preload holds, and their children */
+	struct socket_list sockets; /* all that preload holds, and their children */
 	struct stack_socket *changed,
 		*changed_last;		/* with events for the callback, oldest first */
-	struct stack_socket *owing;	/* those that acknowledge.c owes an acknowledgement */
+	struct socket_list owing;	/* those that acknowledge.c owes an acknowledgement */
 	struct stack_socket *half_sent; /* whose first part waits: send_pair.c */
-	struct stack_socket *returning; /* borrowed, to be given back: adopted.c */
+	struct socket_list returning;	/* borrowed, to be given back: adopted.c */
 	struct stack_socket *dead;	/* to be freed when lwIP cannot name them any more */
 
 	/* tcp/ */

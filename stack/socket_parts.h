@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 
 #include "lwip/tcp.h"
@@ -108,7 +109,7 @@ struct stack_socket {
 		struct accept_queue accept_queue; /* of a listener */
 		struct adopted adopted;		  /* of any other */
 	};
-	struct stack_socket *next, *previous; /* of stack->sockets */
+	LIST_ENTRY(stack_socket) every; /* of stack->sockets */
 };
 
 /* The socket of a connection or a listener of lwIP's; NULL: it has none, or none any more. */

@@ -143,19 +143,25 @@ INTERPOSED int shutdown(int descriptor, int how)
 	return result;
 }
 
+static int stack_name(struct socket *socket, int descriptor, bool peer, struct sockaddr *name,
+		      socklen_t *length)
+{
+	const int result = socket_name(socket, descriptor, peer, name, length);
+
+	socket_put(socket);
+	return (int)as_libc(result);
+}
+
 INTERPOSED int getsockname(int descriptor, struct sockaddr *name, socklen_t *length)
 {
 	if (trace_wanted())
 		return (int)trace_call(TRACE_getsockname, descriptor, name, length);
 
 	struct socket *socket = socket_get(descriptor);
-	int result;
 
-	if (!socket)
-		return libc()->getsockname(descriptor_of_program(descriptor), name, length);
-	result = socket_name(socket, descriptor, false, name, length);
-	socket_put(socket);
-	return (int)as_libc(result);
+	if (socket)
+		return stack_name(socket, descriptor, false, name, length);
+	return libc()->getsockname(descriptor_of_program(descriptor), name, length);
 }
 
 INTERPOSED int getpeername(int descriptor, struct sockaddr *name, socklen_t *length)
@@ -164,13 +170,10 @@ INTERPOSED int getpeername(int descriptor, struct sockaddr *name, socklen_t *len
 		return (int)trace_call(TRACE_getpeername, descriptor, name, length);
 
 	struct socket *socket = socket_get(descriptor);
-	int result;
 
-	if (!socket)
-		return libc()->getpeername(descriptor_of_program(descriptor), name, length);
-	result = socket_name(socket, descriptor, true, name, length);
-	socket_put(socket);
-	return (int)as_libc(result);
+	if (socket)
+		return stack_name(socket, descriptor, true, name, length);
+	return libc()->getpeername(descriptor_of_program(descriptor), name, length);
 }
 
 static int get_from_kernel(int descriptor, int level, int name, void *value, socklen_t *length)

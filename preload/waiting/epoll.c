@@ -116,22 +116,6 @@ static void look_at(struct epoll_item *item)
 
 /* ---- lists and forms ---- */
 
-static void list_add(struct epoll_item **list, struct epoll_item *item)
-{
-	item->next = *list;
-	item->link = list;
-	if (*list)
-		(*list)->link = &item->next;
-	*list = item;
-}
-
-static void list_remove(struct epoll_item *item)
-{
-	*item->link = item->next;
-	if (item->next)
-		item->next->link = item->link;
-}
-
 static struct epoll_item *find(struct epoll *epoll, struct object *target, int descriptor)
 {
 	struct watch *watch = target->source.watches;
@@ -236,7 +220,7 @@ static void discard(struct epoll_item *item)
 		served_less(item->epoll);
 	unqueue(item);
 	watch_detach(&item->watch);
-	list_remove(item);
+	LIST_REMOVE(item, every);
 	free(item);
 }
 
@@ -275,7 +259,7 @@ static int add(struct epoll *epoll, struct object *target, int descriptor,
 		free(item);
 		return result;
 	}
-	list_add(item->form == FORM_MIXED ? &epoll->mixed : &epoll->items, item);
+	LIST_INSERT_HEAD(item->form == FORM_MIXED ? &epoll->mixed : &epoll->items, item, every);
 	watch_attach(&target->source, &item->watch);
 	if (is_unused(target))
 		note_pending(item);
@@ -471,8 +455,8 @@ static void change_over(struct epoll_item *item)
 	unnote_pending(item);
 	item->form = item->target->operations->form(item->target);
 	if (item->form == FORM_MIXED) {
-		list_remove(item);
-		list_add(&item->epoll->mixed, item);
+		LIST_REMOVE(item, every);
+		LIST_INSERT_HEAD(&item->epoll->mixed, item, every);
 		kernel_half(item, EPOLL_CTL_ADD);
 	}
 	served_more(item->epoll);
@@ -528,10 +512,12 @@ void epoll_listener_unused(struct object *object)
  * The program uses the pending listeners in a list of items. Returns the operations of their kind,
  * or before if there are none. wait_lock is held.
  */
-static const struct object_operations *use_listeners(struct epoll_item *item,
+static const struct object_operations *use_listeners(const struct epoll_item_list *list,
 						     const struct object_operations *before)
 {
-	for (; item; item = item->next) {
+	struct epoll_item *item;
+
+	LIST_FOREACH(item, list, every) {
 		if (!item->pending)
 			continue;
 		before = item->target->operations;
@@ -546,8 +532,8 @@ void epoll_use_listeners(struct epoll *epoll)
 	const struct object_operations *operations = NULL;
 
 	wait_lock_acquire();
-	operations = use_listeners(epoll->items, operations);
-	operations = use_listeners(epoll->mixed, operations);
+	operations = use_listeners(&epoll->items, operations);
+	operations = use_listeners(&epoll->mixed, operations);
 	wait_lock_release();
 	if (operations)
 		operations->use_all();
@@ -653,10 +639,10 @@ static void destroy(struct object *object)
 
 	wait_lock_acquire();
 	/* NOLINTBEGIN(clang-analyzer-unix.Malloc): what is freed is taken off the list first. */
-	while (epoll->items)
-		discard(epoll->items);
-	while (epoll->mixed)
-		discard(epoll->mixed);
+	while (!LIST_EMPTY(&epoll->items))
+		discard(LIST_FIRST(&epoll->items));
+	while (!LIST_EMPTY(&epoll->mixed))
+		discard(LIST_FIRST(&epoll->mixed));
 	/* NOLINTEND(clang-analyzer-unix.Malloc) */
 	wait_lock_release();
 	own_descriptor_close(epoll->kept);

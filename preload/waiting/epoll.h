@@ -12,19 +12,19 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
 
 #include "preload/descriptors/descriptors.h"
 #include "preload/waiting/wait.h"
 
-struct epoll_item;
+LIST_HEAD(epoll_item_list, epoll_item);
 
 struct epoll {
 	struct object object;
 	/*
 	 * All items are in one of two lists, which wait_lock protects: the mixed ones, and others.
 	 */
-	struct epoll_item *items;
-	struct epoll_item *mixed;
+	struct epoll_item_list items, mixed;
 	/*
 	 * The items that may be ready, the oldest first. wait_lock protects the list; whether there
 	 * are any is looked at without it, as a hint.

@@ -30,7 +30,7 @@ struct epoll_item {
 	bool kernel_ready; /* MIXED: the kernel half has reported since the last look */
 	bool pending;	   /* a listener before its first use here */
 	struct epoll_item *next_ready;
-	struct epoll_item *next, **link; /* epoll->items or epoll->mixed */
+	LIST_ENTRY(epoll_item) every; /* of epoll->items or epoll->mixed */
 };
 
 /* The events that epoll_wait(2) would report for the item now, 0 if none. */

@@ -92,7 +92,7 @@ static void kernel_half_fired(struct epoll *epoll)
 	struct epoll_item *item;
 
 	wait_lock_acquire();
-	for (item = epoll->mixed; item; item = item->next) {
+	LIST_FOREACH(item, &epoll->mixed, every) {
 		struct pollfd half = { .fd = item->descriptor, .events = POLLIN };
 
 		if (!item->disabled && wait_look(&half, 1) > 0 && (half.revents & POLLIN)) {
@@ -135,7 +135,8 @@ static bool kernel_due(const struct epoll_waiting *this)
 
 	const uint64_t looked = atomic_load_explicit(&epoll->kernel_looked, memory_order_relaxed);
 
-	if (this->wait.kernel_known || (!atomic_load(&epoll->kernel_items) && !epoll->mixed))
+	if (this->wait.kernel_known ||
+	    (!atomic_load(&epoll->kernel_items) && LIST_EMPTY(&epoll->mixed)))
 		return false;
 	if (!this->count && !atomic_load_explicit(&epoll->ready, memory_order_relaxed))
 		return !this->wait.sleeps_next && wait_kernel_due(&this->wait, looked);

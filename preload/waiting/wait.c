@@ -29,7 +29,7 @@
 #include "common/own_descriptor.h"
 #include "common/system_call.h"
 
-static struct waiter *sleepers; /* protected by wait_lock */
+static LIST_HEAD(, waiter) sleepers; /* protected by wait_lock */
 
 void (*wait_errand)(void);
 _Atomic bool wait_errand_due;
@@ -112,22 +112,6 @@ static void await_waker(struct waiter *waiter)
 				    WOKEN_CHOSEN, 0);
 }
 
-static void sleepers_add(struct waiter *waiter)
-{
-	waiter->next = sleepers;
-	waiter->link = &sleepers;
-	if (sleepers)
-		sleepers->link = &waiter->next;
-	sleepers = waiter;
-}
-
-static void sleepers_remove(struct waiter *waiter)
-{
-	*waiter->link = waiter->next;
-	if (waiter->next)
-		waiter->next->link = waiter->link;
-}
-
 /* ---- sleeping ---- */
 
 static struct timespec *remaining(uint64_t deadline, struct timespec *timeout)
@@ -154,10 +138,11 @@ static void hand_over_watch(void)
 	struct waiter *waiter;
 
 	wait_lock_acquire();
-	for (waiter = sleepers; waiter && !waiter->watching; waiter = waiter->next)
-		;
-	if (!waiter && sleepers)
-		waiter_wake(sleepers);
+	LIST_FOREACH(waiter, &sleepers, sleeping)
+		if (waiter->watching)
+			break;
+	if (!waiter && !LIST_EMPTY(&sleepers))
+		waiter_wake(LIST_FIRST(&sleepers));
 	wait_lock_release();
 }
 
@@ -171,7 +156,7 @@ static void end_sleep(struct sleep *sleep)
 {
 	wait_lock_acquire();
 	sleep->wait->withdraw(sleep->wait);
-	sleepers_remove(&sleep->waiter);
+	LIST_REMOVE(&sleep->waiter, sleeping);
 	wait_lock_release();
 	await_waker(&sleep->waiter);
 	if (sleep->waiter.descriptor >= 0 && !thread_ends_it)
@@ -293,7 +278,7 @@ static int sleep_once(struct wait *wait, const struct instance *instance, unsign
 	if ((sleep.waiter.watching || sleep.device == -ENOTSUP) && timer < sleep.deadline)
 		sleep.deadline = timer;
 	wait_lock_acquire();
-	sleepers_add(&sleep.waiter);
+	LIST_INSERT_HEAD(&sleepers, &sleep.waiter, sleeping);
 	wait->enroll(wait, &sleep.waiter);
 	wait_lock_release();
 	wait->kernel_known =
@@ -483,7 +468,7 @@ int wait_for(struct wait *wait)
 
 void wait_forked(void)
 {
-	sleepers = NULL;
+	LIST_INIT(&sleepers);
 	thread_eventfd = 0;
 	spin_forked();
 	contention_forked();

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <time.h>
 
 #include "common/system_call.h"
@@ -28,7 +29,7 @@ struct waiter {
 	struct wake wake;
 	int descriptor; /* the eventfd to wake it by, if it sleeps in ppoll(2); or -1 */
 	bool watching;	/* it watches the device for all, or the background thread that does */
-	struct waiter *next, **link;
+	LIST_ENTRY(waiter) sleeping;
 };
 
 /* Arranges for the thread to be woken once the caller holds no lock any more. wait_lock is held. */

@@ -320,9 +320,10 @@ static bool has_way(struct stack *stack, const struct stack_socket *socket)
 void host_path_changed(void *context, const struct link_path_news *news)
 {
 	struct stack *stack = context;
+	struct stack_socket *socket;
 
 	atomic_fetch_add(&stack->host.path_changes, 1);
-	for (struct stack_socket *socket = stack->sockets; socket; socket = socket->next) {
+	LIST_FOREACH(socket, &stack->sockets, every) {
 		struct adopted *adopted = &socket->adopted;
 
 		if (!socket->is_borrowed || socket->state == SOCKET_GIVEN)

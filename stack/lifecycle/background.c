@@ -92,7 +92,7 @@ static bool nothing_open(const struct stack *stack)
 {
 	/* Read without the lock: a socket that appears now wakes this thread or polls itself. */
 	return !stack->index.counts.active && !stack->index.counts.parked &&
-	       !stack->index.counts.listeners && !stack->sockets;
+	       !stack->index.counts.listeners && LIST_EMPTY(&stack->sockets);
 }
 
 static uint64_t until(const struct stack *stack, uint64_t deadline)

@@ -59,7 +59,9 @@ static void count_unfinished(struct tcp_pcb *pcb, void *context)
 /* The sockets' memory stays: another thread may be on its way in with a handle. */
 static void close_sockets(struct stack *stack)
 {
-	for (struct stack_socket *socket = stack->sockets; socket; socket = socket->next) {
+	struct stack_socket *socket;
+
+	LIST_FOREACH(socket, &stack->sockets, every) {
 		if (socket->owned)
 			socket_end(socket);
 	}

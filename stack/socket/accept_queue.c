@@ -17,36 +17,19 @@ bool accept_queue_refuses(const struct stack_socket *child)
 	return child->place.listener && accept_queue_is_full(child->place.listener);
 }
 
-static void add(struct child_list *list, struct stack_socket *child)
+void accept_queue_start(struct stack_socket *socket)
 {
-	child->place.next = NULL;
-	child->place.previous = list->tail;
-	if (list->tail)
-		list->tail->place.next = child;
-	else
-		list->head = child;
-	list->tail = child;
-}
+	struct accept_queue *queue = &socket->accept_queue;
 
-static void remove_child(struct child_list *list, struct stack_socket *child)
-{
-	struct stack_socket *next = child->place.next, *previous = child->place.previous;
-
-	if (previous)
-		previous->place.next = next;
-	else
-		list->head = next;
-	if (next)
-		next->place.previous = previous;
-	else
-		list->tail = previous;
-	child->place.next = child->place.previous = NULL;
+	*queue = (struct accept_queue){ 0 };
+	TAILQ_INIT(&queue->established);
+	TAILQ_INIT(&queue->embryos);
 }
 
 void accept_queue_add_embryo(struct stack_socket *listener, struct stack_socket *child)
 {
 	child->place.listener = listener;
-	add(&listener->accept_queue.embryos, child);
+	TAILQ_INSERT_TAIL(&listener->accept_queue.embryos, child, place.child);
 	listener->accept_queue.embryo_count++;
 }
 
@@ -54,7 +37,7 @@ static void remove_embryo(struct stack_socket *child)
 {
 	struct stack_socket *listener = child->place.listener;
 
-	remove_child(&listener->accept_queue.embryos, child);
+	TAILQ_REMOVE(&listener->accept_queue.embryos, child, place.child);
 	listener->accept_queue.embryo_count--;
 }
 
@@ -62,7 +45,7 @@ void accept_queue_bury(struct stack_socket *child)
 {
 	child->released = true;
 	child->place.listener = NULL;
-	child->place.next = child->stack->dead;
+	child->place.next_dead = child->stack->dead;
 	child->stack->dead = child;
 }
 
@@ -85,7 +68,7 @@ static void establish(struct stack_socket *child)
 	struct stack_socket *listener = child->place.listener;
 
 	remove_embryo(child);
-	add(&listener->accept_queue.established, child);
+	TAILQ_INSERT_TAIL(&listener->accept_queue.established, child, place.child);
 	listener->accept_queue.established_count++;
 	listener->stack->counters.accepts++;
 	socket_changed(child, 0);
@@ -113,11 +96,11 @@ void accept_queue_check_deferred(struct stack_socket *child, uint64_t now)
 
 struct stack_socket *accept_queue_take(struct stack_socket *listener)
 {
-	struct stack_socket *child = listener->accept_queue.established.head;
+	struct stack_socket *child = TAILQ_FIRST(&listener->accept_queue.established);
 
 	if (!child)
 		return NULL;
-	remove_child(&listener->accept_queue.established, child);
+	TAILQ_REMOVE(&listener->accept_queue.established, child, place.child);
 	listener->accept_queue.established_count--;
 	child->place.listener = NULL;
 	socket_changed(listener, 0);

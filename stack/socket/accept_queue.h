@@ -9,13 +9,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct stack_socket;
 
 /* Children of a listener in the order in which they came, oldest first. */
-struct child_list {
-	struct stack_socket *head, *tail;
-};
+TAILQ_HEAD(child_list, stack_socket);
 
 /* Of a listener. */
 struct accept_queue {
@@ -28,9 +27,14 @@ struct accept_queue {
 /* Of a child: its place at its listener. */
 struct listen_place {
 	struct stack_socket *listener; /* NULL: accept() has taken it, or it never had one */
-	struct stack_socket *next, *previous;
+	union {
+		TAILQ_ENTRY(stack_socket) child; /* of one of the listener's lists */
+		struct stack_socket *next_dead;	 /* of stack->dead */
+	};
 };
 
+/* Of a socket that is about to listen. */
+void accept_queue_start(struct stack_socket *socket);
 /* As Linux's sk_acceptq_is_full(). */
 bool accept_queue_is_full(const struct stack_socket *listener);
 /* Whether a segment that would establish child must be ignored: the queue is full. */

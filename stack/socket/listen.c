@@ -221,7 +221,7 @@ static int begin(struct stack_socket *socket, const struct sockaddr *local, int 
 		return -EADDRNOTAVAIL;
 	listen_address(socket, &address);
 	/* It may have been a connection before. */
-	memset(&socket->accept_queue, 0, sizeof(socket->accept_queue));
+	accept_queue_start(socket);
 	set_backlog(socket, backlog);
 	return start_listening(socket, &address, port);
 }
@@ -256,8 +256,8 @@ void listen_stop(struct stack_socket *listener)
 	struct stack_socket *child;
 	struct tcp_pcb *pcb;
 
-	while (listener->accept_queue.embryos.head)
-		listen_drop_embryo(listener->accept_queue.embryos.head);
+	while (!TAILQ_EMPTY(&listener->accept_queue.embryos))
+		listen_drop_embryo(TAILQ_FIRST(&listener->accept_queue.embryos));
 	while ((child = accept_queue_take(listener)) != NULL) {
 		pcb = child->pcb;
 		pcb_detach(child);

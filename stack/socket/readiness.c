@@ -67,7 +67,7 @@ static uint32_t compute(const struct stack_socket *socket)
 	if (socket->state == SOCKET_CONNECTED && !socket->shutdown)
 		return ready | compute_data(socket);
 	if (socket->state == SOCKET_LISTENING)
-		return socket->accept_queue.established.head ? READY_INPUT : 0;
+		return TAILQ_EMPTY(&socket->accept_queue.established) ? 0 : READY_INPUT;
 	if (socket->state == SOCKET_GIVEN)
 		return READY_INPUT | READY_OUTPUT; /* whoever waits calls, and gets -ESTALE */
 	if (socket->shutdown == SHUT_BOTH || socket->state == SOCKET_CLOSED)

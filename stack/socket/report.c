@@ -40,7 +40,7 @@ void report_events(struct stack *stack)
 	while (stack->dead) {
 		struct stack_socket *socket = stack->dead;
 
-		stack->dead = socket->place.next;
+		stack->dead = socket->place.next_dead;
 		socket_free(socket);
 	}
 	while (stack->changed) {

@@ -19,26 +19,16 @@ struct stack_socket *socket_new(struct stack *stack, int domain)
 	socket->stack = stack;
 	socket->domain = domain;
 	options_default(socket);
-	socket->next = stack->sockets;
-	if (socket->next)
-		socket->next->previous = socket;
-	stack->sockets = socket;
+	LIST_INSERT_HEAD(&stack->sockets, socket, every);
 	readiness_start(socket);
 	return socket;
 }
 
 void socket_free(struct stack_socket *socket)
 {
-	struct stack *stack = socket->stack;
-
 	readiness_end(socket);
 	adopted_forget(socket);
-	if (socket->previous)
-		socket->previous->next = socket->next;
-	else
-		stack->sockets = socket->next;
-	if (socket->next)
-		socket->next->previous = socket->previous;
+	LIST_REMOVE(socket, every);
 	receive_queue_clear(&socket->received);
 	free(socket);
 }

@@ -25,28 +25,18 @@
 
 static void owe(struct stack_socket *socket)
 {
-	struct acknowledge *own = &socket->acknowledge;
-	struct stack *stack = socket->stack;
-
-	if (own->owing_link)
+	if (socket->acknowledge.is_owing)
 		return;
-	own->next_owing = stack->owing;
-	own->owing_link = &stack->owing;
-	if (own->next_owing)
-		own->next_owing->acknowledge.owing_link = &own->next_owing;
-	stack->owing = socket;
+	socket->acknowledge.is_owing = true;
+	LIST_INSERT_HEAD(&socket->stack->owing, socket, acknowledge.owing);
 }
 
 void acknowledge_forget(struct stack_socket *socket)
 {
-	struct acknowledge *own = &socket->acknowledge;
-
-	if (!own->owing_link)
+	if (!socket->acknowledge.is_owing)
 		return;
-	*own->owing_link = own->next_owing;
-	if (own->next_owing)
-		own->next_owing->acknowledge.owing_link = own->owing_link;
-	own->owing_link = NULL;
+	socket->acknowledge.is_owing = false;
+	LIST_REMOVE(socket, acknowledge.owing);
 }
 
 void acknowledge_reset(struct stack_socket *socket)
@@ -59,9 +49,9 @@ void acknowledge_reset(struct stack_socket *socket)
 
 void acknowledge_owed(struct stack *stack)
 {
-	while (stack->owing) {
-		struct stack_socket *socket = stack->owing;
+	struct stack_socket *socket;
 
+	while ((socket = LIST_FIRST(&stack->owing))) {
 		acknowledge_forget(socket);
 		if (!(socket->pcb->flags & TF_ACK_DELAY))
 			continue; /* another segment has carried it */

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct stack;
 struct stack_socket;
@@ -19,7 +20,8 @@ struct acknowledge {
 	uint32_t unacknowledged; /* segments with data since the last acknowledgement */
 	uint8_t quick_acks;	 /* segments that are still acknowledged without delay */
 	bool interactive;	 /* the program answers what it receives */
-	struct stack_socket *next_owing, **owing_link; /* of stack->owing */
+	bool is_owing;		 /* in stack->owing */
+	LIST_ENTRY(stack_socket) owing;
 };
 
 /* From lwIP's callbacks: the PCB has received data in order, or the peer's FIN. */

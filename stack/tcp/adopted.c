@@ -101,37 +101,29 @@ void adopted_check_idle(struct stack_socket *socket)
 void adopted_return(struct stack_socket *socket, enum stack_return reason)
 {
 	struct adopted *adopted = &socket->adopted;
-	struct stack *stack = socket->stack;
 	uint32_t before = atomic_load_explicit(&adopted->reason, memory_order_relaxed);
 
 	if (!socket->is_borrowed || reason < before ||
 	    (reason == before && reason != STACK_RETURN_LOSS))
 		return;
 	atomic_store_explicit(&adopted->reason, reason, memory_order_relaxed);
-	if (adopted->returning_link)
+	if (adopted->is_returning)
 		return;
-	adopted->next_returning = stack->returning;
-	adopted->returning_link = &stack->returning;
-	if (adopted->next_returning)
-		adopted->next_returning->adopted.returning_link = &adopted->next_returning;
-	stack->returning = socket;
+	adopted->is_returning = true;
+	LIST_INSERT_HEAD(&socket->stack->returning, socket, adopted.returning);
 }
 
 void adopted_forget(struct stack_socket *socket)
 {
-	struct adopted *adopted = &socket->adopted;
-
-	if (!socket->is_borrowed || !adopted->returning_link)
+	if (!socket->is_borrowed || !socket->adopted.is_returning)
 		return;
-	*adopted->returning_link = adopted->next_returning;
-	if (adopted->next_returning)
-		adopted->next_returning->adopted.returning_link = adopted->returning_link;
-	adopted->returning_link = NULL;
+	socket->adopted.is_returning = false;
+	LIST_REMOVE(socket, adopted.returning);
 }
 
 struct stack_socket *adopted_next(struct stack *stack)
 {
-	struct stack_socket *socket = stack->returning;
+	struct stack_socket *socket = LIST_FIRST(&stack->returning);
 
 	if (socket)
 		adopted_forget(socket);

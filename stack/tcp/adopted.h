@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include <sys/queue.h>
+
 #include "common/connection_state.h"
 #include "stack/stack.h"
 
@@ -25,8 +27,9 @@ struct adopted {
 	bool reset;	/* an acceptable RST has come */
 	bool is_cut;	/* its path is no more: nothing is sent until it is given back */
 	uint32_t fin;
-	struct stack_socket *next_returning, **returning_link; /* of stack->returning */
+	LIST_ENTRY(stack_socket) returning; /* of stack->returning, if is_returning */
 	struct connection_path path;
+	bool is_returning;
 	uint16_t ethernet_type;	  /* of its frames, in network order */
 	uint16_t largest_segment; /* connection_state's, which the stack does not change */
 	/* enum stack_return. Read without the lock; nothing else is published by it. */
