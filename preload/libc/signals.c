@@ -488,7 +488,7 @@ void signals_before_abort(void)
 {
 	static const struct sigaction standard = { .sa_handler = SIG_DFL };
 	const uint64_t raised = bit(SIGABRT);
-	struct sigaction action;
+	struct sigaction action = standard;
 
 	if (!actions[SIGABRT].current || current_action(SIGABRT)->sa_handler == SIG_DFL ||
 	    signals_action(SIGABRT, NULL, &action) < 0)
