@@ -3,6 +3,10 @@
  * When TCP gives up: retry.h. The system's settings and the socket's options count
  * retransmissions; what they mean is the time that Linux's back-off needs for so many: 15
  * (tcp_retries2) are 924.6 s. A connection that no program holds any more gets 8 retransmissions.
+ *
+ * A peer whose window is shut is probed, and is alive as long as it answers. lwIP sends a FIN
+ * without data into a shut window, too, which peers drop that obey RFC 9293; that it is sent again
+ * is such a probe.
  */
 #include "stack/events/retry.h"
 
@@ -25,10 +29,17 @@
 #define SYN_DOUBLINGS_MAX 7
 #define DOUBT_AFTER	  3
 #define ORPHAN_RETRIES	  8
-/* Unanswered window probes of an orphan: lwIP sends one each 2.4 s, so about as long as above. */
-#define ORPHAN_PROBES 42
+/*
+ * What an orphan waits for room at most, though the peer answers: Linux's tcp_probe_timer() ends it
+ * when the pause between two probes would be longer than RTO_MAX_MS, that is after so many.
+ */
+#define ORPHAN_PROBES 10
+/* lwIP's between two probes, once it is the longest. */
+#define PROBE_PAUSE_NS (2400ull * 1000000)
+/* Linux's tcp_rtx_probe0_timed_out(): of a peer that has shut its window over what was sent. */
+#define SHRUNK_SILENCE_NS (2ull * RTO_MAX_MS * 1000000)
 /* The slow timer asks every TCP_SLOW_INTERVAL ms, a busy machine seldomer. */
-#define NO_ROOM_GAP_NS (1000ull * 1000000)
+#define NO_ROOM_GAP_MS 1000u
 
 /* As Linux's tcp_model_timeout(): doubled until RTO_MAX, then linear. */
 static uint64_t retries_ns(uint32_t retries, uint64_t rto_ms)
@@ -51,35 +62,65 @@ static uint64_t user_timeout_ns(const struct stack_socket *socket)
  * How long the peer has had no room. lwIP does not tell when that ends; it has ended when the peer
  * has acknowledged something since, or when lwIP has not asked for a while.
  */
-static uint64_t without_room_ns(const struct tcp_pcb *pcb, struct stack_socket *socket)
+static uint64_t without_room_ns(const struct tcp_pcb *pcb)
 {
-	struct retry *retry = &socket->retry;
-	uint64_t now = melin_clock_ns();
+	struct recovery *recovery = recovery_of(pcb);
+	uint32_t now = recovery_clock_ms();
 
-	if (now - retry->no_room_seen > NO_ROOM_GAP_NS || retry->no_room_ack != pcb->lastack) {
-		retry->no_room_since = now;
-		retry->no_room_ack = pcb->lastack;
+	if (!recovery)
+		return 0;
+	if (now - recovery->no_room_seen > NO_ROOM_GAP_MS ||
+	    recovery->no_room_ack != pcb->lastack) {
+		recovery->no_room_since = now;
+		recovery->no_room_ack = pcb->lastack;
 	}
-	retry->no_room_seen = now;
-	return now - retry->no_room_since;
+	recovery->no_room_seen = now;
+	return (now - recovery->no_room_since) * 1000000ull;
+}
+
+/* How long nothing has come from the peer. */
+static uint64_t silent_ns(const struct tcp_pcb *pcb)
+{
+	return (uint64_t)(u32_t)(tcp_ticks - pcb->tmr) * TCP_SLOW_INTERVAL * 1000000;
+}
+
+/* A FIN is sent again and again because the peer has no room, and nothing else. */
+static bool is_fin_without_room(const struct tcp_pcb *pcb)
+{
+	return pcb->snd_wnd == 0 && pcb->unacked && pcb->unacked->len == 0 && pcb->nrtx > 0;
+}
+
+/* How long probes have not been answered; 0: the last one was, or there was none. */
+static uint64_t unanswered_ns(const struct tcp_pcb *pcb, const struct stack_socket *socket)
+{
+	const struct recovery *recovery = recovery_of(pcb);
+
+	if (!pcb->persist_backoff)
+		return recovery && recovery->unanswered_since
+			       ? (uint32_t)(recovery_clock_ms() - recovery->unanswered_since + 1) *
+					 1000000ull
+			       : 0;
+	/* Of an orphan lwIP does not note when something has come, but counts. */
+	if (pcb->persist_probe == 0 || socket)
+		return pcb->persist_probe ? silent_ns(pcb) : 0;
+	return pcb->persist_probe * PROBE_PAUSE_NS;
 }
 
 /*
- * Without TCP_USER_TIMEOUT a peer that answers probes with "no room yet" is alive for ever; lwIP
- * counts those unanswered.
+ * Without TCP_USER_TIMEOUT a peer that answers probes with "no room yet" is alive for ever, but not
+ * for an orphan.
  */
-static unsigned probe_limit(struct tcp_pcb *pcb, struct stack_socket *socket)
+static bool is_probed_enough(const struct tcp_pcb *pcb, const struct stack_socket *socket)
 {
-	uint64_t silent;
+	uint64_t without_room = without_room_ns(pcb);
+	unsigned retries = socket ? melin_instance->sysctl.retries : ORPHAN_RETRIES;
 
-	if (!socket) /* as Linux's tcp_out_of_resources() */
-		return pressure_now() == PRESSURE_LIMIT ? GIVE_UP : ORPHAN_PROBES;
-	if (user_timeout_ns(socket))
-		return without_room_ns(pcb, socket) > user_timeout_ns(socket) ? GIVE_UP : GO_ON;
-	if (pcb->persist_probe == 0)
-		return GO_ON;
-	silent = (uint64_t)(u32_t)(tcp_ticks - pcb->tmr) * TCP_SLOW_INTERVAL * 1000000;
-	return silent > retries_ns(melin_instance->sysctl.retries, RTO_MIN_MS) ? GIVE_UP : GO_ON;
+	if (!socket && (pressure_now() == PRESSURE_LIMIT || /* as Linux's tcp_out_of_resources() */
+			without_room > retries_ns(ORPHAN_PROBES, RTO_MIN_MS)))
+		return true;
+	if (socket && user_timeout_ns(socket))
+		return without_room > user_timeout_ns(socket);
+	return unanswered_ns(pcb, socket) > retries_ns(retries, RTO_MIN_MS);
 }
 
 /* As Linux after tcp_retries1: the next hop may have moved to other hardware (a fail-over). */
@@ -99,8 +140,8 @@ static unsigned limit_of(struct tcp_pcb *pcb)
 	if (pcb->nrtx == 0 && pcb->persist_backoff == 0)
 		return GO_ON;
 	socket = socket_of(pcb);
-	if (pcb->persist_backoff)
-		return probe_limit(pcb, socket);
+	if (pcb->persist_backoff || is_fin_without_room(pcb))
+		return is_probed_enough(pcb, socket) ? GIVE_UP : GO_ON;
 	if (pcb->state == SYN_SENT || pcb->state == SYN_RCVD)
 		return GO_ON; /* has its own limit; TCP_SYN_RCVD_TIMEOUT */
 	if (!socket)
@@ -108,8 +149,14 @@ static unsigned limit_of(struct tcp_pcb *pcb)
 	doubt_next_hop(pcb, socket);
 	if (!socket->retry.since)
 		return GO_ON;
-	limit = user_timeout_ns(socket) ? user_timeout_ns(socket)
-					: retries_ns(melin_instance->sysctl.retries, RTO_MIN_MS);
+	if (user_timeout_ns(socket))
+		limit = user_timeout_ns(socket);
+	else if (pcb->snd_wnd)
+		limit = retries_ns(melin_instance->sysctl.retries, RTO_MIN_MS);
+	else if (silent_ns(pcb) > SHRUNK_SILENCE_NS)
+		limit = SHRUNK_SILENCE_NS;
+	else
+		return GO_ON;
 	return melin_clock_ns() - socket->retry.since > limit ? GIVE_UP : GO_ON;
 }
 

@@ -11,13 +11,7 @@
 struct tcp_pcb;
 
 struct retry {
-	uint64_t since; /* when retransmission began; 0: it has not */
-	/*
-	 * While the peer's window is shut: since when, when that was seen last, and pcb->lastack
-	 * then.
-	 */
-	uint64_t no_room_since, no_room_seen;
-	uint32_t no_room_ack;
+	uint64_t since;	    /* when retransmission began; 0: it has not */
 	uint8_t doubted_at; /* the retransmission at which the next hop was asked for anew */
 };
 

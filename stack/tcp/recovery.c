@@ -30,6 +30,11 @@ static uint64_t now_us(void)
 	return melin_clock_ns() / 1000;
 }
 
+uint32_t recovery_clock_ms(void)
+{
+	return (uint32_t)(melin_clock_ns() / 1000000);
+}
+
 /* ---- the timer ---- */
 
 static uint64_t timeout_ns(const struct recovery *recovery)
@@ -292,6 +297,23 @@ static void adjust_window(struct recovery *recovery, const struct delivery *deli
 					delivery->now_us, recovery->trip.least_us);
 }
 
+/*
+ * lwIP sends a FIN into a shut window, where the peer drops it; Linux waits until there is room.
+ * When that comes it is time, however far the pauses have been doubled.
+ */
+static void send_fin_into_room(struct recovery *recovery, const struct tcp_hdr *header)
+{
+	const struct tcp_pcb *pcb = recovery->pcb;
+
+	if (pcb->snd_wnd || !header->wnd || pcb->unacked->len)
+		return;
+	recovery->backoff = 0;
+	recovery->retransmit_at_ns = 0;
+	recovery->heard = true;
+	if (!(pcb->unacked->flags & SEGMENT_LOST))
+		scoreboard_mark_lost(&recovery->scoreboard, pcb->unacked);
+}
+
 void recovery_acknowledged(struct recovery *recovery, const struct tcp_hdr *header,
 			   uint32_t payload)
 {
@@ -299,6 +321,7 @@ void recovery_acknowledged(struct recovery *recovery, const struct tcp_hdr *head
 	struct delivery delivery = { .acknowledged = pcb->lastack };
 	bool limited, lost, was_open = recovery->state == RECOVERY_OPEN;
 
+	recovery->unanswered_since = 0;
 	pcb->dupacks = 0; /* lwIP's own fast retransmit never starts, */
 	pcb->rttest = 0;  /* nor does it measure */
 	if (!pcb->unacked || (TCPH_FLAGS(header) & (TCP_SYN | TCP_RST)))
@@ -317,6 +340,8 @@ void recovery_acknowledged(struct recovery *recovery, const struct tcp_hdr *head
 		recovery->backoff = 0;
 		recovery->retransmit_at_ns = 0;
 	}
+	if (!delivery.advanced)
+		send_fin_into_room(recovery, header);
 	recovery->heard |= delivery.advanced || delivery.sacked;
 	judge_probe(recovery, &delivery);
 	if (recovery->state == RECOVERY_LOSS && recovery->may_be_spurious && delivery.original &&
@@ -480,6 +505,8 @@ static void time_out(struct recovery *recovery, uint64_t now)
 		recovery->backoff++;
 	if (pcb->nrtx < UINT8_MAX)
 		pcb->nrtx++;
+	if (!recovery->unanswered_since)
+		recovery->unanswered_since = recovery_clock_ms() | 1;
 	note_loss(recovery, true);
 	recovery->retransmit_at_ns = melin_clock_ns() + timeout_ns(recovery);
 	tcp_output(pcb);

@@ -63,9 +63,19 @@ struct recovery {
 	uint32_t undo_segments;
 	uint32_t undo_start, undo_end; /* those segments lie between these sequence numbers */
 
+	/*
+	 * While the peer's window is shut, for stack/events/retry.c: since when, when that was seen
+	 * last, and pcb->lastack then. Times are in ms, and wrap.
+	 */
+	uint32_t no_room_since, no_room_seen, no_room_ack;
+	uint32_t unanswered_since; /* the first timeout that nothing has come after; 0: none */
+
 	uint32_t duplicates; /* duplicate acknowledgements in a row, of a peer without SACK */
 	uint32_t sent_to;    /* snd_nxt after the last output */
 };
+
+/* The clock that no_room_since and its neighbours are read from. */
+uint32_t recovery_clock_ms(void);
 
 /* recovery_of(), in socket.h, finds that of a PCB. */
 

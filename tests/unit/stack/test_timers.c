@@ -276,6 +276,156 @@ static void test_zero_window(void)
 	wire_clear();
 }
 
+/* What the peer says while it has no room. Segments that the stack sent meanwhile: their flags. */
+static unsigned answer_without_room(struct peer *peer, unsigned seconds, bool answers)
+{
+	struct segment shut = {
+		.from = peer->port,
+		.to = peer->stack_port,
+		.seq = peer->seq,
+		.ack = peer->ack,
+		.flags = ACK,
+		.shut = true,
+	};
+	struct segment segment;
+	unsigned fins = 0;
+
+	for (unsigned i = 0; i < seconds * 10; i++) {
+		pass_ms(100);
+		while (wire_get_segment(&segment)) {
+			fins += (segment.flags & FIN) != 0;
+			if (!answers)
+				continue;
+			wire_put_segment(&shut);
+			ops->poll(stack);
+		}
+	}
+	return fins;
+}
+
+static void say_no_room(struct peer *peer)
+{
+	struct segment shut = { .from = peer->port,
+				.to = peer->stack_port,
+				.seq = peer->seq,
+				.ack = peer->ack,
+				.flags = ACK,
+				.shut = true };
+
+	wire_put_segment(&shut);
+	ops->poll(stack);
+}
+
+/* A connection whose peer has taken a byte and has no room for more. */
+static void call_without_room(struct peer *peer, struct test_socket *client, uint16_t port)
+{
+	be_called(peer, client, port);
+	put(client, "x", 1, 0);
+	peer->ack++;
+	say_no_room(peer);
+	wire_clear();
+}
+
+static unsigned seconds_to_error(struct peer *peer, struct test_socket *client, unsigned limit,
+				 bool answers)
+{
+	unsigned seconds = 0;
+
+	while (!(ready(client) & EPOLLERR) && seconds < limit) {
+		answer_without_room(peer, 1, answers);
+		seconds++;
+	}
+	return seconds;
+}
+
+/* A FIN is beyond a shut window, and the peer drops it: that is a probe, and no loss. */
+static void test_fin_without_room(void)
+{
+	struct test_socket client;
+	struct segment segment;
+	struct peer peer;
+	unsigned fins, seconds;
+
+	stack->sysctl.retries = 5; /* 12.6 s */
+	call_without_room(&peer, &client, 1019);
+	ops->shutdown(client.handle, SHUT_WR);
+	fins = answer_without_room(&peer, 60, true);
+	tap_ok(!(ready(&client) & EPOLLERR), "a minute without room for a FIN: %u were sent", fins);
+	say(&peer, ACK, NULL, 0);
+	tap_ok(wire_get_segment(&segment) && (segment.flags & FIN), "it goes when there is room");
+	peer.ack++;
+	say(&peer, ACK, NULL, 0);
+	tap_ok(ops->unsent(client.handle) == 0 && !(ready(&client) & EPOLLERR), "and has come");
+	drop(&client);
+
+	call_without_room(&peer, &client, 1020);
+	ops->shutdown(client.handle, SHUT_WR);
+	seconds = seconds_to_error(&peer, &client, 100, false);
+	tap_ok(near(seconds, 13, 2), "a peer that is silent is given up after %u s", seconds);
+	drop(&client);
+
+	call_without_room(&peer, &client, 1021);
+	set(&client, IPPROTO_TCP, TCP_USER_TIMEOUT, 30000);
+	ops->shutdown(client.handle, SHUT_WR);
+	seconds = seconds_to_error(&peer, &client, 100, true);
+	tap_ok(near(seconds, 30, 2), "with TCP_USER_TIMEOUT of 30 s: after %u s", seconds);
+	drop(&client);
+	stack->sysctl.retries = 15;
+	wire_clear();
+}
+
+/* Of a window that is shut over what was sent already, too. */
+static void test_shrunk_window(void)
+{
+	struct test_socket client;
+	struct peer peer;
+	unsigned seconds;
+
+	stack->sysctl.retries = 5;
+	be_called(&peer, &client, 1022);
+	put(&client, "waits", 5, 0);
+	say_no_room(&peer);
+	answer_without_room(&peer, 60, true);
+	tap_ok(!(ready(&client) & EPOLLERR), "a minute of a window that was taken back");
+	seconds = seconds_to_error(&peer, &client, 500, false);
+	tap_ok(near(seconds, 240, 15), "silent: given up after %u s", seconds);
+	drop(&client);
+	stack->sysctl.retries = 15;
+	wire_clear();
+}
+
+static unsigned seconds_alive(struct peer *peer, bool answers)
+{
+	unsigned before = stack->index.counts.active, seconds = 0;
+
+	while (stack->index.counts.active == before && seconds < 400) {
+		answer_without_room(peer, 1, answers);
+		seconds++;
+	}
+	return seconds;
+}
+
+/* Nobody waits for ever for a peer's room once the program has closed: as Linux, measured. */
+static void test_orphan_without_room(void)
+{
+	for (unsigned way = 0; way < 4; way++) {
+		bool answers = way & 1, data = way & 2;
+		struct test_socket client;
+		struct peer peer;
+		unsigned seconds;
+
+		call_without_room(&peer, &client, (uint16_t)(1023 + way));
+		if (data)
+			put(&client, "waits", 5, 0);
+		drop(&client);
+		seconds = seconds_alive(&peer, answers);
+		tap_ok(answers ? near(seconds, 325, 15) : near(seconds, 103, 10),
+		       "an orphan with %s, a peer that %s: given up after %u s",
+		       data ? "data" : "a FIN", answers ? "answers" : "is silent", seconds);
+	}
+	wire_clear();
+}
+
 static void test_nagle(void)
 {
 	struct test_socket client;
@@ -654,6 +804,9 @@ static void run_tests(void)
 	test_closed_both();
 	test_fin_wait();
 	test_zero_window();
+	test_fin_without_room();
+	test_shrunk_window();
+	test_orphan_without_room();
 	tap_ok(complaints == 0, "lwIP never complained");
 	ops->close(stack, 0, &(struct stack_counters){ 0 });
 }
