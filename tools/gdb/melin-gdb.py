@@ -71,6 +71,14 @@ def chain(first, member="next"):
         first = first[member]
 
 
+def queue(head, entry_name):
+    """The elements of a list of <sys/queue.h>."""
+    seen = head["lh_first"]
+    while int(seen):
+        yield seen.dereference()
+        seen = seen[entry_name]["le_next"]
+
+
 def address(ip, port):
     """lwIP's ip_addr_t and a port, as people write them."""
     words = ip["u_addr"]["ip6"]["addr"]
@@ -169,7 +177,7 @@ class Epoll(MelinCommand):
               f"kernel items: {'yes' if int(epoll['kernel_items']) else 'no'}, "
               f"threads in libc's epoll_wait: {plain(epoll['kernel_waiters'])}")
         for name in "items", "mixed":
-            for item in chain(epoll[name]):
+            for item in queue(epoll[name], "every"):
                 print(f"  descriptor {int(item['descriptor'])}: {plain(item['form'])}, "
                       f"wants {events(int(item['events']) & 0xffffffff)}, data "
                       f"{int(item['data']):#x}, "
@@ -180,7 +188,7 @@ class Waiters(MelinCommand):
     """melin waiters: the threads that sleep in a call of melin's, and who watches the device."""
 
     def show(self, _):
-        waiters = list(chain(needed("sleepers")))
+        waiters = list(queue(needed("sleepers"), "sleeping"))
         for waiter in waiters:
             print(f"waiter {int(waiter.address):#x}: woken {plain(waiter['woken'])}, eventfd "
                   f"{int(waiter['descriptor'])}, {flags(waiter, ['watching'])}")
@@ -213,9 +221,9 @@ class Connections(MelinCommand):
     """melin connections: all sockets of the stack, with their queues (bytes unread and unsent)."""
 
     def show(self, _):
-        first, count = instance()["sockets"], 0
+        count = 0
         print(f"{'socket':<14} {'state':<30} {'unread':>8} {'unsent':>8}  {'connection'}")
-        for connection in chain(first):
+        for connection in queue(instance()["sockets"], "every"):
             print(f"{int(connection.address):#014x} {state_of(connection):<30} "
                   f"{plain(connection['readiness']['readable_bytes']):8} "
                   f"{plain(connection['readiness']['unsent_bytes']):8}  {ends(connection)}")
