@@ -545,6 +545,9 @@ static int connect_again(int descriptor, const struct connection_state *state,
 
 	set_int(descriptor, TCP_MAXSEG, segment < SEGMENT_MAX ? segment : SEGMENT_MAX);
 	error = connect_to(descriptor, &remote, size_of(&remote));
+	/* Of AF_INET6 one that kept its port is not bound anew: its address matters only now. */
+	if (is_for_want_of_route(error) && !makeshift->is_transparent)
+		allow_any_address(descriptor, state, makeshift);
 	if (is_for_want_of_route(error))
 		error = allow_no_route(descriptor, state, makeshift)
 				?: connect_to(descriptor, &remote, size_of(&remote));
