@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Compiles lwIP's tcp_out.c unchanged, with four of its functions under other names: those that
+ * Compiles lwIP's tcp_out.c unchanged, with five of its functions under other names: those that
  * everybody calls are stack/socket/output.c's tcp_output(), stack/tcp/gap.c's tcp_send_empty_ack(),
- * and the tcp_send_fin() and tcp_split_unsent_seg() below. Not for code of our own that could do
- * without what is static here.
+ * and the tcp_send_fin(), tcp_split_unsent_seg() and tcp_zero_window_probe() below. Not for code of
+ * our own that could do without what is static here.
  */
 #include "stack/lwip/lwip_hooks.h"
 #include "stack/tcp/gap.h"
@@ -11,10 +11,11 @@
 #include "stack/socket_parts.h"
 #include "stack/tcp/timestamps.h"
 
-#define tcp_output	     melin_lwip_tcp_output
-#define tcp_send_empty_ack   melin_lwip_send_empty_ack
-#define tcp_split_unsent_seg melin_lwip_split_unsent_seg
-#define tcp_send_fin	     melin_lwip_send_fin
+#define tcp_output	      melin_lwip_tcp_output
+#define tcp_send_empty_ack    melin_lwip_send_empty_ack
+#define tcp_split_unsent_seg  melin_lwip_split_unsent_seg
+#define tcp_send_fin	      melin_lwip_send_fin
+#define tcp_zero_window_probe melin_lwip_zero_window_probe
 
 /*
  * tcp_split_unsent_seg() alone asks for the options' length without the hook: the second part of a
@@ -64,6 +65,40 @@ err_t tcp_split_unsent_seg(struct tcp_pcb *pcb, u16_t split)
 	if (first && first->next != next)
 		TCPH_UNSET_FLAG(first->tcphdr, TCP_FIN | TCP_PSH);
 	return error;
+}
+
+#undef tcp_zero_window_probe
+/*
+ * A segment of the first number that was not sent: a byte, or a FIN alone. lwIP writes the byte
+ * where options begin: with timestamps the peer would get another one, and keep it if it has room
+ * by then. Since it may have, snd_nxt is behind the byte from now on. A probe that could not be
+ * sent is counted, too, or a connection without memory would be kept for ever.
+ */
+err_t tcp_zero_window_probe(struct tcp_pcb *pcb)
+{
+	const struct tcp_seg *segment = pcb->unsent;
+	const u16_t size = segment && segment->len > 0;
+	const u8_t options = LWIP_TCP_OPT_LENGTH_SEGMENT(0, pcb);
+	struct pbuf *probe;
+	u32_t end;
+
+	if (!segment)
+		return ERR_OK;
+	if (pcb->persist_probe < UINT8_MAX)
+		pcb->persist_probe++;
+	probe = tcp_output_alloc_header(pcb, options, size, segment->tcphdr->seqno);
+	if (!probe)
+		return ERR_MEM;
+	if (size)
+		pbuf_copy_partial(segment->p, (char *)probe->payload + TCP_HLEN + options, 1,
+				  (u16_t)(segment->p->tot_len - segment->len));
+	else
+		TCPH_FLAGS_SET((struct tcp_hdr *)probe->payload, TCP_ACK | TCP_FIN);
+	end = lwip_ntohl(segment->tcphdr->seqno) + 1;
+	if (TCP_SEQ_LT(pcb->snd_nxt, end))
+		pcb->snd_nxt = end;
+	tcp_output_fill_options(pcb, probe, 0, 0);
+	return tcp_output_control_segment(pcb, probe, &pcb->local_ip, &pcb->remote_ip);
 }
 
 /* Here because what it calls is static. */

@@ -314,6 +314,33 @@ static void gives_what_there_is(void)
 	ops->release(socket.handle);
 }
 
+/* A peer without room is asked by the next byte, which it may keep: that must be the right one. */
+static void probe_bears_the_next_byte(void)
+{
+	struct segment shut = { .flags = ACK, .shut = true };
+	struct connection_state back;
+	struct test_socket socket;
+	bool probed = false;
+
+	borrow(&socket);
+	shut.seq = peer.seq;
+	shut.ack = peer.ack;
+	put_stamped(&shut, ++peers_clock);
+	ops->poll(stack);
+	put(&socket, "Zwei", 4, 0);
+	for (int i = 0; i < 50 && !probed; i++) {
+		pass_ms(100);
+		probed = wire_get_segment(&seen) && seen.size > 0;
+	}
+	tap_ok(probed && seen.seq == peer.ack && is_stamped(), "a probe comes");
+	tap_ok(seen.size == 1 && *(const char *)seen.data == 'Z', "and bears the next byte");
+	tap_ok(ops->give(socket.handle, &back) == 0 && back.send_size == 4 &&
+		       !memcmp(back.send_data, "Zwei", 4),
+	       "what the peer did not take goes back");
+	connection_state_clear(&back);
+	ops->release(socket.handle);
+}
+
 /* A window that has room for a part of a segment: it is cut, and its options are in both parts. */
 static void small_window_loses_nothing(void)
 {
@@ -539,6 +566,7 @@ static void tests(void)
 	measures_packets();
 	gives_what_there_is();
 	small_window_loses_nothing();
+	probe_bears_the_next_byte();
 	is_stale();
 	is_let_go();
 	races();
