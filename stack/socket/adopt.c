@@ -43,6 +43,9 @@ static void set_sender(struct tcp_pcb *pcb, const struct connection_state *state
 	pcb->snd_wl2 = state->send_unacknowledged;
 	pcb->snd_wnd = state->send_window;
 	pcb->snd_wnd_max = LWIP_MAX(state->send_window_max, state->send_window);
+	/* lwIP makes segments of half of it; of none it makes full ones: pcb_established(). */
+	if (pcb->snd_wnd_max >= 2)
+		pcb->snd_wnd_max = LWIP_MAX(pcb->snd_wnd_max, 2 * SEGMENT_MIN);
 }
 
 /*

@@ -18,12 +18,6 @@
 #define HEADERS4 40 /* of IPv4 and TCP without options */
 #define HEADERS6 60
 
-/*
- * As Linux's TCP_MIN_SND_MSS: lwIP takes it for granted that a segment holds TCP's options and
- * some data, and would write behind its memory.
- */
-#define SEGMENT_MIN 48
-
 u16_t melin_fragment_bits;
 
 /* lwip_tcp_out.c */

@@ -19,6 +19,12 @@ struct tcp_pcb;
 #define PATH_SETS 128
 #define PATH_WAYS 4
 
+/*
+ * As Linux's TCP_MIN_SND_MSS: lwIP takes it for granted that a segment holds TCP's options and
+ * some data, and would write behind its memory.
+ */
+#define SEGMENT_MIN 48
+
 /* What routers have said of the way to a destination. */
 struct path {
 	ip_addr_t remote;

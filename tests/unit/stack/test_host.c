@@ -81,6 +81,48 @@ static void needs_room_for_options(void)
 	wire_clear();
 }
 
+/* Of a peer whose window has never been larger than a segment's options. */
+static void needs_room_in_small_windows(void)
+{
+	static const uint32_t windows[] = { 20, 24, 30, 100 };
+
+	for (unsigned i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
+		struct connection_state state = kernels();
+		unsigned bytes = 0, largest = 0;
+		struct test_socket socket;
+		static char data[200];
+		ssize_t written;
+
+		state.scaled = false;
+		state.send_scale = state.receive_scale = 0;
+		state.receive_window = 65535;
+		state.send_window = state.send_window_max = windows[i];
+		adopt(&socket, &state);
+		wire_clear();
+		written = put(&socket, data, sizeof(data), 0);
+		for (int round = 0; round < 400 && bytes < sizeof(data); round++) {
+			while (wire_get_segment(&seen)) {
+				struct segment answer = { .seq = peer.seq,
+							  .flags = ACK,
+							  .window = (uint16_t)windows[i] };
+
+				bytes = seen.seq + (unsigned)seen.size - peer.ack;
+				largest = seen.size > largest ? (unsigned)seen.size : largest;
+				answer.ack = peer.ack + bytes;
+				put_stamped(&answer, ++peers_clock);
+			}
+			ops->poll(stack);
+			pass_ms(20);
+		}
+		tap_ok(written == (ssize_t)sizeof(data) && bytes == sizeof(data) &&
+			       largest <= windows[i],
+		       "a window of %u bytes: %zd written, %u went, %u at a time", windows[i],
+		       written, bytes, largest);
+		ops->release(socket.handle);
+		wire_clear();
+	}
+}
+
 static void speaks_ipv6(void)
 {
 	struct connection_state state = kernels();
@@ -560,6 +602,7 @@ static void tests(void)
 	has_no_addresses();
 	goes_its_way();
 	needs_room_for_options();
+	needs_room_in_small_windows();
 	speaks_ipv6();
 	answers_no_stranger();
 	keeps_what_is_early();
