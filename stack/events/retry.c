@@ -87,7 +87,8 @@ static uint64_t silent_ns(const struct tcp_pcb *pcb)
 /* A FIN is sent again and again because the peer has no room, and nothing else. */
 static bool is_fin_without_room(const struct tcp_pcb *pcb)
 {
-	return pcb->snd_wnd == 0 && pcb->unacked && pcb->unacked->len == 0 && pcb->nrtx > 0;
+	return pcb->state >= ESTABLISHED && pcb->snd_wnd == 0 && pcb->unacked &&
+	       pcb->unacked->len == 0 && pcb->nrtx > 0;
 }
 
 /* How long probes have not been answered; 0: the last one was, or there was none. */
@@ -107,6 +108,25 @@ static uint64_t unanswered_ns(const struct tcp_pcb *pcb, const struct stack_sock
 }
 
 /*
+ * However long the peer had no room before the program closed, Linux ends the connection with its
+ * next probe only, which is RTO_MAX_MS away at most: of the time before, all but that counts.
+ */
+static bool is_orphan_too_long(const struct tcp_pcb *pcb, uint64_t without_room)
+{
+	const uint64_t limit = retries_ns(ORPHAN_PROBES, RTO_MIN_MS);
+	const uint32_t most = (uint32_t)(limit / 1000000) - RTO_MAX_MS;
+	struct recovery *recovery = recovery_of(pcb);
+
+	if (recovery && !recovery->is_orphans) {
+		recovery->is_orphans = true;
+		if (without_room / 1000000 > most)
+			recovery->no_room_since = recovery_clock_ms() - most;
+		return false;
+	}
+	return without_room > limit;
+}
+
+/*
  * Without TCP_USER_TIMEOUT a peer that answers probes with "no room yet" is alive for ever, but not
  * for an orphan.
  */
@@ -116,7 +136,7 @@ static bool is_probed_enough(const struct tcp_pcb *pcb, const struct stack_socke
 	unsigned retries = socket ? melin_instance->sysctl.retries : ORPHAN_RETRIES;
 
 	if (!socket && (pressure_now() == PRESSURE_LIMIT || /* as Linux's tcp_out_of_resources() */
-			without_room > retries_ns(ORPHAN_PROBES, RTO_MIN_MS)))
+			is_orphan_too_long(pcb, without_room)))
 		return true;
 	if (socket && user_timeout_ns(socket))
 		return without_room > user_timeout_ns(socket);

@@ -58,6 +58,7 @@ struct recovery {
 	bool probe_out, probe_repeats;
 	/* To find out that what was sent again was only late: D-SACK tells of each segment. */
 	bool may_undo;
+	bool is_orphans; /* the program has closed, and retry.c knows it */
 	uint32_t probe_end;
 	/* segments sent again that are not known to have come twice */
 	uint32_t undo_segments;

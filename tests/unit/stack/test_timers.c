@@ -426,6 +426,23 @@ static void test_orphan_without_room(void)
 	wire_clear();
 }
 
+/* As Linux, who looks for that with its next probe, which is up to 2 minutes away. */
+static void test_orphan_of_long(void)
+{
+	struct test_socket client;
+	struct peer peer;
+	unsigned seconds;
+
+	call_without_room(&peer, &client, 1030);
+	put(&client, "waits", 5, 0);
+	answer_without_room(&peer, 600, true);
+	drop(&client);
+	seconds = seconds_alive(&peer, true);
+	tap_ok(near(seconds, 120, 10),
+	       "closed after 10 minutes without room: given up after %u s more", seconds);
+	wire_clear();
+}
+
 static void test_nagle(void)
 {
 	struct test_socket client;
@@ -807,6 +824,7 @@ static void run_tests(void)
 	test_fin_without_room();
 	test_shrunk_window();
 	test_orphan_without_room();
+	test_orphan_of_long();
 	tap_ok(complaints == 0, "lwIP never complained");
 	ops->close(stack, 0, &(struct stack_counters){ 0 });
 }
