@@ -303,7 +303,7 @@ quits_borrowed() {
 }
 
 @test "a server without rights closes what is borrowed, and goes on" {
-	start server near env MELIN_LOG=debug "$build/melin" run \
+	start server near env MELIN_LOG=debug MELIN_BORROW=always "$build/melin" run \
 		--user nobody --flows 'listen:*:7379' redis-server --port 7379 --bind '*' \
 		--protected-mode no --save ''
 	printed server 'eady to accept connections'

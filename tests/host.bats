@@ -284,7 +284,6 @@ inetd_kernel() {
 		setpriv --reuid 65534 --clear-groups "$build/tests/programs/standard_streams"
 }
 
-# A system call of melin's that the filter does not know would end the program with SIGSYS.
 # A server with a ring of io_uring(7): ring HOW
 ring() {
 	rm -f "$BATS_TEST_TMPDIR/server.melin"
@@ -306,6 +305,7 @@ ring() {
 	took server borrowed -eq 0
 }
 
+# A system call of melin's that the filter does not know would end the program with SIGSYS.
 @test "behind a filter for system calls an inherited connection is the kernel's alone" {
 	BORROW='' inetd 'parted with: system calls may be' "$build/tests/programs/filtered_echo"
 	took server borrowed -eq 0

@@ -337,7 +337,7 @@ static void case_reset_behind_a_message(void)
 		prepare(&messages);
 		send_all(connection.them, "abc", 3);
 		await_bytes(connection.us, 3);
-		thread = later(100, reset, connection.them);
+		thread = later(500, reset, connection.them);
 		receive_some("one", connection.us, &messages, 0);
 		join(thread);
 		look_at(connection.us);

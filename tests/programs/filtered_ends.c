@@ -121,7 +121,9 @@ static bool is_interrupted(const char *call, int listener)
 	struct epoll_event event = { .events = EPOLLIN };
 	struct pollfd set = { .fd = listener, .events = POLLIN };
 	const int epoll = epoll_create1(0);
-	const struct itimerval soon = { .it_value = { .tv_usec = 200000 } };
+	/* More than once, since the first one may come before the call waits. */
+	const struct itimerval soon = { .it_value = { .tv_usec = 200000 },
+					.it_interval = { .tv_usec = 200000 } };
 	int result = 0;
 
 	if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) < 0 || !confine() ||
