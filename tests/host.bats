@@ -123,6 +123,29 @@ print("still has", len(bytearray(300 << 20)), flush=True)'
 		"$BATS_TEST_TMPDIR/server.melin")" -eq 1 ]
 }
 
+@test "a limit of addresses that is large enough: a look at it takes none of them" {
+	start_melin server near "$python" -c 'import resource, socket
+def addresses(of):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(of))
+before = addresses("VmSize")
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+listener = socket.create_server(("", 7000))
+print("ready", flush=True)
+for _ in range(3):
+    connection = listener.accept()[0]
+    while data := connection.recv(100):
+        connection.sendall(data)
+print("grown by", addresses("VmPeak") - before, flush=True)'
+	printed server ready
+	for _ in 1 2 3; do
+		on far "$python" "$programs/round_trips.py" "$near_kernel" 7000 1 100
+	done
+	printed server 'grown by'
+	finished server
+	took server borrowed -ge 1
+	[ "$(awk '/grown by/ { print $3 }' "$BATS_TEST_TMPDIR/server.out")" -lt $((600 << 10)) ]
+}
+
 @test "redis-server saves in a child while it serves" {
 	start_redis
 	for turn in 1 2 3; do

@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "preload/config/address.h"
 #include "preload/config/advice.h"
@@ -27,6 +27,7 @@
 #include "preload/libc/program_memory.h"
 #include "preload/process/module.h"
 #include "preload/libc/signals.h"
+#include "common/proc_file.h"
 #include "common/system_call.h"
 #include "preload/libc/thread.h"
 
@@ -75,6 +76,9 @@ static _Atomic bool parents;
 static _Atomic bool busy;
 static _Atomic bool failed; /* failed_for_good(), to be read without start_lock */
 
+/* process_stack_has_addresses() has found enough. */
+static _Atomic bool had_addresses;
+
 /* How long after a failure a device that another process had is tried again: it may be free. */
 #define RETRY_BUSY_NS (200ull * 1000 * 1000)
 
@@ -98,6 +102,7 @@ void process_stack_process_begins(void)
 	process = (pid_t)kernel_call(SYS_getpid, 0, 0, 0, 0);
 	atomic_store(&ender, 0);
 	atomic_store(&sharers, 0);
+	atomic_store(&had_addresses, false);
 }
 
 void process_stack_sharer_begins(void)
@@ -318,23 +323,39 @@ void process_stack_refuse(int error, const char *why)
  * What a start takes is 50 MB, and 64 MB for each of the four threads that call malloc(3) in it, of
  * which libc's first reserves that much. The program may need as many for itself.
  */
-#define START_ADDRESSES ((size_t)306 << 20)
+#define START_ADDRESSES ((uint64_t)306 << 20)
+
+/*
+ * What the kernel holds against the limit, in bytes; 0: it does not tell. To map as much for a try
+ * would take it from the program's other threads meanwhile.
+ */
+static uint64_t addresses_used(void)
+{
+	char pages[32];
+	uint64_t used = 0;
+
+	proc_read("/proc/self/statm", pages, sizeof(pages));
+	for (const char *digit = pages; *digit >= '0' && *digit <= '9'; digit++)
+		used = used * 10 + (uint64_t)(*digit - '0');
+	return used * (uint64_t)sysconf(_SC_PAGESIZE);
+}
 
 bool process_stack_has_addresses(void)
 {
 	struct rlimit limit;
-	void *room;
 
-	if (process_stack_running() ||
-	    kernel_call(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&limit) < 0 ||
-	    limit.rlim_cur == RLIM_INFINITY)
+	/* A start under way has taken some by now, and a refusal would wait for its end. */
+	if (process_stack_running() || atomic_load(&had_addresses) || process_stack_is_starting())
 		return true;
-	room = mmap(NULL, 2 * START_ADDRESSES, PROT_NONE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (room != MAP_FAILED) {
-		munmap(room, 2 * START_ADDRESSES);
+	if (kernel_call(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&limit) < 0 ||
+	    limit.rlim_cur == RLIM_INFINITY ||
+	    addresses_used() + 2 * START_ADDRESSES <= limit.rlim_cur) {
+		atomic_store(&had_addresses, true);
 		return true;
 	}
+	/* Another thread may have found enough a moment before. */
+	if (atomic_load(&had_addresses) || process_stack_is_starting())
+		return true;
 	process_stack_refuse(-ENOMEM, "a limit of addresses (ulimit -v) leaves less than 612 MB");
 	return false;
 }
