@@ -392,15 +392,34 @@ static __thread struct {
 	uint32_t phase_messages; /* in all, when the phase began */
 	uint64_t phase_began, awake_rate;
 	uint64_t not_before, pause;
+	uint32_t mark; /* the thread's number, in the upper bits; 0: it has none yet */
 } nap;
+
+/*
+ * What is kept for a connection: the number of a message of the thread's, in these bits, and above
+ * them the number of the thread, which is not 0. Numbers of threads come again after 4095.
+ */
+#define MESSAGE_BITS 20
+#define MESSAGE_MASK ((1u << MESSAGE_BITS) - 1)
+#define THREADS_MAX  ((1u << (32 - MESSAGE_BITS)) - 1)
+
+static uint32_t thread_mark(void)
+{
+	static _Atomic uint32_t threads;
+
+	if (__builtin_expect(!nap.mark, 0))
+		nap.mark = (atomic_fetch_add(&threads, 1) % THREADS_MAX + 1) << MESSAGE_BITS;
+	return nap.mark;
+}
 
 void spin_message_of(uint32_t *last)
 {
-	const bool is_first = !*last;
-	uint32_t apart = ++nap.messages - *last;
+	const uint32_t before = *last, mark = thread_mark();
+	uint32_t apart = (++nap.messages - before) & MESSAGE_MASK;
 
-	*last = nap.messages;
-	if (is_first)
+	*last = mark | (nap.messages & MESSAGE_MASK);
+	/* What another thread has counted says nothing of this one's messages. */
+	if ((before & ~MESSAGE_MASK) != mark)
 		return;
 	if (apart > APART_MAX)
 		apart = APART_MAX;

@@ -5,6 +5,7 @@
  */
 #include "preload/waiting/spin.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -141,6 +142,28 @@ static bool naps_that_starve(void)
 	return naps(&now, 2200, 50, 6, 6) >= 1900;
 }
 
+static void *one_message(void *last)
+{
+	spin_message_of(last);
+	return NULL;
+}
+
+/* The requests of one connection are by turns another thread's and this one's, which has others. */
+static bool naps_of_one_that_moves(void)
+{
+	uint32_t moving = 0;
+	pthread_t thread;
+
+	messages_of(1, 500);
+	for (int i = 0; i < 100; i++) {
+		if (pthread_create(&thread, NULL, one_message, &moving) != 0)
+			return false;
+		pthread_join(thread, NULL);
+		spin_message_of(&moving);
+	}
+	return spin_nap(10000000) == CLOCK_NEVER;
+}
+
 static bool no_naps(void)
 {
 	uint64_t now = 1000000;
@@ -177,6 +200,7 @@ int main(void)
 	in_child("100", naps_of_many, "a nap where requests of many are under way, and no other");
 	in_child("100", naps_that_pay, "a nap that brings no messages is seldom tried again");
 	in_child("100", naps_that_starve, "naps that peers wait for are seldom tried again");
+	in_child("100", naps_of_one_that_moves, "no nap for one that moves between threads");
 	in_child("max", no_naps, "who never sleeps takes no nap");
 	return tap_done();
 }
