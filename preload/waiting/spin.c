@@ -382,6 +382,16 @@ bool spin_served(void)
 #define MESSAGE_ONE 16
 #define APART_MAX   64
 
+/*
+ * A nap may take far longer: a process may have a larger slack (TimerSlackNSec= of systemd). Where
+ * others want the processor now and then some hundredth of the naps does, so that one tells
+ * nothing. After so many in a row the thread pauses for a second at least, and for twice as long
+ * when the first nap after that is late as well.
+ */
+#define NAP_LATE_NS	   300000u
+#define NAP_LATE_OFTEN	   3
+#define NAP_LATE_PAUSE_MAX 64000000000u
+
 static __thread struct {
 	uint32_t messages; /* in all */
 	uint32_t before;   /* how many there were at the last nap */
@@ -392,6 +402,8 @@ static __thread struct {
 	uint32_t phase_messages; /* in all, when the phase began */
 	uint64_t phase_began, awake_rate;
 	uint64_t not_before, pause;
+	uint64_t nap_began;
+	unsigned late; /* naps in a row that took too long */
 	uint32_t mark; /* the thread's number, in the upper bits; 0: it has none yet */
 } nap;
 
@@ -433,15 +445,22 @@ static void begin_phase(uint64_t now, bool naps)
 	nap.phase_messages = nap.messages;
 }
 
-static void naps_do_not_pay(uint64_t now)
+/* The next one is taken after nap.pause. */
+static void pause_naps(uint64_t now)
 {
 	begin_phase(now, false);
+	nap.has_napped = false;
+	nap.not_before = now + nap.pause;
+	nap.brought = 0;
+}
+
+static void naps_do_not_pay(uint64_t now)
+{
 	if (nap.pause == 0)
 		nap.pause = NAP_PAUSE_NS;
 	else if (nap.pause < NAP_PAUSE_MAX)
 		nap.pause *= 2;
-	nap.not_before = now + nap.pause;
-	nap.brought = 0;
+	pause_naps(now);
 }
 
 /* Looks at what the last nap has brought, whose messages have come by now. False: too little. */
@@ -496,7 +515,24 @@ uint64_t spin_nap(uint64_t now)
 		return CLOCK_NEVER;
 	nap.has_napped = true;
 	nap.before = nap.messages;
+	nap.nap_began = now;
 	return now + NAP_NS;
+}
+
+void spin_nap_ends(uint64_t now)
+{
+	if (now - nap.nap_began <= NAP_LATE_NS) {
+		nap.late = 0;
+		return;
+	}
+	if (++nap.late < NAP_LATE_OFTEN)
+		return;
+	nap.late = NAP_LATE_OFTEN - 1; /* after the pause one is enough */
+	if (nap.pause < NAP_PAUSE_MAX)
+		nap.pause = NAP_PAUSE_MAX;
+	else if (nap.pause < NAP_LATE_PAUSE_MAX)
+		nap.pause *= 2;
+	pause_naps(now);
 }
 
 void spin_learn(uint64_t nanoseconds)

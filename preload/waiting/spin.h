@@ -61,10 +61,12 @@ bool spin_served(void);
 
 /*
  * The thread has got a message of a connection, for which *last, 0 at first, is kept; and it has
- * found nothing: until when it is to sleep, whatever comes, or CLOCK_NEVER, it goes on looking.
+ * found nothing: until when it is to sleep, whatever comes, or CLOCK_NEVER, it goes on looking. The
+ * third function is called at the end of that sleep: where it takes far longer naps are given up.
  */
 void spin_message_of(uint32_t *last);
 uint64_t spin_nap(uint64_t now);
+void spin_nap_ends(uint64_t now);
 
 /* The wait has ended with what it was for, after so many nanoseconds of polling or sleep. */
 void spin_learn(uint64_t nanoseconds);

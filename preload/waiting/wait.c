@@ -429,7 +429,10 @@ static int wait_unmasked(struct wait *wait)
 		if (nap_end != CLOCK_NEVER)
 			began = 0;
 		result = sleep_once(wait, instance, slept, nap_end);
-		slept += nap_end == CLOCK_NEVER;
+		if (nap_end != CLOCK_NEVER)
+			spin_nap_ends(clock_monotonic());
+		else
+			slept++;
 		if (result == -EINTR && !signals_waiting())
 			return wait->ready(wait) ? 1 : -EINTR;
 	}

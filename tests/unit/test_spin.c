@@ -88,9 +88,13 @@ static void messages_of(unsigned connections, unsigned count)
 		spin_message_of(&last[next++ % connections]);
 }
 
+/* How long a nap takes; and one of how many takes 4 ms instead, 0: none does. */
+static uint64_t nap_takes = 100000;
+static unsigned late_each;
+
 /*
- * So many waits that find nothing. A nap takes 0.1 ms and brings so many messages; without one so
- * many others come by and by in the same time. How many naps were taken.
+ * So many waits that find nothing. A nap takes 0.1 ms, or as said above, and brings so many
+ * messages; without one so many others come by and by in 0.1 ms. How many naps were taken.
  */
 static unsigned naps(uint64_t *now, unsigned waits, unsigned connections, unsigned messages,
 		     unsigned awake)
@@ -100,9 +104,14 @@ static unsigned naps(uint64_t *now, unsigned waits, unsigned connections, unsign
 	for (unsigned i = 0; i < waits; i++) {
 		const bool takes_one = spin_nap(*now) != CLOCK_NEVER;
 
-		*now += 100000;
-		messages_of(connections, takes_one ? messages : awake);
 		taken += takes_one;
+		if (takes_one && late_each && taken % late_each == 0)
+			*now += 4000000;
+		else
+			*now += takes_one ? nap_takes : 100000;
+		if (takes_one)
+			spin_nap_ends(*now);
+		messages_of(connections, takes_one ? messages : awake);
 	}
 	return taken;
 }
@@ -140,6 +149,32 @@ static bool naps_that_starve(void)
 		return false;
 	now += 2000000000;
 	return naps(&now, 2200, 50, 6, 6) >= 1900;
+}
+
+static bool naps_that_are_late(void)
+{
+	uint64_t now = 1000000;
+	unsigned taken;
+
+	messages_of(50, 500);
+	/* 20 s with a slack of 50 ms: three, and one each after 1, 2, 4 and 8 s. */
+	nap_takes = 50000000;
+	taken = naps(&now, 200000, 50, 10, 10);
+	if (taken != 7)
+		return false;
+	/* The slack is small again. */
+	nap_takes = 100000;
+	now += 20000000000;
+	return naps(&now, 2200, 50, 10, 10) >= 1900;
+}
+
+static bool naps_of_which_some_are_late(void)
+{
+	uint64_t now = 1000000;
+
+	messages_of(50, 500);
+	late_each = 20;
+	return naps(&now, 2200, 50, 40, 10) >= 1500;
 }
 
 static void *one_message(void *last)
@@ -200,6 +235,8 @@ int main(void)
 	in_child("100", naps_of_many, "a nap where requests of many are under way, and no other");
 	in_child("100", naps_that_pay, "a nap that brings no messages is seldom tried again");
 	in_child("100", naps_that_starve, "naps that peers wait for are seldom tried again");
+	in_child("100", naps_that_are_late, "naps that take long are given up, and tried again");
+	in_child("100", naps_of_which_some_are_late, "one late nap among others changes little");
 	in_child("100", naps_of_one_that_moves, "no nap for one that moves between threads");
 	in_child("max", no_naps, "who never sleeps takes no nap");
 	return tap_done();
