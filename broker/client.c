@@ -307,9 +307,10 @@ static int client_hold(struct lender *lender, struct loan *loan)
 }
 
 /*
- * The broker has not said that it has given the connection back: whether it has, to the last step.
- * Established, neither in repair mode nor silenced by a filter; what was unsent, and an end that
- * the peer has been told of, would come after that, so that they must not be due.
+ * The broker has gone without saying that it has given the connection back: whether it has, to the
+ * last step that the twin shows. Established, neither in repair mode nor silenced by a filter; what
+ * was unsent, and an end that the peer has been told of, would come after that, so that they must
+ * not be due. The tap, which may have kept its frames from it still, has gone with the broker.
  */
 static bool is_given(int descriptor, const struct connection_state *state)
 {
@@ -325,12 +326,17 @@ static bool is_given(int descriptor, const struct connection_state *state)
 	       filter == 0 && !state->send_unsent && !state->remote_closed && !state->remote_reset;
 }
 
-/* What has become of the connection, of a broker that has gone in the middle or is late. */
-static int outcome(int descriptor, const struct connection_state *state)
+/*
+ * What has become of the connection, of a broker that has gone in the middle or is late. One that
+ * is late may be stopped before its last step, which only its tap shows: the twin is as if given
+ * back, but gets no frame, and the program would wait for as long as the broker is stopped.
+ */
+static int outcome(const struct client *client, int descriptor,
+		   const struct connection_state *state)
 {
 	if (is_silent(descriptor))
 		return -EPERM;
-	return is_given(descriptor, state) ? 0 : -EIO;
+	return !client->late && is_given(descriptor, state) ? 0 : -EIO;
 }
 
 /* after: the loan's state in the end, if all goes well. */
@@ -342,7 +348,7 @@ static int give(struct client *client, struct broker_message *request, int descr
 	pthread_mutex_lock(&client->channel_lock);
 	error = exchange(client, request, descriptor);
 	if (error) {
-		error = outcome(descriptor, &request->state);
+		error = outcome(client, descriptor, &request->state);
 		after = LOAN_NONE; /* nobody watches it */
 	} else {
 		error = client->reader.message.what;

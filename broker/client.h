@@ -17,7 +17,8 @@
  *	                   takes CAP_NET_ADMIN to end a socket's repair mode.
  *	                   -EIO: the broker went in the middle of it, or has not come out of
  *	                   it for twice as long as else; the connection is lost, and its socket
- *	                   closed. If that was after the last step, 0 and LOAN_NONE.
+ *	                   closed. If it went after the last step, 0 and LOAN_NONE; of one that is
+ *	                   only late nobody can see whether the kernel gets the frames again.
  */
 #ifndef MELIN_CLIENT_H
 #define MELIN_CLIENT_H

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A broker that gives a connection back and is stopped before it answers, for longer than a client
- * waits: no connection is lost. The broker is a thread here, and each answer passes by this file
- * (--wrap of the linker's). For a broker that is stopped before it begins: test_broker_life.c.
+ * A broker that gives a connection back and does not answer in time. One that answers late, or goes
+ * after the last step, loses none; of one that is stopped just before that step the client gives
+ * the connection up, since the tap keeps its frames. The broker is a thread here; each answer, and
+ * each change of the lender's in the tap, passes by this file (--wrap of the linker's). For a
+ * broker that is stopped before it begins: test_broker_life.c.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -13,44 +15,67 @@
 #include "broker/broker_protocol.h"
 #include "broker/client.h"
 #include "broker/serve.h"
+#include "broker/tap_socket.h"
 #include "tests/unit/broker/lent.h"
 #include "tests/unit/tap.h"
 
 static struct serve_room room = { .most = 10 };
 
-/* A client with a broker of its own, whose next answer is late. */
+/* What a broker does once it has been asked. */
+enum broker_fate {
+	ANSWERS_LATE,
+	GOES,  /* before it answers */
+	STOPS, /* before the last step, until the client has given up */
+	FATES,
+};
+
+/* A client with a broker of its own. */
 struct pair {
 	struct lent lent;
-	unsigned late; /* milliseconds; 0: the answer comes when the client has given up */
+	enum broker_fate fate;
 	int door[2], error;
 	pthread_t broker, client;
 };
 
 /* Of the thread that is a broker. */
 static __thread const struct pair *served;
-static _Atomic bool are_late, has_given_up;
+static _Atomic bool are_asked, has_given_up;
+
+/* Of the calling thread, if it is a broker. */
+static bool meets(enum broker_fate fate)
+{
+	return served && served->fate == fate && atomic_load(&are_asked);
+}
 
 int __real_broker_message_send(int channel, const struct broker_message *message, int descriptor,
 			       int flags);
 int __wrap_broker_message_send(int channel, const struct broker_message *message, int descriptor,
 			       int flags);
+void __real_tap_change(struct tap_slot *slot, enum tap_state state);
+void __wrap_tap_change(struct tap_slot *slot, enum tap_state state);
 
 int __wrap_broker_message_send(int channel, const struct broker_message *message, int descriptor,
 			       int flags)
 {
-	if (served && atomic_load(&are_late)) {
-		usleep(served->late * 1000);
-		while (!served->late && !atomic_load(&has_given_up))
-			usleep(5000);
-	}
+	if (meets(GOES))
+		return -EPIPE;
+	if (meets(ANSWERS_LATE))
+		usleep((BROKER_PATIENCE * BROKER_PATIENCE_LENT + 1000) * 1000);
 	return __real_broker_message_send(channel, message, descriptor, flags);
+}
+
+void __wrap_tap_change(struct tap_slot *slot, enum tap_state state)
+{
+	while (meets(STOPS) && state == TAP_WATCHED && !atomic_load(&has_given_up))
+		usleep(5000);
+	__real_tap_change(slot, state);
 }
 
 static void *be_broker(void *argument)
 {
 	struct pair *pair = argument;
-	static struct broker_reader readers[2];
-	struct broker_reader *reader = &readers[pair->late ? 0 : 1];
+	static struct broker_reader readers[FATES];
+	struct broker_reader *reader = &readers[pair->fate];
 
 	if (broker_message_receive(pair->door[1], reader, 0) < 0)
 		return NULL;
@@ -75,7 +100,7 @@ static void *give(void *argument)
 	struct lent *lent = &pair->lent;
 
 	pair->error = lender_give(lent->lender, lent->ends.own, &lent->loan, &lent->state);
-	if (!pair->late)
+	if (pair->fate == STOPS)
 		atomic_store(&has_given_up, true);
 	return NULL;
 }
@@ -90,29 +115,45 @@ static void end(struct pair *pair)
 	close(pair->door[1]);
 }
 
+/* The client's call is over: whether it says that, and both ends can go on. */
+static bool is_kept(struct pair *pair, enum loan_state state)
+{
+	pthread_join(pair->client, NULL);
+	return pair->error == 0 && pair->lent.loan.state == state && lent_goes_on(&pair->lent, "");
+}
+
+static bool is_given_up(struct pair *pair)
+{
+	char byte;
+
+	pthread_join(pair->client, NULL);
+	return pair->error == -EIO && pair->lent.loan.state == LOAN_NONE &&
+	       recv(pair->lent.ends.peer, &byte, 1, 0) < 0 && errno == ECONNRESET;
+}
+
 int main(void)
 {
-	static struct pair slow = { .late = BROKER_PATIENCE * BROKER_PATIENCE_LENT + 1000 }, silent;
+	static struct pair pairs[FATES];
 
 	ground_make();
-	if (!tap_ok(begin(&slow), "a connection is borrowed by a broker"))
-		return tap_done();
-	ground_port++;
-	if (!tap_ok(begin(&silent), "and another one by another"))
-		return tap_done();
-	atomic_store(&are_late, true);
-	pthread_create(&slow.client, NULL, give, &slow);
-	pthread_create(&silent.client, NULL, give, &silent);
-	pthread_join(slow.client, NULL);
-	tap_ok(slow.error == 0 && slow.lent.loan.state == LOAN_WATCHED &&
-		       lent_goes_on(&slow.lent, ""),
-	       "an answer that is late is waited for: %d", slow.error);
-	pthread_join(silent.client, NULL);
-	tap_ok(silent.error == 0 && silent.lent.loan.state == LOAN_NONE &&
-		       lent_goes_on(&silent.lent, ""),
-	       "without one it is seen that the connection was given back: %d", silent.error);
-	tap_ok(ground_count("OutRsts") == 0, "and nobody was reset");
-	end(&slow);
-	end(&silent);
+	for (int i = 0; i < FATES; i++, ground_port++) {
+		pairs[i].fate = (enum broker_fate)i;
+		if (!tap_ok(begin(&pairs[i]), "connection %d is borrowed by a broker", i))
+			return tap_done();
+	}
+	atomic_store(&are_asked, true);
+	for (int i = 0; i < FATES; i++)
+		pthread_create(&pairs[i].client, NULL, give, &pairs[i]);
+	tap_ok(is_kept(&pairs[ANSWERS_LATE], LOAN_WATCHED),
+	       "an answer that is late is waited for: %d", pairs[ANSWERS_LATE].error);
+	tap_ok(is_kept(&pairs[GOES], LOAN_NONE),
+	       "of a broker that went it is seen that the connection was given back: %d",
+	       pairs[GOES].error);
+	tap_ok(is_given_up(&pairs[STOPS]),
+	       "what the tap may keep from the kernel for ever is given up: %d",
+	       pairs[STOPS].error);
+	tap_ok(ground_count("OutRsts") == 1, "and nobody else was reset");
+	for (int i = 0; i < FATES; i++)
+		end(&pairs[i]);
 	return tap_done();
 }
