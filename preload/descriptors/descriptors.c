@@ -466,11 +466,24 @@ static void count_anew(int highest)
 			atomic_fetch_add(&counted_at(descriptor)->descriptors, 1);
 }
 
+/* It may be known by such a number still, which will be something else's. */
+static void succeed_anew(int highest)
+{
+	for (int descriptor = 0; descriptor <= highest; descriptor++) {
+		struct object *object = counted_at(descriptor);
+		_Atomic int *known = object ? object->operations->known(object) : NULL;
+
+		if (known && !descriptor_has(atomic_load(known), object))
+			atomic_store(known, descriptor);
+	}
+}
+
 void descriptor_close_private(void)
 {
 	int highest = descriptor_highest();
 
 	count_anew(highest);
+	succeed_anew(highest);
 	for (int descriptor = 0; descriptor <= highest; descriptor++)
 		if (descriptor_private(descriptor))
 			own_descriptor_close(descriptor);

@@ -63,6 +63,8 @@ struct object_operations {
 	void (*closed)(struct object *object);
 	/* How it ends, asked before descriptor_closed() each time. NULL: END_BEFORE_KERNEL. */
 	enum object_end (*end)(const struct object *object);
+	/* The number by which it is known (descriptor_succeed()). */
+	_Atomic int *(*known)(struct object *object);
 	/* The last reference is gone, and the memory goes next. May wait, as close(2) does. */
 	void (*destroy)(struct object *object);
 	/* EPOLL* bits of the stack's half. locked: the caller has wait_lock. */
@@ -253,7 +255,10 @@ int descriptor_own_eventfd(unsigned value);
 void descriptor_before_fork(void);
 void descriptor_after_fork(void);
 
-/* For the child of fork(): closes every descriptor that is marked as melin's own. */
+/*
+ * For the child of fork(): closes every descriptor that is marked as melin's own. Numbers that other
+ * threads of the parent's were closing are nobody's; no object is known by one of them.
+ */
 void descriptor_close_private(void);
 
 #endif

@@ -38,6 +38,11 @@ static void descriptor_closed(struct object *object, int descriptor, bool is_las
 	}
 }
 
+static _Atomic int *known(struct object *object)
+{
+	return &((struct socket *)object)->descriptor;
+}
+
 /* Calls work() for each connection that this process's stack carries. */
 static void for_each_connection(void (*work)(struct socket *socket, uint64_t deadline),
 				uint64_t deadline)
@@ -173,6 +178,7 @@ const struct object_operations socket_operations = {
 	.descriptor_closed = descriptor_closed,
 	.closed = closed,
 	.end = end,
+	.known = known,
 	.destroy = destroy,
 	.readiness = readiness,
 	.form = form,

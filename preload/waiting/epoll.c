@@ -633,6 +633,11 @@ static void descriptor_closed(struct object *object, int descriptor, bool is_las
 		keep_open(epoll, descriptor);
 }
 
+static _Atomic int *known(struct object *object)
+{
+	return &((struct epoll *)object)->descriptor;
+}
+
 static void destroy(struct object *object)
 {
 	struct epoll *epoll = (struct epoll *)object;
@@ -682,6 +687,7 @@ static enum object_form begin_wait(struct object *object, int descriptor)
 const struct object_operations epoll_operations = {
 	.descriptor_closed = descriptor_closed,
 	.closed = epoll_forget, /* in the instances that it was added to */
+	.known = known,
 	.destroy = destroy,
 	.readiness = readiness,
 	.form = form,

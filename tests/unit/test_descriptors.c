@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The table of descriptors when several threads close at once: a number that is reused before the
- * end of its close, and all numbers of one object. The objects are this test's own.
+ * end of its close, all numbers of one object, and a fork meanwhile. The objects are this test's
+ * own.
  */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "preload/descriptors/descriptor_room.h"
@@ -50,6 +52,9 @@ void descriptor_room_after_fork(void)
 
 /* ---- objects ---- */
 
+#define NUMBER	     7
+#define OTHER_NUMBER 8
+
 struct thing {
 	struct object object;
 	_Atomic int known; /* the number by which it is known */
@@ -74,9 +79,32 @@ static void thing_closed(struct object *object)
 	((struct thing *)object)->ends++;
 }
 
+static _Atomic int *thing_known(struct object *object)
+{
+	return &((struct thing *)object)->known;
+}
+
+/* The next close forks in its middle. */
+static bool forks;
+static pid_t child;
+
+/* What a thread of the parent's was closing is nobody's there. */
+static int check_child(const struct thing *thing)
+{
+	descriptor_close_private();
+	return descriptor_known(NUMBER) || thing->object.descriptors != 1 ||
+	       thing->known != OTHER_NUMBER;
+}
+
+/* The place in the table is a mark by now, and the object is known by that number still. */
 static enum object_end thing_end(const struct object *object)
 {
-	(void)object;
+	if (!forks)
+		return END_WITH_KERNEL;
+	forks = false;
+	child = fork();
+	if (child == 0)
+		_exit(check_child((const struct thing *)object));
 	return END_WITH_KERNEL;
 }
 
@@ -89,6 +117,7 @@ static const struct object_operations operations = {
 	.descriptor_closed = number_closed,
 	.closed = thing_closed,
 	.end = thing_end,
+	.known = thing_known,
 	.destroy = destroy,
 };
 
@@ -105,8 +134,6 @@ static struct thing *make(const int *numbers, int count)
 }
 
 /* ---- a number that is reused ---- */
-
-#define NUMBER 7
 
 static pthread_barrier_t barrier;
 
@@ -191,9 +218,29 @@ static void all_are_closed(void)
 	       well, ROUNDS);
 }
 
+/* ---- a fork in the middle of a close ---- */
+
+/* As if another thread had closed: in the child nobody ends what was begun. */
+static void forked_meanwhile(void)
+{
+	static const int two[] = { NUMBER, OTHER_NUMBER };
+	struct thing *thing = make(two, 2);
+	struct closing closing;
+	int status = -1;
+
+	forks = true;
+	descriptor_close_begin(NUMBER, &closing);
+	descriptor_close_end(&closing);
+	waitpid(child, &status, 0);
+	tap_ok(status == 0, "in the child of a fork an object is known by a number that it has");
+	descriptor_remove(OTHER_NUMBER);
+	object_put(&thing->object);
+}
+
 int main(void)
 {
 	object_register(OBJECT_SOCKET, &operations);
+	forked_meanwhile();
 	number_is_reused();
 	all_are_closed();
 	return tap_done();
