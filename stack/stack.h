@@ -37,7 +37,7 @@
 
 /*
  * Of a borrowed connection: the stack wants it to be given back; return_reason() says why. Said
- * anew when another reason comes, and for each new loss.
+ * anew when another reason comes, for each new loss, and as long as it is idle.
  */
 #define STACK_EVENT_RETURN (1u << 17)
 

@@ -104,7 +104,7 @@ void adopted_return(struct stack_socket *socket, enum stack_return reason)
 	uint32_t before = atomic_load_explicit(&adopted->reason, memory_order_relaxed);
 
 	if (!socket->is_borrowed || reason < before ||
-	    (reason == before && reason != STACK_RETURN_LOSS))
+	    (reason == before && reason > STACK_RETURN_IDLE))
 		return;
 	atomic_store_explicit(&adopted->reason, reason, memory_order_relaxed);
 	if (adopted->is_returning)

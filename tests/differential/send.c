@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -407,6 +409,26 @@ static void case_bad_messages(void)
 	}
 }
 
+/* The time of the first probe comes while an error waits for the next call: it is not lost. */
+static void case_bad_message_before_a_probe(void)
+{
+	struct connection connection = open_talking();
+	struct messages messages;
+	int one = 1;
+
+	must("SO_KEEPALIVE",
+	     setsockopt(connection.us, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one)));
+	must("KEEPIDLE", setsockopt(connection.us, IPPROTO_TCP, TCP_KEEPIDLE, &one, sizeof(one)));
+	prepare(&messages);
+	messages.headers[1].msg_hdr.msg_iov = bad_pointer();
+	send_all(connection.them, "abcdef", 6);
+	await_bytes(connection.us, 6);
+	receive_some("one", connection.us, &messages, MSG_DONTWAIT);
+	sleep(3);
+	show_error(connection.us);
+	close_connection(connection);
+}
+
 static void case_urgent_messages(void)
 {
 	struct connection connection = open_connection();
@@ -488,6 +510,7 @@ int main(int argc, char **argv)
 		{ "reset behind a message", case_reset_behind_a_message, 0 },
 		{ "reset before the messages", case_reset_before_the_messages, 0 },
 		{ "bad messages", case_bad_messages, 0 },
+		{ "bad message before a probe", case_bad_message_before_a_probe, 0 },
 		{ "urgent messages", case_urgent_messages, 0 },
 		{ "part of a message", case_part_of_a_message, 0 },
 		{ "very many messages", case_very_many_messages, 0 },

@@ -221,6 +221,9 @@ static void leaves_keepalive(void)
 	tap_ok(reason_of(&socket) == STACK_RETURN_NONE, "keepalive: not yet");
 	pass_ms(2000);
 	tap_ok(is_asked_for(&socket, STACK_RETURN_IDLE), "then it is the kernel's");
+	take_events(&socket);
+	pass_ms(1000);
+	tap_ok(is_asked_for(&socket, STACK_RETURN_IDLE), "which is said as long as it is idle");
 	pass_ms(100000);
 	tap_ok(!(ready(&socket) & (EPOLLERR | EPOLLHUP)), "and the stack does not end it");
 	give(&socket);
