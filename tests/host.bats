@@ -123,6 +123,27 @@ print("still has", len(bytearray(300 << 20)), flush=True)'
 		"$BATS_TEST_TMPDIR/server.melin")" -eq 1 ]
 }
 
+@test "a limit of data that a stack would use up: the kernel carries all, which is said once" {
+	start_melin server near "$python" -c 'import resource, socket
+resource.setrlimit(resource.RLIMIT_DATA, (80 << 20, 80 << 20))
+listener = socket.create_server(("", 7000))
+print("ready", flush=True)
+for _ in range(3):
+    connection = listener.accept()[0]
+    while data := connection.recv(100):
+        connection.sendall(data)
+print("still has", len(bytearray(50 << 20)), flush=True)'
+	printed server ready
+	for _ in 1 2 3; do
+		on far "$python" "$programs/round_trips.py" "$near_kernel" 7000 1 100
+	done
+	printed server 'still has'
+	finished server
+	took server borrowed -eq 0
+	[ "$(grep -c 'no connection is borrowed: a limit of data' \
+		"$BATS_TEST_TMPDIR/server.melin")" -eq 1 ]
+}
+
 @test "a limit of addresses that is large enough: a look at it takes none of them" {
 	start_melin server near "$python" -c 'import resource, socket
 def addresses(of):

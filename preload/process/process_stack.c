@@ -320,43 +320,74 @@ void process_stack_refuse(int error, const char *why)
 }
 
 /*
- * What a start takes is 50 MB, and 64 MB for each of the four threads that call malloc(3) in it, of
- * which libc's first reserves that much. The program may need as many for itself.
+ * What a start takes: of addresses 50 MB, and 64 MB for each of the four threads that call
+ * malloc(3) in it, of which libc's first reserves that much; of data these 50 MB, most of them the
+ * threads' stacks, since what is only reserved is none. The program may need as many for itself.
  */
-#define START_ADDRESSES ((uint64_t)306 << 20)
+static const struct bound {
+	int resource;
+	unsigned column; /* of /proc/self/statm: pages held against the limit */
+	uint64_t takes;
+	const char *why;
+} bounds[] = {
+	{ RLIMIT_AS, 0, (uint64_t)306 << 20,
+	  "a limit of addresses (ulimit -v) leaves less than 612 MB" },
+	{ RLIMIT_DATA, 5, (uint64_t)50 << 20,
+	  "a limit of data (ulimit -d) leaves less than 100 MB" },
+};
 
 /*
  * What the kernel holds against the limit, in bytes; 0: it does not tell. To map as much for a try
  * would take it from the program's other threads meanwhile.
  */
-static uint64_t addresses_used(void)
+static uint64_t pages_used(unsigned column)
 {
-	char pages[32];
+	char pages[128];
+	const char *digit = pages;
 	uint64_t used = 0;
 
 	proc_read("/proc/self/statm", pages, sizeof(pages));
-	for (const char *digit = pages; *digit >= '0' && *digit <= '9'; digit++)
+	while (*digit && column > 0)
+		column -= *digit++ == ' ';
+	for (; *digit >= '0' && *digit <= '9'; digit++)
 		used = used * 10 + (uint64_t)(*digit - '0');
 	return used * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-bool process_stack_has_addresses(void)
+static bool leaves_enough(const struct bound *bound)
 {
 	struct rlimit limit;
+
+	return kernel_call(SYS_prlimit64, 0, bound->resource, 0, (long)&limit) < 0 ||
+	       limit.rlim_cur == RLIM_INFINITY ||
+	       pages_used(bound->column) + 2 * bound->takes <= limit.rlim_cur;
+}
+
+/* The text of a limit that does not leave enough, or NULL. */
+static const char *bound_too_low(void)
+{
+	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+		if (!leaves_enough(&bounds[i]))
+			return bounds[i].why;
+	return NULL;
+}
+
+bool process_stack_has_addresses(void)
+{
+	const char *why;
 
 	/* A start under way has taken some by now, and a refusal would wait for its end. */
 	if (process_stack_running() || atomic_load(&had_addresses) || process_stack_is_starting())
 		return true;
-	if (kernel_call(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&limit) < 0 ||
-	    limit.rlim_cur == RLIM_INFINITY ||
-	    addresses_used() + 2 * START_ADDRESSES <= limit.rlim_cur) {
+	why = bound_too_low();
+	if (!why) {
 		atomic_store(&had_addresses, true);
 		return true;
 	}
 	/* Another thread may have found enough a moment before. */
 	if (atomic_load(&had_addresses) || process_stack_is_starting())
 		return true;
-	process_stack_refuse(-ENOMEM, "a limit of addresses (ulimit -v) leaves less than 612 MB");
+	process_stack_refuse(-ENOMEM, why);
 	return false;
 }
 

@@ -98,10 +98,10 @@ void process_stack_end_keeping(void);
 void process_stack_refuse(int error, const char *why);
 
 /*
- * Host mode: whether a limit of the process's addresses (RLIMIT_AS) leaves as many as a start takes
- * and as many again; if not, no start is tried, which the log says. To be asked before a thread of
- * melin's is made for a start, since that takes addresses as well. Once there were enough, and
- * while a start is under way, no look is taken. errno is as before.
+ * Host mode: whether the limits of the process's addresses (RLIMIT_AS) and data (RLIMIT_DATA) leave
+ * as many as a start takes and as many again; if not, no start is tried, which the log says. To be
+ * asked before a thread of melin's is made for a start, since that takes addresses as well. Once
+ * there were enough, and while a start is under way, no look is taken. errno is as before.
  */
 bool process_stack_has_addresses(void);
 
