@@ -256,8 +256,8 @@ void descriptor_before_fork(void);
 void descriptor_after_fork(void);
 
 /*
- * For the child of fork(): closes every descriptor that is marked as melin's own. Numbers that other
- * threads of the parent's were closing are nobody's; no object is known by one of them.
+ * For the child of fork(): closes every descriptor that is marked as melin's own. Numbers that
+ * other threads of the parent's were closing are nobody's; no object is known by one of them.
  */
 void descriptor_close_private(void);
 

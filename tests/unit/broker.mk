@@ -42,7 +42,8 @@ tests_unit_test_late_CPPFLAGS = $(tests_unit_test_broker_CPPFLAGS)
 tests_unit_test_late_CFLAGS = $(tests_unit_test_broker_CFLAGS)
 tests_unit_test_late_SOURCES = $(broker_client_sources) $(broker_test_lent) broker/serve.c \
 	broker/serve.h tests/unit/broker/test_late.c tests/unit/tap.h
-tests_unit_test_late_LDFLAGS = $(NO_LTO_LDFLAGS) -Wl,--wrap=broker_message_send -Wl,--wrap=tap_change
+tests_unit_test_late_LDFLAGS = $(NO_LTO_LDFLAGS) -Wl,--wrap=broker_message_send \
+	-Wl,--wrap=tap_change
 tests_unit_test_late_LDADD = $(tests_unit_test_broker_LDADD)
 
 tests_unit_test_lender_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
