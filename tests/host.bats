@@ -123,6 +123,25 @@ print("still has", len(bytearray(300 << 20)), flush=True)'
 		"$BATS_TEST_TMPDIR/server.melin")" -eq 1 ]
 }
 
+@test "a saved SYN keeps its connection in the kernel" {
+	start_melin server near MELIN_BORROW=always "$python" -c 'import socket
+listener = socket.create_server(("", 7000))
+listener.setsockopt(socket.IPPROTO_TCP, 27, 1)
+print("ready", flush=True)
+for _ in range(2):
+    connection = listener.accept()[0]
+    while data := connection.recv(100):
+        connection.sendall(data)
+    print("saved", len(connection.getsockopt(socket.IPPROTO_TCP, 28, 200)) > 20, flush=True)'
+	printed server ready
+	for _ in 1 2; do
+		on far "$python" "$programs/round_trips.py" "$near_kernel" 7000 1 100
+	done
+	finished server
+	[ "$(output_of server | grep -c 'saved True')" -eq 2 ]
+	took server kept_option -eq 2
+}
+
 @test "a limit of data that a stack would use up: the kernel carries all, which is said once" {
 	start_melin server near "$python" -c 'import resource, socket
 resource.setrlimit(resource.RLIMIT_DATA, (80 << 20, 80 << 20))

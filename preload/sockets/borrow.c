@@ -7,6 +7,7 @@
 #include <linux/futex.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -133,6 +134,20 @@ static bool is_standard(const struct socket *socket)
 	return false;
 }
 
+/*
+ * Whether the SYN of the connection was saved and not yet read (tcp(7), TCP_SAVED_SYN): the kernel
+ * frees it when the connection is dissolved to be given back. Without room for it the kernel fails
+ * and tells its length.
+ */
+static bool has_saved_syn(int descriptor)
+{
+	socklen_t size = 0;
+
+	return kernel_call5(SYS_getsockopt, descriptor, IPPROTO_TCP, TCP_SAVED_SYN, 0,
+			    (long)&size) < 0 &&
+	       size > 0;
+}
+
 /* Once for each connection, in CHANGING: whether it can be borrowed at all. FLOW_COUNTS: yes. */
 static enum flow_count why_not_ever(struct socket *socket, int descriptor, const char **text)
 {
@@ -143,6 +158,9 @@ static enum flow_count why_not_ever(struct socket *socket, int descriptor, const
 		return FLOW_KEPT_OPTION;
 	*text = "O_ASYNC";
 	if (libc()->fcntl(descriptor, F_GETFL, 0L) & O_ASYNC)
+		return FLOW_KEPT_OPTION;
+	*text = "TCP_SAVED_SYN";
+	if (has_saved_syn(descriptor))
 		return FLOW_KEPT_OPTION;
 	twin_options_assume(socket);
 	option = twin_options_kernel_only(socket, descriptor, OPTION_CONNECT);
