@@ -57,7 +57,7 @@ err_t tcp_send_fin(struct tcp_pcb *pcb)
  * lwIP means to move FIN and PSH to the second part, but leaves them with the first one, too: the
  * peer would take the middle for the end.
  */
-err_t tcp_split_unsent_seg(struct tcp_pcb *pcb, u16_t split)
+static err_t split_first(struct tcp_pcb *pcb, u16_t split)
 {
 	struct tcp_seg *first = pcb->unsent, *next = first ? first->next : NULL;
 	err_t error = melin_lwip_split_unsent_seg(pcb, split);
@@ -65,6 +65,20 @@ err_t tcp_split_unsent_seg(struct tcp_pcb *pcb, u16_t split)
 	if (first && first->next != next)
 		TCPH_UNSET_FLAG(first->tcphdr, TCP_FIN | TCP_PSH);
 	return error;
+}
+
+/*
+ * lwIP cuts off what the peer's window has room for. Of a segment whose first byte a probe has
+ * brought there already, the window begins behind that byte.
+ */
+err_t tcp_split_unsent_seg(struct tcp_pcb *pcb, u16_t split)
+{
+	const struct tcp_seg *first = pcb->unsent;
+	const u32_t start = first ? lwip_ntohl(first->tcphdr->seqno) : 0;
+
+	if (first && TCP_SEQ_LT(start, pcb->lastack))
+		split = (u16_t)LWIP_MIN(split + (pcb->lastack - start), first->len);
+	return split_first(pcb, split);
 }
 
 #undef tcp_zero_window_probe
@@ -127,7 +141,7 @@ static int cut(struct tcp_pcb *pcb, u16_t size)
 
 	for (; segment; segment = segment->next) {
 		pcb->unsent = segment;
-		if (segment->len > size && tcp_split_unsent_seg(pcb, size) != ERR_OK)
+		if (segment->len > size && split_first(pcb, size) != ERR_OK)
 			break;
 		last = segment;
 	}

@@ -180,7 +180,8 @@ err_t tcp_output(struct tcp_pcb *pcb)
 		error = output_unsent(socket, pcb);
 	if (blocks.changed)
 		gap_after_output(pcb, &blocks);
-	if (recovery && (recovery->heard || pcb->snd_nxt != recovery->sent_to))
+	if (recovery && (recovery->heard || pcb->snd_nxt != recovery->sent_to ||
+			 (pcb->unacked && !recovery->retransmit_at_ns)))
 		recovery_after_output(recovery);
 	return error;
 }

@@ -95,6 +95,11 @@ void adopted_check_idle(struct stack_socket *socket)
 	    (u32_t)(tcp_ticks - pcb->tmr) <= pcb->keep_idle / TCP_SLOW_INTERVAL)
 		return;
 	pcb->keep_cnt = INT32_MAX / LWIP_MAX(pcb->keep_intvl, 1);
+	/* Once a second is enough while it cannot go back. */
+	if (adopted_reason(socket) == STACK_RETURN_IDLE &&
+	    (uint16_t)(tcp_ticks - socket->adopted.idle_said) < 1000 / TCP_SLOW_INTERVAL)
+		return;
+	socket->adopted.idle_said = (uint16_t)tcp_ticks;
 	adopted_return(socket, STACK_RETURN_IDLE);
 }
 
@@ -103,8 +108,9 @@ void adopted_return(struct stack_socket *socket, enum stack_return reason)
 	struct adopted *adopted = &socket->adopted;
 	uint32_t before = atomic_load_explicit(&adopted->reason, memory_order_relaxed);
 
-	if (!socket->is_borrowed || reason < before ||
-	    (reason == before && reason > STACK_RETURN_IDLE))
+	/* Those that can wait take each other's place: one may not have been carried out. */
+	if (!socket->is_borrowed ||
+	    (reason <= STACK_RETURN_IDLE ? before > STACK_RETURN_IDLE : reason <= before))
 		return;
 	atomic_store_explicit(&adopted->reason, reason, memory_order_relaxed);
 	if (adopted->is_returning)

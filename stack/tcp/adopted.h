@@ -30,6 +30,7 @@ struct adopted {
 	LIST_ENTRY(stack_socket) returning; /* of stack->returning, if is_returning */
 	struct connection_path path;
 	bool is_returning;
+	uint16_t idle_said;	  /* lwIP's ticks then */
 	uint16_t ethernet_type;	  /* of its frames, in network order */
 	uint16_t largest_segment; /* connection_state's, which the stack does not change */
 	/* enum stack_return. Read without the lock; nothing else is published by it. */

@@ -430,10 +430,10 @@ void recovery_after_output(struct recovery *recovery)
 
 	recovery->sent_to = pcb->snd_nxt;
 	pcb->cwnd = recovery->congestion.window;
-	if (sent) {
-		recovery->congestion.sent += sent;
+	recovery->congestion.sent += sent;
+	/* A probe of a shut window may have been numbered already, and it is sent only now. */
+	if (sent || (pcb->unacked && !recovery->retransmit_at_ns))
 		recovery->heard = true;
-	}
 	if (recovery->heard)
 		arm(recovery);
 }

@@ -383,6 +383,93 @@ static void probe_bears_the_next_byte(void)
 	ops->release(socket.handle);
 }
 
+/* Until the stack asks by a byte: the next segment is that probe. */
+static bool is_probed(struct segment *shut)
+{
+	put_stamped(shut, ++peers_clock);
+	ops->poll(stack);
+	for (int i = 0; i < 50; i++) {
+		pass_ms(100);
+		if (wire_get_segment(&seen) && seen.size > 0)
+			return true;
+	}
+	return false;
+}
+
+/* What a probe has asked with is lost when it is sent: it is sent again as any other byte. */
+static void probed_byte_is_lost(void)
+{
+	struct segment shut = { .flags = ACK, .shut = true };
+	struct segment opened = { .flags = ACK };
+	struct test_socket socket;
+	unsigned again = 0;
+
+	borrow(&socket);
+	shut.seq = opened.seq = peer.seq;
+	shut.ack = opened.ack = peer.ack;
+	put_stamped(&shut, ++peers_clock);
+	ops->poll(stack);
+	put(&socket, "Z", 1, 0);
+	tap_ok(is_probed(&shut), "the only byte is asked with");
+	put_stamped(&shut, ++peers_clock);
+	ops->poll(stack);
+	wire_clear();
+	put_stamped(&opened, ++peers_clock);
+	ops->poll(stack);
+	tap_ok(wire_get_segment(&seen) && seen.size == 1, "and sent when there is room");
+	for (int i = 0; i < 600; i++) {
+		pass_ms(100);
+		while (wire_get_segment(&seen))
+			again += seen.size > 0;
+	}
+	tap_ok(again > 1, "lost, it is sent again: %u times in a minute", again);
+	ops->release(socket.handle);
+	wire_clear();
+}
+
+/* The peer takes a byte at a time: the probe's first. Returns how many it has got in a minute. */
+static unsigned taken_one_by_one(struct segment *answer)
+{
+	const uint32_t first = answer->ack;
+
+	answer->shut = false;
+	answer->window = 1;
+	answer->ack++;
+	for (int i = 0; i < 3000; i++) {
+		put_stamped(answer, ++peers_clock);
+		ops->poll(stack);
+		pass_ms(20);
+		while (wire_get_segment(&seen))
+			if (seen.seq + seen.size - answer->ack - 1 < UINT32_MAX / 2)
+				answer->ack = seen.seq + (uint32_t)seen.size;
+	}
+	return answer->ack - first;
+}
+
+static void probed_byte_is_taken(void)
+{
+	struct segment answer = { .flags = ACK, .shut = true };
+	struct connection_state state = kernels();
+	struct test_socket socket;
+	unsigned taken;
+
+	state.scaled = false;
+	state.send_scale = state.receive_scale = 0;
+	state.receive_window = 65535;
+	adopt(&socket, &state);
+	wire_clear();
+	answer.seq = peer.seq;
+	answer.ack = peer.ack;
+	put_stamped(&answer, ++peers_clock);
+	ops->poll(stack);
+	put(&socket, "Zweiundzwanzig", 14, 0);
+	tap_ok(is_probed(&answer), "a byte is asked with");
+	taken = taken_one_by_one(&answer);
+	tap_ok(taken == 14, "by a window of 1: %u bytes of 14", taken);
+	ops->release(socket.handle);
+	wire_clear();
+}
+
 /* A window that has room for a part of a segment: it is cut, and its options are in both parts. */
 static void small_window_loses_nothing(void)
 {
@@ -610,6 +697,8 @@ static void tests(void)
 	gives_what_there_is();
 	small_window_loses_nothing();
 	probe_bears_the_next_byte();
+	probed_byte_is_lost();
+	probed_byte_is_taken();
 	is_stale();
 	is_let_go();
 	races();
