@@ -346,7 +346,9 @@ static uint64_t pages_used(unsigned column)
 	const char *digit = pages;
 	uint64_t used = 0;
 
+	descriptor_room_begin();
 	proc_read("/proc/self/statm", pages, sizeof(pages));
+	descriptor_room_end();
 	while (*digit && column > 0)
 		column -= *digit++ == ' ';
 	for (; *digit >= '0' && *digit <= '9'; digit++)

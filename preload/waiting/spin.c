@@ -458,8 +458,8 @@ static void naps_do_not_pay(uint64_t now)
 {
 	if (nap.pause == 0)
 		nap.pause = NAP_PAUSE_NS;
-	else if (nap.pause < NAP_PAUSE_MAX)
-		nap.pause *= 2;
+	else /* late naps have made it longer, and this one was not late */
+		nap.pause = nap.pause < NAP_PAUSE_MAX ? nap.pause * 2 : NAP_PAUSE_MAX;
 	pause_naps(now);
 }
 

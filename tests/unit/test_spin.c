@@ -168,6 +168,24 @@ static bool naps_that_are_late(void)
 	return naps(&now, 2200, 50, 10, 10) >= 1900;
 }
 
+/* One that is not late and brings little is judged as any other, however long the pause was. */
+static bool naps_after_late_ones(void)
+{
+	uint64_t now = 1000000, began;
+
+	messages_of(50, 500);
+	/* Until the pause is the longest, and one that brings little. */
+	nap_takes = 50000000;
+	naps(&now, 1300000, 50, 10, 10);
+	nap_takes = 100000;
+	while (naps(&now, 1, 50, 1, 10) == 0)
+		;
+	began = now;
+	while (naps(&now, 1, 50, 40, 10) == 0)
+		;
+	return now - began < 1100000000;
+}
+
 static bool naps_of_which_some_are_late(void)
 {
 	uint64_t now = 1000000;
@@ -237,6 +255,7 @@ int main(void)
 	in_child("100", naps_that_starve, "naps that peers wait for are seldom tried again");
 	in_child("100", naps_that_are_late, "naps that take long are given up, and tried again");
 	in_child("100", naps_of_which_some_are_late, "one late nap among others changes little");
+	in_child("100", naps_after_late_ones, "after a pause for late naps they are judged anew");
 	in_child("100", naps_of_one_that_moves, "no nap for one that moves between threads");
 	in_child("max", no_naps, "who never sleeps takes no nap");
 	return tap_done();
