@@ -30,6 +30,8 @@ common_libcommon_la_SOURCES = \
 	common/reason.h \
 	common/spin_pause.h \
 	common/stack_config.h \
+	common/stack_memory.c \
+	common/stack_memory.h \
 	common/status_page.c \
 	common/status_page.h \
 	common/system_call.h

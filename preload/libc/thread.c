@@ -7,9 +7,9 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <ucontext.h>
 
+#include "common/stack_memory.h"
 #include "preload/libc/symbols.h"
 
 /* ---- melin's threads and libc's count ---- */
@@ -144,12 +144,6 @@ struct job {
  */
 #define CREATION_STACK (32 * 1024)
 
-/*
- * Nothing else lies so close to that stack. valgrind(1) takes a leap of less than 2 MB for one
- * stack that grows or shrinks, and says then that what the stacks hold is not valid.
- */
-#define CREATION_APART (4 * 1024 * 1024)
-
 struct creation {
 	pthread_t *thread; /* NULL: nobody joins it */
 	void *(*function)(void *argument);
@@ -183,19 +177,12 @@ static void create_there(unsigned high, unsigned low)
 static void create_aside(struct creation *creation)
 {
 	const uintptr_t address = (uintptr_t)creation;
-	const size_t size = CREATION_APART + CREATION_STACK + CREATION_APART;
-	char *memory = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct room {
 		ucontext_t here, there;
 		char stack[];
-	} *room = (struct room *)(memory + CREATION_APART);
+	} *room = stack_memory_new(CREATION_STACK);
 
-	if (memory == MAP_FAILED) {
-		create(creation);
-		return;
-	}
-	if (mprotect(room, CREATION_STACK, PROT_READ | PROT_WRITE) < 0) {
-		munmap(memory, size);
+	if (!room) {
 		create(creation);
 		return;
 	}
@@ -206,7 +193,7 @@ static void create_aside(struct creation *creation)
 	makecontext(&room->there, (void (*)(void))create_there, 2, (unsigned)(address >> 32),
 		    (unsigned)address);
 	swapcontext(&room->here, &room->there);
-	munmap(memory, size);
+	stack_memory_free(room, CREATION_STACK);
 }
 
 int thread_start(pthread_t *thread, void *(*function)(void *), void *argument)

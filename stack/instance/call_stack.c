@@ -3,17 +3,11 @@
 #include "stack/instance/call_stack.h"
 
 #include <stddef.h>
-#include <sys/mman.h>
+
+#include "common/stack_memory.h"
 
 /* What the largest driver takes, four times; only touched pages cost memory. */
 #define SIZE (128 * 1024)
-
-/*
- * Nothing else lies so close to it, so that what runs over its ends faults there and then; and
- * valgrind(1) takes a leap of less than 2 MB for one stack that grows or shrinks, and says then
- * that what the stacks hold is not valid.
- */
-#define APART (4 * 1024 * 1024)
 
 #if defined(__x86_64__)
 
@@ -76,22 +70,15 @@ __asm__(".text\n"
 
 void call_stack_open(struct call_stack *call_stack)
 {
-	char *memory = mmap(NULL, APART + SIZE + APART, PROT_NONE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+	char *memory = stack_memory_new(SIZE);
 
-	call_stack->top = NULL;
+	call_stack->top = memory ? memory + SIZE : NULL;
 	call_stack->in_use = false;
-	if (memory == MAP_FAILED)
-		return;
-	if (mprotect(memory + APART, SIZE, PROT_READ | PROT_WRITE) < 0)
-		munmap(memory, APART + SIZE + APART);
-	else
-		call_stack->top = memory + APART + SIZE;
 }
 
 void call_stack_close(struct call_stack *call_stack)
 {
 	if (call_stack->top)
-		munmap((char *)call_stack->top - SIZE - APART, APART + SIZE + APART);
+		stack_memory_free((char *)call_stack->top - SIZE, SIZE);
 	call_stack->top = NULL;
 }
