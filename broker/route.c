@@ -323,16 +323,9 @@ void routes_close(struct routes *routes)
  */
 static void forget_old(struct routes *routes)
 {
-	bool changed = routes->news < 0;
-	uint8_t byte;
-	long size;
+	bool changed = false;
 
-	do {
-		size = kernel_call5(SYS_recvfrom, routes->news, (long)&byte, sizeof(byte),
-				    MSG_DONTWAIT, 0);
-		changed = changed || size != -EAGAIN;
-	} while (size > 0 || size == -EINTR || size == -ENOBUFS);
-	if (!changed)
+	if (netlink_hear(routes->news, &changed) == -EAGAIN && !changed)
 		return;
 	routes->interface.interface = 0;
 	memset(routes->neighbours, 0, sizeof(routes->neighbours));

@@ -16,6 +16,7 @@
 
 #include "broker/broker_protocol.h"
 #include "broker/lender.h"
+#include "common/netlink_call.h"
 #include "common/own_descriptor.h"
 
 /*
@@ -428,12 +429,10 @@ static bool begin(struct session *session)
 /* If the bell has not been heard yet, one ring is enough. */
 static void ring_bell(const struct session *session)
 {
-	char byte = 0;
+	const char byte = 0;
+	bool heard = false;
 
-	while (recv(session->changes, &byte, 1, MSG_DONTWAIT) >= 0 || errno == ENOBUFS ||
-	       errno == EINTR)
-		;
-	byte = 0;
+	netlink_hear(session->changes, &heard);
 	send(session->bell, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

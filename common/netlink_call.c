@@ -40,6 +40,19 @@ int netlink_subscribe(int protocol, uint32_t groups)
 	return error;
 }
 
+int netlink_hear(int socket, bool *heard)
+{
+	uint8_t byte;
+	long size;
+
+	do {
+		size = kernel_call5(SYS_recvfrom, socket, (long)&byte, sizeof(byte), MSG_DONTWAIT,
+				    0);
+		*heard = *heard || size > 0 || size == -ENOBUFS;
+	} while (size > 0 || size == -ENOBUFS || size == -EINTR);
+	return (int)size;
+}
+
 void netlink_begin(struct netlink *netlink, uint16_t type, uint16_t flags, const void *header,
 		   size_t size)
 {

@@ -8,6 +8,7 @@
 #define MELIN_NETLINK_CALL_H
 
 #include <linux/netlink.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +43,13 @@ void netlink_close(struct netlink *netlink);
  */
 int netlink_subscribe(int protocol, uint32_t groups);
 #define NETLINK_GROUP(number) (1u << ((number)-1))
+
+/*
+ * Reads away all that has come by such a socket, or by another one that rings for it. *heard
+ * becomes true if there was anything, or if the kernel had no room for it. Returns why there is no
+ * more: -EAGAIN, 0 (whoever rings has gone), or another negative errno value.
+ */
+int netlink_hear(int socket, bool *heard);
 
 /* Begins a request with the header of its type, of the size given. */
 void netlink_begin(struct netlink *netlink, uint16_t type, uint16_t flags, const void *header,

@@ -230,17 +230,11 @@ bool path_watch_rules(int rules, const struct link_config *config)
 {
 	const struct link_path_news any = { .what = LINK_PATH_ANY };
 	bool changed = false;
-	uint8_t byte;
-	long size;
+	const int end = netlink_hear(rules, &changed);
 
-	do {
-		size = kernel_call5(SYS_recvfrom, rules, (long)&byte, sizeof(byte), MSG_DONTWAIT,
-				    0);
-		changed = changed || size > 0 || size == -ENOBUFS;
-	} while (size > 0 || size == -ENOBUFS || size == -EINTR);
 	if (changed && config->path_changed)
 		config->path_changed(config->context, &any);
-	return size != 0;
+	return end != 0;
 }
 
 static socklen_t name_size(const struct sockaddr *name)
