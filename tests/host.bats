@@ -102,16 +102,19 @@ no_tap() {
 	took redis returned_lost -eq 0
 }
 
-@test "a limit of addresses that a stack would use up: the kernel carries all, which is said once" {
-	start_melin server near "$python" -c 'import resource, socket
-resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
+# A server whose limit leaves too little for a stack, and for itself so many bytes:
+# carries_all_within LIMIT BYTES-OF-IT BYTES WHAT-THE-LOG-SAYS
+carries_all_within() {
+	start_melin server near "$python" -c 'import resource, socket, sys
+limit, size, more = getattr(resource, sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+resource.setrlimit(limit, (size, size))
 listener = socket.create_server(("", 7000))
 print("ready", flush=True)
 for _ in range(3):
     connection = listener.accept()[0]
     while data := connection.recv(100):
         connection.sendall(data)
-print("still has", len(bytearray(300 << 20)), flush=True)'
+print("still has", len(bytearray(more)), flush=True)' "$1" "$2" "$3"
 	printed server ready
 	for _ in 1 2 3; do
 		on far "$python" "$programs/round_trips.py" "$near_kernel" 7000 1 100
@@ -119,8 +122,15 @@ print("still has", len(bytearray(300 << 20)), flush=True)'
 	printed server 'still has'
 	finished server
 	took server borrowed -eq 0
-	[ "$(grep -c 'no connection is borrowed: a limit of addresses' \
-		"$BATS_TEST_TMPDIR/server.melin")" -eq 1 ]
+	[ "$(grep -c "no connection is borrowed: $4" "$BATS_TEST_TMPDIR/server.melin")" -eq 1 ]
+}
+
+@test "a limit of addresses that a stack would use up: the kernel carries all, which is said once" {
+	carries_all_within RLIMIT_AS $((400 << 20)) $((300 << 20)) 'a limit of addresses'
+}
+
+@test "a limit of data that a stack would use up: the kernel carries all, which is said once" {
+	carries_all_within RLIMIT_DATA $((80 << 20)) $((50 << 20)) 'a limit of data'
 }
 
 @test "a saved SYN keeps its connection in the kernel" {
@@ -140,27 +150,6 @@ for _ in range(2):
 	finished server
 	[ "$(output_of server | grep -c 'saved True')" -eq 2 ]
 	took server kept_option -eq 2
-}
-
-@test "a limit of data that a stack would use up: the kernel carries all, which is said once" {
-	start_melin server near "$python" -c 'import resource, socket
-resource.setrlimit(resource.RLIMIT_DATA, (80 << 20, 80 << 20))
-listener = socket.create_server(("", 7000))
-print("ready", flush=True)
-for _ in range(3):
-    connection = listener.accept()[0]
-    while data := connection.recv(100):
-        connection.sendall(data)
-print("still has", len(bytearray(50 << 20)), flush=True)'
-	printed server ready
-	for _ in 1 2 3; do
-		on far "$python" "$programs/round_trips.py" "$near_kernel" 7000 1 100
-	done
-	printed server 'still has'
-	finished server
-	took server borrowed -eq 0
-	[ "$(grep -c 'no connection is borrowed: a limit of data' \
-		"$BATS_TEST_TMPDIR/server.melin")" -eq 1 ]
 }
 
 @test "a limit of addresses that is large enough: a look at it takes none of them" {
