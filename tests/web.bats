@@ -89,8 +89,9 @@ start_lighttpd() {
 	grep -q '5000 succeeded, 0 failed, 0 errored' "$BATS_TEST_TMPDIR/h2load.out"
 	kernel_still near
 	took client taken_connect -ge 50
-	# The SYNs wait for the neighbour's address and are not lost (stack/lwip/lwipopts.h): nearly all
-	# connections would take a second then. How often a busy server is probed tells nothing of it.
+	# The SYNs wait for the neighbour's address and are not lost (stack/lwip/lwipopts.h): nearly
+	# all connections would take a second then, and the third figure, their mean, would be in
+	# seconds. How often a busy server is probed tells nothing of it.
 	grep -Eq 'time for connect: +[^ ]+ +[^ ]+ +[0-9.]+[mu]s ' "$BATS_TEST_TMPDIR/h2load.out"
 }
 
