@@ -43,8 +43,7 @@ static long close_known(int descriptor)
 
 INTERPOSED int close(int descriptor)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_close, descriptor);
+	RETURN_TRACED(close, descriptor);
 	if (__builtin_expect(!descriptor_known(descriptor), 1))
 		return libc()->close(descriptor);
 	if (descriptor_private(descriptor))
@@ -129,8 +128,7 @@ static int duplicated(int descriptor, int duplicate)
 
 INTERPOSED int dup(int descriptor)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_dup, descriptor);
+	RETURN_TRACED(dup, descriptor);
 	return duplicated(descriptor, libc()->dup(descriptor_of_program(descriptor)));
 }
 
@@ -201,15 +199,13 @@ static int dup_over(int descriptor, int target, int flags, bool is_dup3)
 
 INTERPOSED int dup2(int descriptor, int target)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_dup2, descriptor, target);
+	RETURN_TRACED(dup2, descriptor, target);
 	return dup_over(descriptor, target, 0, false);
 }
 
 INTERPOSED int dup3(int descriptor, int target, int flags)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_dup3, descriptor, target, flags);
+	RETURN_TRACED(dup3, descriptor, target, flags);
 	return dup_over(descriptor, target, flags, true);
 }
 
@@ -315,8 +311,7 @@ INTERPOSED int fcntl(int descriptor, int command, ...)
 	va_start(arguments, command);
 	argument = only_argument(arguments);
 	va_end(arguments);
-	if (trace_wanted())
-		return (int)trace_call(TRACE_fcntl, descriptor, command, argument);
+	RETURN_TRACED(fcntl, descriptor, command, argument);
 	if (!descriptor_known(descriptor))
 		return libc()->fcntl(descriptor_of_program(descriptor), command, argument);
 	return control_descriptor(descriptor, command, argument);
@@ -383,8 +378,7 @@ static int control_socket(struct socket *socket, int descriptor, unsigned long r
 
 INTERPOSED int sockatmark(int descriptor)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_sockatmark, descriptor);
+	RETURN_TRACED(sockatmark, descriptor);
 
 	int mark;
 
@@ -403,8 +397,7 @@ INTERPOSED int ioctl(int descriptor, unsigned long request, ...)
 	va_start(arguments, request);
 	argument = only_argument(arguments);
 	va_end(arguments);
-	if (trace_wanted())
-		return (int)trace_call(TRACE_ioctl, descriptor, request, argument);
+	RETURN_TRACED(ioctl, descriptor, request, argument);
 	if (request == FIOASYNC)
 		borrow_end_any(descriptor, BORROW_CALL, true); /* as O_ASYNC */
 	/* In any state, as in control_descriptor(). */

@@ -24,8 +24,7 @@
 
 INTERPOSED int socket(int domain, int type, int protocol)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_socket, domain, type, protocol);
+	RETURN_TRACED(socket, domain, type, protocol);
 
 	int descriptor = libc()->socket(domain, type, protocol);
 
@@ -36,8 +35,7 @@ INTERPOSED int socket(int domain, int type, int protocol)
 
 INTERPOSED int bind(int descriptor, const struct sockaddr *local, socklen_t length)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_bind, descriptor, local, (size_t)length);
+	RETURN_TRACED(bind, descriptor, local, (size_t)length);
 
 	int result;
 
@@ -48,8 +46,7 @@ INTERPOSED int bind(int descriptor, const struct sockaddr *local, socklen_t leng
 
 INTERPOSED int listen(int descriptor, int backlog)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_listen, descriptor, backlog);
+	RETURN_TRACED(listen, descriptor, backlog);
 
 	int result;
 
@@ -64,8 +61,7 @@ INTERPOSED int listen(int descriptor, int backlog)
 
 INTERPOSED int connect(int descriptor, const struct sockaddr *remote, socklen_t length)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_connect, descriptor, remote, (size_t)length);
+	RETURN_TRACED(connect, descriptor, remote, (size_t)length);
 
 	int result;
 
@@ -100,8 +96,7 @@ static int accept_flags(struct socket *socket, int descriptor, struct sockaddr *
 
 INTERPOSED int accept(int descriptor, struct sockaddr *peer, socklen_t *length)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_accept, descriptor, peer, length);
+	RETURN_TRACED(accept, descriptor, peer, length);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 
@@ -114,8 +109,7 @@ INTERPOSED int accept(int descriptor, struct sockaddr *peer, socklen_t *length)
 
 INTERPOSED int accept4(int descriptor, struct sockaddr *peer, socklen_t *length, int flags)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_accept4, descriptor, peer, length, flags);
+	RETURN_TRACED(accept4, descriptor, peer, length, flags);
 
 	struct socket *socket = socket_get_at_point(descriptor);
 
@@ -128,8 +122,7 @@ INTERPOSED int accept4(int descriptor, struct sockaddr *peer, socklen_t *length,
 
 INTERPOSED int shutdown(int descriptor, int how)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_shutdown, descriptor, how);
+	RETURN_TRACED(shutdown, descriptor, how);
 
 	struct socket *socket;
 	int result;
@@ -154,8 +147,7 @@ static int stack_name(struct socket *socket, int descriptor, bool peer, struct s
 
 INTERPOSED int getsockname(int descriptor, struct sockaddr *name, socklen_t *length)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_getsockname, descriptor, name, length);
+	RETURN_TRACED(getsockname, descriptor, name, length);
 
 	struct socket *socket = socket_get(descriptor);
 
@@ -166,8 +158,7 @@ INTERPOSED int getsockname(int descriptor, struct sockaddr *name, socklen_t *len
 
 INTERPOSED int getpeername(int descriptor, struct sockaddr *name, socklen_t *length)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_getpeername, descriptor, name, length);
+	RETURN_TRACED(getpeername, descriptor, name, length);
 
 	struct socket *socket = socket_get(descriptor);
 
@@ -196,8 +187,7 @@ static int get_option(struct socket *socket, int descriptor, int level, int name
 
 INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, socklen_t *length)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_getsockopt, descriptor, level, name, value, length);
+	RETURN_TRACED(getsockopt, descriptor, level, name, value, length);
 
 	struct socket *socket = socket_get_any(descriptor);
 	int result;
@@ -241,8 +231,7 @@ static int set_option(struct socket *socket, int descriptor, int level, int name
 
 INTERPOSED int setsockopt(int descriptor, int level, int name, const void *value, socklen_t length)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_setsockopt, descriptor, level, name, value, length);
+	RETURN_TRACED(setsockopt, descriptor, level, name, value, length);
 
 	struct socket *socket = socket_get_any(descriptor);
 	int result;

@@ -92,8 +92,7 @@ static ssize_t send_file_at(struct socket *socket, int file, off_t *offset, size
 
 INTERPOSED ssize_t sendfile(int descriptor, int file, off_t *offset, size_t size)
 {
-	if (trace_wanted())
-		return trace_call(TRACE_sendfile, descriptor, file, offset, size);
+	RETURN_TRACED(sendfile, descriptor, file, offset, size);
 
 	struct socket *socket = socket_get_any(descriptor);
 	const bool is_stacks = socket && socket_is_stacks(socket, descriptor);
@@ -231,8 +230,7 @@ static bool is_pipe(int descriptor)
 INTERPOSED ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t size,
 			  unsigned flags)
 {
-	if (trace_wanted())
-		return trace_call(TRACE_splice, in, in_offset, out, out_offset, size, flags);
+	RETURN_TRACED(splice, in, in_offset, out, out_offset, size, flags);
 
 	struct socket *from, *to;
 	int source, target;

@@ -47,8 +47,7 @@ static inline ssize_t leave(struct socket *socket, enum borrow_direction directi
 #define TRANSFER(type, name, parameters, direction, number, arguments, by_stack, elsewhere, ...)   \
 	INTERPOSED type name parameters                                                            \
 	{                                                                                          \
-		if (trace_wanted())                                                                \
-			return (type)trace_call(TRACE_##name, descriptor, __VA_ARGS__);            \
+		RETURN_TRACED(name, descriptor, __VA_ARGS__);                                      \
                                                                                                    \
 		struct socket *socket = socket_get_any_at_point(descriptor);                       \
 		const bool is_stacks = socket && socket_is_stacks(socket, descriptor);             \

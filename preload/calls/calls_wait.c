@@ -42,8 +42,7 @@ static void read_limits(struct limits *limits, const struct timespec *timeout, c
 
 INTERPOSED int poll(struct pollfd *set, nfds_t count, int timeout)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_poll, set, count, timeout);
+	RETURN_TRACED(poll, set, count, timeout);
 
 	int result;
 
@@ -59,8 +58,6 @@ INTERPOSED int poll(struct pollfd *set, nfds_t count, int timeout)
 
 INTERPOSED int __poll_chk(struct pollfd *set, nfds_t count, int timeout, size_t room)
 {
-	if (count <= room / sizeof(*set) && trace_wanted())
-		return (int)trace_call(TRACE_poll, set, count, timeout);
 	if (room / sizeof(*set) < count || !config_active())
 		return libc()->__poll_chk(set, count, timeout, room);
 	return poll(set, count, timeout);
@@ -69,8 +66,7 @@ INTERPOSED int __poll_chk(struct pollfd *set, nfds_t count, int timeout, size_t 
 INTERPOSED int ppoll(struct pollfd *set, nfds_t count, const struct timespec *timeout,
 		     const sigset_t *mask)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_ppoll, set, count, timeout, mask);
+	RETURN_TRACED(ppoll, set, count, timeout, mask);
 
 	struct limits limits;
 	int result;
@@ -89,8 +85,6 @@ INTERPOSED int ppoll(struct pollfd *set, nfds_t count, const struct timespec *ti
 INTERPOSED int __ppoll_chk(struct pollfd *set, nfds_t count, const struct timespec *timeout,
 			   const sigset_t *mask, size_t room)
 {
-	if (count <= room / sizeof(*set) && trace_wanted())
-		return (int)trace_call(TRACE_ppoll, set, count, timeout, mask);
 	if (room / sizeof(*set) < count || !config_active())
 		return libc()->__ppoll_chk(set, count, timeout, mask, room);
 	return ppoll(set, count, timeout, mask);
@@ -111,9 +105,7 @@ static void write_back_left(struct timeval *timeout, uint64_t deadline)
 INTERPOSED int select(int count, fd_set *readable, fd_set *writable, fd_set *exceptional,
 		      struct timeval *timeout)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_select, count, readable, writable, exceptional,
-				       timeout);
+	RETURN_TRACED(select, count, readable, writable, exceptional, timeout);
 
 	uint64_t deadline;
 	int result;
@@ -135,9 +127,7 @@ INTERPOSED int select(int count, fd_set *readable, fd_set *writable, fd_set *exc
 INTERPOSED int pselect(int count, fd_set *readable, fd_set *writable, fd_set *exceptional,
 		       const struct timespec *timeout, const sigset_t *mask)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_pselect, count, readable, writable, exceptional,
-				       timeout, mask);
+	RETURN_TRACED(pselect, count, readable, writable, exceptional, timeout, mask);
 
 	struct limits limits;
 	int result;
@@ -165,22 +155,19 @@ static int created(int descriptor)
 
 INTERPOSED int epoll_create(int size)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_epoll_create, size);
+	RETURN_TRACED(epoll_create, size);
 	return created(libc()->epoll_create(size));
 }
 
 INTERPOSED int epoll_create1(int flags)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_epoll_create1, flags);
+	RETURN_TRACED(epoll_create1, flags);
 	return created(libc()->epoll_create1(flags));
 }
 
 INTERPOSED int epoll_ctl(int descriptor, int operation, int target, struct epoll_event *event)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_epoll_ctl, descriptor, operation, target, event);
+	RETURN_TRACED(epoll_ctl, descriptor, operation, target, event);
 
 	int result;
 
@@ -226,8 +213,7 @@ static int wait_milliseconds(int descriptor, struct epoll_event *events, int max
 INTERPOSED int epoll_pwait(int descriptor, struct epoll_event *events, int max, int timeout,
 			   const sigset_t *mask)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_epoll_pwait, descriptor, events, max, timeout, mask);
+	RETURN_TRACED(epoll_pwait, descriptor, events, max, timeout, mask);
 
 	sigset_t copy;
 	int result;
@@ -243,8 +229,7 @@ INTERPOSED int epoll_pwait(int descriptor, struct epoll_event *events, int max, 
 
 INTERPOSED int epoll_wait(int descriptor, struct epoll_event *events, int max, int timeout)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_epoll_wait, descriptor, events, max, timeout);
+	RETURN_TRACED(epoll_wait, descriptor, events, max, timeout);
 	/*
 	 * Where it does not block, or where there is no other thread, nothing of the stack's can
 	 * come into the instance meanwhile (but through a handler, which ends the call).
@@ -261,8 +246,7 @@ INTERPOSED int epoll_wait(int descriptor, struct epoll_event *events, int max, i
 INTERPOSED int epoll_pwait2(int descriptor, struct epoll_event *events, int max,
 			    const struct timespec *timeout, const sigset_t *mask)
 {
-	if (trace_wanted())
-		return (int)trace_call(TRACE_epoll_pwait2, descriptor, events, max, timeout, mask);
+	RETURN_TRACED(epoll_pwait2, descriptor, events, max, timeout, mask);
 
 	struct limits limits;
 	int result;

@@ -5,7 +5,7 @@
  * which calls these are and how their arguments are printed (trace_print.h). Not for what melin
  * itself has to say (config/log.h), into whose file the lines go.
  *
- * Each traced function begins with trace_wanted(), which costs a comparison and a branch while
+ * Each traced function begins with RETURN_TRACED(), which costs a comparison and a branch while
  * there is no trace. With one, the call goes by trace_call(), which makes it again from outside
  * and then writes the line: so the functions themselves know nothing of it.
  */
@@ -13,6 +13,7 @@
 #define MELIN_TRACE_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "preload/config/log.h"
 
@@ -68,6 +69,8 @@
 
 #define TRACED_CALL_NUMBER(type, function, letters) TRACE_##function,
 enum traced_call { TRACED_CALLS(TRACED_CALL_NUMBER) TRACED_CALL_COUNT };
+#define TRACED_CALL_RESULT(type, function, letters) typedef type traced_##function;
+TRACED_CALLS(TRACED_CALL_RESULT)
 
 /*
  * Whether the call that has just been entered is one of the program's, and not one that melin, DPDK
@@ -83,14 +86,17 @@ bool trace_is_programs(void);
  */
 long trace_call(enum traced_call which, ...);
 
-/*
- * At the beginning of each traced function, which returns trace_call() with all of its arguments if
- * it is true.
- */
 static inline bool trace_wanted(void)
 {
 	return __builtin_expect(atomic_load_explicit(&log_calls, memory_order_relaxed), 0) &&
 	       trace_is_programs();
 }
+
+/* The beginning of each traced function, with all of its arguments: with a trace it ends here. */
+#define RETURN_TRACED(function, ...)                                                               \
+	do {                                                                                       \
+		if (trace_wanted())                                                                \
+			return (traced_##function)trace_call(TRACE_##function, __VA_ARGS__);       \
+	} while (0)
 
 #endif
