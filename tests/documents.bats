@@ -18,7 +18,7 @@ variables() {
 @test "every interposed function is in libmelin(7)" {
 	# shellcheck disable=SC1003 # a backslash
 	functions=$(tr -d '\n\t\\' <"$source/preload/libc/symbols.h" |
-		grep -oE '\bSYMBOL\([^(]*, *[A-Za-z_0-9]+, *\(' |
+		grep -oE '\b(SYMBOL|POINT)\([^(]*, *[A-Za-z_0-9]+, *\(' |
 		sed -E 's/.*, *([A-Za-z_0-9]+), *\($/\1/')
 	[ "$(wc -w <<<"$functions")" -gt 50 ]
 	for function in $functions; do

@@ -16,7 +16,8 @@ exported() {
 
 listed() {
 	{
-		grep -oE '^\s*SYMBOL\([^,]+, [A-Za-z0-9_]+,' "$source/preload/libc/symbols.h" |
+		grep -oE '^\s*(SYMBOL|POINT)\([^,]+, [A-Za-z0-9_]+,' \
+			"$source/preload/libc/symbols.h" |
 			sed -E 's/.*, ([A-Za-z0-9_]+),/\1/'
 		sed -nE 's/^INTERPOSED_ALIAS\(.*, (.*)\);/\1/p' "$source"/preload/calls/calls_*.c
 	} | sort -u

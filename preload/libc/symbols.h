@@ -32,40 +32,51 @@
 
 typedef void (*signal_handler)(int);
 
-/* SYMBOL(return type, name, parameters). Variadic functions take their one argument as long. */
-#define LIBC_SYMBOLS(SYMBOL)                                                                       \
+/*
+ * SYMBOL(return type, name, parameters). Variadic functions take their one argument as long.
+ * POINT(return type, name, parameters, arguments): the same for cancellation points (pthreads(7)).
+ */
+#define LIBC_SYMBOLS(SYMBOL, POINT)                                                                \
 	SYMBOL(int, socket, (int, int, int))                                                       \
 	SYMBOL(int, bind, (int, const struct sockaddr *, socklen_t))                               \
 	SYMBOL(int, listen, (int, int))                                                            \
-	SYMBOL(int, accept, (int, struct sockaddr *, socklen_t *))                                 \
-	SYMBOL(int, accept4, (int, struct sockaddr *, socklen_t *, int))                           \
-	SYMBOL(int, connect, (int, const struct sockaddr *, socklen_t))                            \
+	POINT(int, accept, (int a, struct sockaddr *b, socklen_t *c), (a, b, c))                   \
+	POINT(int, accept4, (int a, struct sockaddr *b, socklen_t *c, int d), (a, b, c, d))        \
+	POINT(int, connect, (int a, const struct sockaddr *b, socklen_t c), (a, b, c))             \
 	SYMBOL(int, shutdown, (int, int))                                                          \
 	SYMBOL(int, getsockname, (int, struct sockaddr *, socklen_t *))                            \
 	SYMBOL(int, getpeername, (int, struct sockaddr *, socklen_t *))                            \
 	SYMBOL(int, getsockopt, (int, int, int, void *, socklen_t *))                              \
 	SYMBOL(int, setsockopt, (int, int, int, const void *, socklen_t))                          \
-	SYMBOL(ssize_t, read, (int, void *, size_t))                                               \
-	SYMBOL(ssize_t, readv, (int, const struct iovec *, int))                                   \
-	SYMBOL(ssize_t, recv, (int, void *, size_t, int))                                          \
-	SYMBOL(ssize_t, recvfrom, (int, void *, size_t, int, struct sockaddr *, socklen_t *))      \
-	SYMBOL(ssize_t, recvmsg, (int, struct msghdr *, int))                                      \
-	SYMBOL(int, recvmmsg, (int, struct mmsghdr *, unsigned, int, struct timespec *))           \
-	SYMBOL(ssize_t, write, (int, const void *, size_t))                                        \
-	SYMBOL(ssize_t, writev, (int, const struct iovec *, int))                                  \
-	SYMBOL(ssize_t, preadv2, (int, const struct iovec *, int, off_t, int))                     \
-	SYMBOL(ssize_t, pwritev2, (int, const struct iovec *, int, off_t, int))                    \
-	SYMBOL(ssize_t, send, (int, const void *, size_t, int))                                    \
-	SYMBOL(ssize_t, sendto,                                                                    \
-	       (int, const void *, size_t, int, const struct sockaddr *, socklen_t))               \
-	SYMBOL(ssize_t, sendmsg, (int, const struct msghdr *, int))                                \
-	SYMBOL(int, sendmmsg, (int, struct mmsghdr *, unsigned, int))                              \
+	POINT(ssize_t, read, (int a, void *b, size_t c), (a, b, c))                                \
+	POINT(ssize_t, readv, (int a, const struct iovec *b, int c), (a, b, c))                    \
+	POINT(ssize_t, recv, (int a, void *b, size_t c, int d), (a, b, c, d))                      \
+	POINT(ssize_t, recvfrom,                                                                   \
+	      (int a, void *b, size_t c, int d, struct sockaddr *e, socklen_t *f),                 \
+	      (a, b, c, d, e, f))                                                                  \
+	POINT(ssize_t, recvmsg, (int a, struct msghdr *b, int c), (a, b, c))                       \
+	POINT(int, recvmmsg, (int a, struct mmsghdr *b, unsigned c, int d, struct timespec *e),    \
+	      (a, b, c, d, e))                                                                     \
+	POINT(ssize_t, write, (int a, const void *b, size_t c), (a, b, c))                         \
+	POINT(ssize_t, writev, (int a, const struct iovec *b, int c), (a, b, c))                   \
+	POINT(ssize_t, preadv2, (int a, const struct iovec *b, int c, off_t d, int e),             \
+	      (a, b, c, d, e))                                                                     \
+	POINT(ssize_t, pwritev2, (int a, const struct iovec *b, int c, off_t d, int e),            \
+	      (a, b, c, d, e))                                                                     \
+	POINT(ssize_t, send, (int a, const void *b, size_t c, int d), (a, b, c, d))                \
+	POINT(ssize_t, sendto,                                                                     \
+	      (int a, const void *b, size_t c, int d, const struct sockaddr *e, socklen_t f),      \
+	      (a, b, c, d, e, f))                                                                  \
+	POINT(ssize_t, sendmsg, (int a, const struct msghdr *b, int c), (a, b, c))                 \
+	POINT(int, sendmmsg, (int a, struct mmsghdr *b, unsigned c, int d), (a, b, c, d))          \
 	SYMBOL(ssize_t, sendfile, (int, int, off_t *, size_t))                                     \
-	SYMBOL(ssize_t, __read_chk, (int, void *, size_t, size_t))                                 \
-	SYMBOL(ssize_t, __recv_chk, (int, void *, size_t, size_t, int))                            \
-	SYMBOL(ssize_t, __recvfrom_chk,                                                            \
-	       (int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *))                 \
-	SYMBOL(ssize_t, splice, (int, off64_t *, int, off64_t *, size_t, unsigned))                \
+	POINT(ssize_t, __read_chk, (int a, void *b, size_t c, size_t d), (a, b, c, d))             \
+	POINT(ssize_t, __recv_chk, (int a, void *b, size_t c, size_t d, int e), (a, b, c, d, e))   \
+	POINT(ssize_t, __recvfrom_chk,                                                             \
+	      (int a, void *b, size_t c, size_t d, int e, struct sockaddr *f, socklen_t *g),       \
+	      (a, b, c, d, e, f, g))                                                               \
+	POINT(ssize_t, splice, (int a, off64_t *b, int c, off64_t *d, size_t e, unsigned f),       \
+	      (a, b, c, d, e, f))                                                                  \
 	SYMBOL(FILE *, fdopen, (int, const char *))                                                \
 	SYMBOL(FILE *, freopen, (const char *, const char *, FILE *))                              \
 	SYMBOL(void, perror, (const char *))                                                       \
@@ -77,7 +88,7 @@ typedef void (*signal_handler)(int);
 	SYMBOL(void, closefrom, (int))                                                             \
 	SYMBOL(int, sockatmark, (int))                                                             \
 	SYMBOL(int, pidfd_getfd, (int, int, unsigned))                                             \
-	SYMBOL(int, close, (int))                                                                  \
+	POINT(int, close, (int a), (a))                                                            \
 	SYMBOL(int, dup, (int))                                                                    \
 	SYMBOL(int, dup2, (int, int))                                                              \
 	SYMBOL(int, dup3, (int, int, int))                                                         \
@@ -85,8 +96,8 @@ typedef void (*signal_handler)(int);
 	SYMBOL(int, ioctl, (int, unsigned long, ...))                                              \
 	SYMBOL(int, fstat, (int, struct stat *))                                                   \
 	SYMBOL(off_t, lseek, (int, off_t, int))                                                    \
-	SYMBOL(int, fsync, (int))                                                                  \
-	SYMBOL(int, fdatasync, (int))                                                              \
+	POINT(int, fsync, (int a), (a))                                                            \
+	POINT(int, fdatasync, (int a), (a))                                                        \
 	SYMBOL(int, ftruncate, (int, off_t))                                                       \
 	SYMBOL(int, flock, (int, int))                                                             \
 	SYMBOL(int, fchmod, (int, mode_t))                                                         \
@@ -101,21 +112,30 @@ typedef void (*signal_handler)(int);
 	SYMBOL(int, aio_cancel, (int, struct aiocb *))                                             \
 	SYMBOL(int, aio_suspend, (const struct aiocb *const[], int, const struct timespec *))      \
 	SYMBOL(int, lio_listio, (int, struct aiocb *const[], int, struct sigevent *))              \
-	SYMBOL(int, poll, (struct pollfd *, nfds_t, int))                                          \
-	SYMBOL(int, ppoll, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *))   \
-	SYMBOL(int, __poll_chk, (struct pollfd *, nfds_t, int, size_t))                            \
-	SYMBOL(int, __ppoll_chk,                                                                   \
-	       (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *, size_t))       \
-	SYMBOL(int, select, (int, fd_set *, fd_set *, fd_set *, struct timeval *))                 \
-	SYMBOL(int, pselect,                                                                       \
-	       (int, fd_set *, fd_set *, fd_set *, const struct timespec *, const sigset_t *))     \
+	POINT(int, poll, (struct pollfd * a, nfds_t b, int c), (a, b, c))                          \
+	POINT(int, ppoll,                                                                          \
+	      (struct pollfd * a, nfds_t b, const struct timespec *c, const sigset_t *d),          \
+	      (a, b, c, d))                                                                        \
+	POINT(int, __poll_chk, (struct pollfd * a, nfds_t b, int c, size_t d), (a, b, c, d))       \
+	POINT(int, __ppoll_chk,                                                                    \
+	      (struct pollfd * a, nfds_t b, const struct timespec *c, const sigset_t *d,           \
+	       size_t e),                                                                          \
+	      (a, b, c, d, e))                                                                     \
+	POINT(int, select, (int a, fd_set *b, fd_set *c, fd_set *d, struct timeval *e),            \
+	      (a, b, c, d, e))                                                                     \
+	POINT(int, pselect,                                                                        \
+	      (int a, fd_set *b, fd_set *c, fd_set *d, const struct timespec *e,                   \
+	       const sigset_t *f),                                                                 \
+	      (a, b, c, d, e, f))                                                                  \
 	SYMBOL(int, epoll_create, (int))                                                           \
 	SYMBOL(int, epoll_create1, (int))                                                          \
 	SYMBOL(int, epoll_ctl, (int, int, int, struct epoll_event *))                              \
-	SYMBOL(int, epoll_wait, (int, struct epoll_event *, int, int))                             \
-	SYMBOL(int, epoll_pwait, (int, struct epoll_event *, int, int, const sigset_t *))          \
-	SYMBOL(int, epoll_pwait2,                                                                  \
-	       (int, struct epoll_event *, int, const struct timespec *, const sigset_t *))        \
+	POINT(int, epoll_wait, (int a, struct epoll_event *b, int c, int d), (a, b, c, d))         \
+	POINT(int, epoll_pwait, (int a, struct epoll_event *b, int c, int d, const sigset_t *e),   \
+	      (a, b, c, d, e))                                                                     \
+	POINT(int, epoll_pwait2,                                                                   \
+	      (int a, struct epoll_event *b, int c, const struct timespec *d, const sigset_t *e),  \
+	      (a, b, c, d, e))                                                                     \
 	SYMBOL(int, pthread_create,                                                                \
 	       (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))                   \
 	SYMBOL(int, thrd_create, (thrd_t *, thrd_start_t, void *))                                 \
@@ -175,11 +195,11 @@ int __vdprintf_chk(int, int, const char *, va_list);
 int __ppoll_chk(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *, size_t);
 /* NOLINTEND(bugprone-reserved-identifier) */
 
-#define LIBC_SYMBOL_MEMBER(type, name, parameters) type(*name) parameters;
+#define LIBC_SYMBOL_MEMBER(type, name, parameters, ...) type(*name) parameters;
 
 /* libc's own versions. A member is NULL only if this libc has no such function. */
 struct libc_symbols {
-	LIBC_SYMBOLS(LIBC_SYMBOL_MEMBER)
+	LIBC_SYMBOLS(LIBC_SYMBOL_MEMBER, LIBC_SYMBOL_MEMBER)
 };
 
 extern struct libc_symbols libc_table;
