@@ -9,6 +9,7 @@ common_libcommon_la_SOURCES = \
 	common/capture_ring.h \
 	common/connection_state.c \
 	common/connection_state.h \
+	common/counters.h \
 	common/descriptor_limit.c \
 	common/descriptor_limit.h \
 	common/device_name.c \

@@ -1,58 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The names of what is counted: status_page.h. */
+/* See status_page.h. */
 #include "common/status_page.h"
 
-const char *const status_flow_names[FLOW_COUNTS] = {
-	[FLOW_TAKEN_CONNECT] = "taken_connect",
-	[FLOW_TAKEN_LISTEN] = "taken_listen",
-	[FLOW_TAKEN_ACCEPT] = "taken_accept",
-	[FLOW_LEFT_RULE] = "left_rule",
-	[FLOW_LEFT_STACK] = "left_stack",
-	[FLOW_LEFT_OPTION] = "left_option",
-	[FLOW_LEFT_ROUTE] = "left_route",
-	[FLOW_BORROWED] = "borrowed",
-	[FLOW_RETURNED_CLOSED] = "returned_closed",
-	[FLOW_RETURNED_PEER] = "returned_peer",
-	[FLOW_RETURNED_PROCESS] = "returned_process",
-	[FLOW_RETURNED_CALL] = "returned_call",
-	[FLOW_RETURNED_PATH] = "returned_path",
-	[FLOW_RETURNED_LOSS] = "returned_loss",
-	[FLOW_RETURNED_BULK] = "returned_bulk",
-	[FLOW_RETURNED_IDLE] = "returned_idle",
-	[FLOW_RETURNED_SLOW] = "returned_slow",
-	[FLOW_RETURNED_RIGHTS] = "returned_rights",
-	[FLOW_RETURNED_DRAINED] = "returned_drained",
-	[FLOW_RETURNED_CHANCE] = "returned_chance",
-	[FLOW_RETURNED_LOST] = "returned_lost",
-	[FLOW_KEPT_RULE] = "kept_rule",
-	[FLOW_KEPT_UNPAID] = "kept_unpaid",
-	[FLOW_KEPT_OPTION] = "kept_option",
-	[FLOW_KEPT_LOCAL] = "kept_local",
-	[FLOW_KEPT_PATH] = "kept_path",
-	[FLOW_KEPT_UNSEEN] = "kept_unseen",
-	[FLOW_KEPT_RIGHTS] = "kept_rights",
-	[FLOW_KEPT_STACK] = "kept_stack",
-};
+#include <linux/tcp.h>
+#include <stddef.h>
 
-const char *const status_count_names[STATUS_COUNTS] = {
-	[STATUS_RX_FRAMES] = "rx_frames",
-	[STATUS_TX_FRAMES] = "tx_frames",
-	[STATUS_RX_BYTES] = "rx_bytes",
-	[STATUS_TX_BYTES] = "tx_bytes",
-	[STATUS_RX_SEGMENTS] = "rx_segments",
-	[STATUS_TX_SEGMENTS] = "tx_segments",
-	[STATUS_RX_PAYLOAD] = "rx_payload",
-	[STATUS_TX_PAYLOAD] = "tx_payload",
-	[STATUS_RETRANSMISSIONS] = "retransmissions",
-	[STATUS_RX_DROPS] = "rx_drops",
-	[STATUS_RX_DROPS_DEVICE] = "rx_drops_device",
-	[STATUS_RX_DROPS_MEMORY] = "rx_drops_memory",
-	[STATUS_RX_DROPS_FOREIGN] = "rx_drops_foreign",
-	[STATUS_RX_BAD_CHECKSUM] = "rx_bad_checksum",
-	[STATUS_TX_DROPS] = "tx_drops",
-	[STATUS_LOOP_SEGMENTS] = "loop_segments",
-	[STATUS_POLLS] = "polls",
-	[STATUS_SLEEPS] = "sleeps",
-	[STATUS_LOCK_SPUN] = "lock_spun",
-	[STATUS_LOCK_SLEPT] = "lock_slept",
-};
+#define FLOW_NAME(number, name, why)   name,
+#define FLOW_REASON(number, name, why) why,
+#define COUNT_NAME(name, text)	       #name,
+
+const char *const status_flow_names[FLOW_COUNTS] = { FLOWS(FLOW_NAME) };
+const char *const status_flow_reasons[FLOW_COUNTS] = { FLOWS(FLOW_REASON) };
+const char *const status_count_names[STATUS_COUNTS] = { STACK_COUNTERS(COUNT_NAME) };
+
+void status_row_measure(struct status_row *row, const struct tcp_info *info)
+{
+	row->state = info->tcpi_state;
+	row->mss = (uint16_t)info->tcpi_snd_mss;
+	row->bytes_sent = info->tcpi_bytes_sent;
+	row->bytes_received = info->tcpi_bytes_received;
+	row->round_trip = info->tcpi_rtt;
+	row->round_trip_variation = info->tcpi_rttvar;
+	row->window = info->tcpi_snd_cwnd;
+	row->threshold = info->tcpi_snd_ssthresh;
+	row->unacknowledged = info->tcpi_unacked;
+	row->lost = info->tcpi_lost;
+	row->retransmitted = info->tcpi_total_retrans;
+	row->segments_in = info->tcpi_segs_in;
+	row->segments_out = info->tcpi_segs_out;
+}

@@ -38,75 +38,60 @@
 #include <sys/socket.h>
 
 #include "common/capture_ring.h"
+#include "common/counters.h"
 
 #define STATUS_PAGE_NAME    "melin-status"
 #define STATUS_PAGE_MAGIC   0x4e494c454d0a1a0aull
 #define STATUS_PAGE_VERSION 3 /* raised with each change of what is below */
 
-/* How many flows melin has taken, and how many were left to libc for what reason. */
-enum flow_count {
-	FLOW_TAKEN_CONNECT,
-	FLOW_TAKEN_LISTEN,
-	FLOW_TAKEN_ACCEPT,
-	FLOW_LEFT_RULE,	  /* no rule takes it, or one with ! leaves it */
-	FLOW_LEFT_STACK,  /* the stack could not start */
-	FLOW_LEFT_OPTION, /* a socket option that only the kernel has was set */
-	FLOW_LEFT_ROUTE,  /* no address of its family, no route, not the stack's address */
-	/* Host mode: each time that one is borrowed, and given back by reason (borrow.h). */
-	FLOW_BORROWED,
-	FLOW_RETURNED_CLOSED,
-	FLOW_RETURNED_PEER,
-	FLOW_RETURNED_PROCESS,
-	FLOW_RETURNED_CALL,
-	FLOW_RETURNED_PATH,
-	FLOW_RETURNED_LOSS,
-	FLOW_RETURNED_BULK,
-	FLOW_RETURNED_IDLE,
-	FLOW_RETURNED_SLOW,
-	FLOW_RETURNED_RIGHTS,
-	FLOW_RETURNED_DRAINED,
-	FLOW_RETURNED_CHANCE,
-	FLOW_RETURNED_LOST, /* it could not be given back */
-	/* Connections that were never borrowed. */
-	FLOW_KEPT_RULE,
-	FLOW_KEPT_UNPAID, /* too few messages, or never a good moment */
-	FLOW_KEPT_OPTION, /* an option, filter or protocol that only the kernel serves */
-	FLOW_KEPT_LOCAL,  /* the peer is this host */
-	FLOW_KEPT_PATH,	  /* no Ethernet interface that frames can be taken from */
-	FLOW_KEPT_UNSEEN, /* its frames did not come by as the socket's */
-	FLOW_KEPT_RIGHTS,
-	FLOW_KEPT_STACK, /* the stack could not start, or the kernel is too old */
-	FLOW_COUNTS,
-};
+/*
+ * What is counted of flows: how many melin has taken, how many were left to libc, and in host mode
+ * how often one was borrowed and given back, and how many never were. FLOW(number, name as the
+ * summary line and melin stat have it, why the kernel has a connection of which this was the last
+ * that was noted). Those RETURNED are in the order of enum borrow_return.
+ */
+#define FLOWS(FLOW)                                                                                \
+	FLOW(FLOW_TAKEN_CONNECT, "taken_connect", "few messages so far")                           \
+	FLOW(FLOW_TAKEN_LISTEN, "taken_listen", NULL)                                              \
+	FLOW(FLOW_TAKEN_ACCEPT, "taken_accept", "few messages so far")                             \
+	FLOW(FLOW_LEFT_RULE, "left_rule", "no rule takes it")                                      \
+	FLOW(FLOW_LEFT_STACK, "left_stack", "the stack could not start")                           \
+	FLOW(FLOW_LEFT_OPTION, "left_option", "an option that only the kernel has")                \
+	FLOW(FLOW_LEFT_ROUTE, "left_route", "the stack has no way there")                          \
+	FLOW(FLOW_BORROWED, "borrowed", NULL)                                                      \
+	FLOW(FLOW_RETURNED_CLOSED, "returned_closed", "closed")                                    \
+	FLOW(FLOW_RETURNED_PEER, "returned_peer", "the peer has ended it")                         \
+	FLOW(FLOW_RETURNED_PROCESS, "returned_process", "another process may use it")              \
+	FLOW(FLOW_RETURNED_CALL, "returned_call", "a call that only the kernel serves")            \
+	FLOW(FLOW_RETURNED_PATH, "returned_path", "its path has changed")                          \
+	FLOW(FLOW_RETURNED_LOSS, "returned_loss", "segments are lost")                             \
+	FLOW(FLOW_RETURNED_BULK, "returned_bulk", "much data in one direction")                    \
+	FLOW(FLOW_RETURNED_IDLE, "returned_idle", "idle")                                          \
+	FLOW(FLOW_RETURNED_SLOW, "returned_slow", "a sleep for each message")                      \
+	FLOW(FLOW_RETURNED_RIGHTS, "returned_rights", "rights are given up")                       \
+	FLOW(FLOW_RETURNED_DRAINED, "returned_drained", "drained")                                 \
+	FLOW(FLOW_RETURNED_CHANCE, "returned_chance", "by chance")                                 \
+	FLOW(FLOW_RETURNED_LOST, "returned_lost", "could not be given back")                       \
+	FLOW(FLOW_KEPT_RULE, "kept_rule", "no rule takes it")                                      \
+	FLOW(FLOW_KEPT_UNPAID, "kept_unpaid", "too few messages")                                  \
+	FLOW(FLOW_KEPT_OPTION, "kept_option", "an option or a use that only the kernel serves")    \
+	FLOW(FLOW_KEPT_LOCAL, "kept_local", "the peer is this host")                               \
+	FLOW(FLOW_KEPT_PATH, "kept_path", "no interface that frames can be taken from")            \
+	FLOW(FLOW_KEPT_UNSEEN, "kept_unseen", "its frames do not come by as the socket's")         \
+	FLOW(FLOW_KEPT_RIGHTS, "kept_rights", "rights are missing")                                \
+	FLOW(FLOW_KEPT_STACK, "kept_stack", "the stack could not start")
 
-/* What the stack counts (struct stack_counters): as of the last time that a reader has asked. */
-enum status_count {
-	STATUS_RX_FRAMES,
-	STATUS_TX_FRAMES,
-	STATUS_RX_BYTES,
-	STATUS_TX_BYTES,
-	STATUS_RX_SEGMENTS,
-	STATUS_TX_SEGMENTS,
-	STATUS_RX_PAYLOAD,
-	STATUS_TX_PAYLOAD,
-	STATUS_RETRANSMISSIONS,
-	STATUS_RX_DROPS,
-	STATUS_RX_DROPS_DEVICE,
-	STATUS_RX_DROPS_MEMORY,
-	STATUS_RX_DROPS_FOREIGN,
-	STATUS_RX_BAD_CHECKSUM,
-	STATUS_TX_DROPS,
-	STATUS_LOOP_SEGMENTS,
-	STATUS_POLLS,
-	STATUS_SLEEPS,
-	STATUS_LOCK_SPUN,
-	STATUS_LOCK_SLEPT,
-	STATUS_COUNTS,
-};
+#define FLOW_NUMBER(number, name, why) number,
+enum flow_count { FLOWS(FLOW_NUMBER) FLOW_COUNTS };
+
+/* What the stack counts: as of the last time that a reader has asked. */
+#define STATUS_COUNT_NUMBER(name, text) STATUS_COUNT_##name,
+enum status_count { STACK_COUNTERS(STATUS_COUNT_NUMBER) STATUS_COUNTS };
 
 /* The name of each as the summary line, melin stat and --prometheus have it: "returned_bulk". */
 extern const char *const status_flow_names[FLOW_COUNTS];
 extern const char *const status_count_names[STATUS_COUNTS];
+extern const char *const status_flow_reasons[FLOW_COUNTS];
 
 /* Counters of waits, each in a cache line of its own: threads that wait do not disturb others. */
 #define STATUS_STRIPES 8
@@ -132,6 +117,10 @@ struct status_row {
 	uint32_t segments_in, segments_out;
 };
 #define STATUS_ROWS 256
+
+struct tcp_info;
+/* Fills in what TCP_INFO (tcp(7)) tells of a connection. */
+void status_row_measure(struct status_row *row, const struct tcp_info *info);
 
 /*
  * What is known of a descriptor that is or was a connection. It is what it was when melin last saw

@@ -27,6 +27,7 @@
 
 #include "common/log_level.h"
 #include "common/reason.h"
+#include "common/counters.h"
 #include "common/stack_config.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
@@ -113,26 +114,6 @@ struct stack_callbacks {
 	 */
 	void (*descriptors_begin)(void);
 	void (*descriptors_end)(void);
-};
-
-struct stack_counters {
-	uint64_t connects; /* connections opened by connect() that were established */
-	uint64_t accepts;  /* connections that listeners took, handed to accept() or not */
-	uint64_t rx_frames, rx_bytes;
-	uint64_t tx_frames, tx_bytes;
-	uint64_t rx_segments, tx_segments; /* TCP, in-process ones included */
-	uint64_t rx_payload, tx_payload;   /* TCP bytes given to and taken from the program */
-	uint64_t retransmissions;	   /* TCP segments sent again */
-	uint64_t rx_drops;	   /* frames discarded: short, bad checksum, not ours, no buffer */
-	uint64_t tx_drops;	   /* frames that the device or the pool had no room for */
-	uint64_t rx_drops_device;  /* part of rx_drops: the device's, whose ring was full */
-	uint64_t rx_drops_memory;  /* part of it: no buffer, no memory */
-	uint64_t rx_drops_foreign; /* part of it: for nobody here */
-	uint64_t rx_bad_checksum;  /* part of it */
-	uint64_t loop_segments;	   /* segments carried inside the process */
-	uint64_t polls, sleeps;
-	/* How often a thread found the lock taken: it spun for it, and even slept. */
-	uint64_t lock_spun, lock_slept;
 };
 
 struct capture_ring;	 /* common/capture_ring.h */

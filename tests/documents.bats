@@ -58,7 +58,8 @@ variables() {
 
 @test "every field of the summary line is in libmelin(7)" {
 	fields=$(grep -oE '\b[a-z_]{2,}=%l' "$source/preload/process/process_stack.c" | cut -d= -f1)
-	fields+=" $(sed -nE 's/^\t\[FLOW_.*\] = "(.*)",$/\1/p' "$source/common/status_page.c")"
+	fields+=" $(sed -nE 's/^\tFLOW\(FLOW_[A-Z_]*, "([a-z_]*)", .*/\1/p' \
+		"$source/common/status_page.h")"
 	[ "$(wc -w <<<"$fields")" -gt 40 ]
 	for field in $fields; do
 		grep -qE "^\.BR? .*\b$field\b" "$page" || {
@@ -140,7 +141,8 @@ near() {
 	{
 		grep -oE '^\s*\[REFUSAL_[A-Z]+\] = ".*"' "$source/broker/refusal.c" |
 			grep -v REFUSAL_NONE
-		grep -oE '^\s*\[BORROW_[A-Z]+\] = ".*"' "$source/preload/sockets/borrow.c"
+		grep -E '^\s*FLOW\(FLOW_RETURNED_[A-Z]+,' "$source/common/status_page.h" |
+			grep -v FLOW_RETURNED_LOST | sed 's/.*", "/"/; s/).*//'
 	} | sed 's/[^"]*"//; s/"$//' >"$BATS_TEST_TMPDIR/reasons"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/reasons")" -ge 25 ]
 	missing=$(while read -r reason; do

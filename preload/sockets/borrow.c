@@ -49,20 +49,10 @@ static bool is_alone(const struct socket *socket)
 	       atomic_load(&socket->object.descriptors) + 1;
 }
 
-static const char *const return_texts[] = {
-	[BORROW_CLOSED] = "closed",
-	[BORROW_PEER] = "the peer has ended it",
-	[BORROW_PROCESS] = "another process may use it",
-	[BORROW_CALL] = "a call that only the kernel serves",
-	[BORROW_PATH] = "its path has changed",
-	[BORROW_LOSS] = "segments are lost",
-	[BORROW_BULK] = "much data in one direction",
-	[BORROW_IDLE] = "idle",
-	[BORROW_SLOW] = "a sleep for each message",
-	[BORROW_RIGHTS] = "rights are given up",
-	[BORROW_DRAINED] = "drained",
-	[BORROW_CHANCE] = "by chance",
-};
+static const char *text_of(enum borrow_return why)
+{
+	return status_flow_reasons[FLOW_RETURNED_CLOSED + (unsigned)why];
+}
 
 /* ---- the kernel's for good ---- */
 
@@ -486,7 +476,7 @@ bool borrow_now(struct socket *socket, int descriptor)
 		return false;
 	}
 	if (is_passed(socket, descriptor)) {
-		keep(socket, FLOW_KEPT_UNPAID, return_texts[BORROW_PROCESS]);
+		keep(socket, FLOW_KEPT_UNPAID, text_of(BORROW_PROCESS));
 		return false;
 	}
 	refusal = take(socket, descriptor);
@@ -590,7 +580,7 @@ static void returned(struct socket *socket, enum borrow_return why, int status, 
 			  "descriptor %d: the connection could not be given back: %s",
 			  atomic_load(&socket->descriptor), strerror(-status));
 	else
-		log_change(socket, "given back", return_texts[why]);
+		log_change(socket, "given back", text_of(why));
 	borrow_policy_returned(&socket->policy, why == BORROW_LOSS || why == BORROW_BULK ||
 							why == BORROW_SLOW || why == BORROW_CALL);
 	atomic_store(&socket->borrowed, false);
@@ -619,7 +609,7 @@ static void end(struct socket *socket, enum borrow_return why, bool for_good, bo
 			borrow_change_end(socket, SOCKET_CONNECTION);
 	} else if (state == SOCKET_LENDABLE) {
 		if (for_good)
-			keep(socket, FLOW_KEPT_UNPAID, return_texts[why]);
+			keep(socket, FLOW_KEPT_UNPAID, text_of(why));
 		else
 			borrow_change_end(socket, state);
 	}

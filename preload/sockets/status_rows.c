@@ -16,7 +16,8 @@
 #include "preload/sockets/listener.h"
 #include "preload/sockets/socket_object.h"
 
-/* Each by its name: the order is the reader's, whatever the stack's is. */
+#define STORE_COUNT(name, text) *counts++ = from.name;
+
 static void fill_counts(void)
 {
 	const struct instance *instance = process_stack_running();
@@ -27,43 +28,7 @@ static void fill_counts(void)
 		return;
 	memset(&from, 0, sizeof(from));
 	instance->operations->counters(instance->stack, &from);
-	counts[STATUS_RX_FRAMES] = from.rx_frames;
-	counts[STATUS_TX_FRAMES] = from.tx_frames;
-	counts[STATUS_RX_BYTES] = from.rx_bytes;
-	counts[STATUS_TX_BYTES] = from.tx_bytes;
-	counts[STATUS_RX_SEGMENTS] = from.rx_segments;
-	counts[STATUS_TX_SEGMENTS] = from.tx_segments;
-	counts[STATUS_RX_PAYLOAD] = from.rx_payload;
-	counts[STATUS_TX_PAYLOAD] = from.tx_payload;
-	counts[STATUS_RETRANSMISSIONS] = from.retransmissions;
-	counts[STATUS_RX_DROPS] = from.rx_drops;
-	counts[STATUS_RX_DROPS_DEVICE] = from.rx_drops_device;
-	counts[STATUS_RX_DROPS_MEMORY] = from.rx_drops_memory;
-	counts[STATUS_RX_DROPS_FOREIGN] = from.rx_drops_foreign;
-	counts[STATUS_RX_BAD_CHECKSUM] = from.rx_bad_checksum;
-	counts[STATUS_TX_DROPS] = from.tx_drops;
-	counts[STATUS_LOOP_SEGMENTS] = from.loop_segments;
-	counts[STATUS_POLLS] = from.polls;
-	counts[STATUS_SLEEPS] = from.sleeps;
-	counts[STATUS_LOCK_SPUN] = from.lock_spun;
-	counts[STATUS_LOCK_SLEPT] = from.lock_slept;
-}
-
-static void fill_from_info(struct status_row *row, const struct tcp_info *info)
-{
-	row->state = info->tcpi_state;
-	row->mss = (uint16_t)info->tcpi_snd_mss;
-	row->bytes_sent = info->tcpi_bytes_sent;
-	row->bytes_received = info->tcpi_bytes_received;
-	row->round_trip = info->tcpi_rtt;
-	row->round_trip_variation = info->tcpi_rttvar;
-	row->window = info->tcpi_snd_cwnd;
-	row->threshold = info->tcpi_snd_ssthresh;
-	row->unacknowledged = info->tcpi_unacked;
-	row->lost = info->tcpi_lost;
-	row->retransmitted = info->tcpi_total_retrans;
-	row->segments_in = info->tcpi_segs_in;
-	row->segments_out = info->tcpi_segs_out;
+	STACK_COUNTERS(STORE_COUNT)
 }
 
 /* False: it is not the stack's, or is not any more. */
@@ -81,7 +46,7 @@ static bool fill_row(struct status_row *row, struct socket *socket, int descript
 	if (instance->operations->get_option(socket->handle, IPPROTO_TCP, TCP_INFO, &info,
 					     &length) < 0)
 		return false;
-	fill_from_info(row, &info);
+	status_row_measure(row, &info);
 	row->descriptor = descriptor;
 	row->borrowed = atomic_load(&socket->borrowed);
 	if (row->borrowed)

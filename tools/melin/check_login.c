@@ -138,7 +138,7 @@ static bool sockets_come(const char *interface, pid_t process)
 	if (error)
 		return geteuid() != 0 && error != -ESRCH && error != -ENOENT;
 	for (size_t i = 0; i < count && !comes; i++) {
-		const union name local = name_of(&sockets[i].local);
+		const union name local = name_of(&sockets[i].row.local);
 
 		comes = interface_has(interface, &local);
 	}

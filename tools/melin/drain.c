@@ -60,9 +60,9 @@ static size_t list_borrowed(const struct command *command, pid_t number)
 
 		if (connection->carrier == CARRIER_BORROWED)
 			command_failed(command, "%s (pid %d): fd %d, %s to %s: not given back",
-				       process.program, number, connection->descriptor,
-				       name_text(&connection->local, local),
-				       name_text(&connection->peer, peer));
+				       process.program, number, connection->row.descriptor,
+				       name_text(&connection->row.local, local),
+				       name_text(&connection->row.peer, peer));
 	}
 	process_free(&process);
 	return count;

@@ -12,6 +12,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
@@ -195,19 +196,21 @@ struct gathering {
 	size_t count, room;
 };
 
-static void read_info(struct kernel_socket *socket, const struct nlmsghdr *header)
+static void read_info(struct status_row *row, const struct nlmsghdr *header)
 {
 	const struct inet_diag_msg *message = NLMSG_DATA(header);
 	const struct rtattr *attribute = (const struct rtattr *)(message + 1);
 	size_t left = header->nlmsg_len - NLMSG_LENGTH(sizeof(*message));
+	struct tcp_info info = { 0 };
 
 	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left))
 		if (attribute->rta_type == INET_DIAG_INFO) {
 			size_t size = RTA_PAYLOAD(attribute);
 
-			memcpy(&socket->info, RTA_DATA(attribute),
-			       size < sizeof(socket->info) ? size : sizeof(socket->info));
+			memcpy(&info, RTA_DATA(attribute),
+			       size < sizeof(info) ? size : sizeof(info));
 		}
+	status_row_measure(row, &info);
 }
 
 static int gather(struct gathering *all, const struct nlmsghdr *header)
@@ -215,6 +218,7 @@ static int gather(struct gathering *all, const struct nlmsghdr *header)
 	const struct inet_diag_msg *message = NLMSG_DATA(header);
 	const int descriptor = find_descriptor(all->own, all->own_count, message->idiag_inode);
 	struct kernel_socket *socket;
+	struct status_row *row;
 
 	if (descriptor < 0 || !message->idiag_inode)
 		return 0;
@@ -230,15 +234,15 @@ static int gather(struct gathering *all, const struct nlmsghdr *header)
 	socket = &all->list[all->count++];
 	memset(socket, 0, sizeof(*socket));
 	socket->inode = message->idiag_inode;
-	socket->descriptor = descriptor;
-	socket->state = message->idiag_state;
-	socket->receive_queue = message->idiag_rqueue;
-	socket->send_queue = message->idiag_wqueue;
-	set_name(&socket->local, message->idiag_family, message->id.idiag_src,
+	row = &socket->row;
+	read_info(row, header);
+	row->descriptor = descriptor;
+	row->state = message->idiag_state;
+	row->receive_queue = message->idiag_rqueue;
+	row->send_queue = message->idiag_wqueue;
+	set_name(&row->local, message->idiag_family, message->id.idiag_src,
 		 message->id.idiag_sport);
-	set_name(&socket->peer, message->idiag_family, message->id.idiag_dst,
-		 message->id.idiag_dport);
-	read_info(socket, header);
+	set_name(&row->peer, message->idiag_family, message->id.idiag_dst, message->id.idiag_dport);
 	return 0;
 }
 
@@ -266,9 +270,9 @@ static int gather_answers(int diagnosis, struct gathering *all)
 	}
 }
 
-static int by_descriptor(const void *a, const void *b)
+int row_order(const void *a, const void *b)
 {
-	const struct kernel_socket *first = a, *second = b;
+	const struct status_row *first = a, *second = b;
 
 	return (first->descriptor > second->descriptor) - (first->descriptor < second->descriptor);
 }
@@ -296,7 +300,7 @@ int kernel_sockets(pid_t process, struct kernel_socket **list, size_t *count)
 		all.list = NULL;
 		all.count = 0;
 	} else if (all.list) {
-		qsort(all.list, all.count, sizeof(*all.list), by_descriptor);
+		qsort(all.list, all.count, sizeof(*all.list), row_order);
 	}
 	*list = all.list;
 	*count = all.count;

@@ -6,21 +6,19 @@
 #ifndef MELIN_KERNEL_SOCKETS_H
 #define MELIN_KERNEL_SOCKETS_H
 
-#include <linux/tcp.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 
+#include "common/status_page.h"
+
 struct kernel_socket {
+	struct status_row row; /* first; descriptor: the lowest that the process has it by */
 	uint64_t inode;
-	int descriptor; /* the lowest that the process has it by */
-	uint8_t state;	/* TCP_ESTABLISHED and so on */
-	struct sockaddr_storage local, peer;
-	uint32_t receive_queue, send_queue; /* bytes */
-	struct tcp_info info;
 };
+
+/* For qsort(3) and bsearch(3) of what begins with a struct status_row: by descriptor. */
+int row_order(const void *a, const void *b);
 
 /*
  * All connections that the process has a descriptor of, by descriptor; listeners are none. 0 and

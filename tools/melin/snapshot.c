@@ -32,41 +32,13 @@ const char *snapshot_error(int error)
 
 /* ---- why a connection is the kernel's ---- */
 
-static const char *const reasons[FLOW_COUNTS] = {
-	[FLOW_TAKEN_CONNECT] = "few messages so far",
-	[FLOW_TAKEN_ACCEPT] = "few messages so far",
-	[FLOW_LEFT_RULE] = "no rule takes it",
-	[FLOW_LEFT_STACK] = "the stack could not start",
-	[FLOW_LEFT_OPTION] = "an option that only the kernel has",
-	[FLOW_LEFT_ROUTE] = "the stack has no way there",
-	[FLOW_RETURNED_PEER] = "given back: the peer has ended it",
-	[FLOW_RETURNED_CLOSED] = "given back: closed",
-	[FLOW_RETURNED_PROCESS] = "given back: another process may use it",
-	[FLOW_RETURNED_CALL] = "given back: a call that only the kernel serves",
-	[FLOW_RETURNED_PATH] = "given back: its path has changed",
-	[FLOW_RETURNED_LOSS] = "given back: segments are lost",
-	[FLOW_RETURNED_BULK] = "given back: much data in one direction",
-	[FLOW_RETURNED_IDLE] = "given back: idle",
-	[FLOW_RETURNED_SLOW] = "given back: a sleep for each message",
-	[FLOW_RETURNED_RIGHTS] = "given back: rights were given up",
-	[FLOW_RETURNED_DRAINED] = "given back: drained",
-	[FLOW_RETURNED_CHANCE] = "given back: by chance",
-	[FLOW_RETURNED_LOST] = "could not be given back",
-	[FLOW_KEPT_RULE] = "no rule takes it",
-	[FLOW_KEPT_UNPAID] = "too few messages",
-	[FLOW_KEPT_OPTION] = "an option or a use that only the kernel serves",
-	[FLOW_KEPT_LOCAL] = "the peer is this host",
-	[FLOW_KEPT_PATH] = "no interface that frames can be taken from",
-	[FLOW_KEPT_UNSEEN] = "its frames do not come by as the socket's",
-	[FLOW_KEPT_RIGHTS] = "rights are missing",
-	[FLOW_KEPT_STACK] = "the stack could not start",
-};
-
 /* The reason that was noted last; the lender's refusal is more exact where there is one. */
 static void say_why(struct connection *connection, const struct status_page *page, unsigned is,
 		    unsigned refusal)
 {
-	const char *why = is >= 1 && is <= FLOW_COUNTS ? reasons[is - 1] : NULL;
+	const bool is_returned = is > FLOW_RETURNED_CLOSED && is <= FLOW_RETURNED_LOST;
+	const char *why = is >= 1 && is <= FLOW_COUNTS ? status_flow_reasons[is - 1] : NULL;
+	const char *before = "";
 	const bool is_mine = is == 1 + FLOW_TAKEN_CONNECT || is == 1 + FLOW_TAKEN_ACCEPT;
 
 	if (is_mine && page->drained)
@@ -75,7 +47,9 @@ static void say_why(struct connection *connection, const struct status_page *pag
 		why = refusal_text((enum refusal)refusal);
 	else if (!why)
 		why = "melin has not seen it begin";
-	snprintf(connection->why, sizeof(connection->why), "%s", why);
+	else if (is_returned)
+		before = "given back: ";
+	snprintf(connection->why, sizeof(connection->why), "%s%s", before, why);
 }
 
 static uint32_t age(uint32_t since)
@@ -92,19 +66,19 @@ static void note_descriptor(struct connection *connection, const struct status_p
 {
 	const struct status_descriptor *note;
 
-	if (connection->descriptor < 0 || connection->descriptor >= STATUS_DESCRIPTORS) {
+	if (connection->row.descriptor < 0 || connection->row.descriptor >= STATUS_DESCRIPTORS) {
 		if (connection->carrier == CARRIER_KERNEL)
 			say_why(connection, page, 0, 0);
 		return;
 	}
-	note = &page->descriptors[connection->descriptor];
+	note = &page->descriptors[connection->row.descriptor];
 	if (connection->carrier == CARRIER_KERNEL)
 		say_why(connection, page, note->is, note->refusal);
 	connection->age_ms = age(note->since);
 	connection->changed_ms = age(note->changed);
 	connection->loans = note->loans;
-	connection->bytes_sent += note->sent_before;
-	connection->bytes_received += note->received_before;
+	connection->row.bytes_sent += note->sent_before;
+	connection->row.bytes_received += note->received_before;
 }
 
 /* ---- connections ---- */
@@ -122,45 +96,17 @@ static struct connection *add(struct process *process)
 	return more;
 }
 
-static void from_kernel(struct connection *connection, const struct kernel_socket *socket)
-{
-	connection->descriptor = socket->descriptor;
-	connection->state = socket->state;
-	connection->local = socket->local;
-	connection->peer = socket->peer;
-	connection->receive_queue = socket->receive_queue;
-	connection->send_queue = socket->send_queue;
-	connection->bytes_sent = socket->info.tcpi_bytes_sent;
-	connection->bytes_received = socket->info.tcpi_bytes_received;
-	connection->rtt = socket->info.tcpi_rtt;
-	connection->rtt_variation = socket->info.tcpi_rttvar;
-	connection->window = socket->info.tcpi_snd_cwnd;
-	connection->threshold = socket->info.tcpi_snd_ssthresh;
-	connection->mss = socket->info.tcpi_snd_mss;
-	connection->unacknowledged = socket->info.tcpi_unacked;
-	connection->lost = socket->info.tcpi_lost;
-	connection->retransmitted = socket->info.tcpi_total_retrans;
-}
-
+/* The twin's number stays, and what its counts have from before the loan is added. */
 static void from_row(struct connection *connection, const struct status_row *row)
 {
+	const struct status_row twin = connection->row;
+
+	connection->row = *row;
+	connection->row.descriptor = twin.descriptor;
+	connection->row.bytes_sent += twin.bytes_sent;
+	connection->row.bytes_received += twin.bytes_received;
+	connection->row.retransmitted += twin.retransmitted;
 	connection->carrier = row->borrowed ? CARRIER_BORROWED : CARRIER_STACK;
-	connection->state = row->state;
-	connection->local = row->local;
-	connection->peer = row->peer;
-	connection->receive_queue = row->receive_queue;
-	connection->send_queue = row->send_queue;
-	/* What went before the loan is in the twin's counts: they stand still meanwhile. */
-	connection->bytes_sent += row->bytes_sent;
-	connection->bytes_received += row->bytes_received;
-	connection->retransmitted += row->retransmitted;
-	connection->rtt = row->round_trip;
-	connection->rtt_variation = row->round_trip_variation;
-	connection->window = row->window;
-	connection->threshold = row->threshold;
-	connection->mss = row->mss;
-	connection->unacknowledged = row->unacknowledged;
-	connection->lost = row->lost;
 	connection->why[0] = '\0';
 }
 
@@ -176,7 +122,7 @@ static struct connection *find(struct process *process, const struct kernel_sock
 			return &process->connections[i];
 	connection = add(process); /* its twin is closed, or in a namespace out of sight */
 	if (connection)
-		connection->descriptor = row->descriptor;
+		connection->row.descriptor = row->descriptor;
 	return connection;
 }
 
@@ -229,13 +175,6 @@ static void ask_for_rows(struct process *process, struct status_reader *reader,
 	} while (next != UINT32_MAX && ++rounds < ROUNDS_MAX && time(NULL) < end);
 }
 
-static int by_descriptor(const void *a, const void *b)
-{
-	const struct connection *first = a, *second = b;
-
-	return (first->descriptor > second->descriptor) - (first->descriptor < second->descriptor);
-}
-
 static void look_at_connections(struct process *process, struct status_reader *reader)
 {
 	struct kernel_socket *sockets;
@@ -253,7 +192,7 @@ static void look_at_connections(struct process *process, struct status_reader *r
 
 		if (!connection)
 			break;
-		from_kernel(connection, &sockets[i]);
+		connection->row = sockets[i].row;
 	}
 	if (process->connection_count == count)
 		ask_for_rows(process, reader, sockets, count);
@@ -262,7 +201,7 @@ static void look_at_connections(struct process *process, struct status_reader *r
 		note_descriptor(&process->connections[i], reader->page);
 	if (process->connections)
 		qsort(process->connections, process->connection_count,
-		      sizeof(*process->connections), by_descriptor);
+		      sizeof(*process->connections), row_order);
 }
 
 /* ---- processes ---- */

@@ -7,7 +7,6 @@
 #ifndef MELIN_SNAPSHOT_H
 #define MELIN_SNAPSHOT_H
 
-#include <linux/tcp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,20 +22,12 @@ enum carrier {
 };
 
 struct connection {
-	int descriptor;
-	uint8_t state; /* TCP_ESTABLISHED and so on */
+	struct status_row row; /* first */
 	enum carrier carrier;
-	char why[96]; /* of the kernel's: why it is that; else "" */
-	struct sockaddr_storage local, peer;
-	uint32_t receive_queue, send_queue; /* bytes */
-	uint64_t age_ms;		    /* since melin saw it begin; 0: it did not */
-	uint64_t changed_ms;		    /* since its carrier has changed last; 0: unknown */
-	unsigned loans;			    /* how often it has been borrowed, in all */
-	uint64_t bytes_sent, bytes_received;
-	uint32_t rtt, rtt_variation; /* microseconds */
-	uint32_t window, threshold;  /* cwnd and ssthresh, segments */
-	uint32_t mss;
-	uint32_t unacknowledged, lost, retransmitted; /* segments */
+	char why[96];	     /* of the kernel's: why it is that; else "" */
+	uint64_t age_ms;     /* since melin saw it begin; 0: it did not */
+	uint64_t changed_ms; /* since its carrier has changed last; 0: unknown */
+	unsigned loans;	     /* how often it has been borrowed, in all */
 };
 
 struct process {

@@ -11,26 +11,25 @@
 
 static void json_connection(FILE *stream, const struct connection *connection)
 {
+	const struct status_row *row = &connection->row;
 	static const char *const carriers[] = { [CARRIER_KERNEL] = "kernel",
 						[CARRIER_BORROWED] = "borrowed",
 						[CARRIER_STACK] = "stack" };
 	char local[NAME_TEXT_SIZE], peer[NAME_TEXT_SIZE];
 
 	fprintf(stream, "{\"fd\":%d,\"state\":\"%s\",\"local\":\"%s\",\"peer\":\"%s\",",
-		connection->descriptor, state_text(connection->state),
-		name_text(&connection->local, local), name_text(&connection->peer, peer));
+		row->descriptor, state_text(row->state), name_text(&row->local, local),
+		name_text(&row->peer, peer));
 	fprintf(stream, "\"carrier\":\"%s\",\"why\":", carriers[connection->carrier]);
 	json_text(stream, connection->why);
 	fprintf(stream, ",\"loans\":%u,", connection->loans);
 	fprintf(stream, "\"recv_q\":%u,\"send_q\":%u,\"rtt_us\":%u,\"rttvar_us\":%u,\"mss\":%u,",
-		connection->receive_queue, connection->send_queue, connection->rtt,
-		connection->rtt_variation, connection->mss);
+		row->receive_queue, row->send_queue, row->round_trip, row->round_trip_variation,
+		row->mss);
 	fprintf(stream, "\"cwnd\":%u,\"ssthresh\":%u,\"unacked\":%u,\"lost\":%u,\"retrans\":%u,",
-		connection->window, connection->threshold, connection->unacknowledged,
-		connection->lost, connection->retransmitted);
+		row->window, row->threshold, row->unacknowledged, row->lost, row->retransmitted);
 	fprintf(stream, "\"bytes_sent\":%llu,\"bytes_received\":%llu,\"age_ms\":",
-		(unsigned long long)connection->bytes_sent,
-		(unsigned long long)connection->bytes_received);
+		(unsigned long long)row->bytes_sent, (unsigned long long)row->bytes_received);
 	if (connection->age_ms)
 		fprintf(stream, "%llu}", (unsigned long long)connection->age_ms);
 	else
@@ -125,28 +124,8 @@ static void flows(FILE *stream, const struct snapshot *snapshot, const char *beg
 				       snapshot->processes[i].flows[k]);
 }
 
-static const char *const count_help[STATUS_COUNTS] = {
-	[STATUS_RX_FRAMES] = "Frames received.",
-	[STATUS_TX_FRAMES] = "Frames sent.",
-	[STATUS_RX_BYTES] = "Bytes of frames received.",
-	[STATUS_TX_BYTES] = "Bytes of frames sent.",
-	[STATUS_RX_SEGMENTS] = "TCP segments received.",
-	[STATUS_TX_SEGMENTS] = "TCP segments sent.",
-	[STATUS_RX_PAYLOAD] = "TCP bytes given to the program.",
-	[STATUS_TX_PAYLOAD] = "TCP bytes taken from the program.",
-	[STATUS_RETRANSMISSIONS] = "TCP segments sent again.",
-	[STATUS_RX_DROPS] = "Frames discarded on receipt, for whatever reason.",
-	[STATUS_RX_DROPS_DEVICE] = "Frames for which the ring of the device had no room.",
-	[STATUS_RX_DROPS_MEMORY] = "Frames for which there was no memory.",
-	[STATUS_RX_DROPS_FOREIGN] = "Frames for nobody in the stack.",
-	[STATUS_RX_BAD_CHECKSUM] = "Frames with a wrong checksum.",
-	[STATUS_TX_DROPS] = "Frames that could not be sent.",
-	[STATUS_LOOP_SEGMENTS] = "TCP segments carried inside the process.",
-	[STATUS_POLLS] = "Looks for frames.",
-	[STATUS_SLEEPS] = "Sleeps until a frame comes.",
-	[STATUS_LOCK_SPUN] = "Times that a thread spun for the lock of the stack.",
-	[STATUS_LOCK_SLEPT] = "Times that a thread slept for the lock of the stack.",
-};
+#define COUNT_HELP(name, text) text,
+static const char *const count_help[STATUS_COUNTS] = { STACK_COUNTERS(COUNT_HELP) };
 
 static void counts(FILE *stream, const struct snapshot *snapshot)
 {

@@ -65,26 +65,29 @@ const char *carrier_text(const struct connection *connection, char text[CARRIER_
 	return text;
 }
 
-const char *info_text(const struct connection *connection, char text[INFO_TEXT_SIZE])
+#define INFO_TEXT_SIZE 256
+
+/* "rtt:0.105/0.04 cwnd:10 mss:1448 ..." as "ss -i" has it. */
+static const char *info_text(const struct connection *connection, char text[INFO_TEXT_SIZE])
 {
+	const struct status_row *row = &connection->row;
 	char age[AGE_TEXT_SIZE], changed[AGE_TEXT_SIZE];
 	int used;
 
-	used = snprintf(text, INFO_TEXT_SIZE, "rtt:%.3g/%.3g mss:%u cwnd:%u", connection->rtt / 1e3,
-			connection->rtt_variation / 1e3, connection->mss, connection->window);
+	used = snprintf(text, INFO_TEXT_SIZE, "rtt:%.3g/%.3g mss:%u cwnd:%u", row->round_trip / 1e3,
+			row->round_trip_variation / 1e3, row->mss, row->window);
 	/* What is as large as the largest window (RFC 7323) in bytes is no threshold. */
-	if (connection->threshold && connection->threshold < 1 << 20)
+	if (row->threshold && row->threshold < 1 << 20)
 		used += snprintf(text + used, INFO_TEXT_SIZE - (size_t)used, " ssthresh:%u",
-				 connection->threshold);
-	used += snprintf(text + used, INFO_TEXT_SIZE - (size_t)used,
-			 " bytes_sent:%llu bytes_received:%llu",
-			 (unsigned long long)connection->bytes_sent,
-			 (unsigned long long)connection->bytes_received);
-	if (connection->unacknowledged)
+				 row->threshold);
+	used += snprintf(
+		text + used, INFO_TEXT_SIZE - (size_t)used, " bytes_sent:%llu bytes_received:%llu",
+		(unsigned long long)row->bytes_sent, (unsigned long long)row->bytes_received);
+	if (row->unacknowledged)
 		used += snprintf(text + used, INFO_TEXT_SIZE - (size_t)used, " unacked:%u",
-				 connection->unacknowledged);
+				 row->unacknowledged);
 	used += snprintf(text + used, INFO_TEXT_SIZE - (size_t)used, " lost:%u retrans:%u",
-			 connection->lost, connection->retransmitted);
+			 row->lost, row->retransmitted);
 	snprintf(text + used, INFO_TEXT_SIZE - (size_t)used, " loans:%u age:%s changed:%s",
 		 connection->loans, age_text(connection->age_ms, age),
 		 age_text(connection->changed_ms, changed));
@@ -124,14 +127,15 @@ static void print_process(FILE *stream, const struct process *process, bool has_
 static void print_connection(FILE *stream, const struct process *process,
 			     const struct connection *connection)
 {
+	const struct status_row *row = &connection->row;
 	char local[NAME_TEXT_SIZE], peer[NAME_TEXT_SIZE], carrier[CARRIER_TEXT_SIZE],
 		info[INFO_TEXT_SIZE];
 
 	fprintf(stream, "%-10s %-6u %-6u %25s %25s  users:((\"%s\",pid=%d,fd=%d))  %s\n\t %s\n",
-		state_text(connection->state), connection->receive_queue, connection->send_queue,
-		name_text(&connection->local, local), name_text(&connection->peer, peer),
-		process->program, process->number, connection->descriptor,
-		carrier_text(connection, carrier), info_text(connection, info));
+		state_text(row->state), row->receive_queue, row->send_queue,
+		name_text(&row->local, local), name_text(&row->peer, peer), process->program,
+		process->number, row->descriptor, carrier_text(connection, carrier),
+		info_text(connection, info));
 }
 
 void print_connections(FILE *stream, const struct snapshot *snapshot)

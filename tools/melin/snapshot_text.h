@@ -21,9 +21,6 @@ const char *age_text(uint64_t milliseconds, char text[AGE_TEXT_SIZE]);
 /* "borrowed", "stack" or "kernel: and why". */
 #define CARRIER_TEXT_SIZE 112
 const char *carrier_text(const struct connection *connection, char text[CARRIER_TEXT_SIZE]);
-/* "rtt:0.105/0.04 cwnd:10 mss:1448 ..." as "ss -i" has it. */
-#define INFO_TEXT_SIZE 256
-const char *info_text(const struct connection *connection, char text[INFO_TEXT_SIZE]);
 
 /* How many connections of a process have that carrier. */
 size_t count_carried(const struct process *process, enum carrier carrier);

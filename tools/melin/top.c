@@ -17,6 +17,7 @@
 
 #include "tools/melin/command_line.h"
 #include "tools/melin/commands.h"
+#include "tools/melin/kernel_sockets.h"
 #include "tools/melin/process_list.h"
 #include "tools/melin/snapshot.h"
 #include "tools/melin/snapshot_text.h"
@@ -118,13 +119,6 @@ static void terminal_size(unsigned *rows, unsigned *columns)
 
 /* ---- lines ---- */
 
-static int by_descriptor(const void *a, const void *b)
-{
-	const struct connection *first = a, *second = b;
-
-	return (first->descriptor > second->descriptor) - (first->descriptor < second->descriptor);
-}
-
 /* The same connection at the look before; NULL: it is new. */
 static const struct connection *find_before(const struct snapshot *earlier,
 					    const struct process *process,
@@ -134,11 +128,13 @@ static const struct connection *find_before(const struct snapshot *earlier,
 	const struct connection *found =
 		then && then->connection_count
 			? bsearch(connection, then->connections, then->connection_count,
-				  sizeof(*connection), by_descriptor)
+				  sizeof(*connection), row_order)
 			: NULL;
 
-	return found && memcmp(&found->peer, &connection->peer, sizeof(found->peer)) == 0 ? found
-											  : NULL;
+	return found && memcmp(&found->row.peer, &connection->row.peer, sizeof(found->row.peer)) ==
+				       0
+		       ? found
+		       : NULL;
 }
 
 /* After a connection was given back the counts begin anew. */
@@ -170,9 +166,10 @@ static struct line *make_lines(const struct snapshot *now, const struct snapshot
 			then = find_before(earlier, line->process, line->connection);
 			if (!then)
 				continue;
-			line->sent = rate(line->connection->bytes_sent, then->bytes_sent, seconds);
-			line->received = rate(line->connection->bytes_received,
-					      then->bytes_received, seconds);
+			line->sent = rate(line->connection->row.bytes_sent, then->row.bytes_sent,
+					  seconds);
+			line->received = rate(line->connection->row.bytes_received,
+					      then->row.bytes_received, seconds);
 		}
 	*count = (size_t)(line - lines);
 	return lines;
@@ -182,9 +179,9 @@ static double key(const struct line *line)
 {
 	switch (sorting) {
 	case BY_RTT:
-		return line->connection->rtt;
+		return line->connection->row.round_trip;
 	case BY_RETRANSMISSIONS:
-		return line->connection->retransmitted;
+		return line->connection->row.retransmitted;
 	case BY_AGE:
 		return (double)line->connection->age_ms;
 	default:
@@ -201,7 +198,7 @@ static int by_key(const void *a, const void *b)
 		return key(first) > key(second) ? -1 : 1;
 	if (first->process->number != second->process->number)
 		return first->process->number < second->process->number ? -1 : 1;
-	return by_descriptor(first->connection, second->connection);
+	return row_order(first->connection, second->connection);
 }
 
 /* ---- a frame ---- */
@@ -249,16 +246,16 @@ static void put_head(FILE *frame, unsigned columns, const struct snapshot *now, 
 static void put_connection(FILE *frame, unsigned columns, const struct line *line)
 {
 	const struct connection *connection = line->connection;
+	const struct status_row *row = &connection->row;
 	char local[NAME_TEXT_SIZE], peer[NAME_TEXT_SIZE], carrier[CARRIER_TEXT_SIZE],
 		age[AGE_TEXT_SIZE], out[16], in[16], text[512];
 
 	snprintf(text, sizeof(text),
 		 "%7d %-15.15s %5d %-22s %-22s %7s %7s %8.3f %5u %5u %6u %6u %6u %-5s %s",
-		 line->process->number, line->process->program, connection->descriptor,
-		 name_text(&connection->local, local), name_text(&connection->peer, peer),
-		 amount(line->sent, out), amount(line->received, in), connection->rtt / 1e3,
-		 connection->window, connection->mss, connection->retransmitted,
-		 connection->receive_queue, connection->send_queue,
+		 line->process->number, line->process->program, row->descriptor,
+		 name_text(&row->local, local), name_text(&row->peer, peer),
+		 amount(line->sent, out), amount(line->received, in), row->round_trip / 1e3,
+		 row->window, row->mss, row->retransmitted, row->receive_queue, row->send_queue,
 		 age_text(connection->age_ms, age), carrier_text(connection, carrier));
 	put_line(frame, columns, text);
 }
