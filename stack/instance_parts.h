@@ -48,7 +48,7 @@ struct stack {
 	struct call_stack call_stack; /* for what needs more than the caller may have */
 
 	/* network.c; fixed after open() */
-	struct link *link; /* NULL: device "loop"; capture's while frames are captured */
+	struct link *link; /* NULL: device "loop" */
 	struct capture capture;
 	struct link_info info;
 	unsigned address_count;

@@ -14,10 +14,10 @@ static void end(struct stack *stack, enum capture_state state)
 {
 	struct capture *capture = &stack->capture;
 
-	if (!capture->below)
+	if (!capture->device)
 		return;
-	stack->link = capture->below;
-	capture->below = NULL;
+	stack->link->operations = capture->device;
+	capture->device = NULL;
 	atomic_store_explicit(&capture->ring->state, state, memory_order_release);
 }
 
@@ -86,37 +86,20 @@ static void note(struct stack *stack, const struct pbuf *frame, bool sent, unsig
 	put(capture, &head, frame);
 }
 
-/* ---- the link: the instance that it belongs to is the current one ---- */
-
-static struct link *below(struct link *link)
-{
-	return ((struct capture *)link)->below;
-}
+/* ---- in the place of the device's operations: the instance is the current one ---- */
 
 static void close_link(struct link *link)
 {
-	struct link *device = below(link);
-
 	end(melin_instance, CAPTURE_NONE);
-	device->operations->close(device);
-}
-
-static void leave(struct link *link)
-{
-	below(link)->operations->leave(below(link));
-}
-
-/* In the child of fork(): the ring is the parent's, and will soon not be mapped any more. */
-static void abandon(struct link *link)
-{
-	below(link)->operations->abandon(below(link));
+	link->operations->close(link);
 }
 
 static unsigned receive(struct link *link, struct pbuf **frames, unsigned max)
 {
-	const unsigned count = below(link)->operations->receive(below(link), frames, max);
+	const struct capture *capture = &melin_instance->capture;
+	const unsigned count = capture->device->receive(link, frames, max);
 
-	for (unsigned i = 0; i < count && below(link); i++)
+	for (unsigned i = 0; i < count && capture->device; i++)
 		note(melin_instance, frames[i], false, 0);
 	return count;
 }
@@ -127,7 +110,7 @@ static unsigned receive(struct link *link, struct pbuf **frames, unsigned max)
  */
 static int transmit(struct link *link, struct pbuf *frame)
 {
-	const int status = below(link)->operations->transmit(below(link), frame);
+	const int status = melin_instance->capture.device->transmit(link, frame);
 
 	if (status == 0)
 		note(melin_instance, frame, true, 0);
@@ -136,56 +119,14 @@ static int transmit(struct link *link, struct pbuf *frame)
 
 static int transmit_by(struct link *link, struct pbuf *frame, unsigned interface)
 {
-	const int status = below(link)->operations->transmit_by(below(link), frame, interface);
+	const int status = melin_instance->capture.device->transmit_by(link, frame, interface);
 
 	if (status == 0)
 		note(melin_instance, frame, true, interface);
 	return status;
 }
 
-static unsigned flush(struct link *link)
-{
-	return below(link)->operations->flush(below(link));
-}
-
-static void counters(struct link *link, struct link_counters *counts)
-{
-	below(link)->operations->counters(below(link), counts);
-}
-
-static enum link_news attend(struct link *link, struct link_info *info)
-{
-	return below(link)->operations->attend(below(link), info);
-}
-
-static bool has_way(struct link *link, const struct sockaddr *local, const struct sockaddr *remote)
-{
-	return below(link)->operations->has_way(below(link), local, remote);
-}
-
-static int renew(struct link *link, int tap)
-{
-	return below(link)->operations->renew(below(link), tap);
-}
-
-/* An operation that the device's link does not have this one does not have either. */
-static struct link_operations operations_on(const struct link_operations *device)
-{
-	return (struct link_operations){
-		.close = close_link,
-		.leave = device->leave ? leave : NULL,
-		.abandon = abandon,
-		.receive = receive,
-		.transmit = transmit,
-		.transmit_by = device->transmit_by ? transmit_by : NULL,
-		.flush = flush,
-		.counters = counters,
-		.attend = device->attend ? attend : NULL,
-		.renew = device->renew ? renew : NULL,
-		.has_way = device->has_way ? has_way : NULL,
-	};
-}
-
+/* In the child of a fork the device's abandon() is called: the ring is the parent's. */
 int capture_set(struct stack *stack, struct capture_ring *ring)
 {
 	struct capture *capture = &stack->capture;
@@ -196,17 +137,20 @@ int capture_set(struct stack *stack, struct capture_ring *ring)
 	if (!stack->link)
 		return -ENODEV;
 	*capture = (struct capture){
-		.below = stack->link,
-		.operations = operations_on(stack->link->operations),
+		.device = stack->link->operations,
+		.operations = *stack->link->operations,
 		.ring = ring,
 		.alive = atomic_load(&ring->alive),
 		.alive_time = clock_read(&stack->clock),
 	};
-	capture->link.operations = &capture->operations;
+	capture->operations.close = close_link;
+	capture->operations.receive = receive;
+	capture->operations.transmit = transmit;
+	capture->operations.transmit_by = transmit_by;
 	atomic_store(&ring->tail, 0);
 	atomic_store(&ring->head, 0);
 	atomic_store(&ring->lost, 0);
 	atomic_store(&ring->state, CAPTURE_RUNS);
-	stack->link = &capture->link;
+	stack->link->operations = &capture->operations;
 	return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Captures frames: a link (dpdk/link.h) on top of the device's, which copies what goes by into a
- * ring that another process reads (common/capture_ring.h). It is there only while somebody reads,
- * so that nothing is asked of any frame or burst otherwise. Not for what is captured of connections
- * within the process (loop.h): there are no frames.
+ * Captures frames: operations of the device's link (dpdk/link.h) in the place of its own, which
+ * copy what goes by into a ring that another process reads (common/capture_ring.h). They are there
+ * only while somebody reads, so that nothing is asked of any frame or burst otherwise. Not for what
+ * is captured of connections within the process (loop.h): there are no frames.
  */
 #ifndef MELIN_CAPTURE_H
 #define MELIN_CAPTURE_H
@@ -15,11 +15,10 @@
 
 struct stack;
 
-/* A part of the instance; all but below is meaningless unless that is set. */
+/* A part of the instance; all but device is meaningless unless that is set. */
 struct capture {
-	struct link link; /* first: the instance's link while frames are captured */
-	struct link *below;
-	struct link_operations operations;
+	const struct link_operations *device; /* the link's own; NULL: nothing is captured */
+	struct link_operations operations;    /* those with which it captures */
 	struct capture_ring *ring;
 	uint64_t head; /* the ring's own is in memory that the reader can write to */
 	uint64_t lost;
