@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/netlink_call.h"
 #include "dpdk/device_link.h"
@@ -32,42 +30,19 @@ int interface_watch_open(void)
 	return watch < 0 ? -1 : watch;
 }
 
-/*
- * Takes all messages, and does not read them: look_at() asks what has become of the interface. An
- * overflow is news too.
- */
-static bool has_news(int watch)
-{
-	char byte;
-	bool news = false;
-
-	for (;;) {
-		ssize_t size = recv(watch, &byte, sizeof(byte), MSG_TRUNC);
-
-		if (size < 0 && errno != ENOBUFS)
-			return news;
-		news = true;
-	}
-}
-
-static int ask(int watch, unsigned long request, struct ifreq *ifr)
-{
-	return ioctl(watch, request, ifr) < 0 ? -errno : 0;
-}
-
 static void look_at(int watch, const char *name, struct look *look)
 {
 	struct ifreq ifr = { 0 };
 
 	memset(look, 0, sizeof(*look));
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	look->error = ask(watch, SIOCGIFINDEX, &ifr);
+	look->error = interface_ask(watch, SIOCGIFINDEX, &ifr);
 	look->ifindex = ifr.ifr_ifindex;
 	if (!look->error)
-		look->error = ask(watch, SIOCGIFHWADDR, &ifr);
+		look->error = interface_ask(watch, SIOCGIFHWADDR, &ifr);
 	memcpy(look->mac, ifr.ifr_hwaddr.sa_data, sizeof(look->mac));
 	if (!look->error)
-		look->error = ask(watch, SIOCGIFFLAGS, &ifr);
+		look->error = interface_ask(watch, SIOCGIFFLAGS, &ifr);
 	look->is_up = !look->error && (ifr.ifr_flags & IFF_UP);
 }
 
@@ -76,7 +51,7 @@ static bool is_renamed(struct device_link *link)
 {
 	struct ifreq ifr = { .ifr_ifindex = link->interface.ifindex };
 
-	if (ask(link->watch, SIOCGIFNAME, &ifr) < 0)
+	if (interface_ask(link->watch, SIOCGIFNAME, &ifr) < 0)
 		return false;
 	journal_add(LOG_LEVEL_WARN, "interface %s is called %s now and is used on",
 		    link->interface.name, ifr.ifr_name);
@@ -165,9 +140,12 @@ static bool regain(struct device_link *link)
 enum link_news interface_watch_attend(struct device_link *link)
 {
 	struct look look;
-	bool regained;
+	bool has_news = false, regained;
 
-	if (link->watch < 0 || !has_news(link->watch))
+	/* What the messages say is not read: look_at() asks what has become of the interface. */
+	if (link->watch >= 0)
+		netlink_hear(link->watch, &has_news);
+	if (!has_news)
 		return LINK_SAME;
 	look_at(link->watch, link->interface.name, &look);
 	if (!link->gone) {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include <rte_interrupts.h>
 
@@ -22,12 +23,12 @@ struct callback {
 	rte_intr_callback_fn function;
 	void *argument;
 	rte_intr_unregister_callback_fn removed;
-	struct callback *next;
+	LIST_ENTRY(callback) every;
 };
 
 /* Protects the list. Nothing is called while it is held. */
 static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct callback *callbacks;
+static LIST_HEAD(, callback) callbacks;
 
 void memif_guard_enter(void)
 {
@@ -54,25 +55,18 @@ static struct callback *find(const struct rte_intr_handle *handle, rte_intr_call
 	struct callback *callback;
 
 	pthread_mutex_lock(&list_mutex);
-	callback = callbacks;
-	while (callback && (callback->handle != handle || callback->function != function ||
-			    callback->argument != argument))
-		callback = callback->next;
+	LIST_FOREACH(callback, &callbacks, every)
+		if (callback->handle == handle && callback->function == function &&
+		    callback->argument == argument)
+			break;
 	pthread_mutex_unlock(&list_mutex);
 	return callback;
 }
 
 static void forget(struct callback *callback)
 {
-	struct callback **link;
-
 	pthread_mutex_lock(&list_mutex);
-	for (link = &callbacks; *link; link = &(*link)->next) {
-		if (*link == callback) {
-			*link = callback->next;
-			break;
-		}
-	}
+	LIST_REMOVE(callback, every);
 	pthread_mutex_unlock(&list_mutex);
 	free(callback);
 }
@@ -89,8 +83,7 @@ static int register_guarded(const struct rte_intr_handle *handle, rte_intr_callb
 	callback->function = function;
 	callback->argument = argument;
 	pthread_mutex_lock(&list_mutex);
-	callback->next = callbacks;
-	callbacks = callback;
+	LIST_INSERT_HEAD(&callbacks, callback, every);
 	pthread_mutex_unlock(&list_mutex);
 	result = rte_intr_callback_register(handle, call_guarded, callback);
 	if (result < 0)

@@ -68,72 +68,35 @@ static bool released; /* it is not the driver's to detach any more */
 /* DPDK has been refused a file for its memory. On the same thread, and after its work on any. */
 static bool memory_is_private;
 
-static void override_openlog(const char *identification, int options, int facility)
+/* In the place of what has nothing to say: nobody looks at what it returns. */
+static int do_nothing(void)
 {
-	(void)identification;
-	(void)options;
-	(void)facility;
-}
-
-static void override_closelog(void)
-{
-}
-
-static int override_printf(const char *format, ...)
-{
-	(void)format;
 	return 0;
 }
 
-static int override_printf_chk(int flag, const char *format, ...)
-{
-	(void)flag;
-	(void)format;
-	return 0;
-}
-
-static int override_fprintf(FILE *stream, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static int override_fprintf(FILE *stream, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int override_fprintf(FILE *stream, const char *format,
+								  ...)
 {
 	va_list arguments;
 	int length;
 
-	if (stream == stderr)
-		return 0;
 	va_start(arguments, format);
-	length = vfprintf(stream, format, arguments);
+	length = stream == stderr ? 0 : vfprintf(stream, format, arguments);
 	va_end(arguments);
 	return length;
 }
 
-static int override_fprintf_chk(FILE *stream, int flag, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static int override_fprintf_chk(FILE *stream, int flag, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int override_fprintf_chk(FILE *stream, int flag,
+								      const char *format, ...)
 {
 	va_list arguments;
 	int length;
 
 	(void)flag;
-	if (stream == stderr)
-		return 0;
 	va_start(arguments, format);
-	length = vfprintf(stream, format, arguments);
+	length = stream == stderr ? 0 : vfprintf(stream, format, arguments);
 	va_end(arguments);
 	return length;
-}
-
-static int override_puts(const char *text)
-{
-	(void)text;
-	return 0;
-}
-
-static int override_putchar(int character)
-{
-	return character;
 }
 
 static void *override_dlopen(const char *name, int flags)
@@ -319,15 +282,15 @@ static void override_driver(const struct overrides *overrides)
 
 void overrides_prepare(const struct overrides *overrides)
 {
-	replace(eal, "openlog", (void *)override_openlog);
-	replace(eal, "closelog", (void *)override_closelog);
+	replace(eal, "openlog", (void *)do_nothing);
+	replace(eal, "closelog", (void *)do_nothing);
 	/* The compiler that built this DPDK chose one of the two functions. */
-	if (imports_replace(eal, "__printf_chk", (void *)override_printf_chk) < 0)
-		replace(eal, "printf", (void *)override_printf);
+	if (imports_replace(eal, "__printf_chk", (void *)do_nothing) < 0)
+		replace(eal, "printf", (void *)do_nothing);
 	if (imports_replace(eal, "__fprintf_chk", (void *)override_fprintf_chk) < 0)
 		replace(eal, "fprintf", (void *)override_fprintf);
-	replace(eal, "puts", (void *)override_puts);
-	replace(eal, "putchar", (void *)override_putchar);
+	replace(eal, "puts", (void *)do_nothing);
+	replace(eal, "putchar", (void *)do_nothing);
 	last_processor = find_last_processor();
 	replace(eal, "access", (void *)override_access);
 	replace(eal, "pthread_setaffinity_np", (void *)override_setaffinity);

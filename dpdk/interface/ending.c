@@ -2,8 +2,6 @@
 /* See ending.h. */
 #include "dpdk/interface/ending.h"
 
-#include <ctype.h>
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,23 +37,18 @@ static bool is_ending(char *fields)
 	return values[FIELD_EXIT_STATUS] || values[FIELD_FLAGS] & PF_EXITING;
 }
 
-static bool process_is_ending(long process)
+static void look_at(long process, void *any)
 {
 	char text[PROCESS_STAT_SIZE], *fields = process_stat(process, text);
 
-	return fields && is_ending(fields);
+	if (fields && is_ending(fields))
+		*(bool *)any = true;
 }
 
 bool process_ending_any(void)
 {
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
-	bool ending = false;
+	bool any = false;
 
-	while (proc && !ending && (entry = readdir(proc)))
-		ending = isdigit((unsigned char)entry->d_name[0]) &&
-			 process_is_ending(strtol(entry->d_name, NULL, 10));
-	if (proc)
-		closedir(proc);
-	return ending;
+	proc_each_number("/proc", look_at, &any);
+	return any;
 }

@@ -64,7 +64,7 @@ int interface_check_memory(const struct interface *interface, size_t memory, uns
 		((memory * queues >> 20) + 1) << 10);
 }
 
-static int query(int socket, unsigned long request, struct ifreq *ifr)
+int interface_ask(int socket, unsigned long request, struct ifreq *ifr)
 {
 	return ioctl(socket, request, ifr) < 0 ? -errno : 0;
 }
@@ -76,14 +76,15 @@ static void query_channels(struct interface *interface, int socket, struct ifreq
 
 	interface->channels = interface->receive_queues = 1;
 	ifr->ifr_data = (char *)&channels;
-	if (query(socket, SIOCETHTOOL, ifr) == 0) {
+	if (interface_ask(socket, SIOCETHTOOL, ifr) == 0) {
 		if (channels.combined_count)
 			interface->channels = channels.combined_count;
 		interface->receive_queues = channels.combined_count + channels.rx_count;
 	}
 	ifr->ifr_data = (char *)&driver;
 	/* An interface that sits on no bus has no hardware behind it. */
-	interface->is_virtual = query(socket, SIOCETHTOOL, ifr) == 0 && driver.bus_info[0] == '\0';
+	interface->is_virtual =
+		interface_ask(socket, SIOCETHTOOL, ifr) == 0 && driver.bus_info[0] == '\0';
 	ifr->ifr_data = NULL;
 }
 
@@ -95,18 +96,18 @@ static int query_interface(struct interface *interface, struct reason *reason)
 	if (socket_ < 0)
 		return -errno;
 	memcpy(ifr.ifr_name, interface->name, sizeof(ifr.ifr_name));
-	error = query(socket_, SIOCGIFINDEX, &ifr);
+	error = interface_ask(socket_, SIOCGIFINDEX, &ifr);
 	interface->ifindex = ifr.ifr_ifindex;
 	if (error == 0)
-		error = query(socket_, SIOCGIFMTU, &ifr);
+		error = interface_ask(socket_, SIOCGIFMTU, &ifr);
 	interface->mtu = (unsigned)ifr.ifr_mtu;
 	if (error == 0)
-		error = query(socket_, SIOCGIFHWADDR, &ifr);
+		error = interface_ask(socket_, SIOCGIFHWADDR, &ifr);
 	if (error == 0 && ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER)
 		error = -EPROTONOSUPPORT;
 	memcpy(interface->mac, ifr.ifr_hwaddr.sa_data, sizeof(interface->mac));
 	if (error == 0)
-		error = query(socket_, SIOCGIFFLAGS, &ifr);
+		error = interface_ask(socket_, SIOCGIFFLAGS, &ifr);
 	if (error == 0 && !(ifr.ifr_flags & IFF_UP))
 		journal_add(LOG_LEVEL_WARN, "interface %s is down: ip link set dev %s up",
 			    interface->name, interface->name);

@@ -38,6 +38,8 @@ int interface_take(struct interface *interface, const char *name, bool by_packet
 int interface_check(const char *name, bool by_packets, const struct stack_config *config,
 		    struct reason *reason);
 void interface_release(struct interface *interface);
+/* netdevice(7), by any socket: 0 or a negative errno value. */
+int interface_ask(int socket, unsigned long request, struct ifreq *ifr);
 
 /*
  * Asks the network for the stack's addresses, when no program of another process's can take the
