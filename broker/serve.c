@@ -19,23 +19,17 @@
 #include "common/netlink_call.h"
 #include "common/own_descriptor.h"
 
-/*
- * What a connection was when it was borrowed, and must be when it is given back. The socket itself
- * does not tell: in repair mode any process that holds it may connect it to whatever it likes.
- */
-struct identity {
-	struct sockaddr_in6 local, remote; /* or struct sockaddr_in */
-	uint16_t largest_segment;
-	uint8_t send_scale, receive_scale;
-	bool scaled, sack, timestamps;
-};
-
 /* A connection that the client has had watched. */
 struct connection {
 	uint64_t token; /* SO_COOKIE of the socket: whoever names it must bring that very socket */
 	struct loan loan;
 	bool is_counted; /* in lent */
-	struct identity identity;
+	/*
+	 * What it was when it was borrowed, and must be when it is given back. The socket itself
+	 * does not tell: in repair mode any process that holds it may connect it to whatever it
+	 * likes.
+	 */
+	char identity[CONNECTION_IDENTITY_SIZE];
 };
 
 struct session {
@@ -161,35 +155,6 @@ static struct connection *add_entry(struct session *session, uint64_t token)
 	return NULL;
 }
 
-static void remember(struct connection *entry, const struct connection_state *state)
-{
-	struct identity *identity = &entry->identity;
-
-	memcpy(&identity->local, &state->local, sizeof(identity->local));
-	memcpy(&identity->remote, &state->remote, sizeof(identity->remote));
-	identity->largest_segment = state->largest_segment;
-	identity->send_scale = state->send_scale;
-	identity->receive_scale = state->receive_scale;
-	identity->scaled = state->scaled;
-	identity->sack = state->sack;
-	identity->timestamps = state->timestamps;
-}
-
-static void restore(const struct connection *entry, struct connection_state *state)
-{
-	const struct identity *identity = &entry->identity;
-
-	memcpy(&state->local, &identity->local, sizeof(identity->local));
-	memcpy(&state->remote, &identity->remote, sizeof(identity->remote));
-	state->path = entry->loan.path;
-	state->largest_segment = identity->largest_segment;
-	state->send_scale = identity->send_scale;
-	state->receive_scale = identity->receive_scale;
-	state->scaled = identity->scaled;
-	state->sack = identity->sack;
-	state->timestamps = identity->timestamps;
-}
-
 /* ---- the requests: each returns what the answer says ---- */
 
 static int32_t serve_watch(struct session *session)
@@ -257,7 +222,7 @@ static int32_t serve_borrow(struct session *session)
 		refusal = REFUSAL_BUSY;
 	}
 	if (refusal == REFUSAL_NONE)
-		remember(entry, state);
+		memcpy(entry->identity, state, sizeof(entry->identity));
 	count(entry);
 	if (entry->loan.state != LOAN_NONE)
 		return refusal;
@@ -283,7 +248,8 @@ static int32_t give_with_data(struct session *session, struct connection *entry)
 
 	if (broker_message_data(&session->request) < 0)
 		return error;
-	restore(entry, state);
+	memcpy(state, entry->identity, sizeof(entry->identity));
+	state->path = entry->loan.path;
 	if (is_waiting(session->channel))
 		error = lender_give(session->lender, session->request.connection, &entry->loan,
 				    state);

@@ -26,8 +26,16 @@ struct connection_path {
 };
 
 struct connection_state {
-	/* In the socket's domain: IPv4-mapped addresses in an AF_INET6 socket. */
+	/*
+	 * What the handshake has settled, and nobody changes (CONNECTION_IDENTITY_SIZE). Names are
+	 * in the socket's domain: IPv4-mapped addresses in an AF_INET6 socket.
+	 */
 	struct sockaddr_storage local, remote;
+	bool scaled; /* the two below were agreed on: RFC 7323 2.2 */
+	uint8_t send_scale, receive_scale;
+	bool sack;
+	bool timestamps;
+	uint16_t largest_segment; /* what the peer has announced, options not taken off */
 
 	uint32_t send_unacknowledged; /* SND.UNA: the first byte of send_data */
 	uint32_t receive_next;	      /* RCV.NXT: the byte behind the last of receive_data */
@@ -37,13 +45,8 @@ struct connection_state {
 	uint32_t receive_window;       /* as last announced, from the next number on */
 	uint32_t receive_window_start; /* RCV.NXT at that time */
 
-	bool scaled; /* the two below were agreed on: RFC 7323 2.2 */
-	uint8_t send_scale, receive_scale;
-	bool sack;
-	bool timestamps;
 	uint32_t timestamp;	   /* what a segment that left now would bear, in milliseconds */
 	uint32_t timestamp_recent; /* the peer's, to be echoed; 0: not known */
-	uint16_t largest_segment;  /* what the peer has announced, options not taken off */
 	uint16_t segment;	   /* bytes of data in a full segment, options taken off */
 
 	bool reuse_address; /* SO_REUSEADDR of the kernel's socket, which repair changes */
@@ -69,6 +72,9 @@ struct connection_state {
 	size_t send_size, receive_size;
 	size_t send_unsent; /* so many of send_data's last bytes have not been sent yet */
 };
+
+/* So many bytes at the beginning tell which connection it is. */
+#define CONNECTION_IDENTITY_SIZE offsetof(struct connection_state, send_unacknowledged)
 
 void connection_state_clear(struct connection_state *state);
 
