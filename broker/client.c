@@ -111,18 +111,22 @@ static int await_answer(struct client *client, unsigned waits)
 	return error;
 }
 
-/*
- * Whether the twin is in repair mode and established still, so that the kernel has not got the
- * connection. Needs no rights.
- */
-static bool is_silent(int descriptor)
+/* Whether the twin is established still, and *repair: in repair mode. Needs no rights. */
+static bool is_established(int descriptor, int *repair)
 {
 	struct tcp_info info = { 0 };
+
+	kernel_get_option(descriptor, IPPROTO_TCP, TCP_REPAIR, repair, sizeof(*repair));
+	kernel_get_option(descriptor, IPPROTO_TCP, TCP_INFO, &info, sizeof(info));
+	return info.tcpi_state == 1 /* TCP_ESTABLISHED */;
+}
+
+/* Whether the kernel has not got the connection. */
+static bool is_silent(int descriptor)
+{
 	int repair = 0;
 
-	kernel_get_option(descriptor, IPPROTO_TCP, TCP_REPAIR, &repair, sizeof(repair));
-	kernel_get_option(descriptor, IPPROTO_TCP, TCP_INFO, &info, sizeof(info));
-	return repair && info.tcpi_state == 1 /* TCP_ESTABLISHED */;
+	return is_established(descriptor, &repair) && repair;
 }
 
 /*
@@ -314,13 +318,10 @@ static int client_hold(struct lender *lender, struct loan *loan)
  */
 static bool is_given(int descriptor, const struct connection_state *state)
 {
-	struct tcp_info info = { 0 };
 	int repair = 1;
 	socklen_t filter = 0;
 
-	kernel_get_option(descriptor, IPPROTO_TCP, TCP_REPAIR, &repair, sizeof(repair));
-	kernel_get_option(descriptor, IPPROTO_TCP, TCP_INFO, &info, sizeof(info));
-	return !repair && info.tcpi_state == 1 /* TCP_ESTABLISHED */ &&
+	return is_established(descriptor, &repair) && !repair &&
 	       kernel_call5(SYS_getsockopt, descriptor, SOL_SOCKET, SO_GET_FILTER, 0,
 			    (long)&filter) == 0 &&
 	       filter == 0 && !state->send_unsent && !state->remote_closed && !state->remote_reset;
@@ -340,15 +341,18 @@ static int outcome(const struct client *client, int descriptor,
 }
 
 /* after: the loan's state in the end, if all goes well. */
-static int give(struct client *client, struct broker_message *request, int descriptor,
-		struct loan *loan, enum loan_state after)
+static int give(struct lender *lender, enum broker_request what, int descriptor, struct loan *loan,
+		const struct connection_state *state, enum loan_state after)
 {
+	struct client *client = client_of(lender);
+	struct broker_message request = request_for(what, loan);
 	int error;
 
+	request.state = *state;
 	pthread_mutex_lock(&client->channel_lock);
-	error = exchange(client, request, descriptor);
+	error = exchange(client, &request, descriptor);
 	if (error) {
-		error = outcome(client, descriptor, &request->state);
+		error = outcome(client, descriptor, state);
 		after = LOAN_NONE; /* nobody watches it */
 	} else {
 		error = client->reader.message.what;
@@ -366,19 +370,13 @@ static int give(struct client *client, struct broker_message *request, int descr
 static int client_give(struct lender *lender, int descriptor, struct loan *loan,
 		       const struct connection_state *state)
 {
-	struct broker_message request = request_for(BROKER_GIVE, loan);
-
-	request.state = *state;
-	return give(client_of(lender), &request, descriptor, loan, LOAN_WATCHED);
+	return give(lender, BROKER_GIVE, descriptor, loan, state, LOAN_WATCHED);
 }
 
 static int client_end(struct lender *lender, int descriptor, struct loan *loan,
 		      const struct connection_state *state)
 {
-	struct broker_message request = request_for(BROKER_END, loan);
-
-	request.state = *state;
-	return give(client_of(lender), &request, descriptor, loan, LOAN_NONE);
+	return give(lender, BROKER_END, descriptor, loan, state, LOAN_NONE);
 }
 
 static bool client_is_gone(const struct lender *lender)
