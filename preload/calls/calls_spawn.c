@@ -12,17 +12,23 @@
 #include "preload/libc/symbols.h"
 #include "preload/sockets/borrow_process.h"
 
+#define AROUND_FORK(call)                                                                          \
+	({                                                                                         \
+		__typeof__(call) result_;                                                          \
+                                                                                                   \
+		borrow_before_fork();                                                              \
+		result_ = (call);                                                                  \
+		borrow_after_fork();                                                               \
+		result_;                                                                           \
+	})
+
 INTERPOSED int posix_spawn(pid_t *process, const char *path,
 			   const posix_spawn_file_actions_t *actions,
 			   const posix_spawnattr_t *attributes, char *const arguments[],
 			   char *const environment[])
 {
-	int result;
-
-	borrow_before_fork();
-	result = libc()->posix_spawn(process, path, actions, attributes, arguments, environment);
-	borrow_after_fork();
-	return result;
+	return AROUND_FORK(
+		libc()->posix_spawn(process, path, actions, attributes, arguments, environment));
 }
 
 INTERPOSED int posix_spawnp(pid_t *process, const char *file,
@@ -30,22 +36,13 @@ INTERPOSED int posix_spawnp(pid_t *process, const char *file,
 			    const posix_spawnattr_t *attributes, char *const arguments[],
 			    char *const environment[])
 {
-	int result;
-
-	borrow_before_fork();
-	result = libc()->posix_spawnp(process, file, actions, attributes, arguments, environment);
-	borrow_after_fork();
-	return result;
+	return AROUND_FORK(
+		libc()->posix_spawnp(process, file, actions, attributes, arguments, environment));
 }
 
 INTERPOSED FILE *popen(const char *command, const char *mode)
 {
-	FILE *stream;
-
-	borrow_before_fork();
-	stream = libc()->popen(command, mode);
-	borrow_after_fork();
-	return stream;
+	return AROUND_FORK(libc()->popen(command, mode));
 }
 
 /*
@@ -54,10 +51,5 @@ INTERPOSED FILE *popen(const char *command, const char *mode)
  */
 INTERPOSED int system(const char *command)
 {
-	int status;
-
-	borrow_before_fork();
-	status = libc()->system(command);
-	borrow_after_fork();
-	return status;
+	return AROUND_FORK(libc()->system(command));
 }
