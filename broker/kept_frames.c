@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/shared_memory.h"
+
 /*
  * Documentation/bpf/ringbuf.rst: a page with the reader's position, a page with the writers', then
  * the data, which is mapped twice in a row. Positions count all bytes ever.
@@ -23,21 +25,11 @@ static struct kept_frame *first, **end = &first;
 
 int kept_open(int descriptor)
 {
-	void *memory;
-
 	ring.page = (size_t)sysconf(_SC_PAGESIZE);
-	memory = mmap(NULL, ring.page, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-	if (memory == MAP_FAILED)
-		return -ENOMEM;
-	madvise(memory, ring.page, MADV_DONTFORK);
-	ring.read_position = memory;
-	memory = mmap(NULL, ring.page + 2 * KEPT_RING_BYTES, PROT_READ, MAP_SHARED, descriptor,
-		      (off_t)ring.page);
-	if (memory == MAP_FAILED)
-		return -ENOMEM;
-	madvise(memory, ring.page + 2 * KEPT_RING_BYTES, MADV_DONTFORK);
-	ring.write_position = memory;
-	return 0;
+	ring.read_position = shared_memory_map(descriptor, 0, ring.page, PROT_READ | PROT_WRITE);
+	ring.write_position = shared_memory_map(descriptor, (off_t)ring.page,
+						ring.page + 2 * KEPT_RING_BYTES, PROT_READ);
+	return ring.read_position && ring.write_position ? 0 : -ENOMEM;
 }
 
 void kept_free(struct kept_frame *list)

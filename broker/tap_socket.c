@@ -17,6 +17,7 @@
 #include "broker/kept_frames.h"
 #include "broker/tap_instructions.h"
 #include "common/own_descriptor.h"
+#include "common/shared_memory.h"
 #include "common/system_call.h"
 
 _Static_assert(sizeof(struct loan_tuple) == 44, "as struct tuple of tap_program.c");
@@ -89,24 +90,12 @@ static void close_shared(void)
 	shared = (struct shared){ .last_number = shared.last_number };
 }
 
-/*
- * Maps memory that the child of a fork does not get. libc's mmap() sets errno, which tap_open()
- * puts back.
- */
-static void *map_memory(int map, size_t size)
-{
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
-
-	if (memory == MAP_FAILED)
-		return NULL;
-	madvise(memory, size, MADV_DONTFORK);
-	return memory;
-}
-
+/* libc's mmap() sets errno, which tap_open() puts back. */
 static int map_all(void)
 {
-	shared.slot = map_memory(shared.slots, TAP_CONNECTIONS * sizeof(struct tap_slot));
-	shared.mark = map_memory(shared.marks, TAP_MARK_BYTES);
+	shared.slot = shared_memory_map(shared.slots, 0, TAP_CONNECTIONS * sizeof(struct tap_slot),
+					PROT_READ | PROT_WRITE);
+	shared.mark = shared_memory_map(shared.marks, 0, TAP_MARK_BYTES, PROT_READ | PROT_WRITE);
 	shared.free_numbers = calloc(TAP_CONNECTIONS, sizeof(*shared.free_numbers));
 	shared.mark_counts = calloc(TAP_MARK_BYTES * 8, sizeof(*shared.mark_counts));
 	if (!shared.slot || !shared.mark || !shared.free_numbers || !shared.mark_counts)

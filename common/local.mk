@@ -29,6 +29,8 @@ common_libcommon_la_SOURCES = \
 	common/proc_file.h \
 	common/reason.c \
 	common/reason.h \
+	common/shared_memory.c \
+	common/shared_memory.h \
 	common/spin_pause.h \
 	common/stack_config.h \
 	common/stack_memory.c \

@@ -15,6 +15,8 @@
 #include "dpdk/frames/frame_receive.h"
 #include "dpdk/frames/pool.h"
 #include "dpdk/packet/packet_receive.h"
+#include "common/shared_memory.h"
+#include "common/system_call.h"
 
 /*
  * A slot has room for requests or an acknowledgement: some 870 bytes of data behind the kernel's
@@ -57,25 +59,14 @@ static void give_ring_back(int socket)
 	setsockopt(socket, SOL_PACKET, PACKET_RX_RING, &none, sizeof(none));
 }
 
-/* The child of a fork() does not get the memory: two readers would take each other's frames. */
-static uint8_t *map(int socket)
-{
-	void *memory = mmap(NULL, (size_t)SLOTS * SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
-			    socket, 0);
-
-	if (memory == MAP_FAILED)
-		return NULL;
-	madvise(memory, (size_t)SLOTS * SLOT_BYTES, MADV_DONTFORK);
-	return memory;
-}
-
 void packet_ring_open(struct device_link *link)
 {
 	const int socket = packet_wait_descriptor(link);
 	struct packet_ring *ring = calloc(1, sizeof(*ring));
 
 	if (ring && ask_for_ring(socket)) {
-		ring->memory = map(socket);
+		ring->memory = shared_memory_map(socket, 0, (size_t)SLOTS * SLOT_BYTES,
+						 PROT_READ | PROT_WRITE);
 		if (ring->memory) {
 			link->ring = ring;
 			return;

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See shared_memory.h. */
+#include "common/shared_memory.h"
+
+#include <sys/mman.h>
+
+void *shared_memory_map(int descriptor, off_t offset, size_t size, int protection)
+{
+	void *memory = mmap(NULL, size, protection, MAP_SHARED, descriptor, offset);
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	madvise(memory, size, MADV_DONTFORK);
+	return memory;
+}
