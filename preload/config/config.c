@@ -346,16 +346,20 @@ static bool scan_environment(bool *any)
 	return true;
 }
 
+/* The value without blanks around it; empty: the variable is not set. */
+static struct span value_of(const char *name)
+{
+	char full[sizeof(PREFIX) + 32];
+
+	snprintf(full, sizeof(full), PREFIX "%s", name);
+	return span_trim(span_of(secure_getenv(full) ?: ""));
+}
+
 static bool read_variable(const struct variable *variable)
 {
-	char name[sizeof(PREFIX) + 32];
+	struct span text = value_of(variable->name);
 	struct reason reason;
-	const char *value;
-	struct span text;
 
-	snprintf(name, sizeof(name), PREFIX "%s", variable->name);
-	value = secure_getenv(name);
-	text = span_trim(span_of(value ? value : ""));
 	/* Set to nothing is not set: that is how shells switch a variable off for one command. */
 	if (!text.length) {
 		if (!variable->default_text)
@@ -368,19 +372,9 @@ static bool read_variable(const struct variable *variable)
 }
 
 /* Variables that mean something to one mode only. */
-static bool is_set(const char *name)
-{
-	char full[sizeof(PREFIX) + 32];
-	const char *value;
-
-	snprintf(full, sizeof(full), PREFIX "%s", name);
-	value = secure_getenv(full);
-	return value && *value;
-}
-
 static bool check_own_mode(const char *because)
 {
-	if (is_set("BORROW"))
+	if (value_of("BORROW").length)
 		return mistake("BORROW", "nothing is borrowed where " PREFIX "%s is set", because);
 	return true;
 }
@@ -400,7 +394,7 @@ static bool check_without_address(void)
 			       "such as 198.18.0.10/24",
 			       config.stack.device);
 	for (size_t i = 0; i < sizeof(own_modes) / sizeof(own_modes[0]); i++)
-		if (is_set(own_modes[i]))
+		if (value_of(own_modes[i]).length)
 			return mistake(own_modes[i],
 				       "the kernel's, where " PREFIX "ADDR is not set");
 	config.host = true;

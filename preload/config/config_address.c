@@ -12,7 +12,7 @@
 #include "preload/config/address.h"
 #include "preload/config/entry.h"
 
-static bool parse_bare(const struct span *text, struct ip_address *address)
+bool config_parse_address(const struct span *text, struct ip_address *address)
 {
 	char copy[ADDRESS_TEXT_SIZE];
 
@@ -86,7 +86,7 @@ static int parse_own_address(const struct entry *entry, struct ip_address *addre
 
 	if (!bare.length)
 		return entry_mistake(entry, "no address");
-	if (!parse_bare(&bare, address))
+	if (!config_parse_address(&bare, address))
 		return entry_mistake(entry, "bad address \"%.*s\"", span_quoted(&bare), bare.start);
 	bits = address_bits(address);
 	/* lwIP finds no IPv6 neighbour outside its own /64, and no network is wider (RFC 4291). */
@@ -144,7 +144,7 @@ int config_parse_gateways(struct stack_config *stack, struct span text, struct r
 		entry.text = span_trim(span_cut(&text, ','));
 		if (span_find(&entry.text, '/'))
 			return entry_mistake(&entry, "a gateway has no prefix length");
-		if (!parse_bare(&entry.text, &address))
+		if (!config_parse_address(&entry.text, &address))
 			return entry_mistake(&entry, "bad address");
 		objection = unusable(&address);
 		if (objection)

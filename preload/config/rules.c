@@ -12,6 +12,7 @@
 
 #include "preload/config/address.h"
 #include "preload/config/entry.h"
+#include "preload/config/config_address.h"
 #include "preload/config/span.h"
 
 static uint32_t first_word(const struct ip_address *address)
@@ -47,21 +48,17 @@ static int parse_prefix(const struct entry *entry, sa_family_t family, struct sp
 	const bool has_length = span_find(&text, '/') != NULL;
 	const struct span bare = span_cut(&text, '/');
 	struct ip_address *prefix = &rule->prefix;
-	char copy[ADDRESS_TEXT_SIZE];
 	unsigned length;
 
-	if (bare.length >= sizeof(copy))
-		goto bad;
-	memcpy(copy, bare.start, bare.length);
-	copy[bare.length] = '\0';
-	if (!address_parse(copy, prefix))
-		goto bad;
-	if (prefix->family != family) {
-		return family == AF_INET6
-			       ? entry_mistake(entry, "IPv4 addresses go without brackets: %s",
-					       copy)
-			       : entry_mistake(entry, "IPv6 addresses go in brackets: [%s]", copy);
-	}
+	if (!config_parse_address(&bare, prefix))
+		return entry_mistake(
+			entry, "bad address \"%.*s\" (*, an IPv4 one, or an IPv6 one in brackets)",
+			span_quoted(&whole), whole.start);
+	if (prefix->family != family)
+		return entry_mistake(entry,
+				     family == AF_INET6 ? "IPv4 addresses go without brackets: %.*s"
+							: "IPv6 addresses go in brackets: [%.*s]",
+				     (int)bare.length, bare.start);
 	if (address_is_mapped(prefix))
 		return entry_mistake(
 			entry, "IPv4-mapped addresses are written as IPv4: %u.%u.%u.%u",
@@ -79,10 +76,6 @@ static int parse_prefix(const struct entry *entry, sa_family_t family, struct sp
 	rule->loopback =
 		address_is_loopback(prefix) && prefix->prefix >= (family == AF_INET ? 8 : 128);
 	return 0;
-bad:
-	return entry_mistake(entry,
-			     "bad address \"%.*s\" (*, an IPv4 one, or an IPv6 one in brackets)",
-			     span_quoted(&whole), whole.start);
 }
 
 /* Takes the address off the front of rest, with the colon behind it. */
