@@ -37,6 +37,7 @@
 #include "broker/confine.h"
 #include "broker/serve.h"
 #include "broker/tap_socket.h"
+#include "common/system_call.h"
 
 /* Each client costs a thread and a lender with its tap: some 100 KiB. */
 #define CLIENTS_MAX 1024
@@ -185,12 +186,8 @@ static int take_from_door(void)
 
 static bool is_channel(int descriptor)
 {
-	int domain = -1, type = -1;
-	socklen_t size = sizeof(int);
-
-	return getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
-	       getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
-	       domain == AF_UNIX && type == SOCK_SEQPACKET;
+	return kernel_get_int(descriptor, SOL_SOCKET, SO_DOMAIN) == AF_UNIX &&
+	       kernel_get_int(descriptor, SOL_SOCKET, SO_TYPE) == SOCK_SEQPACKET;
 }
 
 /*

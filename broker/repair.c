@@ -42,12 +42,12 @@
 
 static int set_int(int descriptor, int name, int value)
 {
-	return kernel_set_option(descriptor, IPPROTO_TCP, name, &value, sizeof(value));
+	return kernel_set_int(descriptor, IPPROTO_TCP, name, value);
 }
 
 static int set_socket_int(int descriptor, int name, int value)
 {
-	return kernel_set_option(descriptor, SOL_SOCKET, name, &value, sizeof(value));
+	return kernel_set_int(descriptor, SOL_SOCKET, name, value);
 }
 
 static int get(int descriptor, int level, int name, void *value, socklen_t *size)

@@ -104,12 +104,11 @@ static void add_selectors(struct question *question)
 {
 	const struct loan_tuple *tuple = &question->tuple;
 	const uint8_t protocol = IPPROTO_TCP;
-	uint32_t mark = 0, bound = 0;
+	const int mark = kernel_get_int(question->descriptor, SOL_SOCKET, SO_MARK);
+	uint32_t bound =
+		(uint32_t)kernel_get_int(question->descriptor, SOL_SOCKET, SO_BINDTOIFINDEX);
 	struct stat owner = { 0 };
 
-	kernel_get_option(question->descriptor, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
-	kernel_get_option(question->descriptor, SOL_SOCKET, SO_BINDTOIFINDEX, &bound,
-			  sizeof(bound));
 	if (!bound)
 		bound = question->scope;
 	if (mark)
@@ -125,10 +124,8 @@ static void add_selectors(struct question *question)
 
 static uint8_t service_of(int descriptor, uint32_t family)
 {
-	int service = 0;
+	const int service = family == AF_INET ? kernel_get_int(descriptor, IPPROTO_IP, IP_TOS) : 0;
 
-	if (family == AF_INET)
-		kernel_get_option(descriptor, IPPROTO_IP, IP_TOS, &service, sizeof(service));
 	return (uint8_t)(service & ROUTE_SERVICE);
 }
 

@@ -226,11 +226,6 @@ static void rest_shared(void)
 
 /* ---- the packet socket ---- */
 
-static int set(int descriptor, int level, int name, int value)
-{
-	return kernel_set_option(descriptor, level, name, &value, sizeof(value));
-}
-
 /*
  * While a tap rests it is bound to a protocol that nobody speaks: Linux then looks at it for frames
  * of that EtherType alone.
@@ -249,13 +244,13 @@ static int bind_socket(int descriptor, uint16_t protocol)
 /* The filter is there before the protocol is: nothing else ever comes. */
 static int prepare_socket(int descriptor, int filter)
 {
-	int error = set(descriptor, SOL_SOCKET, SO_ATTACH_BPF, filter);
+	int error = kernel_set_int(descriptor, SOL_SOCKET, SO_ATTACH_BPF, filter);
 
-	error = error ?: set(descriptor, SOL_SOCKET, SO_LOCK_FILTER, 1);
-	error = error ?: set(descriptor, SOL_PACKET, PACKET_VNET_HDR, 1);
-	error = error ?: set(descriptor, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
-	if (error == 0 && set(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER) < 0)
-		set(descriptor, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER);
+	error = error ?: kernel_set_int(descriptor, SOL_SOCKET, SO_LOCK_FILTER, 1);
+	error = error ?: kernel_set_int(descriptor, SOL_PACKET, PACKET_VNET_HDR, 1);
+	error = error ?: kernel_set_int(descriptor, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
+	if (error == 0 && kernel_set_int(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER) < 0)
+		kernel_set_int(descriptor, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER);
 	return error ?: bind_socket(descriptor, ETH_P_ALL);
 }
 

@@ -88,6 +88,19 @@ static inline int kernel_set_option(int descriptor, int level, int name, const v
 	return (int)kernel_call5(SYS_setsockopt, descriptor, level, name, (long)value, size);
 }
 
+/* The same where the value is an int, or a part of one. Reading: 0 if there is none. */
+static inline int kernel_get_int(int descriptor, int level, int name)
+{
+	int value = 0;
+
+	return kernel_get_option(descriptor, level, name, &value, sizeof(value)) < 0 ? 0 : value;
+}
+
+static inline int kernel_set_int(int descriptor, int level, int name, int value)
+{
+	return kernel_set_option(descriptor, level, name, &value, sizeof(value));
+}
+
 /* capget(2): a thread's sets of capabilities, 0 for the caller's. False, and none: not known. */
 static inline bool kernel_capabilities(long thread, struct __user_cap_data_struct sets[2])
 {

@@ -14,6 +14,7 @@
 #include <sys/sysmacros.h>
 
 #include "common/own_descriptor.h"
+#include "common/system_call.h"
 #include "dpdk/eal/wait_descriptor.h"
 
 /* /dev/net/tun, as Documentation/admin-guide/devices.txt numbers it */
@@ -28,11 +29,9 @@ struct sources {
 
 static bool is_frame_socket(int descriptor)
 {
-	int domain = 0;
-	socklen_t length = sizeof(domain);
+	const int domain = kernel_get_int(descriptor, SOL_SOCKET, SO_DOMAIN);
 
-	return getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 &&
-	       (domain == AF_XDP || domain == AF_PACKET);
+	return domain == AF_XDP || domain == AF_PACKET;
 }
 
 static bool is_tap(int descriptor)

@@ -21,6 +21,7 @@
 #include "dpdk/port/limits.h"
 #include "dpdk/frames/pool.h"
 #include "common/own_descriptor.h"
+#include "common/system_call.h"
 #include "dpdk/eal/wait_descriptor.h"
 #include "dpdk/packet/packet.h"
 #include "dpdk/frames/frame_transmit.h"
@@ -34,17 +35,12 @@
 
 /* ---- the socket ---- */
 
-static int set(int socket, int level, int option, int value)
-{
-	return setsockopt(socket, level, option, &value, sizeof(value));
-}
-
 /* Solicitations come to groups that no other socket has joined. */
 static int accept_groups(int socket, int ifindex)
 {
 	const struct packet_mreq all = { .mr_ifindex = ifindex, .mr_type = PACKET_MR_ALLMULTI };
 
-	return setsockopt(socket, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all));
+	return kernel_set_option(socket, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all));
 }
 
 /* The filter is there before the protocol is: nothing but the stack's frames ever comes. */
@@ -56,20 +52,21 @@ static int open_socket(const struct device_link *link)
 	struct filter filter;
 	struct sock_fprog program = { .filter = filter.code };
 	int socket_ = own_descriptor(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-	int error = 0;
+	int error;
 
 	if (socket_ < 0)
 		return -errno;
 	filter_build(&filter, &link->stack, UINT32_MAX, 0);
 	program.len = filter.count;
-	if (set(socket_, SOL_PACKET, PACKET_VNET_HDR, 1) < 0 ||
-	    set(socket_, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1) < 0 ||
-	    setsockopt(socket_, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ||
-	    accept_groups(socket_, link->interface.ifindex) < 0 ||
-	    bind(socket_, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		error = -errno;
-	if (error == 0 && set(socket_, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER) < 0)
-		set(socket_, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER);
+	error = kernel_set_int(socket_, SOL_PACKET, PACKET_VNET_HDR, 1);
+	error = error ?: kernel_set_int(socket_, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
+	if (error == 0)
+		error = kernel_set_option(socket_, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+					  sizeof(program));
+	error = error ?: accept_groups(socket_, link->interface.ifindex);
+	error = error ?: (int)kernel_call(SYS_bind, socket_, (long)&address, sizeof(address), 0);
+	if (error == 0 && kernel_set_int(socket_, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER) < 0)
+		kernel_set_int(socket_, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER);
 	if (error == 0)
 		return socket_;
 	own_descriptor_close(socket_);

@@ -35,11 +35,6 @@ struct packet_ring {
 	unsigned next; /* the slot that the next frame comes to */
 };
 
-static bool set(int socket, int option, int value)
-{
-	return setsockopt(socket, SOL_PACKET, option, &value, sizeof(value)) == 0;
-}
-
 /* PACKET_COPY_THRESH: a frame that is longer than a slot goes to the socket's queue as well. */
 static bool ask_for_ring(int socket)
 {
@@ -48,7 +43,8 @@ static bool ask_for_ring(int socket)
 					     .tp_frame_size = SLOT_BYTES,
 					     .tp_frame_nr = SLOTS };
 
-	return set(socket, PACKET_VERSION, TPACKET_V2) && set(socket, PACKET_COPY_THRESH, 1) &&
+	return kernel_set_int(socket, SOL_PACKET, PACKET_VERSION, TPACKET_V2) == 0 &&
+	       kernel_set_int(socket, SOL_PACKET, PACKET_COPY_THRESH, 1) == 0 &&
 	       setsockopt(socket, SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) == 0;
 }
 

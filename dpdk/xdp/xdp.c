@@ -12,6 +12,7 @@
 #include <bpf/libbpf.h>
 
 #include "dpdk/xdp/melin_xdp.h"
+#include "common/system_call.h"
 
 _Static_assert(STACK_ADDRESSES_MAX == MELIN_XDP_ADDRESSES_MAX, "the XDP program's maps are small");
 
@@ -21,11 +22,7 @@ struct search {
 
 static bool is_xdp_socket(int descriptor)
 {
-	int domain = 0;
-	socklen_t length = sizeof(domain);
-
-	return getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 &&
-	       domain == AF_XDP;
+	return kernel_get_int(descriptor, SOL_SOCKET, SO_DOMAIN) == AF_XDP;
 }
 
 /* What a descriptor is in the kernel's words: "bpf-map", "bpf-prog", "btf" or "". */

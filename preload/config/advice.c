@@ -226,14 +226,9 @@ void advice_without_rules(int descriptor)
 {
 	static _Atomic bool told;
 	const int saved_errno = errno;
-	int domain = 0, type = 0, protocol = 0;
-	socklen_t length = sizeof(int);
 
 	if (!atomic_load_explicit(&told, memory_order_relaxed) &&
-	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 &&
-	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
-	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 &&
-	    socket_candidate(domain, type, protocol) && first(&told))
+	    socket_candidate_domain(descriptor) && first(&told))
 		log_write(LOG_LEVEL_WARN,
 			  "MELIN_%s is set, but MELIN_FLOWS is not: nothing is taken",
 			  config_without_rules);

@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/system_call.h"
 #include "preload/config/address.h"
-#include "preload/config/entry.h"
 #include "preload/config/config_address.h"
+#include "preload/config/entry.h"
 #include "preload/config/span.h"
 
 static uint32_t first_word(const struct ip_address *address)
@@ -250,4 +251,13 @@ enum rule_verdict rules_match_listener(const struct rule_list *list, const struc
 		return verdict;
 	one = rules_match(list, RULE_LISTEN, local, port);
 	return one == RULE_NONE ? verdict : one;
+}
+
+int socket_candidate_domain(int descriptor)
+{
+	const int domain = kernel_get_int(descriptor, SOL_SOCKET, SO_DOMAIN);
+	const int type = kernel_get_int(descriptor, SOL_SOCKET, SO_TYPE);
+	const int protocol = kernel_get_int(descriptor, SOL_SOCKET, SO_PROTOCOL);
+
+	return socket_candidate(domain, type, protocol) ? domain : 0;
 }

@@ -84,5 +84,7 @@ static inline bool socket_candidate(int domain, int type, int protocol)
 	       (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM &&
 	       (protocol == 0 || protocol == IPPROTO_TCP);
 }
+/* The same of a socket that is there: its domain; 0: it is none of these. */
+int socket_candidate_domain(int descriptor);
 
 #endif

@@ -439,11 +439,8 @@ void lending_before_losing(void)
 
 void lending_inherit_door(int descriptor)
 {
-	int domain = -1, type = -1;
-
-	kernel_get_option(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, sizeof(domain));
-	kernel_get_option(descriptor, SOL_SOCKET, SO_TYPE, &type, sizeof(type));
-	if (domain != AF_UNIX || type != SOCK_SEQPACKET)
+	if (kernel_get_int(descriptor, SOL_SOCKET, SO_DOMAIN) != AF_UNIX ||
+	    kernel_get_int(descriptor, SOL_SOCKET, SO_TYPE) != SOCK_SEQPACKET)
 		return;
 	descriptor_protect(descriptor);
 	atomic_store(&door, descriptor);

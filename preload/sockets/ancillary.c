@@ -15,6 +15,7 @@
 #include "preload/libc/program_memory.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/libc/symbols.h"
+#include "common/system_call.h"
 
 /*
  * The options that ask for the time of arrival, in the order in which the twin is asked for them.
@@ -23,14 +24,6 @@
  */
 static const int stamps[] = { SO_TIMESTAMPNS_NEW, SO_TIMESTAMPNS_OLD, SO_TIMESTAMP_NEW,
 			      SO_TIMESTAMP_OLD };
-
-static int read_number(int twin, int level, int name)
-{
-	int value = 0;
-	socklen_t length = sizeof(value);
-
-	return libc()->getsockopt(twin, level, name, &value, &length) < 0 ? 0 : value;
-}
 
 /* SOF_TIMESTAMPING_OPT_RX_FILTER of Linux 6.12, for which older headers have no name. */
 #define RX_FILTER (1 << 17)
@@ -42,14 +35,14 @@ static int read_number(int twin, int level, int name)
  */
 static int times_kind(int twin, bool stamped)
 {
-	int flags = read_number(twin, SOL_SOCKET, SO_TIMESTAMPING_OLD);
+	int flags = kernel_get_int(twin, SOL_SOCKET, SO_TIMESTAMPING_OLD);
 
 	if (!(flags & SOF_TIMESTAMPING_SOFTWARE))
 		return 0;
 	if (!(flags & SOF_TIMESTAMPING_RX_SOFTWARE) && (!stamped || (flags & RX_FILTER)))
 		return 0;
-	return read_number(twin, SOL_SOCKET, SO_TIMESTAMPING_NEW) ? SO_TIMESTAMPING_NEW
-								  : SO_TIMESTAMPING_OLD;
+	return kernel_get_int(twin, SOL_SOCKET, SO_TIMESTAMPING_NEW) ? SO_TIMESTAMPING_NEW
+								     : SO_TIMESTAMPING_OLD;
 }
 
 void ancillary_adopt(struct socket *socket, int twin)
@@ -57,11 +50,11 @@ void ancillary_adopt(struct socket *socket, int twin)
 	int stamp = 0;
 
 	for (size_t i = 0; i < sizeof(stamps) / sizeof(stamps[0]) && !stamp; i++)
-		if (read_number(twin, SOL_SOCKET, stamps[i]))
+		if (kernel_get_int(twin, SOL_SOCKET, stamps[i]))
 			stamp = stamps[i];
 	socket->ancillary.stamp = (uint8_t)stamp;
 	socket->ancillary.times = (uint8_t)times_kind(twin, stamp);
-	socket->ancillary.readable = read_number(twin, IPPROTO_TCP, TCP_INQ) != 0;
+	socket->ancillary.readable = kernel_get_int(twin, IPPROTO_TCP, TCP_INQ) != 0;
 }
 
 bool ancillary_needs_times(const struct socket *socket)

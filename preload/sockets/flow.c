@@ -28,6 +28,7 @@
 #include "preload/sockets/socket_object.h"
 #include "preload/sockets/stack_half.h"
 #include "preload/libc/symbols.h"
+#include "common/system_call.h"
 
 /* ---- the decision and its end ---- */
 
@@ -355,13 +356,12 @@ static int bind_free(int descriptor, int domain, const struct sockaddr *local, s
 {
 	int level = domain == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
 	int name = domain == AF_INET6 ? IPV6_FREEBIND : IP_FREEBIND;
-	int before = 0, on = 1, result;
-	socklen_t size = sizeof(before);
+	const int before = kernel_get_int(descriptor, level, name);
+	int result;
 
-	libc()->getsockopt(descriptor, level, name, &before, &size);
-	libc()->setsockopt(descriptor, level, name, &on, sizeof(on));
+	kernel_set_int(descriptor, level, name, 1);
 	result = libc()->bind(descriptor, local, length) < 0 ? -errno : 0;
-	libc()->setsockopt(descriptor, level, name, &before, sizeof(before));
+	kernel_set_int(descriptor, level, name, before);
 	return result;
 }
 
@@ -375,10 +375,8 @@ static bool held_by_connections(int descriptor, const struct sockaddr *local, ui
 	int reuse = 0;
 	socklen_t length = sizeof(reuse);
 
-	if (!instance || port == 0)
-		return false;
-	libc()->getsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse, &length);
-	return !reuse && instance->operations->port_in_use(instance->stack, local);
+	return instance && port && !kernel_get_int(descriptor, SOL_SOCKET, SO_REUSEADDR) &&
+	       instance->operations->port_in_use(instance->stack, local);
 }
 
 /*

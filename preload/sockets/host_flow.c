@@ -12,6 +12,7 @@
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_lend.h"
 #include "preload/sockets/socket_object.h"
+#include "common/system_call.h"
 
 /* Under MELIN_REQUIRED=1: whether a flow that rules take cannot be borrowed. */
 static bool is_refused(void)
@@ -110,28 +111,19 @@ int host_listen(int descriptor, int backlog)
 
 bool host_listens(void)
 {
-	for (int descriptor = 0; descriptor < LISTENERS_BELOW; descriptor++) {
-		int listening = 0;
-		socklen_t length = sizeof(listening);
-
-		if (libc()->getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listening,
-				       &length) == 0 &&
-		    listening && is_selected_here(descriptor))
+	for (int descriptor = 0; descriptor < LISTENERS_BELOW; descriptor++)
+		if (kernel_get_int(descriptor, SOL_SOCKET, SO_ACCEPTCONN) &&
+		    is_selected_here(descriptor))
 			return true;
-	}
 	return false;
 }
 
 /* What kind of peer has come: the program may not have asked, or have too little room for it. */
 static sa_family_t family_of(int descriptor, const struct sockaddr *peer, const socklen_t *length)
 {
-	int domain = AF_UNSPEC;
-	socklen_t size = sizeof(domain);
-
 	if (peer && length && *length >= sizeof(peer->sa_family))
 		return peer->sa_family;
-	libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size);
-	return (sa_family_t)domain;
+	return (sa_family_t)kernel_get_int(descriptor, SOL_SOCKET, SO_DOMAIN);
 }
 
 int host_accept(int descriptor, struct sockaddr *peer, socklen_t *length, int flags)

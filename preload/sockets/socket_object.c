@@ -114,15 +114,9 @@ struct socket *socket_allocate(int domain)
 
 struct socket *socket_allocate_for(int descriptor)
 {
-	int domain, type, protocol;
-	socklen_t length = sizeof(int);
+	const int domain = socket_candidate_domain(descriptor);
 
-	if (libc()->getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 ||
-	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ||
-	    libc()->getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) < 0 ||
-	    !socket_candidate(domain, type, protocol))
-		return NULL;
-	return socket_allocate(domain);
+	return domain ? socket_allocate(domain) : NULL;
 }
 
 unsigned char socket_state_in_kernel(int descriptor)

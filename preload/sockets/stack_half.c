@@ -7,15 +7,11 @@
 #include "preload/libc/symbols.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/sockets/twin_options.h"
+#include "common/system_call.h"
 
 bool stack_half_v6only(int descriptor, int domain)
 {
-	int value = 0;
-	socklen_t length = sizeof(value);
-
-	if (domain == AF_INET6)
-		libc()->getsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &value, &length);
-	return value;
+	return domain == AF_INET6 && kernel_get_int(descriptor, IPPROTO_IPV6, IPV6_V6ONLY);
 }
 
 int stack_half_create(struct socket *socket, int descriptor, const struct instance *instance)
