@@ -120,18 +120,25 @@ static void adopt_blocking(struct socket *socket, int descriptor)
 
 /* ---- connect ---- */
 
+/* False: not an address that the stack knows. */
+static bool local_name(int descriptor, struct sockaddr_storage *name, struct ip_address *address,
+		       uint16_t *port)
+{
+	socklen_t length = sizeof(*name);
+
+	return libc()->getsockname(descriptor, (struct sockaddr *)name, &length) == 0 &&
+	       address_from_sockaddr((struct sockaddr *)name, length, address, port) == 0;
+}
+
 /* The name that the program has bound the socket to, or NULL if to none. */
 static const struct sockaddr *bound_name(int descriptor, struct sockaddr_storage *name,
 					 struct ip_address *address)
 {
-	socklen_t length = sizeof(*name);
 	uint16_t port = 0;
 
-	if (libc()->getsockname(descriptor, (struct sockaddr *)name, &length) < 0 ||
-	    address_from_sockaddr((struct sockaddr *)name, length, address, &port) < 0 ||
-	    (address_is_any(address) && port == 0))
-		return NULL;
-	return (struct sockaddr *)name;
+	return local_name(descriptor, name, address, &port) && (!address_is_any(address) || port)
+		       ? (struct sockaddr *)name
+		       : NULL;
 }
 
 /*
@@ -372,8 +379,6 @@ static int bind_free(int descriptor, int domain, const struct sockaddr *local, s
 static bool held_by_connections(int descriptor, const struct sockaddr *local, uint16_t port)
 {
 	const struct instance *instance = process_stack_running();
-	int reuse = 0;
-	socklen_t length = sizeof(reuse);
 
 	return instance && port && !kernel_get_int(descriptor, SOL_SOCKET, SO_REUSEADDR) &&
 	       instance->operations->port_in_use(instance->stack, local);
@@ -515,12 +520,11 @@ static int listen_selected(struct socket *socket, int descriptor, int backlog)
 bool flow_listen(int descriptor, int backlog, int *result)
 {
 	struct sockaddr_storage local;
-	socklen_t length = sizeof(local);
-	struct ip_address address;
+	struct ip_address address = { 0 };
 	enum socket_state state = SOCKET_UNDECIDED;
 	struct socket *socket;
-	uint16_t port;
-	bool done = false;
+	uint16_t port = 0;
+	bool done = false, known;
 
 	socket = claim(descriptor, &state);
 	if (!socket)
@@ -537,19 +541,17 @@ bool flow_listen(int descriptor, int backlog, int *result)
 	}
 	advice_check_rules(RULE_LISTEN);
 	/* If the program has not bound the socket the kernel's listen(2) chooses its port. */
-	if (libc()->getsockname(descriptor, (struct sockaddr *)&local, &length) == 0 &&
-	    address_from_sockaddr((struct sockaddr *)&local, length, &address, &port) == 0 &&
-	    port == 0) {
+	known = local_name(descriptor, &local, &address, &port);
+	if (known && port == 0) {
 		if (libc()->listen(descriptor, backlog) < 0) {
 			*result = -errno;
 			undo(socket);
 			socket_put(socket);
 			return true;
 		}
-		length = sizeof(local);
-		libc()->getsockname(descriptor, (struct sockaddr *)&local, &length);
+		known = local_name(descriptor, &local, &address, &port);
 	}
-	if (address_from_sockaddr((struct sockaddr *)&local, length, &address, &port) == 0 &&
+	if (known &&
 	    listener_selected(&address, port, stack_half_v6only(descriptor, socket->domain),
 			      &socket->listener.dual)) {
 		log_flow("listen on", &address, port,
@@ -581,14 +583,12 @@ static bool rules_take_connections(void)
 static bool may_become_stacks(struct socket *socket, int descriptor)
 {
 	struct sockaddr_storage local;
-	socklen_t length = sizeof(local);
 	struct ip_address address;
 	uint16_t port;
 	bool dual;
 
 	if (atomic_load(&socket->state) != SOCKET_UNDECIDED ||
-	    libc()->getsockname(descriptor, (struct sockaddr *)&local, &length) < 0 ||
-	    address_from_sockaddr((struct sockaddr *)&local, length, &address, &port) < 0)
+	    !local_name(descriptor, &local, &address, &port))
 		return false;
 	if (twin_options_kernel_only(socket, descriptor,
 				     port == 0 ? OPTION_CONNECT : OPTION_LISTEN))
