@@ -159,13 +159,7 @@ static int shut_down(struct stack_socket *socket, int how)
 
 static int renew_tap(struct stack *stack, int tap)
 {
-	int status = instance_enter(stack);
-
-	if (status)
-		return status;
-	status = stack->link->operations->renew(stack->link, tap);
-	instance_unlock(stack);
-	return status;
+	return LOOKING(stack, stack->link->operations->renew(stack->link, tap));
 }
 
 static uint32_t path_changes(const struct stack *stack)
@@ -215,10 +209,7 @@ static void release(struct stack_socket *socket)
 {
 	struct stack *stack = socket->stack; /* the socket is gone before the lock is let go of */
 
-	if (enter(stack))
-		return;
-	socket_release(socket);
-	instance_leave(stack);
+	(void)INSIDE(stack, (socket_release(socket), 0));
 }
 
 static int ended(struct stack_socket *socket)
