@@ -16,6 +16,7 @@
 #include "common/network_order.h"
 #include "stack/tcp/index.h"
 #include "stack/instance_parts.h"
+#include "stack/ip/sockaddr.h"
 #include "stack/lwip/lwip_hooks.h"
 #include "stack/tcp/path.h"
 #include "stack/socket/socket.h"
@@ -179,17 +180,12 @@ static void quoted4(struct stack *stack, const uint8_t *ip, unsigned size,
 	unsigned header = (ip[0] & 15) * 4u;
 	ip_addr_t from, to;
 	struct tcp_pcb *pcb;
-	u32_t word;
 
 	if (ip[0] >> 4 != 4 || header < IP4_HEADER || header + TCP_START > size ||
 	    ip[9] != IP_PROTO_TCP || (bytes_read16(ip + 6) & 0x1fff))
 		return;
-	memcpy(&word, ip + 12, sizeof(word));
-	memset(&from, 0, sizeof(from));
-	ip_addr_set_ip4_u32_val(from, word);
-	memcpy(&word, ip + 16, sizeof(word));
-	memset(&to, 0, sizeof(to));
-	ip_addr_set_ip4_u32_val(to, word);
+	sockaddr_from_bytes(ip + 12, false, &from);
+	sockaddr_from_bytes(ip + 16, false, &to);
 	pcb = find(&from, &to, ip + header);
 	if (pcb && is_near(pcb, ip[8]))
 		apply(stack, pcb, verdict);
@@ -197,9 +193,7 @@ static void quoted4(struct stack *stack, const uint8_t *ip, unsigned size,
 
 static void address6(struct stack *stack, const uint8_t *bytes, ip_addr_t *address)
 {
-	memset(address, 0, sizeof(*address));
-	memcpy(ip_2_ip6(address)->addr, bytes, 16);
-	IP_SET_TYPE(address, IPADDR_TYPE_V6);
+	sockaddr_from_bytes(bytes, true, address);
 	ip6_addr_assign_zone(ip_2_ip6(address), IP6_UNICAST, &stack->netifs[0]);
 }
 

@@ -17,6 +17,7 @@
 #include "stack/instance_parts.h"
 #include "stack/ip/routing.h"
 #include "stack/ip/segment_filter.h"
+#include "stack/ip/sockaddr.h"
 
 #define ARP_SIZE	    28
 #define IP4_SIZE	    20
@@ -72,12 +73,10 @@ static bool is_martian4(const struct stack *stack, const uint8_t *source,
 			const uint8_t *destination)
 {
 	ip_addr_t address;
-	u32_t word;
 
 	if (source[0] == 127 || destination[0] == 127 || source[0] >= 224 || source[0] == 0)
 		return true;
-	memcpy(&word, source, sizeof(word));
-	ip_addr_set_ip4_u32_val(address, word);
+	sockaddr_from_bytes(source, false, &address);
 	return routing_is_local(stack, &address);
 }
 
@@ -112,11 +111,8 @@ static bool is_martian6(const struct stack *stack, const uint8_t *source,
 
 	if (source[0] == 0xff || !memcmp(source, mapped, 12) || !memcmp(destination, mapped, 12))
 		return true;
-	memset(&from, 0, sizeof(from));
-	IP_SET_TYPE(&from, IPADDR_TYPE_V6);
-	to = from;
-	memcpy(ip_2_ip6(&from)->addr, source, 16);
-	memcpy(ip_2_ip6(&to)->addr, destination, 16);
+	sockaddr_from_bytes(source, true, &from);
+	sockaddr_from_bytes(destination, true, &to);
 	return routing_is_local(stack, &from) || ip6_addr_isloopback(ip_2_ip6(&to));
 }
 

@@ -18,6 +18,7 @@
 #include "common/reason.h"
 #include "stack/instance_parts.h"
 #include "stack/ip/past_ip.h"
+#include "stack/ip/routing.h"
 #include "stack/ip/segment_filter.h"
 #include "stack/ip/sockaddr.h"
 #include "stack/socket_parts.h"
@@ -261,21 +262,13 @@ void host_input_early(struct stack *stack)
 
 /* ---- paths ---- */
 
-static bool same_prefix(const uint8_t *one, const uint8_t *other, unsigned bits)
-{
-	unsigned rest = bits % 8;
-
-	return memcmp(one, other, bits / 8) == 0 &&
-	       (rest == 0 || ((one[bits / 8] ^ other[bits / 8]) >> (8 - rest)) == 0);
-}
-
 static bool is_within(const ip_addr_t *address, const struct link_path_news *news, unsigned bits)
 {
 	const void *bytes = IP_IS_V6(address) ? (const void *)ip_2_ip6(address)->addr
 					      : (const void *)&ip_2_ip4(address)->addr;
 
 	return (news->family == AF_INET6) == IP_IS_V6(address) &&
-	       same_prefix(bytes, news->address, bits);
+	       routing_same_prefix(bytes, news->address, bits);
 }
 
 static bool concerns(const struct link_path_news *news, const struct stack_socket *socket)

@@ -105,7 +105,7 @@ static void add_address6(struct stack *stack, const struct ip_address *address, 
 	struct netif *netif = &stack->netifs[0];
 	ip_addr_t ip;
 
-	routing_to_lwip(address, &ip);
+	sockaddr_from_bytes(address->bytes, true, &ip);
 	ip6_addr_assign_zone(ip_2_ip6(&ip), IP6_UNICAST, netif);
 	netif_ip6_addr_set(netif, slot, ip_2_ip6(&ip));
 	/* Not static to lwIP: it would believe that the whole /64 is on-link. */

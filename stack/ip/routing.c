@@ -8,11 +8,12 @@
 #include "lwip/nd6.h"
 
 #include "stack/instance_parts.h"
+#include "stack/ip/sockaddr.h"
 #include "stack/lwip/lwip_hooks.h"
 
 /* ---- the configuration ---- */
 
-static bool same_prefix(const uint8_t *one, const uint8_t *other, unsigned bits)
+bool routing_same_prefix(const uint8_t *one, const uint8_t *other, unsigned bits)
 {
 	unsigned rest = bits % 8;
 
@@ -56,7 +57,7 @@ static const struct ip_address *on_link(const struct stack *stack, const ip_addr
 		const struct ip_address *each = &stack->addresses[i];
 
 		if (same_family(each, address) &&
-		    same_prefix(each->bytes, bytes_of(address), each->prefix) &&
+		    routing_same_prefix(each->bytes, bytes_of(address), each->prefix) &&
 		    (!best || each->prefix > best->prefix))
 			best = each;
 	}
@@ -80,16 +81,9 @@ bool routing_may_bind(const struct stack *stack, const ip_addr_t *address)
 	return ip_addr_isany(address) || routing_is_local(stack, address);
 }
 
-void routing_to_lwip(const struct ip_address *from, ip_addr_t *to)
+static void to_lwip(const struct ip_address *from, ip_addr_t *to)
 {
-	memset(to, 0, sizeof(*to));
-	if (from->family == AF_INET6) {
-		memcpy(ip_2_ip6(to)->addr, from->bytes, 16);
-		IP_SET_TYPE(to, IPADDR_TYPE_V6);
-	} else {
-		memcpy(&ip_2_ip4(to)->addr, from->bytes, 4);
-		IP_SET_TYPE(to, IPADDR_TYPE_V4);
-	}
+	sockaddr_from_bytes(from->bytes, from->family == AF_INET6, to);
 }
 
 static const struct ip_address *gateway_for(const struct stack *stack, const ip_addr_t *remote)
@@ -117,7 +111,7 @@ bool routing_next_hop(const struct stack *stack, const ip_addr_t *remote, ip_add
 		return true;
 	gateway = gateway_for(stack, remote);
 	if (gateway)
-		routing_to_lwip(gateway, hop);
+		to_lwip(gateway, hop);
 	return gateway != NULL;
 }
 
@@ -138,14 +132,14 @@ int routing_source(const struct stack *stack, const ip_addr_t *remote, ip_addr_t
 	from = on_link(stack, remote);
 	gateway = gateway_for(stack, remote);
 	if (!from && gateway) {
-		routing_to_lwip(gateway, &hop);
+		to_lwip(gateway, &hop);
 		from = on_link(stack, &hop);
 		if (!from && IP_IS_V6_VAL(hop) && ip6_addr_islinklocal(ip_2_ip6(&hop)))
 			from = first_of_family(stack, remote);
 	}
 	if (!from)
 		return -ENETUNREACH;
-	routing_to_lwip(from, source);
+	to_lwip(from, source);
 	return 0;
 }
 
@@ -207,7 +201,7 @@ const ip6_addr_t *melin_next_hop6(struct netif *netif, const ip6_addr_t *destina
 	gateway = gateway_for(stack, &address);
 	if (!gateway)
 		return NULL;
-	routing_to_lwip(gateway, &address);
+	to_lwip(gateway, &address);
 	ip6_addr_copy(stack->next_hop, *ip_2_ip6(&address));
 	ip6_addr_assign_zone(&stack->next_hop, IP6_UNICAST, netif);
 	return &stack->next_hop;

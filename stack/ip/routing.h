@@ -8,6 +8,7 @@
 #define MELIN_ROUTING_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "lwip/ip_addr.h"
 
@@ -25,7 +26,7 @@ int routing_source(const struct stack *stack, const ip_addr_t *remote, ip_addr_t
 bool routing_next_hop(const struct stack *stack, const ip_addr_t *remote, ip_addr_t *hop);
 /* The interface that an IPv4 source address belongs to; the first if it is none of ours. */
 struct netif *routing_netif4(struct stack *stack, const ip4_addr_t *source);
-/* The configuration's form of an address in lwIP's. */
-void routing_to_lwip(const struct ip_address *from, ip_addr_t *to);
+/* Whether so many bits at the beginning of two addresses are the same. */
+bool routing_same_prefix(const uint8_t *one, const uint8_t *other, unsigned bits);
 
 #endif

@@ -8,14 +8,23 @@
 
 #include "stack/instance_parts.h"
 
-int sockaddr_read(const struct sockaddr *name, ip_addr_t *address, u16_t *port)
+void sockaddr_from_bytes(const void *bytes, bool is_v6, ip_addr_t *address)
 {
 	memset(address, 0, sizeof(*address));
+	if (is_v6)
+		memcpy(ip_2_ip6(address)->addr, bytes, 16);
+	else
+		memcpy(&ip_2_ip4(address)->addr, bytes, 4);
+	IP_SET_TYPE(address, is_v6 ? IPADDR_TYPE_V6 : IPADDR_TYPE_V4);
+}
+
+int sockaddr_read(const struct sockaddr *name, ip_addr_t *address, u16_t *port)
+{
 	if (name->sa_family == AF_INET) {
 		struct sockaddr_in in;
 
 		memcpy(&in, name, sizeof(in));
-		ip_addr_set_ip4_u32(address, in.sin_addr.s_addr);
+		sockaddr_from_bytes(&in.sin_addr, false, address);
 		*port = ntohs(in.sin_port);
 		return 0;
 	}
@@ -25,14 +34,10 @@ int sockaddr_read(const struct sockaddr *name, ip_addr_t *address, u16_t *port)
 		memcpy(&in, name, sizeof(in));
 		*port = ntohs(in.sin6_port);
 		if (IN6_IS_ADDR_V4MAPPED(&in.sin6_addr)) {
-			u32_t ip;
-
-			memcpy(&ip, in.sin6_addr.s6_addr + 12, sizeof(ip));
-			ip_addr_set_ip4_u32(address, ip);
+			sockaddr_from_bytes(in.sin6_addr.s6_addr + 12, false, address);
 			return 0;
 		}
-		memcpy(ip_2_ip6(address)->addr, &in.sin6_addr, 16);
-		IP_SET_TYPE(address, IPADDR_TYPE_V6);
+		sockaddr_from_bytes(&in.sin6_addr, true, address);
 		if (melin_instance && melin_instance->netif_count)
 			ip6_addr_assign_zone(ip_2_ip6(address), IP6_UNICAST,
 					     &melin_instance->netifs[0]);

@@ -6,10 +6,13 @@
 #ifndef MELIN_SOCKADDR_H
 #define MELIN_SOCKADDR_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "lwip/ip_addr.h"
 
+/* An address as packets have it. */
+void sockaddr_from_bytes(const void *bytes, bool is_v6, ip_addr_t *address);
 /* name must be as long as its family says. 0 or -EAFNOSUPPORT. */
 int sockaddr_read(const struct sockaddr *name, ip_addr_t *address, u16_t *port);
 void sockaddr_write(int domain, const ip_addr_t *address, u16_t port,
