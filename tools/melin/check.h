@@ -79,12 +79,6 @@ bool check_uses_xdp(const struct check_about *about);
 /* Whether it is own mode on an interface. */
 bool check_takes_interface(const struct check_about *about);
 
-/* Whether the capability (CAP_*) is effective in this process. */
-bool check_has_right(unsigned capability);
-
-/* Reads a number from the beginning of a file; -1: it cannot be read. */
-long check_read_number(const char *path);
-
 /*
  * Whether the login of this user, or of anybody, comes by the interface or by one that stands on it
  * (a bridge, a bond, a VLAN). It does by what SSH_CONNECTION says, in this environment or in that

@@ -31,16 +31,16 @@
 /* The frames of an AF_XDP device with its default rings: 6,400 of 2 KiB, and what is around. */
 #define LOCKED_WANTED (32ul << 20)
 
-bool check_has_right(unsigned capability)
+/* Whether the capability (CAP_*) is effective in this process. */
+static bool has_right(unsigned capability)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 };
+	struct __user_cap_data_struct sets[2];
 
-	return kernel_call(SYS_capget, (long)&header, (long)data, 0, 0) == 0 &&
-	       data[capability / 32].effective & 1u << capability % 32;
+	return kernel_capabilities(0, sets) && kernel_has_capability(sets, capability);
 }
 
-long check_read_number(const char *path)
+/* Reads a number from the beginning of a file; -1: it cannot be read. */
+static long read_number(const char *path)
 {
 	FILE *file = fopen(path, "re");
 	long number = -1;
@@ -55,8 +55,8 @@ long check_read_number(const char *path)
 
 static bool has_all_rights(void)
 {
-	return check_has_right(CAP_NET_ADMIN) && check_has_right(CAP_NET_RAW) &&
-	       (check_has_right(CAP_BPF) || check_has_right(CAP_SYS_ADMIN));
+	return has_right(CAP_NET_ADMIN) && has_right(CAP_NET_RAW) &&
+	       (has_right(CAP_BPF) || has_right(CAP_SYS_ADMIN));
 }
 
 static void check_own_kernel(const struct utsname *name, bool is_new, struct check_result *result)
@@ -174,8 +174,8 @@ static void check_own_rights(struct check_about *about, struct check_result *res
 {
 	const bool xdp = check_uses_xdp(about);
 
-	about->has_rights = check_has_right(CAP_NET_ADMIN) && check_has_right(CAP_NET_RAW) &&
-			    (!xdp || check_has_right(CAP_BPF) || check_has_right(CAP_SYS_ADMIN));
+	about->has_rights = has_right(CAP_NET_ADMIN) && has_right(CAP_NET_RAW) &&
+			    (!xdp || has_right(CAP_BPF) || has_right(CAP_SYS_ADMIN));
 	if (!check_takes_interface(about)) {
 		check_say(result, CHECK_OK, "%s",
 			  about->device.kind == DEVICE_LOOP
@@ -203,7 +203,7 @@ void check_rights(struct check_about *about, struct check_result *result)
 	about->has_rights = has_all_rights();
 	if (!about->has_rights) {
 		look_for_broker(about, result);
-	} else if (!check_has_right(CAP_NET_BIND_SERVICE)) {
+	} else if (!has_right(CAP_NET_BIND_SERVICE)) {
 		check_say(
 			result, CHECK_DEGRADED,
 			"CAP_NET_BIND_SERVICE is missing: connections of ports below 1024 stay in "
@@ -330,8 +330,8 @@ static long available_memory(void)
 
 void check_hugepages(struct check_about *about, struct check_result *result)
 {
-	const long all = check_read_number(HUGEPAGES "/nr_hugepages");
-	const long unused = check_read_number(HUGEPAGES "/free_hugepages");
+	const long all = read_number(HUGEPAGES "/nr_hugepages");
+	const long unused = read_number(HUGEPAGES "/free_hugepages");
 
 	if (unused > 0) {
 		check_say(result, CHECK_OK, "%ld of %ld hugepages of 2 MiB are free", unused, all);
@@ -355,7 +355,7 @@ void check_memory_lock(struct check_about *about, struct check_result *result)
 	struct rlimit limit = { 0 };
 
 	getrlimit(RLIMIT_MEMLOCK, &limit);
-	if (check_has_right(CAP_IPC_LOCK)) {
+	if (has_right(CAP_IPC_LOCK)) {
 		check_say(result, CHECK_OK, "no limit (CAP_IPC_LOCK)");
 	} else if (limit.rlim_cur >= LOCKED_WANTED || !check_uses_xdp(about)) {
 		check_say(result, CHECK_OK, "enough may be locked in memory");

@@ -31,19 +31,8 @@ enum { ALL, RESUME, TIMEOUT };
 
 struct wish {
 	bool all, resume;
-	unsigned timeout; /* seconds */
+	double timeout; /* seconds */
 };
-
-static unsigned read_timeout(const struct command *command, const char *text)
-{
-	char *end;
-	unsigned long seconds = strtoul(text, &end, 10);
-
-	if (end == text || *end || seconds < 1 || seconds > 3600)
-		command_usage(command, "--timeout: \"%s\" is no number of seconds, 1 to 3600",
-			      text);
-	return (unsigned)seconds;
-}
 
 /* Those that it has not given back, a line each; how many. */
 static size_t list_borrowed(const struct command *command, pid_t number)
@@ -68,7 +57,7 @@ static size_t list_borrowed(const struct command *command, pid_t number)
 	return count;
 }
 
-static int drain(const struct command *command, struct status_reader *reader, unsigned timeout)
+static int drain(const struct command *command, struct status_reader *reader, double timeout)
 {
 	const pid_t number = reader->process;
 	_Atomic uint64_t *returned = &reader->page->flows[FLOW_RETURNED_DRAINED],
@@ -77,11 +66,11 @@ static int drain(const struct command *command, struct status_reader *reader, un
 	int status;
 
 	status_set_drained(reader, true);
-	status = status_ask(reader, STATUS_ASK_DRAIN, 0, timeout * 1000);
+	status = status_ask(reader, STATUS_ASK_DRAIN, 0, (unsigned)(timeout * 1000));
 	status_done(reader);
 	if (status == -ETIMEDOUT)
 		command_failed(command,
-			       "%s (pid %d): it has not answered in %u seconds; it will give "
+			       "%s (pid %d): it has not answered in %g seconds; it will give "
 			       "its connections back when it gets to it",
 			       reader->program, number, timeout);
 	if (status == -EBUSY)
@@ -146,7 +135,7 @@ static void read_wish(const struct command *command, int argc, char **argv, stru
 		else if (option == RESUME)
 			wish->resume = true;
 		else
-			wish->timeout = read_timeout(command, optarg);
+			wish->timeout = command_seconds(command, "--timeout", optarg, 1, 3600);
 	}
 }
 
