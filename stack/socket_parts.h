@@ -58,7 +58,6 @@ enum socket_phase {
 	PHASE_UNCONNECTED,
 	PHASE_CONNECTING,
 	PHASE_CONNECTED,
-	PHASE_DISCONNECTING,
 };
 
 /* stack_socket.shutdown: Linux's RCV_SHUTDOWN and SEND_SHUTDOWN. */

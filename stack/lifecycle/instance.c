@@ -34,7 +34,11 @@ static void release_signals(struct stack *stack)
 		stack->callbacks.lock_leave();
 }
 
-int instance_lock(struct stack *stack)
+/*
+ * The lock, with preload's callbacks around it, which keep signal handlers out. 0, or -EDEADLK if
+ * the calling thread has it already: a handler has interrupted the stack.
+ */
+static int instance_lock(struct stack *stack)
 {
 	int status;
 

@@ -11,11 +11,6 @@
 
 #include "stack/instance_parts.h"
 
-/*
- * The lock, with preload's callbacks around it, which keep signal handlers out. 0, or -EDEADLK if
- * the calling thread has it already: a handler has interrupted the stack.
- */
-int instance_lock(struct stack *stack);
 /* False: another thread has it. */
 bool instance_try_lock(struct stack *stack);
 void instance_unlock(struct stack *stack);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * lwIP's options for melin, each with its reason. Not for changes that no option can express:
- * those are in lwip_changes.h, which every file of lwIP sees too.
+ * lwIP's options for melin, each with its reason, where a default of lwIP's opt.h would not do or
+ * might change. Not for changes that no option can express: those are in lwip_changes.h, which
+ * every file of lwIP sees too.
  */
 #ifndef MELIN_LWIPOPTS_H
 #define MELIN_LWIPOPTS_H
@@ -59,20 +60,10 @@
 #define LWIP_NETIF_TX_SINGLE_PBUF    1 /* a segment is one buffer: one copy into the mbuf */
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1 /* the device does TCP's, in-process needs none */
 #define LWIP_NETIF_LOOPBACK	     0 /* stack/ip/loop.c does it, without recursion and IP input */
-#define LWIP_HAVE_LOOPIF	     0
-#define LWIP_NETIF_API		     0
 
 /* ---- IPv4 ---- */
-#define LWIP_IPV4	   1
-#define LWIP_ICMP	   1 /* echo: people test with ping */
-#define LWIP_RAW	   0
-#define LWIP_UDP	   1 /* answers unexpected datagrams with port unreachable */
-#define LWIP_DHCP	   0
-#define LWIP_AUTOIP	   0
-#define LWIP_ACD	   0
-#define LWIP_DNS	   0
-#define LWIP_IGMP	   0
-#define IP_FORWARD	   0
+#define LWIP_ICMP	   1  /* echo: people test with ping */
+#define LWIP_UDP	   1  /* answers unexpected datagrams with port unreachable */
 #define IP_REASSEMBLY	   0  /* lwIP's is a toy and an attack surface: fragments are dropped */
 #define IP_FRAG		   0  /* TCP fits its segments to the MTU */
 #define IP_OPTIONS_ALLOWED 0  /* source routing and the like have no honest use here */
@@ -100,33 +91,27 @@
 #define LWIP_ND6_NUM_DESTINATIONS	127
 #define LWIP_ND6_NUM_PREFIXES		1 /* none is ever learnt: see LWIP_HOOK_ND6_GET_GW */
 #define LWIP_ND6_NUM_ROUTERS		1
-#define LWIP_ND6_DELAY_FIRST_PROBE_TIME 5000
 #define LWIP_ND6_TCP_REACHABILITY_HINTS 1 /* progress of TCP proves a neighbour: no probes */
 
 /* ---- TCP ---- */
-#define LWIP_TCP		   1
-#define LWIP_ALTCP		   0
-#define LWIP_CALLBACK_API	   1
-#define TCP_MSS			   8960 /* a jumbo frame's; each connection has its link's */
-#define TCP_CALCULATE_EFF_SEND_MSS 1
-#define LWIP_WND_SCALE		   1 /* windows above 64 KB, and 32-bit window arithmetic at all */
-#define TCP_RCV_SCALE		   8
+#define TCP_MSS	       8960 /* a jumbo frame's; each connection has its link's */
+#define LWIP_WND_SCALE 1    /* windows above 64 KB, and 32-bit window arithmetic at all */
+#define TCP_RCV_SCALE  8
 /* The largest receive window. Sockets have their own: TCP_WND_MAX() in lwip_changes.h. */
 #define RECEIVE_WINDOW_MAX (4 * 1024 * 1024)
 #define TCP_WND		   RECEIVE_WINDOW_MAX
 /* Only the credit that a new connection starts with: send_buffer.c sets each socket's own. */
-#define TCP_SND_BUF	      (256 * 1024)
-#define TCP_SND_QUEUELEN      65000 /* buffers, not bytes; send_buffer.c bounds them much earlier */
-#define MEMP_NUM_TCP_SEG      65535 /* no pool behind it, but lwIP's sanity check wants it */
-#define TCP_SNDLOWAT	      2048  /* unused by the raw API; the default overflows the check */
-#define TCP_SNDQUEUELOWAT     100
-#define TCP_OVERSIZE	      TCP_MSS /* small writes fill up the last segment */
-#define LWIP_TCP_SACK_OUT     1	      /* peers recover their losses with it */
-#define LWIP_TCP_MAX_SACK_NUM 4
-#define LWIP_TCP_TIMESTAMPS   0 /* lwIP neither judges by them nor lets a clock go on */
-#define TCP_QUEUE_OOSEQ	      1
-#define TCP_OOSEQ_MAX_PBUFS   512 /* the queue is a list: 0.5 ms a segment if it has no bound */
-#define TCP_OOSEQ_MAX_BYTES   RECEIVE_WINDOW_MAX
+#define TCP_SND_BUF	    (256 * 1024)
+#define TCP_SND_QUEUELEN    65000 /* buffers, not bytes; send_buffer.c bounds them much earlier */
+#define MEMP_NUM_TCP_SEG    65535 /* no pool behind it, but lwIP's sanity check wants it */
+#define TCP_SNDLOWAT	    2048  /* unused by the raw API; the default overflows the check */
+#define TCP_SNDQUEUELOWAT   100
+#define TCP_OVERSIZE	    TCP_MSS /* small writes fill up the last segment */
+#define LWIP_TCP_SACK_OUT   1	    /* peers recover their losses with it */
+#define LWIP_TCP_TIMESTAMPS 0	    /* lwIP neither judges by them nor lets a clock go on */
+#define TCP_QUEUE_OOSEQ	    1
+#define TCP_OOSEQ_MAX_PBUFS 512 /* the queue is a list: 0.5 ms a segment if it has no bound */
+#define TCP_OOSEQ_MAX_BYTES RECEIVE_WINDOW_MAX
 /* Its counters are 8 bits and full means blocked: stack/socket/listen.c. */
 #define TCP_LISTEN_BACKLOG 0
 #define LWIP_TCP_KEEPALIVE 1
