@@ -51,6 +51,7 @@ END_TO_END_TESTS = \
 	tests/interface.bats \
 	tests/hugepages.bats \
 	tests/host.bats \
+	tests/host_processes.bats \
 	tests/host_programs.bats \
 	tests/capture.bats \
 	tests/melin_run.bats \

@@ -97,8 +97,9 @@ coverage:
 # Tests run programs as other users, too, who may not make the files of counters: they are there
 # before, for all to write. Of the end-to-end tests there is a file for each way to a connection,
 # and those for what runs nowhere else.
-COVERAGE_TESTS = test_ loop.bats borrow.bats broker.bats device.bats host.bats rights.bats \
-	trace.bats advice.bats capture.bats interface.bats melin_pcap.bats fallback.bats errors.bats
+COVERAGE_TESTS = test_ loop.bats borrow.bats broker.bats device.bats host.bats \
+	host_processes.bats rights.bats trace.bats advice.bats capture.bats interface.bats \
+	melin_pcap.bats fallback.bats errors.bats
 # Processes that do not end by exit(3), or have given up the right to open files by then.
 if COVERAGE
 libmelin_la_SOURCES += tests/lib/coverage_library.c

@@ -21,6 +21,7 @@ stack_unit_tests = \
 	tests/unit/test_stack_memory \
 	tests/unit/test_stack_pressure \
 	tests/unit/test_stack_recovery \
+	tests/unit/test_stack_sending \
 	tests/unit/test_stack_threads \
 	tests/unit/test_stack_timers \
 	tests/unit/test_stack_wire
@@ -70,6 +71,11 @@ tests_unit_test_stack_loop_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_loop_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_stack_loop_SOURCES = tests/unit/stack/test_loop.c $(stack_test_common)
 tests_unit_test_stack_loop_LDADD = $(stack_test_libraries)
+
+tests_unit_test_stack_sending_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_sending_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_sending_SOURCES = tests/unit/stack/test_sending.c $(stack_test_wire)
+tests_unit_test_stack_sending_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_timers_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_timers_CFLAGS = $(WARNING_CFLAGS)

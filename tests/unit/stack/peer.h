@@ -120,4 +120,23 @@ __attribute__((unused)) static void introduce(void)
 	wire_clear();
 }
 
+/* Lets time pass until the stack sends a segment; returns ms, or limit if it does not. */
+__attribute__((unused)) static unsigned wait_segment(struct segment *segment, unsigned limit)
+{
+	unsigned ms = 0;
+
+	while (!wire_get_segment(segment)) {
+		if (ms >= limit)
+			return limit;
+		pass_ms(10);
+		ms += 10;
+	}
+	return ms;
+}
+
+__attribute__((unused)) static bool near(unsigned value, unsigned wanted, unsigned tolerance)
+{
+	return value + tolerance >= wanted && value <= wanted + tolerance;
+}
+
 #endif

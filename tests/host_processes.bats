@@ -1,0 +1,225 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Host mode, where somebody else has the connection or has a say in it: children, programs that are
+# executed, other processes, libc by its standard streams, rings, and filters for system calls. Not
+# for calls of the program's own (host.bats).
+
+load lib/common
+load lib/host
+
+LEVEL=debug
+DEFAULT_BORROW=always
+
+@test "a child of fork() goes on with a borrowed connection" {
+	COUNT=2 echoes fork
+	finished server
+	took server borrowed -ge 2
+	took server returned_process -ge 2
+	took server returned_lost -eq 0
+}
+
+# MELIN_REQUIRED=1 waits for the stack's start, in each process.
+@test "children of a process whose stack ran borrow anew: child, its child, workers" {
+	for how in family workers; do
+		start_melin server near MELIN_BORROW= MELIN_REQUIRED=1 \
+			"$python" "$programs/host_echo.py" serve 7000 $how 4
+		printed server ready
+		asks on far "$near_kernel" 4 ''
+		finished server
+		# One summary each.
+		[ "$(grep -c 'summary: .* borrowed=[1-9].* returned_lost=0 ' \
+			"$BATS_TEST_TMPDIR/server.melin")" -eq 4 ]
+		rm "$BATS_TEST_TMPDIR/server.melin"
+	done
+}
+
+@test "a program that is executed has it as standard input and output" {
+	COUNT=2 echoes exec
+	finished server
+	took server borrowed -ge 2
+	took server returned_process -ge 2
+}
+
+# A program that inetd.py executes in its place. It is asked until the log says WHAT.
+# inetd WHAT PROGRAM...
+inetd() {
+	local what=$1 file
+	shift
+	file=$(mktemp -u "$BATS_TEST_TMPDIR/enough.XXXXXX")
+	rm -f "$BATS_TEST_TMPDIR/server.melin"
+	start_melin server near "$python" "$programs/inetd.py" serve 7000 "$@"
+	printed server ready
+	start client far "$python" "$programs/inetd.py" ask "$near_kernel" 7000 "$file"
+	wait_until 60 grep -qE "$what" "$BATS_TEST_TMPDIR/server.melin" || fail "it is not $what"
+	touch "$file"
+	finished client
+	grep -q 'all is well' "$BATS_TEST_TMPDIR/client.out"
+	finished server
+}
+
+@test "a connection as standard input, output and error is borrowed once, by every way of stdio's" {
+	inetd 'descriptor [012]: borrowed' "$build/tests/programs/standard_streams"
+	borrowed_once server
+	took server returned_lost -eq 0
+	took server kept_option -eq 0
+	BORROW=random inetd 'given back: by chance' "$build/tests/programs/standard_streams"
+	took server returned_chance -ge 5
+	took server returned_lost -eq 0
+}
+
+# The kernel's connection answers the same, without melin.
+# inetd_kernel PROGRAM...
+inetd_kernel() {
+	start server near "$python" "$programs/inetd.py" serve 7000 "$@"
+	printed server ready
+	on far "$python" "$programs/inetd.py" ask "$near_kernel" 7000 /
+	finished server
+}
+
+@test "standard streams are reopened and closed as libc's own" {
+	local what streams=$build/tests/programs/standard_streams
+	for what in "reopen $BATS_TEST_TMPDIR/file" close; do
+		# shellcheck disable=SC2086 # the words of $what
+		inetd_kernel "$streams" $what
+		# shellcheck disable=SC2086
+		inetd 'descriptor [012]: borrowed' "$streams" $what
+		took server borrowed -eq 1
+		took server returned_lost -eq 0
+	done
+}
+
+@test "who moves the connection away from 0, 1 and 2, as sshd does, has it borrowed" {
+	inetd 'descriptor [0-9]*: borrowed' "$python" "$programs/inetd.py" aside
+	borrowed_once server
+}
+
+@test "standard streams that C++ has copied stay the kernel's" {
+	local cxx
+	# libc++, which is rarely installed, is known by this name.
+	gcc -shared -x c -o "$BATS_TEST_TMPDIR/libc++.so" - <<<'int _ZNSt3__14coutE;'
+	for cxx in "$(gcc -print-file-name=libstdc++.so.6)" "$BATS_TEST_TMPDIR/libc++.so"; do
+		inetd 'a standard stream' env LD_PRELOAD="$library:$cxx" \
+			"$build/tests/programs/standard_streams"
+		took server borrowed -eq 0
+		took server kept_option -eq 1
+	done
+}
+
+# It has no rights, which is worth a warning; its standard error is the connection.
+@test "no line of the log gets into a connection that is standard error" {
+	BORROW='' inetd 'the kernel.s: a call' env MELIN_LOG=warn \
+		setpriv --reuid 65534 --clear-groups "$build/tests/programs/standard_streams"
+}
+
+# A server with a ring of io_uring(7): ring HOW
+ring() {
+	rm -f "$BATS_TEST_TMPDIR/server.melin"
+	start_melin server near "$build/tests/programs/ring_echo" 7000 "$1"
+	printed server 'ready|no ring'
+	! grep -q 'no ring' "$BATS_TEST_TMPDIR/server.out" || skip "io_uring is not to be had"
+	asks on far "$near_kernel" 1 "$BATS_TEST_TMPDIR/server.melin"
+	finished server
+}
+
+@test "what a ring of io_uring(7) may wait for is not borrowed" {
+	for BORROW in always random; do
+		ring poll
+		took server borrowed -eq 0
+		ring aside
+		took server borrowed -ge 1
+	done
+	ring receive
+	took server borrowed -eq 0
+}
+
+# A system call of melin's that the filter does not know would end the program with SIGSYS.
+@test "behind a filter for system calls an inherited connection is the kernel's alone" {
+	BORROW='' inetd 'parted with: system calls may be' "$build/tests/programs/filtered_echo"
+	took server borrowed -eq 0
+	took server kept_unpaid -eq 1
+	# The limit is one for the log as well.
+	BORROW='' inetd 'the kernel.s: a call' "$build/tests/programs/filtered_echo" limit
+	BORROW='' inetd 'parted with' "$build/tests/programs/filtered_echo" twice
+}
+
+@test "a filter for system calls gives a borrowed connection back, and it stays the kernel's" {
+	local go=$BATS_TEST_TMPDIR/go
+	{
+		wait_until 30 grep -q 'descriptor [012]: borrowed' "$BATS_TEST_TMPDIR/server.melin"
+		touch "$go"
+	} &
+	inetd 'parted with' "$build/tests/programs/filtered_echo" when "$go"
+	wait "$!"
+	took server borrowed -eq 1
+	took server returned_rights -eq 1
+	took server returned_lost -eq 0
+}
+
+@test "a call that installs no filter for system calls leaves connections to be borrowed" {
+	inetd 'descriptor [012]: borrowed' "$build/tests/programs/filtered_echo" probe
+	took server borrowed -ge 1
+	took server returned_lost -eq 0
+}
+
+@test "execve(2) fails: it goes back before, and is borrowed again" {
+	echoes exec-fails
+	finished server
+	took server borrowed -ge 2
+	took server returned_process -eq 1
+	took server returned_lost -eq 0
+}
+
+@test "another process gets it by SCM_RIGHTS" {
+	COUNT=2 echoes pass
+	finished server
+	took server borrowed -ge 2
+	took server returned_process -ge 2
+}
+
+@test "another process fetches it by pidfd_getfd(2)" {
+	COUNT=2 echoes fetch
+	finished server
+	took server borrowed -ge 2
+	took server returned_process -ge 2
+	took server returned_lost -eq 0
+}
+
+@test "its own process fetches it by pidfd_getfd(2): it stays borrowed" {
+	COUNT=2 echoes fetch-own
+	finished server
+	took server borrowed -ge 2
+	took server rx_payload -ge 60000 # half of it all
+	took server returned_process -eq 0
+	took server returned_lost -eq 0
+}
+
+# shares HOW: two processes ask by turns.
+shares() {
+	rm -f "$BATS_TEST_TMPDIR/client.melin"
+	start server far "$python" "$programs/host_echo.py" serve 7000 block 2
+	printed server ready
+	FLOWS='connect:*:7000' melin near timeout 50 "$python" "$programs/host_echo.py" share \
+		"$far_kernel" 7000 "$1" "$BATS_TEST_TMPDIR/client.melin" \
+		>"$BATS_TEST_TMPDIR/client.out" || fail "$1"
+	grep -qx 'all is well' "$BATS_TEST_TMPDIR/client.out" || fail "$1"
+	took client borrowed -ge 1
+	took client returned_lost -eq 0
+	finished server
+}
+
+@test "another process has the socket before it connects: it is never borrowed" {
+	local how
+	for how in pass fetch fetch-duplicate fork; do
+		shares $how
+	done
+}
+
+@test "another process fetches it by a pidfd of a thread" {
+	# Linux 6.9
+	"$python" -c 'import ctypes, os, sys
+sys.exit(ctypes.CDLL(None).syscall(434, os.getpid(), os.O_EXCL) < 0)' ||
+		skip "this kernel makes no pidfd of a thread"
+	shares fetch-thread
+	took client returned_process -ge 1
+}
