@@ -159,6 +159,26 @@ static int read_info(int descriptor, struct connection_state *state, bool *had_g
  */
 #define RECEIVE_BUFFER_MIN 8192
 
+/*
+ * What came behind a gap cannot be read, and the peer has been told that it is here (RFC 2018): if
+ * the receive queue is empty, memory in use belongs to such data. A connection that never had a gap
+ * has none now. Looked at before the socket is silenced, too: what comes while it is is lost to a
+ * connection that is refused then, which has a gap next.
+ */
+static int refuse_gap(int descriptor, bool had_gaps)
+{
+	uint32_t memory[SK_MEMINFO_VARS] = { 0 };
+	socklen_t size = sizeof(memory);
+	int unread = 0;
+
+	if (!had_gaps)
+		return 0;
+	if (kernel_call(SYS_ioctl, descriptor, SIOCINQ, (long)&unread, 0) < 0 || unread > 0 ||
+	    get(descriptor, SOL_SOCKET, SO_MEMINFO, memory, &size) < 0)
+		return -EAGAIN;
+	return memory[SK_MEMINFO_RMEM_ALLOC] ? -EAGAIN : 0;
+}
+
 /* Looks at what can be seen without rights and without a change to the socket. */
 static int check(int descriptor, struct connection_state *state)
 {
@@ -178,7 +198,8 @@ static int check(int descriptor, struct connection_state *state)
 	if (get(descriptor, SOL_SOCKET, SO_GET_FILTER, NULL, &filter) < 0 || filter > 0)
 		return -EEXIST;
 	error = get_int(descriptor, SOL_SOCKET, SO_RCVBUF, &receive_buffer);
-	return error ?: receive_buffer < RECEIVE_BUFFER_MIN ? -EMSGSIZE : 0;
+	error = error ?: receive_buffer < RECEIVE_BUFFER_MIN ? -EMSGSIZE : 0;
+	return error ?: refuse_gap(descriptor, had_gaps);
 }
 
 static int read_window(int descriptor, struct connection_state *state)
@@ -274,23 +295,6 @@ static int read_received(int descriptor, struct connection_state *state)
 	return 0;
 }
 
-/*
- * What came behind a gap cannot be read, and the peer has been told that it is here (RFC 2018): if
- * the receive queue is empty, memory in use belongs to such data. A connection that never had a gap
- * has none now.
- */
-static int refuse_gap(int descriptor, const struct connection_state *state, bool had_gaps)
-{
-	uint32_t memory[SK_MEMINFO_VARS] = { 0 };
-	socklen_t size = sizeof(memory);
-
-	if (!had_gaps)
-		return 0;
-	if (get(descriptor, SOL_SOCKET, SO_MEMINFO, memory, &size) < 0 || state->receive_size > 0)
-		return -EAGAIN;
-	return memory[SK_MEMINFO_RMEM_ALLOC] ? -EAGAIN : 0;
-}
-
 /* Never an earlier one than has been sent: the peer would drop the segment (RFC 7323 5.3). */
 static int read_timestamp(int descriptor, struct connection_state *state)
 {
@@ -317,7 +321,7 @@ static int read_all(int descriptor, struct connection_state *state)
 	error = error ?: read_number(descriptor, TCP_SEND_QUEUE, &state->send_unacknowledged);
 	error = error ?: read_number(descriptor, TCP_RECV_QUEUE, &state->receive_next);
 	error = error ?: read_received(descriptor, state);
-	error = error ?: refuse_gap(descriptor, state, had_gaps);
+	error = error ?: refuse_gap(descriptor, had_gaps);
 	error = error ?: read_window(descriptor, state);
 	error = error ?: get_int(descriptor, IPPROTO_TCP, TCP_MAXSEG, &segment);
 	error = error ?: read_timestamp(descriptor, state);

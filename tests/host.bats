@@ -195,6 +195,29 @@ print("grown by", addresses("VmPeak") - before, flush=True)'
 	done
 }
 
+# Much data both ways, and readers of all kinds: bulk COUNT MEGABYTES ADDRESS
+bulk() {
+	local -x BORROW=random FLOWS='any:*:7000'
+	start_melin server near "$python" "$programs/bulk.py" serve 7000 "$1"
+	printed server ready
+	start_melin client far "$python" "$programs/bulk.py" ask "$3" 7000 "$1" "$2"
+	printed client 'all is well' 100
+	finished client
+	finished server
+	took server returned_chance -ge "$1"
+	took client returned_chance -ge "$1"
+	took server returned_lost -eq 0
+	took client returned_lost -eq 0
+}
+
+@test "MELIN_BORROW=random at both ends: much data, slow readers, and no byte is wrong" {
+	bulk 8 20 "$near_kernel"
+}
+
+@test "the same over IPv6, one connection" {
+	bulk 1 60 "$near_kernel6"
+}
+
 @test "TCP_INFO is answered without giving back, and counts from the beginning on" {
 	COUNT=2 echoes info
 	borrowed 2

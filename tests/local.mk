@@ -64,6 +64,7 @@ test_programs = \
 	tests/programs/last_words.py \
 	tests/programs/both_wait.py \
 	tests/programs/poll_at_once.py \
+	tests/programs/bulk.py \
 	tests/programs/busy_server.py \
 	tests/programs/echoing_connections.py \
 	tests/programs/every_call.py \

@@ -8,9 +8,10 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/sockios.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "broker/repair.h"
+#include "common/system_call.h"
 #include "tests/unit/broker/ground.h"
 #include "tests/unit/tap.h"
 
@@ -342,6 +344,63 @@ static void refuse(void)
 	close_ends();
 }
 
+static void set_peer(int name, int value)
+{
+	setsockopt(peer, IPPROTO_TCP, name, &value, sizeof(value));
+}
+
+/*
+ * What is written in repair has been sent: the peer leaves it out, until it hears from own that
+ * what comes behind it is there.
+ */
+static void leave_out(const char *text)
+{
+	set_peer(TCP_REPAIR, TCP_REPAIR_ON);
+	set_peer(TCP_REPAIR_QUEUE, TCP_SEND_QUEUE);
+	send(peer, text, strlen(text), 0);
+	set_peer(TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
+	set_peer(TCP_NODELAY, 1);
+	for (unsigned i = 0; i < 4; i++)
+		send(peer, "x", 1, 0);
+}
+
+static void *take_without_rights(void *state)
+{
+	kernel_give_up_capabilities();
+	return (void *)(intptr_t)repair_take(own, -1, state);
+}
+
+/*
+ * While a taking that is refused has the socket silenced, segments are lost to it. Who has no
+ * rights is told what was found out before.
+ */
+static void refuse_after_gap(void)
+{
+	struct connection_state state;
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+	char got[16] = "";
+	pthread_t thread;
+	void *result;
+
+	connect_ends("127.0.0.1", true);
+	ground_says(peer, own, "x");
+	leave_out("lost");
+	tap_ok(settles(peer) && getsockopt(own, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+		       info.tcpi_rcv_ooopack > 0,
+	       "segments have come behind a gap, which is filled");
+	pthread_create(&thread, NULL, take_without_rights, &state);
+	pthread_join(thread, &result);
+	tap_ok(repair_refusal_of((int)(intptr_t)result) == REPAIR_BUSY,
+	       "unread, they are refused before anything is changed");
+	tap_ok(recv(own, got, sizeof(got), MSG_DONTWAIT) == 8 && !strcmp(got, "lostxxxx") &&
+		       repair_take(own, -1, &state) == 0,
+	       "they are read: taken");
+	repair_give(own, &state);
+	connection_state_clear(&state);
+	close_ends();
+}
+
 /* Both ends talk while one of them is taken and given back again and again. */
 static void many_changes(void)
 {
@@ -395,6 +454,7 @@ int main(void)
 	give_much();
 	give_to_small_buffers();
 	refuse();
+	refuse_after_gap();
 	many_changes();
 	return tap_done();
 }
