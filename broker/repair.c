@@ -376,11 +376,15 @@ int repair_take(int descriptor, int silencer, struct connection_state *state)
 	return error;
 }
 
-/* The end of repair takes SO_REUSEADDR away. */
+/*
+ * The end of repair takes SO_REUSEADDR away. It leaves the choice of a queue, by which TCP_QUEUE_SEQ
+ * would answer the program from then on.
+ */
 int repair_cancel(int descriptor, const struct connection_state *state)
 {
-	int error = set_int(descriptor, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
+	int error = set_int(descriptor, TCP_REPAIR_QUEUE, TCP_NO_QUEUE);
 
+	error = error ?: set_int(descriptor, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
 	if (state->reuse_address)
 		error = error ?: set_socket_int(descriptor, SO_REUSEADDR, 1);
 	if (state->keepalive)

@@ -112,7 +112,9 @@ static bool settles(int descriptor)
 static void take_and_give(const char *text, bool own_accepts)
 {
 	struct connection_state state;
+	socklen_t size = sizeof(int);
 	bool both;
+	int number;
 
 	if (!tap_ok(connect_ends(text, own_accepts), "%s: a connection", text))
 		return;
@@ -127,6 +129,8 @@ static void take_and_give(const char *text, bool own_accepts)
 	tap_ok(unacknowledged(peer) == 9, "the kernel acknowledges nothing meanwhile");
 	tap_ok(repair_give(own, &state) == 0, "given back");
 	connection_state_clear(&state);
+	tap_ok(getsockopt(own, IPPROTO_TCP, TCP_QUEUE_SEQ, &number, &size) < 0 && errno == EINVAL,
+	       "no queue is left chosen");
 	tap_ok(ground_says(own, peer, "after"), "the peer hears of it again");
 	tap_ok(ground_says(peer, own, "") && settles(peer),
 	       "and what was sent meanwhile is sent again");
