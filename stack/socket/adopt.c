@@ -200,18 +200,36 @@ static int may_give(const struct stack_socket *socket)
 	return 0;
 }
 
+static uint32_t announced_room(const struct tcp_pcb *pcb)
+{
+	return TCP_SEQ_GT(pcb->rcv_ann_right_edge, pcb->rcv_nxt)
+		       ? pcb->rcv_ann_right_edge - pcb->rcv_nxt
+		       : 0;
+}
+
+/*
+ * Says what the kernel will not know that it is owed: an acknowledgement; and room to a peer that
+ * may send hardly anything, of which the kernel speaks only after the program has read something
+ * from it. What was read here may be all that there was: then the peer would wait until it probes.
+ */
+static void say_what_is_owed(struct tcp_pcb *pcb)
+{
+	const bool is_waited_for = announced_room(pcb) < LWIP_MIN(2u * pcb->mss, pcb->rcv_wnd);
+
+	if (is_waited_for)
+		pcb->rcv_ann_wnd = pcb->rcv_wnd;
+	if (is_waited_for || (pcb->flags & (TF_ACK_DELAY | TF_ACK_NOW)))
+		tcp_send_empty_ack(pcb);
+}
+
 static void tell_windows(const struct tcp_pcb *pcb, struct connection_state *state)
 {
-	uint32_t open = TCP_SEQ_GT(pcb->rcv_ann_right_edge, pcb->rcv_nxt)
-				? pcb->rcv_ann_right_edge - pcb->rcv_nxt
-				: 0;
-
 	state->send_unacknowledged = pcb->lastack;
 	state->send_wl1 = pcb->snd_wl1;
 	state->send_window = pcb->snd_wnd;
 	state->send_window_max = pcb->snd_wnd_max;
 	state->receive_next = pcb->rcv_nxt;
-	state->receive_window = open;
+	state->receive_window = announced_room(pcb);
 	state->receive_window_start = pcb->rcv_nxt;
 }
 
@@ -284,9 +302,7 @@ int adopt_give(struct stack_socket *socket, struct connection_state *state)
 		sockaddr_write(socket->domain, &socket->local, socket->local_port, &state->local);
 		sockaddr_write(socket->domain, &socket->remote, socket->remote_port,
 			       &state->remote);
-		/* The kernel will not know that it is owed. */
-		if (socket->pcb->flags & (TF_ACK_DELAY | TF_ACK_NOW))
-			tcp_send_empty_ack(socket->pcb);
+		say_what_is_owed(socket->pcb);
 		tell_windows(socket->pcb, state);
 		tell_options(socket, socket->pcb, state);
 		adopted_tell(socket, state);

@@ -163,6 +163,41 @@ static void goes_back(void)
 	ops->release(socket.handle);
 }
 
+/*
+ * The peer has used up the window, and the program has read a part of it that is too little to be
+ * told: the kernel would not know that there is room.
+ */
+static void tells_of_room(void)
+{
+	struct connection_state state = kernels(), again;
+	static uint8_t data[SEGMENT];
+	uint32_t edge = state.receive_window_start + state.receive_window;
+	struct test_socket socket;
+
+	adopt(&socket, &state);
+	while (edge != peer.seq) {
+		const uint32_t left = edge - peer.seq;
+		const uint32_t part = left < sizeof(data) ? left : (uint32_t)sizeof(data);
+
+		say_stamped(peer.seq, data, part, ++peers_clock);
+		peer.seq += part;
+		pass_ms(50);
+		while (wire_get_segment(&seen))
+			edge = seen.ack + ((uint32_t)seen.window << 10);
+	}
+	get(&socket, data, 2000, 0);
+	pass_ms(50);
+	tap_ok(!wire_get_segment(&seen), "little room is not told");
+	ops->give(socket.handle, &again);
+	tap_ok(wire_get_segment(&seen) && seen.ack == peer.seq && seen.window << 10 >= 1024 &&
+		       again.receive_window >= 1024,
+	       "it is when the connection goes back: %u bytes", again.receive_window);
+	tap_ok(again.receive_window - ((uint32_t)seen.window << 10) < 1024,
+	       "and the kernel knows how much that is, but for what the scale cuts off");
+	connection_state_clear(&again);
+	ops->release(socket.handle);
+}
+
 /* Of lwIP's, the stack's and the allocator's; what preload has of it is beside that. */
 static void is_small(void)
 {
@@ -189,6 +224,7 @@ static void tests(void)
 	fills_segments();
 	splits_segments();
 	goes_back();
+	tells_of_room();
 	is_small();
 	tap_ok(complaints == 0, "lwIP never complained");
 }
