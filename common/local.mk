@@ -6,6 +6,8 @@ common_libcommon_la_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(HARDENING_CPPFLAGS)
 common_libcommon_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=hidden \
 	$(LTO_CFLAGS)
 common_libcommon_la_SOURCES = \
+	common/call_on.c \
+	common/call_on.h \
 	common/capture_ring.h \
 	common/connection_state.c \
 	common/connection_state.h \

@@ -199,6 +199,15 @@ ends() {
 	done
 }
 
+@test "behind such a filter a handler has its alternate stack and what came with the signal" {
+	[[ -z $plain ]] || skip "plain run"
+	local call
+	for call in accept poll epoll_wait; do
+		ends 0 queued $call
+		ends $((128 + 37)) once $call # SIGRTMIN + 3
+	done
+}
+
 @test "behind such a filter a child that shares the memory says nothing in its parent's name" {
 	[[ -z $plain ]] || skip "plain run"
 	ends 0 child

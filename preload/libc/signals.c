@@ -10,10 +10,15 @@
 #include <time.h>
 #include <ucontext.h>
 
+#include "common/call_on.h"
 #include "common/system_call.h"
 #include "preload/libc/interruptible.h"
 #include "preload/libc/program_memory.h"
 #include "preload/libc/symbols.h"
+
+#ifndef SS_AUTODISARM /* linux/signal.h, which cannot be had beside libc's signal.h */
+#define SS_AUTODISARM (1u << 31)
+#endif
 
 __thread struct signals_thread signals_thread;
 
@@ -154,14 +159,16 @@ static _Atomic bool filtered;
 static __thread struct {
 	_Atomic int count; /* another signal may come in the middle of keep() */
 	siginfo_t infos[KEPT_MOST];
+	stack_t stack; /* the thread's alternate one, as the last handler has found it */
 } kept __attribute__((tls_model("initial-exec")));
 
-static bool keep(const siginfo_t *info)
+static bool keep(const siginfo_t *info, const ucontext_t *context)
 {
 	int place;
 
 	if (!atomic_load(&filtered) || kept.count == KEPT_MOST)
 		return false;
+	kept.stack = context->uc_stack;
 	place = atomic_fetch_add(&kept.count, 1);
 	if (place < KEPT_MOST) {
 		kept.infos[place] = *info;
@@ -186,7 +193,7 @@ static void defer(int number, siginfo_t *info, void *context)
 		signals_thread.let_in |= deferred;
 	signals_thread.deferred |= deferred;
 	interruptible_leave(context);
-	if (keep(info))
+	if (keep(info, context))
 		return;
 	set_once_more(number, current_action(number));
 	signals_to_this_thread(number, info);
@@ -264,22 +271,60 @@ static void call(const struct sigaction *action, int number, siginfo_t *info, vo
 	signals_thread.traced = traced;
 }
 
-/*
- * As the kernel would, but on the thread's own stack. All signals are blocked, and before is the
- * mask that the thread comes back to. The handler need not return.
- */
-static void run_one(siginfo_t *info, uint64_t before)
+/* A signal that was kept, and its handler's turn. */
+struct turn {
+	struct sigaction action;
+	siginfo_t *info;
+	uint64_t before; /* the mask that the thread comes back to */
+};
+
+/* On the stack that the handler is to run on. It need not return. */
+static void take_turn(void *argument)
 {
-	const struct sigaction action = *current_action(info->si_signo);
+	const struct turn *turn = argument;
+	const struct sigaction *action = &turn->action;
+	const int number = turn->info->si_signo;
 	uint64_t mask;
 	ucontext_t context;
 
-	memcpy(&mask, &action.sa_mask, sizeof(mask));
-	mask |= before | (action.sa_flags & SA_NODEFER ? 0 : bit(info->si_signo));
+	memcpy(&mask, &action->sa_mask, sizeof(mask));
+	mask |= turn->before | (action->sa_flags & SA_NODEFER ? 0 : bit(number));
 	getcontext(&context);
-	memcpy(&context.uc_sigmask, &before, sizeof(before));
+	memcpy(&context.uc_sigmask, &turn->before, sizeof(turn->before));
+	context.uc_stack = kept.stack;
 	kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof(mask));
-	call(&action, info->si_signo, info, &context);
+	call(action, number, turn->info, &context);
+}
+
+/*
+ * Where a handler's stack begins that asks for the alternate one; NULL: where the thread is now,
+ * which may be that very stack. The kernel goes by the stack pointer alone, too, unless the stack
+ * is one that is disarmed while a handler runs (SS_AUTODISARM): that takes a call, and is left out.
+ */
+static void *other_stack(const struct sigaction *action)
+{
+	const uintptr_t begin = (uintptr_t)kept.stack.ss_sp;
+	const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+	if (!(action->sa_flags & SA_ONSTACK) || !kept.stack.ss_size ||
+	    (kept.stack.ss_flags & (int)(SS_DISABLE | SS_AUTODISARM)) ||
+	    here - begin < kept.stack.ss_size)
+		return NULL;
+	return (void *)((begin + kept.stack.ss_size) & ~(uintptr_t)15);
+}
+
+/* As the kernel would. All signals are blocked. */
+static void run_one(siginfo_t *info, uint64_t before)
+{
+	struct turn turn = { .action = *current_action(info->si_signo),
+			     .info = info,
+			     .before = before };
+	void *top = other_stack(&turn.action);
+
+	if (top)
+		call_on(take_turn, &turn, top);
+	else
+		take_turn(&turn);
 	kernel_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before));
 }
 
@@ -319,6 +364,7 @@ static void handler(int number, siginfo_t *info, void *context)
 		change_interrupted_mask(context, 0,
 					signals_thread.deferred & ~signals_thread.let_in);
 		signals_thread.deferred = signals_thread.let_in = 0;
+		kept.stack = ((const ucontext_t *)context)->uc_stack;
 		run_kept();
 		call(&action, number, info, context);
 	}

@@ -10,13 +10,12 @@
 
 #include <stdbool.h>
 
+#include "common/call_on.h"
+
 struct call_stack {
 	void *top;   /* NULL: there is none, and functions run on their caller's stack */
 	bool in_use; /* what runs there calls directly */
 };
-
-/* call_stack.c, in assembler. For call_stack_run(). */
-void melin_call_on(void (*function)(void *), void *argument, void *top);
 
 /* Without memory for it (ENOMEM) functions run on their caller's stack. */
 void call_stack_open(struct call_stack *call_stack);
@@ -35,7 +34,7 @@ static inline void call_stack_run(struct call_stack *call_stack, void (*function
 		return;
 	}
 	call_stack->in_use = true;
-	melin_call_on(function, argument, call_stack->top);
+	call_on(function, argument, call_stack->top);
 	call_stack->in_use = false;
 }
 

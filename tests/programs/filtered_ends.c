@@ -4,7 +4,9 @@
  * tells who the caller is, or sends a signal to itself by that: melin must not need any of it.
  * Arguments: "signal NUMBER", "second NUMBER" (the first is handled) and "fault", by which it ends,
  * with a stack of melin's that has been started for a listener at port 7000; "handled CALL", with
- * such a stack a handler runs while that call waits; "child", one that shares its memory and ends
+ * such a stack a handler runs while that call waits; "queued CALL", and then another one on top of it
+ * while the handler makes such a call itself, both on the alternate stack; "once CALL", that is for
+ * one signal only, by the second of which the program ends; "child", one that shares its memory and ends
  * before it, with a connection that no rule takes.
  */
 #include <arpa/inet.h>
@@ -26,6 +28,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define KILL(call)                                                                                 \
@@ -115,19 +118,15 @@ static void note(int number)
 	caught = number;
 }
 
-/* Whether the call that waits, of that name, is ended by the handler. */
-static bool is_interrupted(const char *call, int listener)
+/* Behind the filter: whether the call that waits, of that name, is ended by a handler. */
+static bool wait_in(const char *call, int listener)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	struct pollfd set = { .fd = listener, .events = POLLIN };
 	const int epoll = epoll_create1(0);
-	/* More than once, since the first one may come before the call waits. */
-	const struct itimerval soon = { .it_value = { .tv_usec = 200000 },
-					.it_interval = { .tv_usec = 200000 } };
 	int result = 0;
 
-	if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) < 0 || !confine() ||
-	    setitimer(ITIMER_REAL, &soon, NULL) < 0)
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) < 0 || !confine())
 		return false;
 	if (strcmp(call, "accept") == 0)
 		result = accept(listener, NULL, NULL);
@@ -135,7 +134,7 @@ static bool is_interrupted(const char *call, int listener)
 		result = poll(&set, 1, -1);
 	else
 		result = epoll_wait(epoll, &event, 1, -1);
-	return result < 0 && errno == EINTR && caught == SIGALRM;
+	return result < 0 && errno == EINTR;
 }
 
 /* A handler runs while a call waits for a listener. */
@@ -145,10 +144,79 @@ static int handle(const char *call)
 	struct sockaddr_in name;
 	const int listener = listener_at(INADDR_ANY, 7000, &name);
 	const struct rlimit few = { 1000, 1000 };
+	/* More than once, since the first one may come before the call waits. */
+	const struct itimerval soon = { .it_value = { .tv_usec = 200000 },
+					.it_interval = { .tv_usec = 200000 } };
 
-	if (setrlimit(RLIMIT_NPROC, &few) < 0 || sigaction(SIGALRM, &action, NULL) < 0)
+	if (setrlimit(RLIMIT_NPROC, &few) < 0 || sigaction(SIGALRM, &action, NULL) < 0 ||
+	    setitimer(ITIMER_REAL, &soon, NULL) < 0)
 		return 1;
-	return is_interrupted(call, listener) ? 0 : 2;
+	return wait_in(call, listener) && caught == SIGALRM ? 0 : 2;
+}
+
+/* ---- what handlers on the alternate stack find ---- */
+
+#define QUEUED (SIGRTMIN + 3)
+
+static char alternate[65536];
+static int nested_listener;
+static pid_t sender;
+static volatile sig_atomic_t came, as_sent;
+
+static bool is_on_alternate(const void *here)
+{
+	return (const char *)here >= alternate &&
+	       (const char *)here < alternate + sizeof(alternate);
+}
+
+static void find(int number, siginfo_t *info, void *context)
+{
+	const ucontext_t *interrupted = context;
+	struct pollfd set = { .fd = nested_listener, .events = POLLIN };
+
+	as_sent += number == QUEUED && info->si_code == SI_QUEUE && info->si_pid == sender &&
+		   info->si_value.sival_int == 77 && is_on_alternate(&set) &&
+		   interrupted->uc_stack.ss_sp == alternate;
+	if (++came == 1 && nested_listener >= 0)
+		poll(&set, 1, -1);
+}
+
+/* A child that sends the signal again and again, since one may come before the call waits. */
+static void send_often(unsigned times)
+{
+	const pid_t parent = process;
+
+	sender = fork();
+	if (sender != 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (unsigned i = 0; i < times; i++) {
+		usleep(300000);
+		sigqueue(parent, QUEUED, (union sigval){ .sival_int = 77 });
+	}
+	_exit(0);
+}
+
+static int find_on_alternate(const char *call, int flags)
+{
+	const struct sigaction action = { .sa_sigaction = find,
+					  .sa_flags = SA_SIGINFO | SA_ONSTACK | flags };
+	const stack_t stack = { .ss_sp = alternate, .ss_size = sizeof(alternate) };
+	const bool is_once = flags & (int)SA_RESETHAND;
+	struct sockaddr_in name;
+	const int listener = listener_at(INADDR_ANY, 7000, &name);
+	const struct rlimit few = { 1000, 1000 };
+
+	nested_listener = is_once ? -1 : listener;
+	if (setrlimit(RLIMIT_NPROC, &few) < 0 || sigaltstack(&stack, NULL) < 0 ||
+	    sigaction(QUEUED, &action, NULL) < 0)
+		return 1;
+	send_often(is_once ? 2 : 100);
+	if (!wait_in(call, listener) || as_sent != came)
+		return 2;
+	if (is_once)
+		poll(NULL, 0, 60000);
+	return came >= 2 && !is_on_alternate(&name) ? 0 : 3;
 }
 
 static int end_at_once(void *unused)
@@ -190,6 +258,10 @@ int main(int count, char *arguments[])
 		return end_by_second(atoi(arguments[2]));
 	if (strcmp(how, "handled") == 0 && count > 2)
 		return handle(arguments[2]);
+	if (strcmp(how, "queued") == 0 && count > 2)
+		return find_on_alternate(arguments[2], SA_NODEFER);
+	if (strcmp(how, "once") == 0 && count > 2)
+		return find_on_alternate(arguments[2], (int)SA_RESETHAND);
 	if (strcmp(how, "fault") == 0)
 		return end_by_fault();
 	return strcmp(how, "child") == 0 ? end_after_child() : 1;
