@@ -42,7 +42,7 @@
 
 #define STATUS_PAGE_NAME    "melin-status"
 #define STATUS_PAGE_MAGIC   0x4e494c454d0a1a0aull
-#define STATUS_PAGE_VERSION 3 /* raised with each change of what is below */
+#define STATUS_PAGE_VERSION 4 /* raised with each change of what is below */
 
 /*
  * What is counted of flows: how many melin has taken, how many were left to libc, and in host mode
@@ -78,6 +78,7 @@
 	FLOW(FLOW_KEPT_LOCAL, "kept_local", "the peer is this host")                               \
 	FLOW(FLOW_KEPT_PATH, "kept_path", "no interface that frames can be taken from")            \
 	FLOW(FLOW_KEPT_UNSEEN, "kept_unseen", "its frames do not come by as the socket's")         \
+	FLOW(FLOW_KEPT_NAMESPACE, "kept_namespace", "a socket of another network namespace")       \
 	FLOW(FLOW_KEPT_RIGHTS, "kept_rights", "rights are missing")                                \
 	FLOW(FLOW_KEPT_STACK, "kept_stack", "the stack could not start")
 

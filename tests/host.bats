@@ -103,6 +103,45 @@ print("still has", len(bytearray(more)), flush=True)' "$1" "$2" "$3"
 	carries_all_within RLIMIT_DATA $((80 << 20)) $((50 << 20)) 'a limit of data'
 }
 
+@test "a limit of which nobody knows what it leaves: the kernel carries all, which is said once" {
+	# shellcheck disable=SC2016 # the inner shell's
+	carries_all_within RLIMIT_DATA $((800 << 20)) $((50 << 20)) 'without /proc nobody knows' \
+		unshare --mount sh -c 'mount -t tmpfs tmpfs /proc && exec "$@"' sh
+}
+
+@test "where a stack is required and a limit leaves too little for it, connect() fails" {
+	melin near FLOWS= MELIN_FLOWS='connect:*:*' MELIN_REQUIRED=1 "$python" -c 'import resource, socket, sys
+resource.setrlimit(resource.RLIMIT_DATA, (80 << 20, 80 << 20))
+for _ in range(2):
+    try:
+        socket.create_connection((sys.argv[1], 7000))
+    except OSError as error:
+        print(error.errno)
+print("still has", len(bytearray(50 << 20)))' "$far_kernel" >"$BATS_TEST_TMPDIR/got"
+	# ENETDOWN
+	[ "$(cat "$BATS_TEST_TMPDIR/got")" = $'100\n100\nstill has 52428800' ]
+	[ "$(grep -c 'no connection is borrowed: a limit of data' \
+		"$BATS_TEST_TMPDIR/client.melin")" -eq 1 ]
+}
+
+@test "a socket that was handed on from another network namespace is counted as such" {
+	local environment
+	start peer near "$python" "$programs/echo_server.py" threads 7001
+	listens near 7001
+	FLOWS='connect:*:7001' melin_environment far "$BATS_TEST_TMPDIR/client.melin"
+	# A shell on far connects and becomes a program on near.
+	# shellcheck disable=SC2016 # the inner shell's
+	on far bash -c 'exec 5<>"/dev/tcp/$0/7001" && exec "$@"' "$near_kernel" \
+		ip netns exec "$(host near)" env "${environment[@]}" "$python" -c 'import socket, sys, time
+connection = socket.socket(fileno=5)
+end = time.monotonic() + 60
+while "another network namespace" not in open(sys.argv[1]).read() and time.monotonic() < end:
+    connection.sendall(b"x")
+    assert connection.recv(1) == b"x"' "$BATS_TEST_TMPDIR/client.melin"
+	took client kept_namespace -eq 1
+	took client kept_path -eq 0
+}
+
 @test "a saved SYN keeps its connection in the kernel" {
 	start_melin server near MELIN_BORROW=always "$python" -c 'import socket
 listener = socket.create_server(("", 7000))

@@ -74,8 +74,9 @@ enum flow_count borrow_refusal_count(enum refusal refusal)
 	case REFUSAL_UNRESOLVED:
 	case REFUSAL_IPSEC:
 	case REFUSAL_TRACKED:
-	case REFUSAL_NAMESPACE:
 		return FLOW_KEPT_PATH;
+	case REFUSAL_NAMESPACE:
+		return FLOW_KEPT_NAMESPACE;
 	case REFUSAL_ULP:
 	case REFUSAL_FILTER:
 	case REFUSAL_BUFFER:
