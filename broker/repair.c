@@ -377,8 +377,8 @@ int repair_take(int descriptor, int silencer, struct connection_state *state)
 }
 
 /*
- * The end of repair takes SO_REUSEADDR away. It leaves the choice of a queue, by which TCP_QUEUE_SEQ
- * would answer the program from then on.
+ * The end of repair takes SO_REUSEADDR away. It leaves the choice of a queue, by which
+ * TCP_QUEUE_SEQ would answer the program from then on.
  */
 int repair_cancel(int descriptor, const struct connection_state *state)
 {

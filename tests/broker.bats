@@ -263,6 +263,41 @@ while data := connection.recv(100):
 	finished server
 }
 
+@test "nor does one while another thread has to wait for it" {
+	start server near env "LD_PRELOAD=$library" MELIN_FLOWS='listen:*:*' MELIN_REQUIRED=1 \
+		"MELIN_LOG=debug:$BATS_TEST_TMPDIR/server.melin" \
+		"$python" -c 'import os, signal, socket, threading, time
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+print("ready", flush=True)
+signal.sigwait({signal.SIGUSR1})
+listener = socket.socket()
+listener.bind(("", 7000))
+thread = threading.Thread(target=listener.listen)
+thread.start()
+while thread.is_alive() and len(os.listdir("/proc/self/task")) < 3:
+    time.sleep(0.01)
+time.sleep(1)
+child = os.fork()
+if child == 0:
+    os._exit(0)
+print("forked", flush=True)
+os.waitpid(child, 0)
+thread.join()
+print("ended", flush=True)'
+	printed server ready
+	broker=$(brokers)
+	kill -STOP "$broker"
+	kill -USR1 "$(pid_of server)"
+	printed server forked
+	not log_has 'does not answer'
+	kill -CONT "$broker"
+	printed server ended
+	finished server
+}
+
 # Who has been answered no goes to the kernel for good, so that each client is a new one.
 comes_borrowed() {
 	come

@@ -73,9 +73,9 @@ no_tap() {
 }
 
 # A server whose limit leaves too little for a stack, and for itself so many bytes:
-# carries_all_within LIMIT BYTES-OF-IT BYTES WHAT-THE-LOG-SAYS
+# carries_all_within LIMIT BYTES-OF-IT BYTES WHAT-THE-LOG-SAYS [COMMAND-IN-FRONT...]
 carries_all_within() {
-	start_melin server near "$python" -c 'import resource, socket, sys
+	start_melin server near "${@:5}" "$python" -c 'import resource, socket, sys
 limit, size, more = getattr(resource, sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 resource.setrlimit(limit, (size, size))
 listener = socket.create_server(("", 7000))
@@ -110,7 +110,8 @@ print("still has", len(bytearray(more)), flush=True)' "$1" "$2" "$3"
 }
 
 @test "where a stack is required and a limit leaves too little for it, connect() fails" {
-	melin near FLOWS= MELIN_FLOWS='connect:*:*' MELIN_REQUIRED=1 "$python" -c 'import resource, socket, sys
+	melin near MELIN_FLOWS='connect:*:*' MELIN_REQUIRED=1 "$python" -c 'import resource, socket
+import sys
 resource.setrlimit(resource.RLIMIT_DATA, (80 << 20, 80 << 20))
 for _ in range(2):
     try:
@@ -132,7 +133,8 @@ print("still has", len(bytearray(50 << 20)))' "$far_kernel" >"$BATS_TEST_TMPDIR/
 	# A shell on far connects and becomes a program on near.
 	# shellcheck disable=SC2016 # the inner shell's
 	on far bash -c 'exec 5<>"/dev/tcp/$0/7001" && exec "$@"' "$near_kernel" \
-		ip netns exec "$(host near)" env "${environment[@]}" "$python" -c 'import socket, sys, time
+		ip netns exec "$(host near)" env "${environment[@]}" "$python" -c 'import socket, sys
+import time
 connection = socket.socket(fileno=5)
 end = time.monotonic() + 60
 while "another network namespace" not in open(sys.argv[1]).read() and time.monotonic() < end:

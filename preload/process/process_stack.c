@@ -328,50 +328,61 @@ static const struct bound {
 	int resource;
 	unsigned column; /* of /proc/self/statm: pages held against the limit */
 	uint64_t takes;
-	const char *why;
+	const char *low, *unknown; /* texts: too little is left; nobody knows how much is */
 } bounds[] = {
 	{ RLIMIT_AS, 0, (uint64_t)306 << 20,
-	  "a limit of addresses (ulimit -v) leaves less than 612 MB" },
-	{ RLIMIT_DATA, 5, (uint64_t)50 << 20,
-	  "a limit of data (ulimit -d) leaves less than 100 MB" },
+	  "a limit of addresses (ulimit -v) leaves less than 612 MB",
+	  "without /proc nobody knows what a limit of addresses (ulimit -v) leaves" },
+	{ RLIMIT_DATA, 5, (uint64_t)50 << 20, "a limit of data (ulimit -d) leaves less than 100 MB",
+	  "without /proc nobody knows what a limit of data (ulimit -d) leaves" },
 };
 
 /*
- * What the kernel holds against the limit, in bytes; 0: it does not tell. To map as much for a try
- * would take it from the program's other threads meanwhile.
+ * What the kernel holds against the limit, in bytes. False: it does not tell, as in a root folder
+ * without /proc. To map as much for a try would take it from the program's other threads meanwhile.
  */
-static uint64_t pages_used(unsigned column)
+static bool find_used(unsigned column, uint64_t *bytes)
 {
 	char pages[128];
 	const char *digit = pages;
 	uint64_t used = 0;
+	size_t length;
 
 	descriptor_room_begin();
-	proc_read("/proc/self/statm", pages, sizeof(pages));
+	length = proc_read("/proc/self/statm", pages, sizeof(pages));
 	descriptor_room_end();
 	while (*digit && column > 0)
 		column -= *digit++ == ' ';
 	for (; *digit >= '0' && *digit <= '9'; digit++)
 		used = used * 10 + (uint64_t)(*digit - '0');
-	return used * (uint64_t)sysconf(_SC_PAGESIZE);
+	*bytes = used * (uint64_t)sysconf(_SC_PAGESIZE);
+	return length > 0;
 }
 
-static bool leaves_enough(const struct bound *bound)
+/*
+ * The text of a limit that does not leave enough, or NULL. What nobody knows is not enough: the
+ * program's need comes first, and without a stack it lacks nothing.
+ */
+static const char *why_too_low(const struct bound *bound)
 {
 	struct rlimit limit;
+	uint64_t used;
 
-	return kernel_call(SYS_prlimit64, 0, bound->resource, 0, (long)&limit) < 0 ||
-	       limit.rlim_cur == RLIM_INFINITY ||
-	       pages_used(bound->column) + 2 * bound->takes <= limit.rlim_cur;
+	if (kernel_call(SYS_prlimit64, 0, bound->resource, 0, (long)&limit) < 0 ||
+	    limit.rlim_cur == RLIM_INFINITY)
+		return NULL;
+	if (!find_used(bound->column, &used))
+		return bound->unknown;
+	return used + 2 * bound->takes <= limit.rlim_cur ? NULL : bound->low;
 }
 
-/* The text of a limit that does not leave enough, or NULL. */
 static const char *bound_too_low(void)
 {
-	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
-		if (!leaves_enough(&bounds[i]))
-			return bounds[i].why;
-	return NULL;
+	const char *why = NULL;
+
+	for (size_t i = 0; !why && i < sizeof(bounds) / sizeof(bounds[0]); i++)
+		why = why_too_low(&bounds[i]);
+	return why;
 }
 
 bool process_stack_has_addresses(void)
@@ -436,6 +447,46 @@ static bool may_start(bool again)
 	return !process_stack_is_busy() || clock_monotonic() - start_failed_at >= RETRY_BUSY_NS;
 }
 
+static bool may_start_now(bool again)
+{
+	bool may;
+
+	guarded_lock(&start_lock);
+	may = may_start(again);
+	guarded_unlock(&start_lock);
+	return may;
+}
+
+static void open_lender(void *argument)
+{
+	enum refusal *refusal = argument;
+
+	*refusal = lending_open();
+}
+
+/*
+ * Host mode: without rights of its own the process may have to wait for a broker. That is done
+ * before start_lock is taken, for which a fork of the program's, the installation of a filter and
+ * others would have to wait as well; and on a thread of melin's, whose waits no signal begins anew.
+ * False: there is none.
+ */
+static bool has_lender(void)
+{
+	enum refusal refusal = REFUSAL_NONE;
+
+	if (!config_get()->host || lending_lender() || capabilities_may_lend())
+		return true;
+	signals_hold();
+	descriptor_room_begin();
+	thread_run(open_lender, &refusal);
+	descriptor_room_end();
+	if (refusal)
+		process_stack_refuse(refusal == REFUSAL_RIGHTS ? -EPERM : -EOPNOTSUPP,
+				     refusal_text(refusal));
+	signals_release();
+	return refusal == REFUSAL_NONE;
+}
+
 static const struct instance *start_or_retry(bool again)
 {
 	struct attempt attempt = { 0 };
@@ -448,6 +499,8 @@ static const struct instance *start_or_retry(bool again)
 	if (process_stack_is_parents() || process_stack_has_ended() ||
 	    (process_stack_is_busy() && users->is_awaited_elsewhere()))
 		return NULL;
+	if (!may_start_now(again) || !has_lender())
+		return process_stack_running();
 	guarded_lock(&start_lock);
 	if (!may_start(again)) {
 		guarded_unlock(&start_lock);

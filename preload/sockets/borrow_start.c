@@ -32,30 +32,11 @@
 #include "preload/sockets/stream.h"
 #include "preload/waiting/wait.h"
 
-/*
- * Without rights of its own this thread may have to wait for a broker. It does so before the start,
- * which a fork of the program's, the installation of a filter and others would have to wait for.
- * False: there is none.
- */
-static bool has_lender(void)
-{
-	enum refusal refusal;
-
-	if (process_stack_running() || capabilities_may_lend())
-		return true;
-	refusal = lending_open();
-	if (refusal)
-		process_stack_refuse(refusal == REFUSAL_RIGHTS ? -EPERM : -EOPNOTSUPP,
-				     refusal_text(refusal));
-	return refusal == REFUSAL_NONE;
-}
-
 static void start(void)
 {
 	rings_look();
 	if (!process_stack_has_failed()) {
-		if (has_lender())
-			process_stack_start();
+		process_stack_start();
 	} else if (lending_may_come() && lending_open() == REFUSAL_NONE &&
 		   process_stack_start_again()) {
 		lending_renewed();

@@ -4,10 +4,10 @@
  * tells who the caller is, or sends a signal to itself by that: melin must not need any of it.
  * Arguments: "signal NUMBER", "second NUMBER" (the first is handled) and "fault", by which it ends,
  * with a stack of melin's that has been started for a listener at port 7000; "handled CALL", with
- * such a stack a handler runs while that call waits; "queued CALL", and then another one on top of it
- * while the handler makes such a call itself, both on the alternate stack; "once CALL", that is for
- * one signal only, by the second of which the program ends; "child", one that shares its memory and ends
- * before it, with a connection that no rule takes.
+ * such a stack a handler runs while that call waits; "queued CALL", and then another one on top of
+ * it while the handler makes such a call itself, both on the alternate stack; "once CALL", a
+ * handler for one signal only, by the second of which the program ends; "child", one that shares
+ * its memory and ends before it, with a connection that no rule takes.
  */
 #include <arpa/inet.h>
 #include <errno.h>
