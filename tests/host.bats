@@ -133,8 +133,8 @@ print("still has", len(bytearray(50 << 20)))' "$far_kernel" >"$BATS_TEST_TMPDIR/
 	# A shell on far connects and becomes a program on near.
 	# shellcheck disable=SC2016 # the inner shell's
 	on far bash -c 'exec 5<>"/dev/tcp/$0/7001" && exec "$@"' "$near_kernel" \
-		ip netns exec "$(host near)" env "${environment[@]}" "$python" -c 'import socket, sys
-import time
+		ip netns exec "$(host near)" env "${environment[@]}" "$python" -c 'import socket
+import sys, time
 connection = socket.socket(fileno=5)
 end = time.monotonic() + 60
 while "another network namespace" not in open(sys.argv[1]).read() and time.monotonic() < end:
