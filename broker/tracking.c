@@ -2,6 +2,7 @@
 /* See tracking.h. */
 #include "broker/tracking.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
@@ -79,8 +80,25 @@ static void add_flags(struct netlink *netlink)
 	netlink_leave(netlink, whole);
 }
 
-/* The kernel finds a connection by the tuple of either direction. */
-enum refusal tracking_tell(struct tracking *tracking, const struct loan_tuple *tuple)
+/*
+ * The kernel's own time-out for a connection that is established and silent, in seconds, where
+ * nobody has chosen another one. The next segment that passes the tracking sets the host's again.
+ */
+#define KEPT_SECONDS (5u * 24 * 60 * 60)
+
+static void add_time(struct netlink *netlink)
+{
+	const uint32_t seconds = htonl(KEPT_SECONDS);
+
+	netlink_add(netlink, CTA_TIMEOUT, &seconds, sizeof(seconds));
+}
+
+/*
+ * Changes what add() says of the connection, if there is tracking. The kernel finds it by the tuple
+ * of either direction. 0, also if it is not tracked, or -errno.
+ */
+static int change(struct tracking *tracking, const struct loan_tuple *tuple,
+		  void (*add)(struct netlink *))
 {
 	const struct nfgenmsg header = { .nfgen_family = (uint8_t)tuple->family,
 					 .version = NFNETLINK_V0 };
@@ -88,13 +106,23 @@ enum refusal tracking_tell(struct tracking *tracking, const struct loan_tuple *t
 	int error;
 
 	if (!tracks_any(tracking))
-		return REFUSAL_NONE;
+		return 0;
 	if (netlink->socket < 0 && netlink_open(netlink, NETLINK_NETFILTER) < 0)
-		return REFUSAL_TRACKED;
+		return -EPROTONOSUPPORT;
 	netlink_begin(netlink, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW, NLM_F_ACK, &header,
 		      sizeof(header));
 	add_tuple(netlink, tuple);
-	add_flags(netlink);
+	add(netlink);
 	error = netlink_ask(netlink);
-	return error == 0 || error == -ENOENT ? REFUSAL_NONE : REFUSAL_TRACKED;
+	return error == -ENOENT ? 0 : error;
+}
+
+enum refusal tracking_tell(struct tracking *tracking, const struct loan_tuple *tuple)
+{
+	return change(tracking, tuple, add_flags) == 0 ? REFUSAL_NONE : REFUSAL_TRACKED;
+}
+
+void tracking_keep(struct tracking *tracking, const struct loan_tuple *tuple)
+{
+	change(tracking, tuple, add_time);
 }

@@ -49,6 +49,12 @@
  */
 #define TIMEOUTS_MAX 2
 
+/*
+ * Whatever MELIN_BORROW says: the host's tracking of connections, if there is any, forgets one that
+ * it has not seen for five days (broker/tracking.c). Some microseconds a day keep it known.
+ */
+#define BORROWED_MAX_MS (24u * 60 * 60 * 1000)
+
 /* A look in the clock that the kernel's tick keeps: cheaper than the exact one by 15 ns. */
 static uint64_t coarse_now(void)
 {
@@ -237,12 +243,12 @@ bool borrow_policy_is_slow(struct borrow_policy *policy)
 	return config_get()->borrow == BORROW_AUTO;
 }
 
-bool borrow_policy_is_idle(struct borrow_policy *policy)
+bool borrow_policy_is_idle(struct borrow_policy *policy, uint32_t borrowed_for)
 {
 	const bool idle = policy->moves == policy->seen;
 
 	policy->seen = policy->moves;
-	return idle && config_get()->borrow == BORROW_AUTO;
+	return borrowed_for > BORROWED_MAX_MS || (idle && config_get()->borrow == BORROW_AUTO);
 }
 
 bool borrow_policy_is_lossy(unsigned recoveries, unsigned timeouts)

@@ -132,9 +132,10 @@ static inline bool borrow_policy_has_slept(struct borrow_policy *policy)
 }
 
 /*
- * For each borrowed connection every LENDING_LOOK_MS: true, nothing has moved since the last look.
+ * For each borrowed connection every LENDING_LOOK_MS: true, nothing has moved since the last look,
+ * or the connection, borrowed for so many milliseconds, is to be seen by the kernel once.
  */
-bool borrow_policy_is_idle(struct borrow_policy *policy);
+bool borrow_policy_is_idle(struct borrow_policy *policy, uint32_t borrowed_for);
 
 /*
  * The stack has mended so many losses since the connection was borrowed. True: the kernel is to do

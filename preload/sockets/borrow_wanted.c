@@ -10,6 +10,7 @@
 #include "preload/libc/signals.h"
 #include "preload/process/lending.h"
 #include "preload/process/process_stack.h"
+#include "preload/process/status.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_change.h"
 #include "preload/sockets/rings.h"
@@ -122,7 +123,7 @@ static void end_if_idle(struct socket *socket, enum borrow_return why)
 		borrow_end(socket, BORROW_CLOSED, true);
 	else if (borrow_is_rings(socket))
 		borrow_end(socket, BORROW_CALL, false);
-	else if (borrow_policy_is_idle(&socket->policy))
+	else if (borrow_policy_is_idle(&socket->policy, status_age(socket->borrowed_since)))
 		end_if_whole(socket, why);
 }
 

@@ -371,15 +371,18 @@ static void idle(void)
 	turn(&policy, 8, US);
 	borrow_policy_borrowed(&policy);
 	exchange(&policy, 64, 64);
-	tap_ok(!borrow_policy_is_idle(&policy), "moved since the loan: not idle");
-	tap_ok(borrow_policy_is_idle(&policy), "not since the last look: idle");
+	tap_ok(!borrow_policy_is_idle(&policy, 0), "moved since the loan: not idle");
+	tap_ok(borrow_policy_is_idle(&policy, 0), "not since the last look: idle");
 	exchange(&policy, 64, 64);
-	tap_ok(!borrow_policy_is_idle(&policy), "moved again: not idle");
+	tap_ok(!borrow_policy_is_idle(&policy, 0), "moved again: not idle");
+	exchange(&policy, 64, 64);
+	tap_ok(borrow_policy_is_idle(&policy, 25u * 3600 * 1000), "for a day: back for once");
 	turn(&policy, 8, US);
 	borrow_policy_borrowed(&policy);
-	tap_ok(borrow_policy_is_idle(&policy), "what the kernel has carried before does not count");
+	tap_ok(borrow_policy_is_idle(&policy, 0),
+	       "what the kernel has carried before does not count");
 	config.borrow = BORROW_ALWAYS;
-	tap_ok(!borrow_policy_is_idle(&policy), "MELIN_BORROW=always: no matter");
+	tap_ok(!borrow_policy_is_idle(&policy, 0), "MELIN_BORROW=always: no matter");
 	config.borrow = BORROW_AUTO;
 }
 

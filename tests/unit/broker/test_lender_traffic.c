@@ -351,6 +351,39 @@ static void pass_firewall(void)
 	ground_close(&ends);
 }
 
+/*
+ * Tracking forgets a connection whose segments it does not see, and takes its next one for the
+ * first of another.
+ */
+static void outlast_tracking(void)
+{
+	struct connection_state state;
+	struct ends ends;
+	struct loan loan;
+
+	if (!ground_run("nft -f - <<EOF\n"
+			"table ip t {\nchain c {\ntype filter hook input priority 0\n"
+			"ct state established accept\n"
+			"ct state new tcp flags & (syn | ack) == syn accept\ndrop\n}\n}\nEOF") ||
+	    !ground_run("sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_established=3 "
+			"net.netfilter.nf_conntrack_tcp_timeout_unacknowledged=3")) {
+		tap_ok(true, "a firewall: no nft here # SKIP");
+		return;
+	}
+	tap_ok(ground_connect("IPv4", true, &ends) && prepare(&ends, &loan) &&
+		       lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
+	       "borrowed behind a firewall that forgets soon");
+	sleep(4);
+	tap_ok(lender_give(lender, ends.own, &loan, &state) == 0 &&
+		       ground_says(ends.peer, ends.own, "a") &&
+		       ground_says(ends.own, ends.peer, "b"),
+	       "four seconds later both ends talk through it");
+	connection_state_clear(&state);
+	lender_unwatch(lender, &loan);
+	ground_run("nft delete table ip t");
+	ground_close(&ends);
+}
+
 /* socket(2) fails as in a kernel without the module that tracking is told through. */
 static bool lose_tracking(void)
 {
@@ -536,6 +569,7 @@ int main(int count, char **arguments)
 	change_under_traffic("mapped");
 	give_back_in_a_flood();
 	pass_firewall();
+	outlast_tracking();
 	stay_behind_firewall();
 	tuple_again();
 	for (int i = 0; i < KILLS; i++)
