@@ -43,3 +43,25 @@ DEFAULT_BORROW=auto
 	stop haproxy || [ $? = 143 ]
 	stop backend QUIT
 }
+
+# The processes above it may not be looked at, but cannot have what it has accepted itself.
+@test "redis-server of another user than its parent borrows again when a child has saved" {
+	local rights=+net_admin,+net_raw,+bpf,+net_bind_service
+	start redis near env "LD_PRELOAD=$library" 'MELIN_FLOWS=listen:*:7379' MELIN_LOG=debug \
+		MELIN_BORROW=always bash -c 'setpriv "$@"; exit' setpriv --reuid nobody \
+		--regid nogroup --clear-groups --inh-caps "$rights" --ambient-caps "$rights" \
+		redis-server --port 7379 --bind '*' --protected-mode no --save '' --dir /
+	printed redis 'eady to accept connections'
+	start client far bash -c "while sleep 0.01; do echo ping; done |
+		redis-cli -h $near_kernel -p 7379"
+	wait_until 60 grep -q ': borrowed' "$BATS_TEST_TMPDIR/redis.out"
+	on far redis-cli -h "$near_kernel" -p 7379 bgsave
+	wait_until 60 borrowed_after_fork || fail "not borrowed again"
+	end client
+	end redis
+}
+
+borrowed_after_fork() {
+	awk '/given back: another process/ { given[$3] = 1 } /: borrowed/ && given[$3] { again = 1 }
+		END { exit !again }' "$BATS_TEST_TMPDIR/redis.out"
+}

@@ -60,6 +60,7 @@ static void forget_handle(struct socket *socket, enum borrow_return why)
 	socket->instance = NULL;
 	memset(&socket->loan, 0, sizeof(socket->loan));
 	socket->was_borrowed = false;
+	atomic_store(&socket->inherited, true);
 }
 
 void borrow_forked(void)
@@ -91,10 +92,12 @@ static unsigned find_held(struct socket *sockets[HELD_MAX], struct holders_file 
 	     descriptor++) {
 		if (atomic_load(&socket->held) && socket->chosen &&
 		    atomic_load(&socket->state) == SOCKET_LENDABLE &&
-		    holders_file(descriptor, &files[count]))
+		    holders_file(descriptor, &files[count])) {
+			files[count].inherited = atomic_load(&socket->inherited);
 			sockets[count++] = socket;
-		else
+		} else {
 			socket_put(socket);
+		}
 	}
 	return count;
 }

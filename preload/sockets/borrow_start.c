@@ -162,6 +162,7 @@ static enum flow_count note_inherited(int descriptor)
 	if (!socket)
 		return FLOW_COUNTS;
 	atomic_store(&socket->held, true);
+	atomic_store(&socket->inherited, true);
 	atomic_store(&socket->state, SOCKET_LENDABLE);
 	descriptor_install(descriptor, &socket->object);
 	socket_put(socket);

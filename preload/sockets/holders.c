@@ -14,6 +14,11 @@
 #include "common/system_call.h"
 
 #define PATH_SIZE 64
+/* The path of a control group is shorter, as a rule; of a longer one the beginning is compared. */
+#define TEXT_SIZE 512
+
+/* melin-broker(8), as its comm has it. */
+#define BROKER_NAME "melin-broker"
 
 bool holders_file(int descriptor, struct holders_file *file)
 {
@@ -32,6 +37,7 @@ struct look {
 	unsigned count;
 	long process, parent; /* this one's */
 	long other;	      /* the one that is being looked at */
+	bool parent_seen;
 };
 
 static void compare(long descriptor, void *argument)
@@ -61,6 +67,44 @@ static void hold_all(const struct look *look)
 		look->files[i].held = true;
 }
 
+static void hold_inherited(const struct look *look)
+{
+	for (unsigned i = 0; i < look->count; i++)
+		look->files[i].held |= look->files[i].inherited;
+}
+
+/* A file of /proc that is one line or a few, the same for both. */
+static bool is_same(const char *name, long process, const char *text)
+{
+	char path[PATH_SIZE], other[TEXT_SIZE];
+
+	snprintf(path, sizeof(path), "/proc/%ld/%s", process, name);
+	return proc_read(path, other, sizeof(other)) > 0 && strcmp(other, text) == 0;
+}
+
+/* What a parent has left behind gets another one, but stays in the control group. */
+static bool is_in_our_group(long process)
+{
+	char ours[TEXT_SIZE];
+
+	proc_read("/proc/self/cgroup", ours, sizeof(ours));
+	return !*ours || is_same("cgroup", process, ours);
+}
+
+/* One that may not be looked at. The program's broker, which is none of its users, has no file. */
+static void look_from_outside(const struct look *look, long process)
+{
+	const long parent = process_parent(process);
+	const bool is_sibling = parent == look->parent;
+
+	if (is_same("comm", process, BROKER_NAME "\n"))
+		return;
+	if (parent == look->process || (is_sibling && is_in_our_group(process)))
+		hold_all(look);
+	else if (is_sibling || process == look->parent)
+		hold_inherited(look);
+}
+
 static void look_at(long process, void *argument)
 {
 	struct look *look = argument;
@@ -69,14 +113,13 @@ static void look_at(long process, void *argument)
 
 	if (process == look->process)
 		return;
+	look->parent_seen |= process == look->parent;
 	look->other = process;
 	snprintf(path, sizeof(path), "/proc/%ld/fd", process);
 	result = proc_each_number(path, compare, look);
 	/* Strangers' are none of ours: no descriptor gets there unseen but by a relative. */
-	if ((result == -EACCES || result == -EPERM) &&
-	    (process == look->parent || process_parent(process) == look->process ||
-	     process_parent(process) == look->parent))
-		hold_all(look);
+	if (result == -EACCES || result == -EPERM)
+		look_from_outside(look, process);
 }
 
 void holders_look(struct holders_file *files, unsigned count)
@@ -87,4 +130,6 @@ void holders_look(struct holders_file *files, unsigned count)
 	look.parent = kernel_call(SYS_getppid, 0, 0, 0, 0);
 	if (count && proc_each_number("/proc", look_at, &look) < 0)
 		hold_all(&look);
+	if (!look.parent_seen)
+		hold_inherited(&look);
 }

@@ -103,6 +103,7 @@ struct socket {
 
 	/* Host mode, borrow.c's, as borrowed and loan: only CHANGING's thread writes to them. */
 	_Atomic bool held;	   /* another process may have it, too */
+	_Atomic bool inherited;	   /* this process had it when it began */
 	_Atomic bool awaited;	   /* the program was seen to wait for it (rings.h) */
 	_Atomic bool wanted;	   /* the stack wants it to be given back: it is in that list */
 	bool was_borrowed, chosen; /* once; a rule takes it */
