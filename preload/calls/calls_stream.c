@@ -34,8 +34,14 @@ static bool may_be_stack(int descriptor)
 
 INTERPOSED FILE *fdopen(int descriptor, const char *mode)
 {
-	if (!may_be_stack(descriptor))
-		return libc()->fdopen(descriptor_of_program(descriptor), mode);
+	if (!may_be_stack(descriptor)) {
+		FILE *file = libc()->fdopen(descriptor_of_program(descriptor), mode);
+
+		/* fclose(3) will close it by a call that nobody sees here. */
+		if (file && descriptor_known(descriptor) && !descriptor_private(descriptor))
+			descriptor_remove(descriptor);
+		return file;
+	}
 	if (!valid_mode(mode)) {
 		errno = EINVAL;
 		return NULL;

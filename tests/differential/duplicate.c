@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -332,6 +333,32 @@ static void case_closed_at_once(void)
 	note("ended %d of %d", ended, ROUNDS);
 }
 
+/*
+ * Once the kernel has a connection for good a stream on it is libc's, which closes the number
+ * unseen. That number is the connection's again next, and then a file's.
+ */
+static void case_streams_of_the_kernels(void)
+{
+	struct connection connection = open_talking();
+
+	outcome("a bad direction", shutdown(connection.us, 7));
+	for (int i = 0; i < 2; i++) {
+		int copy = dup(connection.us);
+		FILE *stream = fdopen(copy, "w");
+
+		if (!stream)
+			broken("fdopen: %s", errno_name(errno));
+		outcome("print", fprintf(stream, "hello"));
+		outcome("close the stream", fclose(stream));
+		outcome("its number", fcntl(copy, F_GETFD));
+	}
+	/* The same number, and nothing of the connection's. */
+	outcome("close another", close(open("/dev/null", O_RDONLY)));
+	outcome("close", close(connection.us));
+	note("there are %zu bytes", drain(connection.them, 20));
+	close(connection.them);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -341,6 +368,7 @@ int main(int argc, char **argv)
 		{ "before connect", case_before_connect, 0 },
 		{ "listener", case_listener, 0 },
 		{ "standard streams", case_standard_streams, 0 },
+		{ "streams of the kernel's", case_streams_of_the_kernels, 0 },
 		{ "fstat", case_fstat, 0 },
 		{ "stress", case_stress, 90 },
 		{ "closed at once", case_closed_at_once, 90 },
