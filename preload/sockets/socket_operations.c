@@ -81,11 +81,13 @@ static void linger(struct socket *socket, const struct instance *instance)
 	uint64_t deadline;
 
 	if (operations->get_option(socket->handle, SOL_SOCKET, SO_LINGER, &value, &length) < 0 ||
-	    !value.l_onoff || value.l_linger <= 0 || operations->readable(socket->handle) > 0)
+	    !value.l_onoff || value.l_linger == 0 || operations->readable(socket->handle) > 0)
 		return;
 	if (operations->shutdown(socket->handle, SHUT_WR) < 0)
 		return;
-	deadline = clock_after((uint64_t)value.l_linger * 1000000000u);
+	/* To Linux a negative number of seconds is for ever. */
+	deadline = value.l_linger < 0 ? CLOCK_NEVER
+				      : clock_after((uint64_t)value.l_linger * 1000000000u);
 	socket_wait_sent(socket, deadline);
 }
 

@@ -357,9 +357,7 @@ static int set_linger(struct stack_socket *socket, const void *value, socklen_t 
 		return -EINVAL;
 	memcpy(&linger, value, sizeof(linger));
 	socket->options.linger = linger.l_onoff != 0;
-	socket->options.linger_seconds =
-		(uint16_t)(linger.l_linger < 0 || linger.l_linger > 0xffff ? 0xffff
-									   : linger.l_linger);
+	socket->options.linger_seconds = linger.l_linger;
 	return 0;
 }
 

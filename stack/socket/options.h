@@ -16,7 +16,7 @@ struct stack_socket;
 struct socket_options {
 	bool keepalive, reuse_address, reuse_port, no_delay, cork;
 	bool linger;
-	uint16_t linger_seconds;
+	int linger_seconds;
 	bool receive_buffer_set, send_buffer_set; /* by the program: no autotuning */
 	uint32_t receive_buffer, send_buffer;	  /* as getsockopt tells them */
 	int receive_low_water;

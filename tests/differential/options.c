@@ -412,6 +412,23 @@ static void case_pointers(void)
 	close_connection(connection);
 }
 
+static void case_linger_long(void)
+{
+	static const int seconds[] = { 65535, 65536, 100000, 1 << 30, -1, 0 };
+	struct connection connection = open_talking();
+
+	for (size_t i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++) {
+		struct linger linger = { 1, seconds[i] };
+		socklen_t length = sizeof(linger);
+
+		outcome("set",
+			setsockopt(connection.us, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+		outcome("get", getsockopt(connection.us, SOL_SOCKET, SO_LINGER, &linger, &length));
+		note("%d %d", linger.l_onoff, linger.l_linger);
+	}
+	close_connection(connection);
+}
+
 static void case_linger(void)
 {
 	struct connection connection = open_connection();
@@ -732,6 +749,7 @@ int main(int argc, char **argv)
 		{ "lengths", case_lengths, 0 },
 		{ "pointers", case_pointers, 0 },
 		{ "linger", case_linger, 0 },
+		{ "linger long", case_linger_long, 0 },
 		{ "times", case_times, 0 },
 		{ "congestion", case_congestion, 0 },
 		{ "info", case_info, 0 },
