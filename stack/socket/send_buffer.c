@@ -73,13 +73,24 @@ static bool too_many_buffers(const struct stack_socket *socket, uint32_t credit)
 	return pcb->snd_queuelen > LWIP_MAX(credit / CREDIT_PER_BUFFER, BUFFERS_MIN);
 }
 
-/* TCP_NOTSENT_LOWAT: how much may be added to what waits to be sent for the first time. */
-static uint32_t unsent_room(const struct stack_socket *socket)
+/* TCP_NOTSENT_LOWAT: how much more may wait to be sent for the first time. */
+static uint32_t below_low_water(const struct stack_socket *socket)
 {
 	uint32_t most = socket->options.unsent_low_water;
 	uint32_t unsent = socket->pcb->snd_lbb - socket->pcb->snd_nxt;
 
 	return unsent < most ? most - unsent : 0;
+}
+
+/*
+ * How much may be added at once: as Linux's tcp_sendmsg(), which looks at the mark before it begins
+ * a segment, a whole segment.
+ */
+static uint32_t unsent_room(const struct stack_socket *socket)
+{
+	uint32_t below = below_low_water(socket);
+
+	return below ? LWIP_MAX(below, socket->pcb->mss) : 0;
 }
 
 /* Linux's __sk_stream_is_writeable(): a third must be free, and half of TCP_NOTSENT_LOWAT. */
@@ -92,7 +103,7 @@ bool send_buffer_has_room(const struct stack_socket *socket)
 		return true;
 	credit = credit_of(socket);
 	return queued + queued / 2 <= credit && !too_many_buffers(socket, credit) &&
-	       unsent_room(socket) > socket->options.unsent_low_water / 2;
+	       below_low_water(socket) > socket->options.unsent_low_water / 2;
 }
 
 size_t send_buffer_room(const struct stack_socket *socket)

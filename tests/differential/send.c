@@ -206,6 +206,23 @@ static void case_many_parts(void)
 	close_connection(connection);
 }
 
+/* The mark says when more may be sent, and not how much at once. */
+static void case_low_water(void)
+{
+	struct timeval time = { .tv_usec = 50000 };
+	struct connection connection = open_talking();
+	char bytes[1000] = { 0 };
+
+	outcome("SO_SNDTIMEO",
+		setsockopt(connection.us, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time)));
+	outcome("TCP_NOTSENT_LOWAT", setsockopt(connection.us, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+						&(int){ 1 }, sizeof(int)));
+	outcome("send", send(connection.us, bytes, sizeof(bytes), 0));
+	await_bytes(connection.them, sizeof(bytes));
+	outcome("send at once", send(connection.us, bytes, sizeof(bytes), MSG_DONTWAIT));
+	close_connection(connection);
+}
+
 static void case_bad_pointers(void)
 {
 	struct connection connection = open_connection();
@@ -504,6 +521,7 @@ int main(int argc, char **argv)
 		{ "not connected", case_not_connected, 0 },
 		{ "address given", case_address_given, 0 },
 		{ "many parts", case_many_parts, 0 },
+		{ "low water", case_low_water, 0 },
 		{ "bad pointers", case_bad_pointers, 0 },
 		{ "more", case_more, 0 },
 		{ "messages", case_messages, 0 },
