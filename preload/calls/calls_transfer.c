@@ -210,7 +210,10 @@ static ssize_t receive_message(struct socket *socket, struct msghdr *message, in
 	vector_end(&vector);
 	if (result < 0)
 		return result;
-	copy.msg_flags = flags & MSG_OOB && result > 0 ? MSG_OOB : 0;
+	/* As ____sys_recvmsg(), which tells it although no descriptor has come. */
+	copy.msg_flags = flags & MSG_CMSG_CLOEXEC;
+	if (flags & MSG_OOB && result > 0)
+		copy.msg_flags |= MSG_OOB;
 	if (flags & MSG_OOB)
 		copy.msg_controllen = 0;
 	else

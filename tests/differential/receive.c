@@ -340,6 +340,43 @@ static void case_zero_length(void)
 	close(connection.us);
 }
 
+/* Who waits for nothing gets it when the time is over; who does not wait is told to. */
+static void case_zero_length_in_time(void)
+{
+	struct timeval time = { .tv_usec = 20000 };
+	struct connection connection = open_talking();
+	struct msghdr header = { 0 };
+	char byte;
+
+	outcome("SO_RCVTIMEO",
+		setsockopt(connection.us, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time)));
+	outcome("recv", recv(connection.us, &byte, 0, 0));
+	outcome("recv all", recv(connection.us, &byte, 0, MSG_WAITALL));
+	outcome("peek", recv(connection.us, &byte, 0, MSG_PEEK));
+	outcome("recvmsg", recvmsg(connection.us, &header, 0));
+	outcome("recv at once", recv(connection.us, &byte, 0, MSG_DONTWAIT));
+	outcome("recv one", recv(connection.us, &byte, 1, 0));
+	close_connection(connection);
+}
+
+/* The kernel tells the flag, although no descriptor comes by TCP. */
+static void case_flag_told(void)
+{
+	struct connection connection = open_talking();
+	char bytes[4];
+	struct iovec part = { bytes, 2 };
+	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct mmsghdr message = { .msg_hdr = header };
+
+	send_all(connection.them, "four", 4);
+	await_bytes(connection.us, 4);
+	outcome("recvmsg", recvmsg(connection.us, &header, MSG_CMSG_CLOEXEC));
+	note("flags 0x%x", (unsigned)header.msg_flags);
+	outcome("recvmmsg", recvmmsg(connection.us, &message, 1, MSG_CMSG_CLOEXEC, NULL));
+	note("flags 0x%x", (unsigned)message.msg_hdr.msg_flags);
+	close_connection(connection);
+}
+
 static void case_bad_pointers(void)
 {
 	struct connection connection = open_connection();
@@ -607,6 +644,8 @@ int main(int argc, char **argv)
 		{ "names", case_names, 0 },
 		{ "vectors", case_vectors, 0 },
 		{ "zero length", case_zero_length, 0 },
+		{ "zero length in time", case_zero_length_in_time, 0 },
+		{ "flag told", case_flag_told, 0 },
 		{ "bad pointers", case_bad_pointers, 0 },
 		{ "low water", case_low_water, 0 },
 		{ "below low water", case_below_low_water, 0 },
