@@ -55,7 +55,8 @@ long process_parent(long process)
 	return fields && *fields ? strtol(fields + 1, NULL, 10) : 0;
 }
 
-int proc_each_number(const char *path, void (*visit)(long number, void *argument), void *argument)
+int proc_each_number(const char *path, bool apart, void (*visit)(long number, void *argument),
+		     void *argument)
 {
 	char listing[LISTING_SIZE] __attribute__((aligned(8)));
 	long folder = kernel_call(SYS_openat, AT_FDCWD, (long)path,
@@ -64,7 +65,8 @@ int proc_each_number(const char *path, void (*visit)(long number, void *argument
 
 	if (folder < 0)
 		return (int)folder;
-	folder = own_descriptor((int)folder);
+	if (!apart)
+		folder = own_descriptor((int)folder);
 	while ((size = kernel_call(SYS_getdents64, folder, (long)listing, sizeof(listing), 0)) >
 	       0) {
 		for (long at = 0; at < size;) {
@@ -75,6 +77,9 @@ int proc_each_number(const char *path, void (*visit)(long number, void *argument
 			at += entry->length;
 		}
 	}
-	own_descriptor_close((int)folder);
+	if (apart)
+		kernel_close((int)folder);
+	else
+		own_descriptor_close((int)folder);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #ifndef MELIN_PROC_FILE_H
 #define MELIN_PROC_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -31,8 +32,10 @@ long process_parent(long process);
 /*
  * Calls visit for each entry of a folder whose name is a number: processes, threads, descriptors.
  * Returns 0, or the negative errno value that opening the folder gave. The folder's own descriptor
- * is among those that are visited in /proc/self/fd.
+ * is among those that are visited in /proc/self/fd. apart: the thread has a table of descriptors of
+ * its own, and the folder's is in nobody's way.
  */
-int proc_each_number(const char *path, void (*visit)(long number, void *argument), void *argument);
+int proc_each_number(const char *path, bool apart, void (*visit)(long number, void *argument),
+		     void *argument);
 
 #endif

@@ -49,6 +49,6 @@ bool process_ending_any(void)
 {
 	bool any = false;
 
-	proc_each_number("/proc", look_at, &any);
+	proc_each_number("/proc", false, look_at, &any);
 	return any;
 }

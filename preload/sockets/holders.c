@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #include "common/proc_file.h"
 #include "common/system_call.h"
+#include "preload/libc/thread.h"
 
 #define PATH_SIZE 64
 /* The path of a control group is shorter, as a rule; of a longer one the beginning is compared. */
@@ -38,6 +40,8 @@ struct look {
 	long process, parent; /* this one's */
 	long other;	      /* the one that is being looked at */
 	bool parent_seen;
+	long caller; /* the thread that asks */
+	bool apart;  /* the one that looks has a table of descriptors of its own */
 };
 
 static void compare(long descriptor, void *argument)
@@ -116,20 +120,37 @@ static void look_at(long process, void *argument)
 	look->parent_seen |= process == look->parent;
 	look->other = process;
 	snprintf(path, sizeof(path), "/proc/%ld/fd", process);
-	result = proc_each_number(path, compare, look);
+	result = proc_each_number(path, look->apart, compare, look);
 	/* Strangers' are none of ours: no descriptor gets there unseen but by a relative. */
 	if (result == -EACCES || result == -EPERM)
 		look_from_outside(look, process);
+}
+
+/*
+ * A folder for each process is opened, and the program gets the lowest free number at any moment:
+ * in its table each would take that away for an instant, and a dup2(2) to it would even close it. So
+ * the thread leaves that table, unless there was no room for one.
+ */
+static void look_apart(void *argument)
+{
+	struct look *look = argument;
+
+	look->apart = kernel_call(SYS_gettid, 0, 0, 0, 0) != look->caller &&
+		      kernel_call(SYS_close_range, 0, ~0U, CLOSE_RANGE_UNSHARE, 0) == 0;
+	if (proc_each_number("/proc", look->apart, look_at, look) < 0)
+		hold_all(look);
+	if (!look->parent_seen)
+		hold_inherited(look);
 }
 
 void holders_look(struct holders_file *files, unsigned count)
 {
 	struct look look = { .files = files, .count = count };
 
+	if (!count)
+		return;
 	look.process = kernel_call(SYS_getpid, 0, 0, 0, 0);
 	look.parent = kernel_call(SYS_getppid, 0, 0, 0, 0);
-	if (count && proc_each_number("/proc", look_at, &look) < 0)
-		hold_all(&look);
-	if (!look.parent_seen)
-		hold_inherited(&look);
+	look.caller = kernel_call(SYS_gettid, 0, 0, 0, 0);
+	thread_run(look_apart, &look);
 }

@@ -31,7 +31,7 @@ void rings_look(void)
 
 	if (atomic_load(&found))
 		return;
-	proc_each_number("/proc/self/fd", compare, &any);
+	proc_each_number("/proc/self/fd", false, compare, &any);
 	if (!any || atomic_exchange(&found, true))
 		return;
 	log_write(LOG_LEVEL_INFO,

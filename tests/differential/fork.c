@@ -560,6 +560,44 @@ static void case_child_of_its_own(void)
 	close_connection(connection);
 }
 
+/* Whether the program gets another number than the lowest free one, for some milliseconds. */
+static bool gets_another(int lowest)
+{
+	const int64_t end = now_ms() + 5;
+	bool other = false;
+
+	while (now_ms() < end) {
+		int fd = dup(STDOUT_FILENO);
+
+		other |= fd != lowest;
+		close(fd);
+	}
+	return other;
+}
+
+/* Which processes have a connection after a fork is nothing that a program's numbers tell. */
+static void case_numbers_after_it(void)
+{
+	struct connection connection = open_talking();
+	int lowest = dup(STDOUT_FILENO), others = 0;
+
+	close(lowest);
+	for (int i = 0; i < 20; i++) {
+		pid_t child = fork();
+
+		if (child == 0)
+			_exit(0);
+		must("fork", child);
+		must("waitpid", waitpid(child, NULL, 0));
+		send_all(connection.us, "x", 1);
+		send_all(connection.them, "x", 1);
+		drain(connection.us, 1);
+		others += gets_another(lowest);
+	}
+	note("another number after %d forks", others);
+	close_connection(connection);
+}
+
 static void case_daemon(void)
 {
 	int ends[2];
@@ -752,6 +790,7 @@ int main(int argc, char **argv)
 		{ "listener for the child", case_listener_for_the_child, 0 },
 		{ "bound by the parent", case_bound_by_the_parent, 0 },
 		{ "socket by the parent", case_socket_by_the_parent, 0 },
+		{ "numbers after it", case_numbers_after_it, 0 },
 		{ "daemon", case_daemon, 0 },
 		{ "daemon after listen", case_daemon_after_listen, 0 },
 		{ "listener for both", case_listener_for_both, 0 },
