@@ -157,17 +157,31 @@ static int begin(struct stack_socket *socket, const struct sockaddr *local,
 	return -EINPROGRESS;
 }
 
+/* Whether either side may still have something to say. */
+static bool is_under_way(const struct stack_socket *socket)
+{
+	const struct tcp_pcb *pcb = socket->pcb;
+
+	if (socket->state == SOCKET_SYN_SENT)
+		return true;
+	if (socket->state != SOCKET_CONNECTED || !pcb)
+		return false;
+	if (pcb->state == CLOSING || pcb->state == LAST_ACK)
+		return pcb->unsent != NULL;
+	return pcb->state != TIME_WAIT && pcb->state != CLOSED;
+}
+
 /*
  * connect(2) to AF_UNSPEC, as Linux's tcp_disconnect(): the peer gets a reset, and the next reader
- * ECONNRESET.
+ * ECONNRESET. Of a connection that has ended an error that nobody was told of yet remains.
  */
 static int dissolve(struct stack_socket *socket)
 {
-	bool connected = socket->state == SOCKET_SYN_SENT || socket->state == SOCKET_CONNECTED;
+	const int error = is_under_way(socket) ? ECONNRESET : socket->error;
 
 	socket_disconnect(socket);
 	socket->phase = PHASE_UNCONNECTED;
-	socket->error = connected ? ECONNRESET : 0;
+	socket->error = error;
 	ip_addr_set_zero(&socket->local); /* but the port is kept */
 	ip_addr_set_zero(&socket->remote);
 	socket->remote_port = 0;

@@ -162,6 +162,49 @@ static void case_refused_later(void)
 	close(fd);
 }
 
+static void dissolve_and_look(int fd)
+{
+	struct sockaddr unspecified = { .sa_family = AF_UNSPEC };
+	struct pollfd entry = { .fd = fd, .events = POLLIN | POLLOUT };
+	char byte;
+
+	settle();
+	outcome("AF_UNSPEC", connect(fd, &unspecified, sizeof(unspecified)));
+	poll(&entry, 1, 0);
+	note("%s", poll_bits((uint32_t)(uint16_t)entry.revents));
+	outcome("recv", recv(fd, &byte, 1, MSG_DONTWAIT));
+	outcome("recv again", recv(fd, &byte, 1, MSG_DONTWAIT));
+	close(fd);
+}
+
+/* Only what has not ended ends with an error; one that is there already remains. */
+static void case_dissolve_what_has_ended(void)
+{
+	struct connection connection = open_connection();
+
+	note("they have reset it");
+	reset(connection.them);
+	dissolve_and_look(connection.us);
+	note("they have reset it behind their end");
+	connection = open_connection();
+	shutdown(connection.them, SHUT_WR);
+	settle();
+	reset(connection.them);
+	dissolve_and_look(connection.us);
+	note("they have ended first");
+	connection = open_connection();
+	close(connection.them);
+	settle();
+	shutdown(connection.us, SHUT_WR);
+	dissolve_and_look(connection.us);
+	note("we have ended first");
+	connection = open_connection();
+	shutdown(connection.us, SHUT_WR);
+	settle();
+	close(connection.them);
+	dissolve_and_look(connection.us);
+}
+
 static void case_dissolve(void)
 {
 	struct sockaddr unspecified = { .sa_family = AF_UNSPEC };
@@ -520,6 +563,7 @@ int main(int argc, char **argv)
 		{ "non-blocking", case_non_blocking, 0 },
 		{ "refused", case_refused, 0 },
 		{ "refused later", case_refused_later, 0 },
+		{ "dissolve what has ended", case_dissolve_what_has_ended, 0 },
 		{ "dissolve", case_dissolve, 0 },
 		{ "bad arguments", case_bad_arguments, 0 },
 		{ "bound", case_bound, 0 },

@@ -331,6 +331,13 @@ static void watchdog_set(unsigned seconds)
 	must("timer_settime", timer_settime(watchdog, 0, &limit, NULL));
 }
 
+static const char *running;
+
+const char *case_name(void)
+{
+	return running;
+}
+
 static bool named(const char *name, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
@@ -363,6 +370,7 @@ int run_cases(int argc, char **argv, const struct test_case *cases, size_t count
 		put_line(head, (size_t)snprintf(head, sizeof(head), "== %s\n", cases[i].name));
 		watchdog_set(cases[i].seconds ? cases[i].seconds : CASE_SECONDS);
 		errno = 0;
+		running = cases[i].name;
 		cases[i].run();
 		watchdog_set(0);
 	}

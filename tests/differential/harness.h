@@ -34,6 +34,8 @@ struct test_case {
 /* Runs the cases named on the command line (--after NAME: all that follow), or all of them. */
 int run_cases(int argc, char **argv, const struct test_case *cases, size_t count);
 
+const char *case_name(void); /* of the case that runs */
+
 /* ---- output: one line a call ---- */
 
 void outcome(const char *name, long result); /* errno belongs to result < 0 */
