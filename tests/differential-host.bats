@@ -49,6 +49,11 @@ same() {
 	same random server 6 in_use
 }
 
+@test "differential, host and random: sequences" {
+	same host client 4 sequences
+	same random server 6 sequences
+}
+
 @test "differential, host: fork" {
 	same host client 4 fork
 	same host server 6 fork

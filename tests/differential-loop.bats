@@ -106,6 +106,10 @@ same() {
 	same send
 }
 
+@test "differential, loop: sequences" {
+	same sequences
+}
+
 @test "differential, loop: shutdown" {
 	same shutdown
 }

@@ -24,6 +24,7 @@ DIFFERENTIAL_FAMILIES = \
 	tests/differential/promise \
 	tests/differential/receive \
 	tests/differential/send \
+	tests/differential/sequences \
 	tests/differential/shutdown \
 	tests/differential/signals \
 	tests/differential/small_stacks \
@@ -97,6 +98,16 @@ tests_differential_receive_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_receive_LDADD = $(HARNESS_LIBS)
 tests_differential_send_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_send_LDADD = $(HARNESS_LIBS)
+tests_differential_sequences_CFLAGS = $(WARNING_CFLAGS)
+tests_differential_sequences_LDADD = $(HARNESS_LIBS)
+tests_differential_sequences_SOURCES = \
+	tests/differential/sequences.c \
+	tests/differential/sequences.h \
+	tests/differential/sequences_ends.c \
+	tests/differential/sequences_options.c \
+	tests/differential/sequences_sharing.c \
+	tests/differential/sequences_transfer.c \
+	tests/differential/sequences_waiting.c
 tests_differential_shutdown_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_shutdown_LDADD = $(HARNESS_LIBS)
 tests_differential_signals_CFLAGS = $(WARNING_CFLAGS)
@@ -110,7 +121,7 @@ tests_differential_threads_LDADD = $(HARNESS_LIBS)
 tests_differential_urgent_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_urgent_LDADD = $(HARNESS_LIBS)
 
-EXTRA_DIST += tests/differential/compare
+EXTRA_DIST += tests/differential/compare tests/differential/shrink
 END_TO_END_TESTS += tests/differential-aside.bats tests/differential-loop.bats \
 	tests/differential-host.bats \
 	tests/differential-veth.bats

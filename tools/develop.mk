@@ -61,7 +61,7 @@ check-sanitizers:
 		exit $$status
 # The unit tests, and of the end-to-end tests those over loopback, in which the library does most.
 # Some differential programs cannot run with AddressSanitizer, not even over the kernel: ancillary,
-# faults and poll give the kernel on purpose what they may not read, exit ends itself by SIGSEGV,
+# faults, poll and sequences give the kernel what they may not read, exit ends itself by SIGSEGV,
 # small_stacks and threads have stacks in which the sanitizer has no room, and leave ends threads
 # anywhere, after which it takes its own use of their stacks for a mistake.
 sanitizer_a_to_h = accept|asynchronous|bind|blocking|close|connect|duplicate|epoll|fork|hold

@@ -128,8 +128,8 @@ static void look_at(long process, void *argument)
 
 /*
  * A folder for each process is opened, and the program gets the lowest free number at any moment:
- * in its table each would take that away for an instant, and a dup2(2) to it would even close it. So
- * the thread leaves that table, unless there was no room for one.
+ * in its table each would take that away for an instant, and a dup2(2) to it would even close it.
+ * So the thread leaves that table, unless there was no room for one.
  */
 static void look_apart(void *argument)
 {

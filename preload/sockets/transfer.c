@@ -527,7 +527,7 @@ static ssize_t receive_here(struct socket *socket, const struct iovec *iov, size
 		if (!deadline)
 			deadline = receive_deadline(socket);
 		result = socket_wait(socket, EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP, deadline);
-		/* As tcp_recvmsg(): who asks for nothing has it after one wait, however that ends. */
+		/* As tcp_recvmsg(): who asks for nothing has it after one wait. */
 		if (result >= 0 && total(iov, count) == 0)
 			return 0;
 		if (result <= 0)

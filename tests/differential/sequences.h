@@ -51,7 +51,7 @@ unsigned step_number(void);
 struct side *peer_of(const struct side *side);
 const char *side_name(const struct side *side);
 int side_descriptor(const struct side *side); /* its first, or -1 */
-struct side *side_of(int fd);		       /* NULL: of none */
+struct side *side_of(int fd);		      /* NULL: of none */
 struct side *some_side(void);
 int some_descriptor(const struct side *side); /* -1: it has none */
 

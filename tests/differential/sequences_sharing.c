@@ -249,16 +249,10 @@ static void step_stream_in(struct side *side, int fd)
 }
 
 const struct step sharing_steps[] = {
-	{ "duplicate", step_duplicate, 8 },
-	{ "onto", step_onto, 5 },
-	{ "close one", step_close_one, 5 },
-	{ "close_range", step_close_range, 2 },
-	{ "flags", step_flags, 2 },
-	{ "fork", step_fork, 2 },
-	{ "message", step_message, 2 },
-	{ "thread", step_thread, 4 },
-	{ "file", step_file, 2 },
-	{ "stream out", step_stream_out, 2 },
-	{ "stream in", step_stream_in, 2 },
-	{ 0 },
+	{ "duplicate", step_duplicate, 8 }, { "onto", step_onto, 5 },
+	{ "close one", step_close_one, 5 }, { "close_range", step_close_range, 2 },
+	{ "flags", step_flags, 2 },	    { "fork", step_fork, 2 },
+	{ "message", step_message, 2 },	    { "thread", step_thread, 4 },
+	{ "file", step_file, 2 },	    { "stream out", step_stream_out, 2 },
+	{ "stream in", step_stream_in, 2 }, { 0 },
 };

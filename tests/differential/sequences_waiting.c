@@ -134,8 +134,12 @@ static uint32_t choose_events(void)
 
 static void step_epoll_control(struct side *side, int fd)
 {
-	static const int operations[] = { EPOLL_CTL_ADD, EPOLL_CTL_ADD, EPOLL_CTL_ADD,
-					  EPOLL_CTL_MOD, EPOLL_CTL_MOD, EPOLL_CTL_DEL,
+	static const int operations[] = { EPOLL_CTL_ADD,
+					  EPOLL_CTL_ADD,
+					  EPOLL_CTL_ADD,
+					  EPOLL_CTL_MOD,
+					  EPOLL_CTL_MOD,
+					  EPOLL_CTL_DEL,
 					  77 };
 	struct epoll_event event = { .events = choose_events() };
 	int operation = ONE_OF(operations);
@@ -187,8 +191,8 @@ static void step_nested(struct side *side, int fd)
 	(void)side;
 	(void)fd;
 	event.data.u64 = 1000000;
-	outcome("nested", epoll_ctl(epolls[1], chance(4) ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
-				    epolls[0], &event));
+	outcome("nested",
+		epoll_ctl(epolls[1], chance(4) ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, epolls[0], &event));
 	outcome("poll of the set", poll(&entry, 1, 0));
 	note("%s", poll_bits((uint32_t)(uint16_t)entry.revents));
 	entry.fd = epolls[1];
@@ -367,6 +371,9 @@ static void step_low_water(struct side *side, int fd)
 	static const int values[] = { 1, 1, 10, 100, 3000 };
 
 	(void)side;
+	/* Linux sends a signal for the option itself, if there is as much as it says. */
+	if (in_process() && fcntl(fd, F_GETFL) & O_ASYNC)
+		return;
 	outcome("SO_RCVLOWAT",
 		setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &(int){ ONE_OF(values) }, sizeof(int)));
 }
@@ -380,8 +387,7 @@ static void step_asynchronous(struct side *side, int fd)
 	if (flags < 0)
 		return;
 	outcome("F_SETOWN", fcntl(fd, F_SETOWN, getpid()));
-	outcome("F_SETFL",
-		fcntl(fd, F_SETFL, chance(3) == 0 ? flags | O_ASYNC : flags & ~O_ASYNC));
+	outcome("F_SETFL", fcntl(fd, F_SETFL, chance(3) == 0 ? flags | O_ASYNC : flags & ~O_ASYNC));
 	outcome("F_GETFL", fcntl(fd, F_GETFL));
 }
 
