@@ -120,6 +120,10 @@ static int read_names(int descriptor, struct connection_state *state)
 					   (long)&size, 0);
 }
 
+/*
+ * With ECN (RFC 3168) each end tells the other of marks that routers make, which stacks do not know
+ * of: the peer would go on as fast as before.
+ */
 static int read_info(int descriptor, struct connection_state *state, bool *had_gaps)
 {
 	struct tcp_info info = { 0 };
@@ -132,7 +136,7 @@ static int read_info(int descriptor, struct connection_state *state, bool *had_g
 		return error;
 	if (info.tcpi_state != STATE_ESTABLISHED)
 		return -ENOTCONN;
-	if (info.tcpi_options & TCPI_OPT_USEC_TS)
+	if (info.tcpi_options & (TCPI_OPT_USEC_TS | TCPI_OPT_ECN))
 		return -EBUSY;
 	state->scaled = info.tcpi_options & TCPI_OPT_WSCALE;
 	state->sack = info.tcpi_options & TCPI_OPT_SACK;

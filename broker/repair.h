@@ -23,7 +23,7 @@ enum repair_refusal {
 	REPAIR_RIGHTS, /* -EPERM: no CAP_NET_ADMIN */
 	REPAIR_STATE,  /* -ENOTCONN: not (or no longer) established */
 	REPAIR_BUSY,   /* -EAGAIN: data is under way either way; later it may be fit */
-	REPAIR_ULP,    /* -EBUSY: TLS or another protocol in the kernel, or MPTCP */
+	REPAIR_ULP,    /* -EBUSY: TLS or another protocol in the kernel, MPTCP or ECN */
 	REPAIR_FILTER, /* -EEXIST: the program's own socket filter */
 	REPAIR_BUFFER, /* -EMSGSIZE: a receive buffer below 8 KiB */
 	REPAIR_FAILED, /* any other errno value */

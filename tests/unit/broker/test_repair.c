@@ -405,6 +405,26 @@ static void refuse_after_gap(void)
 	close_ends();
 }
 
+static bool set_sysctl(const char *path, const char *value)
+{
+	FILE *setting = fopen(path, "w");
+
+	return setting && fputs(value, setting) >= 0 && fclose(setting) == 0;
+}
+
+/* Routers may mark its segments, which is the kernel's to tell the peer. */
+static void refuse_ecn(void)
+{
+	static const char path[] = "/proc/sys/net/ipv4/tcp_ecn";
+	struct connection_state state;
+
+	tap_ok(set_sysctl(path, "1") && connect_ends("127.0.0.1", true), "a connection with ECN");
+	ground_says(peer, own, "marked");
+	tap_ok(repair_refusal_of(repair_take(own, -1, &state)) == REPAIR_ULP, "refused");
+	set_sysctl(path, "2");
+	close_ends();
+}
+
 /* Both ends talk while one of them is taken and given back again and again. */
 static void many_changes(void)
 {
@@ -434,9 +454,7 @@ static void many_changes(void)
 /* Tail loss probes (RFC 8985 7) are sent when acknowledgements are late, as on a busy machine. */
 static bool without_probes(void)
 {
-	FILE *setting = fopen("/proc/sys/net/ipv4/tcp_early_retrans", "w");
-
-	return setting && fputs("0", setting) >= 0 && fclose(setting) == 0;
+	return set_sysctl("/proc/sys/net/ipv4/tcp_early_retrans", "0");
 }
 
 int main(void)
@@ -459,6 +477,7 @@ int main(void)
 	give_to_small_buffers();
 	refuse();
 	refuse_after_gap();
+	refuse_ecn();
 	many_changes();
 	return tap_done();
 }
