@@ -144,6 +144,7 @@ static int read_info(int descriptor, struct connection_state *state, bool *had_g
 	state->send_scale = info.tcpi_snd_wscale;
 	state->receive_scale = info.tcpi_rcv_wscale;
 	state->segment = (uint16_t)info.tcpi_snd_mss;
+	state->advertised_segment = (uint16_t)info.tcpi_advmss;
 	state->congestion_window = info.tcpi_snd_cwnd * info.tcpi_snd_mss;
 	/* "Infinite" at first. */
 	state->slow_start_threshold = info.tcpi_snd_ssthresh < UINT32_MAX / info.tcpi_snd_mss
@@ -543,16 +544,35 @@ static bool is_for_want_of_route(int error)
 /* The most that TCP_MAXSEG takes, MAX_TCP_WINDOW of net/tcp.h; Ethernet has less. */
 #define SEGMENT_MAX 32767
 
+static bool is_over_ipv4(const struct connection_state *state)
+{
+	const struct sockaddr_in6 *in6 = (const void *)&state->remote;
+
+	return state->remote.ss_family == AF_INET || IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);
+}
+
+/*
+ * Whether the kernel can be had to compute its segments anew once it knows what the peer takes:
+ * compute_segment().
+ */
+static bool is_computed_anew(const struct connection_state *state)
+{
+	return state->advertised_segment && is_over_ipv4(state);
+}
+
 /*
  * connect() computes how large the kernel's segments are, and does not know yet what the peer
  * takes: they would be of 536 bytes, since TCP_REPAIR_OPTIONS does not compute it anew. So the
  * kernel is given TCP_MAXSEG to go by, which means nothing to a connection that is established.
+ * The same number becomes what it believes to have announced, from which the length of the options
+ * is taken off at a handshake only.
  */
 static int connect_again(int descriptor, const struct connection_state *state,
 			 struct makeshift *makeshift)
 {
 	const struct sockaddr_storage remote = scoped(&state->remote, state->path.interface);
-	const int segment = state->largest_segment;
+	const int segment =
+		is_computed_anew(state) ? state->advertised_segment : state->largest_segment;
 	int error;
 
 	set_int(descriptor, TCP_MAXSEG, segment < SEGMENT_MAX ? segment : SEGMENT_MAX);
@@ -565,6 +585,22 @@ static int connect_again(int descriptor, const struct connection_state *state,
 				?: connect_to(descriptor, &remote, size_of(&remote));
 	set_int(descriptor, TCP_MAXSEG, 0);
 	return error;
+}
+
+/*
+ * Of IPv4 the size of segments depends on the options of its header, and is computed when they are
+ * set, be they the same as before. Of IPv6 there is no such call: there the announced size differs
+ * by the length of TCP's options.
+ */
+static int compute_segment(int descriptor, const struct connection_state *state)
+{
+	uint8_t options[40];
+	socklen_t size = sizeof(options);
+
+	if (!is_computed_anew(state))
+		return 0;
+	return get(descriptor, IPPROTO_IP, IP_OPTIONS, options, &size)
+		       ?: kernel_set_option(descriptor, IPPROTO_IP, IP_OPTIONS, options, size);
 }
 
 static int set_number(int descriptor, int queue, uint32_t number)
@@ -700,6 +736,7 @@ static int write_all(int descriptor, const struct connection_state *state)
 	error = error ?: connect_again(descriptor, state, &makeshift);
 	error = error ?: end_makeshift(descriptor, state, &makeshift);
 	error = error ?: write_options(descriptor, state);
+	error = error ?: compute_segment(descriptor, state);
 	if (state->timestamps)
 		error = error ?: write_timestamp(descriptor, state);
 	error = error

@@ -36,6 +36,8 @@ struct connection_state {
 	bool sack;
 	bool timestamps;
 	uint16_t largest_segment; /* what the peer has announced, options not taken off */
+	/* What the kernel has announced itself, options taken off; 0: not known. */
+	uint16_t advertised_segment;
 
 	uint32_t send_unacknowledged; /* SND.UNA: the first byte of send_data */
 	uint32_t receive_next;	      /* RCV.NXT: the byte behind the last of receive_data */

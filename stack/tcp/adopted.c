@@ -18,6 +18,7 @@ int adopted_begin(struct stack_socket *socket, const struct connection_state *st
 	const struct connection_path *path = &state->path;
 
 	adopted->largest_segment = state->largest_segment;
+	adopted->advertised_segment = state->advertised_segment;
 	if (!socket->stack->host.borrows)
 		return 0;
 	if (!path->interface || !path->mtu)
@@ -80,6 +81,7 @@ void adopted_tell(const struct stack_socket *socket, struct connection_state *st
 	state->path = adopted->path;
 	state->largest_segment =
 		adopted->largest_segment ? adopted->largest_segment : socket->path.agreed_segment;
+	state->advertised_segment = adopted->advertised_segment;
 	state->remote_closed = adopted->closed;
 	state->remote_reset = adopted->reset;
 }

@@ -22,17 +22,18 @@ struct stack_socket;
 struct tcp_pcb;
 
 struct adopted {
-	bool fin_known; /* the peer's FIN has been seen; its number is fin */
-	bool closed;	/* and it is the next to be received */
-	bool reset;	/* an acceptable RST has come */
-	bool is_cut;	/* its path is no more: nothing is sent until it is given back */
+	bool fin_known : 1; /* the peer's FIN has been seen; its number is fin */
+	bool closed : 1;    /* and it is the next to be received */
+	bool reset : 1;	    /* an acceptable RST has come */
+	bool is_cut : 1;    /* its path is no more: nothing is sent until it is given back */
+	bool is_returning : 1;
 	uint32_t fin;
 	LIST_ENTRY(stack_socket) returning; /* of stack->returning, if is_returning */
 	struct connection_path path;
-	bool is_returning;
-	uint16_t idle_said;	  /* lwIP's ticks then */
-	uint16_t ethernet_type;	  /* of its frames, in network order */
-	uint16_t largest_segment; /* connection_state's, which the stack does not change */
+	uint16_t idle_said;	/* lwIP's ticks then */
+	uint16_t ethernet_type; /* of its frames, in network order */
+	/* connection_state's, which the stack does not change */
+	uint16_t largest_segment, advertised_segment;
 	/* enum stack_return. Read without the lock; nothing else is published by it. */
 	_Atomic uint32_t reason;
 	/* Of struct stack_losses, as info_counts has the others. */

@@ -279,7 +279,7 @@ static void refuse_other_ends(int door)
 	((struct sockaddr_in *)&lent.state.local)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	lent.state.path.interface = 1;
 	lent.state.send_scale = 99;
-	lent.state.largest_segment = 0;
+	lent.state.largest_segment = lent.state.advertised_segment = 0;
 	tap_ok(lent_give(&lent), "given back with other ends and options");
 	size = sizeof(name);
 	tap_ok(getpeername(lent.ends.own, (struct sockaddr *)&name, &size) == 0 &&

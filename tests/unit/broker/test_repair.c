@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -31,16 +32,15 @@ static int peer, own, listener;
 
 /* ---- the ground ---- */
 
+/* With segments as on Ethernet: TCP_MAXSEG takes no larger ones than half of loopback's. */
 static bool loopback_up(void)
 {
-	struct {
-		char name[16];
-		short flags;
-		char rest[22];
-	} request = { .name = "lo", .flags = 1 /* IFF_UP */ };
+	struct ifreq request = { .ifr_name = "lo", .ifr_mtu = 1500 };
 	int control = socket(AF_INET, SOCK_DGRAM, 0);
-	bool up = ioctl(control, 0x8914 /* SIOCSIFFLAGS */, &request) == 0;
+	bool up = ioctl(control, SIOCSIFMTU, &request) == 0;
 
+	request.ifr_flags = IFF_UP;
+	up = up && ioctl(control, SIOCSIFFLAGS, &request) == 0;
 	close(control);
 	return up;
 }
@@ -107,18 +107,40 @@ static bool settles(int descriptor)
 	return unacknowledged(descriptor) == 0;
 }
 
+static unsigned announced(int descriptor)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+
+	getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size);
+	return info.tcpi_advmss;
+}
+
+static int segment_of(int descriptor)
+{
+	int segment = 0;
+	socklen_t size = sizeof(segment);
+
+	getsockopt(descriptor, IPPROTO_TCP, TCP_MAXSEG, &segment, &size);
+	return segment;
+}
+
 /* ---- the checks ---- */
 
 static void take_and_give(const char *text, bool own_accepts)
 {
 	struct connection_state state;
 	socklen_t size = sizeof(int);
+	unsigned announced_before;
+	int segment;
 	bool both;
 	int number;
 
 	if (!tap_ok(connect_ends(text, own_accepts), "%s: a connection", text))
 		return;
 	both = ground_says(peer, own, "before") && ground_says(own, peer, "before") && settles(own);
+	announced_before = announced(own);
+	segment = segment_of(own);
 	tap_ok(both && repair_take(own, -1, &state) == 0, "%s: taken when %s", text,
 	       own_accepts ? "accepted" : "connected");
 	tap_ok(state.timestamps && state.scaled && state.sack && state.segment > 500 &&
@@ -131,6 +153,10 @@ static void take_and_give(const char *text, bool own_accepts)
 	connection_state_clear(&state);
 	tap_ok(getsockopt(own, IPPROTO_TCP, TCP_QUEUE_SEQ, &number, &size) < 0 && errno == EINVAL,
 	       "no queue is left chosen");
+	tap_ok(segment_of(own) == segment, "its segments are as before: %d and %d", segment,
+	       segment_of(own));
+	tap_ok(!strchr(text, '.') || announced(own) == announced_before,
+	       "and what it has announced: %u and %u", announced_before, announced(own));
 	tap_ok(ground_says(own, peer, "after"), "the peer hears of it again");
 	tap_ok(ground_says(peer, own, "") && settles(peer),
 	       "and what was sent meanwhile is sent again");
