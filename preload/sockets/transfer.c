@@ -345,12 +345,26 @@ static int settled_descriptor(const struct socket *socket)
 	return atomic_load(&socket->descriptor);
 }
 
-static int bytes_to_read(int descriptor)
+static int ask_number(int descriptor, unsigned long request)
 {
-	int bytes = 0;
+	int number = 0;
 
-	kernel_call(SYS_ioctl, descriptor, FIONREAD, (long)&bytes, 0);
-	return bytes;
+	kernel_call(SYS_ioctl, descriptor, (long)request, (long)&number, 0);
+	return number;
+}
+
+static bool is_at_mark(int descriptor)
+{
+	return ask_number(descriptor, SIOCATMARK);
+}
+
+/*
+ * Whether the kernel has something for a call that has received already: as its
+ * tcp_recvmsg_locked() does, the call ends at urgent data, which SO_OOBINLINE leaves in the stream.
+ */
+static bool has_more(int descriptor)
+{
+	return !is_at_mark(descriptor) && ask_number(descriptor, FIONREAD) > 0;
 }
 
 /* False: an error or the end has come, the time is over, or a signal. */
@@ -384,8 +398,9 @@ static ssize_t rest_in_kernel(struct socket *socket, long number, struct cursor 
 		long result;
 
 		entry.fd = settled_descriptor(socket);
-		waits = waits && done < enough && wait_for_rest(socket, &entry, deadline);
-		if (receives ? !bytes_to_read(entry.fd) : !waits)
+		waits = waits && done < enough && !(receives && is_at_mark(entry.fd)) &&
+			wait_for_rest(socket, &entry, deadline);
+		if (receives ? !has_more(entry.fd) : !waits)
 			break;
 		result = kernel_call6(number, entry.fd, (long)rest->iov_base, (long)rest->iov_len,
 				      flags | MSG_DONTWAIT, 0, 0);

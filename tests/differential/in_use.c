@@ -159,6 +159,44 @@ static void *ask_kernel(void *argument)
 	return NULL;
 }
 
+static struct connection marked;
+
+/* The rest of a call whose beginning the stack has served. */
+static void send_mark_from_kernel(int fd)
+{
+	char text[256];
+	socklen_t length = sizeof(text);
+
+	must("TCP_CC_INFO", getsockopt(fd, IPPROTO_TCP, TCP_CC_INFO, text, &length));
+	send_all(marked.them, "cd", 2);
+	must("urgent", send(marked.them, "!", 1, MSG_OOB));
+	send_all(marked.them, "efgh", 4);
+}
+
+/* Urgent data ends the call, wherever in the stream it is and who serves the call by then. */
+static void case_mark_meanwhile(void)
+{
+	for (int in_line = 0; in_line < 2; in_line++) {
+		char text[16] = "";
+		pthread_t thread;
+
+		marked = open_used();
+		must("SO_OOBINLINE",
+		     setsockopt(marked.us, SOL_SOCKET, SO_OOBINLINE, &in_line, sizeof(in_line)));
+		use(marked);
+		send_all(marked.them, "ab", 2);
+		await_bytes(marked.us, 2);
+		thread = later(AFTER_MS, send_mark_from_kernel, marked.us);
+		outcome("recv", recv(marked.us, text, sizeof(text), MSG_WAITALL));
+		show("data", text, 4);
+		join(thread);
+		settle();
+		note("at the mark: %d", sockatmark(marked.us));
+		outcome("the rest", recv(marked.us, text, sizeof(text), MSG_DONTWAIT));
+		close_connection(marked);
+	}
+}
+
 static unsigned char pattern(size_t at)
 {
 	return (unsigned char)(at * 7 + (at >> 9));
@@ -334,6 +372,8 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "number taken", case_number_taken, 0 },
 		{ "given back meanwhile", case_given_back_meanwhile, 0 },
+		{ "mark meanwhile", case_mark_meanwhile, 0 },
+		{ "error left", case_error_left, 0 },
 		{ "twin's options", case_twins_options, 0 },
 		{ "child's options", case_childs_options, 0 },
 		{ "peek offset", case_peek_offset, 0 },
