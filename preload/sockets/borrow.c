@@ -324,6 +324,23 @@ static void release_handle(struct socket *socket)
 	socket->instance = NULL;
 }
 
+/* The stack's socket has the error; while the kernel carries the connection the object has it. */
+static void hand_error_over(struct socket *socket, const struct instance *instance)
+{
+	const int error = atomic_exchange(&socket->left_error, 0);
+
+	if (error)
+		instance->operations->exchange_error(socket->handle, error);
+}
+
+static void take_error_back(struct socket *socket, const struct instance *instance)
+{
+	const int error = instance->operations->exchange_error(socket->handle, 0);
+
+	if (error > 0 && error <= UINT8_MAX)
+		atomic_store(&socket->left_error, (uint8_t)error);
+}
+
 static void adopt_options(struct socket *socket, int descriptor,
 			  const struct connection_state *state)
 {
@@ -371,6 +388,7 @@ static enum refusal take_into(const struct instance *instance, struct socket *so
 	if (status == 0) {
 		socket->instance = instance;
 		adopt_options(socket, descriptor, &state);
+		hand_error_over(socket, instance);
 	} else {
 		log_write(LOG_LEVEL_INFO, "descriptor %d: the stack cannot take it: %s", descriptor,
 			  strerror(-status));
@@ -548,6 +566,7 @@ static int give(struct socket *socket, bool closes)
 	empty_tap(instance);
 	if (!closes)
 		borrow_info_keep(socket);
+	take_error_back(socket, instance);
 	status = instance->operations->give(socket->handle, &state);
 	if (status < 0) {
 		lender_unwatch(lending_lender(), &socket->loan);

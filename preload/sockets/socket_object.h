@@ -27,7 +27,8 @@
 #include "preload/libc/signals.h"
 #include "preload/waiting/wait.h"
 
-enum socket_state {
+/* Of one byte: what each transfer looks at has little room. */
+enum __attribute__((packed)) socket_state {
 	SOCKET_UNDECIDED,  /* connect() or listen() will decide; until then the twin is all */
 	SOCKET_DECIDING,   /* a thread is deciding it in connect() or listen() */
 	SOCKET_KERNEL,	   /* it is libc's for good */
@@ -74,6 +75,11 @@ struct socket {
 	_Atomic bool borrowed; /* host mode, CONNECTION: the twin is established and silent */
 	_Atomic bool nonblocking;
 	_Atomic bool low_water; /* SO_RCVLOWAT was set: a read may have to wait for more */
+	/*
+	 * Host mode: the errno value that recvmmsg() had left to the next call when the connection
+	 * was given back; 0: none. The kernel's socket cannot be given one: lent_call.c tells it.
+	 */
+	_Atomic uint8_t left_error;
 	const struct instance *instance;
 	struct stack_socket *handle;
 	struct borrow_policy policy; /* host mode */

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -365,6 +366,73 @@ static void case_zero_copy(void)
 	note("flags %x, control %zu", (unsigned)message.msg_flags, message.msg_controllen);
 	talk(connection);
 	close_connection(connection);
+}
+
+/* ---- an error that recvmmsg() has left behind its first message ---- */
+
+static ssize_t receive_again(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_DONTWAIT);
+}
+
+static ssize_t send_again(int fd)
+{
+	return send(fd, "x", 1, MSG_NOSIGNAL);
+}
+
+static ssize_t ask_again(int fd)
+{
+	int error = -1;
+	socklen_t length = sizeof(error);
+
+	must("SO_ERROR", getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length));
+	note("SO_ERROR: %s", errno_name(error));
+	return 0;
+}
+
+static ssize_t receive_much(int fd)
+{
+	char byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct mmsghdr message = { .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 } };
+
+	return recvmmsg(fd, &message, 1, MSG_DONTWAIT, NULL);
+}
+
+/* The kernel serves the next call, and its socket does not know of the error. */
+static void case_error_left(void)
+{
+	static const struct {
+		const char *name;
+		ssize_t (*call)(int fd);
+	} calls[] = {
+		{ "recv", receive_again },
+		{ "send", send_again },
+		{ "getsockopt", ask_again },
+		{ "recvmmsg", receive_much },
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		struct connection connection = open_used();
+		char first, text[256];
+		struct iovec good = { .iov_base = &first, .iov_len = 1 };
+		struct iovec bad = { .iov_base = bad_pointer(), .iov_len = 1 };
+		struct mmsghdr messages[] = { { .msg_hdr = { .msg_iov = &good, .msg_iovlen = 1 } },
+					      { .msg_hdr = { .msg_iov = &bad, .msg_iovlen = 1 } } };
+		socklen_t length = sizeof(text);
+
+		send_all(connection.them, "ab", 2);
+		await_bytes(connection.us, 2);
+		outcome("recvmmsg", recvmmsg(connection.us, messages, 2, MSG_DONTWAIT, NULL));
+		must("TCP_CC_INFO",
+		     getsockopt(connection.us, IPPROTO_TCP, TCP_CC_INFO, text, &length));
+		outcome("the byte that is left", receive_again(connection.us));
+		outcome(calls[i].name, calls[i].call(connection.us));
+		outcome("and again", calls[i].call(connection.us));
+		close_connection(connection);
+	}
 }
 
 int main(int argc, char **argv)
