@@ -336,7 +336,10 @@ struct stack_operations {
 
 	/* EPOLLIN, OUT, RDHUP, HUP, ERR as tcp_poll() in Linux gives them. Lock-free. */
 	uint32_t (*readiness)(const struct stack_socket *socket);
-	/* Bytes readable now (FIONREAD); bytes not yet acknowledged by the peer (SIOCOUTQ). */
+	/*
+	 * Bytes readable now (FIONREAD); numbers not yet acknowledged by the peer (SIOCOUTQ): those
+	 * of bytes, and a FIN's.
+	 */
 	size_t (*readable)(const struct stack_socket *socket);
 	size_t (*unsent)(const struct stack_socket *socket);
 	/*

@@ -243,8 +243,11 @@ int socket_copy_name(const struct sockaddr_storage *from, struct sockaddr *name,
 int socket_wait(struct socket *socket, uint32_t events, uint64_t deadline);
 /* Waits for one of the events, without a deadline; signals do not end the wait. */
 void socket_wait_deaf(struct socket *socket, uint32_t events);
-/* Waits until the peer has acknowledged all that was sent. It is no cancellation point. */
-void socket_wait_sent(struct socket *socket, uint64_t deadline);
+/*
+ * Waits until the peer has acknowledged all that was sent but so much, a FIN counted as a byte. It
+ * is no cancellation point.
+ */
+void socket_wait_sent(struct socket *socket, size_t left, uint64_t deadline);
 
 /*
  * Ends the sending of all connections of this process: each sends its FIN, and it is waited until

@@ -62,11 +62,17 @@ static void finish(struct socket *socket, uint64_t deadline)
 	socket->instance->operations->shutdown(socket->handle, SHUT_WR);
 }
 
+/* A peer that is gone answers no FIN. */
+static void wait_for_data(struct socket *socket, uint64_t deadline)
+{
+	socket_wait_sent(socket, 1, deadline);
+}
+
 /* All of them begin to end before the first one is waited for. */
 void socket_finish_all(uint64_t deadline)
 {
 	for_each_connection(finish, 0);
-	for_each_connection(socket_wait_sent, deadline);
+	for_each_connection(wait_for_data, deadline);
 }
 
 /*
@@ -88,7 +94,7 @@ static void linger(struct socket *socket, const struct instance *instance)
 	/* To Linux a negative number of seconds is for ever. */
 	deadline = value.l_linger < 0 ? CLOCK_NEVER
 				      : clock_after((uint64_t)value.l_linger * 1000000000u);
-	socket_wait_sent(socket, deadline);
+	socket_wait_sent(socket, 0, deadline);
 }
 
 /* A listener's port is not free before the stack has let go of it. */

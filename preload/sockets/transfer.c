@@ -36,8 +36,12 @@ struct socket_wait {
 	struct waiter *waiter;
 	struct socket *socket;
 	uint32_t events;
-	bool sent;	 /* it waits until everything is acknowledged, and not for events */
-	size_t readable; /* it waits until so many bytes are not what there is; 0: for events */
+	bool sent; /* it waits for acknowledgements, and not for events */
+	/*
+	 * With sent: how much may be left without; else it waits until so many bytes are not what
+	 * there is to read, 0: for events.
+	 */
+	size_t bytes;
 	struct pollfd twin[1 + WAIT_MORE_DESCRIPTORS]; /* a dual listener's kernel half */
 };
 
@@ -47,9 +51,10 @@ static bool socket_ready(struct wait *wait)
 	const struct instance *instance = socket_instance(this->socket);
 
 	if (this->sent)
-		return !instance || instance->operations->unsent(this->socket->handle) == 0;
-	if (this->readable && instance &&
-	    instance->operations->readable(this->socket->handle) == this->readable &&
+		return !instance ||
+		       instance->operations->unsent(this->socket->handle) <= this->bytes;
+	if (this->bytes && instance &&
+	    instance->operations->readable(this->socket->handle) == this->bytes &&
 	    !(socket_readiness(this->socket) & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
 		return false;
 	if (socket_readiness(this->socket) & this->events)
@@ -87,7 +92,7 @@ static void socket_cancelled(struct wait *wait)
 }
 
 /* By signal(7), calls that have a time-out do not begin anew after a handler, and others do. */
-static int wait_on_socket(struct socket *socket, uint32_t events, bool sent, size_t readable,
+static int wait_on_socket(struct socket *socket, uint32_t events, bool sent, size_t bytes,
 			  bool deaf, uint64_t deadline)
 {
 	struct socket_wait this = {
@@ -102,7 +107,7 @@ static int wait_on_socket(struct socket *socket, uint32_t events, bool sent, siz
 		.socket = socket,
 		.events = events,
 		.sent = sent,
-		.readable = readable,
+		.bytes = bytes,
 		.twin = { { .fd = atomic_load(&socket->descriptor), .events = POLLIN } },
 	};
 
@@ -123,9 +128,9 @@ void socket_wait_deaf(struct socket *socket, uint32_t events)
 	wait_on_socket(socket, events, false, 0, true, CLOCK_NEVER);
 }
 
-void socket_wait_sent(struct socket *socket, uint64_t deadline)
+void socket_wait_sent(struct socket *socket, size_t left, uint64_t deadline)
 {
-	wait_on_socket(socket, 0, true, 0, false, deadline);
+	wait_on_socket(socket, 0, true, left, false, deadline);
 }
 
 /*

@@ -42,6 +42,29 @@ void output_note_segment(struct stack_socket *socket, const struct tcp_pcb *pcb,
 	}
 }
 
+void output_acknowledged(struct stack_socket *socket, const struct tcp_pcb *pcb)
+{
+	const uint32_t more = pcb->lastack - socket->info.acked_to;
+
+	if (socket->state != SOCKET_CONNECTED || !TCP_SEQ_GT(pcb->lastack, socket->info.acked_to))
+		return;
+	socket->info.acked_to = pcb->lastack;
+	socket->info.bytes_acked += more;
+	info_note_acknowledged(socket, pcb);
+	urgent_acknowledged(socket, pcb);
+	if (socket->recovery.pcb)
+		recovery_override(&socket->recovery);
+	if (socket->output.small_sent && TCP_SEQ_LEQ(socket->output.small_end, pcb->lastack))
+		socket->output.small_sent = false; /* its number is ahead again after 2 GB */
+	/* As Linux's tcp_sndbuf_expand(): less than two windows of buffer limit the speed. */
+	if (!socket->options.send_buffer_set && pcb->cwnd > socket->send_buffer.credit / 2)
+		send_buffer_set_credit(socket, pcb->cwnd * 2);
+	/* A close that lingers sleeps until all is acknowledged; Linux tells of FIN_WAIT2, too. */
+	socket_changed(socket, (socket->shutdown & SHUT_SEND) && !send_buffer_queued(socket)
+				       ? READY_OUTPUT
+				       : 0);
+}
+
 static uint32_t start_of(const struct tcp_seg *segment)
 {
 	return lwip_ntohl(segment->tcphdr->seqno);
@@ -161,6 +184,8 @@ err_t tcp_output(struct tcp_pcb *pcb)
 	/* lwIP is in the middle of the PCB's input, and calls this again at its end. */
 	if (tcp_input_pcb == pcb)
 		return ERR_OK;
+	if (socket && pcb->lastack != socket->info.acked_to)
+		output_acknowledged(socket, pcb);
 	if (socket && socket->segments.no_answer) {
 		/* judge_bare() of segment.c has found that no ACK is needed. */
 		tcp_clear_flags(pcb, TF_ACK_NOW);

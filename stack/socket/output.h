@@ -35,6 +35,12 @@ void output_push(struct stack_socket *socket, bool all);
 /* Lets a tail that has been held for too long go; now is the clock's time. */
 void output_check_held(struct stack_socket *socket, uint64_t now);
 
+/*
+ * The peer has acknowledged more, be it a part of a segment, of which lwIP tells nobody, or a FIN.
+ * Nothing happens if it has not.
+ */
+void output_acknowledged(struct stack_socket *socket, const struct tcp_pcb *pcb);
+
 /* A segment leaves; again: it has been sent before. */
 void output_note_segment(struct stack_socket *socket, const struct tcp_pcb *pcb, uint32_t sequence,
 			 uint32_t size, bool again);

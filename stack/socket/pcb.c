@@ -42,22 +42,8 @@ static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *data, err_t e
 
 static err_t sent(void *arg, struct tcp_pcb *pcb, u16_t size)
 {
-	struct stack_socket *socket = arg;
-
-	socket->info.bytes_acked += size;
-	info_note_acknowledged(socket, pcb);
-	urgent_acknowledged(socket, pcb);
-	if (socket->recovery.pcb)
-		recovery_override(&socket->recovery);
-	if (socket->output.small_sent && TCP_SEQ_LEQ(socket->output.small_end, pcb->lastack))
-		socket->output.small_sent = false; /* its number is ahead again after 2 GB */
-	/* As Linux's tcp_sndbuf_expand(): less than two windows of buffer limit the speed. */
-	if (!socket->options.send_buffer_set && pcb->cwnd > socket->send_buffer.credit / 2)
-		send_buffer_set_credit(socket, pcb->cwnd * 2);
-	/* A close that lingers sleeps until all is acknowledged; Linux tells of FIN_WAIT2, too. */
-	socket_changed(socket, (socket->shutdown & SHUT_SEND) && !send_buffer_queued(socket)
-				       ? READY_OUTPUT
-				       : 0);
+	(void)size; /* of whole segments */
+	output_acknowledged(arg, pcb);
 	return ERR_OK;
 }
 
@@ -155,6 +141,7 @@ void pcb_established(struct stack_socket *socket)
 	socket->info.established = melin_clock_ns() / 1000000;
 	socket->retry.since = 0;
 	socket->soft_error = 0;
+	socket->info.acked_to = pcb->snd_nxt; /* a SYN-ACK's byte is not counted */
 	if (socket->handshake.since)
 		socket->handshake.round_trip_us =
 			(uint32_t)((melin_clock_ns() - socket->handshake.since) / 1000 + 1);

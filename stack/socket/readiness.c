@@ -135,7 +135,8 @@ void socket_changed(struct stack_socket *socket, uint32_t events)
 	uint32_t ready = compute(socket);
 
 	atomic_store_explicit(&own->readable_bytes, socket->received.bytes, memory_order_relaxed);
-	atomic_store_explicit(&own->unsent_bytes, send_buffer_queued(socket), memory_order_relaxed);
+	atomic_store_explicit(&own->unsent_bytes, send_buffer_unacknowledged(socket),
+			      memory_order_relaxed);
 	atomic_store_explicit(&own->urgent_bytes, urgent_distance(socket), memory_order_relaxed);
 	atomic_store_explicit(&own->ready, seen & ready, memory_order_release);
 	events = (events & ready) | (ready & ~own->computed);

@@ -24,15 +24,18 @@ void send_buffer_set_credit(struct stack_socket *socket, uint32_t credit)
 	socket->send_buffer.credit = LWIP_MIN(credit, CREDIT_MAX);
 }
 
-size_t send_buffer_queued(const struct stack_socket *socket)
+size_t send_buffer_unacknowledged(const struct stack_socket *socket)
 {
 	const struct tcp_pcb *pcb = socket->pcb;
-	uint32_t queued;
 
-	if (!pcb || socket->state != SOCKET_CONNECTED)
-		return 0;
-	queued = pcb->snd_lbb - pcb->lastack;
-	return queued && (pcb->flags & TF_FIN) ? queued - 1 : queued;
+	return pcb && socket->state == SOCKET_CONNECTED ? pcb->snd_lbb - pcb->lastack : 0;
+}
+
+size_t send_buffer_queued(const struct stack_socket *socket)
+{
+	const size_t queued = send_buffer_unacknowledged(socket);
+
+	return queued && (socket->pcb->flags & TF_FIN) ? queued - 1 : queued;
 }
 
 /*

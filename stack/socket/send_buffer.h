@@ -20,7 +20,9 @@ struct send_buffer {
 
 /* Sets the credit after SO_SNDBUF or by autotuning. */
 void send_buffer_set_credit(struct stack_socket *socket, uint32_t credit);
-/* Bytes that the peer has not acknowledged, sent or not: SIOCOUTQ. */
+/* What the peer has not acknowledged, sent or not: a FIN has a number, too. SIOCOUTQ. */
+size_t send_buffer_unacknowledged(const struct stack_socket *socket);
+/* The bytes among it. */
 size_t send_buffer_queued(const struct stack_socket *socket);
 /* How many bytes a write would be taken of now. */
 size_t send_buffer_room(const struct stack_socket *socket);

@@ -210,7 +210,7 @@ static void from_counts(const struct stack_socket *socket, struct tcp_info *info
 
 	if (counts->flight_since)
 		busy += melin_clock_ns() - counts->flight_since;
-	info->tcpi_bytes_acked = socket->info.bytes_acked + socket->handshake.called + ended;
+	info->tcpi_bytes_acked = socket->info.bytes_acked + socket->handshake.called;
 	info->tcpi_bytes_received = socket->info.bytes_received + socket->fin_received;
 	info->tcpi_bytes_sent = counts->bytes_out;
 	info->tcpi_bytes_retrans = counts->bytes_again;

@@ -32,6 +32,7 @@ struct info_counts {
 	uint64_t rate_bytes, rate_time; /* the last one: so much in so many ns; 0 ns: none yet */
 	uint64_t busy;	   /* ns with something on its way, without the present flight */
 	bool rate_limited; /* by the program, which had no more to send */
+	uint32_t acked_to; /* the number up to which bytes_acked has counted */
 };
 
 /* A segment with size bytes of data has come. */

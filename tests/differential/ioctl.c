@@ -77,6 +77,30 @@ static void case_unsent(void)
 	close_connection(connection);
 }
 
+/* A FIN that the peer has no room for counts as a byte. */
+static void case_unsent_end(void)
+{
+	struct connection connection = open_connection();
+	int before = -1, after = -1;
+
+	fill(connection.us);
+	settle();
+	must("SIOCOUTQ", ioctl(connection.us, SIOCOUTQ, &before));
+	shutdown(connection.us, SHUT_WR);
+	must("SIOCOUTQ", ioctl(connection.us, SIOCOUTQ, &after));
+	note("a FIN: %d more", after - before);
+	close_connection(connection);
+	connection = open_connection();
+	shutdown(connection.us, SHUT_WR);
+	await(connection.them, POLLRDHUP);
+	for (int i = 0; i < 100 && after != 0; i++) {
+		must("SIOCOUTQ", ioctl(connection.us, SIOCOUTQ, &after));
+		pause_ms(10);
+	}
+	ask("it has come", connection.us, SIOCOUTQ);
+	close_connection(connection);
+}
+
 static void case_mark(void)
 {
 	struct connection connection = open_connection();
@@ -265,6 +289,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "readable", case_readable, 0 },
 		{ "unsent", case_unsent, 0 },
+		{ "unsent end", case_unsent_end, 0 },
 		{ "mark", case_mark, 0 },
 		{ "non-blocking", case_non_blocking, 0 },
 		{ "before the flow", case_before_the_flow, 0 },
