@@ -378,6 +378,21 @@ static void announce_segment(struct tcp_hdr *header, uint16_t most)
 	option[3] = (uint8_t)most;
 }
 
+/* Whether the segment's number is one of a byte or FIN that was sent before, probes left aside. */
+static bool is_sent_again(const struct tcp_pcb *pcb, u32_t seq)
+{
+	struct recovery *recovery = recovery_of(pcb);
+
+	if (!TCP_SEQ_LT(seq, pcb->snd_nxt) || !recovery)
+		return TCP_SEQ_LT(seq, pcb->snd_nxt);
+	if (recovery->asks)
+		return false;
+	if (!recovery->has_asked || seq + 1 != pcb->snd_nxt)
+		return true;
+	recovery->has_asked = false; /* but this one bears it */
+	return false;
+}
+
 u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const struct tcp_pcb *pcb,
 			  u32_t *options)
 {
@@ -403,8 +418,9 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 	if (pcb->state == SYN_SENT)
 		again = (flags & TCP_SYN) && pcb->nrtx > 0;
 	else
-		again = (size || (flags & (TCP_SYN | TCP_FIN))) && TCP_SEQ_LT(seq, pcb->snd_nxt);
-	segment->sent_again = again;
+		again = (size || (flags & (TCP_SYN | TCP_FIN))) && is_sent_again(pcb, seq);
+	/* Nobody knows whether the answer is to a probe for room, which bore the same number. */
+	segment->sent_again = again || (size && TCP_SEQ_LT(seq, pcb->snd_nxt));
 	if (again)
 		melin_instance->counters.retransmissions++;
 	if (size == 0)

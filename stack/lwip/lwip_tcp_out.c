@@ -93,6 +93,7 @@ err_t tcp_zero_window_probe(struct tcp_pcb *pcb)
 	const struct tcp_seg *segment = pcb->unsent;
 	const u16_t size = segment && segment->len > 0;
 	const u8_t options = LWIP_TCP_OPT_LENGTH_SEGMENT(0, pcb);
+	struct recovery *recovery = recovery_of(pcb);
 	struct pbuf *probe;
 	u32_t end;
 
@@ -109,9 +110,13 @@ err_t tcp_zero_window_probe(struct tcp_pcb *pcb)
 	else
 		TCPH_FLAGS_SET((struct tcp_hdr *)probe->payload, TCP_ACK | TCP_FIN);
 	end = lwip_ntohl(segment->tcphdr->seqno) + 1;
+	if (recovery)
+		recovery_ask(recovery, end - 1);
 	if (TCP_SEQ_LT(pcb->snd_nxt, end))
 		pcb->snd_nxt = end;
 	tcp_output_fill_options(pcb, probe, 0, 0);
+	if (recovery)
+		recovery->asks = false;
 	return tcp_output_control_segment(pcb, probe, &pcb->local_ip, &pcb->remote_ip);
 }
 

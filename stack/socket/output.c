@@ -26,8 +26,10 @@ void output_note_segment(struct stack_socket *socket, const struct tcp_pcb *pcb,
 	uint64_t now = melin_clock_ns();
 
 	socket->info.segments_out++;
-	info_note_sent(socket, pcb, sequence, size, again);
 	acknowledge_sent(socket);
+	if (socket->recovery.asks)
+		return;
+	info_note_sent(socket, pcb, sequence, size, again);
 	if (!size)
 		gap_note_sent(socket);
 	if (size)

@@ -324,6 +324,8 @@ void recovery_acknowledged(struct recovery *recovery, const struct tcp_hdr *head
 	recovery->unanswered_since = 0;
 	pcb->dupacks = 0; /* lwIP's own fast retransmit never starts, */
 	pcb->rttest = 0;  /* nor does it measure */
+	if (header->ackno == pcb->snd_nxt)
+		recovery->has_asked = false; /* the peer has taken it */
 	if (!pcb->unacked || (TCPH_FLAGS(header) & (TCP_SYN | TCP_RST)))
 		return;
 	if (TCP_SEQ_GT(header->ackno, pcb->lastack)) {
@@ -436,6 +438,13 @@ void recovery_after_output(struct recovery *recovery)
 		recovery->heard = true;
 	if (recovery->heard)
 		arm(recovery);
+}
+
+void recovery_ask(struct recovery *recovery, uint32_t number)
+{
+	recovery->asks = true;
+	/* What was sent before the window shut stays what it is. */
+	recovery->has_asked |= number == recovery->pcb->snd_nxt;
 }
 
 /* ---- what the timer is for ---- */

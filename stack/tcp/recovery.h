@@ -38,7 +38,12 @@ enum recovery_state {
 
 struct recovery {
 	struct tcp_pcb *pcb; /* NULL: the connection is not established */
-	enum recovery_state state;
+	enum recovery_state state : 8;
+	/*
+	 * A probe for room is being sent; and the last number before pcb->snd_nxt has only been
+	 * borne by such probes, which, as Linux's, count neither as data nor as sent again.
+	 */
+	bool asks, has_asked;
 	uint32_t end; /* the recovery ends when this is acknowledged; not in RECOVERY_OPEN */
 	struct scoreboard scoreboard;
 	struct rack rack;
@@ -122,6 +127,12 @@ static inline uint32_t recovery_timeout_us(const struct recovery *recovery)
 
 	return timeout < RECOVERY_TIMEOUT_MAX_US ? (uint32_t)timeout : RECOVERY_TIMEOUT_MAX_US;
 }
+
+/*
+ * Before a probe for room is sent, which bears what has this number; pcb->snd_nxt is as it was.
+ * After it asks is false again.
+ */
+void recovery_ask(struct recovery *recovery, uint32_t number);
 
 /* lwip_tcp_out.c: sends a segment of ->unacked again, in its place. */
 err_t melin_lwip_retransmit(struct tcp_pcb *pcb, struct tcp_seg *segment);

@@ -123,7 +123,7 @@ static uint32_t since(uint64_t ms)
 }
 
 /* Segments with something to acknowledge that were sent and are not acknowledged yet. */
-static uint32_t unacknowledged(const struct tcp_pcb *pcb)
+static uint32_t unacknowledged(const struct stack_socket *socket, const struct tcp_pcb *pcb)
 {
 	const struct tcp_seg *segment;
 	uint32_t segments = 0;
@@ -132,7 +132,8 @@ static uint32_t unacknowledged(const struct tcp_pcb *pcb)
 		segments++;
 	/* After a time-out lwIP has put them back. */
 	for (segment = pcb->unsent; segment; segment = segment->next) {
-		if (TCP_SEQ_GEQ(lwip_ntohl(segment->tcphdr->seqno), pcb->snd_nxt))
+		if (TCP_SEQ_GEQ(lwip_ntohl(segment->tcphdr->seqno),
+				pcb->snd_nxt - socket->recovery.has_asked))
 			break;
 		segments++;
 	}
@@ -154,11 +155,11 @@ static void from_pcb(const struct stack_socket *socket, struct tcp_info *info)
 	}
 	if (pcb->flags & TF_SACK)
 		info->tcpi_options |= TCPI_OPT_SACK;
-	info->tcpi_unacked = unacknowledged(pcb);
+	info->tcpi_unacked = unacknowledged(socket, pcb);
 	info->tcpi_retrans = pcb->nrtx && pcb->unacked;
 	info->tcpi_retransmits = pcb->nrtx;
 	info->tcpi_probes = pcb->persist_probe ? pcb->persist_probe : pcb->keep_cnt_sent;
-	info->tcpi_backoff = pcb->nrtx;
+	info->tcpi_backoff = pcb->persist_backoff ? pcb->persist_backoff - 1 : pcb->nrtx;
 	info->tcpi_rto = (uint32_t)pcb->rto * tick_us;
 	info->tcpi_ato = TCP_FAST_INTERVAL * 1000;
 	info->tcpi_snd_mss = segment;
@@ -167,7 +168,7 @@ static void from_pcb(const struct stack_socket *socket, struct tcp_info *info)
 	info->tcpi_snd_ssthresh = SSTHRESH_INFINITE;
 	info->tcpi_rcv_ssthresh = pcb->rcv_ann_wnd;
 	info->tcpi_rcv_space = pcb->rcv_wnd;
-	info->tcpi_notsent_bytes = pcb->snd_lbb - pcb->snd_nxt;
+	info->tcpi_notsent_bytes = pcb->snd_lbb - pcb->snd_nxt + socket->recovery.has_asked;
 	info->tcpi_snd_wnd = pcb->snd_wnd;
 }
 
