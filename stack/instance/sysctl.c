@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "common/proc_file.h"
 
@@ -25,6 +26,7 @@ static const struct sysctl defaults = {
 	.max_syn_backlog = 1024,
 	.fin_timeout = 60,
 	.notsent_lowat = UINT32_MAX,
+	.tick_us = 4000,
 };
 
 /* least: the kernel's own reading of a 0, where 0 has a meaning that the stack has not. */
@@ -52,9 +54,20 @@ static const struct {
 	{ "/proc/sys/net/ipv4/tcp_notsent_lowat", offsetof(struct sysctl, notsent_lowat), 1 },
 };
 
+/* CONFIG_HZ is 100 to 1000. */
+static void read_tick(struct sysctl *sysctl)
+{
+	struct timespec tick;
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0 && tick.tv_sec == 0 &&
+	    tick.tv_nsec >= 1000000 && tick.tv_nsec <= 10000000)
+		sysctl->tick_us = (uint32_t)tick.tv_nsec / 1000;
+}
+
 void sysctl_read(struct sysctl *sysctl)
 {
 	*sysctl = defaults;
+	read_tick(sysctl);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		char text[32], *end;
 		unsigned long value;

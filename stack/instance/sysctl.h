@@ -22,11 +22,13 @@ struct sysctl {
 	uint32_t max_syn_backlog; /* half-open connections a listener has room for, at least */
 	uint32_t fin_timeout;	  /* seconds in FIN_WAIT_2 that nobody holds any more */
 	uint32_t notsent_lowat;	  /* bytes: TCP_NOTSENT_LOWAT where the program has set none */
+	uint32_t tick_us;	  /* the kernel's timers for TCP count in these: CONFIG_HZ */
 };
 
 /*
- * Reads /proc/sys/net of the calling thread's network namespace; what is not there is Linux's
- * default. Called once for each instance, before there is a second thread in it.
+ * Reads /proc/sys/net of the calling thread's network namespace, and the tick from the clock that
+ * advances with it (clock_getres(2)); what is not there is Linux's default. Called once for each
+ * instance, before there is a second thread in it.
  */
 void sysctl_read(struct sysctl *sysctl);
 

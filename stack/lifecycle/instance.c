@@ -84,16 +84,60 @@ static void flush(struct stack *stack)
 	stack->transmit_waits = stack->link->operations->flush(stack->link) > 0;
 }
 
-static void settle_here(void *argument)
-{
-	struct stack *stack = argument;
+/* A look for frames, and how many it has found. */
+struct look {
+	struct stack *stack;
+	unsigned frames;
+};
 
+static void receive_frames(struct look *look)
+{
+	struct stack *stack = look->stack;
+	struct pbuf *frames[BURST];
+
+	for (int i = 0; stack->link && i < BURSTS; i++) {
+		unsigned count = stack->link->operations->receive(stack->link, frames, BURST);
+
+		for (unsigned k = 0; k < count; k++)
+			network_input(stack, frames[k]);
+		look->frames += count;
+		if (count < BURST)
+			break;
+	}
+	if (look->frames)
+		stack->last_frame = clock_update(&stack->clock);
+}
+
+static void receive_here(void *argument)
+{
+	struct look *look = argument;
+
+	acknowledge_owed(look->stack);
+	receive_frames(look);
+}
+
+static void settle(struct stack *stack)
+{
 	loop_deliver(stack);
 	timers_run(stack);
 	loop_deliver(stack);
 	if (stack->link)
 		flush(stack);
 	report_events(stack);
+}
+
+/*
+ * A thread that comes to send something may have computed for long, and nobody may have looked for
+ * frames meanwhile. What a connection waits for lies there then; the kernel, which interrupts, has
+ * always seen it when one of its timers ends.
+ */
+static void settle_here(void *argument)
+{
+	struct stack *stack = argument;
+
+	if (deadline_next(&stack->deadlines) <= melin_clock_ns())
+		receive_frames(&(struct look){ .stack = stack });
+	settle(stack);
 }
 
 void instance_settle(struct stack *stack)
@@ -125,32 +169,6 @@ void instance_leave_with_deadline(struct stack *stack, uint64_t *deadline)
 void instance_leave(struct stack *stack)
 {
 	instance_leave_with_deadline(stack, NULL);
-}
-
-/* A look for frames, and how many it has found. */
-struct look {
-	struct stack *stack;
-	unsigned frames;
-};
-
-static void receive_here(void *argument)
-{
-	struct look *look = argument;
-	struct stack *stack = look->stack;
-	struct pbuf *frames[BURST];
-
-	acknowledge_owed(stack);
-	for (int i = 0; stack->link && i < BURSTS; i++) {
-		unsigned count = stack->link->operations->receive(stack->link, frames, BURST);
-
-		for (unsigned k = 0; k < count; k++)
-			network_input(stack, frames[k]);
-		look->frames += count;
-		if (count < BURST)
-			break;
-	}
-	if (look->frames)
-		stack->last_frame = clock_update(&stack->clock);
 }
 
 unsigned instance_receive(struct stack *stack)
@@ -201,7 +219,7 @@ static void poll_here(void *argument)
 	stack->counters.polls++;
 	loop_deliver(stack);
 	look->frames += (unsigned)(stack->counters.loop_segments - segments);
-	settle_here(stack);
+	settle(stack);
 }
 
 /* All of it on one visit to the instance's own call stack, since some threads do nothing else. */

@@ -14,8 +14,8 @@
 
 /*
  * RFC 8985 7.2: what a probe waits for beyond two round trips. A single segment's acknowledgement
- * may be delayed by the peer; with more on their way Linux allows 2 ms; without a known round trip
- * it is a second.
+ * may be delayed by the peer, which is given Linux's TCP_RTO_MIN; with more on their way it is
+ * Linux's TCP_TIMEOUT_MIN_US; without a known round trip a second.
  */
 #define PROBE_SINGLE_NS	 200000000ull
 #define PROBE_ALLOWED_NS 2000000ull
@@ -43,6 +43,19 @@ static uint64_t timeout_ns(const struct recovery *recovery)
 }
 
 /*
+ * As late as Linux's timer at the latest: its time is rounded up to ticks, of which the one that is
+ * under way does not count. Two round trips between neighbours and 2 ms are 4 to 8 ms with 250
+ * ticks a second. A peer that needs a moment longer than 2 ms to answer, since it has less of the
+ * processor than it wants, is usual, and would be sent for nothing what it has.
+ */
+static uint64_t in_ticks(uint64_t ns)
+{
+	const uint64_t tick = melin_instance->sysctl.tick_us * 1000ull;
+
+	return ((ns + tick - 1) / tick + 1) * tick;
+}
+
+/*
  * RFC 8985 7.2: when to probe the peer, if its acknowledgement of the last segments does not come;
  * 0: not at all.
  */
@@ -58,8 +71,8 @@ static uint64_t probe_time(const struct recovery *recovery, uint64_t now)
 	if (!pcb->unacked->next && recovery->trip.deviation_us < PROBE_SINGLE_NS / 4000)
 		return 0;
 	if (recovery->trip.smoothed_us)
-		wait = recovery->trip.smoothed_us * 2000ull +
-		       (pcb->unacked->next ? PROBE_ALLOWED_NS : PROBE_SINGLE_NS);
+		wait = in_ticks(recovery->trip.smoothed_us * 2000ull +
+				(pcb->unacked->next ? PROBE_ALLOWED_NS : PROBE_SINGLE_NS));
 	return now + wait;
 }
 

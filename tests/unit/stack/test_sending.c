@@ -242,16 +242,23 @@ static void test_sack_late(void)
 	wire_clear();
 }
 
-/* RFC 8985 7: the end of a flight is lost, and nothing that follows would tell. */
-static void test_tail_loss(void)
+/*
+ * RFC 8985 7: the end of a flight is lost, and nothing that follows would tell. As late as the
+ * kernel, whose timers count in ticks: after two round trips of a millisecond and 2 ms, and one
+ * tick more at most.
+ */
+static void test_tail_loss(uint16_t port, uint32_t tick_us)
 {
 	static char data[14600];
+	const uint32_t soonest_us = 1900 + tick_us, latest_us = 4100 + 2 * tick_us;
+	const uint32_t before_us = stack->sysctl.tick_us;
 	struct test_socket client;
 	struct segment segment;
 	struct peer peer;
 	unsigned count = 0;
 
-	be_called(&peer, &client, 1010);
+	stack->sysctl.tick_us = tick_us;
+	be_called(&peer, &client, port);
 	put(&client, data, 1460, 0);
 	advance_clock(1000 * 1000);
 	peer.ack += 1460;
@@ -263,13 +270,14 @@ static void test_tail_loss(void)
 	advance_clock(1000 * 1000);
 	peer.ack += 8 * 1460;
 	say(&peer, ACK, NULL, 0);
-	advance_clock(1900 * 1000);
+	advance_clock(soonest_us * 1000ull);
 	ops->poll(stack);
-	tap_ok(count == 10 && !wire_get_segment(&segment), "nothing is sent again at once");
-	advance_clock(2200 * 1000);
+	tap_ok(count == 10 && !wire_get_segment(&segment),
+	       "nothing is sent again within a tick of %u us", tick_us);
+	advance_clock((latest_us - soonest_us) * 1000ull);
 	ops->poll(stack);
 	tap_ok(wire_get_segment(&segment) && segment.seq == peer.ack + 1460,
-	       "but the last segment after two round trips and 2 ms");
+	       "but the last segment after two round trips, 2 ms and a tick");
 	tap_ok(!wire_get_segment(&segment), "alone");
 	advance_clock(1000 * 1000);
 	say_sack(&peer, 2, 2);
@@ -280,6 +288,34 @@ static void test_tail_loss(void)
 	peer.ack += 2 * 1460;
 	say(&peer, ACK, NULL, 0);
 	tap_ok(ops->unsent(client.handle) == 0, "all is acknowledged");
+	stack->sysctl.tick_us = before_us;
+	drop(&client);
+	wire_clear();
+}
+
+/* The program computes, and nobody looks for frames: what has come meanwhile is no loss. */
+static void test_late_look(void)
+{
+	static char data[2 * 1460];
+	struct test_socket client;
+	struct segment segment, answer = { .flags = ACK };
+	struct peer peer;
+	unsigned again = 0;
+
+	be_called(&peer, &client, 1027);
+	put(&client, data, sizeof(data), 0);
+	wire_clear();
+	answer.from = peer.port;
+	answer.to = peer.stack_port;
+	answer.seq = peer.seq;
+	answer.ack = peer.ack + sizeof(data);
+	wire_put_segment(&answer);
+	advance_clock(2000 * 1000000ull);
+	set(&client, IPPROTO_TCP, TCP_NODELAY, 1);
+	while (wire_get_segment(&segment)) /* those before have left orphans */
+		again += segment.to == peer.port;
+	tap_ok(again == 0 && ops->unsent(client.handle) == 0,
+	       "an acknowledgement that nobody has looked for yet: nothing is sent again");
 	drop(&client);
 	wire_clear();
 }
@@ -319,7 +355,9 @@ static void run_tests(void)
 	test_pair_with_more();
 	test_sack();
 	test_sack_late();
-	test_tail_loss();
+	test_tail_loss(1010, 4000);
+	test_tail_loss(1030, 1000);
+	test_late_look();
 	test_loss_after_close();
 	tap_ok(complaints == 0, "lwIP never complained");
 	ops->close(stack, 0, &(struct stack_counters){ 0 });

@@ -424,6 +424,87 @@ static void test_orphan_of_long(void)
 	wire_clear();
 }
 
+static struct tcp_info info_of(struct test_socket *socket)
+{
+	struct tcp_info info = { 0 };
+	socklen_t length = sizeof(info);
+
+	ops->get_option(socket->handle, IPPROTO_TCP, TCP_INFO, &info, &length);
+	return info;
+}
+
+/* Of a segment the peer acknowledges a part: SIOCOUTQ, and TCP_INFO, know it at once. */
+static void test_partly_acknowledged(void)
+{
+	static char data[100];
+	struct test_socket client;
+	struct peer peer;
+
+	be_called(&peer, &client, 1028);
+	put(&client, data, sizeof(data), 0);
+	tap_ok(ops->unsent(client.handle) == 100, "100 bytes are not acknowledged");
+	peer.ack += 40;
+	say(&peer, ACK, NULL, 0);
+	tap_ok(ops->unsent(client.handle) == 60, "60 after an acknowledgement of 40: %zu",
+	       ops->unsent(client.handle));
+	tap_ok(info_of(&client).tcpi_bytes_acked == 1 + 40, "which are counted: %llu",
+	       (unsigned long long)info_of(&client).tcpi_bytes_acked);
+	ops->shutdown(client.handle, SHUT_WR);
+	tap_ok(ops->unsent(client.handle) == 61, "a FIN has a number, too");
+	peer.ack += 60;
+	say(&peer, ACK, NULL, 0);
+	tap_ok(ops->unsent(client.handle) == 1, "the FIN is left");
+	peer.ack++;
+	say(&peer, ACK, NULL, 0);
+	tap_ok(ops->unsent(client.handle) == 0 && info_of(&client).tcpi_bytes_acked == 1 + 100 + 1,
+	       "all is acknowledged: %llu", (unsigned long long)info_of(&client).tcpi_bytes_acked);
+	drop(&client);
+	wire_clear();
+}
+
+/* A peer without room is asked: that is neither data nor sent again, as Linux counts. */
+static void test_count_of_probes(void)
+{
+	struct stack_counters before, after;
+	struct test_socket client;
+	struct segment segment;
+	struct tcp_info info;
+	struct peer peer;
+
+	call_without_room(&peer, &client, 1029);
+	put(&client, "waits", 5, 0);
+	pass_ms(2000);
+	tap_ok(wire_get_segment(&segment) && segment.size == 1, "a peer without room is asked");
+	info = info_of(&client);
+	tap_ok(info.tcpi_probes > 0 && info.tcpi_backoff > 0, "%u probes", info.tcpi_probes);
+	tap_ok(info.tcpi_total_retrans == 0 && info.tcpi_retransmits == 0 &&
+		       info.tcpi_bytes_retrans == 0,
+	       "nothing was sent again: %u, %u, %llu bytes", info.tcpi_total_retrans,
+	       info.tcpi_retransmits, (unsigned long long)info.tcpi_bytes_retrans);
+	tap_ok(info.tcpi_bytes_sent == 1 && info.tcpi_data_segs_out == 1 &&
+		       info.tcpi_unacked == 0 && info.tcpi_notsent_bytes == 5,
+	       "nor for the first time: %llu bytes, %u segments, %u unacknowledged, %u waiting",
+	       (unsigned long long)info.tcpi_bytes_sent, info.tcpi_data_segs_out, info.tcpi_unacked,
+	       info.tcpi_notsent_bytes);
+	wire_clear();
+	ops->counters(stack, &before);
+	say(&peer, ACK, NULL, 0);
+	info = info_of(&client);
+	ops->counters(stack, &after);
+	tap_ok(wire_get_segment(&segment) && segment.size == 5 && info.tcpi_total_retrans == 0 &&
+		       info.tcpi_bytes_sent == 6 && info.tcpi_unacked == 1 &&
+		       info.tcpi_notsent_bytes == 0 &&
+		       after.retransmissions == before.retransmissions,
+	       "when there is room it is: %llu bytes, %u again",
+	       (unsigned long long)info.tcpi_bytes_sent, info.tcpi_total_retrans);
+	pass_ms(500);
+	info = info_of(&client);
+	tap_ok(wire_get_segment(&segment) && info.tcpi_total_retrans == 1,
+	       "lost, it is sent again, and counted");
+	drop(&client);
+	wire_clear();
+}
+
 /* Two ends with closed windows must not answer each other's answers for ever. */
 static void test_closed_both(void)
 {
@@ -491,6 +572,8 @@ static void run_tests(void)
 	test_keepalive();
 	test_closed_both();
 	test_fin_wait();
+	test_partly_acknowledged();
+	test_count_of_probes();
 	test_zero_window();
 	test_fin_without_room();
 	test_shrunk_window();
