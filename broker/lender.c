@@ -64,6 +64,13 @@ static bool has_right(unsigned capability)
 	return kernel_capabilities(0, sets) && kernel_has_capability(sets, capability);
 }
 
+/* What a lender takes, but for ports below 1024. */
+static bool has_all_rights(void)
+{
+	return has_right(CAP_NET_ADMIN) && has_right(CAP_NET_RAW) &&
+	       (has_right(CAP_BPF) || has_right(CAP_SYS_ADMIN));
+}
+
 /* An accepted socket has to be bound to its port when it is given back for the first time. */
 static bool may_give_back(const struct loan_tuple *tuple)
 {
@@ -346,9 +353,10 @@ enum refusal lender_open(struct lender **lender)
 		tap_close(&own->tap);
 		refusal = REFUSAL_FAILED;
 	}
+	/* Another thread may have given them up for all meanwhile, as libc's setuid() does. */
 	if (refusal) {
 		free(own);
-		return refusal;
+		return has_all_rights() ? refusal : REFUSAL_RIGHTS;
 	}
 	netlink_open(&own->ipsec, NETLINK_XFRM);
 	tracking_open(&own->tracking);

@@ -71,8 +71,10 @@ enum refusal {
 	REFUSAL_FAILED, /* a system call failed in a way that is not expected */
 	REFUSAL_BUFFER, /* as STATE to TRACKED: its receive buffer is too small */
 
-	REFUSAL_VERSION, /* as RIGHTS: the broker is of another version; its client says so */
-	REFUSAL_RESTING, /* now: lender_rest() was called, and lender_wake() was not yet */
+	REFUSAL_VERSION,     /* as RIGHTS: the broker is of another version; its client says so */
+	REFUSAL_RESTING,     /* now: lender_rest() was called, and lender_wake() was not yet */
+	REFUSAL_NO_START,    /* as FAILED: said by who has no lender, since no stack could start */
+	REFUSAL_DESCRIPTORS, /* now: the process, or the system, has no descriptor left */
 	REFUSAL_COUNT,
 };
 

@@ -26,6 +26,8 @@ static const char *const texts[REFUSAL_COUNT] = {
 	[REFUSAL_FAILED] = "a system call failed",
 	[REFUSAL_RESTING] = "nothing has been borrowed of late",
 	[REFUSAL_BUFFER] = "a receive buffer that the program has made very small",
+	[REFUSAL_NO_START] = "no stack could start, for the reason that was said then",
+	[REFUSAL_DESCRIPTORS] = "no descriptor is left (ulimit -n)",
 	[REFUSAL_VERSION] = "the broker is of another version of melin than this program's library",
 };
 
@@ -36,5 +38,6 @@ const char *refusal_text(enum refusal refusal)
 
 bool refusal_is_passing(enum refusal refusal)
 {
-	return (refusal >= REFUSAL_UNSEEN && refusal <= REFUSAL_FULL) || refusal == REFUSAL_RESTING;
+	return (refusal >= REFUSAL_UNSEEN && refusal <= REFUSAL_FULL) ||
+	       refusal == REFUSAL_RESTING || refusal == REFUSAL_DESCRIPTORS;
 }

@@ -112,19 +112,26 @@ static int load(enum bpf_prog_type type, const uint64_t *code, size_t count, uin
 
 #define LOAD(type, code, owner) load(type, code, sizeof(code) / sizeof((code)[0]), owner)
 
+/* Of what opens a descriptor. */
+static int error_of(int descriptor)
+{
+	return descriptor < 0 ? descriptor : 0;
+}
+
 static int make_maps(void)
 {
 	const uint32_t number = sizeof(uint32_t);
 
 	shared.tuples = bpf_make_map(BPF_MAP_TYPE_HASH, sizeof(struct loan_tuple), number,
 				     TAP_CONNECTIONS, BPF_F_NO_PREALLOC);
-	if (shared.tuples < 0)
-		return shared.tuples;
 	shared.slots = bpf_make_map(BPF_MAP_TYPE_ARRAY, number, sizeof(struct tap_slot),
 				    TAP_CONNECTIONS, BPF_F_MMAPABLE);
 	shared.marks = bpf_make_map(BPF_MAP_TYPE_ARRAY, number, TAP_MARK_BYTES, 1, BPF_F_MMAPABLE);
 	shared.ring = bpf_make_map(BPF_MAP_TYPE_RINGBUF, 0, 0, KEPT_RING_BYTES, 0);
-	return shared.slots < 0 || shared.marks < 0 || shared.ring < 0 ? -ENOMEM : 0;
+	return error_of(shared.tuples)
+		       ?: error_of(shared.slots)
+		       ?: error_of(shared.marks)
+		       ?: error_of(shared.ring);
 }
 
 static int load_programs(void)
@@ -132,9 +139,10 @@ static int load_programs(void)
 	shared.ingress = LOAD(BPF_PROG_TYPE_SCHED_CLS, instructions_ingress, 0);
 	shared.inject = LOAD(BPF_PROG_TYPE_XDP, instructions_inject, 0);
 	shared.silence = LOAD(BPF_PROG_TYPE_SOCKET_FILTER, instructions_silence, 0);
-	if (shared.ingress < 0 || shared.inject < 0 || shared.silence < 0)
-		return shared.ingress < 0 ? shared.ingress : -EINVAL;
-	return bpf_probe_tcx(shared.ingress);
+	return error_of(shared.ingress)
+		       ?: error_of(shared.inject)
+		       ?: error_of(shared.silence)
+		       ?: bpf_probe_tcx(shared.ingress);
 }
 
 static int open_shared(void)
@@ -156,6 +164,9 @@ static enum refusal refusal_of(int error)
 	case -EACCES: /* a program that it does not understand */
 	case -ENOSYS:
 		return REFUSAL_KERNEL;
+	case -EMFILE:
+	case -ENFILE:
+		return REFUSAL_DESCRIPTORS;
 	default:
 		return REFUSAL_FAILED;
 	}

@@ -75,7 +75,9 @@ no_tap() {
 # A server whose limit leaves too little for a stack, and for itself so many bytes:
 # carries_all_within LIMIT BYTES-OF-IT BYTES WHAT-THE-LOG-SAYS [COMMAND-IN-FRONT...]
 carries_all_within() {
-	start_melin server near "${@:5}" "$python" -c 'import resource, socket, sys
+	local environment
+	melin_environment near "$BATS_TEST_TMPDIR/server.melin"
+	start server near "${@:5}" env "${environment[@]}" "$python" -c 'import resource, socket, sys
 limit, size, more = getattr(resource, sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 resource.setrlimit(limit, (size, size))
 listener = socket.create_server(("", 7000))
@@ -101,6 +103,33 @@ print("still has", len(bytearray(more)), flush=True)' "$1" "$2" "$3"
 
 @test "a limit of data that a stack would use up: the kernel carries all, which is said once" {
 	carries_all_within RLIMIT_DATA $((80 << 20)) $((50 << 20)) 'a limit of data'
+}
+
+@test "a limit of open files that a stack would use up: the same" {
+	carries_all_within RLIMIT_NOFILE 12 1000 'a limit of open files' \
+		setpriv --bounding-set=-sys_resource prlimit --nofile=12
+}
+
+# It gives up its rights while a stack starts. Then a broker lends, or there are no rights.
+@test "rsync's daemon, whose children become another user in a root folder of their own" {
+	local work=$BATS_TEST_TMPDIR/rsync
+	install -d -m 755 "$work" "$work/files"
+	cat >"$work/conf" <<-CONF
+		use chroot = yes
+		uid = nobody
+		pid file = $work/pid
+		[files]
+		    path = $work/files
+	CONF
+	cp "$(big_file 20)" "$work/files/big"
+	start_melin rsyncd near rsync --daemon --no-detach --port 7000 --config "$work/conf"
+	listens near 7000
+	for _ in 1 2 3 4 5; do
+		on far rsync "rsync://$near_kernel:7000/files/big" "$work/got"
+		cmp "$work/files/big" "$work/got"
+		rm "$work/got"
+	done
+	not grep -E 'Linux 6.6|system call failed' "$BATS_TEST_TMPDIR/rsyncd.melin"
 }
 
 @test "a limit of which nobody knows what it leaves: the kernel carries all, which is said once" {

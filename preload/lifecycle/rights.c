@@ -169,7 +169,7 @@ void rights_before_setns(int type)
 void rights_before_threads(void)
 {
 	if (!matters() || !config_get()->host || process_stack_running() || !host_listens() ||
-	    !process_stack_has_addresses())
+	    !process_stack_fits_limits())
 		return;
 	process_stack_start();
 	lending_ask(LENDING_START);

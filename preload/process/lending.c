@@ -24,6 +24,7 @@
 #include "preload/libc/thread.h"
 #include "preload/libc/timeout.h"
 #include "preload/process/module.h"
+#include "preload/process/start_limits.h"
 #include "preload/process/status.h"
 
 static struct lender *_Atomic lender;
@@ -424,7 +425,8 @@ void lending_before_losing(void)
 	static _Atomic bool tried;
 	int opened;
 
-	if (!capabilities_may_lend() || atomic_exchange(&tried, true))
+	/* Where a stack does not fit into the limits there is nobody to lend to. */
+	if (!capabilities_may_lend() || atomic_exchange(&tried, true) || start_limits_too_low())
 		return;
 	descriptor_room_begin();
 	opened = start_broker();

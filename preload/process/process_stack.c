@@ -10,9 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "preload/config/address.h"
 #include "preload/config/advice.h"
@@ -24,10 +22,10 @@
 #include "preload/process/keeper.h"
 #include "preload/process/lending.h"
 #include "preload/config/log.h"
+#include "preload/process/start_limits.h"
 #include "preload/libc/program_memory.h"
 #include "preload/process/module.h"
 #include "preload/libc/signals.h"
-#include "common/proc_file.h"
 #include "common/system_call.h"
 #include "preload/libc/thread.h"
 
@@ -76,8 +74,8 @@ static _Atomic bool parents;
 static _Atomic bool busy;
 static _Atomic bool failed; /* failed_for_good(), to be read without start_lock */
 
-/* process_stack_has_addresses() has found enough. */
-static _Atomic bool had_addresses;
+/* process_stack_fits_limits() has found enough. */
+static _Atomic bool fitted;
 
 /* How long after a failure a device that another process had is tried again: it may be free. */
 #define RETRY_BUSY_NS (200ull * 1000 * 1000)
@@ -102,7 +100,7 @@ void process_stack_process_begins(void)
 	process = (pid_t)kernel_call(SYS_getpid, 0, 0, 0, 0);
 	atomic_store(&ender, 0);
 	atomic_store(&sharers, 0);
-	atomic_store(&had_addresses, false);
+	atomic_store(&fitted, false);
 }
 
 void process_stack_sharer_begins(void)
@@ -319,86 +317,20 @@ void process_stack_refuse(int error, const char *why)
 	guarded_unlock(&start_lock);
 }
 
-/*
- * What a start takes: of addresses 50 MB, and 64 MB for each of the four threads that call
- * malloc(3) in it, of which libc's first reserves that much; of data these 50 MB, most of them the
- * threads' stacks, since what is only reserved is none. The program may need as many for itself.
- */
-static const struct bound {
-	int resource;
-	unsigned column; /* of /proc/self/statm: pages held against the limit */
-	uint64_t takes;
-	const char *low, *unknown; /* texts: too little is left; nobody knows how much is */
-} bounds[] = {
-	{ RLIMIT_AS, 0, (uint64_t)306 << 20,
-	  "a limit of addresses (ulimit -v) leaves less than 612 MB",
-	  "without /proc nobody knows what a limit of addresses (ulimit -v) leaves" },
-	{ RLIMIT_DATA, 5, (uint64_t)50 << 20, "a limit of data (ulimit -d) leaves less than 100 MB",
-	  "without /proc nobody knows what a limit of data (ulimit -d) leaves" },
-};
-
-/*
- * What the kernel holds against the limit, in bytes. False: it does not tell, as in a root folder
- * without /proc. To map as much for a try would take it from the program's other threads meanwhile.
- */
-static bool find_used(unsigned column, uint64_t *bytes)
-{
-	char pages[128];
-	const char *digit = pages;
-	uint64_t used = 0;
-	size_t length;
-
-	descriptor_room_begin();
-	length = proc_read("/proc/self/statm", pages, sizeof(pages));
-	descriptor_room_end();
-	while (*digit && column > 0)
-		column -= *digit++ == ' ';
-	for (; *digit >= '0' && *digit <= '9'; digit++)
-		used = used * 10 + (uint64_t)(*digit - '0');
-	*bytes = used * (uint64_t)sysconf(_SC_PAGESIZE);
-	return length > 0;
-}
-
-/*
- * The text of a limit that does not leave enough, or NULL. What nobody knows is not enough: the
- * program's need comes first, and without a stack it lacks nothing.
- */
-static const char *why_too_low(const struct bound *bound)
-{
-	struct rlimit limit;
-	uint64_t used;
-
-	if (kernel_call(SYS_prlimit64, 0, bound->resource, 0, (long)&limit) < 0 ||
-	    limit.rlim_cur == RLIM_INFINITY)
-		return NULL;
-	if (!find_used(bound->column, &used))
-		return bound->unknown;
-	return used + 2 * bound->takes <= limit.rlim_cur ? NULL : bound->low;
-}
-
-static const char *bound_too_low(void)
-{
-	const char *why = NULL;
-
-	for (size_t i = 0; !why && i < sizeof(bounds) / sizeof(bounds[0]); i++)
-		why = why_too_low(&bounds[i]);
-	return why;
-}
-
-bool process_stack_has_addresses(void)
+bool process_stack_fits_limits(void)
 {
 	const char *why;
 
 	/* A start under way has taken some by now, and a refusal would wait for its end. */
-	if (process_stack_running() || atomic_load(&had_addresses) || process_stack_is_starting())
+	if (process_stack_running() || atomic_load(&fitted) || process_stack_is_starting())
 		return true;
-	why = bound_too_low();
+	why = start_limits_too_low();
 	if (!why) {
-		atomic_store(&had_addresses, true);
+		atomic_store(&fitted, true);
 		return true;
 	}
 	/* Another thread may have found enough a moment before. */
-	if (atomic_load(&had_addresses) || process_stack_is_starting())
+	if (atomic_load(&fitted) || process_stack_is_starting())
 		return true;
 	process_stack_refuse(-ENOMEM, why);
 	return false;

@@ -98,12 +98,12 @@ void process_stack_end_keeping(void);
 void process_stack_refuse(int error, const char *why);
 
 /*
- * Host mode: whether the limits of the process's addresses (RLIMIT_AS) and data (RLIMIT_DATA) leave
- * as many as a start takes and as many again; if not, no start is tried, which the log says. To be
- * asked before a thread of melin's is made for a start, since that takes addresses as well. Once
- * there were enough, and while a start is under way, no look is taken. errno is as before.
+ * Host mode: whether the process's limits leave what a start takes and as much again
+ * (start_limits.h); if not, no start is tried, which the log says. To be asked before a thread of
+ * melin's is made for a start, since that takes addresses as well. Once there was enough, and while
+ * a start is under way, no look is taken. errno is as before.
  */
-bool process_stack_has_addresses(void);
+bool process_stack_fits_limits(void);
 
 /* No start is tried from now on. why is a constant text for the log. */
 void process_stack_forbid(const char *why);

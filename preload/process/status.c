@@ -16,6 +16,7 @@
 #include "preload/config/config.h"
 #include "preload/descriptors/descriptor_room.h"
 #include "preload/libc/monotonic.h"
+#include "preload/process/start_limits.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U /* Linux 6.3, which warns once if neither this nor its contrary is set */
@@ -80,7 +81,7 @@ static struct status_page *publish(void)
 	struct status_page *page = NULL;
 	int file;
 
-	if (!may_be_as_large())
+	if (!may_be_as_large() || !start_limits_spare_descriptors())
 		return NULL;
 	descriptor_room_begin();
 	file = make_file();

@@ -20,6 +20,7 @@
 #include "preload/config/address.h"
 #include "preload/config/config.h"
 #include "preload/config/log.h"
+#include "preload/descriptors/descriptor_room.h"
 #include "preload/libc/monotonic.h"
 #include "preload/libc/symbols.h"
 #include "preload/process/lending.h"
@@ -183,13 +184,26 @@ static uint32_t path_changes(void)
 	return instance->operations->path_changes(instance->stack);
 }
 
+/* An interface that is new to the lender takes a descriptor, and the program may have them all. */
+static enum refusal watch_with_room(struct socket *socket, int descriptor)
+{
+	enum refusal refusal = lender_watch(lending_lender(), descriptor, &socket->loan);
+
+	if (refusal != REFUSAL_DESCRIPTORS)
+		return refusal;
+	descriptor_room_begin();
+	refusal = lender_watch(lending_lender(), descriptor, &socket->loan);
+	descriptor_room_end();
+	return refusal;
+}
+
 /* The stack runs. */
 static enum refusal watch(struct socket *socket, int descriptor)
 {
 	enum refusal refusal;
 
 	socket->path_changes = path_changes();
-	refusal = lender_watch(lending_lender(), descriptor, &socket->loan);
+	refusal = watch_with_room(socket, descriptor);
 	if (refusal == REFUSAL_RESTING)
 		lending_ask(LENDING_WAKE);
 	if (refusal)
@@ -236,7 +250,7 @@ static bool has_broker(struct socket *socket)
 /* Or there is a reason why not, of which one is found out here: a thread takes addresses, too. */
 static void see_to_start(void)
 {
-	if (!process_stack_has_failed() && !process_stack_has_addresses())
+	if (!process_stack_has_failed() && !process_stack_fits_limits())
 		return;
 	if (config_get()->required) {
 		rings_look();
@@ -268,7 +282,7 @@ static enum refusal why_no_start(void)
 
 	if (lender && lender_is_gone(lender) && config_get()->required)
 		return REFUSAL_BROKER;
-	return why == REFUSAL_NONE && process_stack_has_failed() ? REFUSAL_FAILED : why;
+	return why == REFUSAL_NONE && process_stack_has_failed() ? REFUSAL_NO_START : why;
 }
 
 bool borrow_watch(struct socket *socket, int descriptor)

@@ -86,6 +86,7 @@ enum flow_count borrow_refusal_count(enum refusal refusal)
 		return FLOW_KEPT_UNSEEN;
 	case REFUSAL_BUSY:
 	case REFUSAL_RESTING:
+	case REFUSAL_DESCRIPTORS:
 	case REFUSAL_STATE:
 	case REFUSAL_NONE:
 		return FLOW_KEPT_UNPAID;

@@ -17,7 +17,7 @@
 /* Under MELIN_REQUIRED=1: whether a flow that rules take cannot be borrowed. */
 static bool is_refused(void)
 {
-	return config_get()->required && !(process_stack_has_addresses() && process_stack_start());
+	return config_get()->required && !(process_stack_fits_limits() && process_stack_start());
 }
 
 static bool is_unspecified(const struct sockaddr *remote, socklen_t length)
