@@ -4,16 +4,21 @@
 
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "broker/route.h"
 #include "broker/tap_socket.h"
 #include "common/internet_checksum.h"
 #include "common/network_order.h"
+#include "common/system_call.h"
 
 /* Linux's own first value (net.ipv4.ip_default_ttl); nobody looks at it here. */
 #define HOPS 64
@@ -78,7 +83,7 @@ static void finish(const struct packet *packet)
 	put_checksum(checksum_of(packet), whole_sum(packet));
 }
 
-/* ---- the peer's end ---- */
+/* ---- the end of a connection ---- */
 
 static void write_ip(struct packet *packet, const struct loan_tuple *tuple)
 {
@@ -112,48 +117,77 @@ static uint16_t window_of(const struct connection_state *state)
 	return window < UINT16_MAX ? (uint16_t)window : UINT16_MAX;
 }
 
-/*
- * The segment acknowledges what the peer has acknowledged before, with the window as it was: but
- * for the end it says nothing new.
- */
-static void write_tcp(struct packet *packet, const struct loan_tuple *tuple,
-		      const struct connection_state *state, uint32_t number, bool is_reset)
+/* A FIN or RST that one end sends, and what it says besides. */
+struct end {
+	struct loan_tuple tuple; /* remote is who sends it */
+	const uint8_t *from, *to;
+	uint32_t number, acknowledgment, timestamp, echoed;
+	uint16_t window;
+	bool is_reset, timestamps;
+};
+
+static void write_tcp(struct packet *packet, const struct end *end)
 {
-	struct tcphdr header = { .source = tuple->remote_port,
-				 .dest = tuple->local_port,
-				 .seq = htonl(number),
-				 .ack_seq = htonl(state->send_unacknowledged),
+	struct tcphdr header = { .source = end->tuple.remote_port,
+				 .dest = end->tuple.local_port,
+				 .seq = htonl(end->number),
+				 .ack_seq = htonl(end->acknowledgment),
 				 .doff = (uint16_t)((packet->length - packet->tcp) / 4) & 0xf,
 				 .ack = 1,
-				 .rst = is_reset,
-				 .fin = !is_reset,
-				 .window = htons(window_of(state)) };
-	const uint32_t timestamps[] = { htonl(TIMESTAMP_LEADING), htonl(state->timestamp_recent),
-					htonl(state->timestamp) };
+				 .rst = end->is_reset,
+				 .fin = !end->is_reset,
+				 .window = htons(end->window) };
+	const uint32_t timestamps[] = { htonl(TIMESTAMP_LEADING), htonl(end->timestamp),
+					htonl(end->echoed) };
 
 	memcpy(packet->frame + packet->tcp, &header, sizeof(header));
-	if (state->timestamps)
+	if (end->timestamps)
 		memcpy(packet->frame + packet->tcp + sizeof(header), timestamps,
 		       sizeof(timestamps));
 }
 
-static int inject_end(const struct loan *loan, const struct connection_state *state,
-		      uint32_t number, bool is_reset)
+#define END_BYTES (ETH_HLEN + sizeof(struct ip6_hdr) + sizeof(struct tcphdr) + TIMESTAMP_BYTES)
+
+/* Returns how long the frame is. */
+static size_t make_end(uint8_t frame[END_BYTES], const struct end *end)
 {
-	const bool is_ipv4 = loan->tuple.family == AF_INET;
-	uint8_t frame[ETH_HLEN + sizeof(struct ip6_hdr) + sizeof(struct tcphdr) + TIMESTAMP_BYTES];
+	const bool is_ipv4 = end->tuple.family == AF_INET;
 	struct packet packet = { .frame = frame, .ip = ETH_HLEN, .is_ipv4 = is_ipv4 };
 
 	packet.tcp = packet.ip + (is_ipv4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr));
 	packet.length =
-		packet.tcp + sizeof(struct tcphdr) + (state->timestamps ? TIMESTAMP_BYTES : 0);
-	memcpy(frame, loan->path.source, ETH_ALEN);
-	memcpy(frame + ETH_ALEN, loan->path.destination, ETH_ALEN);
+		packet.tcp + sizeof(struct tcphdr) + (end->timestamps ? TIMESTAMP_BYTES : 0);
+	memcpy(frame, end->to, ETH_ALEN);
+	memcpy(frame + ETH_ALEN, end->from, ETH_ALEN);
 	bytes_write16(frame + offsetof(struct ethhdr, h_proto), is_ipv4 ? ETH_P_IP : ETH_P_IPV6);
-	write_ip(&packet, &loan->tuple);
-	write_tcp(&packet, &loan->tuple, state, number, is_reset);
+	write_ip(&packet, &end->tuple);
+	write_tcp(&packet, end);
 	finish(&packet);
-	return tap_inject(loan->tuple.interface, frame, packet.length);
+	return packet.length;
+}
+
+/* ---- the peer's end ---- */
+
+/*
+ * The segment acknowledges what the peer has acknowledged before, with the window as it was: but
+ * for the end it says nothing new.
+ */
+static int inject_end(const struct loan *loan, const struct connection_state *state,
+		      uint32_t number, bool is_reset)
+{
+	const struct end end = { .tuple = loan->tuple,
+				 .from = loan->path.destination,
+				 .to = loan->path.source,
+				 .number = number,
+				 .acknowledgment = state->send_unacknowledged,
+				 .timestamp = state->timestamp_recent,
+				 .echoed = state->timestamp,
+				 .window = window_of(state),
+				 .is_reset = is_reset,
+				 .timestamps = state->timestamps };
+	uint8_t frame[END_BYTES];
+
+	return tap_inject(loan->tuple.interface, frame, make_end(frame, &end));
 }
 
 int injection_end(const struct loan *loan, const struct connection_state *state)
@@ -167,6 +201,46 @@ int injection_end(const struct loan *loan, const struct connection_state *state)
 				?: inject_end(loan, state,
 					      state->receive_next + state->remote_closed, true);
 	return error;
+}
+
+/* ---- this end ---- */
+
+/* A RST behind all that was sent. */
+static struct end reset_of(const struct connection_path *path, const struct connection_state *state)
+{
+	const size_t unsent =
+		state->send_unsent < state->send_size ? state->send_unsent : state->send_size;
+	struct end end = { .from = path->source,
+			   .to = path->destination,
+			   .number = state->send_unacknowledged +
+				     (uint32_t)(state->send_size - unsent),
+			   .acknowledgment = state->receive_next,
+			   .timestamp = state->timestamp,
+			   .echoed = state->timestamp_recent,
+			   .is_reset = true,
+			   .timestamps = state->timestamps };
+
+	route_tuple(&state->remote, &state->local, &end.tuple);
+	return end;
+}
+
+void injection_reset_peer(int tap, const struct connection_path *path,
+			  const struct connection_state *state)
+{
+	const struct end end = reset_of(path, state);
+	const uint16_t protocol = end.tuple.family == AF_INET ? ETH_P_IP : ETH_P_IPV6;
+	const struct sockaddr_ll to = { .sll_family = AF_PACKET,
+					.sll_protocol = htons(protocol),
+					.sll_ifindex = (int)path->interface,
+					.sll_halen = ETH_ALEN };
+	struct {
+		struct virtio_net_hdr none; /* the tap has PACKET_VNET_HDR */
+		uint8_t frame[END_BYTES];
+	} message = { 0 };
+	const size_t length = sizeof(message.none) + make_end(message.frame, &end);
+
+	kernel_call6(SYS_sendto, tap, (long)&message, (long)length, MSG_DONTWAIT | MSG_NOSIGNAL,
+		     (long)&to, sizeof(to));
 }
 
 /* ---- what was kept ---- */

@@ -2,7 +2,7 @@
 /*
  * Frames that the kernel is given as if they had just come in: the peer's FIN or RST, which the
  * stack has seen and the kernel is to act on, and frames that came while their connection was held.
- * Any thread, no lock, errno is not touched.
+ * And the RST that the peer is to have from here. Any thread, no lock, errno is not touched.
  */
 #ifndef MELIN_INJECTION_H
 #define MELIN_INJECTION_H
@@ -16,6 +16,14 @@
  * 7323 5.3). 0 or a negative errno value; the peer's own retransmission will then tell the kernel.
  */
 int injection_end(const struct loan *loan, const struct connection_state *state);
+
+/*
+ * Sends the peer a RST by the tap, in front of which nobody is: for a connection that nobody can
+ * give back. Its number is behind all that was sent; a peer that misses some of it asks, and the
+ * kernel answers.
+ */
+void injection_reset_peer(int tap, const struct connection_path *path,
+			  const struct connection_state *state);
 
 /*
  * Injects a frame that was kept. One whose checksum is wrong is thrown away; one that is too long

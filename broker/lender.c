@@ -331,9 +331,12 @@ static const struct lender_operations operations = {
 };
 
 /* While it counts as borrowed no segment would come to the kernel for its RST. */
-void lender_dissolve(struct lender *lender, int descriptor, struct loan *loan)
+void lender_dissolve(struct lender *lender, int descriptor, struct loan *loan,
+		     const struct connection_state *state)
 {
 	repair_dissolve(descriptor);
+	if (loan->state != LOAN_NONE && !state->remote_reset)
+		injection_reset_peer(lender_tap(lender), &loan->path, state);
 	lender_unwatch(lender, loan);
 }
 

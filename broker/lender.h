@@ -263,11 +263,12 @@ static inline void lender_unwatch(struct lender *lender, struct loan *loan)
 /*
  * For a borrowed connection that nobody can give back any more (give(): -EPERM): the kernel's
  * socket would stay established for ever, and silent. This closes it, as connect(2) with AF_UNSPEC
- * does, so that who polls it finds out; it takes no rights and sends nothing, and the peer's next
- * segment is answered by a RST. The socket stays in repair mode, in which recv(2) fails with EPERM.
- * The loan is LOAN_NONE afterwards.
+ * does, so that who polls it finds out, and takes no rights. The peer gets a RST by the tap, and
+ * another one for each segment that it sends afterwards. The socket stays in repair mode, in which
+ * recv(2) fails with EPERM. The loan is LOAN_NONE afterwards.
  */
-void lender_dissolve(struct lender *lender, int descriptor, struct loan *loan);
+void lender_dissolve(struct lender *lender, int descriptor, struct loan *loan,
+		     const struct connection_state *state);
 
 /*
  * While nothing is watched the lender may rest, which spares each frame of the host what the tap

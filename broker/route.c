@@ -65,6 +65,16 @@ static void take_name(const struct sockaddr_storage *name, uint32_t *family, uin
 	memcpy(address, &in6->sin6_addr, sizeof(in6->sin6_addr));
 }
 
+uint32_t route_tuple(const struct sockaddr_storage *local, const struct sockaddr_storage *remote,
+		     struct loan_tuple *tuple)
+{
+	uint32_t scope = 0;
+
+	take_name(local, &tuple->family, tuple->local, &tuple->local_port, &scope);
+	take_name(remote, &tuple->family, tuple->remote, &tuple->remote_port, &scope);
+	return scope;
+}
+
 /*
  * ETH_MIN_MTU, which the kernel's blackhole_netdev has: the interface has been down since the
  * socket sent last, and the kernel looks for a new route when it sends again.
@@ -87,8 +97,7 @@ static enum refusal read_socket(struct question *question)
 			0) < 0 ||
 	    (local.ss_family != AF_INET && local.ss_family != AF_INET6))
 		return REFUSAL_STATE;
-	take_name(&local, &tuple->family, tuple->local, &tuple->local_port, &question->scope);
-	take_name(&remote, &tuple->family, tuple->remote, &tuple->remote_port, &question->scope);
+	question->scope = route_tuple(&local, &remote, tuple);
 	/* 0 stands for an MTU that is not known yet, or that has more than 16 bits. */
 	question->path.mtu = info.tcpi_pmtu <= UINT16_MAX ? (uint16_t)info.tcpi_pmtu : 0;
 	return question->path.mtu == MTU_OF_NOWHERE ? REFUSAL_UNRESOLVED : REFUSAL_NONE;

@@ -8,6 +8,8 @@
 #ifndef MELIN_ROUTE_H
 #define MELIN_ROUTE_H
 
+#include <sys/socket.h>
+
 #include "broker/lender.h"
 #include "common/netlink_call.h"
 
@@ -52,5 +54,12 @@ void routes_close(struct routes *routes);
  */
 enum refusal route_find(struct routes *routes, int descriptor, struct connection_path *path,
 			struct loan_tuple *tuple);
+
+/*
+ * Fills in what the frames of a connection between these two have, all but the interface. Returns
+ * the scope of link-local addresses, or 0.
+ */
+uint32_t route_tuple(const struct sockaddr_storage *local, const struct sockaddr_storage *remote,
+		     struct loan_tuple *tuple);
 
 #endif

@@ -100,6 +100,27 @@ ended() {
 	grep -q aborted "$BATS_TEST_TMPDIR/server.out" || fail "$(output_of server)"
 }
 
+# It only waits, and has no segment to send that would be answered.
+@test "a broker is killed: a peer that waits hears of the end of what was lent" {
+	BORROW=always serve "$near_kernel" 7000 1
+	start client far "$python" -c 'import signal, socket, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+peer = socket.create_connection((sys.argv[1], 7000))
+while not signal.sigtimedwait([signal.SIGUSR1], 0.001):
+    peer.sendall(b"word")
+    assert peer.recv(100) == b"word"
+peer.shutdown(socket.SHUT_WR)
+try:
+    print("heard of", peer.recv(100), flush=True)
+except ConnectionResetError:
+    print("heard of a reset", flush=True)' "$near_kernel"
+	wait_until 60 log_has ': borrowed' || fail "not borrowed"
+	kill -KILL "$(brokers)"
+	kill -USR1 "$(pid_of client)"
+	printed client 'heard of a reset'
+	ended 1
+}
+
 # Chance says each time that a connection goes back. Whichever are borrowed when the broker ends,
 # none is lost for a reason that can be left alone.
 @test "a broker is killed: what need not go back stays with the stack" {

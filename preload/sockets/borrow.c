@@ -381,7 +381,7 @@ static int give_loan(struct socket *socket, int descriptor, const struct connect
 	if (status == -EPERM && !lender_is_gone(lender))
 		status = lending_give(descriptor, &socket->loan, state);
 	if (status == -EPERM)
-		lender_dissolve(lender, descriptor, &socket->loan);
+		lender_dissolve(lender, descriptor, &socket->loan, state);
 	return status;
 }
 
