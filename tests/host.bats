@@ -77,7 +77,8 @@ no_tap() {
 carries_all_within() {
 	local environment
 	melin_environment near "$BATS_TEST_TMPDIR/server.melin"
-	start server near "${@:5}" env "${environment[@]}" "$python" -c 'import resource, socket, sys
+	start server near "${@:5}" env "${environment[@]}" "$python" -c 'import resource, socket
+import sys
 limit, size, more = getattr(resource, sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 resource.setrlimit(limit, (size, size))
 listener = socket.create_server(("", 7000))
