@@ -345,50 +345,104 @@ static bool is_ready_after_all(struct wait *wait)
 	return wait->ready(wait);
 }
 
+/* What a wait remembers from one look to the next. */
+struct course {
+	const struct instance *instance;
+	uint64_t began;	 /* when it has found nothing first, or first since a nap; 0: not yet */
+	uint64_t budget; /* how long it polls */
+	uint64_t shared; /* spin_shared() when it began */
+	unsigned slept;	 /* how often, naps not counted */
+	bool budgeted, has_slept, has_napped;
+};
+
+/* Lets the stack take in what has come, before the wait looks whether it is ready. */
+static void take_in(struct wait *wait, struct course *course)
+{
+	const struct instance *instance = course->instance = process_stack_running();
+
+	/*
+	 * -EBUSY: another thread is receiving. A wait that only looks must not miss what another
+	 * call of the program has shown already, which that thread may not have reported to all
+	 * yet.
+	 */
+	if (instance && instance->operations->poll(instance->stack) == -EBUSY &&
+	    wait->deadline == 0)
+		instance->operations->catch_up(instance->stack);
+	if (__builtin_expect(atomic_load_explicit(&wait_errand_due, memory_order_relaxed), 0))
+		wait_errand();
+	wait->now = clock_monotonic();
+	if (course->has_slept)
+		spin_turn_begins(wait->now);
+	course->has_slept = false;
+	if (course->budgeted)
+		return;
+	course->budget = spin_budget(wait->now);
+	/* One that may not wait at all ends without a sleep that would look. */
+	wait->sleeps_next = wait->deadline > wait->now &&
+			    (!instance || !polls_on(wait, course->budget, 0, spin_shared()));
+	course->budgeted = true;
+}
+
+/* How long it took tells how long the next one polls. */
+static void learn(const struct wait *wait, const struct course *course)
+{
+	spin_served_in_turn();
+	if (!course->began)
+		return;
+	spin_learn(alone(wait->now - course->began, course->shared));
+	status_wait_ended(course->slept > 0);
+}
+
+/* Polls on, naps or sleeps, until the next look. -EINTR: a signal has arrived in the sleep. */
+static int pass_time(struct wait *wait, struct course *course)
+{
+	uint64_t nap_end;
+	bool polls;
+	int result;
+
+	if (!course->began) {
+		course->began = wait->now;
+		spin_wait_begins();
+		course->shared = spin_shared();
+	}
+	wait->kernel_known = wait->sleeps_next = false;
+	polls = course->instance &&
+		polls_on(wait, course->budget, wait->now - course->began, course->shared) &&
+		!spin_is_crowded(wait->now);
+	nap_end = polls && !course->has_napped && !wait->mask ? spin_nap(wait->now) : CLOCK_NEVER;
+	course->has_napped = true;
+	if (polls && nap_end == CLOCK_NEVER) {
+		/* This thread never sleeps, and is cancelled here. */
+		if (course->budget == CLOCK_NEVER && wait->cancelled)
+			cancellation_test(give_up_polling, wait);
+		spin_pause();
+		return 0;
+	}
+	spin_turn_ends(wait->now);
+	course->has_slept = true;
+	/* A nap tells nothing of how long the thread would have waited. */
+	if (nap_end != CLOCK_NEVER)
+		course->began = 0;
+	result = sleep_once(wait, course->instance, course->slept, nap_end);
+	if (nap_end != CLOCK_NEVER)
+		spin_nap_ends(clock_monotonic());
+	else
+		course->slept++;
+	return result;
+}
+
 static int wait_unmasked(struct wait *wait)
 {
 	const int end = wait->restarts ? -ERESTART : -EINTR;
-	uint64_t began = 0, budget = 0;
-	unsigned slept = 0;
-	bool budgeted = false, has_slept = false, has_napped = false, polls;
-	uint64_t shared = 0, nap_end;
-	int result;
+	struct course course = { 0 };
 
 	if (wait->deadline != 0)
 		spin_give_way();
 	for (;;) {
-		const struct instance *instance = process_stack_running();
-
-		/*
-		 * -EBUSY: another thread is receiving. A wait that only looks must not miss what
-		 * another call of the program has shown already, which that thread may not have
-		 * reported to all yet.
-		 */
-		if (instance && instance->operations->poll(instance->stack) == -EBUSY &&
-		    wait->deadline == 0)
-			instance->operations->catch_up(instance->stack);
-		if (__builtin_expect(atomic_load_explicit(&wait_errand_due, memory_order_relaxed),
-				     0))
-			wait_errand();
-		wait->now = clock_monotonic();
-		if (has_slept)
-			spin_turn_begins(wait->now);
-		has_slept = false;
-		if (!budgeted) {
-			budget = spin_budget(wait->now);
-			/* One that may not wait at all ends without a sleep that would look. */
-			wait->sleeps_next =
-				wait->deadline > wait->now &&
-				(!instance || !polls_on(wait, budget, 0, spin_shared()));
-			budgeted = true;
-		}
+		take_in(wait, &course);
 		/* If a signal has arrived as well, being ready counts first, as in the kernel. */
 		if (wait->ready(wait)) {
-			spin_served_in_turn();
-			if (began) {
-				spin_learn(alone(wait->now - began, shared));
-				status_wait_ended(slept > 0);
-			}
+			learn(wait, &course);
 			return 1;
 		}
 		if (wait->deadline == 0)
@@ -398,42 +452,15 @@ static int wait_unmasked(struct wait *wait)
 		if (wait->deadline == 0)
 			return 0;
 		if (wait->now >= wait->deadline) {
-			if (began)
-				spin_timed_out(alone(wait->now - began, shared));
+			if (course.began)
+				spin_timed_out(alone(wait->now - course.began, course.shared));
 			return 0;
-		}
-		if (!began) {
-			began = wait->now;
-			spin_wait_begins();
-			shared = spin_shared();
-		}
-		wait->kernel_known = wait->sleeps_next = false;
-		polls = instance && polls_on(wait, budget, wait->now - began, shared) &&
-			!spin_is_crowded(wait->now);
-		nap_end = polls && !has_napped && !wait->mask ? spin_nap(wait->now) : CLOCK_NEVER;
-		has_napped = true;
-		if (polls && nap_end == CLOCK_NEVER) {
-			/* This thread never sleeps, and is cancelled here. */
-			if (budget == CLOCK_NEVER && wait->cancelled)
-				cancellation_test(give_up_polling, wait);
-			spin_pause();
-			continue;
 		}
 		/*
 		 * If no signal is held back, a handler has run that the program has set by a system
 		 * call of its own: the wait ends as it does in the kernel.
 		 */
-		spin_turn_ends(wait->now);
-		has_slept = true;
-		/* A nap tells nothing of how long the thread would have waited. */
-		if (nap_end != CLOCK_NEVER)
-			began = 0;
-		result = sleep_once(wait, instance, slept, nap_end);
-		if (nap_end != CLOCK_NEVER)
-			spin_nap_ends(clock_monotonic());
-		else
-			slept++;
-		if (result == -EINTR && !signals_waiting())
+		if (pass_time(wait, &course) == -EINTR && !signals_waiting())
 			return wait->ready(wait) ? 1 : -EINTR;
 	}
 }
