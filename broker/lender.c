@@ -56,25 +56,17 @@ static int tap_of(struct lender *lender)
 
 /* ---- rights ---- */
 
-/* Of the calling thread. */
-static bool has_right(unsigned capability)
+bool lender_has_rights(void)
 {
-	struct __user_cap_data_struct sets[2];
-
-	return kernel_capabilities(0, sets) && kernel_has_capability(sets, capability);
-}
-
-/* What a lender takes, but for ports below 1024. */
-static bool has_all_rights(void)
-{
-	return has_right(CAP_NET_ADMIN) && has_right(CAP_NET_RAW) &&
-	       (has_right(CAP_BPF) || has_right(CAP_SYS_ADMIN));
+	return kernel_has_right(CAP_NET_ADMIN) && kernel_has_right(CAP_NET_RAW) &&
+	       (kernel_has_right(CAP_BPF) || kernel_has_right(CAP_SYS_ADMIN));
 }
 
 /* An accepted socket has to be bound to its port when it is given back for the first time. */
 static bool may_give_back(const struct loan_tuple *tuple)
 {
-	return ntohs(tuple->local_port) >= IPPORT_RESERVED || has_right(CAP_NET_BIND_SERVICE);
+	return ntohs(tuple->local_port) >= IPPORT_RESERVED ||
+	       kernel_has_right(CAP_NET_BIND_SERVICE);
 }
 
 /* ---- watching ---- */
@@ -346,7 +338,7 @@ enum refusal lender_open(struct lender **lender)
 	enum refusal refusal;
 
 	/* A tap can be had without CAP_NET_ADMIN, but no loan: it is better known now. */
-	if (!has_right(CAP_NET_ADMIN))
+	if (!kernel_has_right(CAP_NET_ADMIN))
 		return REFUSAL_RIGHTS;
 	own = calloc(1, sizeof(*own));
 	if (!own)
@@ -359,7 +351,7 @@ enum refusal lender_open(struct lender **lender)
 	/* Another thread may have given them up for all meanwhile, as libc's setuid() does. */
 	if (refusal) {
 		free(own);
-		return has_all_rights() ? refusal : REFUSAL_RIGHTS;
+		return lender_has_rights() ? refusal : REFUSAL_RIGHTS;
 	}
 	netlink_open(&own->ipsec, NETLINK_XFRM);
 	tracking_open(&own->tracking);

@@ -157,6 +157,8 @@ struct lender {
  * melin's own (own_descriptor()).
  */
 enum refusal lender_open(struct lender **lender);
+/* Whether the calling thread has the rights of such a lender, but for that of ports below 1024. */
+bool lender_has_rights(void);
 
 /*
  * The tap: a packet socket for all interfaces, non-blocking, with PACKET_VNET_HDR (each frame has a

@@ -117,6 +117,14 @@ static inline bool kernel_has_capability(const struct __user_cap_data_struct *se
 	return sets[capability / 32].effective & 1u << capability % 32;
 }
 
+/* Whether the calling thread may make use of the capability (CAP_*). */
+static inline bool kernel_has_right(unsigned capability)
+{
+	struct __user_cap_data_struct sets[2];
+
+	return kernel_capabilities(0, sets) && kernel_has_capability(sets, capability);
+}
+
 /* The calling thread has no capabilities from now on. */
 static inline void kernel_give_up_capabilities(void)
 {

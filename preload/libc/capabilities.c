@@ -32,18 +32,13 @@ bool capabilities_shrink(const void *header, const void *data)
 
 bool capabilities_may_lend(void)
 {
-	struct __user_cap_data_struct now[2];
-
-	return kernel_capabilities(0, now) && kernel_has_capability(now, CAP_NET_ADMIN) &&
-	       kernel_has_capability(now, CAP_NET_RAW);
+	return kernel_has_right(CAP_NET_ADMIN) && kernel_has_right(CAP_NET_RAW);
 }
 
 bool capabilities_may_filter(void)
 {
-	struct __user_cap_data_struct now[2];
-
 	return kernel_call(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0) != 0 ||
-	       (kernel_capabilities(0, now) && kernel_has_capability(now, CAP_SYS_ADMIN));
+	       kernel_has_right(CAP_SYS_ADMIN);
 }
 
 void capabilities_keep(void)

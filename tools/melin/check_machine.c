@@ -31,14 +31,6 @@
 /* The frames of an AF_XDP device with its default rings: 6,400 of 2 KiB, and what is around. */
 #define LOCKED_WANTED (32ul << 20)
 
-/* Whether the capability (CAP_*) is effective in this process. */
-static bool has_right(unsigned capability)
-{
-	struct __user_cap_data_struct sets[2];
-
-	return kernel_capabilities(0, sets) && kernel_has_capability(sets, capability);
-}
-
 /* Reads a number from the beginning of a file; -1: it cannot be read. */
 static long read_number(const char *path)
 {
@@ -51,12 +43,6 @@ static long read_number(const char *path)
 		number = -1;
 	fclose(file);
 	return number;
-}
-
-static bool has_all_rights(void)
-{
-	return has_right(CAP_NET_ADMIN) && has_right(CAP_NET_RAW) &&
-	       (has_right(CAP_BPF) || has_right(CAP_SYS_ADMIN));
 }
 
 static void check_own_kernel(const struct utsname *name, bool is_new, struct check_result *result)
@@ -81,7 +67,7 @@ void check_kernel(struct check_about *about, struct check_result *result)
 		check_own_kernel(&name, major > 5 || (major == 5 && minor >= 12), result);
 		return;
 	}
-	if (has_all_rights())
+	if (lender_has_rights())
 		refusal = lender_open(&lender);
 	if (refusal == REFUSAL_NONE)
 		lender_close(lender);
@@ -174,8 +160,8 @@ static void check_own_rights(struct check_about *about, struct check_result *res
 {
 	const bool xdp = check_uses_xdp(about);
 
-	about->has_rights = has_right(CAP_NET_ADMIN) && has_right(CAP_NET_RAW) &&
-			    (!xdp || has_right(CAP_BPF) || has_right(CAP_SYS_ADMIN));
+	about->has_rights = kernel_has_right(CAP_NET_ADMIN) && kernel_has_right(CAP_NET_RAW) &&
+			    (!xdp || kernel_has_right(CAP_BPF) || kernel_has_right(CAP_SYS_ADMIN));
 	if (!check_takes_interface(about)) {
 		check_say(result, CHECK_OK, "%s",
 			  about->device.kind == DEVICE_LOOP
@@ -200,10 +186,10 @@ void check_rights(struct check_about *about, struct check_result *result)
 		check_own_rights(about, result);
 		return;
 	}
-	about->has_rights = has_all_rights();
+	about->has_rights = lender_has_rights();
 	if (!about->has_rights) {
 		look_for_broker(about, result);
-	} else if (!has_right(CAP_NET_BIND_SERVICE)) {
+	} else if (!kernel_has_right(CAP_NET_BIND_SERVICE)) {
 		check_say(
 			result, CHECK_DEGRADED,
 			"CAP_NET_BIND_SERVICE is missing: connections of ports below 1024 stay in "
@@ -355,7 +341,7 @@ void check_memory_lock(struct check_about *about, struct check_result *result)
 	struct rlimit limit = { 0 };
 
 	getrlimit(RLIMIT_MEMLOCK, &limit);
-	if (has_right(CAP_IPC_LOCK)) {
+	if (kernel_has_right(CAP_IPC_LOCK)) {
 		check_say(result, CHECK_OK, "no limit (CAP_IPC_LOCK)");
 	} else if (limit.rlim_cur >= LOCKED_WANTED || !check_uses_xdp(about)) {
 		check_say(result, CHECK_OK, "enough may be locked in memory");

@@ -33,12 +33,6 @@ static struct command_option options[OWN_OPTIONS + START_OPTIONS_MAX] = {
 
 /* ---- the environment ---- */
 
-static void set(const char *name, const char *value)
-{
-	if (setenv(name, value, 1) < 0)
-		abort(); /* for want of a few bytes of memory */
-}
-
 /* Behind what is there already, unless that is this library. */
 static int set_preload(const struct command *command)
 {
@@ -59,7 +53,7 @@ static int set_preload(const struct command *command)
 		return 0;
 	if (asprintf(&all, "%s%s%s", before ? before : "", before && *before ? ":" : "", path) < 0)
 		abort();
-	set("LD_PRELOAD", all);
+	start_options_set("LD_PRELOAD", all);
 	free(all);
 	return 0;
 }

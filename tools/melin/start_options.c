@@ -114,7 +114,7 @@ static void add_rules(char **flows, const char *verb, const char *list)
 
 /* ---- the environment ---- */
 
-static void set(const char *name, const char *value)
+void start_options_set(const char *name, const char *value)
 {
 	if (setenv(name, value, 1) < 0)
 		abort(); /* for want of a few bytes of memory */
@@ -135,7 +135,7 @@ void start_options_take(struct start_options *start, size_t row)
 		if (strcmp(name, "MELIN_FLOWS") == 0)
 			add_rule(&start->flows, "%s", optarg);
 		else
-			set(name, optarg);
+			start_options_set(name, optarg);
 	}
 }
 
@@ -168,9 +168,9 @@ void start_options_apply(const struct command *command, const struct start_optio
 	if (start->profile)
 		profile_apply(command, start->profile);
 	if (start->flows)
-		set("MELIN_FLOWS", start->flows);
+		start_options_set("MELIN_FLOWS", start->flows);
 	flows = getenv("MELIN_FLOWS");
 	if (!flows || !*flows)
-		set("MELIN_FLOWS", DEFAULT_FLOWS);
+		start_options_set("MELIN_FLOWS", DEFAULT_FLOWS);
 	check_variables(command);
 }

@@ -22,6 +22,9 @@ struct start_options {
 	char *flows;
 };
 
+/* setenv(3), over what is there; it ends the process for want of memory. */
+void start_options_set(const char *name, const char *value);
+
 /* Writes their rows, and the end of the table behind them. */
 void start_options_add(struct command_option *rows);
 
