@@ -17,7 +17,7 @@
 #define ROUTES_NEIGHBOURS 16
 #define ROUTES_MAC	  6
 
-/* interface: 0, nothing is known. */
+/* What is known of an interface; interface: its number, 0 if nothing is known. */
 struct routes_interface {
 	uint32_t interface, mtu;
 	uint8_t mac[ROUTES_MAC];

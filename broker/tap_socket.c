@@ -221,7 +221,7 @@ static void wake_shared(void)
 	forget_gone();
 }
 
-/* One tap less is. */
+/* One tap less is awake. Behind the last one the programs leave their interfaces. */
 static void rest_shared(void)
 {
 	if (--shared.awake > 0)
@@ -456,7 +456,7 @@ void tap_remove(const struct loan_tuple *tuple, uint64_t token)
 
 /* ---- rest ---- */
 
-/* Those that were never used are free. */
+/* Whether a slot is the tap's. Those from never_used on are free: nobody has used them yet. */
 static bool has_entries(const struct tap *tap)
 {
 	for (uint32_t number = 0; number < shared.never_used; number++)

@@ -11,7 +11,7 @@
 
 /* With signals held, until it is given back. Not cleared. NULL: no memory (ENOMEM). */
 void *scratch_get(size_t size);
-/* NULL is nothing. */
+/* Gives back what was got; NULL is allowed, as in free(3). */
 void scratch_put(void *memory);
 
 #endif

@@ -13,7 +13,7 @@
 #include "preload/libc/monotonic.h"
 #include "preload/libc/program_memory.h"
 
-/* NULL is for ever. 0, -EFAULT, -EINVAL. */
+/* When the time-out ends; without one (NULL) never. 0, -EFAULT or -EINVAL, as in the kernel. */
 static inline int timeout_deadline(const struct timespec *timeout, uint64_t *deadline)
 {
 	struct timespec copy;

@@ -28,7 +28,7 @@ void status_forked(void);
 void status_filtered(void);
 bool status_is_filtered(void);
 
-/* Any thread, handlers too; no system call. */
+/* Counts a flow: from any thread, and from signal handlers too. It makes no system call. */
 void flow_counted(enum flow_count which);
 /*
  * The same, and noted for the descriptor that is that connection, with the enum refusal

@@ -237,7 +237,7 @@ static bool settle_refusal(struct socket *socket, enum refusal refusal)
 
 _Atomic bool borrow_is_renewing;
 
-/* One that has gone may be there again. */
+/* False: it has gone. It may be back by now, which another thread finds out. */
 static bool has_broker(struct socket *socket)
 {
 	if (!lender_is_gone(lending_lender()) && !atomic_load(&borrow_is_renewing))

@@ -63,7 +63,7 @@ void adopted_tell(const struct stack_socket *socket, struct connection_state *st
 /* The slow timer: whether keepalive would have something to do, which is the kernel's. */
 void adopted_check_idle(struct stack_socket *socket);
 
-/* It is going: no event will be reported. */
+/* The socket is about to be freed: no event of it will be reported any more. */
 void adopted_forget(struct stack_socket *socket);
 /* One of those that STACK_EVENT_RETURN is to be reported of, each only once; NULL: no more. */
 struct stack_socket *adopted_next(struct stack *stack);
@@ -74,7 +74,7 @@ struct stack_socket *adopted_next(struct stack *stack);
  */
 void adopted_return(struct stack_socket *socket, enum stack_return reason);
 
-/* One more, by whoever has the lock. */
+/* Counts one more. Only who has the lock writes; others may read at any time. */
 static inline void adopted_count(_Atomic uint32_t *count)
 {
 	uint32_t now = atomic_load_explicit(count, memory_order_relaxed);

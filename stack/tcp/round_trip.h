@@ -19,7 +19,7 @@ void round_trip_measured(struct round_trip *trip, uint32_t usual_us, uint32_t le
 			 uint64_t now_us);
 /* The retransmission timeout, without back-off. */
 uint32_t round_trip_timeout(const struct round_trip *trip);
-/* No answer comes sooner. */
+/* The shortest time in which an answer can be expected. */
 uint32_t round_trip_soonest(const struct round_trip *trip);
 
 #endif
