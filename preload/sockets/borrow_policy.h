@@ -56,7 +56,7 @@ bool borrow_policy_begin(uint64_t *began);
 void borrow_policy_end(uint64_t began);
 /*
  * Before the first step of a loan: false, the thread has lately slept for each message, because
- * others want its processor, or it is not known yet. starts: it would be the first in its process,
+ * others want its processor, or it is not known yet; or the thread's last loans were slow. starts: it would be the first in its process,
  * for which the stack starts. now: as *began.
  */
 bool borrow_policy_has_room(struct borrow_policy *policy, bool starts, uint64_t now);
@@ -88,9 +88,12 @@ void borrow_policy_returned(struct borrow_policy *policy, bool in_vain);
  * again. If it sleeps for each message (they come slowly, or many processes share few processors),
  * a message costs its processor more over the stack: a round trip of 64 bytes takes 1.07 of the
  * kernel's, and 8 processes of PostgreSQL's on one core answer 0.85 of what they do over the
- * kernel. After so many such messages in a row the connection goes back.
+ * kernel. After so many such messages in a row the connection goes back. Where the thread has found
+ * by polling that others want its processor, few tell enough: a program that computes there makes
+ * each of them wait for a millisecond.
  */
-#define BORROW_SLEPT_MAX 32
+#define BORROW_SLEPT_MAX     32
+#define BORROW_SLEPT_CROWDED 4 /* what one of those counts */
 
 /* More in one direction than this is bulk. */
 #define BORROW_BULK_BYTES ((size_t)1024 * 1024)
@@ -100,17 +103,19 @@ void borrow_policy_returned(struct borrow_policy *policy, bool in_vain);
  * instructions.
  */
 bool borrow_policy_is_bulk(struct borrow_policy *policy);
-/* A message begins. Returns whether the thread has slept for nearly each one of late. */
-bool borrow_policy_message(struct borrow_policy *policy);
+/* A message begins. 0: the thread has not slept for nearly each one of late; else what it counts. */
+unsigned borrow_policy_message(struct borrow_policy *policy);
 static inline bool borrow_policy_moved(struct borrow_policy *policy,
 				       enum borrow_direction direction, size_t bytes)
 {
 	policy->moves++;
 	if (policy->direction != direction) {
 		policy->direction = (uint8_t)direction;
-		if (direction == BORROW_RECEIVE)
-			policy->slept_for =
-				borrow_policy_message(policy) ? policy->slept_for + 1 : 0;
+		if (direction == BORROW_RECEIVE) {
+			const unsigned slept = borrow_policy_message(policy);
+
+			policy->slept_for = slept ? policy->slept_for + slept : 0;
+		}
 		if (policy->bytes > BORROW_MESSAGE_MAX)
 			policy->large += 2;
 		else if (policy->large)

@@ -226,11 +226,16 @@ uint64_t spin_budget(uint64_t now)
 
 	if (limit == CLOCK_NEVER)
 		return limit;
-	if (short_share < SHARE_ENOUGH || now < crowd.not_before)
+	if (short_share < SHARE_ENOUGH || spin_pauses(now))
 		return 0;
 	crowd.last_look = now;
 	crowd.next_yield = now + (turn.shares ? 0 : YIELD_NS);
 	return limit;
+}
+
+bool spin_pauses(uint64_t now)
+{
+	return now < crowd.not_before;
 }
 
 static void begin_anew(uint64_t pause)
@@ -307,7 +312,7 @@ void spin_give_way(void)
 	if (!turn.began)
 		begin_turn(now);
 	/* One that does not poll at the moment is in nobody's way: it sleeps, or has work to do. */
-	if (now - turn.began < TURN_NS || now < crowd.not_before)
+	if (now - turn.began < TURN_NS || spin_pauses(now))
 		return;
 	others = give_way(now);
 	if (others >= SWITCHED_NS)

@@ -54,6 +54,9 @@ void spin_give_way(void);
 /* In the child of fork(): no other thread waits for its turn. */
 void spin_forked(void);
 
+/* The thread does not poll at that time, since others have wanted its processor. */
+bool spin_pauses(uint64_t now);
+
 /* The thread has slept in a wait. */
 void spin_slept(void);
 /* The thread has got a message. Returns whether it has slept for nearly each one of late. */

@@ -364,6 +364,71 @@ static void slow(void)
 	config.borrow = BORROW_AUTO;
 }
 
+/* Others want the processor of the thread, which has polled for a millisecond. */
+static void become_crowded(void)
+{
+	spin_budget(now);
+	now += MS;
+	spin_is_crowded(now);
+}
+
+static void slow_in_a_crowd(void)
+{
+	struct borrow_policy policy = { 0 };
+
+	borrow_policy_borrowed(&policy);
+	become_slow();
+	become_crowded();
+	tap_ok(messages_until_slow(&policy) == 9, "others want the processor: nine tell enough");
+}
+
+/* How long the thread's connections stay in the kernel after a loan that ends slow now. */
+static uint64_t rest_after_slow_loan(void)
+{
+	struct borrow_policy policy = { 0 };
+	uint64_t rest = 0;
+
+	borrow_policy_borrowed(&policy);
+	become_slow();
+	messages_until_slow(&policy);
+	for (; !borrow_policy_has_room(&policy, false, now); rest += 10 * MS)
+		now += 10 * MS;
+	return rest;
+}
+
+static void rest_after_slow_loans(void)
+{
+	struct borrow_policy policy = { 0 };
+	unsigned good = 0;
+
+	contention = CONTENTION_LOW;
+	now += 10000 * MS;
+	for (uint64_t rest = 50 * MS; rest <= 3200 * MS; rest *= 2)
+		good += rest_after_slow_loan() == rest;
+	tap_ok(good == 7, "none for 50 ms after a slow loan, and for twice as long each time");
+	tap_ok(rest_after_slow_loan() == 3200 * MS, "up to 3.2 s");
+	now += 3200 * MS;
+	tap_ok(rest_after_slow_loan() == 3200 * MS, "3.2 s without a slow loan: as before");
+	now += 3210 * MS;
+	tap_ok(rest_after_slow_loan() == 50 * MS, "longer than that: anew");
+	rest_after_slow_loan();
+	become_slow();
+	messages_until_slow(&policy);
+	now += 100 * MS;
+	messages_until_slow(&policy);
+	now += 90 * MS;
+	tap_ok(!borrow_policy_has_room(&policy, false, now) &&
+		       borrow_policy_has_room(&policy, false, now + 10 * MS),
+	       "a second one that ends meanwhile does not count");
+	turn(&policy, 20, US);
+	borrow_policy_has_room(&policy, false, now);
+	tap_ok(turns_until(&policy, false, BORROW_WATCH) == 6, "no look before further turns");
+	config.borrow = BORROW_ALWAYS;
+	tap_ok(borrow_policy_has_room(&policy, false, now), "MELIN_BORROW=always: no rest");
+	config.borrow = BORROW_AUTO;
+	now += 10000 * MS;
+}
+
 static void idle(void)
 {
 	struct borrow_policy policy = { 0 };
@@ -485,6 +550,8 @@ int main(void)
 	bulk();
 	large_answers();
 	slow();
+	slow_in_a_crowd();
+	rest_after_slow_loans();
 	idle();
 	lossy();
 	return tap_done();
