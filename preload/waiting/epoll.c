@@ -224,6 +224,57 @@ static void discard(struct epoll_item *item)
 	free(item);
 }
 
+/* ---- items without a number ---- */
+
+/* A number of melin's for the target's file, from such a one on, or a negative errno value. */
+static int number_from(const struct epoll_item *item, int first)
+{
+	const int number = descriptor_find(item->target);
+	int duplicate;
+
+	if (number < 0)
+		return -EBADF;
+	descriptor_room_begin();
+	duplicate = (int)kernel_call(SYS_fcntl, number, F_DUPFD_CLOEXEC, first, 0);
+	descriptor_room_end();
+	return duplicate;
+}
+
+/* Items of one file in one instance that a number stands in for. */
+#define STAND_INS 16
+
+/*
+ * The program has closed the number by which it has added the target, and has another one. To the
+ * kernel an item is a file and a number, and the latter may be anything by now: one of melin's
+ * stands in for it, which is open for this call only.
+ */
+static void register_stand_in(struct epoll_item *item, struct epoll_event *event)
+{
+	int number = number_from(item, own_descriptors_begin());
+	long result = -EEXIST;
+
+	for (int i = 0; i < STAND_INS && number >= 0 && result == -EEXIST; i++) {
+		result = kernel_call(SYS_epoll_ctl, item->epoll->descriptor, EPOLL_CTL_ADD, number,
+				     (long)event);
+		kernel_close(number);
+		if (result == 0)
+			item->stand_in = number;
+		else if (result == -EEXIST)
+			number = number_from(item, number + 1);
+	}
+}
+
+/* Takes it away again, unless melin has something else there now. */
+static void unregister_stand_in(struct epoll_item *item)
+{
+	const int number = number_from(item, item->stand_in);
+
+	if (number == item->stand_in)
+		kernel_call(SYS_epoll_ctl, item->epoll->descriptor, EPOLL_CTL_DEL, number, 0);
+	kernel_close(number);
+	item->stand_in = 0;
+}
+
 /* ---- epoll_ctl ---- */
 
 static int add(struct epoll *epoll, struct object *target, int descriptor,
@@ -278,6 +329,10 @@ static int modify(struct epoll *epoll, struct epoll_item *item, const struct epo
 
 	if (item->events & EPOLLEXCLUSIVE)
 		return -EINVAL;
+	if (item->stand_in) {
+		unregister_stand_in(item);
+		item->unregistered = true;
+	}
 	if (item->form == FORM_KERNEL &&
 	    libc()->epoll_ctl(epoll->descriptor, item->unregistered ? EPOLL_CTL_ADD : EPOLL_CTL_MOD,
 			      item->descriptor, &copy) < 0)
@@ -308,7 +363,9 @@ static int control(struct epoll *epoll, int operation, struct object *target, in
 		return -ENOENT;
 	if (operation == EPOLL_CTL_MOD)
 		return modify(epoll, item, event);
-	if (item->form != FORM_STACK && !item->unregistered)
+	if (item->stand_in)
+		unregister_stand_in(item);
+	else if (item->form != FORM_STACK && !item->unregistered)
 		libc()->epoll_ctl(epoll->descriptor, EPOLL_CTL_DEL, descriptor, NULL);
 	discard(item);
 	return 0;
@@ -389,7 +446,7 @@ static bool is_line_of(const struct epoll_item *item, const char *line, unsigned
 	const char *name = strstr(line, "events:");
 
 	if (strncmp(line, "tfd:", 4) != 0 || !name ||
-	    strtol(line + 4, NULL, 10) != item->descriptor)
+	    strtol(line + 4, NULL, 10) != (item->stand_in ? item->stand_in : item->descriptor))
 		return false;
 	*events = strtoul(name + strlen("events:"), NULL, 16);
 	return true;
@@ -449,7 +506,9 @@ static void change_over(struct epoll_item *item)
 		return;
 	if (item->events & EPOLLONESHOT)
 		item->disabled = item->unregistered || kernel_has_fired(item);
-	if (has_number(item) && !item->unregistered)
+	if (item->stand_in)
+		unregister_stand_in(item);
+	else if (has_number(item) && !item->unregistered)
 		libc()->epoll_ctl(item->epoll->descriptor, EPOLL_CTL_DEL, item->descriptor, NULL);
 	item->unregistered = false;
 	unnote_pending(item);
@@ -476,8 +535,10 @@ static void change_back(struct epoll_item *item)
 	item->unregistered = item->disabled;
 	if (item->disabled)
 		return;
-	if (has_number(item) &&
-	    libc()->epoll_ctl(item->epoll->descriptor, EPOLL_CTL_ADD, item->descriptor, &event) < 0)
+	if (!has_number(item))
+		register_stand_in(item, &event);
+	else if (libc()->epoll_ctl(item->epoll->descriptor, EPOLL_CTL_ADD, item->descriptor,
+				   &event) < 0)
 		libc()->epoll_ctl(item->epoll->descriptor, EPOLL_CTL_MOD, item->descriptor, &event);
 }
 
@@ -491,10 +552,13 @@ void epoll_taken_by_stack(struct object *object)
 	each_item(object, change_over);
 }
 
-/* An item that the kernel does not have is needed until the program arms it again. */
+/*
+ * An item that the kernel does not have is needed until the program arms it again, one that it has
+ * by another number until the program changes it.
+ */
 static void leave(struct epoll_item *item)
 {
-	if (!item->unregistered)
+	if (!item->unregistered && !item->stand_in)
 		discard(item);
 }
 

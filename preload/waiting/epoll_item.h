@@ -27,6 +27,8 @@ struct epoll_item {
 	 * would report errors all the same. EPOLL_CTL_MOD, which arms it, registers it.
 	 */
 	bool unregistered;
+	/* FORM_KERNEL: it is registered by this number of melin's; 0: by the program's, or not. */
+	int stand_in;
 	bool kernel_ready; /* MIXED: the kernel half has reported since the last look */
 	bool pending;	   /* a listener before its first use here */
 	struct epoll_item *next_ready;

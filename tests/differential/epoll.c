@@ -501,6 +501,46 @@ static void case_mixed(void)
 	close_connection(other);
 }
 
+static void wait_and_show(int epoll)
+{
+	struct epoll_event events[4];
+	int count;
+
+	settle();
+	count = epoll_wait(epoll, events, 4, 0);
+	outcome("epoll_wait", count);
+	for (int i = 0; i < count; i++)
+		note("%d: %s", (int)events[i].data.u32, poll_bits(events[i].events));
+}
+
+/* An item lives as long as its file, and the connection goes back to the kernel in between. */
+static void case_number_gone_before_the_end(void)
+{
+	struct connection connection = open_talking();
+	struct epoll_event event = { .events = EPOLLIN, .data = { .u32 = 1 } };
+	int epoll = epoll_create1(EPOLL_CLOEXEC), copy = dup(connection.us);
+
+	outcome("add", epoll_ctl(epoll, EPOLL_CTL_ADD, connection.us, &event));
+	close(connection.us);
+	send_all(connection.them, "x", 1);
+	wait_and_show(epoll);
+	outcome("a bad direction", shutdown(copy, 7));
+	wait_and_show(epoll);
+	event.data.u32 = 2;
+	outcome("the other number", epoll_ctl(epoll, EPOLL_CTL_ADD, copy, &event));
+	outcome("delete it", epoll_ctl(epoll, EPOLL_CTL_DEL, copy, NULL));
+	wait_and_show(epoll);
+	outcome("the number again", dup2(copy, connection.us) == connection.us ? 0 : -1);
+	event.events = EPOLLOUT;
+	outcome("modify", epoll_ctl(epoll, EPOLL_CTL_MOD, connection.us, &event));
+	wait_and_show(epoll);
+	outcome("delete", epoll_ctl(epoll, EPOLL_CTL_DEL, connection.us, NULL));
+	wait_and_show(epoll);
+	close(copy);
+	close(epoll);
+	close_connection(connection);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -515,6 +555,7 @@ int main(int argc, char **argv)
 		{ "closed and duplicated", case_closed_and_duplicated, 0 },
 		{ "epoll duplicated", case_epoll_duplicated, 0 },
 		{ "mixed", case_mixed, 0 },
+		{ "number gone before the end", case_number_gone_before_the_end, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
