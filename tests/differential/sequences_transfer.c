@@ -469,9 +469,6 @@ static void refuse_calls(struct side *side, int fd)
 	(void)side;
 	outcome("accept", accept(fd, NULL, NULL));
 	outcome("listen", listen(fd, 1));
-	/* To Linux one whose connection has been reset is free again; in own mode it is not. */
-	if (!in_process())
-		outcome("bind", bind(fd, (struct sockaddr *)&address.storage, address.length));
 	outcome("connect", connect(fd, (struct sockaddr *)&address.storage, 1));
 	outcome("shutdown", shutdown(fd, 3));
 	outcome("ioctl", ioctl(fd, 0x12345, NULL));
