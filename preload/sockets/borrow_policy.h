@@ -56,8 +56,8 @@ bool borrow_policy_begin(uint64_t *began);
 void borrow_policy_end(uint64_t began);
 /*
  * Before the first step of a loan: false, the thread has lately slept for each message, because
- * others want its processor, or it is not known yet; or the thread's last loans were slow. starts: it would be the first in its process,
- * for which the stack starts. now: as *began.
+ * others want its processor, or it is not known yet; or the thread's last loans were slow. starts:
+ * it would be the first in its process, for which the stack starts. now: as *began.
  */
 bool borrow_policy_has_room(struct borrow_policy *policy, bool starts, uint64_t now);
 /* It cannot be borrowed yet, but perhaps soon. */
@@ -103,7 +103,7 @@ void borrow_policy_returned(struct borrow_policy *policy, bool in_vain);
  * instructions.
  */
 bool borrow_policy_is_bulk(struct borrow_policy *policy);
-/* A message begins. 0: the thread has not slept for nearly each one of late; else what it counts. */
+/* A message begins. 0: the thread has not slept for nearly each one; else what it counts. */
 unsigned borrow_policy_message(struct borrow_policy *policy);
 static inline bool borrow_policy_moved(struct borrow_policy *policy,
 				       enum borrow_direction direction, size_t bytes)
