@@ -16,9 +16,9 @@ struct stack_socket;
 struct socket_options {
 	bool keepalive, reuse_address, reuse_port, no_delay, cork;
 	bool linger;
-	int linger_seconds;
 	bool receive_buffer_set, send_buffer_set; /* by the program: no autotuning */
-	uint32_t receive_buffer, send_buffer;	  /* as getsockopt tells them */
+	int linger_seconds;
+	uint32_t receive_buffer, send_buffer; /* as getsockopt tells them */
 	int receive_low_water;
 	uint32_t keep_idle, keep_interval, keep_count; /* seconds, seconds, probes */
 	uint32_t user_timeout;			       /* ms, 0: none */
