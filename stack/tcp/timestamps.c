@@ -16,6 +16,8 @@
 
 /* RFC 7323 5.5: after so long the peer's clock may have come round, and anything is believed. */
 #define OUTDATED_MS (24ull * 24 * 3600 * 1000)
+/* Linux's TCP_PAWS_WINDOW: so much older are segments that have overtaken each other. */
+#define REORDERED_TICKS 1
 
 static uint64_t now_ms(void)
 {
@@ -83,17 +85,20 @@ bool timestamps_accept(const struct tcp_pcb *pcb, const struct tcp_hdr *header)
 {
 	struct timestamps *stamps = of(pcb);
 	const uint8_t *option = stamps ? find(header) : NULL;
+	int32_t age;
 	uint32_t value;
 
 	/* Linux too takes a segment without it: middle boxes drop options. */
 	if (!option)
 		return true;
 	value = bytes_read32(option + 2);
-	if (stamps->recent_ms && (int32_t)(value - stamps->recent) < 0 &&
-	    now_ms() - stamps->recent_ms < OUTDATED_MS && !(TCPH_FLAGS(header) & TCP_RST))
+	age = stamps->recent_ms && now_ms() - stamps->recent_ms < OUTDATED_MS
+		      ? (int32_t)(stamps->recent - value)
+		      : 0;
+	if (age > REORDERED_TICKS && !(TCPH_FLAGS(header) & TCP_RST))
 		return false;
 	/* RFC 7323 4.3 (2): of segments that reach back to what was acknowledged last. */
-	if (TCP_SEQ_LEQ(header->seqno, stamps->acknowledged)) {
+	if (age <= 0 && TCP_SEQ_LEQ(header->seqno, stamps->acknowledged)) {
 		stamps->recent = value;
 		stamps->recent_ms = now_ms();
 	}

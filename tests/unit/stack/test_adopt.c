@@ -52,10 +52,15 @@ static void goes_on(void)
 	pass_ms(200);
 	wire_clear();
 
-	say_stamped(peer.seq, "old", 3, peers_clock - 1);
+	say_stamped(peer.seq, "old", 3, peers_clock - 2);
 	tap_ok(get(&socket, unread, 4, 0) == -EAGAIN && wire_get_segment(&seen) &&
 		       seen.ack == peer.seq && seen.size == 0 && is_stamped(),
 	       "an older clock: not taken, acknowledged");
+	say_stamped(peer.seq, "tick", 4, peers_clock - 1);
+	peer.seq += 4;
+	tap_ok(reads(&socket, "tick"), "by a tick: segments that have overtaken each other");
+	pass_ms(50);
+	wire_clear();
 	say_stamped(peer.seq - 4, "next", 4, peers_clock + 1);
 	pass_ms(50);
 	tap_ok(get(&socket, unread, 4, 0) == -EAGAIN && wire_get_segment(&seen) &&
