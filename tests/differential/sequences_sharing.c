@@ -100,6 +100,7 @@ static void child(struct side *side, int fd)
 		struct side *who = chance(2) ? side : peer_of(side);
 
 		run_transfer(who, side_descriptor(who));
+		rest();
 	}
 	if (chance(4) == 0) {
 		outcome("shutdown", shutdown(fd, SHUT_WR));
