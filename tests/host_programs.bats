@@ -65,3 +65,13 @@ borrowed_after_fork() {
 	awk '/given back: another process/ { given[$3] = 1 } /: borrowed/ && given[$3] { again = 1 }
 		END { exit !again }' "$BATS_TEST_TMPDIR/redis.out"
 }
+
+# The threads of a start wait for each other on one processor, by turns of their own priority.
+@test "redis-server with a real-time priority on one processor starts a stack and serves" {
+	BORROW=always start_melin redis near chrt --fifo 5 taskset --cpu-list 0 redis-server \
+		--port 7379 --bind '*' --protected-mode no --save '' --dir /
+	printed redis 'eady to accept connections'
+	on far redis-benchmark -h "$near_kernel" -p 7379 -c 4 -n 4000 -t get -q
+	wait_until 60 grep -q 'can be borrowed from now on' "$BATS_TEST_TMPDIR/redis.melin"
+	end redis
+}
