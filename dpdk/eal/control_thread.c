@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -123,11 +124,27 @@ static int leave_table(struct control_thread *control)
 	return 0;
 }
 
+/*
+ * EAL waits for a thread that it has made by looking again after a microsecond, and its start
+ * computes for some 30 ms. In the program's real-time class (sched(7)), on the only processor of
+ * both, neither the new thread nor the program would come to run. EAL's threads get this one's
+ * class.
+ */
+static void leave_real_time(void)
+{
+	const struct sched_param ordinary = { 0 };
+	const int policy = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
+
+	if (policy == SCHED_FIFO || policy == SCHED_RR)
+		sched_setscheduler(0, SCHED_OTHER, &ordinary);
+}
+
 static void *thread_main(void *argument)
 {
 	struct control_thread *control = argument;
 
 	pthread_setname_np(pthread_self(), "melin-dpdk");
+	leave_real_time();
 	pthread_mutex_lock(&control->mutex);
 	while (!control->stop) {
 		if (control->work) {

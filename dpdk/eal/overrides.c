@@ -154,21 +154,12 @@ static int override_access(const char *path, int mode)
 	return access(path, mode);
 }
 
-/*
- * EAL waits for a thread that it has made by sleeping for a microsecond at a time. With a real-time
- * priority (sched(7)) it would be awake nearly always, and the other thread would never come.
- */
-#define SLEEP_MIN_NS 100000
-
 static int override_nanosleep(const struct timespec *time, struct timespec *rest)
 {
 	const struct timespec short_time = { .tv_nsec = CALIBRATION_SHORT_NS };
-	const struct timespec least = { .tv_nsec = SLEEP_MIN_NS };
 
 	if (time->tv_sec == 0 && time->tv_nsec == CALIBRATION_NS)
 		time = &short_time;
-	else if (time->tv_sec == 0 && time->tv_nsec < SLEEP_MIN_NS)
-		time = &least;
 	return nanosleep(time, rest);
 }
 
