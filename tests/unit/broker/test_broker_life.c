@@ -396,14 +396,12 @@ static void ask_stopped(struct asked *asked, void *(*ask)(void *), pid_t broker,
 	pthread_join(thread, NULL);
 }
 
-/* As libmelin.so does it: the peer finds out when it sends. */
+/* As libmelin.so does it: the peer, which only waits, finds out. */
 static bool peer_is_reset(struct lent *lent)
 {
-	lender_dissolve(lent->lender, lent->ends.own, &lent->loan);
-	for (int i = 0; i < 6000 && is_established(lent->ends.peer); i++) {
-		send(lent->ends.peer, "anybody?", 8, MSG_NOSIGNAL);
+	lender_dissolve(lent->lender, lent->ends.own, &lent->loan, &lent->state);
+	for (int i = 0; i < 6000 && is_established(lent->ends.peer); i++)
 		usleep(5000);
-	}
 	return !is_established(lent->ends.peer);
 }
 
