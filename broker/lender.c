@@ -5,7 +5,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,19 +154,12 @@ static enum refusal take(struct tap_slot *slot, int descriptor, struct connectio
 	return REFUSAL_UNSEEN;
 }
 
-/*
- * After the last segment that the tracking sees, which sets its time-out: an acknowledgement that
- * the kernel has put off is sent first, if the program has read all.
- */
-static void keep_tracked(struct own_lender *own, int descriptor, const struct loan_tuple *tuple)
+/* After the last segment that the tracking sees, which sets its time-out. */
+static void keep_tracked(struct own_lender *own, const struct loan_tuple *tuple)
 {
-	const int on = 1;
-
-	if (!tracking_is_used(&own->tracking))
-		return;
-	kernel_set_option(descriptor, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
 	pthread_mutex_lock(&own->path_lock);
-	tracking_keep(&own->tracking, tuple);
+	if (tracking_is_used(&own->tracking))
+		tracking_keep(&own->tracking, tuple);
 	pthread_mutex_unlock(&own->path_lock);
 }
 
@@ -198,7 +190,7 @@ static enum refusal borrow(struct lender *lender, int descriptor, struct loan *l
 	if (refusal)
 		return refusal;
 	loan->state = LOAN_BORROWED;
-	keep_tracked(own_of(lender), descriptor, &loan->tuple);
+	keep_tracked(own_of(lender), &loan->tuple);
 	state->path = loan->path;
 	return REFUSAL_NONE;
 }

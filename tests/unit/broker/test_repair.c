@@ -451,6 +451,30 @@ static void refuse_ecn(void)
 	close_ends();
 }
 
+/* What the kernel would acknowledge later it acknowledges before it is asked for its numbers. */
+static void acknowledge_first(void)
+{
+	struct connection_state state;
+	struct tcp_repair_window now = { 0 };
+	socklen_t size = sizeof(now);
+	const int later = 0;
+
+	connect_ends("127.0.0.1", true);
+	ground_says(own, peer, "x");
+	settles(own);
+	setsockopt(own, IPPROTO_TCP, TCP_QUICKACK, &later, sizeof(later));
+	tap_ok(ground_says(peer, own, "y") && repair_take(own, -1, &state) == 0,
+	       "taken before the kernel acknowledges");
+	tap_ok(getsockopt(own, IPPROTO_TCP, TCP_REPAIR_WINDOW, &now, &size) == 0 &&
+		       now.rcv_wup == state.receive_next && unacknowledged(peer) == 0,
+	       "it has done so now");
+	tap_ok(now.rcv_wup == state.receive_window_start && now.rcv_wnd == state.receive_window,
+	       "with the window that is told");
+	repair_give(own, &state);
+	connection_state_clear(&state);
+	close_ends();
+}
+
 /* Both ends talk while one of them is taken and given back again and again. */
 static void many_changes(void)
 {
@@ -504,6 +528,7 @@ int main(void)
 	refuse();
 	refuse_after_gap();
 	refuse_ecn();
+	acknowledge_first();
 	many_changes();
 	return tap_done();
 }
