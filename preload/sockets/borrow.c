@@ -511,6 +511,10 @@ bool borrow_now(struct socket *socket, int descriptor)
 		keep(socket, FLOW_KEPT_UNPAID, text_of(BORROW_PROCESS));
 		return false;
 	}
+	if (epoll_is_out_of_reach(&socket->object)) {
+		keep(socket, FLOW_KEPT_UNPAID, "the number of an epoll item has been closed");
+		return false;
+	}
 	refusal = take(socket, descriptor);
 	if (refusal) {
 		settle_refusal(socket, refusal);

@@ -240,6 +240,14 @@ static int number_from(const struct epoll_item *item, int first)
 	return duplicate;
 }
 
+/* Melin's lower numbers are taken by what stays open, so that it could not be had again. */
+static int first_stand_in(void)
+{
+	const int begin = own_descriptors_begin();
+
+	return begin + (own_descriptors_end() - begin) / 2;
+}
+
 /* Items of one file in one instance that a number stands in for. */
 #define STAND_INS 16
 
@@ -250,18 +258,22 @@ static int number_from(const struct epoll_item *item, int first)
  */
 static void register_stand_in(struct epoll_item *item, struct epoll_event *event)
 {
-	int number = number_from(item, own_descriptors_begin());
 	long result = -EEXIST;
+	int number;
 
+	/* With room, so that the first number is none of the program's. */
+	descriptor_room_begin();
+	number = number_from(item, first_stand_in());
 	for (int i = 0; i < STAND_INS && number >= 0 && result == -EEXIST; i++) {
 		result = kernel_call(SYS_epoll_ctl, item->epoll->descriptor, EPOLL_CTL_ADD, number,
 				     (long)event);
 		kernel_close(number);
 		if (result == 0)
 			item->stand_in = number;
-		else if (result == -EEXIST)
+		else if (result == -EEXIST && i + 1 < STAND_INS)
 			number = number_from(item, number + 1);
 	}
+	descriptor_room_end();
 }
 
 /* Takes it away again, unless melin has something else there now. */
@@ -545,6 +557,21 @@ static void change_back(struct epoll_item *item)
 void epoll_given_back(struct object *object)
 {
 	each_item(object, change_back);
+}
+
+bool epoll_is_out_of_reach(struct object *object)
+{
+	bool is_out = false;
+
+	wait_lock_acquire();
+	for (struct watch *watch = object->source.watches; watch && !is_out; watch = watch->next) {
+		const struct epoll_item *item = (struct epoll_item *)watch;
+
+		is_out = watch->notify == item_notified && item->form == FORM_KERNEL &&
+			 !item->unregistered && !item->stand_in && !has_number(item);
+	}
+	wait_lock_release();
+	return is_out;
 }
 
 void epoll_taken_by_stack(struct object *object)

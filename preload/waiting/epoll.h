@@ -81,6 +81,11 @@ static inline void epoll_put(struct epoll *epoll)
 /* A socket's flow was decided: its items that were the kernel's change over, or are dropped. */
 void epoll_taken_by_stack(struct object *object);
 void epoll_left_to_kernel(struct object *object);
+/*
+ * Whether the kernel has an item of the object's that nobody can take from it, since the number by
+ * which the program has added it is closed: the kernel would go on to report what it sees.
+ */
+bool epoll_is_out_of_reach(struct object *object);
 /* The kernel carries the object again: its items go back to the kernel. */
 void epoll_given_back(struct object *object);
 /*

@@ -286,9 +286,8 @@ struct connection open_connection(void)
 	return connection;
 }
 
-struct connection open_talking(void)
+void talk_a_while(struct connection connection)
 {
-	struct connection connection = open_connection();
 	char byte;
 
 	for (int i = 0; i < 10; i++) {
@@ -297,6 +296,13 @@ struct connection open_talking(void)
 		send_all(connection.us, "x", 1);
 		must("recv", recv(connection.them, &byte, 1, 0));
 	}
+}
+
+struct connection open_talking(void)
+{
+	struct connection connection = open_connection();
+
+	talk_a_while(connection);
 	return connection;
 }
 

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -513,6 +515,15 @@ static void wait_and_show(int epoll)
 		note("%d: %s", (int)events[i].data.u32, poll_bits(events[i].events));
 }
 
+/* A call for which melin gives a connection back to the kernel. */
+static void give_back(int fd)
+{
+	char text[256];
+	socklen_t length = sizeof(text);
+
+	must("TCP_CC_INFO", getsockopt(fd, IPPROTO_TCP, TCP_CC_INFO, text, &length));
+}
+
 /* An item lives as long as its file, and the connection goes back to the kernel in between. */
 static void case_number_gone_before_the_end(void)
 {
@@ -524,7 +535,7 @@ static void case_number_gone_before_the_end(void)
 	close(connection.us);
 	send_all(connection.them, "x", 1);
 	wait_and_show(epoll);
-	outcome("a bad direction", shutdown(copy, 7));
+	give_back(copy);
 	wait_and_show(epoll);
 	event.data.u32 = 2;
 	outcome("the other number", epoll_ctl(epoll, EPOLL_CTL_ADD, copy, &event));
@@ -537,6 +548,62 @@ static void case_number_gone_before_the_end(void)
 	outcome("delete", epoll_ctl(epoll, EPOLL_CTL_DEL, connection.us, NULL));
 	wait_and_show(epoll);
 	close(copy);
+	close(epoll);
+	close_connection(connection);
+}
+
+/* Takes all numbers that the program may have; where, one after the other, ends with -1. */
+static void take_all_numbers(int where[2048])
+{
+	int count = 0;
+
+	while (count < 2047 && (where[count] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)) >= 0)
+		count++;
+	where[count] = -1;
+}
+
+/* A program that has all numbers gets each event once, however often the carrier changes. */
+static void case_number_gone_and_none_left(void)
+{
+	struct connection connection = open_talking();
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT, .data = { .u32 = 1 } };
+	int epoll = epoll_create1(EPOLL_CLOEXEC), copy = dup(connection.us), numbers[2048];
+
+	outcome("add", epoll_ctl(epoll, EPOLL_CTL_ADD, connection.us, &event));
+	close(connection.us);
+	connection.us = copy;
+	wait_and_show(epoll);
+	give_back(copy);
+	wait_and_show(epoll);
+	take_all_numbers(numbers);
+	talk_a_while(connection);
+	wait_and_show(epoll);
+	give_back(copy);
+	wait_and_show(epoll);
+	for (int i = 0; numbers[i] >= 0; i++)
+		close(numbers[i]);
+	close(epoll);
+	close_connection(connection);
+}
+
+/* The number goes before the connection is borrowed: one item is one event, whoever carries it. */
+static void case_number_gone_before_the_loan(void)
+{
+	struct connection connection = open_connection();
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT, .data = { .u32 = 1 } };
+	int epoll = epoll_create1(EPOLL_CLOEXEC), copy = dup(connection.us);
+
+	outcome("add", epoll_ctl(epoll, EPOLL_CTL_ADD, connection.us, &event));
+	close(connection.us);
+	connection.us = copy;
+	talk_a_while(connection);
+	wait_and_show(epoll);
+	send_all(connection.them, "x", 1);
+	wait_and_show(epoll);
+	give_back(copy);
+	wait_and_show(epoll);
+	talk_a_while(connection);
+	wait_and_show(epoll);
 	close(epoll);
 	close_connection(connection);
 }
@@ -556,6 +623,8 @@ int main(int argc, char **argv)
 		{ "epoll duplicated", case_epoll_duplicated, 0 },
 		{ "mixed", case_mixed, 0 },
 		{ "number gone before the end", case_number_gone_before_the_end, 0 },
+		{ "number gone and none left", case_number_gone_and_none_left, 0 },
+		{ "number gone before the loan", case_number_gone_before_the_loan, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

@@ -106,6 +106,7 @@ int accept_one(int listener);
 struct connection open_connection(void);
 /* The same, and both have said a little: in host mode it is borrowed. */
 struct connection open_talking(void);
+void talk_a_while(struct connection connection);
 /*
  * Until its stack runs, which takes a while, melin borrows nothing: where the environment says that
  * it should, a connection makes it start, and its log is waited for to tell that it has.
