@@ -156,7 +156,7 @@ static void normalise_bools(struct connection_state *state)
 {
 	bool *const all[] = { &state->scaled,	     &state->sack,	   &state->timestamps,
 			      &state->remote_closed, &state->remote_reset, &state->reuse_address,
-			      &state->keepalive };
+			      &state->keepalive,     &state->sends_urgent };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		uint8_t byte;

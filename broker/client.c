@@ -313,8 +313,9 @@ static int client_hold(struct lender *lender, struct loan *loan)
 /*
  * The broker has gone without saying that it has given the connection back: whether it has, to the
  * last step that the twin shows. Established, neither in repair mode nor silenced by a filter; what
- * was unsent, and an end that the peer has been told of, would come after that, so that they must
- * not be due. The tap, which may have kept its frames from it still, has gone with the broker.
+ * was unsent, an end that the peer has been told of, and urgent data would come after that, so that
+ * they must not be due. The tap, which may have kept its frames from it still, has gone with the
+ * broker.
  */
 static bool is_given(int descriptor, const struct connection_state *state)
 {
@@ -324,7 +325,8 @@ static bool is_given(int descriptor, const struct connection_state *state)
 	return is_established(descriptor, &repair) && !repair &&
 	       kernel_call5(SYS_getsockopt, descriptor, SOL_SOCKET, SO_GET_FILTER, 0,
 			    (long)&filter) == 0 &&
-	       filter == 0 && !state->send_unsent && !state->remote_closed && !state->remote_reset;
+	       filter == 0 && !state->send_unsent && !state->remote_closed &&
+	       !state->remote_reset && !state->urgent;
 }
 
 /*

@@ -3,6 +3,7 @@
 #include "broker/injection.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
@@ -83,7 +84,7 @@ static void finish(const struct packet *packet)
 	put_checksum(checksum_of(packet), whole_sum(packet));
 }
 
-/* ---- the end of a connection ---- */
+/* ---- segments of no or one byte ---- */
 
 static void write_ip(struct packet *packet, const struct loan_tuple *tuple)
 {
@@ -117,13 +118,16 @@ static uint16_t window_of(const struct connection_state *state)
 	return window < UINT16_MAX ? (uint16_t)window : UINT16_MAX;
 }
 
-/* A FIN or RST that one end sends, and what it says besides. */
+/* A FIN or RST that one end sends, or its urgent byte, and what it says besides. */
 struct end {
 	struct loan_tuple tuple; /* remote is who sends it */
 	const uint8_t *from, *to;
 	uint32_t number, acknowledgment, timestamp, echoed;
 	uint16_t window;
-	bool is_reset, timestamps;
+	uint16_t pointer; /* to urgent data, with TH_URG */
+	uint8_t flags;	  /* TH_FIN, TH_RST, TH_URG */
+	bool timestamps;
+	const uint8_t *data; /* one byte, or NULL */
 };
 
 static void write_tcp(struct packet *packet, const struct end *end)
@@ -134,9 +138,11 @@ static void write_tcp(struct packet *packet, const struct end *end)
 				 .ack_seq = htonl(end->acknowledgment),
 				 .doff = (uint16_t)((packet->length - packet->tcp) / 4) & 0xf,
 				 .ack = 1,
-				 .rst = end->is_reset,
-				 .fin = !end->is_reset,
-				 .window = htons(end->window) };
+				 .rst = !!(end->flags & TH_RST),
+				 .fin = !!(end->flags & TH_FIN),
+				 .urg = !!(end->flags & TH_URG),
+				 .window = htons(end->window),
+				 .urg_ptr = htons(end->pointer) };
 	const uint32_t timestamps[] = { htonl(TIMESTAMP_LEADING), htonl(end->timestamp),
 					htonl(end->echoed) };
 
@@ -144,9 +150,11 @@ static void write_tcp(struct packet *packet, const struct end *end)
 	if (end->timestamps)
 		memcpy(packet->frame + packet->tcp + sizeof(header), timestamps,
 		       sizeof(timestamps));
+	if (end->data)
+		packet->frame[packet->length++] = *end->data;
 }
 
-#define END_BYTES (ETH_HLEN + sizeof(struct ip6_hdr) + sizeof(struct tcphdr) + TIMESTAMP_BYTES)
+#define END_BYTES (ETH_HLEN + sizeof(struct ip6_hdr) + sizeof(struct tcphdr) + TIMESTAMP_BYTES + 1)
 
 /* Returns how long the frame is. */
 static size_t make_end(uint8_t frame[END_BYTES], const struct end *end)
@@ -166,14 +174,14 @@ static size_t make_end(uint8_t frame[END_BYTES], const struct end *end)
 	return packet.length;
 }
 
-/* ---- the peer's end ---- */
+/* ---- the peer's ---- */
 
 /*
  * The segment acknowledges what the peer has acknowledged before, with the window as it was: but
- * for the end it says nothing new.
+ * for what is given here it says nothing new.
  */
-static int inject_end(const struct loan *loan, const struct connection_state *state,
-		      uint32_t number, bool is_reset)
+static int inject(const struct loan *loan, const struct connection_state *state, uint32_t number,
+		  uint8_t flags, uint16_t pointer, const uint8_t *data)
 {
 	const struct end end = { .tuple = loan->tuple,
 				 .from = loan->path.destination,
@@ -183,8 +191,10 @@ static int inject_end(const struct loan *loan, const struct connection_state *st
 				 .timestamp = state->timestamp_recent,
 				 .echoed = state->timestamp,
 				 .window = window_of(state),
-				 .is_reset = is_reset,
-				 .timestamps = state->timestamps };
+				 .pointer = pointer,
+				 .flags = flags,
+				 .timestamps = state->timestamps,
+				 .data = data };
 	uint8_t frame[END_BYTES];
 
 	return tap_inject(loan->tuple.interface, frame, make_end(frame, &end));
@@ -195,12 +205,30 @@ int injection_end(const struct loan *loan, const struct connection_state *state)
 	int error = 0;
 
 	if (state->remote_closed)
-		error = inject_end(loan, state, state->receive_next, false);
+		error = inject(loan, state, state->receive_next, TH_FIN, 0, NULL);
 	if (state->remote_reset)
 		error = error
-				?: inject_end(loan, state,
-					      state->receive_next + state->remote_closed, true);
+				?: inject(loan, state, state->receive_next + state->remote_closed,
+					  TH_RST, 0, NULL);
 	return error;
+}
+
+/*
+ * A pointer of 0 names the first byte whichever way the kernel reads it, and others the byte in
+ * front of them (tcp(7), tcp_stdurg).
+ */
+int injection_urgent(const struct loan *loan, const struct connection_state *state)
+{
+	const uint32_t first = state->receive_next - (uint32_t)state->receive_size;
+	const uint32_t ahead = state->urgent_number - state->receive_next;
+
+	if (state->urgent != CONNECTION_URGENT_AWAITED)
+		return inject(loan, state, state->urgent_number, TH_URG, 0,
+			      state->receive_data + (state->urgent_number - first));
+	if (ahead >= UINT16_MAX)
+		return -ERANGE;
+	return inject(loan, state, state->receive_next, TH_URG, ahead ? (uint16_t)(ahead + 1) : 0,
+		      NULL);
 }
 
 /* ---- this end ---- */
@@ -217,7 +245,7 @@ static struct end reset_of(const struct connection_path *path, const struct conn
 			   .acknowledgment = state->receive_next,
 			   .timestamp = state->timestamp,
 			   .echoed = state->timestamp_recent,
-			   .is_reset = true,
+			   .flags = TH_RST,
 			   .timestamps = state->timestamps };
 
 	route_tuple(&state->remote, &state->local, &end.tuple);

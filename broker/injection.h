@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Frames that the kernel is given as if they had just come in: the peer's FIN or RST, which the
- * stack has seen and the kernel is to act on, and frames that came while their connection was held.
- * And the RST that the peer is to have from here. Any thread, no lock, errno is not touched.
+ * stack has seen and the kernel is to act on, an urgent byte that nobody has read, and frames that
+ * came while their connection was held. And the RST that the peer is to have from here. Any thread,
+ * no lock, errno is not touched.
  */
 #ifndef MELIN_INJECTION_H
 #define MELIN_INJECTION_H
@@ -16,6 +17,13 @@
  * 7323 5.3). 0 or a negative errno value; the peer's own retransmission will then tell the kernel.
  */
 int injection_end(const struct loan *loan, const struct connection_state *state);
+
+/*
+ * Injects the urgent byte that is among what was received and not read, when the kernel's socket
+ * has all that is before it; or, if it has not come yet, a segment of no data that announces it,
+ * when the socket has all that was received. As injection_end(), but that nobody sends it again.
+ */
+int injection_urgent(const struct loan *loan, const struct connection_state *state);
 
 /*
  * Sends the peer a RST by the tap, in front of which nobody is: for a connection that nobody can

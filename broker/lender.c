@@ -236,6 +236,19 @@ static void watch_again(struct loan *loan, const struct connection_state *state)
 	tap_visit_kept(loan->token, state->remote_reset ? NULL : injection_kept);
 }
 
+/* The socket has the connection but for urgent data. The connection is held. */
+static int give_urgent(int descriptor, const struct loan *loan,
+		       const struct connection_state *state)
+{
+	if (repair_has_mark(state)) {
+		injection_urgent(loan, state);
+		return repair_give_rest(descriptor, state);
+	}
+	if (state->urgent == CONNECTION_URGENT_AWAITED)
+		injection_urgent(loan, state);
+	return 0;
+}
+
 static int give(struct lender *lender, int descriptor, struct loan *loan,
 		const struct connection_state *state)
 {
@@ -250,6 +263,7 @@ static int give(struct lender *lender, int descriptor, struct loan *loan,
 		loan->state = LOAN_BORROWED;
 		return error;
 	}
+	error = error ?: give_urgent(descriptor, loan, state);
 	if (error) {
 		unwatch(lender, loan);
 		return error;

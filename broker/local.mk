@@ -19,6 +19,8 @@ broker_liblender_la_SOURCES = \
 	broker/refusal.c \
 	broker/repair.c \
 	broker/repair.h \
+	broker/repair_calls.h \
+	broker/repair_give.c \
 	broker/route.c \
 	broker/route.h \
 	broker/tap_socket.c \

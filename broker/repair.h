@@ -54,6 +54,16 @@ int repair_take(int descriptor, int silencer, struct connection_state *state);
 int repair_give(int descriptor, const struct connection_state *state);
 
 /*
+ * Whether an urgent byte is among what was received and not read. A mark cannot be put back by
+ * repair: the socket has only what is before it after repair_give(), the byte has to come in by a
+ * segment (injection_urgent()), and repair_give_rest() adds what is behind it. If no segment has
+ * come it adds the byte, too, without a mark. 0, or a negative errno value: as repair_give(), but
+ * that -EPERM is no exception.
+ */
+bool repair_has_mark(const struct connection_state *state);
+int repair_give_rest(int descriptor, const struct connection_state *state);
+
+/*
  * Closes the socket's connection by connect(2) with AF_UNSPEC, which takes no rights: in repair
  * mode, in which the socket stays, without a word to the peer, else by a RST. 0 or a negative errno
  * value.

@@ -25,6 +25,14 @@ struct connection_path {
 	uint16_t mtu;		/* bytes of the IP packet */
 };
 
+/* What has become of the last byte that the peer has called urgent (tcp(7), MSG_OOB). */
+enum connection_urgent {
+	CONNECTION_URGENT_NONE,	   /* there is none, or the reader is past it */
+	CONNECTION_URGENT_AWAITED, /* it was announced and has not come */
+	CONNECTION_URGENT_THERE,
+	CONNECTION_URGENT_READ, /* with MSG_OOB; its place in the stream is still to come */
+};
+
 struct connection_state {
 	/*
 	 * What the handshake has settled, and nobody changes (CONNECTION_IDENTITY_SIZE). Names are
@@ -65,6 +73,11 @@ struct connection_state {
 	 * has not acted on it: whoever has the connection next is to receive it.
 	 */
 	bool remote_closed, remote_reset;
+
+	uint8_t urgent;		/* enum connection_urgent */
+	bool sends_urgent;	/* the program has sent some, which is not acknowledged */
+	uint32_t urgent_number; /* of the byte, unless there is none */
+	uint32_t urgent_end;	/* behind the last urgent byte that was sent, if some was */
 
 	/*
 	 * Written and not acknowledged, sent or not; received and not read. They belong to whoever

@@ -579,6 +579,8 @@ static int give(struct socket *socket, bool closes)
 	const struct instance *instance = socket->instance;
 	struct connection_state state;
 	const bool keepalive = keepalive_of(socket);
+	const int descriptor = atomic_load(&socket->descriptor);
+	struct f_owner_ex owner;
 	int status;
 
 	empty_tap(instance);
@@ -592,7 +594,11 @@ static int give(struct socket *socket, bool closes)
 	}
 	state.keepalive = keepalive;
 	state.reuse_address = socket->reuse_address;
-	status = give_loan(socket, atomic_load(&socket->descriptor), &state, closes);
+	if (state.urgent)
+		twin_mute(descriptor, &owner);
+	status = give_loan(socket, descriptor, &state, closes);
+	if (state.urgent)
+		twin_unmute(descriptor, &owner);
 	connection_state_clear(&state);
 	return status;
 }

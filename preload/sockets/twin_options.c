@@ -6,6 +6,7 @@
  */
 #include "preload/sockets/twin_options.h"
 
+#include <fcntl.h>
 #include <linux/tcp.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -298,4 +299,22 @@ void twin_options_changed(struct socket *socket, int twin, const struct option *
 		adopt_here(socket, twin, level, name);
 	else if (option->service == OPTION_STACK && socket_is_carried(socket))
 		give_to_stack(socket, twin, level, name);
+}
+
+/* ---- its signals ---- */
+
+void twin_mute(int twin, struct f_owner_ex *owner)
+{
+	const struct f_owner_ex nobody = { .type = F_OWNER_PID };
+
+	if (libc()->fcntl(twin, F_GETOWN_EX, owner) < 0)
+		owner->pid = 0;
+	if (owner->pid)
+		libc()->fcntl(twin, F_SETOWN_EX, &nobody);
+}
+
+void twin_unmute(int twin, const struct f_owner_ex *owner)
+{
+	if (owner->pid)
+		libc()->fcntl(twin, F_SETOWN_EX, owner);
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+struct f_owner_ex;
 struct option;
 struct socket;
 
@@ -39,5 +40,12 @@ bool twin_options_asks_kernel(const struct option *option, int name, const void 
 /* The program has set an option on the twin, and the kernel has accepted it: it is handed on. */
 void twin_options_changed(struct socket *socket, int twin, const struct option *option, int level,
 			  int name);
+
+/*
+ * Around what makes the kernel send a signal that the program has had from melin already: stores in
+ * *owner who gets the twin's signals (F_SETOWN_EX), and has nobody get them meanwhile.
+ */
+void twin_mute(int twin, struct f_owner_ex *owner);
+void twin_unmute(int twin, const struct f_owner_ex *owner);
 
 #endif

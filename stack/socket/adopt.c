@@ -305,6 +305,7 @@ int adopt_give(struct stack_socket *socket, struct connection_state *state)
 		say_what_is_owed(socket->pcb);
 		tell_windows(socket->pcb, state);
 		tell_options(socket, socket->pcb, state);
+		urgent_tell(socket, state);
 		adopted_tell(socket, state);
 		adopted_forget(socket);
 		socket_forget(socket);

@@ -10,6 +10,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
+#include "common/connection_state.h"
 #include "stack/socket/socket.h"
 
 static uint64_t read_up_to(const struct stack_socket *socket)
@@ -92,6 +93,23 @@ ssize_t urgent_receive(struct stack_socket *socket, const struct iovec *iov, siz
 	if (!(flags & MSG_PEEK))
 		urgent->state = URGENT_READ;
 	return count != 0;
+}
+
+void urgent_tell(const struct stack_socket *socket, struct connection_state *state)
+{
+	static const uint8_t told[] = {
+		[URGENT_NONE] = CONNECTION_URGENT_NONE,
+		[URGENT_AWAITED] = CONNECTION_URGENT_AWAITED,
+		[URGENT_THERE] = CONNECTION_URGENT_THERE,
+		[URGENT_READ] = CONNECTION_URGENT_READ,
+	};
+	const struct urgent *urgent = &socket->urgent;
+
+	state->urgent = told[urgent->state];
+	state->urgent_number =
+		state->receive_next + (uint32_t)(urgent->place - socket->info.bytes_received);
+	state->sends_urgent = urgent_is_sending(socket, socket->pcb);
+	state->urgent_end = urgent->end;
 }
 
 /* ---- ours ---- */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+struct connection_state;
 struct stack_socket;
 struct tcp_hdr;
 struct tcp_pcb;
@@ -51,6 +52,9 @@ bool urgent_is_next(const struct stack_socket *socket);
 /* recv(2) with MSG_OOB: as Linux's tcp_recv_urg(). Never waits. */
 ssize_t urgent_receive(struct stack_socket *socket, const struct iovec *iov, size_t count,
 		       int flags);
+
+/* For who has the connection next: what became of the byte, and what of ours is on its way. */
+void urgent_tell(const struct stack_socket *socket, struct connection_state *state);
 
 /* ---- ours ---- */
 

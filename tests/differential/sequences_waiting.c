@@ -320,14 +320,9 @@ static void step_fill(struct side *side, int fd)
 
 /* ---- urgent data, modes ---- */
 
-/* Urgent data that waits to be read is none once its connection is given back (LIMITS). */
 static void step_urgent(struct side *side, int fd)
 {
-	ssize_t n;
-
-	if (!in_process() && side->index % 2)
-		return;
-	n = send(fd, next_data(side, 3), 3, MSG_OOB | MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t n = send(fd, next_data(side, 3), 3, MSG_OOB | MSG_NOSIGNAL | MSG_DONTWAIT);
 	outcome("urgent", n);
 	side_has_sent(side, n > 0 ? (size_t)n : 0);
 	side->loose = peer_of(side)->loose = true;

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -379,6 +381,72 @@ static void case_signal(void)
 	close_connection(connection);
 }
 
+/* Only the kernel answers this: in host mode the connection goes back for it. */
+static void ask_kernel(int fd)
+{
+	char text[256];
+	socklen_t length = sizeof(text);
+
+	must("TCP_CC_INFO", getsockopt(fd, IPPROTO_TCP, TCP_CC_INFO, text, &length));
+}
+
+static void go_on(int from, int to)
+{
+	look("given back", to);
+	receive_and_show("look at it", to, 64, MSG_OOB | MSG_PEEK);
+	receive_and_show("data", to, 64, 0);
+	look("further on", to);
+	receive_and_show("take it", to, 64, MSG_OOB);
+	receive_and_show("more data", to, 64, 0);
+	look("the end", to);
+	send_all(from, "ghi", 3);
+	settle();
+	receive_and_show("the stream goes on", to, 64, 0);
+	note("%d signals", (int)signals);
+	signals = 0;
+}
+
+/* What is before the mark and behind it, and what was read when the connection goes back. */
+static const struct {
+	const char *before, *behind;
+	bool in_line, taken, at_mark;
+} given[] = {
+	{ "abc", "def", false, false, false }, { "abc", "def", false, true, false },
+	{ "abc", "def", false, false, true },  { "abc", "def", false, true, true },
+	{ "abc", "", false, false, false },    { "", "def", false, true, false },
+	{ "", "", false, false, false },       { "abc", "def", true, false, false },
+	{ "abc", "def", true, false, true },   { "", "", false, true, false },
+};
+
+/* Its signal has come by then: there is no other. */
+static void case_given_back(void)
+{
+	struct sigaction action = { .sa_handler = count_signal }, before;
+
+	sigaction(SIGURG, &action, &before);
+	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+		struct connection connection = open_talking();
+
+		note("- %zu", i);
+		must("F_SETOWN", fcntl(connection.us, F_SETOWN, getpid()));
+		if (given[i].in_line)
+			in_line(connection.us);
+		send_all(connection.them, given[i].before, strlen(given[i].before));
+		send_urgently(connection.them, "X");
+		send_all(connection.them, given[i].behind, strlen(given[i].behind));
+		settle();
+		if (given[i].at_mark)
+			receive_and_show("up to the mark", connection.us, 64, 0);
+		if (given[i].taken)
+			receive_and_show("taken", connection.us, 1, MSG_OOB);
+		ask_kernel(connection.us);
+		go_on(connection.them, connection.us);
+		note("owner %d", fcntl(connection.us, F_GETOWN) == getpid());
+		close_connection(connection);
+	}
+	sigaction(SIGURG, &before, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -395,6 +463,7 @@ int main(int argc, char **argv)
 		{ "waiting", case_waiting, 0 },
 		{ "signal", case_signal, 0 },
 		{ "peek over", case_peek_over, 0 },
+		{ "given back", case_given_back, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
