@@ -4,9 +4,9 @@
  * frames come and go. Frames cross it as lwIP pbufs; no DPDK type does.
  *
  * A link is a table of operations and what its maker keeps behind it. The device (dpdk/) is one;
- * what captures frames, loses some, or keeps them in memory is another, in place of it or on top
- * of it. The "loop" device has no link at all: in-process delivery is the stack's own
- * (stack/ip/loop.c).
+ * what loses frames or keeps them in memory is another, in place of it or on top of it, and what
+ * captures them puts operations in the place of some of its own. The "loop" device has no link at
+ * all: in-process delivery is the stack's own (stack/ip/loop.c).
  *
  * Threads: link_open() and close() run whatever they need on a thread of their own (EAL pins its
  * caller). All other operations are called with the stack instance's lock held, from any thread,

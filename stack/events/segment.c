@@ -378,13 +378,16 @@ static void announce_segment(struct tcp_hdr *header, uint16_t most)
 	option[3] = (uint8_t)most;
 }
 
-/* Whether the segment's number is one of a byte or FIN that was sent before, probes left aside. */
+/*
+ * Whether a byte or FIN whose number is before pcb->snd_nxt was sent before, probes for room left
+ * aside.
+ */
 static bool is_sent_again(const struct tcp_pcb *pcb, u32_t seq)
 {
 	struct recovery *recovery = recovery_of(pcb);
 
-	if (!TCP_SEQ_LT(seq, pcb->snd_nxt) || !recovery)
-		return TCP_SEQ_LT(seq, pcb->snd_nxt);
+	if (!recovery)
+		return true;
 	if (recovery->asks)
 		return false;
 	if (!recovery->has_asked || seq + 1 != pcb->snd_nxt)
@@ -399,7 +402,7 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 	u32_t seq = lwip_ntohl(header->seqno);
 	u32_t size = segment->tot_len - TCPH_HDRLEN_BYTES(header);
 	u8_t flags = TCPH_FLAGS(header);
-	bool again;
+	bool again, is_old;
 
 	melin_fragment_bits = PP_HTONS(IP_DF);
 	if (melin_instance->host.borrows)
@@ -411,16 +414,17 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 	if (socket_of(pcb) && socket_of(pcb)->path.may_fragment)
 		melin_fragment_bits = 0;
 	segment->sent_us = (u32_t)(melin_clock_ns() / 1000);
+	is_old = (size || (flags & (TCP_SYN | TCP_FIN))) && TCP_SEQ_LT(seq, pcb->snd_nxt);
 	/*
 	 * A SYN has the number before snd_nxt when it is sent for the first time, too:
 	 * tcp_connect().
 	 */
 	if (pcb->state == SYN_SENT)
-		again = (flags & TCP_SYN) && pcb->nrtx > 0;
+		again = is_old = (flags & TCP_SYN) && pcb->nrtx > 0;
 	else
-		again = (size || (flags & (TCP_SYN | TCP_FIN))) && is_sent_again(pcb, seq);
+		again = is_old && is_sent_again(pcb, seq);
 	/* Nobody knows whether the answer is to a probe for room, which bore the same number. */
-	segment->sent_again = again || (size && TCP_SEQ_LT(seq, pcb->snd_nxt));
+	segment->sent_again = again || (is_old && size);
 	if (again)
 		melin_instance->counters.retransmissions++;
 	if (size == 0)

@@ -8,16 +8,6 @@
 
 #include "stack/instance_parts.h"
 
-void sockaddr_from_bytes(const void *bytes, bool is_v6, ip_addr_t *address)
-{
-	memset(address, 0, sizeof(*address));
-	if (is_v6)
-		memcpy(ip_2_ip6(address)->addr, bytes, 16);
-	else
-		memcpy(&ip_2_ip4(address)->addr, bytes, 4);
-	IP_SET_TYPE(address, is_v6 ? IPADDR_TYPE_V6 : IPADDR_TYPE_V4);
-}
-
 int sockaddr_read(const struct sockaddr *name, ip_addr_t *address, u16_t *port)
 {
 	if (name->sa_family == AF_INET) {
