@@ -87,13 +87,13 @@ static uint32_t below_low_water(const struct stack_socket *socket)
 
 /*
  * How much may be added at once: as Linux's tcp_sendmsg(), which looks at the mark before it begins
- * a segment, a whole segment.
+ * a segment, a whole segment, or what the one that has not been sent yet has room for.
  */
 static uint32_t unsent_room(const struct stack_socket *socket)
 {
 	uint32_t below = below_low_water(socket);
 
-	return below ? LWIP_MAX(below, socket->pcb->mss) : 0;
+	return below ? LWIP_MAX(below, socket->pcb->mss) : output_appendable(socket);
 }
 
 /* Linux's __sk_stream_is_writeable(): a third must be free, and half of TCP_NOTSENT_LOWAT. */

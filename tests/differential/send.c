@@ -220,6 +220,15 @@ static void case_low_water(void)
 	outcome("send", send(connection.us, bytes, sizeof(bytes), 0));
 	await_bytes(connection.them, sizeof(bytes));
 	outcome("send at once", send(connection.us, bytes, sizeof(bytes), MSG_DONTWAIT));
+	await_bytes(connection.them, 2 * sizeof(bytes));
+	/* A segment that waits to become full takes more, whatever the mark. */
+	outcome("TCP_CORK",
+		setsockopt(connection.us, IPPROTO_TCP, TCP_CORK, &(int){ 1 }, sizeof(int)));
+	for (int i = 0; i < 3; i++)
+		outcome_at("corked", i, send(connection.us, bytes, 20, MSG_DONTWAIT));
+	outcome("TCP_CORK",
+		setsockopt(connection.us, IPPROTO_TCP, TCP_CORK, &(int){ 0 }, sizeof(int)));
+	await_bytes(connection.them, 2 * sizeof(bytes) + 60);
 	close_connection(connection);
 }
 
