@@ -298,6 +298,25 @@ static bool disconnect(int descriptor, const struct sockaddr *unspecified, int *
 	return done;
 }
 
+/*
+ * connect(2) to an address that is too short or of another family, which Linux looks at last: a
+ * connection has its answer without. False: libc's answer, about the twin, is right.
+ */
+static bool connect_oddly(int descriptor, int *result)
+{
+	const struct sockaddr odd = { .sa_family = AF_UNIX };
+	struct socket *socket = socket_get(descriptor);
+	bool done = false;
+
+	if (!socket)
+		return false;
+	if (atomic_load(&socket->state) == SOCKET_CONNECTION &&
+	    connect_decided(socket, SOCKET_CONNECTION, &odd, result))
+		done = *result != -EAFNOSUPPORT;
+	socket_put(socket);
+	return done;
+}
+
 /* Linux's connect(2) takes the wildcard address for the loopback address. */
 static void become_loopback(struct ip_address *address)
 {
@@ -320,7 +339,7 @@ bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t lengt
 	if (length >= sizeof(sa_family_t) && remote->sa_family == AF_UNSPEC)
 		return disconnect(descriptor, remote, result);
 	if (address_from_sockaddr(remote, length, &address, &port) < 0)
-		return false;
+		return length >= sizeof(sa_family_t) && connect_oddly(descriptor, result);
 	if (address_is_any(&address))
 		become_loopback(&address);
 	selected = rules_match(&config_get()->flows, RULE_CONNECT, &address, port) == RULE_TAKE;

@@ -206,6 +206,22 @@ static unsigned decided_flow(const struct socket *socket)
 }
 
 /*
+ * Linux takes no clamp away from a window that is in use, which the twin of a connection of own mode
+ * does not know of.
+ */
+static bool takes_clamp_away(const struct socket *socket, int level, int name, const void *value,
+			     socklen_t length)
+{
+	int clamp = 1;
+
+	if (level != IPPROTO_TCP || name != TCP_WINDOW_CLAMP || (int)length < (int)sizeof(clamp) ||
+	    atomic_load(&socket->state) != SOCKET_CONNECTION || atomic_load(&socket->borrowed))
+		return false;
+	memcpy(&clamp, value, sizeof(clamp));
+	return clamp == 0;
+}
+
+/*
  * An option that only the kernel serves comes too late when the flow is the stack's: then this is
  * the errno value for the program. 0: the option can be set.
  */
@@ -284,5 +300,7 @@ int option_call_set(struct socket *socket, int twin, int level, int name, const 
 		return -ESTALE;
 	if (error)
 		return -error;
+	if (takes_clamp_away(socket, level, name, value, length))
+		return -EINVAL;
 	return set_checked(socket, twin, option, level, name, value, length);
 }

@@ -252,6 +252,10 @@ static void case_bad_arguments(void)
 	close(pipes[0]);
 	close(pipes[1]);
 	outcome("good after all", connect_at(fd, &address));
+	outcome("short, of a connection", connect(fd, (struct sockaddr *)&address.storage, 4));
+	outcome("of one byte", connect(fd, (struct sockaddr *)&address.storage, 1));
+	other.storage.ss_family = AF_UNIX;
+	outcome("wrong family, of a connection", connect_at(fd, &other));
 	close(fd);
 	fd = our_listener(1);
 	outcome("a listener", connect_at(fd, &address));

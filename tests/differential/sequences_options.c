@@ -50,7 +50,7 @@ static const struct numbered {
 	  IPPROTO_TCP,
 	  TCP_WINDOW_CLAMP,
 	  VARIES,
-	  { 65536, 65536, 65536, 65536, 65536 } },
+	  { 65536, 65536, 0, 65536, 65536 } },
 	{ "IP_TOS", IPPROTO_IP, IP_TOS, false, { 0x10, 0, 8, 0xb8, 0x1c } },
 	{ "IP_TTL", IPPROTO_IP, IP_TTL, false, { 64, 32, 0, 256, -1 } },
 	{ "IP_MTU_DISCOVER", IPPROTO_IP, IP_MTU_DISCOVER, false, { 0, 1, 2, 1, 9 } },
