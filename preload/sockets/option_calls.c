@@ -206,8 +206,8 @@ static unsigned decided_flow(const struct socket *socket)
 }
 
 /*
- * Linux takes no clamp away from a window that is in use, which the twin of a connection of own mode
- * does not know of.
+ * Linux takes no clamp away from a window that is in use, which the twin of a connection of own
+ * mode does not know of.
  */
 static bool takes_clamp_away(const struct socket *socket, int level, int name, const void *value,
 			     socklen_t length)

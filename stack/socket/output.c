@@ -213,18 +213,6 @@ err_t tcp_output(struct tcp_pcb *pcb)
 	return error;
 }
 
-uint32_t output_appendable(const struct stack_socket *socket)
-{
-	struct tcp_pcb *pcb = socket->pcb;
-	const uint32_t full = timestamps_full_segment(pcb);
-	const struct tcp_seg *tail;
-
-	if (!pcb->unsent)
-		return 0;
-	tail = last_of(socket->output.unsent_tail ? socket->output.unsent_tail : pcb->unsent);
-	return TCP_SEQ_LT(start_of(tail), pcb->snd_nxt) || tail->len >= full ? 0 : full - tail->len;
-}
-
 /* tcp_write() looks for the end of ->unsent: it is shown nothing else. */
 err_t output_write(struct stack_socket *socket, const void *data, uint16_t size, uint8_t flags)
 {

@@ -25,8 +25,6 @@ struct output {
 	bool push; /* TCP_NODELAY was set: nothing written before waits any longer */
 };
 
-/* So many bytes fit the last segment that has not been sent yet; 0 also if there is none. */
-uint32_t output_appendable(const struct stack_socket *socket);
 err_t output_write(struct stack_socket *socket, const void *data, uint16_t size, uint8_t flags);
 /*
  * After TCP_NODELAY or TCP_CORK was set: sends what TCP_CORK or MSG_MORE held back, and, if all,

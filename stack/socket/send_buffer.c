@@ -6,6 +6,7 @@
 
 #include "stack/instance_parts.h"
 #include "stack/socket/socket.h"
+#include "stack/tcp/timestamps.h"
 
 /* Autotuning stops here, as Linux's tcp_wmem does. */
 #define CREDIT_MAX (4u * 1024 * 1024)
@@ -85,6 +86,24 @@ static uint32_t below_low_water(const struct stack_socket *socket)
 	return unsent < most ? most - unsent : 0;
 }
 
+/* So many bytes fit the last segment that has not been sent yet; 0 also if there is none. */
+static uint32_t appendable(const struct stack_socket *socket)
+{
+	const struct tcp_pcb *pcb = socket->pcb;
+	const uint32_t full = timestamps_full_segment(pcb);
+	const struct tcp_seg *tail = socket->output.unsent_tail;
+
+	if (!pcb->unsent)
+		return 0;
+	if (!tail)
+		tail = pcb->unsent;
+	while (tail->next)
+		tail = tail->next;
+	if (TCP_SEQ_LT(lwip_ntohl(tail->tcphdr->seqno), pcb->snd_nxt) || tail->len >= full)
+		return 0;
+	return full - tail->len;
+}
+
 /*
  * How much may be added at once: as Linux's tcp_sendmsg(), which looks at the mark before it begins
  * a segment, a whole segment, or what the one that has not been sent yet has room for.
@@ -93,7 +112,7 @@ static uint32_t unsent_room(const struct stack_socket *socket)
 {
 	uint32_t below = below_low_water(socket);
 
-	return below ? LWIP_MAX(below, socket->pcb->mss) : output_appendable(socket);
+	return below ? LWIP_MAX(below, socket->pcb->mss) : appendable(socket);
 }
 
 /* Linux's __sk_stream_is_writeable(): a third must be free, and half of TCP_NOTSENT_LOWAT. */
