@@ -76,6 +76,8 @@ static void chance_begin(unsigned seed, unsigned step)
 
 unsigned chance(unsigned bound)
 {
+	if (!bound)
+		broken("a choice between nothing");
 	state = scramble(state);
 	return (unsigned)(state >> 33) % bound;
 }
@@ -376,7 +378,7 @@ static const struct step *choose(const struct step *const *tables)
 	unsigned count = 0, total = 0, rest_of_it;
 	const struct step *step;
 
-	while (tables[count] && count < 6)
+	while (count < 6 && tables[count])
 		count++;
 	for (step = tables[chance(count)], rest_of_it = 0; step[rest_of_it].name; rest_of_it++)
 		total += step[rest_of_it].weight;
@@ -465,9 +467,10 @@ static void run_case(void)
 
 static void add_case(const char *group, unsigned seed)
 {
-	char *name = malloc(CASE_NAME_MAX);
+	static char names[CASES_MAX][CASE_NAME_MAX];
+	char *name = names[case_count % CASES_MAX];
 
-	if (!name || case_count == CASES_MAX)
+	if (case_count == CASES_MAX)
 		broken("too many cases");
 	snprintf(name, CASE_NAME_MAX, "%s %u", group, seed);
 	cases[case_count++] = (struct test_case){ name, run_case, CASE_LIMIT };

@@ -275,7 +275,7 @@ static void show_control(struct msghdr *header)
 static void step_recvmsg(struct side *side, int fd)
 {
 	char control[CONTROL_MAX] = { 0 };
-	struct sockaddr_storage name;
+	struct sockaddr_storage name = { 0 };
 	struct iovec parts[PARTS];
 	struct msghdr header = { .msg_name = chance(2) ? &name : NULL,
 				 .msg_namelen = sizeof(name),

@@ -171,7 +171,7 @@ static void show_events(struct epoll_event *events, int count)
 
 static void step_epoll_wait(struct side *side, int fd)
 {
-	struct epoll_event events[EVENTS_MAX];
+	struct epoll_event events[EVENTS_MAX] = { 0 };
 	struct timespec none = { 0 };
 	int epoll = epolls[chance(4) == 0];
 
