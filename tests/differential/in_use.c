@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -401,7 +402,45 @@ static ssize_t receive_much(int fd)
 	return recvmmsg(fd, &message, 1, MSG_DONTWAIT, NULL);
 }
 
-/* The kernel serves the next call, and its socket does not know of the error. */
+/* The connection is the kernel's from now on, for as long as a child has it. */
+static pid_t share(void)
+{
+	const pid_t child = fork();
+
+	must("fork", child);
+	while (child == 0)
+		pause();
+	return child;
+}
+
+static void end(pid_t child)
+{
+	must("kill", kill(child, SIGKILL));
+	must("waitpid", waitpid(child, NULL, 0));
+}
+
+/* It may be borrowed again by the next call. */
+static void give_back(int fd)
+{
+	char text[256];
+	socklen_t length = sizeof(text);
+
+	must("TCP_CC_INFO", getsockopt(fd, IPPROTO_TCP, TCP_CC_INFO, text, &length));
+}
+
+static void leave_error(int fd)
+{
+	char first;
+	struct iovec good = { .iov_base = &first, .iov_len = 1 };
+	struct iovec bad = { .iov_base = bad_pointer(), .iov_len = 1 };
+	struct mmsghdr messages[] = { { .msg_hdr = { .msg_iov = &good, .msg_iovlen = 1 } },
+				      { .msg_hdr = { .msg_iov = &bad, .msg_iovlen = 1 } } };
+
+	await_bytes(fd, 2);
+	outcome("recvmmsg", recvmmsg(fd, messages, 2, MSG_DONTWAIT, NULL));
+}
+
+/* Which the kernel's socket does not know of when it serves the next call, or some do. */
 static void case_error_left(void)
 {
 	static const struct {
@@ -414,25 +453,38 @@ static void case_error_left(void)
 		{ "recvmmsg", receive_much },
 	};
 
-	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+	for (size_t i = 0; i < 2 * sizeof(calls) / sizeof(calls[0]); i++) {
 		struct connection connection = open_used();
-		char first, text[256];
-		struct iovec good = { .iov_base = &first, .iov_len = 1 };
-		struct iovec bad = { .iov_base = bad_pointer(), .iov_len = 1 };
-		struct mmsghdr messages[] = { { .msg_hdr = { .msg_iov = &good, .msg_iovlen = 1 } },
-					      { .msg_hdr = { .msg_iov = &bad, .msg_iovlen = 1 } } };
-		socklen_t length = sizeof(text);
+		const bool shared = i % 2;
+		pid_t child = 0;
 
 		send_all(connection.them, "ab", 2);
-		await_bytes(connection.us, 2);
-		outcome("recvmmsg", recvmmsg(connection.us, messages, 2, MSG_DONTWAIT, NULL));
-		must("TCP_CC_INFO",
-		     getsockopt(connection.us, IPPROTO_TCP, TCP_CC_INFO, text, &length));
+		leave_error(connection.us);
+		if (shared)
+			child = share();
+		else
+			give_back(connection.us);
 		outcome("the byte that is left", receive_again(connection.us));
-		outcome(calls[i].name, calls[i].call(connection.us));
-		outcome("and again", calls[i].call(connection.us));
+		outcome(calls[i / 2].name, calls[i / 2].call(connection.us));
+		outcome("and again", calls[i / 2].call(connection.us));
+		if (shared)
+			end(child);
 		close_connection(connection);
 	}
+}
+
+/* What keeps a connection in the kernel for good keeps such an error, too. */
+static void case_error_left_for_good(void)
+{
+	struct connection connection = open_used();
+
+	send_all(connection.them, "ab", 2);
+	leave_error(connection.us);
+	outcome("a bad direction", shutdown(connection.us, 7));
+	outcome("the byte that is left", receive_again(connection.us));
+	outcome("recv", receive_again(connection.us));
+	outcome("and again", receive_again(connection.us));
+	close_connection(connection);
 }
 
 int main(int argc, char **argv)
@@ -442,6 +494,7 @@ int main(int argc, char **argv)
 		{ "given back meanwhile", case_given_back_meanwhile, 0 },
 		{ "mark meanwhile", case_mark_meanwhile, 0 },
 		{ "error left", case_error_left, 0 },
+		{ "error left for good", case_error_left_for_good, 0 },
 		{ "twin's options", case_twins_options, 0 },
 		{ "child's options", case_childs_options, 0 },
 		{ "peek offset", case_peek_offset, 0 },
