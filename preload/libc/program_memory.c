@@ -131,7 +131,9 @@ bool memory_copy_in(void *to, const void *from, size_t length)
 {
 	if (!memory_readable(from, length))
 		return false;
-	memcpy(to, from, length);
+	/* Nothing may be nowhere, which memcpy() must not be told. */
+	if (length > 0)
+		memcpy(to, from, length);
 	return true;
 }
 
@@ -139,6 +141,8 @@ bool memory_copy_out(void *to, const void *from, size_t length)
 {
 	if (!memory_writable(to, length))
 		return false;
-	memcpy(to, from, length);
+	/* Nothing may be nowhere, which memcpy() must not be told. */
+	if (length > 0)
+		memcpy(to, from, length);
 	return true;
 }
