@@ -158,7 +158,7 @@ CapPrm:	0000008000007000" ]' || fail "$(capabilities server)"
 	[[ -z $plain ]] || skip "plain run"
 	local said
 	for flows in '' 'any:*:*'; do
-		for how in twice strictly listen "connect $near_kernel" give-up; do
+		for how in twice strictly listen "connect $near_kernel" give-up handle; do
 			# shellcheck disable=SC2086 # the words of $how
 			said=$(on near env "LD_PRELOAD=$library" "MELIN_FLOWS=$flows" \
 				"$build/tests/programs/filtered_echo" $how <<<text)

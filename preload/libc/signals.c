@@ -508,18 +508,23 @@ int signals_action(int number, const struct sigaction *action, struct sigaction 
 {
 	struct sigaction copy, previous;
 	sigset_t all, before;
+	bool blocks;
 	int result;
 
 	if (number < 1 || number >= _NSIG)
 		return -EINVAL;
 	if (action && !memory_copy_in(&copy, action, sizeof(copy)))
 		return -EFAULT;
+	/* Not behind a filter, which may kill for it: the lock puts handlers off as well. */
+	blocks = !atomic_load(&filtered);
 	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (blocks)
+		pthread_sigmask(SIG_SETMASK, &all, &before);
 	guarded_lock(&action_lock);
 	result = change(number, action ? &copy : NULL, &previous);
 	guarded_unlock(&action_lock);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (blocks)
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
 	/* As in the kernel, the change has been made. */
 	if (result == 0 && old && !memory_copy_out(old, &previous, sizeof(*old)))
 		return -EFAULT;

@@ -6,7 +6,8 @@
  * first; "strictly", the same by seccomp(2), where prctl(2) and getpid(2) kill; "listen", a socket
  * as well, which listens behind it; "connect ADDRESS", a second one, which connects to that, by an
  * address of the host's; "give-up", calls behind it by which rights and limits are given up;
- * "probe", only calls that install no filter; "when FILE", not before there is such a file.
+ * "probe", only calls that install no filter; "when FILE", not before there is such a file;
+ * "handle", a handler for a signal behind it, where rt_sigprocmask(2) kills.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -34,6 +36,7 @@
 static unsigned installs = SYS_prctl;
 /* What the filter lets through besides. */
 static unsigned asks = SYS_getpid;
+static unsigned of_signals = SYS_rt_sigprocmask;
 
 static void confine(void)
 {
@@ -43,7 +46,6 @@ static void confine(void)
 		ALLOW(write),
 		ALLOW(close),
 		ALLOW(exit_group),
-		ALLOW(rt_sigprocmask),
 		ALLOW(futex),
 		ALLOW(brk),
 		ALLOW(mmap),
@@ -55,6 +57,8 @@ static void confine(void)
 		ALLOW(chroot),
 		ALLOW(setuid),
 		ALLOW(prlimit64),
+		BPF_JUMP(EQUALS, of_signals, 0, 1),
+		RETURN(SECCOMP_RET_ALLOW),
 		BPF_JUMP(EQUALS, asks, 0, 1),
 		RETURN(SECCOMP_RET_ALLOW),
 		BPF_JUMP(EQUALS, installs, 0, 1),
@@ -107,6 +111,16 @@ static void give_up(void)
 	const struct rlimit few = { 1000, 1000 };
 
 	if (setrlimit(RLIMIT_NPROC, &few) < 0 || chroot("/") < 0 || setuid(65534) < 0)
+		exit(1);
+}
+
+static void handle(void)
+{
+	static const struct sigaction ignored = { .sa_handler = SIG_IGN };
+	struct sigaction old;
+
+	if (sigaction(SIGALRM, &ignored, NULL) < 0 || sigaction(SIGALRM, NULL, &old) < 0 ||
+	    old.sa_handler != SIG_IGN)
 		exit(1);
 }
 
@@ -164,6 +178,8 @@ int main(int count, char *arguments[])
 	}
 	if (strcmp(how, "strictly") == 0)
 		installs = asks = SYS_seccomp;
+	if (strcmp(how, "handle") == 0)
+		of_signals = SYS_rt_sigaction;
 	if (strcmp(how, "probe") != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return 1;
 	if (strcmp(how, "probe") == 0)
@@ -174,6 +190,8 @@ int main(int count, char *arguments[])
 		confine();
 	if (strcmp(how, "give-up") == 0)
 		give_up();
+	if (strcmp(how, "handle") == 0)
+		handle();
 	if (listener >= 0 && listen(listener, 1) < 0)
 		leave(1);
 	if (client >= 0 && !connects(client, listener, &name))
