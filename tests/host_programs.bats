@@ -30,6 +30,8 @@ DEFAULT_BORROW=auto
 			bind *:7081
 			server one $far_kernel:8080
 	CONF
+	# It listens at all addresses, and the rule is for a network of them.
+	FLOWS=listen:${near_kernel%.*}.0/24:7081
 	start_melin haproxy near haproxy -W -f "$BATS_TEST_TMPDIR/haproxy.cfg"
 	answers far "$near_kernel" 7081
 	on far ab -q -k -c 4 -n 4000 "http://$near_kernel:7081/hello" >"$BATS_TEST_TMPDIR/ab.out"

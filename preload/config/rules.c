@@ -253,6 +253,27 @@ enum rule_verdict rules_match_listener(const struct rule_list *list, const struc
 	return one == RULE_NONE ? verdict : one;
 }
 
+bool rules_may_take_listener(const struct rule_list *list, const struct ip_address *local,
+			     uint16_t port)
+{
+	if (!address_is_any(local))
+		return rules_match(list, RULE_LISTEN, local, port) == RULE_TAKE;
+	for (size_t i = 0; i < list->count; i++) {
+		const struct rule *rule = &list->rules[i];
+		const sa_family_t family = rule->prefix.family;
+		/* A socket of IPv6 accepts IPv4 as well, as a rule. */
+		const bool fits = !family || family == local->family || local->family == AF_INET6;
+
+		if (!(rule->verb & RULE_LISTEN) || port < rule->port_first ||
+		    port > rule->port_last || rule->loopback)
+			continue;
+		/* One that leaves part of the addresses says nothing of the others. */
+		if (rule->not ? !family : fits)
+			return rule->not ? false : true;
+	}
+	return false;
+}
+
 int socket_candidate_domain(int descriptor)
 {
 	const int domain = kernel_get_int(descriptor, SOL_SOCKET, SO_DOMAIN);

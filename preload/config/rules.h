@@ -77,6 +77,13 @@ enum rule_verdict rules_match_listener(const struct rule_list *list, const struc
 				       uint16_t port, bool v6only, const struct ip_address *own,
 				       size_t own_count);
 
+/*
+ * Whether a connection that a listener bound to local accepts may be one that is taken. For a
+ * wildcard address: at whichever address of the host's, but for loopback.
+ */
+bool rules_may_take_listener(const struct rule_list *list, const struct ip_address *local,
+			     uint16_t port);
+
 /* Whether socket(2) with these arguments makes a socket whose flow might be the stack's. */
 static inline bool socket_candidate(int domain, int type, int protocol)
 {

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 
+#include "preload/config/address.h"
 #include "preload/config/config.h"
+#include "preload/config/rules.h"
 #include "preload/libc/program_memory.h"
 #include "preload/libc/symbols.h"
 #include "preload/process/process_stack.h"
@@ -106,6 +108,19 @@ int host_listen(int descriptor, int backlog)
 	return libc()->listen(descriptor_of_program(descriptor), backlog);
 }
 
+static bool may_accept_selected(int descriptor)
+{
+	struct sockaddr_storage name;
+	socklen_t length = sizeof(name);
+	struct ip_address local;
+	uint16_t port;
+
+	return libc()->getsockname(descriptor_of_program(descriptor), (struct sockaddr *)&name,
+				   &length) == 0 &&
+	       address_from_sockaddr((struct sockaddr *)&name, length, &local, &port) == 0 &&
+	       rules_may_take_listener(&config_get()->flows, &local, port);
+}
+
 /* Programs listen before they have many descriptors. */
 #define LISTENERS_BELOW 64
 
@@ -113,7 +128,7 @@ bool host_listens(void)
 {
 	for (int descriptor = 0; descriptor < LISTENERS_BELOW; descriptor++)
 		if (kernel_get_int(descriptor, SOL_SOCKET, SO_ACCEPTCONN) &&
-		    is_selected_here(descriptor))
+		    may_accept_selected(descriptor))
 			return true;
 	return false;
 }

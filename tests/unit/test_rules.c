@@ -265,6 +265,42 @@ static void test_listeners(void)
 	}
 }
 
+static void test_may_take_listeners(void)
+{
+	static const struct {
+		const char *rules, *local;
+		bool may;
+	} cases[] = {
+		{ "listen:*:80", "0.0.0.0", true },
+		{ "listen:*:80", "::", true },
+		{ "listen:198.18.0.0/24:80", "0.0.0.0", true },
+		{ "listen:198.18.0.0/24:80", "::", true },
+		{ "any:[fd00::/64]:80", "::", true },
+		{ "any:[fd00::/64]:80", "0.0.0.0", false },
+		{ "connect:198.18.0.0/24:80", "0.0.0.0", false },
+		{ "listen:198.18.0.0/24:81", "0.0.0.0", false },
+		{ "listen:127.0.0.1:80", "0.0.0.0", false },
+		{ "!listen:198.18.0.1:80,listen:198.18.0.0/24:80", "0.0.0.0", true },
+		{ "!listen:*:80,listen:198.18.0.0/24:80", "0.0.0.0", false },
+		{ "listen:198.18.0.0/24:80", "198.18.0.1", true },
+		{ "listen:198.18.0.0/24:80", "198.18.1.1", false },
+		{ "listen:*:80", "127.0.0.1", false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rule_list list = { 0 };
+		struct ip_address local;
+		struct reason reason;
+
+		address_parse(cases[i].local, &local);
+		tap_ok(!rules_parse(cases[i].rules, &list, &reason) &&
+			       rules_may_take_listener(&list, &local, 80) == cases[i].may,
+		       "\"%s\": a connection that a listener on %s accepts may%s be taken",
+		       cases[i].rules, cases[i].local, cases[i].may ? "" : " not");
+		rules_free(&list);
+	}
+}
+
 static void test_thousand(void)
 {
 	char *text = malloc(1000 * 40), *end = text;
@@ -388,6 +424,7 @@ int main(void)
 	test_mistakes();
 	test_matches();
 	test_listeners();
+	test_may_take_listeners();
 	test_thousand();
 	test_random();
 	test_long_reasons();
