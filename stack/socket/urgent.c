@@ -13,6 +13,7 @@
 #include "common/connection_state.h"
 #include "stack/socket/socket.h"
 
+/* Below 0 while data is unread that had come before the connection was borrowed. */
 static uint64_t read_up_to(const struct stack_socket *socket)
 {
 	return socket->info.bytes_received - socket->received.bytes;
@@ -50,7 +51,7 @@ void urgent_moved(struct stack_socket *socket)
 		return;
 	if (urgent->state == URGENT_AWAITED && socket->info.bytes_received > urgent->place)
 		urgent->state = URGENT_THERE;
-	if (read_up_to(socket) > urgent->place)
+	if ((int64_t)(read_up_to(socket) - urgent->place) > 0)
 		urgent->state = URGENT_NONE;
 }
 

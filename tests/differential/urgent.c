@@ -447,6 +447,31 @@ static void case_given_back(void)
 	sigaction(SIGURG, &before, NULL);
 }
 
+/* In host mode the connection is borrowed while data is unread, and the mark comes afterwards. */
+static void case_behind_unread(void)
+{
+	struct connection connection = open_talking();
+
+	ask_kernel(connection.us);
+	send_all(connection.them, "abc", 3);
+	settle();
+	for (int i = 0; i < 3; i++) {
+		send_all(connection.us, "x", 1);
+		drain(connection.them, 1);
+		settle();
+	}
+	send_urgently(connection.them, "deX");
+	send_all(connection.them, "fgh", 3);
+	settle();
+	look("all there", connection.us);
+	receive_and_show("look at it", connection.us, 64, MSG_OOB | MSG_PEEK);
+	receive_and_show("up to the mark", connection.us, 64, 0);
+	look("at the mark", connection.us);
+	receive_and_show("take it", connection.us, 64, MSG_OOB);
+	receive_and_show("the rest", connection.us, 64, 0);
+	close_connection(connection);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -464,6 +489,7 @@ int main(int argc, char **argv)
 		{ "signal", case_signal, 0 },
 		{ "peek over", case_peek_over, 0 },
 		{ "given back", case_given_back, 0 },
+		{ "behind unread data", case_behind_unread, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
