@@ -249,6 +249,14 @@ static int give_urgent(int descriptor, const struct loan *loan,
 	return 0;
 }
 
+/* A peer that only waits would wait for ever. */
+static void reset_peer(struct lender *lender, const struct loan *loan,
+		       const struct connection_state *state)
+{
+	if (!state->remote_reset)
+		injection_reset_peer(lender_tap(lender), &loan->path, state);
+}
+
 static int give(struct lender *lender, int descriptor, struct loan *loan,
 		const struct connection_state *state)
 {
@@ -265,6 +273,7 @@ static int give(struct lender *lender, int descriptor, struct loan *loan,
 	}
 	error = error ?: give_urgent(descriptor, loan, state);
 	if (error) {
+		reset_peer(lender, loan, state);
 		unwatch(lender, loan);
 		return error;
 	}
@@ -333,8 +342,8 @@ void lender_dissolve(struct lender *lender, int descriptor, struct loan *loan,
 		     const struct connection_state *state)
 {
 	repair_dissolve(descriptor);
-	if (loan->state != LOAN_NONE && !state->remote_reset)
-		injection_reset_peer(lender_tap(lender), &loan->path, state);
+	if (loan->state != LOAN_NONE)
+		reset_peer(lender, loan, state);
 	lender_unwatch(lender, loan);
 }
 

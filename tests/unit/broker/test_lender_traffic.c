@@ -351,6 +351,27 @@ static void pass_firewall(void)
 	ground_close(&ends);
 }
 
+/* The kernel does not take the connection back, and the peer has nothing to send. */
+static void lose(const char *how)
+{
+	struct pollfd entry = { 0 };
+	struct connection_state state;
+	struct ends ends;
+	struct loan loan;
+
+	tap_ok(ground_connect(how, true, &ends) && prepare(&ends, &loan) &&
+		       lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
+	       "%s: borrowed", how);
+	state.scaled = true;
+	state.send_scale = 99;
+	entry.fd = ends.peer;
+	tap_ok(lender_give(lender, ends.own, &loan, &state) < 0 && loan.state == LOAN_NONE &&
+		       poll(&entry, 1, 30000) > 0 && (entry.revents & POLLERR),
+	       "what cannot be given back is reset at its peer");
+	connection_state_clear(&state);
+	ground_close(&ends);
+}
+
 /*
  * Tracking forgets a connection whose segments it does not see, and takes its next one for the
  * first of another.
@@ -569,6 +590,8 @@ int main(int count, char **arguments)
 	change_under_traffic("mapped");
 	give_back_in_a_flood();
 	pass_firewall();
+	lose("IPv4");
+	lose("IPv6");
 	outlast_tracking();
 	stay_behind_firewall();
 	tuple_again();
