@@ -182,16 +182,18 @@ static int get_from_kernel(int descriptor, int level, int name, void *value, soc
 static int get_option(struct socket *socket, int descriptor, int level, int name, void *value,
 		      socklen_t *length)
 {
-	int result, error;
+	int result, error, left;
 
 	if (socket_is_stacks(socket, descriptor))
 		return option_call_get(socket, descriptor, level, name, value, length);
 	result = get_from_kernel(descriptor, level, name, value, length);
 	if (result < 0 || level != SOL_SOCKET || name != SO_ERROR || *length < sizeof(error))
 		return result;
-	error = lent_call_error(socket);
-	if (error)
-		memcpy(value, &error, sizeof(error));
+	/* The kernel's came later, and is in the other's place. */
+	memcpy(&error, value, sizeof(error));
+	left = lent_call_error(socket);
+	if (left && !error)
+		memcpy(value, &left, sizeof(left));
 	return 0;
 }
 

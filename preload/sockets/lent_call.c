@@ -63,15 +63,21 @@ int lent_call_error(struct socket *socket)
 
 /*
  * As in the kernel a call that receives tells it when there is nothing to read, recvmmsg(2) and a
- * call that sends at once. poll(2) does not know of it.
+ * call that sends at once. poll(2) does not know of it. A later reset takes its place.
  */
 static int take_error(struct socket *socket, int descriptor, enum borrow_direction direction,
 		      long number)
 {
 	struct pollfd entry = { .fd = descriptor, .events = POLLIN };
+	bool is_ready;
 
-	if (__builtin_expect(!atomic_load_explicit(&socket->left_error, memory_order_relaxed), 1) ||
-	    (direction == BORROW_RECEIVE && number != SYS_recvmmsg && wait_look(&entry, 1) > 0))
+	if (__builtin_expect(!atomic_load_explicit(&socket->left_error, memory_order_relaxed), 1))
+		return 0;
+	is_ready = wait_look(&entry, 1) > 0;
+	if (entry.revents & POLLERR)
+		lent_call_error(socket);
+	if (entry.revents & POLLERR ||
+	    (direction == BORROW_RECEIVE && number != SYS_recvmmsg && is_ready))
 		return 0;
 	return lent_call_error(socket);
 }

@@ -403,11 +403,13 @@ static ssize_t receive_much(int fd)
 }
 
 /* The connection is the kernel's from now on, for as long as a child has it. */
-static pid_t share(void)
+static pid_t share(struct connection connection)
 {
 	const pid_t child = fork();
 
 	must("fork", child);
+	if (child == 0)
+		close(connection.them);
 	while (child == 0)
 		pause();
 	return child;
@@ -461,7 +463,7 @@ static void case_error_left(void)
 		send_all(connection.them, "ab", 2);
 		leave_error(connection.us);
 		if (shared)
-			child = share();
+			child = share(connection);
 		else
 			give_back(connection.us);
 		outcome("the byte that is left", receive_again(connection.us));
@@ -470,6 +472,29 @@ static void case_error_left(void)
 		if (shared)
 			end(child);
 		close_connection(connection);
+	}
+}
+
+/* A reset that comes before the error has been told takes its place. */
+static void case_reset_after_error(void)
+{
+	ssize_t (*const calls[])(int fd) = { receive_again, send_again, ask_again };
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		struct connection connection = open_used();
+		pid_t child;
+
+		send_all(connection.them, "ab", 2);
+		leave_error(connection.us);
+		child = share(connection);
+		outcome("the byte that is left", receive_again(connection.us));
+		reset(connection.them);
+		await(connection.us, POLLHUP);
+		outcome("call", calls[i](connection.us));
+		outcome("SO_ERROR", ask_again(connection.us));
+		outcome("recv", receive_again(connection.us));
+		end(child);
+		close(connection.us);
 	}
 }
 
@@ -494,6 +519,7 @@ int main(int argc, char **argv)
 		{ "given back meanwhile", case_given_back_meanwhile, 0 },
 		{ "mark meanwhile", case_mark_meanwhile, 0 },
 		{ "error left", case_error_left, 0 },
+		{ "reset after error", case_reset_after_error, 0 },
 		{ "error left for good", case_error_left_for_good, 0 },
 		{ "twin's options", case_twins_options, 0 },
 		{ "child's options", case_childs_options, 0 },
