@@ -85,6 +85,22 @@ static void replace(struct bpf_insn *instruction, const int *places)
 	instruction[1].imm = 0;
 }
 
+/*
+ * The kernel gives up with EAGAIN when a signal comes while it looks through the program, and libc
+ * sends one to each thread when the program changes its user. That takes less than a millisecond,
+ * so that a second attempt succeeds but for the strangest signals.
+ */
+#define LOAD_ATTEMPTS 10
+
+static int load_whatever_comes(union bpf_attr *attributes)
+{
+	int program = -EAGAIN;
+
+	for (int i = 0; i < LOAD_ATTEMPTS && program == -EAGAIN; i++)
+		program = bpf(BPF_PROG_LOAD, attributes);
+	return program;
+}
+
 int bpf_load(enum bpf_prog_type type, const uint64_t *code, size_t count, const int *places)
 {
 	struct bpf_insn *instructions = malloc(count * sizeof(*instructions));
@@ -104,7 +120,7 @@ int bpf_load(enum bpf_prog_type type, const uint64_t *code, size_t count, const 
 		i++;
 	}
 	memcpy(attributes.prog_name, "melin_tap", sizeof("melin_tap"));
-	program = bpf(BPF_PROG_LOAD, &attributes);
+	program = load_whatever_comes(&attributes);
 	free(instructions);
 	return own_descriptor(program);
 }

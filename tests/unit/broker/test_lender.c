@@ -470,6 +470,53 @@ static void refuse_without_rights(void)
 	tap_ok(status == 0, "without rights: no lender");
 }
 
+/* ---- signals ---- */
+
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+struct disturber {
+	pthread_t disturbed;
+	_Atomic bool ends;
+};
+
+/* Far apart beside what it takes the kernel to look through a program. */
+static void *send_signals(void *argument)
+{
+	struct disturber *disturber = argument;
+
+	while (!disturber->ends) {
+		pthread_kill(disturber->disturbed, SIGUSR1);
+		usleep(3000);
+	}
+	return NULL;
+}
+
+/* As libc sends them to each thread when the program changes its user. */
+static void open_under_signals(void)
+{
+	struct sigaction action = { .sa_handler = ignore, .sa_flags = SA_RESTART };
+	struct disturber disturber = { .disturbed = pthread_self() };
+	unsigned failed = 0;
+	pthread_t thread;
+
+	sigaction(SIGUSR1, &action, NULL);
+	pthread_create(&thread, NULL, send_signals, &disturber);
+	for (int i = 0; i < 100; i++) {
+		struct lender *other;
+
+		if (lender_open(&other) == REFUSAL_NONE)
+			lender_close(other);
+		else
+			failed++;
+	}
+	disturber.ends = true;
+	pthread_join(thread, NULL);
+	tap_ok(!failed, "signals while a lender is opened: %u of 100 failed", failed);
+}
+
 /* Rights that go while a connection is lent: it is not lost by that. */
 struct giver {
 	struct ends ends;
@@ -730,6 +777,7 @@ int main(void)
 	refuse_signed();
 	refuse_translated();
 	refuse_without_rights();
+	open_under_signals();
 	lose_rights();
 	lend_with_two();
 	tell_of_rules();
