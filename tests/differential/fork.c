@@ -793,7 +793,6 @@ int main(int argc, char **argv)
 		{ "listener for the child", case_listener_for_the_child, 0 },
 		{ "bound by the parent", case_bound_by_the_parent, 0 },
 		{ "socket by the parent", case_socket_by_the_parent, 0 },
-		{ "numbers after it", case_numbers_after_it, 0 },
 		{ "daemon", case_daemon, 0 },
 		{ "daemon after listen", case_daemon_after_listen, 0 },
 		{ "listener for both", case_listener_for_both, 0 },
@@ -805,6 +804,7 @@ int main(int argc, char **argv)
 		{ "other forks", case_other_forks, 0 },
 		{ "signals while forking", case_signals_while_forking, 0 },
 		{ "actions while forking", case_actions_while_forking, 0 },
+		{ "numbers after it", case_numbers_after_it, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
