@@ -70,13 +70,11 @@ static int transparent_level(const struct connection_state *state)
 static int allow_any_address(int descriptor, const struct connection_state *state,
 			     struct makeshift *makeshift)
 {
-	const int on = 1;
-
 	makeshift->is_transparent = true;
 	return get_int(descriptor, transparent_level(state), transparent_name(state),
 		       &makeshift->transparent)
-		       ?: kernel_set_option(descriptor, transparent_level(state),
-					    transparent_name(state), &on, sizeof(on));
+		       ?: kernel_set_int(descriptor, transparent_level(state),
+					 transparent_name(state), 1);
 }
 
 /* The loopback address as the only stop of a routing header: RFC 8754, section 2. */
@@ -120,9 +118,8 @@ static int end_makeshift(int descriptor, const struct connection_state *state,
 				?: set_first_stop(descriptor, state, NULL, 0);
 	if (makeshift->is_transparent)
 		error = error
-				?: kernel_set_option(descriptor, transparent_level(state),
-						     transparent_name(state),
-						     &makeshift->transparent, sizeof(int));
+				?: kernel_set_int(descriptor, transparent_level(state),
+						  transparent_name(state), makeshift->transparent);
 	return error;
 }
 

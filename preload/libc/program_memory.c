@@ -127,13 +127,18 @@ bool memory_writable_vector(const struct iovec *iov, size_t count, size_t bytes)
 	return true;
 }
 
+/* Nothing may be nowhere, which memcpy() must not be told. */
+static void copy(void *to, const void *from, size_t length)
+{
+	if (length > 0)
+		memcpy(to, from, length);
+}
+
 bool memory_copy_in(void *to, const void *from, size_t length)
 {
 	if (!memory_readable(from, length))
 		return false;
-	/* Nothing may be nowhere, which memcpy() must not be told. */
-	if (length > 0)
-		memcpy(to, from, length);
+	copy(to, from, length);
 	return true;
 }
 
@@ -141,8 +146,6 @@ bool memory_copy_out(void *to, const void *from, size_t length)
 {
 	if (!memory_writable(to, length))
 		return false;
-	/* Nothing may be nowhere, which memcpy() must not be told. */
-	if (length > 0)
-		memcpy(to, from, length);
+	copy(to, from, length);
 	return true;
 }

@@ -199,12 +199,13 @@ static void note_slow(uint64_t now)
 
 bool borrow_policy_has_room(struct borrow_policy *policy, bool starts, uint64_t now)
 {
-	if (config_get()->borrow == BORROW_AUTO && now < slow.not_before) {
+	if (config_get()->borrow != BORROW_AUTO)
+		return true;
+	if (now < slow.not_before) {
 		policy->turns = 0;
 		return false;
 	}
-	if (config_get()->borrow != BORROW_AUTO ||
-	    policy->crowded >= looks_before_trial(policy, starts))
+	if (policy->crowded >= looks_before_trial(policy, starts))
 		return true;
 	switch (contention_look(now)) {
 	case CONTENTION_LOW:
