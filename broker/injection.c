@@ -119,7 +119,7 @@ static uint16_t window_of(const struct connection_state *state)
 }
 
 /* A FIN or RST that one end sends, or its urgent byte, and what it says besides. */
-struct end {
+struct segment {
 	struct loan_tuple tuple; /* remote is who sends it */
 	const uint8_t *from, *to;
 	uint32_t number, acknowledgment, timestamp, echoed;
@@ -130,46 +130,47 @@ struct end {
 	const uint8_t *data; /* one byte, or NULL */
 };
 
-static void write_tcp(struct packet *packet, const struct end *end)
+static void write_tcp(struct packet *packet, const struct segment *segment)
 {
-	struct tcphdr header = { .source = end->tuple.remote_port,
-				 .dest = end->tuple.local_port,
-				 .seq = htonl(end->number),
-				 .ack_seq = htonl(end->acknowledgment),
+	struct tcphdr header = { .source = segment->tuple.remote_port,
+				 .dest = segment->tuple.local_port,
+				 .seq = htonl(segment->number),
+				 .ack_seq = htonl(segment->acknowledgment),
 				 .doff = (uint16_t)((packet->length - packet->tcp) / 4) & 0xf,
 				 .ack = 1,
-				 .rst = !!(end->flags & TH_RST),
-				 .fin = !!(end->flags & TH_FIN),
-				 .urg = !!(end->flags & TH_URG),
-				 .window = htons(end->window),
-				 .urg_ptr = htons(end->pointer) };
-	const uint32_t timestamps[] = { htonl(TIMESTAMP_LEADING), htonl(end->timestamp),
-					htonl(end->echoed) };
+				 .rst = !!(segment->flags & TH_RST),
+				 .fin = !!(segment->flags & TH_FIN),
+				 .urg = !!(segment->flags & TH_URG),
+				 .window = htons(segment->window),
+				 .urg_ptr = htons(segment->pointer) };
+	const uint32_t timestamps[] = { htonl(TIMESTAMP_LEADING), htonl(segment->timestamp),
+					htonl(segment->echoed) };
 
 	memcpy(packet->frame + packet->tcp, &header, sizeof(header));
-	if (end->timestamps)
+	if (segment->timestamps)
 		memcpy(packet->frame + packet->tcp + sizeof(header), timestamps,
 		       sizeof(timestamps));
-	if (end->data)
-		packet->frame[packet->length++] = *end->data;
+	if (segment->data)
+		packet->frame[packet->length++] = *segment->data;
 }
 
-#define END_BYTES (ETH_HLEN + sizeof(struct ip6_hdr) + sizeof(struct tcphdr) + TIMESTAMP_BYTES + 1)
+#define SEGMENT_BYTES                                                                              \
+	(ETH_HLEN + sizeof(struct ip6_hdr) + sizeof(struct tcphdr) + TIMESTAMP_BYTES + 1)
 
 /* Returns how long the frame is. */
-static size_t make_end(uint8_t frame[END_BYTES], const struct end *end)
+static size_t make_segment(uint8_t frame[SEGMENT_BYTES], const struct segment *segment)
 {
-	const bool is_ipv4 = end->tuple.family == AF_INET;
+	const bool is_ipv4 = segment->tuple.family == AF_INET;
 	struct packet packet = { .frame = frame, .ip = ETH_HLEN, .is_ipv4 = is_ipv4 };
 
 	packet.tcp = packet.ip + (is_ipv4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr));
 	packet.length =
-		packet.tcp + sizeof(struct tcphdr) + (end->timestamps ? TIMESTAMP_BYTES : 0);
-	memcpy(frame, end->to, ETH_ALEN);
-	memcpy(frame + ETH_ALEN, end->from, ETH_ALEN);
+		packet.tcp + sizeof(struct tcphdr) + (segment->timestamps ? TIMESTAMP_BYTES : 0);
+	memcpy(frame, segment->to, ETH_ALEN);
+	memcpy(frame + ETH_ALEN, segment->from, ETH_ALEN);
 	bytes_write16(frame + offsetof(struct ethhdr, h_proto), is_ipv4 ? ETH_P_IP : ETH_P_IPV6);
-	write_ip(&packet, &end->tuple);
-	write_tcp(&packet, end);
+	write_ip(&packet, &segment->tuple);
+	write_tcp(&packet, segment);
 	finish(&packet);
 	return packet.length;
 }
@@ -183,21 +184,21 @@ static size_t make_end(uint8_t frame[END_BYTES], const struct end *end)
 static int inject(const struct loan *loan, const struct connection_state *state, uint32_t number,
 		  uint8_t flags, uint16_t pointer, const uint8_t *data)
 {
-	const struct end end = { .tuple = loan->tuple,
-				 .from = loan->path.destination,
-				 .to = loan->path.source,
-				 .number = number,
-				 .acknowledgment = state->send_unacknowledged,
-				 .timestamp = state->timestamp_recent,
-				 .echoed = state->timestamp,
-				 .window = window_of(state),
-				 .pointer = pointer,
-				 .flags = flags,
-				 .timestamps = state->timestamps,
-				 .data = data };
-	uint8_t frame[END_BYTES];
+	const struct segment segment = { .tuple = loan->tuple,
+					 .from = loan->path.destination,
+					 .to = loan->path.source,
+					 .number = number,
+					 .acknowledgment = state->send_unacknowledged,
+					 .timestamp = state->timestamp_recent,
+					 .echoed = state->timestamp,
+					 .window = window_of(state),
+					 .pointer = pointer,
+					 .flags = flags,
+					 .timestamps = state->timestamps,
+					 .data = data };
+	uint8_t frame[SEGMENT_BYTES];
 
-	return tap_inject(loan->tuple.interface, frame, make_end(frame, &end));
+	return tap_inject(loan->tuple.interface, frame, make_segment(frame, &segment));
 }
 
 int injection_end(const struct loan *loan, const struct connection_state *state)
@@ -234,38 +235,39 @@ int injection_urgent(const struct loan *loan, const struct connection_state *sta
 /* ---- this end ---- */
 
 /* A RST behind all that was sent. */
-static struct end reset_of(const struct connection_path *path, const struct connection_state *state)
+static struct segment reset_of(const struct connection_path *path,
+			       const struct connection_state *state)
 {
 	const size_t unsent =
 		state->send_unsent < state->send_size ? state->send_unsent : state->send_size;
-	struct end end = { .from = path->source,
-			   .to = path->destination,
-			   .number = state->send_unacknowledged +
-				     (uint32_t)(state->send_size - unsent),
-			   .acknowledgment = state->receive_next,
-			   .timestamp = state->timestamp,
-			   .echoed = state->timestamp_recent,
-			   .flags = TH_RST,
-			   .timestamps = state->timestamps };
+	struct segment segment = { .from = path->source,
+				   .to = path->destination,
+				   .number = state->send_unacknowledged +
+					     (uint32_t)(state->send_size - unsent),
+				   .acknowledgment = state->receive_next,
+				   .timestamp = state->timestamp,
+				   .echoed = state->timestamp_recent,
+				   .flags = TH_RST,
+				   .timestamps = state->timestamps };
 
-	route_tuple(&state->remote, &state->local, &end.tuple);
-	return end;
+	route_tuple(&state->remote, &state->local, &segment.tuple);
+	return segment;
 }
 
 void injection_reset_peer(int tap, const struct connection_path *path,
 			  const struct connection_state *state)
 {
-	const struct end end = reset_of(path, state);
-	const uint16_t protocol = end.tuple.family == AF_INET ? ETH_P_IP : ETH_P_IPV6;
+	const struct segment segment = reset_of(path, state);
+	const uint16_t protocol = segment.tuple.family == AF_INET ? ETH_P_IP : ETH_P_IPV6;
 	const struct sockaddr_ll to = { .sll_family = AF_PACKET,
 					.sll_protocol = htons(protocol),
 					.sll_ifindex = (int)path->interface,
 					.sll_halen = ETH_ALEN };
 	struct {
 		struct virtio_net_hdr none; /* the tap has PACKET_VNET_HDR */
-		uint8_t frame[END_BYTES];
+		uint8_t frame[SEGMENT_BYTES];
 	} message = { 0 };
-	const size_t length = sizeof(message.none) + make_end(message.frame, &end);
+	const size_t length = sizeof(message.none) + make_segment(message.frame, &segment);
 
 	kernel_call6(SYS_sendto, tap, (long)&message, (long)length, MSG_DONTWAIT | MSG_NOSIGNAL,
 		     (long)&to, sizeof(to));
