@@ -120,23 +120,14 @@ static void adopt_blocking(struct socket *socket, int descriptor)
 
 /* ---- connect ---- */
 
-/* False: not an address that the stack knows. */
-static bool local_name(int descriptor, struct sockaddr_storage *name, struct ip_address *address,
-		       uint16_t *port)
-{
-	socklen_t length = sizeof(*name);
-
-	return libc()->getsockname(descriptor, (struct sockaddr *)name, &length) == 0 &&
-	       address_from_sockaddr((struct sockaddr *)name, length, address, port) == 0;
-}
-
 /* The name that the program has bound the socket to, or NULL if to none. */
 static const struct sockaddr *bound_name(int descriptor, struct sockaddr_storage *name,
 					 struct ip_address *address)
 {
 	uint16_t port = 0;
 
-	return local_name(descriptor, name, address, &port) && (!address_is_any(address) || port)
+	return socket_local_name(descriptor, name, address, &port) &&
+			       (!address_is_any(address) || port)
 		       ? (struct sockaddr *)name
 		       : NULL;
 }
@@ -560,7 +551,7 @@ bool flow_listen(int descriptor, int backlog, int *result)
 	}
 	advice_check_rules(RULE_LISTEN);
 	/* If the program has not bound the socket the kernel's listen(2) chooses its port. */
-	known = local_name(descriptor, &local, &address, &port);
+	known = socket_local_name(descriptor, &local, &address, &port);
 	if (known && port == 0) {
 		if (libc()->listen(descriptor, backlog) < 0) {
 			*result = -errno;
@@ -568,7 +559,7 @@ bool flow_listen(int descriptor, int backlog, int *result)
 			socket_put(socket);
 			return true;
 		}
-		known = local_name(descriptor, &local, &address, &port);
+		known = socket_local_name(descriptor, &local, &address, &port);
 	}
 	if (known &&
 	    listener_selected(&address, port, stack_half_v6only(descriptor, socket->domain),
@@ -607,7 +598,7 @@ static bool may_become_stacks(struct socket *socket, int descriptor)
 	bool dual;
 
 	if (atomic_load(&socket->state) != SOCKET_UNDECIDED ||
-	    !local_name(descriptor, &local, &address, &port))
+	    !socket_local_name(descriptor, &local, &address, &port))
 		return false;
 	if (twin_options_kernel_only(socket, descriptor,
 				     port == 0 ? OPTION_CONNECT : OPTION_LISTEN))

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 
-#include "preload/config/address.h"
 #include "preload/config/config.h"
 #include "preload/config/rules.h"
 #include "preload/libc/program_memory.h"
@@ -111,13 +110,10 @@ int host_listen(int descriptor, int backlog)
 static bool may_accept_selected(int descriptor)
 {
 	struct sockaddr_storage name;
-	socklen_t length = sizeof(name);
 	struct ip_address local;
 	uint16_t port;
 
-	return libc()->getsockname(descriptor_of_program(descriptor), (struct sockaddr *)&name,
-				   &length) == 0 &&
-	       address_from_sockaddr((struct sockaddr *)&name, length, &local, &port) == 0 &&
+	return socket_local_name(descriptor_of_program(descriptor), &name, &local, &port) &&
 	       rules_may_take_listener(&config_get()->flows, &local, port);
 }
 

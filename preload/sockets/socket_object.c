@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
+#include "preload/config/address.h"
 #include "preload/config/log.h"
 #include "preload/config/rules.h"
 #include "preload/process/lending.h"
@@ -215,6 +216,15 @@ void socket_event(void *user, uint32_t events)
 	events &= ~STACK_EVENT_URGENT;
 	if (events)
 		wait_notify(&socket->object.source, events);
+}
+
+bool socket_local_name(int descriptor, struct sockaddr_storage *name, struct ip_address *address,
+		       uint16_t *port)
+{
+	socklen_t length = sizeof(*name);
+
+	return libc()->getsockname(descriptor, (struct sockaddr *)name, &length) == 0 &&
+	       address_from_sockaddr((struct sockaddr *)name, length, address, port) == 0;
 }
 
 /*

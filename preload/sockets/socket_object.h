@@ -232,6 +232,12 @@ int socket_name(struct socket *socket, int descriptor, bool peer, struct sockadd
  */
 ssize_t socket_interrupted(const struct socket *socket, bool receives);
 
+/*
+ * What the kernel's socket of that number is bound to, in both forms; the port is in host order.
+ * False: it is no socket, or not bound to an address that a stack could have.
+ */
+bool socket_local_name(int descriptor, struct sockaddr_storage *name, struct ip_address *address,
+		       uint16_t *port);
 /* Copies a name to the program. 0, -EFAULT or -EINVAL. */
 int socket_copy_name(const struct sockaddr_storage *from, struct sockaddr *name, socklen_t *length);
 
