@@ -312,6 +312,20 @@ static void *send_much(void *argument)
 	return NULL;
 }
 
+/* The firewall is the last thing of its test. */
+static void give_back_through(struct ends *ends, struct loan *loan, struct connection_state *state,
+			      const char *text)
+{
+	tap_ok(lender_give(lender, ends->own, loan, state) == 0 &&
+		       ground_says(ends->peer, ends->own, "a") &&
+		       ground_says(ends->own, ends->peer, "b"),
+	       "%s", text);
+	connection_state_clear(state);
+	lender_unwatch(lender, loan);
+	ground_run("nft delete table ip t");
+	ground_close(ends);
+}
+
 /* Connection tracking does not see the segments that the tap takes, hence not the windows. */
 static void pass_firewall(void)
 {
@@ -341,14 +355,7 @@ static void pass_firewall(void)
 	}
 	pthread_join(thread, NULL);
 	tap_ok(received == MUCH, "%zu bytes go past it", received);
-	tap_ok(lender_give(lender, ends.own, &loan, &state) == 0 &&
-		       ground_says(ends.peer, ends.own, "a") &&
-		       ground_says(ends.own, ends.peer, "b"),
-	       "then both ends talk through it");
-	connection_state_clear(&state);
-	lender_unwatch(lender, &loan);
-	ground_run("nft delete table ip t");
-	ground_close(&ends);
+	give_back_through(&ends, &loan, &state, "then both ends talk through it");
 }
 
 /* The kernel does not take the connection back, and the peer has nothing to send. */
@@ -395,14 +402,7 @@ static void outlast_tracking(void)
 		       lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
 	       "borrowed behind a firewall that forgets soon");
 	sleep(4);
-	tap_ok(lender_give(lender, ends.own, &loan, &state) == 0 &&
-		       ground_says(ends.peer, ends.own, "a") &&
-		       ground_says(ends.own, ends.peer, "b"),
-	       "four seconds later both ends talk through it");
-	connection_state_clear(&state);
-	lender_unwatch(lender, &loan);
-	ground_run("nft delete table ip t");
-	ground_close(&ends);
+	give_back_through(&ends, &loan, &state, "four seconds later both ends talk through it");
 }
 
 /* socket(2) fails as in a kernel without the module that tracking is told through. */
