@@ -74,7 +74,7 @@ ended() {
 	pauses_after 3 "$started" "$near_kernel" 80 3 300
 	goes_on 300
 	ended 3
-	[ "$(grep -c ": borrowed" "$BATS_TEST_TMPDIR/server.melin")" -ge 3 ] ||
+	[ "$(grep -c "descriptor [0-9]*: borrowed" "$BATS_TEST_TMPDIR/server.melin")" -ge 3 ] ||
 		fail "$(cat "$BATS_TEST_TMPDIR/server.melin")"
 }
 
@@ -84,14 +84,14 @@ ended() {
 	[ "$(brokers | wc -l)" -eq 1 ]
 	goes_on 400
 	ended 3
-	[ "$(grep -c ": borrowed" "$BATS_TEST_TMPDIR/server.melin")" -ge 3 ] ||
+	[ "$(grep -c "descriptor [0-9]*: borrowed" "$BATS_TEST_TMPDIR/server.melin")" -ge 3 ] ||
 		fail "$(cat "$BATS_TEST_TMPDIR/server.melin")"
 }
 
 @test "a broker is killed: what it has lent goes on to its end, others are the kernel's" {
 	BORROW=always serve "$near_kernel" 7000 2 late
 	start client far "$python" "$programs/round_trips.py" "$near_kernel" 7000 1 20000
-	wait_until 60 log_has ': borrowed' || fail "not borrowed"
+	wait_until 60 log_has 'descriptor [0-9]*: borrowed' || fail "not borrowed"
 	kill -KILL "$(brokers)"
 	printed client "20000 round trips"
 	[ "$(on far "$python" "$programs/round_trips.py" "$near_kernel" 7000 1 300)" = \
@@ -114,7 +114,7 @@ try:
     print("heard of", peer.recv(100), flush=True)
 except ConnectionResetError:
     print("heard of a reset", flush=True)' "$near_kernel"
-	wait_until 60 log_has ': borrowed' || fail "not borrowed"
+	wait_until 60 log_has 'descriptor [0-9]*: borrowed' || fail "not borrowed"
 	kill -KILL "$(brokers)"
 	kill -USR1 "$(pid_of client)"
 	printed client 'heard of a reset'
@@ -125,7 +125,7 @@ except ConnectionResetError:
 # none is lost for a reason that can be left alone.
 @test "a broker is killed: what need not go back stays with the stack" {
 	BORROW=random serve "$near_kernel" 7000 6 late
-	pauses_after 10 ': borrowed' "$near_kernel" 7000 6 2000
+	pauses_after 10 'descriptor [0-9]*: borrowed' "$near_kernel" 7000 6 2000
 	kill -KILL "$(brokers)"
 	goes_on 2000
 	ended 6

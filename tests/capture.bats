@@ -28,7 +28,7 @@ both_ended() {
 }
 
 borrowed() {
-	grep -c ': borrowed' "$BATS_TEST_TMPDIR/server.melin" || true
+	grep -c 'descriptor [0-9]*: borrowed' "$BATS_TEST_TMPDIR/server.melin" || true
 }
 
 # Whether a connection with 300 messages each way has been borrowed.

@@ -56,7 +56,7 @@ DEFAULT_BORROW=auto
 	printed redis 'eady to accept connections'
 	start client far bash -c "while sleep 0.01; do echo ping; done |
 		redis-cli -h $near_kernel -p 7379"
-	wait_until 60 grep -q ': borrowed' "$BATS_TEST_TMPDIR/redis.out"
+	wait_until 60 grep -q 'descriptor [0-9]*: borrowed' "$BATS_TEST_TMPDIR/redis.out"
 	on far redis-cli -h "$near_kernel" -p 7379 bgsave
 	wait_until 60 borrowed_after_fork || fail "not borrowed again"
 	end client
