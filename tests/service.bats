@@ -88,7 +88,8 @@ redis=(/usr/bin/redis-server --bind "$near_kernel" --port 7000 --protected-mode 
 		"$build/tests/programs/broker_clients" 400
 	wait_until 60 eval 'on far redis-benchmark -h "$near_kernel" -p 7000 -c 4 -n 4000 -q \
 		-t get >"$BATS_TEST_TMPDIR/benchmark.out" &&
-		[ "$(grep -c "$borrowed" "$BATS_TEST_TMPDIR/redis.out")" -ge 4 ]' || fail "not borrowed"
+		[ "$(grep -c "$borrowed" "$BATS_TEST_TMPDIR/redis.out")" -ge 4 ]' ||
+		fail "not borrowed"
 	end crowd KILL
 	[ "$(on far redis-cli -h "$near_kernel" -p 7000 bgsave)" = 'Background saving started' ]
 	wait_until 60 test -s "$run_folder/redis/dump.rdb"
