@@ -70,7 +70,7 @@ ended() {
 }
 
 @test "workers that become nobody after the fork borrow through brokers" {
-	serve "$near_kernel" 80 3
+	BORROW=always serve "$near_kernel" 80 3
 	pauses_after 3 "$started" "$near_kernel" 80 3 300
 	goes_on 300
 	ended 3
@@ -79,7 +79,7 @@ ended() {
 }
 
 @test "workers of a server that has become nobody before have one broker" {
-	serve "$near_kernel6" 7000 3 late
+	BORROW=always serve "$near_kernel6" 7000 3 late
 	pauses_after 3 "$started" "$near_kernel6" 7000 3 400
 	[ "$(brokers | wc -l)" -eq 1 ]
 	goes_on 400
