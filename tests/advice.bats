@@ -207,3 +207,25 @@ print(log.recv(1000).decode())' env "LD_PRELOAD=$library" MELIN_DEV=veth0 \
 	with 'connect:*:*' env "$BATS_TEST_TMPDIR/plain" || true
 	grep -q 'plain is a 32-bit program' "$error"
 }
+
+@test "a Go program that has the library says that it does nothing there" {
+	local t=$BATS_TEST_TMPDIR line='melin: this is a Go program, which makes its system calls'
+	line+=' without libc: its flows go to the kernel'
+	echo 'int main(void) { return 0; }' >"$t/main.c"
+	# What Go's linker marks a program with.
+	printf '%s\n' '.section .note.go.buildid,"a",@note' '.long 4, 4, 4' '.asciz "Go\0"' \
+		'.ascii "abcd"' >"$t/note.s"
+	gcc -pie -fPIE -o "$t/anywhere" "$t/main.c" "$t/note.s"
+	gcc -no-pie -fno-pie -o "$t/fixed" "$t/main.c" "$t/note.s"
+	gcc -pie -fPIE -o "$t/plain" "$t/main.c"
+
+	with 'connect:*:*' "$t/anywhere"
+	said "$line"
+	with 'connect:*:*' "$t/fixed"
+	said "$line"
+	with 'connect:*:*' "$t/plain"
+	said
+	# a shell's helper
+	with 'connect:*:*' sh -c "$t/anywhere; :"
+	said
+}

@@ -247,6 +247,10 @@ patched() {
 		'.ascii "abcd"' >note.s
 	gcc -o go main.c note.s
 	wrong 126 "./go $go: $no" ./go
+	# A C compiler that links it, for cgo, puts it behind notes of its own.
+	sed '1a.balign 4' note.s >aligned.s
+	gcc -o cgo -Wl,--build-id=sha1 main.c aligned.s
+	wrong 126 "./cgo $go: $no" ./cgo
 	patched narrow 4 '\x01'
 	wrong 126 "./narrow is a 32-bit program, and libmelin.so a 64-bit library: $no" ./narrow
 	patched other 18 '\xb7'

@@ -284,6 +284,14 @@ void advice_executes(const char *path)
 			  strcmp(path, culprit) != 0 ? culprit : "", why);
 }
 
+void advice_begins(void)
+{
+	if (program_file_is_go() && advice_wants_programs())
+		log_write(level_for_programs(),
+			  "this is a Go program, which makes its system calls without libc: its "
+			  "flows go to the kernel");
+}
+
 /* ---- the end ---- */
 
 /* Whether the reason has been said before, or is what the user wants. */

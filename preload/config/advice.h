@@ -58,6 +58,12 @@ void advice_left_for_option(const char *option, enum rule_verb verb,
 bool advice_wants_programs(void);
 void advice_executes(const char *path);
 
+/*
+ * The process begins: said of a Go program that is linked with ld.so, so that it has this library
+ * and makes its calls past it. Who has executed it may have had no library to say so.
+ */
+void advice_begins(void);
+
 /* The stack has started: whether its addresses have neighbours. */
 void advice_started(void);
 

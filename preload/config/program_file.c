@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,18 +50,48 @@ static bool read_at(int file, void *to, size_t size, uint64_t at)
 	return kernel_call(SYS_pread64, file, (long)to, (long)size, (long)at) == (long)size;
 }
 
+/* Of a segment with notes: the linker's own, which come first, are some 150 bytes. */
+#define NOTES_READ 1024
+
 /* Go's linker notes the build's identifier by a type of its own: cmd/internal/buildid of Go. */
+static bool is_gos(const Elf64_Nhdr *note, const unsigned char *name)
+{
+	return note->n_namesz == 4 && note->n_type == 4 && memcmp(name, "Go\0", 4) == 0;
+}
+
+static size_t padded(size_t size, size_t alignment)
+{
+	return (size + alignment - 1) / alignment * alignment;
+}
+
+/* A C compiler that links the program, for cgo, puts notes of its own in front. */
+static bool has_go_note(const unsigned char *notes, size_t size, size_t alignment)
+{
+	Elf64_Nhdr note;
+	size_t at = 0, length;
+
+	if (alignment != 8)
+		alignment = 4;
+	while (size - at >= sizeof(note) + 4) {
+		memcpy(&note, notes + at, sizeof(note));
+		if (is_gos(&note, notes + at + sizeof(note)))
+			return true;
+		length = padded(padded(sizeof(note) + note.n_namesz, alignment) + note.n_descsz,
+				alignment);
+		if (length > size - at)
+			return false;
+		at += length;
+	}
+	return false;
+}
+
 static bool is_go_note(int file, const Elf64_Phdr *header)
 {
-	struct {
-		Elf64_Nhdr note;
-		char name[4];
-	} begin;
+	unsigned char notes[NOTES_READ];
+	const size_t size = header->p_filesz < sizeof(notes) ? header->p_filesz : sizeof(notes);
 
-	return header->p_filesz >= sizeof(begin) &&
-	       read_at(file, &begin, sizeof(begin), header->p_offset) &&
-	       begin.note.n_namesz == sizeof(begin.name) && begin.note.n_type == 4 &&
-	       memcmp(begin.name, "Go\0", sizeof(begin.name)) == 0;
+	return read_at(file, notes, size, header->p_offset) &&
+	       has_go_note(notes, size, header->p_align);
 }
 
 /* False: nothing can be told. */
@@ -362,4 +393,25 @@ const char *program_file_refuses(const char *path, char culprit[PROGRAM_CULPRIT]
 {
 	culprit[0] = '\0';
 	return judge(path, 4, culprit);
+}
+
+/* ---- this program ---- */
+
+bool program_file_is_go(void)
+{
+	const Elf64_Phdr *header = (const Elf64_Phdr *)getauxval(AT_PHDR);
+	const size_t count = header ? getauxval(AT_PHNUM) : 0;
+	uintptr_t base = 0; /* what the addresses in a program that can be anywhere begin from */
+	bool go = false;
+
+	if (getauxval(AT_PHENT) != sizeof(*header))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (header[i].p_type == PT_PHDR)
+			base = (uintptr_t)header - header[i].p_vaddr;
+	for (size_t i = 0; i < count; i++)
+		if (header[i].p_type == PT_NOTE && (header[i].p_flags & PF_R) && header[i].p_vaddr)
+			go |= has_go_note((const unsigned char *)(base + header[i].p_vaddr),
+					  header[i].p_memsz, header[i].p_align);
+	return go;
 }

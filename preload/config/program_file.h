@@ -6,6 +6,8 @@
 #ifndef MELIN_PROGRAM_FILE_H
 #define MELIN_PROGRAM_FILE_H
 
+#include <stdbool.h>
+
 /* Of a path that is put into a message: longer ones are cut. */
 #define PROGRAM_CULPRIT 256
 
@@ -16,5 +18,8 @@
  * it by the PATH that it will have, or path itself. Any thread; errno stays.
  */
 const char *program_file_refuses(const char *path, char culprit[PROGRAM_CULPRIT]);
+
+/* Whether the program that runs here, under this library, is such a Go program. Any thread. */
+bool program_file_is_go(void);
 
 #endif

@@ -13,6 +13,7 @@
 #include "preload/sockets/borrow_process.h"
 #include "preload/sockets/borrow_start.h"
 #include "preload/libc/monotonic.h"
+#include "preload/config/advice.h"
 #include "preload/config/config.h"
 #include "preload/descriptors/descriptor_room.h"
 #include "preload/descriptors/descriptors.h"
@@ -163,4 +164,5 @@ __attribute__((constructor)) static void begin(void)
 	descriptor_protect(log_descriptor());
 	log_calls_begin();
 	pthread_atfork(forks_before, forks_after_in_parent, forks_after_in_child);
+	advice_begins();
 }
