@@ -490,6 +490,20 @@ runpy.run_path(sys.argv[0], run_name="__main__")'
 	printed server 'Network is down'
 }
 
+# It listens at all addresses, and no connection that it may accept can be borrowed. One to loopback
+# is the kernel's in any case, which a rule for that alone does not change.
+@test "MELIN_REQUIRED=1: a listener at all addresses may be a network's" {
+	local -A rules=([198.18.0.0/15]='Network is down' [127.0.0.1]=ready)
+	for rule in "${!rules[@]}"; do
+		FLOWS="listen:$rule:7000" start_melin "server-${rule%/*}" near MELIN_BORROW= \
+			MELIN_REQUIRED=1 setpriv --bounding-set=-net_admin --inh-caps=-net_admin \
+			--no-new-privs --reuid 65534 --clear-groups \
+			"$python" "$programs/host_echo.py" serve 7000 block
+		printed "server-${rule%/*}" "${rules[$rule]}"
+		end "server-${rule%/*}" TERM
+	done
+}
+
 # A library with the functions that follow, of which melin hears nothing: unheard < CODE
 unheard() {
 	gcc -shared -fPIC -I"$BATS_TEST_DIRNAME/.." -x c -o "$BATS_TEST_TMPDIR/unheard.so" -

@@ -90,6 +90,16 @@ static bool is_selected_here(int descriptor)
 	       borrow_is_selected(RULE_LISTEN, (struct sockaddr *)&local, length);
 }
 
+static bool may_accept_selected(int descriptor)
+{
+	struct sockaddr_storage name;
+	struct ip_address local;
+	uint16_t port;
+
+	return socket_local_name(descriptor_of_program(descriptor), &name, &local, &port) &&
+	       rules_may_take_listener(&config_get()->flows, &local, port);
+}
+
 int host_listen(int descriptor, int backlog)
 {
 	struct socket *socket = socket_get_any(descriptor);
@@ -100,21 +110,11 @@ int host_listen(int descriptor, int backlog)
 		socket_put(socket);
 	}
 	/* The look costs a call, which a filter for system calls may not allow. */
-	if (config_get()->required && is_selected_here(descriptor) && is_refused()) {
+	if (config_get()->required && may_accept_selected(descriptor) && is_refused()) {
 		errno = ENETDOWN;
 		return -1;
 	}
 	return libc()->listen(descriptor_of_program(descriptor), backlog);
-}
-
-static bool may_accept_selected(int descriptor)
-{
-	struct sockaddr_storage name;
-	struct ip_address local;
-	uint16_t port;
-
-	return socket_local_name(descriptor_of_program(descriptor), &name, &local, &port) &&
-	       rules_may_take_listener(&config_get()->flows, &local, port);
 }
 
 /* Programs listen before they have many descriptors. */
