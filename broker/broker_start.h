@@ -11,6 +11,11 @@
 #ifndef MELIN_BROKER_START_H
 #define MELIN_BROKER_START_H
 
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "common/system_call.h"
+
 /*
  * Starts the program at that path and returns the door, one end of a pair of sockets
  * (close-on-exec, with a number among melin's own): whoever has it may ask for a lender of its own
@@ -25,5 +30,15 @@
  * child, like every process without a parent; else nobody's but init's.
  */
 int broker_start(const char *path);
+
+/*
+ * Whether that descriptor, which somebody else has made, is of the kind that channels and doors
+ * are. errno is as before.
+ */
+static inline bool broker_is_channel(int descriptor)
+{
+	return kernel_get_int(descriptor, SOL_SOCKET, SO_DOMAIN) == AF_UNIX &&
+	       kernel_get_int(descriptor, SOL_SOCKET, SO_TYPE) == SOCK_SEQPACKET;
+}
 
 #endif

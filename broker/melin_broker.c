@@ -34,10 +34,10 @@
 #include <unistd.h>
 
 #include "broker/broker_protocol.h"
+#include "broker/broker_start.h"
 #include "broker/confine.h"
 #include "broker/serve.h"
 #include "broker/tap_socket.h"
-#include "common/system_call.h"
 
 /* Each client costs a thread and a lender with its tap: some 100 KiB. */
 #define CLIENTS_MAX 1024
@@ -184,26 +184,21 @@ static int take_from_door(void)
 	return channel;
 }
 
-static bool is_channel(int descriptor)
-{
-	return kernel_get_int(descriptor, SOL_SOCKET, SO_DOMAIN) == AF_UNIX &&
-	       kernel_get_int(descriptor, SOL_SOCKET, SO_TYPE) == SOCK_SEQPACKET;
-}
-
 /*
  * The client's own thread takes the channel. What comes through the door may be any other file,
  * which has to be closed, and that may take long.
  */
 static void *run_client(void *unused)
 {
-	struct user *user;
+	struct user *user = NULL;
 	int channel = source_is_door ? take_from_door() : accept4(source, NULL, NULL, SOCK_CLOEXEC);
 
 	(void)unused;
 	sem_post(&taken);
 	if (channel < 0)
 		return NULL;
-	user = is_channel(channel) ? add_client(source_is_door ? 0 : user_of(channel)) : NULL;
+	if (broker_is_channel(channel))
+		user = add_client(source_is_door ? 0 : user_of(channel));
 	if (user) {
 		serve(channel, &user->room);
 		remove_client(user);

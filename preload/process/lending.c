@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #include "broker/broker_start.h"
@@ -441,8 +440,7 @@ void lending_before_losing(void)
 
 void lending_inherit_door(int descriptor)
 {
-	if (kernel_get_int(descriptor, SOL_SOCKET, SO_DOMAIN) != AF_UNIX ||
-	    kernel_get_int(descriptor, SOL_SOCKET, SO_TYPE) != SOCK_SEQPACKET)
+	if (!broker_is_channel(descriptor))
 		return;
 	descriptor_protect(descriptor);
 	atomic_store(&door, descriptor);
