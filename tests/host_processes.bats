@@ -133,6 +133,19 @@ ring() {
 	took server borrowed -eq 0
 }
 
+# Other threads may count descriptors, and the lowest free number is the program's at any time.
+@test "who looks for rings has a table of descriptors of its own" {
+	start_melin server near strace -f -qq -o "$BATS_TEST_TMPDIR/calls" \
+		-e trace=openat,close_range "$python" "$programs/host_echo.py" serve 7000 block
+	printed server ready
+	asks on far "$near_kernel" 1 "$BATS_TEST_TMPDIR/server.melin"
+	finished server
+	took server borrowed -ge 1
+	awk '/close_range\(0, .*CLOSE_RANGE_UNSHARE/ { apart[$1] = 1 }
+		/"\/proc\/self\/fd"/ { looks++; amiss += !apart[$1] }
+		END { print looks " looks"; exit !looks || amiss }' "$BATS_TEST_TMPDIR/calls"
+}
+
 # A system call of melin's that the filter does not know would end the program with SIGSYS.
 @test "behind a filter for system calls an inherited connection is the kernel's alone" {
 	BORROW='' inetd 'parted with: system calls may be' "$build/tests/programs/filtered_echo"

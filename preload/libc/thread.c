@@ -4,12 +4,14 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <ucontext.h>
 
 #include "common/stack_memory.h"
+#include "common/system_call.h"
 #include "preload/libc/symbols.h"
 
 /* ---- melin's threads and libc's count ---- */
@@ -229,4 +231,26 @@ void thread_run(void (*function)(void *), void *argument)
 		function(argument);
 	pthread_setcancelstate(cancellation, NULL);
 	errno = saved;
+}
+
+struct job_apart {
+	void (*function)(void *argument, bool apart);
+	void *argument;
+	long caller; /* whose table is to be left */
+};
+
+static void do_job_apart(void *argument)
+{
+	const struct job_apart *job = argument;
+	const bool apart = kernel_call(SYS_gettid, 0, 0, 0, 0) != job->caller &&
+			   kernel_call(SYS_close_range, 0, ~0U, CLOSE_RANGE_UNSHARE, 0) == 0;
+
+	job->function(job->argument, apart);
+}
+
+void thread_run_apart(void (*function)(void *argument, bool apart), void *argument)
+{
+	struct job_apart job = { function, argument, kernel_call(SYS_gettid, 0, 0, 0, 0) };
+
+	thread_run(do_job_apart, &job);
 }

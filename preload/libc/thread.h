@@ -28,6 +28,13 @@ int thread_start(pthread_t *thread, void *(*function)(void *), void *argument);
 void thread_run(void (*function)(void *), void *argument);
 
 /*
+ * The same for what opens files for a moment: the program gets the lowest free number at any time,
+ * and may count those that are open. So the thread has a table of descriptors of its own, which is
+ * empty; apart says so. Without room for a thread or a table function() has the caller's.
+ */
+void thread_run_apart(void (*function)(void *argument, bool apart), void *argument);
+
+/*
  * The process ends (exit(3) runs, say): from now on no thread of melin's that returns is taken for
  * the last one, which would call exit(3) a second time.
  */

@@ -129,6 +129,8 @@ static void end_if_idle(struct socket *socket, enum borrow_return why)
 
 void borrow_look_for_idle(void)
 {
+	if (borrow_is_filtered())
+		return; /* nothing is borrowed, and a thread may not be allowed */
 	rings_look();
 	borrow_for_each(end_if_idle, BORROW_IDLE);
 }

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +39,7 @@ struct look {
 	long process, parent; /* this one's */
 	long other;	      /* the one that is being looked at */
 	bool parent_seen;
-	long caller; /* the thread that asks */
-	bool apart;  /* the one that looks has a table of descriptors of its own */
+	bool apart; /* the one that looks has a table of descriptors of its own */
 };
 
 static void compare(long descriptor, void *argument)
@@ -126,17 +124,12 @@ static void look_at(long process, void *argument)
 		look_from_outside(look, process);
 }
 
-/*
- * A folder for each process is opened, and the program gets the lowest free number at any moment:
- * in its table each would take that away for an instant, and a dup2(2) to it would even close it.
- * So the thread leaves that table, unless there was no room for one.
- */
-static void look_apart(void *argument)
+/* A folder for each process is opened. */
+static void look_at_all(void *argument, bool apart)
 {
 	struct look *look = argument;
 
-	look->apart = kernel_call(SYS_gettid, 0, 0, 0, 0) != look->caller &&
-		      kernel_call(SYS_close_range, 0, ~0U, CLOSE_RANGE_UNSHARE, 0) == 0;
+	look->apart = apart;
 	if (proc_each_number("/proc", look->apart, look_at, look) < 0)
 		hold_all(look);
 	if (!look->parent_seen)
@@ -151,6 +144,5 @@ void holders_look(struct holders_file *files, unsigned count)
 		return;
 	look.process = kernel_call(SYS_getpid, 0, 0, 0, 0);
 	look.parent = kernel_call(SYS_getppid, 0, 0, 0, 0);
-	look.caller = kernel_call(SYS_gettid, 0, 0, 0, 0);
-	thread_run(look_apart, &look);
+	thread_run_apart(look_at_all, &look);
 }

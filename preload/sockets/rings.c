@@ -10,6 +10,7 @@
 #include "common/proc_file.h"
 #include "common/system_call.h"
 #include "preload/config/log.h"
+#include "preload/libc/thread.h"
 
 static _Atomic bool found;
 
@@ -25,13 +26,19 @@ static void compare(long descriptor, void *argument)
 		*(bool *)argument = true;
 }
 
+/* The process's descriptors, whatever table the thread has. */
+static void look(void *any, bool apart)
+{
+	proc_each_number("/proc/self/fd", apart, compare, any);
+}
+
 void rings_look(void)
 {
 	bool any = false;
 
 	if (atomic_load(&found))
 		return;
-	proc_each_number("/proc/self/fd", false, compare, &any);
+	thread_run_apart(look, &any);
 	if (!any || atomic_exchange(&found, true))
 		return;
 	log_write(LOG_LEVEL_INFO,

@@ -13,8 +13,8 @@
 #include <stdbool.h>
 
 /*
- * Looks for rings among this process's descriptors, by /proc, until one was found. Takes a
- * microsecond or two for each descriptor. Any thread; errno is as before.
+ * Looks for rings among this process's descriptors, by /proc, until one was found. Takes some 50 us
+ * for a thread, and a microsecond or two for each descriptor. Any thread; errno is as before.
  */
 void rings_look(void);
 
