@@ -80,6 +80,10 @@ tests_differential_faults_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_faults_LDADD = $(HARNESS_LIBS)
 tests_differential_fork_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_fork_LDADD = $(HARNESS_LIBS)
+tests_differential_fork_SOURCES = \
+	tests/differential/fork.c \
+	tests/differential/fork.h \
+	tests/differential/fork_listeners.c
 tests_differential_hold_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_hold_LDADD = $(HARNESS_LIBS)
 tests_differential_in_use_CFLAGS = $(WARNING_CFLAGS)
