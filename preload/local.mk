@@ -129,8 +129,12 @@ libmelin_la_SOURCES = \
 	preload/sockets/borrow_process.h \
 	preload/sockets/borrow_start.c \
 	preload/sockets/borrow_start.h \
+	preload/sockets/borrow_stop.c \
+	preload/sockets/borrow_stop.h \
 	preload/sockets/borrow_wanted.c \
 	preload/sockets/borrow_wanted.h \
+	preload/sockets/borrow_watch.c \
+	preload/sockets/borrow_watch.h \
 	preload/sockets/flow.c \
 	preload/sockets/flow.h \
 	preload/sockets/listener.c \

@@ -18,6 +18,7 @@
 #include "preload/config/config.h"
 #include "preload/process/process_stack.h"
 #include "preload/sockets/borrow.h"
+#include "preload/sockets/borrow_stop.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/libc/symbols.h"
 

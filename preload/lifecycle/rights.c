@@ -13,6 +13,7 @@
 #include "preload/config/log.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_process.h"
+#include "preload/sockets/borrow_stop.h"
 #include "preload/sockets/flow.h"
 #include "preload/sockets/host_flow.h"
 #include "preload/process/lending.h"

@@ -4,9 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <linux/sockios.h>
-#include <net/if.h>
 #include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -15,33 +13,21 @@
 #include <sys/syscall.h>
 
 #include "common/connection_state.h"
-#include "common/option_table.h"
 #include "common/system_call.h"
-#include "preload/config/address.h"
 #include "preload/config/config.h"
 #include "preload/config/log.h"
-#include "preload/descriptors/descriptor_room.h"
 #include "preload/libc/monotonic.h"
 #include "preload/libc/symbols.h"
 #include "preload/process/lending.h"
 #include "preload/process/process_stack.h"
 #include "preload/sockets/borrow_change.h"
 #include "preload/sockets/borrow_info.h"
+#include "preload/sockets/borrow_stop.h"
+#include "preload/sockets/borrow_watch.h"
 #include "preload/sockets/rings.h"
 #include "preload/sockets/socket_object.h"
-#include "preload/sockets/stream.h"
 #include "preload/sockets/twin_options.h"
 #include "preload/waiting/epoll.h"
-
-/*
- * How many reasons there are that nothing may be borrowed or watched now: a fork is under way,
- * rights are being given up, the process ends. Stored before states are looked at, and read after
- * one was stored.
- */
-static _Atomic int stopped;
-
-/* The system calls of this process and its children are filtered. Paired as stopped. */
-static _Atomic bool filtered;
 
 /* In CHANGING: no other call has a reference. */
 static bool is_alone(const struct socket *socket)
@@ -55,261 +41,9 @@ static const char *text_of(enum borrow_return why)
 	return status_flow_reasons[FLOW_RETURNED_CLOSED + (unsigned)why];
 }
 
-/* ---- the kernel's for good ---- */
-
-static void log_change(const struct socket *socket, const char *what, const char *why)
-{
-	log_write(LOG_LEVEL_DEBUG, "descriptor %d: %s%s%s", atomic_load(&socket->descriptor), what,
-		  *why ? ": " : "", why);
-}
-
-/*
- * As CHANGING's end: it costs its calls one look-up from now on, and no more. Makes no system call
- * of its own for one that is not watched if there is no text, which is logged. One that has been
- * given back is known further on, for what TCP_INFO has to add.
- */
-static void keep(struct socket *socket, enum flow_count why, const char *text)
-{
-	if (!socket->was_borrowed)
-		flow_counted_at(atomic_load(&socket->descriptor), why, socket->refusal);
-	if (text)
-		log_change(socket, "the kernel's", text);
-	if (config_get()->required && why != FLOW_KEPT_UNPAID)
-		atomic_store(&socket->failed, true);
-	borrow_forget_loan(socket);
-	borrow_change_end(socket, SOCKET_KERNEL);
-	epoll_left_to_kernel(&socket->object);
-	if (!atomic_load(&socket->failed) && !socket->info.kept &&
-	    atomic_load(&socket->object.descriptors) == 1)
-		descriptor_remove_of(atomic_load(&socket->descriptor), &socket->object);
-}
-
 bool borrow_is_refused(const struct socket *socket)
 {
 	return atomic_load_explicit(&socket->failed, memory_order_relaxed);
-}
-
-/* A warning once in a process: nothing will be borrowed in it. */
-static void tell_once(enum refusal refusal)
-{
-	static _Atomic bool told;
-
-	if (refusal >= REFUSAL_RIGHTS && refusal <= REFUSAL_FAILED && !atomic_exchange(&told, true))
-		log_write(LOG_LEVEL_WARN, "no connection is borrowed: %s; %s",
-			  refusal_text(refusal),
-			  config_get()->required ? "selected flows fail"
-						 : "the kernel carries them all");
-}
-
-/* ---- watching: what borrowing takes beforehand ---- */
-
-bool borrow_is_selected(enum rule_verb verb, const struct sockaddr *name, socklen_t length)
-{
-	struct ip_address address;
-	uint16_t port;
-
-	return address_from_sockaddr(name, length, &address, &port) == 0 &&
-	       rules_match(&config_get()->flows, verb, &address, port) == RULE_TAKE;
-}
-
-/*
- * libc reads and writes its standard streams by calls of its own, which nobody sees here, unless
- * the streams are melin's.
- */
-static bool is_standard(const struct socket *socket)
-{
-	for (int descriptor = 0; descriptor <= 2; descriptor++)
-		if (atomic_load(&descriptor_table[descriptor]) == &socket->object &&
-		    !stream_stands_in(descriptor))
-			return true;
-	return false;
-}
-
-/*
- * Whether the SYN of the connection was saved and not yet read (tcp(7), TCP_SAVED_SYN): the kernel
- * frees it when the connection is dissolved to be given back. Without room for it the kernel fails
- * and tells its length.
- */
-static bool has_saved_syn(int descriptor)
-{
-	socklen_t size = 0;
-
-	return kernel_call5(SYS_getsockopt, descriptor, IPPROTO_TCP, TCP_SAVED_SYN, 0,
-			    (long)&size) < 0 &&
-	       size > 0;
-}
-
-/* Once for each connection, in CHANGING: whether it can be borrowed at all. FLOW_COUNTS: yes. */
-static enum flow_count why_not_ever(struct socket *socket, int descriptor, const char **text)
-{
-	const struct option *option;
-
-	*text = "a standard stream";
-	if (is_standard(socket))
-		return FLOW_KEPT_OPTION;
-	*text = "O_ASYNC";
-	if (libc()->fcntl(descriptor, F_GETFL, 0L) & O_ASYNC)
-		return FLOW_KEPT_OPTION;
-	*text = "TCP_SAVED_SYN";
-	if (has_saved_syn(descriptor))
-		return FLOW_KEPT_OPTION;
-	twin_options_assume(socket);
-	option = twin_options_kernel_only(socket, descriptor, OPTION_CONNECT);
-	if (option) {
-		*text = option->name;
-		return FLOW_KEPT_OPTION;
-	}
-	return FLOW_COUNTS;
-}
-
-/* Whether it is the one that MELIN_DEV names, if it does. The name is asked for once. */
-static bool is_wanted(unsigned interface)
-{
-	static _Atomic unsigned wanted;
-	const char *only = config_get()->interface;
-	char name[IFNAMSIZ];
-
-	if (!only || atomic_load(&wanted) == interface)
-		return true;
-	if (!if_indextoname(interface, name) || strcmp(name, only) != 0)
-		return false;
-	atomic_store(&wanted, interface);
-	return true;
-}
-
-static uint32_t path_changes(void)
-{
-	const struct instance *instance = process_stack_running();
-
-	return instance->operations->path_changes(instance->stack);
-}
-
-/* An interface that is new to the lender takes a descriptor, and the program may have them all. */
-static enum refusal watch_with_room(struct socket *socket, int descriptor)
-{
-	enum refusal refusal = lender_watch(lending_lender(), descriptor, &socket->loan);
-
-	if (refusal != REFUSAL_DESCRIPTORS)
-		return refusal;
-	descriptor_room_begin();
-	refusal = lender_watch(lending_lender(), descriptor, &socket->loan);
-	descriptor_room_end();
-	return refusal;
-}
-
-/* The stack runs. */
-static enum refusal watch(struct socket *socket, int descriptor)
-{
-	enum refusal refusal;
-
-	socket->path_changes = path_changes();
-	refusal = watch_with_room(socket, descriptor);
-	if (refusal == REFUSAL_RESTING)
-		lending_ask(LENDING_WAKE);
-	if (refusal)
-		return refusal;
-	if (is_wanted(socket->loan.path.interface))
-		return REFUSAL_NONE;
-	lender_unwatch(lending_lender(), &socket->loan);
-	return REFUSAL_INTERFACE;
-}
-
-/* In CHANGING, which ends here. */
-static bool settle_refusal(struct socket *socket, enum refusal refusal)
-{
-	const bool waits = refusal == REFUSAL_BROKER && !config_get()->required;
-
-	socket->refusal = (uint8_t)refusal;
-	status_refused_at(atomic_load(&socket->descriptor), socket->refusal);
-	if (waits)
-		borrow_policy_begins_anew(&socket->policy);
-	if (refusal == REFUSAL_NONE || refusal_is_passing(refusal) || waits) {
-		if (refusal)
-			borrow_policy_refused(&socket->policy);
-		borrow_change_end(socket, SOCKET_LENDABLE);
-		return true;
-	}
-	if (lending_refusal() == REFUSAL_NONE && !process_stack_has_failed())
-		tell_once(refusal); /* else the start has told */
-	keep(socket, borrow_refusal_count(refusal), refusal_text(refusal));
-	return false;
-}
-
-_Atomic bool borrow_is_renewing;
-
-/* False: it has gone. It may be back by now, which another thread finds out. */
-static bool has_broker(struct socket *socket)
-{
-	if (!lender_is_gone(lending_lender()) && !atomic_load(&borrow_is_renewing))
-		return true;
-	borrow_policy_begins_anew(&socket->policy);
-	lending_ask_again(LENDING_RENEW);
-	return false;
-}
-
-/* Or there is a reason why not, of which one is found out here: a thread takes addresses, too. */
-static void see_to_start(void)
-{
-	if (!process_stack_has_failed() && !process_stack_fits_limits())
-		return;
-	if (config_get()->required) {
-		rings_look();
-		process_stack_start();
-	} else if (!process_stack_has_failed()) {
-		lending_ask(LENDING_START);
-	} else if (lending_may_come()) {
-		lending_ask_again(LENDING_START);
-	}
-}
-
-/* The stack and the lender are there; else they will be, or there is a reason. */
-static bool is_ready(struct socket *socket)
-{
-	if (process_stack_running() && lending_lender())
-		return has_broker(socket);
-	see_to_start();
-	if (process_stack_running() && lending_lender())
-		return true;
-	borrow_policy_refused(&socket->policy);
-	return false;
-}
-
-/* Why they will not be. REFUSAL_NONE: they may be yet. */
-static enum refusal why_no_start(void)
-{
-	const struct lender *lender = lending_lender();
-	const enum refusal why = lending_refusal();
-
-	if (lender && lender_is_gone(lender) && config_get()->required)
-		return REFUSAL_BROKER;
-	return why == REFUSAL_NONE && process_stack_has_failed() ? REFUSAL_NO_START : why;
-}
-
-bool borrow_watch(struct socket *socket, int descriptor)
-{
-	enum refusal refusal;
-	enum flow_count never;
-	const char *text;
-
-	if (status_is_drained() || borrow_is_filtered() ||
-	    borrow_change_begin_lendable(socket) != SOCKET_LENDABLE)
-		return true;
-	/* Another thread may be closing the number, or have closed it, since the call began. */
-	if (atomic_load(&stopped) || borrow_is_filtered() ||
-	    !descriptor_has(descriptor, &socket->object)) {
-		borrow_change_end(socket, SOCKET_LENDABLE);
-		return true;
-	}
-	if (!socket->chosen) {
-		never = why_not_ever(socket, descriptor, &text);
-		if (never != FLOW_COUNTS) {
-			keep(socket, never, text);
-			return false;
-		}
-		socket->chosen = true;
-	}
-	refusal = is_ready(socket) ? watch(socket, descriptor) : why_no_start();
-	return settle_refusal(socket, refusal);
 }
 
 /* ---- borrowing ---- */
@@ -420,8 +154,8 @@ static enum refusal take(struct socket *socket, int descriptor)
 
 	release_handle(socket);
 	/* The path that was found may be another one by now: it is found anew, and proved. */
-	if (socket->path_changes != path_changes())
-		return watch(socket, descriptor) ?: REFUSAL_UNSEEN;
+	if (socket->path_changes != borrow_path_changes())
+		return borrow_watch_again(socket, descriptor) ?: REFUSAL_UNSEEN;
 	instance->operations->adopt_begin(instance->stack);
 	refusal = take_into(instance, socket, descriptor);
 	instance->operations->adopt_end(instance->stack);
@@ -438,7 +172,7 @@ static void borrowed(struct socket *socket)
 	atomic_store(&socket->borrowed, true);
 	borrow_change_end(socket, SOCKET_CONNECTION);
 	epoll_taken_by_stack(&socket->object);
-	log_change(socket, "borrowed", "");
+	borrow_log(socket, "borrowed", "");
 }
 
 /* A look at all processes takes milliseconds of the thread beside: not too often. */
@@ -487,7 +221,7 @@ bool borrow_now(struct socket *socket, int descriptor)
 		borrow_policy_refused(&socket->policy);
 		return false;
 	}
-	if (!is_ready(socket))
+	if (!borrow_is_ready(socket))
 		return false;
 	if (atomic_load(&socket->held)) {
 		ask_for_holders();
@@ -501,28 +235,29 @@ bool borrow_now(struct socket *socket, int descriptor)
 	state = borrow_change_begin_lendable(socket);
 	if (state != SOCKET_LENDABLE)
 		return state == SOCKET_CONNECTION;
-	if (atomic_load(&stopped) || borrow_is_filtered() || status_is_drained() ||
+	if (borrow_is_stopped() || borrow_is_filtered() || status_is_drained() ||
 	    !is_alone(socket) || atomic_load(&socket->held) ||
 	    !descriptor_has(descriptor, &socket->object)) {
 		borrow_change_end(socket, SOCKET_LENDABLE);
 		return false;
 	}
 	if (is_passed(socket, descriptor)) {
-		keep(socket, FLOW_KEPT_UNPAID, text_of(BORROW_PROCESS));
+		borrow_keep(socket, FLOW_KEPT_UNPAID, text_of(BORROW_PROCESS));
 		return false;
 	}
 	if (epoll_is_out_of_reach(&socket->object)) {
-		keep(socket, FLOW_KEPT_UNPAID, "the number of an epoll item has been closed");
+		borrow_keep(socket, FLOW_KEPT_UNPAID,
+			    "the number of an epoll item has been closed");
 		return false;
 	}
 	refusal = take(socket, descriptor);
 	if (refusal) {
-		settle_refusal(socket, refusal);
+		borrow_settle_refusal(socket, refusal);
 		return false;
 	}
 	borrowed(socket);
 	/* The stack does not tell what it had heard before it had the connection. */
-	if (socket->path_changes == path_changes())
+	if (socket->path_changes == borrow_path_changes())
 		return true;
 	borrow_end(socket, BORROW_PATH, false);
 	return false;
@@ -623,7 +358,7 @@ static void returned(struct socket *socket, enum borrow_return why, int status, 
 			  "descriptor %d: the connection could not be given back: %s",
 			  atomic_load(&socket->descriptor), strerror(-status));
 	else
-		log_change(socket, "given back", text_of(why));
+		borrow_log(socket, "given back", text_of(why));
 	borrow_policy_returned(&socket->policy, why == BORROW_LOSS || why == BORROW_BULK ||
 							why == BORROW_SLOW || why == BORROW_CALL);
 	atomic_store(&socket->borrowed, false);
@@ -652,7 +387,7 @@ static void end(struct socket *socket, enum borrow_return why, bool for_good, bo
 			borrow_change_end(socket, SOCKET_CONNECTION);
 	} else if (state == SOCKET_LENDABLE) {
 		if (for_good)
-			keep(socket, FLOW_KEPT_UNPAID, text_of(why));
+			borrow_keep(socket, FLOW_KEPT_UNPAID, text_of(why));
 		else
 			borrow_change_end(socket, state);
 	}
@@ -712,16 +447,6 @@ void borrow_end_all(enum borrow_return why)
 		borrow_for_each(end_one, why);
 }
 
-void borrow_stop(void)
-{
-	atomic_fetch_add(&stopped, 1);
-}
-
-void borrow_go_on(void)
-{
-	atomic_fetch_sub(&stopped, 1);
-}
-
 /* With its handle, if that can be: whatever takes system calls is done. */
 static void part_with(struct socket *socket, enum borrow_return why)
 {
@@ -731,44 +456,8 @@ static void part_with(struct socket *socket, enum borrow_return why)
 	borrow_forget_loan(socket);
 	if (is_alone(socket))
 		release_handle(socket);
-	log_change(socket, "parted with", "system calls may be filtered from now on");
+	borrow_log(socket, "parted with", "system calls may be filtered from now on");
 	borrow_change_end(socket, SOCKET_LENDABLE);
-}
-
-/*
- * Not 0 while the thread beside lets the lender rest or wakes it: in system calls that a filter
- * must not meet, with descriptors that a fork must not hand on. Stored before stopped is read, and
- * read after that was stored. A futex.
- */
-static _Atomic uint32_t resting;
-
-static void change_rest(struct lender *lender, bool rests)
-{
-	if (atomic_load(&stopped))
-		borrow_unwatched(); /* another time */
-	else if (rests)
-		lender_rest(lender);
-	else
-		lender_wake(lender);
-}
-
-void borrow_rest(bool rests)
-{
-	struct lender *lender = lending_lender();
-
-	if (!lender || (rests && config_get()->borrow != BORROW_AUTO))
-		return;
-	atomic_store(&resting, 1);
-	if (!borrow_is_filtered())
-		change_rest(lender, rests);
-	atomic_store(&resting, 0);
-	kernel_call(SYS_futex, (long)&resting, FUTEX_WAKE_PRIVATE, INT32_MAX, 0);
-}
-
-void borrow_await_rest(void)
-{
-	while (atomic_load(&resting))
-		kernel_call(SYS_futex, (long)&resting, FUTEX_WAIT_PRIVATE, 1, 0);
 }
 
 /* Nothing will be borrowed any more: frames are not to pay for it. */
@@ -790,22 +479,11 @@ static void keep_lendable(struct socket *socket, enum borrow_return why)
 
 	(void)why;
 	if (atomic_compare_exchange_strong(&socket->state, &lendable, SOCKET_CHANGING))
-		keep(socket, FLOW_KEPT_UNPAID, NULL);
+		borrow_keep(socket, FLOW_KEPT_UNPAID, NULL);
 }
 
 void borrow_filtered(void)
 {
-	atomic_store(&filtered, true);
+	borrow_stop_filtered();
 	borrow_for_each(keep_lendable, BORROW_RIGHTS);
-}
-
-bool borrow_is_filtered(void)
-{
-	return atomic_load(&filtered);
-}
-
-void borrow_stop_forked(void)
-{
-	atomic_store(&resting, 0);
-	atomic_store(&stopped, 0);
 }

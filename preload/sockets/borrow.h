@@ -3,7 +3,8 @@
  * Host mode: the kernel makes and owns all connections; here the stack borrows some of them and
  * gives them back. Which ones, and when that pays, is borrow_policy.h's; the kernel's side of it is
  * the lender's (broker/lender.h). borrow_start.h begins it, borrow_lend.h has the life of a socket,
- * borrow_wanted.h what asks for one back, borrow_process.h what other processes change.
+ * borrow_watch.h what comes before a loan, borrow_stop.h when there is none, borrow_wanted.h what
+ * asks for one back, borrow_process.h what other processes change.
  *
  *                      LENDABLE  the kernel carries it; calls are libc's, and counted
  *      borrow, by a call |   ^
@@ -27,9 +28,6 @@
 #define MELIN_BORROW_H
 
 #include <stdbool.h>
-#include <sys/socket.h>
-
-#include "preload/config/rules.h"
 
 struct socket;
 
@@ -49,13 +47,6 @@ enum borrow_return {
 	BORROW_CHANCE,	/* MELIN_BORROW=random */
 };
 
-/* Whether the first rule that names this end of a connection takes it. */
-bool borrow_is_selected(enum rule_verb verb, const struct sockaddr *name, socklen_t length);
-
-/*
- * Its frames are noticed from now on: what borrowing takes beforehand. False: it is the kernel's.
- */
-bool borrow_watch(struct socket *socket, int descriptor);
 /* Borrows it now: false, if that cannot be. */
 bool borrow_now(struct socket *socket, int descriptor);
 /* Under MELIN_REQUIRED=1: the kernel's for good, although a rule takes it. */
@@ -78,12 +69,6 @@ void borrow_close(struct socket *socket);
 void borrow_drain(void);
 
 /*
- * Nothing is borrowed or watched from now on until the second; they nest. What is borrowed stays
- * so.
- */
-void borrow_stop(void);
-void borrow_go_on(void);
-/*
  * Around a filter for system calls (seccomp(2)), of which nobody knows what it allows, and which
  * may kill for any other call; between borrow_stop() and borrow_go_on(). Before the call, which may
  * fail, all is given back and watched no longer. Once it has succeeded all is the kernel's for
@@ -92,19 +77,5 @@ void borrow_go_on(void);
  */
 void borrow_before_filter(void);
 void borrow_filtered(void);
-bool borrow_is_filtered(void);
-/*
- * By the thread beside: the lender rests, or is woken. Not while anything is stopped, nor behind a
- * filter; and a lender rests only where connections are borrowed when that pays, since where they
- * are borrowed at once one that rests would be in the way. borrow_await_rest(): after
- * borrow_stop(), waits until it has done so, some 10 ms.
- */
-void borrow_rest(bool rests);
-void borrow_await_rest(void);
-/* In a forked child: whoever has stopped it does not exist here. */
-void borrow_stop_forked(void);
-
-/* Set while the lender's broker is another one and the stack does not know it yet. */
-extern _Atomic bool borrow_is_renewing;
 
 #endif

@@ -5,8 +5,10 @@
 #include <stdatomic.h>
 
 #include "preload/config/config.h"
+#include "preload/config/log.h"
 #include "preload/process/lending.h"
 #include "preload/sockets/socket_object.h"
+#include "preload/waiting/epoll.h"
 
 static enum socket_state begin(struct socket *socket, bool borrowed_too)
 {
@@ -51,6 +53,28 @@ void borrow_forget_loan(struct socket *socket)
 		return;
 	lender_unwatch(lender, &socket->loan);
 	borrow_unwatched();
+}
+
+void borrow_log(const struct socket *socket, const char *what, const char *why)
+{
+	log_write(LOG_LEVEL_DEBUG, "descriptor %d: %s%s%s", atomic_load(&socket->descriptor), what,
+		  *why ? ": " : "", why);
+}
+
+void borrow_keep(struct socket *socket, enum flow_count why, const char *text)
+{
+	if (!socket->was_borrowed)
+		flow_counted_at(atomic_load(&socket->descriptor), why, socket->refusal);
+	if (text)
+		borrow_log(socket, "the kernel's", text);
+	if (config_get()->required && why != FLOW_KEPT_UNPAID)
+		atomic_store(&socket->failed, true);
+	borrow_forget_loan(socket);
+	borrow_change_end(socket, SOCKET_KERNEL);
+	epoll_left_to_kernel(&socket->object);
+	if (!atomic_load(&socket->failed) && !socket->info.kept &&
+	    atomic_load(&socket->object.descriptors) == 1)
+		descriptor_remove_of(atomic_load(&socket->descriptor), &socket->object);
 }
 
 void borrow_for_each(void (*work)(struct socket *socket, enum borrow_return why),

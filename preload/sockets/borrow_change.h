@@ -28,6 +28,16 @@ void borrow_forget_loan(struct socket *socket);
 /* A loan has ended by itself, and is not watched any more: the lender may have nothing to do. */
 void borrow_unwatched(void);
 
+/*
+ * As CHANGING's end: it is the kernel's for good, and costs its calls one look-up from now on, and
+ * no more. Makes no system call of its own for one that is not watched if there is no text, which
+ * is logged. One that has been given back is known further on, for what TCP_INFO has to add.
+ */
+void borrow_keep(struct socket *socket, enum flow_count why, const char *text);
+
+/* Logs what becomes of it; why: "" if there is nothing to say. */
+void borrow_log(const struct socket *socket, const char *what, const char *why);
+
 /* Calls work() for each socket that melin knows, with a reference to it. */
 void borrow_for_each(void (*work)(struct socket *socket, enum borrow_return why),
 		     enum borrow_return why);

@@ -9,7 +9,9 @@
 #include "preload/process/lending.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_change.h"
+#include "preload/sockets/borrow_stop.h"
 #include "preload/sockets/borrow_wanted.h"
+#include "preload/sockets/borrow_watch.h"
 #include "preload/sockets/holders.h"
 #include "preload/sockets/socket_object.h"
 

@@ -13,6 +13,7 @@
 #include "preload/process/status.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_change.h"
+#include "preload/sockets/borrow_stop.h"
 #include "preload/sockets/rings.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/waiting/wait.h"

@@ -12,6 +12,8 @@
 #include "preload/process/process_stack.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_lend.h"
+#include "preload/sockets/borrow_stop.h"
+#include "preload/sockets/borrow_watch.h"
 #include "preload/sockets/socket_object.h"
 #include "common/system_call.h"
 

@@ -9,6 +9,8 @@
 
 #include "preload/libc/cancellation.h"
 #include "preload/sockets/borrow.h"
+#include "preload/sockets/borrow_stop.h"
+#include "preload/sockets/borrow_watch.h"
 #include "preload/sockets/socket_object.h"
 #include "preload/waiting/wait.h"
 
