@@ -380,11 +380,44 @@ static void lose(const char *how)
 }
 
 /*
+ * How long tracking keeps a connection that is established, or has sent what is not acknowledged:
+ * seconds, as the namespace's sysctls have it. 0: there is none.
+ */
+struct patience {
+	unsigned established, unacknowledged;
+};
+
+static unsigned exchange_seconds(const char *what, unsigned seconds)
+{
+	unsigned before = 0;
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_%s", what);
+	file = fopen(path, "r+");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%u", &before) != 1)
+		before = 0;
+	rewind(file);
+	if (seconds)
+		fprintf(file, "%u", seconds);
+	return fclose(file) == 0 ? before : 0;
+}
+
+static struct patience exchange_patience(struct patience new)
+{
+	return (struct patience){ exchange_seconds("established", new.established),
+				  exchange_seconds("unacknowledged", new.unacknowledged) };
+}
+
+/*
  * Tracking forgets a connection whose segments it does not see, and takes its next one for the
  * first of another.
  */
 static void outlast_tracking(void)
 {
+	struct patience before, after;
 	struct connection_state state;
 	struct ends ends;
 	struct loan loan;
@@ -392,17 +425,20 @@ static void outlast_tracking(void)
 	if (!ground_run("nft -f - <<EOF\n"
 			"table ip t {\nchain c {\ntype filter hook input priority 0\n"
 			"ct state established accept\n"
-			"ct state new tcp flags & (syn | ack) == syn accept\ndrop\n}\n}\nEOF") ||
-	    !ground_run("sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_established=3 "
-			"net.netfilter.nf_conntrack_tcp_timeout_unacknowledged=3")) {
+			"ct state new tcp flags & (syn | ack) == syn accept\ndrop\n}\n}\nEOF")) {
 		tap_ok(true, "a firewall: no nft here # SKIP");
 		return;
 	}
+	before = exchange_patience((struct patience){ 3, 3 });
 	tap_ok(ground_connect("IPv4", true, &ends) && prepare(&ends, &loan) &&
 		       lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
 	       "borrowed behind a firewall that forgets soon");
 	sleep(4);
 	give_back_through(&ends, &loan, &state, "four seconds later both ends talk through it");
+	exchange_patience(before);
+	after = exchange_patience((struct patience){ 0 });
+	tap_ok(before.established > 3 && memcmp(&before, &after, sizeof(before)) == 0,
+	       "tracking is as patient as before: %u s", after.established);
 }
 
 /* socket(2) fails as in a kernel without the module that tracking is told through. */
