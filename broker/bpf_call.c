@@ -156,7 +156,7 @@ int bpf_probe_tcx(int program)
 	 */
 	int error = bpf_link_ingress(program, 0);
 
-	return error == -ENODEV ? 0 : error == -EPERM || error == -EMFILE ? error : -EINVAL;
+	return error == -ENODEV ? 0 : error == -EOPNOTSUPP || error == -E2BIG ? -EINVAL : error;
 }
 
 int bpf_run_frame(int program, uint32_t interface, const void *frame, size_t size)

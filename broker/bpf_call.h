@@ -44,7 +44,7 @@ uint32_t bpf_link_interface(int link);
 
 /*
  * Asks whether the kernel has tcx (Linux 6.6), and BPF_F_TEST_XDP_LIVE_FRAMES (5.18) with it. 0: it
- * has; -EINVAL: it has not; -EPERM: the caller may not ask.
+ * has; -EINVAL: it has not; others say nothing of that. -EPERM: the caller may not ask.
  */
 int bpf_probe_tcx(int program);
 

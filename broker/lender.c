@@ -306,6 +306,24 @@ static void close_sockets(struct own_lender *own)
 	tracking_close(&own->tracking);
 }
 
+/*
+ * A socket of NETLINK_XFRM is not to be had where the kernel has no IPsec, nor if there is no
+ * descriptor left: then policies must not be overlooked.
+ */
+static enum refusal open_sockets(struct own_lender *own)
+{
+	const int ipsec_error = netlink_open(&own->ipsec, NETLINK_XFRM);
+	int error = routes_open(&own->routes);
+
+	tracking_open(&own->tracking);
+	if (!error && (ipsec_error == -EMFILE || ipsec_error == -ENFILE))
+		error = ipsec_error;
+	if (!error)
+		return REFUSAL_NONE;
+	close_sockets(own);
+	return error == -EMFILE || error == -ENFILE ? REFUSAL_DESCRIPTORS : REFUSAL_FAILED;
+}
+
 static void close_lender(struct lender *lender)
 {
 	struct own_lender *own = own_of(lender);
@@ -359,17 +377,16 @@ enum refusal lender_open(struct lender **lender)
 	if (!own)
 		return REFUSAL_FAILED;
 	refusal = tap_open(&own->tap);
-	if (refusal == REFUSAL_NONE && routes_open(&own->routes) < 0) {
-		tap_close(&own->tap);
-		refusal = REFUSAL_FAILED;
+	if (refusal == REFUSAL_NONE) {
+		refusal = open_sockets(own);
+		if (refusal)
+			tap_close(&own->tap);
 	}
 	/* Another thread may have given them up for all meanwhile, as libc's setuid() does. */
 	if (refusal) {
 		free(own);
 		return lender_has_rights() ? refusal : REFUSAL_RIGHTS;
 	}
-	netlink_open(&own->ipsec, NETLINK_XFRM);
-	tracking_open(&own->tracking);
 	own->namespace = namespace_of(own->tap.socket);
 	own->lender.operations = &operations;
 	pthread_mutex_init(&own->path_lock, NULL);

@@ -149,7 +149,7 @@ struct lender {
  * CAP_SYS_ADMIN) for its filter now, CAP_NET_ADMIN now and at each borrow(), give() and first use
  * of an interface; for connections of a port below 1024 CAP_NET_BIND_SERVICE, too. The rights of
  * the calling thread count. REFUSAL_NONE and *lender; or why not: REFUSAL_RIGHTS, REFUSAL_KERNEL,
- * REFUSAL_FAILED.
+ * REFUSAL_FAILED; REFUSAL_DESCRIPTORS: later there may be one.
  *
  * It lends connections of the calling thread's network namespace. A process may open several (the
  * broker has one for each client): each has its own tap, which shows its own connections only, and

@@ -22,6 +22,12 @@ static void open_count(struct tracking *tracking)
 		(int)kernel_call(SYS_openat, AT_FDCWD, (long)COUNT_FILE, O_RDONLY | O_CLOEXEC, 0));
 }
 
+/* What tells nothing of the kernel. */
+static bool lacks_descriptors(int error)
+{
+	return error == -EMFILE || error == -ENFILE;
+}
+
 void tracking_open(struct tracking *tracking)
 {
 	tracking->netlink.socket = -1;
@@ -35,7 +41,7 @@ void tracking_close(struct tracking *tracking)
 	tracking->count = -1;
 }
 
-/* "0" is what an idle module says. */
+/* "0" is what an idle module says. One that cannot be looked at may track. */
 static bool tracks_any(struct tracking *tracking)
 {
 	char digit = '0';
@@ -43,7 +49,7 @@ static bool tracks_any(struct tracking *tracking)
 	if (tracking->count < 0)
 		open_count(tracking);
 	if (tracking->count < 0)
-		return false;
+		return lacks_descriptors(tracking->count);
 	kernel_call(SYS_pread64, tracking->count, (long)&digit, 1, 0);
 	return digit != '0';
 }
@@ -107,8 +113,10 @@ static int change(struct tracking *tracking, const struct loan_tuple *tuple,
 
 	if (!tracks_any(tracking))
 		return 0;
+	if (tracking->count < 0)
+		return tracking->count;
 	if (netlink->socket < 0 && netlink_open(netlink, NETLINK_NETFILTER) < 0)
-		return -EPROTONOSUPPORT;
+		return netlink->socket;
 	netlink_begin(netlink, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW, NLM_F_ACK, &header,
 		      sizeof(header));
 	add_tuple(netlink, tuple);
@@ -119,7 +127,11 @@ static int change(struct tracking *tracking, const struct loan_tuple *tuple,
 
 enum refusal tracking_tell(struct tracking *tracking, const struct loan_tuple *tuple)
 {
-	return change(tracking, tuple, add_flags) == 0 ? REFUSAL_NONE : REFUSAL_TRACKED;
+	const int error = change(tracking, tuple, add_flags);
+
+	if (lacks_descriptors(error))
+		return REFUSAL_DESCRIPTORS;
+	return error ? REFUSAL_TRACKED : REFUSAL_NONE;
 }
 
 void tracking_keep(struct tracking *tracking, const struct loan_tuple *tuple)

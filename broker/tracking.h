@@ -13,7 +13,7 @@
 #include "common/netlink_call.h"
 
 struct tracking {
-	int count; /* the file that says how many connections are tracked; -1: not open */
+	int count; /* the file that says how many connections are tracked; negative: not open */
 	struct netlink netlink; /* its socket is open when there was something to tell */
 };
 
@@ -22,7 +22,8 @@ void tracking_close(struct tracking *tracking);
 
 /*
  * Sets IP_CT_TCP_FLAG_BE_LIBERAL for both directions of the connection, for as long as it lives.
- * REFUSAL_NONE, also if it is not tracked; REFUSAL_TRACKED. Needs CAP_NET_ADMIN.
+ * REFUSAL_NONE, also if it is not tracked; REFUSAL_TRACKED, REFUSAL_DESCRIPTORS. Needs
+ * CAP_NET_ADMIN.
  */
 enum refusal tracking_tell(struct tracking *tracking, const struct loan_tuple *tuple);
 

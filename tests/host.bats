@@ -504,6 +504,23 @@ runpy.run_path(sys.argv[0], run_name="__main__")'
 	done
 }
 
+asked_until_borrowed() {
+	on far "$python" "$programs/host_echo.py" ask "$near_kernel" 7000
+	grep -q 'descriptor .*: borrowed' "$BATS_TEST_TMPDIR/server.melin"
+}
+
+# The first call of bpf(2) of each thread fails: the start's, and the first attempt to do better.
+@test "a host that has no descriptor left for a moment: borrowed later" {
+	start_melin server near strace -f -qq -o "$BATS_TEST_TMPDIR/calls" -e trace=bpf \
+		-e inject=bpf:error=ENFILE:when=1 \
+		"$python" "$programs/host_echo.py" serve 7000 block 10000
+	printed server ready
+	wait_until 60 asked_until_borrowed
+	grep -q 'no connection is borrowed: no descriptor is left' "$BATS_TEST_TMPDIR/server.melin"
+	grep -q INJECTED "$BATS_TEST_TMPDIR/calls"
+	end server
+}
+
 # A library with the functions that follow, of which melin hears nothing: unheard < CODE
 unheard() {
 	gcc -shared -fPIC -I"$BATS_TEST_DIRNAME/.." -x c -o "$BATS_TEST_TMPDIR/unheard.so" -

@@ -77,7 +77,8 @@ bool lending_may_come(void)
 {
 	const enum refusal why = lending_refusal();
 
-	return why == REFUSAL_RIGHTS || why == REFUSAL_BROKER || why == REFUSAL_VERSION;
+	return why == REFUSAL_RIGHTS || why == REFUSAL_BROKER || why == REFUSAL_VERSION ||
+	       why == REFUSAL_DESCRIPTORS;
 }
 
 void lending_set_work(const struct lending_work *functions)

@@ -26,7 +26,9 @@ enum refusal lending_open(void);
 /* Why the last lending_open() failed; REFUSAL_NONE: it did not fail, or has not been called. */
 enum refusal lending_refusal(void);
 
-/* Whether lending_open() failed because there is no broker: there may be one later. */
+/*
+ * Whether lending_open() failed for want of a broker, or of a descriptor: later there may be one.
+ */
 bool lending_may_come(void);
 
 /*

@@ -16,6 +16,7 @@
 #include "preload/config/config.h"
 #include "preload/config/log.h"
 #include "preload/libc/capabilities.h"
+#include "preload/descriptors/descriptor_room.h"
 #include "preload/descriptors/descriptors.h"
 #include "preload/libc/symbols.h"
 #include "preload/process/lending.h"
@@ -34,15 +35,23 @@
 #include "preload/sockets/stream.h"
 #include "preload/waiting/wait.h"
 
+static bool has_come(void)
+{
+	bool has;
+
+	descriptor_room_begin();
+	has = lending_may_come() && lending_open() == REFUSAL_NONE;
+	descriptor_room_end();
+	return has;
+}
+
 static void start(void)
 {
 	rings_look();
-	if (!process_stack_has_failed()) {
+	if (!process_stack_has_failed())
 		process_stack_start();
-	} else if (lending_may_come() && lending_open() == REFUSAL_NONE &&
-		   process_stack_start_again()) {
+	else if (has_come() && process_stack_start_again())
 		lending_renewed();
-	}
 }
 
 static int replace_tap(void *context, int tap)

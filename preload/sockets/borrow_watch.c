@@ -181,15 +181,16 @@ static bool has_broker(struct socket *socket)
 /* Or there is a reason why not, of which one is found out here: a thread takes addresses, too. */
 static void see_to_start(void)
 {
-	if (!process_stack_has_failed() && !process_stack_fits_limits())
+	if (process_stack_has_failed()) {
+		if (lending_may_come())
+			lending_ask_again(LENDING_START);
+	} else if (!process_stack_fits_limits()) {
 		return;
-	if (config_get()->required) {
+	} else if (config_get()->required) {
 		rings_look();
 		process_stack_start();
-	} else if (!process_stack_has_failed()) {
+	} else {
 		lending_ask(LENDING_START);
-	} else if (lending_may_come()) {
-		lending_ask_again(LENDING_START);
 	}
 }
 

@@ -358,6 +358,68 @@ static void pass_firewall(void)
 	give_back_through(&ends, &loan, &state, "then both ends talk through it");
 }
 
+/* ---- what fails ---- */
+
+/*
+ * From now on that system call fails in the calling thread, if one of its arguments, counted from
+ * 0, is that number.
+ */
+static bool deny(long call, unsigned argument, uint32_t number, unsigned error)
+{
+	struct sock_filter steps[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 (uint32_t)(offsetof(struct seccomp_data, args) + 8 * argument)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { sizeof(steps) / sizeof(steps[0]), steps };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+}
+
+/* In a child: what another lender says of the connection, or why there is none, 0 to 255. */
+static int refusal_behind(const struct ends *ends, long call, unsigned argument, uint32_t number,
+			  unsigned error)
+{
+	enum refusal refusal = REFUSAL_FAILED;
+	struct loan loan = { 0 };
+	int status = -1;
+	pid_t child = fork();
+
+	if (child == 0) {
+		lender_abandon(lender);
+		if (deny(call, argument, number, error))
+			refusal = lender_open(&lender);
+		if (refusal == REFUSAL_NONE)
+			refusal = lender_watch(lender, ends->own, &loan);
+		_exit((int)refusal);
+	}
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* What it would have found out is not known then: nothing is concluded. */
+static void lack_descriptors(void)
+{
+	struct ends ends;
+
+	if (!ground_connect("IPv4", true, &ends))
+		return;
+	tap_ok(refusal_behind(&ends, SYS_bpf, 0, BPF_LINK_CREATE, ENFILE) == REFUSAL_DESCRIPTORS,
+	       "no descriptor for a link: no word of the kernel's age");
+	tap_ok(refusal_behind(&ends, SYS_bpf, 0, BPF_LINK_CREATE, EINVAL) == REFUSAL_KERNEL,
+	       "a kernel without such links");
+	tap_ok(refusal_behind(&ends, SYS_socket, 2, NETLINK_XFRM, EMFILE) == REFUSAL_DESCRIPTORS,
+	       "none to ask for IPsec: no policy is overlooked");
+	tap_ok(refusal_behind(&ends, SYS_socket, 2, NETLINK_XFRM, EPROTONOSUPPORT) == REFUSAL_NONE,
+	       "a kernel without IPsec");
+	ground_close(&ends);
+}
+
 /* The kernel does not take the connection back, and the peer has nothing to send. */
 static void lose(const char *how)
 {
@@ -441,43 +503,10 @@ static void outlast_tracking(void)
 	       "tracking is as patient as before: %u s", after.established);
 }
 
-/* socket(2) fails as in a kernel without the module that tracking is told through. */
-static bool lose_tracking(void)
-{
-	struct sock_filter steps[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NETLINK_NETFILTER, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPROTONOSUPPORT),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog program = { sizeof(steps) / sizeof(steps[0]), steps };
-
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
-}
-
-/* In the child: what its own lender says of the connection, 0 to 255. */
-static int refusal_untold(const struct ends *ends)
-{
-	enum refusal refusal = REFUSAL_FAILED;
-	struct loan loan = { 0 };
-
-	lender_abandon(lender);
-	if (lose_tracking() && lender_open(&lender) == REFUSAL_NONE) {
-		refusal = lender_watch(lender, ends->own, &loan);
-		lender_close(lender);
-	}
-	return (int)refusal;
-}
-
 /* It would drop the connection's segments, and cannot be told to let them pass. */
 static void stay_behind_firewall(void)
 {
-	int status = -1;
 	struct ends ends;
-	pid_t child;
 
 	if (!ground_run("nft -f - <<EOF\n"
 			"table ip t {\nchain c {\ntype filter hook input priority 0\n"
@@ -487,12 +516,13 @@ static void stay_behind_firewall(void)
 	}
 	if (!ground_connect("IPv4", true, &ends))
 		return;
-	child = fork();
-	if (child == 0)
-		_exit(refusal_untold(&ends));
-	waitpid(child, &status, 0);
-	tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == REFUSAL_TRACKED,
+	/* As in a kernel without the module that tracking is told through. */
+	tap_ok(refusal_behind(&ends, SYS_socket, 2, NETLINK_NETFILTER, EPROTONOSUPPORT) ==
+		       REFUSAL_TRACKED,
 	       "tracking that cannot be told: the connection stays the kernel's");
+	tap_ok(refusal_behind(&ends, SYS_socket, 2, NETLINK_NETFILTER, EMFILE) ==
+		       REFUSAL_DESCRIPTORS,
+	       "none to tell it: another time");
 	ground_run("nft delete table ip t");
 	ground_close(&ends);
 }
@@ -628,6 +658,7 @@ int main(int count, char **arguments)
 	pass_firewall();
 	lose("IPv4");
 	lose("IPv6");
+	lack_descriptors();
 	outlast_tracking();
 	stay_behind_firewall();
 	tuple_again();
