@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "broker/broker_protocol.h"
+#include "broker/injection.h"
 #include "broker/repair.h"
 #include "common/own_descriptor.h"
 #include "common/system_call.h"
@@ -247,18 +248,33 @@ static enum refusal take_state(struct client *client, int descriptor, struct loa
 	return REFUSAL_NONE;
 }
 
+/*
+ * Nobody knows what the broker has left of it. If that is a socket in repair mode, or none, the
+ * peer hears of the end from here alone.
+ */
+static void end_connection(const struct client *client, int descriptor, const struct loan *loan,
+			   const struct connection_state *state)
+{
+	repair_dissolve(descriptor);
+	if (!state->remote_reset)
+		injection_reset_peer(client->tap, &loan->path, state);
+}
+
 /* So often one looks, in BROKER_PATIENCE once more, whether a broker that is late undoes a loan. */
 #define LOOKS_MAX 200
 
 /* Whether nobody gives back what was being borrowed when the broker went, or became late. */
-static bool is_lost(const struct client *client, int descriptor)
+static bool is_lost(const struct client *client, int descriptor, const struct loan *loan)
 {
 	const struct timespec step = { .tv_nsec = BROKER_PATIENCE * 1000000ll / LOOKS_MAX };
+
+	struct connection_state state;
 
 	for (unsigned looks = client->late ? LOOKS_MAX : 0; is_silent(descriptor); looks--) {
 		if (looks == 0) {
 			/* What the broker has left of it may be silent for ever. */
-			repair_dissolve(descriptor);
+			repair_read_end(descriptor, &state);
+			end_connection(client, descriptor, loan, &state);
 			return true;
 		}
 		kernel_call(SYS_nanosleep, (long)&step, 0, 0, 0);
@@ -284,7 +300,7 @@ static enum refusal client_borrow(struct lender *lender, int descriptor, struct 
 			loan->state = LOAN_NONE;
 		if (refusal == REFUSAL_NONE)
 			refusal = take_state(client, descriptor, loan, state);
-	} else if (is_lost(client, descriptor)) {
+	} else if (is_lost(client, descriptor, loan)) {
 		loan->state = LOAN_NONE;
 		refusal = REFUSAL_STATE;
 	}
@@ -356,11 +372,11 @@ static int give(struct lender *lender, enum broker_request what, int descriptor,
 	if (error) {
 		error = outcome(client, descriptor, state);
 		after = LOAN_NONE; /* nobody watches it */
+		if (error == -EIO)
+			end_connection(client, descriptor, loan, state);
 	} else {
 		error = client->reader.message.what;
 	}
-	if (error == -EIO)
-		repair_dissolve(descriptor);
 	if (error != -EPERM) {
 		loan->state = error ? LOAN_NONE : after;
 		client->lent--;

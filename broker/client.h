@@ -9,16 +9,17 @@
  *
  *	watch(), borrow()  REFUSAL_BROKER. The connection is the kernel's, as it was.
  *	                   borrow(): REFUSAL_STATE, if the broker went in the middle of it; the
- *	                   connection is lost, and its socket closed.
+ *	                   connection is lost, its socket closed, and its peer reset.
  *	hold()             -EPERM; the tap goes on as before.
  *	give()             -EPERM, and nothing has been changed. The stack goes on with the
  *	                   connection: the tap is this process's and does not depend on the
  *	                   broker, and the twin stays silent. Nobody can give it back any more: it
  *	                   takes CAP_NET_ADMIN to end a socket's repair mode.
  *	                   -EIO: the broker went in the middle of it, or has not come out of
- *	                   it for twice as long as else; the connection is lost, and its socket
- *	                   closed. If it went after the last step, 0 and LOAN_NONE; of one that is
- *	                   only late nobody can see whether the kernel gets the frames again.
+ *	                   it for twice as long as else; the connection is lost, its socket
+ *	                   closed, and its peer reset. If it went after the last step, 0 and
+ *	                   LOAN_NONE; of one that is only late nobody can see whether the
+ *	                   kernel gets the frames again.
  */
 #ifndef MELIN_CLIENT_H
 #define MELIN_CLIENT_H

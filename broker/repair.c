@@ -347,6 +347,18 @@ int repair_take(int descriptor, int silencer, struct connection_state *state)
 	return error;
 }
 
+int repair_read_end(int descriptor, struct connection_state *state)
+{
+	bool had_gaps;
+	int error;
+
+	memset(state, 0, sizeof(*state));
+	error = read_names(descriptor, state) ?: read_info(descriptor, state, &had_gaps);
+	error = error ?: read_number(descriptor, TCP_SEND_QUEUE, &state->send_unacknowledged);
+	error = error ?: read_number(descriptor, TCP_RECV_QUEUE, &state->receive_next);
+	return error ?: read_timestamp(descriptor, state);
+}
+
 /*
  * The end of repair takes SO_REUSEADDR away. It leaves the choice of a queue, by which
  * TCP_QUEUE_SEQ would answer the program from then on.

@@ -48,8 +48,9 @@ int repair_take(int descriptor, int silencer, struct connection_state *state);
  * send_unsent bytes and nothing else: what was received and is owed an acknowledgement should have
  * got it. Its buffers are enlarged if the data asks for it, and an interface, an IPv4 route or an
  * address that has gone does not matter. 0, or a negative errno value: the socket
- * is closed then (as by connect(2) with AF_UNSPEC), and the connection is lost to the kernel. But
- * for -EPERM, which changes nothing.
+ * is closed then (as by connect(2) with AF_UNSPEC), the program that has it gets ECONNABORTED, and
+ * the connection is lost to the kernel. But for -EPERM: it is silent still, and who has the rights
+ * may call this again.
  */
 int repair_give(int descriptor, const struct connection_state *state);
 
@@ -57,11 +58,17 @@ int repair_give(int descriptor, const struct connection_state *state);
  * Whether an urgent byte is among what was received and not read. A mark cannot be put back by
  * repair: the socket has only what is before it after repair_give(), the byte has to come in by a
  * segment (injection_urgent()), and repair_give_rest() adds what is behind it. If no segment has
- * come it adds the byte, too, without a mark. 0, or a negative errno value: as repair_give(), but
- * that -EPERM is no exception.
+ * come it adds the byte, too, without a mark. 0, or a negative errno value but
+ * -EPERM: the connection is lost as by repair_give().
  */
 bool repair_has_mark(const struct connection_state *state);
 int repair_give_rest(int descriptor, const struct connection_state *state);
+
+/*
+ * Reads what a RST for the peer of a socket in repair mode has to say, whose send queue is empty.
+ * Takes no rights. 0 or a negative errno value.
+ */
+int repair_read_end(int descriptor, struct connection_state *state);
 
 /*
  * Closes the socket's connection by connect(2) with AF_UNSPEC, which takes no rights: in repair

@@ -214,17 +214,16 @@ static int connect_again(int descriptor, const struct connection_state *state,
 /*
  * Of IPv4 the size of segments depends on the options of its header, and is computed when they are
  * set, be they the same as before. Of IPv6 there is no such call: there the announced size differs
- * by the length of TCP's options.
+ * by the length of TCP's options. If that fails, behind a filter for system calls, say, or for want
+ * of memory, the segments stay small, which is no reason to lose the connection.
  */
-static int compute_segment(int descriptor, const struct connection_state *state)
+static void compute_segment(int descriptor, const struct connection_state *state)
 {
 	uint8_t options[40];
 	socklen_t size = sizeof(options);
 
-	if (!is_computed_anew(state))
-		return 0;
-	return get(descriptor, IPPROTO_IP, IP_OPTIONS, options, &size)
-		       ?: kernel_set_option(descriptor, IPPROTO_IP, IP_OPTIONS, options, size);
+	if (is_computed_anew(state) && get(descriptor, IPPROTO_IP, IP_OPTIONS, options, &size) == 0)
+		kernel_set_option(descriptor, IPPROTO_IP, IP_OPTIONS, options, size);
 }
 
 static int set_number(int descriptor, int queue, uint32_t number)
@@ -407,7 +406,8 @@ static int write_all(int descriptor, const struct connection_state *state)
 	error = error ?: connect_again(descriptor, state, &makeshift);
 	error = error ?: end_makeshift(descriptor, state, &makeshift);
 	error = error ?: write_options(descriptor, state);
-	error = error ?: compute_segment(descriptor, state);
+	if (!error)
+		compute_segment(descriptor, state);
 	if (state->timestamps)
 		error = error ?: write_timestamp(descriptor, state);
 	error = error
@@ -439,6 +439,18 @@ void repair_destroy(int descriptor)
 	set_int(descriptor, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
 }
 
+/*
+ * The connection is lost. Outside repair mode its end goes to the peer as a RST; in it the peer
+ * hears nothing. So that the program hears of ECONNABORTED the mode ends, if that is still allowed.
+ * -EPERM would say that nothing has been changed.
+ */
+static int give_up(int descriptor, int error)
+{
+	repair_dissolve(descriptor);
+	set_int(descriptor, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
+	return error == -EPERM ? -EIO : error;
+}
+
 int repair_give(int descriptor, const struct connection_state *state)
 {
 	/*
@@ -449,18 +461,15 @@ int repair_give(int descriptor, const struct connection_state *state)
 	if (error == -EPERM)
 		return error;
 	error = error ?: write_all(descriptor, state);
-	if (error) {
-		repair_dissolve(descriptor);
-		return error;
-	}
+	if (error)
+		return give_up(descriptor, error);
 	error = repair_cancel(descriptor, state);
-	if (error)
+	/* It is established and silent, as before: whoever has the rights still can begin anew. */
+	if (error == -EPERM && kernel_get_int(descriptor, IPPROTO_TCP, TCP_REPAIR))
 		return error;
-	error = write_sent(descriptor, state, sent_size(state), state->send_size);
+	error = error ?: write_sent(descriptor, state, sent_size(state), state->send_size);
 	/* The connection must not go on with a hole in its data. */
-	if (error)
-		repair_dissolve(descriptor);
-	return error;
+	return error ? give_up(descriptor, error) : 0;
 }
 
 /* What the socket does not have yet. It has the urgent byte if that has come in. */
@@ -484,8 +493,8 @@ int repair_give_rest(int descriptor, const struct connection_state *state)
 	error = error ?: write_rest(descriptor, state);
 	error = error ?: repair_cancel(descriptor, state);
 	if (error)
-		repair_dissolve(descriptor);
-	else if (state->urgent == CONNECTION_URGENT_READ)
+		return give_up(descriptor, error);
+	if (state->urgent == CONNECTION_URGENT_READ)
 		kernel_call5(SYS_recvfrom, descriptor, (long)&byte, 1, MSG_OOB | MSG_DONTWAIT, 0);
-	return error;
+	return 0;
 }

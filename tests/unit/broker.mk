@@ -43,7 +43,7 @@ tests_unit_test_late_CFLAGS = $(tests_unit_test_broker_CFLAGS)
 tests_unit_test_late_SOURCES = $(broker_client_sources) $(broker_test_lent) broker/serve.c \
 	broker/serve.h tests/unit/broker/test_late.c tests/unit/tap.h
 tests_unit_test_late_LDFLAGS = $(NO_LTO_LDFLAGS) -Wl,--wrap=broker_message_send \
-	-Wl,--wrap=tap_change
+	-Wl,--wrap=tap_change -Wl,--wrap=repair_give -Wl,--wrap=repair_take
 tests_unit_test_late_LDADD = $(tests_unit_test_broker_LDADD)
 
 tests_unit_test_lender_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
@@ -58,6 +58,7 @@ tests_unit_test_lender_traffic_CFLAGS = $(WARNING_CFLAGS)
 tests_unit_test_lender_traffic_SOURCES = tests/unit/broker/ground.c tests/unit/broker/ground.h \
 	tests/unit/broker/stand_in.c tests/unit/broker/stand_in.h \
 	tests/unit/broker/test_lender_traffic.c tests/unit/tap.h
+tests_unit_test_lender_traffic_LDFLAGS = $(NO_LTO_LDFLAGS) -Wl,--wrap=repair_give_rest
 tests_unit_test_lender_traffic_LDADD = broker/liblender.la common/libcommon.la
 
 tests_unit_test_repair_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE

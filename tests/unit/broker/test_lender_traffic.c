@@ -29,6 +29,8 @@
 #include <unistd.h>
 
 #include "broker/lender.h"
+#include "broker/repair.h"
+#include "common/system_call.h"
 #include "tests/unit/broker/ground.h"
 #include "tests/unit/broker/stand_in.h"
 #include "tests/unit/tap.h"
@@ -381,6 +383,102 @@ static bool deny(long call, unsigned argument, uint32_t number, unsigned error)
 	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
 }
 
+/* A connection that is given back by a thread which lacks something then. */
+struct giver {
+	struct ends ends;
+	struct loan loan;
+	struct connection_state state;
+	int result;
+};
+
+static void *give(void *argument)
+{
+	struct giver *giver = argument;
+
+	giver->result = lender_give(lender, giver->ends.own, &giver->loan, &giver->state);
+	connection_state_clear(&giver->state);
+	return NULL;
+}
+
+/* Set in a thread that loses its rights in the middle of giving back. */
+static __thread bool loses_rights;
+
+int __real_repair_give_rest(int descriptor, const struct connection_state *state);
+int __wrap_repair_give_rest(int descriptor, const struct connection_state *state);
+
+int __wrap_repair_give_rest(int descriptor, const struct connection_state *state)
+{
+	if (loses_rights)
+		kernel_give_up_capabilities();
+	return __real_repair_give_rest(descriptor, state);
+}
+
+static void *give_losing_rights(void *giver)
+{
+	loses_rights = true;
+	return give(giver);
+}
+
+static void *give_without_segment(void *giver)
+{
+	return deny(SYS_setsockopt, 2, IP_OPTIONS, EPERM) ? give(giver) : NULL;
+}
+
+static bool borrow_for(struct giver *giver, const char *how)
+{
+	*giver = (struct giver){ .result = 1 };
+	return ground_connect(how, true, &giver->ends) && prepare(&giver->ends, &giver->loan) &&
+	       lender_borrow(lender, giver->ends.own, &giver->loan, &giver->state) == REFUSAL_NONE;
+}
+
+static void run(void *(*function)(void *giver), struct giver *giver)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, function, giver);
+	pthread_join(thread, NULL);
+}
+
+/* Whether the peer hears of a RST, though it has nothing to send. */
+static bool is_reset(const struct ends *ends)
+{
+	struct pollfd entry = { .fd = ends->peer };
+
+	return poll(&entry, 1, 30000) > 0 && (entry.revents & POLLERR);
+}
+
+/* What is read behind the mark of urgent data is written last. */
+static void lose_rights(const char *how)
+{
+	struct giver giver;
+	char byte;
+
+	tap_ok(borrow_for(&giver, how), "%s: borrowed", how);
+	giver.state.receive_data = (uint8_t *)strdup("abc");
+	giver.state.receive_size = 3;
+	giver.state.urgent = CONNECTION_URGENT_THERE;
+	giver.state.urgent_number = giver.state.receive_next - 2;
+	run(give_losing_rights, &giver);
+	tap_ok(giver.result == -EIO && giver.loan.state == LOAN_NONE && is_reset(&giver.ends),
+	       "rights that go before the last step: lost, and its peer is reset: %d",
+	       giver.result);
+	tap_ok(recv(giver.ends.own, &byte, 1, 0) < 0 && errno == ECONNRESET, "as is the program");
+	ground_close(&giver.ends);
+}
+
+static void keep_without_segment(void)
+{
+	struct giver giver;
+
+	tap_ok(borrow_for(&giver, "IPv4"), "borrowed");
+	run(give_without_segment, &giver);
+	tap_ok(giver.result == 0 && ground_says(giver.ends.peer, giver.ends.own, "a") &&
+		       ground_says(giver.ends.own, giver.ends.peer, "b"),
+	       "segments cannot be computed anew: it lives all the same: %d", giver.result);
+	lender_unwatch(lender, &giver.loan);
+	ground_close(&giver.ends);
+}
+
 /* In a child: what another lender says of the connection, or why there is none, 0 to 255. */
 static int refusal_behind(const struct ends *ends, long call, unsigned argument, uint32_t number,
 			  unsigned error)
@@ -423,8 +521,8 @@ static void lack_descriptors(void)
 /* The kernel does not take the connection back, and the peer has nothing to send. */
 static void lose(const char *how)
 {
-	struct pollfd entry = { 0 };
 	struct connection_state state;
+	char byte;
 	struct ends ends;
 	struct loan loan;
 
@@ -433,10 +531,10 @@ static void lose(const char *how)
 	       "%s: borrowed", how);
 	state.scaled = true;
 	state.send_scale = 99;
-	entry.fd = ends.peer;
 	tap_ok(lender_give(lender, ends.own, &loan, &state) < 0 && loan.state == LOAN_NONE &&
-		       poll(&entry, 1, 30000) > 0 && (entry.revents & POLLERR),
+		       is_reset(&ends),
 	       "what cannot be given back is reset at its peer");
+	tap_ok(recv(ends.own, &byte, 1, 0) < 0 && errno == ECONNABORTED, "and ends here");
 	connection_state_clear(&state);
 	ground_close(&ends);
 }
@@ -658,6 +756,9 @@ int main(int count, char **arguments)
 	pass_firewall();
 	lose("IPv4");
 	lose("IPv6");
+	lose_rights("IPv4");
+	lose_rights("IPv6");
+	keep_without_segment();
 	lack_descriptors();
 	outlast_tracking();
 	stay_behind_firewall();
