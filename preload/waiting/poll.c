@@ -5,7 +5,6 @@
 #include "preload/waiting/poll.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/single_threaded.h>
 #include <unistd.h>
@@ -59,6 +58,11 @@ static bool is_still(const struct poll_entry *entry)
 	       entry->object;
 }
 
+static uint32_t readiness(const struct poll_entry *entry, struct object *object)
+{
+	return object->operations->readiness(object, false) & (entry->events | POLLERR | POLLHUP);
+}
+
 /*
  * What is reported when the object is ready, but another thread has closed the descriptor or made
  * it another file's. Linux's poll() is woken by the file that it began with and then looks at the
@@ -66,15 +70,24 @@ static bool is_still(const struct poll_entry *entry)
  */
 static short elsewhere(const struct poll_entry *entry)
 {
-	return kernel_call(SYS_fcntl, entry->descriptor, F_GETFD, 0, 0) < 0 ? POLLNVAL : 0;
+	struct pollfd now[1 + WAIT_MORE_DESCRIPTORS] = { { .fd = entry->descriptor,
+							   .events = (short)entry->events } };
+	struct object *object = descriptor_get(entry->descriptor);
+	const bool counted = object && object->kind != OBJECT_PRIVATE;
+
+	if (counted && object->operations->form(object) == FORM_STACK)
+		now[0].revents = (short)readiness(entry, object);
+	else
+		wait_look(now, 1);
+	if (counted)
+		object_put(object);
+	return now[0].revents;
 }
 
 static short entry_revents(const struct poll_entry *entry)
 {
-	uint32_t ready;
+	const uint32_t ready = readiness(entry, entry->object);
 
-	ready = entry->object->operations->readiness(entry->object, false);
-	ready &= entry->events | POLLERR | POLLHUP;
 	return ready && !is_still(entry) ? elsewhere(entry) : (short)ready;
 }
 
@@ -515,27 +528,55 @@ static int bits_from_set(const struct pollfd *set, nfds_t used, int count, struc
 	return bits;
 }
 
+static void report_if_closed(struct pollfd *one)
+{
+	if (one->revents & POLLNVAL)
+		one->revents = POLLIN | POLLOUT | POLLPRI;
+}
+
+/*
+ * select(2) refuses a set with a descriptor that is not open when it begins. One that another
+ * thread closes meanwhile is ready in each way; it was open if it had an object, or when the wait
+ * began that has begun anew.
+ */
+static void report_closed(const struct poll_waiting *this, bool began_anew)
+{
+	for (size_t i = 0; i < this->entry_count; i++)
+		report_if_closed(&this->kernel[this->entries[i].index]);
+	for (nfds_t i = 0; began_anew && i < this->count; i++)
+		report_if_closed(&this->kernel[i]);
+}
+
 static bool select_in(struct select_sets *sets, int count, uint64_t deadline, const sigset_t *mask,
 		      int *result)
 {
 	struct poll_entry few_entries[FEW];
 	struct pollfd few[FEW + WAIT_MORE_DESCRIPTORS];
 	struct poll_waiting this = new_waiting(0, deadline, mask);
-	bool done = true;
+	bool done = true, began_anew = false;
 
 	this.select_memory = sets->memory;
 	if (!select_concerns(sets, count, &this.count))
 		return false;
 	*result = -ENOMEM;
 	if (make_room(&this, few_entries, few)) {
-		do {
+		for (;; began_anew = true) {
 			begin_anew(&this);
 			this.count = set_from_bits(this.kernel, count, sets);
 			done = wait_mixed_set(&this, result);
-		} while (done && *result == -ESTALE);
+			if (!done || *result != -ESTALE)
+				break;
+		}
+		/* select(2) itself would refuse what has been closed meanwhile. */
+		if (!done && began_anew) {
+			*result = wait_in_kernel(&this);
+			done = true;
+		}
 		/* After a time-out, too, when all bits are cleared. */
-		if (done && *result >= 0)
+		if (done && *result >= 0) {
+			report_closed(&this, began_anew);
 			*result = bits_from_set(this.kernel, this.count, count, sets);
+		}
 	}
 	give_back(&this);
 	return done;

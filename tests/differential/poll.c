@@ -434,6 +434,74 @@ static void case_fresh(void)
 	close(listener);
 }
 
+static struct connection now;
+static int instead;
+
+static void close_then_send(int fd)
+{
+	close(fd);
+	send_all(now.them, "x", 1);
+}
+
+static void replace_then_send(int fd)
+{
+	must("dup2", dup2(instead, fd));
+	send_all(now.them, "x", 1);
+}
+
+static void wait_by_poll(int fd)
+{
+	struct pollfd entry = { .fd = fd, .events = POLLIN };
+
+	poll_and_show("poll", &entry, 1, 5000);
+}
+
+static void wait_by_select(int fd)
+{
+	struct timeval time = { .tv_sec = 5 };
+	fd_set sets[2];
+
+	for (int i = 0; i < 2; i++) {
+		FD_ZERO(&sets[i]);
+		FD_SET(fd, &sets[i]);
+	}
+	outcome("select", select(fd + 1, &sets[0], NULL, &sets[1], &time));
+	note("readable %d, exceptional %d", FD_ISSET(fd, &sets[0]) != 0,
+	     FD_ISSET(fd, &sets[1]) != 0);
+}
+
+/* Another thread takes the number away while the call waits for it. */
+static void wait_meanwhile(const char *name, void (*action)(int), void (*wait)(int))
+{
+	pthread_t thread;
+
+	note("%s", name);
+	now = open_talking();
+	thread = later(20, action, now.us);
+	wait(now.us);
+	join(thread);
+	close(now.us);
+	close(now.them);
+}
+
+static void case_taken_away(void)
+{
+	struct connection other = open_talking();
+
+	wait_meanwhile("closed", close_then_send, wait_by_poll);
+	wait_meanwhile("closed", close_then_send, wait_by_select);
+	must("open", instead = open("/dev/null", O_RDWR | O_CLOEXEC));
+	wait_meanwhile("a file instead", replace_then_send, wait_by_poll);
+	wait_meanwhile("a file instead", replace_then_send, wait_by_select);
+	close(instead);
+	instead = other.us;
+	send_all(other.them, "x", 1);
+	await_bytes(other.us, 1);
+	wait_meanwhile("a connection instead", replace_then_send, wait_by_poll);
+	wait_meanwhile("a connection instead", replace_then_send, wait_by_select);
+	close_connection(other);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -447,6 +515,7 @@ int main(int argc, char **argv)
 		{ "select", case_select, 0 },
 		{ "select connects", case_select_connects, 0 },
 		{ "fresh", case_fresh, 0 },
+		{ "taken away", case_taken_away, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
