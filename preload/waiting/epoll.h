@@ -41,8 +41,9 @@ struct epoll {
 	 * looks at served; who raises served looks at the count afterwards: one sees the other.
 	 */
 	_Atomic int kernel_waiters;
-	int kick;      /* eventfd in the kernel epoll while such threads must come out; or -1 */
-	unsigned turn; /* which side is collected first; races are harmless */
+	int kick;	/* eventfd in the kernel epoll while such threads must come out; or -1 */
+	uint64_t calls; /* of epoll_wait() that have come to the ready list: wait_lock */
+	unsigned turn;	/* which side is collected first; races are harmless */
 	_Atomic uint64_t kernel_looked; /* when the kernel epoll was last asked without waiting */
 	_Atomic bool kernel_found;	/* and whether it had events then */
 	uint64_t tag; /* the data of our own registrations in the kernel epoll: random */

@@ -29,6 +29,7 @@ struct epoll_item {
 	bool unregistered;
 	/* FORM_KERNEL: it is registered by this number of melin's; 0: by the program's, or not. */
 	int stand_in;
+	uint64_t call;	   /* the last call of epoll_wait() that has reported it */
 	bool kernel_ready; /* MIXED: the kernel half has reported since the last look */
 	bool pending;	   /* a listener before its first use here */
 	struct epoll_item *next_ready;

@@ -24,7 +24,8 @@ struct epoll_waiting {
 	struct epoll *epoll;
 	struct epoll_event *events;
 	int max, count;
-	int error; /* -errno or 0; it counts only if there is no event */
+	uint64_t call; /* its number (calls in epoll.h), or 0 until it looks at the ready list */
+	int error;     /* -errno or 0; it counts only if there is no event */
 	struct pollfd kernel[1 + WAIT_MORE_DESCRIPTORS];
 };
 
@@ -40,10 +41,36 @@ static void oneshot_fired(struct epoll_item *item)
 				  &nothing);
 }
 
+/* False: the program's memory is not there, and the item stays in the list. */
+static bool report(struct epoll_waiting *this, struct epoll_item *item, uint32_t ready)
+{
+	struct epoll_event *event = &this->events[this->count];
+
+	if (!memory_writable(event, sizeof(*event))) {
+		this->error = -EFAULT;
+		return false;
+	}
+	event->events = ready;
+	event->data.u64 = item->data;
+	this->count++;
+	item->call = this->call;
+	item->kernel_ready = false;
+	return true;
+}
+
+static void unqueue_first(struct epoll *epoll)
+{
+	struct epoll_item *item = epoll->ready;
+
+	atomic_store(&epoll->ready, item->next_ready);
+	item->queued = false;
+}
+
 /*
  * Collects from the ready list. As in Linux, a level-triggered item that is reported goes to the
  * end of the list, so that the next call looks at it again, and what has found no room stays in
- * front: a program that takes few events at a time gets to all items in turn.
+ * front: a program that takes few events at a time gets to all items in turn. What this call has
+ * reported before goes there, too: no item may be in the events twice.
  */
 static void collect_ready(struct epoll_waiting *this)
 {
@@ -53,30 +80,21 @@ static void collect_ready(struct epoll_waiting *this)
 	if (!atomic_load_explicit(&epoll->ready, memory_order_relaxed))
 		return;
 	wait_lock_acquire();
+	if (!this->call)
+		this->call = ++epoll->calls;
 	last = epoll->ready ? epoll->ready_last : NULL;
 	while (epoll->ready && this->count < this->max) {
-		struct epoll_event *event;
-		uint32_t ready;
-
 		item = epoll->ready;
-		ready = epoll_item_readiness(item);
-		event = &this->events[this->count];
-		if (ready && !memory_writable(event, sizeof(*event))) {
-			this->error = -EFAULT; /* the item stays in the list */
+		const bool known = item->call == this->call;
+		const uint32_t ready = epoll_item_readiness(item);
+
+		if (ready && !known && !report(this, item, ready))
 			break;
-		}
-		atomic_store(&epoll->ready, item->next_ready);
-		item->queued = false;
-		if (ready) {
-			event->events = ready;
-			event->data.u64 = item->data;
-			this->count++;
-			item->kernel_ready = false;
-			if (item->events & EPOLLONESHOT)
-				oneshot_fired(item);
-			else if (!(item->events & EPOLLET))
-				epoll_item_queue(item);
-		}
+		unqueue_first(epoll);
+		if (ready && !known && (item->events & EPOLLONESHOT))
+			oneshot_fired(item);
+		else if (known || (ready && !(item->events & EPOLLET)))
+			epoll_item_queue(item);
 		if (item == last)
 			break;
 	}
@@ -179,8 +197,6 @@ static bool epoll_ready(struct wait *wait)
 {
 	struct epoll_waiting *this = (struct epoll_waiting *)wait;
 
-	int collected;
-
 	if (this->count || this->error)
 		return true;
 	this->kernel[0].fd = atomic_load(&this->epoll->descriptor);
@@ -190,14 +206,9 @@ static bool epoll_ready(struct wait *wait)
 		collect_ready(this);
 	} else {
 		collect_ready(this);
-		collected = this->count;
 		collect_kernel(this);
-		/*
-		 * The kernel may have told of halves of mixed items, which are in the ready list
-		 * now. It is looked at again only if nothing of it is in the events yet: no item
-		 * may be there twice.
-		 */
-		if (!collected)
+		/* The kernel may have told of halves of mixed items, which are in the list now. */
+		if (!LIST_EMPTY(&this->epoll->mixed))
 			collect_ready(this);
 	}
 	return this->count || this->error;

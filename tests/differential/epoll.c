@@ -608,6 +608,27 @@ static void case_number_gone_before_the_loan(void)
 	close_connection(connection);
 }
 
+/* All that is ready comes in one call, if there is room. */
+static void case_nested_beside_others(void)
+{
+	struct connection connection = open_talking();
+	int inner = new_epoll(), outer = new_epoll(), pipes[2];
+
+	must("pipe", pipe(pipes));
+	must("write", write(pipes[1], "x", 1));
+	outcome("pipe to inner", control(inner, EPOLL_CTL_ADD, pipes[0], EPOLLIN, 1));
+	outcome("inner to outer", control(outer, EPOLL_CTL_ADD, inner, EPOLLIN, 2));
+	outcome("pipe to outer", control(outer, EPOLL_CTL_ADD, pipes[0], EPOLLIN, 3));
+	outcome("connection to outer", control(outer, EPOLL_CTL_ADD, connection.us, EPOLLOUT, 4));
+	for (int i = 0; i < 4; i++)
+		look("all of them", outer, 0);
+	close(pipes[0]);
+	close(pipes[1]);
+	close(inner);
+	close(outer);
+	close_connection(connection);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -619,6 +640,7 @@ int main(int argc, char **argv)
 		{ "states", case_states, 0 },
 		{ "two epolls", case_two_epolls, 0 },
 		{ "nested", case_nested, 0 },
+		{ "nested beside others", case_nested_beside_others, 0 },
 		{ "closed and duplicated", case_closed_and_duplicated, 0 },
 		{ "epoll duplicated", case_epoll_duplicated, 0 },
 		{ "mixed", case_mixed, 0 },
