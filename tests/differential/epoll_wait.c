@@ -212,6 +212,11 @@ static void case_signals(void)
 	signals = 0;
 	outcome("ready and a signal pending", epoll_pwait(epoll, &event, 1, 5000, &none));
 	note("signals %d", (int)signals);
+	outcome("recv", recv(connection.us, &(char){ 0 }, 1, 0));
+	signals = 0;
+	raise(SIGALRM);
+	outcome("a look and a signal pending", epoll_pwait(epoll, &event, 1, 0, &none));
+	note("signals %d", (int)signals);
 	pthread_sigmask(SIG_UNBLOCK, &blocked, NULL);
 	close(epoll);
 	close_connection(connection);
