@@ -107,11 +107,15 @@ tests_differential_sequences_LDADD = $(HARNESS_LIBS)
 tests_differential_sequences_SOURCES = \
 	tests/differential/sequences.c \
 	tests/differential/sequences.h \
+	tests/differential/sequences_bulk.c \
 	tests/differential/sequences_ends.c \
+	tests/differential/sequences_holders.c \
+	tests/differential/sequences_libc.c \
 	tests/differential/sequences_options.c \
 	tests/differential/sequences_sharing.c \
 	tests/differential/sequences_transfer.c \
-	tests/differential/sequences_waiting.c
+	tests/differential/sequences_waiting.c \
+	tests/differential/sequences_waking.c
 tests_differential_shutdown_CFLAGS = $(WARNING_CFLAGS)
 tests_differential_shutdown_LDADD = $(HARNESS_LIBS)
 tests_differential_signals_CFLAGS = $(WARNING_CFLAGS)

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -30,18 +31,18 @@
 #define STEPS	      60
 #define SEEDS	      "1-5"
 #define ARRIVAL_MS    300
-#define STILL_NAPS    4	    /* a thread of melin's own gives connections back */
-#define TIMEOUT_US    30000 /* of calls that block for want of data */
+#define STILL_NAPS    4 /* a thread of melin's own gives connections back */
 #define CASES_MAX     100000
 #define CASE_LIMIT    60
 #define CASE_NAME_MAX 32
+#define TABLES	      6
 
 struct sides *sides;
 char received_data[2 * DATA_BYTES];
 
 static const struct group {
 	const char *name;
-	const struct step *tables[6];
+	const struct step *tables[TABLES]; /* the last one is NULL */
 	bool nodelay;
 } groups[] = {
 	{ "plain", { transfer_steps }, true },
@@ -49,6 +50,10 @@ static const struct group {
 	{ "options", { transfer_steps, option_steps }, false },
 	{ "ends", { transfer_steps, end_steps, end_steps }, true },
 	{ "sharing", { transfer_steps, sharing_steps }, true },
+	{ "waking", { transfer_steps, waking_steps, waking_steps }, true },
+	{ "bulk", { transfer_steps, bulk_steps }, true },
+	{ "holders", { transfer_steps, sharing_steps, holder_steps, holder_steps }, true },
+	{ "libc", { transfer_steps, sharing_steps, libc_steps, libc_steps }, true },
 	{ "mixed",
 	  { transfer_steps, waiting_steps, option_steps, end_steps, sharing_steps },
 	  true },
@@ -58,7 +63,7 @@ static const struct group {
 /* ---- chance ---- */
 
 static uint64_t state;
-static unsigned current_step;
+static unsigned current_seed, current_step;
 
 static uint64_t scramble(uint64_t value) /* splitmix64 */
 {
@@ -71,7 +76,13 @@ static uint64_t scramble(uint64_t value) /* splitmix64 */
 static void chance_begin(unsigned seed, unsigned step)
 {
 	state = scramble(((uint64_t)seed << 32) | step);
+	current_seed = seed;
 	current_step = step;
+}
+
+void chance_again(unsigned step)
+{
+	chance_begin(current_seed, step);
 }
 
 unsigned chance(unsigned bound)
@@ -154,10 +165,23 @@ void side_broken(struct side *side)
 	side->uncounted = peer_of(side)->uncounted = true;
 }
 
+/* A descriptor is left, here or elsewhere. */
+static bool is_held(const struct side *side)
+{
+	return side->elsewhere > 0 || side_descriptor(side) >= 0;
+}
+
+void side_let_go(struct side *side)
+{
+	side->elsewhere--;
+	if (!is_held(side))
+		side_ended(side);
+}
+
 void side_has_sent(struct side *side, size_t bytes)
 {
 	side->sent += bytes;
-	if (!bytes || side_descriptor(peer_of(side)) >= 0)
+	if (!bytes || is_held(peer_of(side)))
 		return;
 	side->expected |= POLLHUP;
 	side->loose = true;
@@ -172,7 +196,7 @@ void descriptor_gone(int fd)
 	for (int i = 0; i < SIDE_FDS; i++)
 		if (side->fds[i] == fd)
 			side->fds[i] = -1;
-	if (side_descriptor(side) < 0)
+	if (!is_held(side))
 		side_ended(side);
 }
 
@@ -183,7 +207,7 @@ size_t sendable(const struct side *side, size_t length)
 	const struct side *peer = peer_of(side);
 	size_t flight = side->sent - peer->received;
 
-	if (side_descriptor(peer) < 0)
+	if (!is_held(peer))
 		flight = 0;
 	if (flight >= FLIGHT_MAX)
 		return 0;
@@ -210,31 +234,42 @@ static short bits_of(int fd)
 	return poll(&entry, 1, 0) < 0 ? -1 : entry.revents;
 }
 
-static int bytes_of(int fd)
+int bytes_of(int fd)
 {
 	int bytes = -1;
 
 	return ioctl(fd, FIONREAD, &bytes) < 0 ? -1 : bytes;
 }
 
-static bool all_came(const struct side *side)
+/* Or nobody waits for that any more. */
+static bool is_acknowledged(const struct side *side)
+{
+	int fd = side_descriptor(side), bytes = 0;
+
+	return fd < 0 || bits_of(fd) & (POLLERR | POLLHUP) || ioctl(fd, SIOCOUTQ, &bytes) < 0 ||
+	       bytes == 0;
+}
+
+static bool all_came_at(const struct side *side, int fd)
 {
 	const struct side *peer = peer_of(side);
-	int fd = side_descriptor(side), bytes;
+	int bytes;
 
 	if (fd < 0)
 		return true;
 	if (side->expected && (bits_of(fd) & side->expected) != side->expected)
 		return false;
-	bytes = side->uncounted ? -1 : bytes_of(fd);
+	if (side->uncounted)
+		return is_acknowledged(peer);
+	bytes = bytes_of(fd);
 	return bytes < 0 || side->received + (size_t)bytes >= peer->sent;
 }
 
-static void await_arrival(const struct side *side)
+void await_at(const struct side *side, int fd)
 {
 	int64_t end = now_ms() + ARRIVAL_MS;
 
-	while (!all_came(side) && now_ms() < end)
+	while (!all_came_at(side, fd) && now_ms() < end)
 		pause_ms(1);
 }
 
@@ -276,9 +311,12 @@ void rest(void)
 	bool loose = false;
 
 	for (unsigned i = 0; i < sides->count; i++) {
-		await_arrival(&sides->side[i]);
-		loose |= sides->side[i].loose;
-		sides->side[i].expected = 0;
+		struct side *side = &sides->side[i];
+
+		await_at(side, side_descriptor(side));
+		loose |= side->loose;
+		if (!side->elsewhere || side_descriptor(side) >= 0)
+			side->expected = 0;
 	}
 	if (loose)
 		await_stillness();
@@ -293,7 +331,7 @@ static void count_signal(int number)
 	signals[number]++;
 }
 
-static void show_signals(void)
+void show_signals(void)
 {
 	if (signals[SIGPIPE])
 		note("SIGPIPE %d", (int)signals[SIGPIPE]);
@@ -320,23 +358,24 @@ void look_at_all(void)
 
 /* ---- sequences ---- */
 
-static void limit_waits(int fd)
+int limit_waits(int fd, int name, int ms)
 {
-	struct timeval time = { .tv_usec = TIMEOUT_US };
+	struct timeval time = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
 
-	must("SO_RCVTIMEO", setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time)));
-	must("SO_SNDTIMEO", setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time)));
+	return setsockopt(fd, SOL_SOCKET, name, &time, sizeof(time));
 }
 
 static void side_begin(struct side *side, int fd)
 {
 	side->sent = side->received = 0;
+	side->elsewhere = 0;
 	side->expected = 0;
 	side->loose = side->uncounted = false;
 	for (int i = 0; i < SIDE_FDS; i++)
 		side->fds[i] = -1;
 	side->fds[0] = fd;
-	limit_waits(fd);
+	must("SO_RCVTIMEO", limit_waits(fd, SO_RCVTIMEO, USUAL_WAIT_MS));
+	must("SO_SNDTIMEO", limit_waits(fd, SO_SNDTIMEO, USUAL_WAIT_MS));
 }
 
 static void side_close(struct side *side)
@@ -368,6 +407,7 @@ static void reopen(struct side *side)
 	unsigned first = side->index & ~1u;
 
 	note("a new connection");
+	holders_release(side);
 	side_close(&sides->side[first]);
 	side_close(&sides->side[first + 1]);
 	open_pair(first);
@@ -378,7 +418,7 @@ static const struct step *choose(const struct step *const *tables)
 	unsigned count = 0, total = 0, rest_of_it;
 	const struct step *step;
 
-	while (count < 6 && tables[count])
+	while (count < TABLES && tables[count])
 		count++;
 	for (step = tables[chance(count)], rest_of_it = 0; step[rest_of_it].name; rest_of_it++)
 		total += step[rest_of_it].weight;
@@ -416,7 +456,7 @@ static void run_step(const struct group *group)
 	const struct step *step;
 	int fd;
 
-	if (side_descriptor(side) < 0 && chance(4) > 0) {
+	if (!is_held(side) && chance(4) > 0) {
 		note("- %u", current_step);
 		reopen(side);
 		return;
@@ -441,11 +481,13 @@ static void run_sequence(const struct group *group, unsigned seed)
 	for (unsigned i = 0; i < sides->count; i += 2)
 		open_pair(i);
 	waiting_begin();
+	holders_begin();
 	for (unsigned i = 0; i < STEPS; i++) {
 		chance_begin(seed, i);
 		if (wanted(i))
 			run_step(group);
 	}
+	holders_end();
 	waiting_end();
 	for (unsigned i = 0; i < sides->count; i++)
 		side_close(&sides->side[i]);

@@ -129,7 +129,7 @@ static void step_fork(struct side *side, int fd)
 	note("its status 0x%x", status);
 }
 
-static void send_descriptor(int by, int fd)
+void send_descriptor(int by, int fd)
 {
 	union {
 		struct cmsghdr header;
@@ -147,7 +147,7 @@ static void send_descriptor(int by, int fd)
 	outcome("sendmsg", sendmsg(by, &header, 0));
 }
 
-static int receive_descriptor(int by)
+int receive_descriptor(int by)
 {
 	char byte, control[CMSG_SPACE(sizeof(int))] = { 0 };
 	struct msghdr header = { .msg_iov = &(struct iovec){ &byte, 1 },

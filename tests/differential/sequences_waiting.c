@@ -15,7 +15,6 @@
 #include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #define EVENTS_MAX 32
@@ -228,13 +227,6 @@ static void act_shutdown(int fd)
 	side_ended(side_of(fd));
 }
 
-static void limit(int fd, int ms)
-{
-	struct timeval time = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
-}
-
 static void sleep_in_recv(struct side *side, int fd)
 {
 	ssize_t n = recv(fd, received_data, DATA_BYTES, 0);
@@ -273,11 +265,11 @@ static void step_sleep(struct side *side, int fd)
 
 	if (other < 0 || sendable(peer_of(side), 20) < 20)
 		return;
-	limit(fd, 5000);
+	limit_waits(fd, SO_RCVTIMEO, LONG_WAIT_MS);
 	thread = later(LATER_MS, chance(8) ? act_send : act_shutdown, other);
 	ONE_OF(sleeps)(side, fd);
 	join(thread);
-	limit(fd, 30);
+	limit_waits(fd, SO_RCVTIMEO, USUAL_WAIT_MS);
 }
 
 /* ---- full buffers ---- */
