@@ -36,6 +36,23 @@ asked_until_started() {
 	took redis returned_lost -eq 0
 }
 
+# Which of DPDK's libraries a process has, from its maps.
+dpdk_of() {
+	grep -o 'librte_[a-z_]*' | sort -u
+}
+
+# The process may be in exit(3), running the destructors of what is loaded: one more dlopen() makes
+# ld.so run the constructors of DPDK's libraries again, at which DPDK ends the process.
+@test "a start loads none of DPDK's libraries after the module that brings them" {
+	start_redis
+	wait_until 100 asked_until_started
+	"$python" -c 'import ctypes, sys
+ctypes.CDLL(sys.argv[1])
+print(open("/proc/self/maps").read())' "$module" | dpdk_of >"$BATS_TEST_TMPDIR/module"
+	grep -q librte_eal "$BATS_TEST_TMPDIR/module"
+	dpdk_of <"/proc/$(pid_of redis)/maps" | diff "$BATS_TEST_TMPDIR/module" -
+}
+
 # Packet sockets that are shown every frame.
 taps() {
 	on near cat /proc/net/packet | awk '$4 == "0003"' | wc -l

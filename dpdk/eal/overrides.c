@@ -264,6 +264,29 @@ static bool load(const char *library)
 	return false;
 }
 
+/* What each start needs, whatever the device. */
+static const char *const always[] = { "librte_mempool_ring.so", "librte_mempool_stack.so" };
+
+/*
+ * They come with this module, in the one dlopen() that exit(3) waits for before it runs the
+ * destructors of what is loaded. One that loads a library of DPDK's after them runs anew the
+ * constructors of those that it needs, and DPDK ends the process: this is registered already.
+ */
+__attribute__((constructor)) static void load_early(void)
+{
+	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+		load(always[i]);
+}
+
+static bool load_always(void)
+{
+	bool loaded = true;
+
+	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+		loaded = loaded && load(always[i]);
+	return loaded;
+}
+
 static void override_driver(const struct overrides *overrides)
 {
 	const char *library = overrides->library;
@@ -294,8 +317,7 @@ void overrides_prepare(const struct overrides *overrides)
 	last_processor = find_last_processor();
 	replace(eal, "access", (void *)override_access);
 	replace(eal, "pthread_setaffinity_np", (void *)override_setaffinity);
-	if (overrides->library && load(overrides->library) && load("librte_mempool_ring.so") &&
-	    load("librte_mempool_stack.so"))
+	if (overrides->library && load(overrides->library) && load_always())
 		override_driver(overrides);
 	if (!overrides->own_table)
 		descriptor_imports_prepare(overrides->library);
