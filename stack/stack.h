@@ -31,7 +31,7 @@
 #include "common/stack_config.h"
 
 /* Raised with each change that makes an older libmelin.so or melin-stack.so unfit. */
-#define STACK_ABI 17
+#define STACK_ABI 18
 
 /* Beside the EPOLL* bits: the peer has announced urgent data, what Linux sends SIGURG for. */
 #define STACK_EVENT_URGENT (1u << 16)
@@ -41,6 +41,12 @@
  * anew when another reason comes, for each new loss, and as long as it is idle.
  */
 #define STACK_EVENT_RETURN (1u << 17)
+
+/*
+ * All that has happened is a shutdown(2) of the program's own, its acknowledgement, or an end that
+ * follows from it: Linux wakes those who wait, and sends no SIGIO.
+ */
+#define STACK_EVENT_QUIET (1u << 18)
 
 /*
  * Why, the most pressing one (the last below) if there are several. The stack never ends such a
@@ -69,7 +75,7 @@ struct stack_callbacks {
 	/*
 	 * A socket's readiness changed: events are the EPOLL* bits that have become true or true
 	 * anew (each arrival of data is a new EPOLLIN: that is what edge-triggered waiters count),
-	 * and STACK_EVENT_URGENT.
+	 * STACK_EVENT_URGENT and STACK_EVENT_QUIET.
 	 * Called with the instance's lock held, from any thread, the background thread too.
 	 * It must not call back into the table except readiness(), return_reason() and losses().
 	 * user is what socket_create() or set_user() gave; not called while user is NULL.

@@ -201,7 +201,7 @@ static void signal_owner(const struct socket *socket, int owner, uint32_t events
 {
 	if (events & STACK_EVENT_URGENT)
 		kill(owner, SIGURG);
-	if ((events & ~STACK_EVENT_URGENT) &&
+	if (!(events & STACK_EVENT_QUIET) && (events & ~STACK_EVENT_URGENT) &&
 	    atomic_load_explicit(&socket->signals, memory_order_relaxed))
 		signal_readiness(socket, owner, events);
 }
@@ -213,7 +213,7 @@ void socket_event(void *user, uint32_t events)
 
 	if (owner)
 		signal_owner(socket, owner, events);
-	events &= ~STACK_EVENT_URGENT;
+	events &= ~(STACK_EVENT_URGENT | STACK_EVENT_QUIET);
 	if (events)
 		wait_notify(&socket->object.source, events);
 }

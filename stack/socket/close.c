@@ -106,6 +106,9 @@ void socket_release(struct stack_socket *socket)
 	socket_free(socket);
 }
 
+#define ENDS (READY_INPUT | READY_OUTPUT | EPOLLRDHUP | EPOLLHUP)
+
+/* As inet_shutdown(): an attempt or a listener is dissolved, which is an error to its owner. */
 int socket_shut_down(struct stack_socket *socket, int how)
 {
 	uint8_t directions = (uint8_t)(how + 1); /* SHUT_RECEIVE, SHUT_SEND, SHUT_BOTH */
@@ -130,13 +133,15 @@ int socket_shut_down(struct stack_socket *socket, int how)
 		break;
 	case SOCKET_CLOSED:
 		socket->shutdown |= directions;
-		socket_changed(socket, READY_INPUT | READY_OUTPUT | EPOLLRDHUP | EPOLLHUP);
+		socket_changed_quietly(socket, ENDS);
 		return -ENOTCONN;
 	default:
 		if ((directions & SHUT_SEND) && !(socket->shutdown & SHUT_SEND) && socket->pcb)
 			tcp_shutdown(socket->pcb, 0, 1);
 		socket->shutdown |= directions;
+		socket_changed_quietly(socket, ENDS);
+		return 0;
 	}
-	socket_changed(socket, READY_INPUT | READY_OUTPUT | EPOLLRDHUP | EPOLLHUP);
+	socket_changed(socket, ENDS);
 	return 0;
 }

@@ -423,7 +423,9 @@ int options_set(struct stack_socket *socket, int level, int name, const void *va
 
 	if (status == 0)
 		options_apply(socket);
-	socket_changed(socket, 0);
+	/* As tcp_set_rcvlowat(): as much may be there as it says now, which is news each time. */
+	socket_changed(socket,
+		       level == SOL_SOCKET && name == SO_RCVLOWAT && status == 0 ? READY_INPUT : 0);
 	return status;
 }
 

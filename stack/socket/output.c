@@ -62,9 +62,10 @@ void output_acknowledged(struct stack_socket *socket, const struct tcp_pcb *pcb)
 	if (!socket->options.send_buffer_set && pcb->cwnd > socket->send_buffer.credit / 2)
 		send_buffer_set_credit(socket, pcb->cwnd * 2);
 	/* A close that lingers sleeps until all is acknowledged; Linux tells of FIN_WAIT2, too. */
-	socket_changed(socket, (socket->shutdown & SHUT_SEND) && !send_buffer_queued(socket)
-				       ? READY_OUTPUT
-				       : 0);
+	if (socket->shutdown & SHUT_SEND)
+		socket_changed_quietly(socket, send_buffer_queued(socket) ? 0 : READY_OUTPUT);
+	else
+		socket_changed(socket, 0);
 }
 
 static uint32_t start_of(const struct tcp_seg *segment)

@@ -128,7 +128,7 @@ void readiness_end(struct stack_socket *socket)
 	socket->readiness.is_changed = false;
 }
 
-void socket_changed(struct stack_socket *socket, uint32_t events)
+static void changed(struct stack_socket *socket, uint32_t events, bool quiet)
 {
 	struct readiness *own = &socket->readiness;
 	uint32_t seen = atomic_load_explicit(&own->ready, memory_order_relaxed);
@@ -145,8 +145,20 @@ void socket_changed(struct stack_socket *socket, uint32_t events)
 		socket->urgent.announced = false;
 		events |= STACK_EVENT_URGENT;
 	}
-	if (events)
-		readiness_note(socket, events);
+	if (!events)
+		return;
+	own->is_loud |= !quiet;
+	readiness_note(socket, events);
+}
+
+void socket_changed(struct stack_socket *socket, uint32_t events)
+{
+	changed(socket, events, false);
+}
+
+void socket_changed_quietly(struct stack_socket *socket, uint32_t events)
+{
+	changed(socket, events, true);
 }
 
 uint32_t readiness_now(const struct stack_socket *socket)

@@ -26,6 +26,7 @@ struct readiness {
 	_Atomic uint32_t ready;
 	_Atomic size_t readable_bytes, unsent_bytes, urgent_bytes;
 	uint32_t events; /* to be reported when the lock is let go of */
+	bool is_loud;	 /* and some of them are not quiet: STACK_EVENT_QUIET */
 	bool is_changed; /* and the socket is in the list of such, stack->changed */
 	struct stack_socket *next_changed;
 };
@@ -40,6 +41,8 @@ void readiness_end(struct stack_socket *socket);
  * true before. The lock is held.
  */
 void socket_changed(struct stack_socket *socket, uint32_t events);
+/* The same with events for which the program gets no signal: STACK_EVENT_QUIET. */
+void socket_changed_quietly(struct stack_socket *socket, uint32_t events);
 
 /* Events that do not follow from what the socket is like; to be reported in any case. */
 void readiness_note(struct stack_socket *socket, uint32_t events);

@@ -50,10 +50,11 @@ void report_events(struct stack *stack)
 
 		if (socket->data_refused)
 			reset_for_data(socket);
-		events = own->events;
+		events = own->events | (own->is_loud ? 0 : STACK_EVENT_QUIET);
 		stack->changed = own->next_changed;
 		own->is_changed = false;
 		own->events = 0;
+		own->is_loud = false;
 		atomic_store_explicit(&own->ready, own->computed, memory_order_release);
 		if (socket->user && stack->callbacks.event)
 			stack->callbacks.event(socket->user, events);

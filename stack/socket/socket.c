@@ -39,7 +39,8 @@ void socket_done(struct stack_socket *socket, int error)
 		socket->error = error;
 	socket->state = SOCKET_CLOSED;
 	socket->shutdown = SHUT_BOTH;
-	socket_changed(socket, READY_INPUT | READY_OUTPUT | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+	(error ? socket_changed : socket_changed_quietly)(
+		socket, READY_INPUT | READY_OUTPUT | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
 }
 
 int socket_exchange_error(struct stack_socket *socket, int error)
@@ -47,7 +48,7 @@ int socket_exchange_error(struct stack_socket *socket, int error)
 	int before = socket->error;
 
 	socket->error = error;
-	socket_changed(socket, EPOLLERR);
+	socket_changed_quietly(socket, EPOLLERR);
 	return before;
 }
 

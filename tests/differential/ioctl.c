@@ -284,6 +284,99 @@ static void case_signal_of_listener(void)
 	close(listener);
 }
 
+static int open_signalled(struct connection *connection)
+{
+	struct sigaction action = { .sa_sigaction = on_signal,
+				    .sa_flags = SA_SIGINFO | SA_RESTART };
+
+	*connection = open_connection();
+	sigaction(SIGIO, &action, NULL);
+	must("F_SETOWN", fcntl(connection->us, F_SETOWN, getpid()));
+	must("O_ASYNC", fcntl(connection->us, F_SETFL, fcntl(connection->us, F_GETFL) | O_ASYNC));
+	settle();
+	return count;
+}
+
+/* Returns how many there are by now, for the next call. */
+static int note_signal(const char *name, int before)
+{
+	settle();
+	note("%s: %s", name, count > before ? "SIGIO" : "no signal");
+	return count;
+}
+
+static void set_low_water(int fd, int bytes)
+{
+	outcome("SO_RCVLOWAT", setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes)));
+}
+
+/* The option itself is news if as much is there by then. */
+static void case_signals_and_low_water(void)
+{
+	struct connection connection;
+	int before = open_signalled(&connection);
+	char buffer[8];
+
+	send_all(connection.them, "abc", 3);
+	await_bytes(connection.us, 3);
+	before = note_signal("three bytes", before);
+	set_low_water(connection.us, 10);
+	before = note_signal("ten are wanted", before);
+	send_all(connection.them, "de", 2);
+	await_bytes(connection.us, 5);
+	before = note_signal("two more", before);
+	set_low_water(connection.us, 5);
+	before = note_signal("five are wanted", before);
+	set_low_water(connection.us, 5);
+	before = note_signal("the same again", before);
+	outcome("recv", recv(connection.us, buffer, sizeof(buffer), 0));
+	set_low_water(connection.us, 1);
+	before = note_signal("nothing is there", before);
+	shutdown(connection.them, SHUT_WR);
+	await(connection.us, POLLRDHUP);
+	before = note_signal("the end", before);
+	set_low_water(connection.us, 2);
+	note_signal("two are wanted at the end", before);
+	signal(SIGIO, SIG_DFL);
+	close_connection(connection);
+}
+
+static void shut_down_signalled(int how, bool they_first)
+{
+	struct connection connection;
+	int before = open_signalled(&connection);
+
+	note("how %d, %s first", how, they_first ? "they" : "we");
+	if (they_first) {
+		shutdown(connection.them, SHUT_WR);
+		await(connection.us, POLLRDHUP);
+		before = note_signal("their end", before);
+	}
+	outcome("shutdown", shutdown(connection.us, how));
+	before = note_signal("ours", before);
+	outcome("shutdown", shutdown(connection.us, how) < 0 ? -1 : 0);
+	before = note_signal("again", before);
+	if (!they_first && how != SHUT_RDWR) {
+		send_all(connection.them, "abc", 3);
+		before = note_signal("their data", before);
+	}
+	if (!they_first) {
+		shutdown(connection.them, SHUT_WR);
+		before = note_signal("their end", before);
+	}
+	signal(SIGIO, SIG_DFL);
+	close_connection(connection);
+}
+
+/* Linux wakes those who wait, and sends no signal. */
+static void case_signals_and_shutdown(void)
+{
+	for (int how = SHUT_RD; how <= SHUT_RDWR; how++) {
+		shut_down_signalled(how, false);
+		shut_down_signalled(how, true);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -296,6 +389,8 @@ int main(int argc, char **argv)
 		{ "others", case_others, 0 },
 		{ "signals", case_signals, 0 },
 		{ "signal of a listener", case_signal_of_listener, 0 },
+		{ "signals and low water", case_signals_and_low_water, 0 },
+		{ "signals and shutdown", case_signals_and_shutdown, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

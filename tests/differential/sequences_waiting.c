@@ -358,9 +358,6 @@ static void step_low_water(struct side *side, int fd)
 	static const int values[] = { 1, 1, 10, 100, 3000 };
 
 	(void)side;
-	/* Linux sends a signal for the option itself, if there is as much as it says. */
-	if (in_process() && fcntl(fd, F_GETFL) & O_ASYNC)
-		return;
 	outcome("SO_RCVLOWAT",
 		setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &(int){ ONE_OF(values) }, sizeof(int)));
 }
