@@ -20,7 +20,7 @@
  * libmelin.so and a broker that is a service may be of different versions. The first number changes
  * with the meaning of messages; the size stands for what struct connection_state looks like.
  */
-#define BROKER_VERSION (6u << 16 | (uint32_t)sizeof(struct broker_message))
+#define BROKER_VERSION (7u << 16 | (uint32_t)sizeof(struct broker_message))
 
 /* What is asked: operations of struct lender. */
 enum broker_request {

@@ -138,6 +138,7 @@ static void restrict_files(void)
 static const uint16_t allowed[] = {
 	/* messages and connections */
 	SYS_recvmsg,
+	SYS_recvmmsg,
 	SYS_sendmsg,
 	SYS_recvfrom,
 	SYS_sendto,

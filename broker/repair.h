@@ -46,11 +46,12 @@ int repair_take(int descriptor, int silencer, struct connection_state *state);
  * it speak. The caller keeps the connection's frames from the kernel until this returns: a segment
  * that came while there is no socket would be answered by a RST. The socket sends the last
  * send_unsent bytes and nothing else: what was received and is owed an acknowledgement should have
- * got it. Its buffers are enlarged if the data asks for it, and an interface, an IPv4 route or an
- * address that has gone does not matter. 0, or a negative errno value: the socket
- * is closed then (as by connect(2) with AF_UNSPEC), the program that has it gets ECONNABORTED, and
- * the connection is lost to the kernel. But for -EPERM: it is silent still, and who has the rights
- * may call this again.
+ * got it. The next call tells left_error, if that is EFAULT, EINVAL or EMSGSIZE: others are not
+ * known to come. Its buffers are enlarged if the data asks for it, and an interface, an IPv4 route
+ * or an address that has gone does not matter. 0, or a negative errno value: the socket is closed
+ * then (as by connect(2) with AF_UNSPEC), the program that has it gets ECONNABORTED, and the
+ * connection is lost to the kernel. But for -EPERM: it is silent still, and who has the rights may
+ * call this again.
  */
 int repair_give(int descriptor, const struct connection_state *state);
 

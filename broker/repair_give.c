@@ -3,6 +3,7 @@
 #include "broker/repair.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -451,6 +452,38 @@ static int give_up(int descriptor, int error)
 	return error == -EPERM ? -EIO : error;
 }
 
+/* A message that recvmmsg(2) cannot take, for that error; false: none is known. */
+static bool make_bad(struct msghdr *message, int error)
+{
+	struct iovec *const nowhere = (struct iovec *)(uintptr_t)1;
+
+	*message = (struct msghdr){ .msg_iov = nowhere, .msg_iovlen = 1 };
+	if (error == EMSGSIZE)
+		message->msg_iovlen = IOV_MAX + 1;
+	else if (error == EINVAL)
+		*message = (struct msghdr){ .msg_name = nowhere, .msg_namelen = (socklen_t)-1 };
+	return error == EFAULT || error == EMSGSIZE || error == EINVAL;
+}
+
+/*
+ * Only recvmmsg(2) itself gives a socket such an error, by its second message, if the first one
+ * succeeds. In repair mode a look at the send queue does, whatever is in there; it copies all of
+ * it, which is what the state has.
+ */
+static int leave_error(int descriptor, const struct connection_state *state)
+{
+	struct iovec part = { .iov_base = state->send_data, .iov_len = state->send_size };
+	struct mmsghdr messages[2] = { { .msg_hdr = { .msg_iov = &part, .msg_iovlen = 1 } } };
+
+	if (!make_bad(&messages[1].msg_hdr, state->left_error) ||
+	    set_int(descriptor, TCP_REPAIR, TCP_REPAIR_ON) < 0)
+		return 0;
+	if (set_int(descriptor, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE) == 0)
+		kernel_call5(SYS_recvmmsg, descriptor, (long)messages, 2, MSG_PEEK | MSG_DONTWAIT,
+			     0);
+	return repair_cancel(descriptor, state);
+}
+
 int repair_give(int descriptor, const struct connection_state *state)
 {
 	/*
@@ -468,6 +501,8 @@ int repair_give(int descriptor, const struct connection_state *state)
 	if (error == -EPERM && kernel_get_int(descriptor, IPPROTO_TCP, TCP_REPAIR))
 		return error;
 	error = error ?: write_sent(descriptor, state, sent_size(state), state->send_size);
+	if (error == 0 && state->left_error)
+		error = leave_error(descriptor, state);
 	/* The connection must not go on with a hole in its data. */
 	return error ? give_up(descriptor, error) : 0;
 }

@@ -74,6 +74,12 @@ struct connection_state {
 	 */
 	bool remote_closed, remote_reset;
 
+	/*
+	 * What ended recvmmsg(2) behind its first message, an errno value, and is the next call's
+	 * to tell; 0: nothing.
+	 */
+	uint8_t left_error;
+
 	uint8_t urgent;		/* enum connection_urgent */
 	bool sends_urgent;	/* the program has sent some, which is not acknowledged */
 	uint32_t urgent_number; /* of the byte, unless there is none */

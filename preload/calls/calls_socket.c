@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <linux/tcp.h>
-#include <string.h>
 
 #include "preload/config/advice.h"
 #include "preload/config/config.h"
@@ -15,7 +14,6 @@
 #include "preload/sockets/borrow_info.h"
 #include "preload/sockets/flow.h"
 #include "preload/sockets/host_flow.h"
-#include "preload/sockets/lent_call.h"
 #include "preload/sockets/listener.h"
 #include "preload/sockets/option_calls.h"
 #include "preload/sockets/pending.h"
@@ -182,19 +180,9 @@ static int get_from_kernel(int descriptor, int level, int name, void *value, soc
 static int get_option(struct socket *socket, int descriptor, int level, int name, void *value,
 		      socklen_t *length)
 {
-	int result, error, left;
-
-	if (socket_is_stacks(socket, descriptor))
-		return option_call_get(socket, descriptor, level, name, value, length);
-	result = get_from_kernel(descriptor, level, name, value, length);
-	if (result < 0 || level != SOL_SOCKET || name != SO_ERROR || *length < sizeof(error))
-		return result;
-	/* The kernel's came later, and is in the other's place. */
-	memcpy(&error, value, sizeof(error));
-	left = lent_call_error(socket);
-	if (left && !error)
-		memcpy(value, &left, sizeof(left));
-	return 0;
+	return socket_is_stacks(socket, descriptor)
+		       ? option_call_get(socket, descriptor, level, name, value, length)
+		       : get_from_kernel(descriptor, level, name, value, length);
 }
 
 INTERPOSED int getsockopt(int descriptor, int level, int name, void *value, socklen_t *length)

@@ -72,23 +72,6 @@ static void release_handle(struct socket *socket)
 	socket->instance = NULL;
 }
 
-/* The stack's socket has the error; while the kernel carries the connection the object has it. */
-static void hand_error_over(struct socket *socket, const struct instance *instance)
-{
-	const int error = atomic_exchange(&socket->left_error, 0);
-
-	if (error)
-		instance->operations->exchange_error(socket->handle, error);
-}
-
-static void take_error_back(struct socket *socket, const struct instance *instance)
-{
-	const int error = instance->operations->exchange_error(socket->handle, 0);
-
-	if (error > 0 && error <= UINT8_MAX)
-		atomic_store(&socket->left_error, (uint8_t)error);
-}
-
 static void adopt_options(struct socket *socket, int descriptor,
 			  const struct connection_state *state)
 {
@@ -136,7 +119,6 @@ static enum refusal take_into(const struct instance *instance, struct socket *so
 	if (status == 0) {
 		socket->instance = instance;
 		adopt_options(socket, descriptor, &state);
-		hand_error_over(socket, instance);
 	} else {
 		log_write(LOG_LEVEL_INFO, "descriptor %d: the stack cannot take it: %s", descriptor,
 			  strerror(-status));
@@ -316,17 +298,18 @@ static int give(struct socket *socket, bool closes)
 	const bool keepalive = keepalive_of(socket);
 	const int descriptor = atomic_load(&socket->descriptor);
 	struct f_owner_ex owner;
-	int status;
+	int status, error;
 
 	empty_tap(instance);
 	if (!closes)
 		borrow_info_keep(socket);
-	take_error_back(socket, instance);
+	error = instance->operations->exchange_error(socket->handle, 0);
 	status = instance->operations->give(socket->handle, &state);
 	if (status < 0) {
 		lender_unwatch(lending_lender(), &socket->loan);
 		return status;
 	}
+	state.left_error = error > 0 && error <= UINT8_MAX ? (uint8_t)error : 0;
 	state.keepalive = keepalive;
 	state.reuse_address = socket->reuse_address;
 	if (state.urgent)

@@ -51,16 +51,6 @@ void borrow_event(void *user, uint32_t events)
 }
 
 /*
- * For a reason that can wait: the kernel's socket cannot be given an error, and recvmmsg() may have
- * left one to the next call.
- */
-static void end_if_whole(struct socket *socket, enum borrow_return why)
-{
-	if (!(socket_readiness(socket) & EPOLLERR))
-		borrow_end(socket, why, false);
-}
-
-/*
  * The stack may ask before the thread that borrows has told anybody, and does not ask twice: so the
  * end of CHANGING is waited for.
  */
@@ -76,10 +66,10 @@ static void consider(struct socket *socket)
 	case STACK_RETURN_LOSS:
 		instance->operations->losses(socket->handle, &losses);
 		if (borrow_policy_is_lossy(losses.recoveries, losses.timeouts))
-			end_if_whole(socket, BORROW_LOSS);
+			borrow_end(socket, BORROW_LOSS, false);
 		break;
 	case STACK_RETURN_IDLE:
-		end_if_whole(socket, BORROW_IDLE);
+		borrow_end(socket, BORROW_IDLE, false);
 		break;
 	case STACK_RETURN_PATH:
 		borrow_end(socket, BORROW_PATH, false);
@@ -125,7 +115,7 @@ static void end_if_idle(struct socket *socket, enum borrow_return why)
 	else if (borrow_is_rings(socket))
 		borrow_end(socket, BORROW_CALL, false);
 	else if (borrow_policy_is_idle(&socket->policy, status_age(socket->borrowed_since)))
-		end_if_whole(socket, why);
+		borrow_end(socket, why, false);
 }
 
 void borrow_look_for_idle(void)
@@ -148,7 +138,7 @@ void borrow_moved(struct socket *socket, enum borrow_direction direction, size_t
 		why = BORROW_CHANCE;
 	else
 		return;
-	end_if_whole(socket, why);
+	borrow_end(socket, why, false);
 }
 
 void borrow_forget_wanted(void)

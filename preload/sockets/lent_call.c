@@ -3,16 +3,13 @@
 #include "preload/sockets/lent_call.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdatomic.h>
-#include <sys/syscall.h>
 
 #include "preload/libc/cancellation.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_stop.h"
 #include "preload/sockets/borrow_watch.h"
 #include "preload/sockets/socket_object.h"
-#include "preload/waiting/wait.h"
 
 /* The call is cancelled while it sleeps: its reference goes. */
 static void let_go(void *socket)
@@ -56,46 +53,13 @@ static ssize_t in_kernel(struct socket *socket, enum borrow_direction direction,
 	return result;
 }
 
-int lent_call_error(struct socket *socket)
-{
-	if (__builtin_expect(!atomic_load_explicit(&socket->left_error, memory_order_relaxed), 1))
-		return 0;
-	return atomic_exchange(&socket->left_error, 0);
-}
-
-/*
- * As in the kernel a call that receives tells it when there is nothing to read, recvmmsg(2) and a
- * call that sends at once. poll(2) does not know of it. A later reset takes its place.
- */
-static int take_error(struct socket *socket, int descriptor, enum borrow_direction direction,
-		      long number)
-{
-	struct pollfd entry = { .fd = descriptor, .events = POLLIN };
-	bool is_ready;
-
-	if (__builtin_expect(!atomic_load_explicit(&socket->left_error, memory_order_relaxed), 1))
-		return 0;
-	is_ready = wait_look(&entry, 1) > 0;
-	if (entry.revents & POLLERR)
-		lent_call_error(socket);
-	if (entry.revents & POLLERR ||
-	    (direction == BORROW_RECEIVE && number != SYS_recvmmsg && is_ready))
-		return 0;
-	return lent_call_error(socket);
-}
-
 ssize_t lent_call_known(struct socket *socket, int descriptor, enum borrow_direction direction,
 			const struct system_call *call)
 {
 	const enum socket_state state = socket_settled(socket);
-	const int error = state == SOCKET_CONNECTION
-				  ? 0
-				  : take_error(socket, descriptor, direction, call->number);
 	ssize_t result;
 
-	if (error) {
-		result = -error;
-	} else if (state == SOCKET_CONNECTION && atomic_load(&socket->borrowed)) {
+	if (state == SOCKET_CONNECTION && atomic_load(&socket->borrowed)) {
 		result = -ESTALE; /* since the caller has looked */
 	} else if (state == SOCKET_LENDABLE) {
 		result = borrow_before(socket, descriptor, direction) ? -ESTALE

@@ -28,12 +28,6 @@ struct socket;
 ssize_t lent_call_known(struct socket *socket, int descriptor, enum borrow_direction direction,
 			const struct system_call *call);
 
-/*
- * The error that recvmmsg(2) has left to the next call while the connection was borrowed, which it
- * is not now; 0: none. It is told once: SO_ERROR.
- */
-int lent_call_error(struct socket *socket);
-
 static inline ssize_t lent_call(struct socket *socket, int descriptor,
 				enum borrow_direction direction, long number, long a, long b,
 				long c, long d, long e, long f)

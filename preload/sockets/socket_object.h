@@ -75,11 +75,6 @@ struct socket {
 	_Atomic bool borrowed; /* host mode, CONNECTION: the twin is established and silent */
 	_Atomic bool nonblocking;
 	_Atomic bool low_water; /* SO_RCVLOWAT was set: a read may have to wait for more */
-	/*
-	 * Host mode: the errno value that recvmmsg() had left to the next call when the connection
-	 * was given back; 0: none. The kernel's socket cannot be given one: lent_call.c tells it.
-	 */
-	_Atomic uint8_t left_error;
 	const struct instance *instance;
 	struct stack_socket *handle;
 	struct borrow_policy policy; /* host mode */

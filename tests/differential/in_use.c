@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -402,6 +403,66 @@ static ssize_t receive_much(int fd)
 	return recvmmsg(fd, &message, 1, MSG_DONTWAIT, NULL);
 }
 
+/* There is nothing in the queue of errors, and the look takes none. */
+static ssize_t look_for_errors(int fd)
+{
+	struct msghdr message = { 0 };
+
+	return recvmsg(fd, &message, MSG_ERRQUEUE);
+}
+
+static ssize_t look_for_urgent(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_OOB | MSG_DONTWAIT);
+}
+
+static ssize_t read_nothing(int fd)
+{
+	char byte;
+
+	return read(fd, &byte, 0);
+}
+
+static ssize_t splice_out(int fd)
+{
+	ssize_t result;
+	int ends[2], error;
+
+	must("pipe", pipe(ends));
+	set_nonblocking(fd, true);
+	result = splice(fd, NULL, ends[1], NULL, 1, SPLICE_F_NONBLOCK);
+	error = errno;
+	set_nonblocking(fd, false);
+	close(ends[0]);
+	close(ends[1]);
+	errno = error;
+	return result;
+}
+
+/* What those see who wait for it; instance: an epoll that it was added to before. */
+static void look_at(int fd, int instance)
+{
+	struct pollfd entry = { .fd = fd, .events = POLLIN };
+	struct epoll_event event = { 0 };
+
+	outcome("poll", poll(&entry, 1, 0));
+	note("%s", poll_bits((unsigned short)entry.revents));
+	outcome("epoll_wait", epoll_wait(instance, &event, 1, 0));
+	note("%s", poll_bits(event.events));
+}
+
+static int watched(int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	const int instance = epoll_create1(0);
+
+	must("epoll_create1", instance);
+	must("epoll_ctl", epoll_ctl(instance, EPOLL_CTL_ADD, fd, &event));
+	return instance;
+}
+
 /* The connection is the kernel's from now on, for as long as a child has it. */
 static pid_t share(struct connection connection)
 {
@@ -449,15 +510,16 @@ static void case_error_left(void)
 		const char *name;
 		ssize_t (*call)(int fd);
 	} calls[] = {
-		{ "recv", receive_again },
-		{ "send", send_again },
-		{ "getsockopt", ask_again },
-		{ "recvmmsg", receive_much },
+		{ "recv", receive_again },	     { "send", send_again },
+		{ "getsockopt", ask_again },	     { "recvmmsg", receive_much },
+		{ "MSG_ERRQUEUE", look_for_errors }, { "MSG_OOB", look_for_urgent },
+		{ "read of nothing", read_nothing }, { "splice", splice_out },
 	};
 
 	for (size_t i = 0; i < 2 * sizeof(calls) / sizeof(calls[0]); i++) {
 		struct connection connection = open_used();
 		const bool shared = i % 2;
+		const int instance = watched(connection.us);
 		pid_t child = 0;
 
 		send_all(connection.them, "ab", 2);
@@ -466,11 +528,15 @@ static void case_error_left(void)
 			child = share(connection);
 		else
 			give_back(connection.us);
+		look_at(connection.us, instance);
 		outcome("the byte that is left", receive_again(connection.us));
+		look_at(connection.us, instance);
 		outcome(calls[i / 2].name, calls[i / 2].call(connection.us));
+		look_at(connection.us, instance);
 		outcome("and again", calls[i / 2].call(connection.us));
 		if (shared)
 			end(child);
+		close(instance);
 		close_connection(connection);
 	}
 }

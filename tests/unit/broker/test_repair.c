@@ -274,6 +274,53 @@ static void give_much(void)
 	close_ends();
 }
 
+/* Whatever is in the two queues, the error is there, once, and nothing else has changed. */
+static void leave_one_error(int error, bool unread, size_t sent, size_t unsent)
+{
+	struct connection_state state;
+	struct pollfd ready;
+	char got[64] = "";
+	int told = 0, again = -1;
+	socklen_t size = sizeof(told);
+
+	connect_ends("127.0.0.1", true);
+	ground_says(peer, own, "x");
+	if (unread)
+		send(peer, "hello", 5, 0);
+	usleep(10000);
+	repair_take(own, -1, &state);
+	state.send_size = sent + unsent;
+	state.send_unsent = unsent;
+	state.send_data = malloc(state.send_size + 1);
+	memset(state.send_data, 'y', state.send_size);
+	state.left_error = (uint8_t)error;
+	repair_give(own, &state);
+	connection_state_clear(&state);
+	ready = (struct pollfd){ .fd = own };
+	poll(&ready, 1, 0);
+	getsockopt(own, SOL_SOCKET, SO_ERROR, &told, &size);
+	getsockopt(own, SOL_SOCKET, SO_ERROR, &again, &size);
+	tap_ok(ready.revents == POLLERR && told == error && again == 0,
+	       "%s is left, once: %s (unread %d, sent %zu, unsent %zu)", strerror(error),
+	       strerror(told), unread, sent, unsent);
+	tap_ok((recv(own, got, sizeof(got), MSG_DONTWAIT) == 5) == unread &&
+		       receives(peer, sent + unsent, 'y') && ground_says(own, peer, "z"),
+	       "and its data is");
+	close_ends();
+}
+
+static void leave_errors(void)
+{
+	static const int errors[] = { EFAULT, EINVAL, EMSGSIZE };
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		leave_one_error(errors[i], false, 0, 0);
+		leave_one_error(errors[i], true, 0, 7);
+		leave_one_error(errors[i], false, 50000, 0);
+		leave_one_error(errors[i], true, 3, 4);
+	}
+}
+
 /* As a stack that has so much of either kind, and a socket with the smallest buffers. */
 static bool gives_to_small_buffers(size_t unread, size_t unsent, bool is_sent)
 {
@@ -524,6 +571,7 @@ int main(void)
 	change_state();
 	keep_clock();
 	give_much();
+	leave_errors();
 	give_to_small_buffers();
 	refuse();
 	refuse_after_gap();
