@@ -203,15 +203,30 @@ static int connect_through_stack(struct socket *socket, int descriptor,
 	return await_connection(socket, result);
 }
 
+/* From the name that bind(2) has given it since the end of its last connection, if it has. */
+static int connect_again(struct socket *socket, int descriptor, const struct sockaddr *remote)
+{
+	struct sockaddr_storage name;
+	struct ip_address address;
+	const struct sockaddr *local = NULL;
+	int result;
+
+	if (atomic_load(&socket->rebound))
+		local = bound_name(descriptor, &name, &address);
+	result = socket->instance->operations->connect(socket->handle, local, remote);
+	if (result == 0 || result == -EINPROGRESS)
+		atomic_store(&socket->rebound, false);
+	return await_connection(socket, result);
+}
+
 /* connect(2) on a socket whose flow is decided. False: it is libc's to do. */
-static bool connect_decided(struct socket *socket, enum socket_state state,
+static bool connect_decided(struct socket *socket, int descriptor, enum socket_state state,
 			    const struct sockaddr *remote, int *result)
 {
 	if (state == SOCKET_KERNEL || (state == SOCKET_CONNECTION && !socket_instance(socket)))
 		return false;
 	if (state == SOCKET_CONNECTION)
-		*result = await_connection(socket, socket->instance->operations->connect(
-							   socket->handle, NULL, remote));
+		*result = connect_again(socket, descriptor, remote);
 	else
 		*result = -EISCONN; /* a listener */
 	return true;
@@ -302,7 +317,7 @@ static bool connect_oddly(int descriptor, int *result)
 	if (!socket)
 		return false;
 	if (atomic_load(&socket->state) == SOCKET_CONNECTION &&
-	    connect_decided(socket, SOCKET_CONNECTION, &odd, result))
+	    connect_decided(socket, descriptor, SOCKET_CONNECTION, &odd, result))
 		done = *result != -EAFNOSUPPORT;
 	socket_put(socket);
 	return done;
@@ -340,7 +355,7 @@ bool flow_connect(int descriptor, const struct sockaddr *remote, socklen_t lengt
 	if (!socket)
 		return false;
 	if (state != SOCKET_UNDECIDED) {
-		done = connect_decided(socket, state, remote, result);
+		done = connect_decided(socket, descriptor, state, remote, result);
 	} else if (remote->sa_family != socket->domain) {
 		undo(socket); /* libc's returns EAFNOSUPPORT */
 	} else if (is_in_use(descriptor, false)) {
@@ -395,6 +410,28 @@ static bool held_by_connections(int descriptor, const struct sockaddr *local, ui
 }
 
 /*
+ * bind(2) once more of a socket whose connection has ended, or was never established: its port is
+ * free by then unless the program had chosen it itself, which the twin knows when it has been
+ * dissolved. False: the connection has not ended.
+ */
+static bool may_bind_again(struct socket *socket, int descriptor)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	const struct instance *instance = socket_instance(socket);
+	struct tcp_info info = { 0 };
+	socklen_t length = sizeof(info);
+
+	if (atomic_load(&socket->borrowed) || !instance ||
+	    instance->operations->get_option(socket->handle, IPPROTO_TCP, TCP_INFO, &info,
+					     &length) < 0 ||
+	    info.tcpi_state != TCP_CLOSE)
+		return false;
+	if (!atomic_load(&socket->rebound))
+		kernel_call(SYS_connect, descriptor, (long)&nobody, sizeof(nobody), 0);
+	return true;
+}
+
+/*
  * The twin is bound in the kernel even if the address is not one of the kernel's. So the port is
  * taken for other programs, by Linux's rules about reuse, and getsockname(2) of the twin tells the
  * name.
@@ -404,7 +441,7 @@ bool flow_bind(int descriptor, const struct sockaddr *local, socklen_t length, i
 	struct ip_address address;
 	struct socket *socket;
 	uint16_t port;
-	bool done = true;
+	bool done = true, again;
 
 	if (!memory_readable(local, length) ||
 	    address_from_sockaddr(local, length, &address, &port) < 0)
@@ -412,17 +449,22 @@ bool flow_bind(int descriptor, const struct sockaddr *local, socklen_t length, i
 	socket = socket_get_any(descriptor);
 	if (!socket)
 		return false;
+	again = atomic_load(&socket->state) == SOCKET_CONNECTION;
 	if (local->sa_family != socket->domain) {
 		done = false; /* libc's returns EAFNOSUPPORT or what fits */
-	} else if (atomic_load(&socket->state) == SOCKET_CONNECTION) {
+	} else if (again && !may_bind_again(socket, descriptor)) {
 		*result = -EINVAL;
 	} else if (held_by_connections(descriptor, local, port)) {
 		*result = -EADDRINUSE;
 	} else if (is_own(&address)) {
 		*result = bind_free(descriptor, socket->domain, local, length);
+	} else if (again) {
+		*result = libc()->bind(descriptor, local, length) < 0 ? -errno : 0;
 	} else {
 		done = false;
 	}
+	if (again && done && *result == 0)
+		atomic_store(&socket->rebound, true);
 	socket_put(socket);
 	return done;
 }

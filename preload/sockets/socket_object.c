@@ -261,10 +261,11 @@ int socket_name(struct socket *socket, int descriptor, bool peer, struct sockadd
 	struct sockaddr_storage storage;
 	int result;
 
-	if (atomic_load(&socket->state) != SOCKET_CONNECTION || atomic_load(&socket->borrowed)) {
+	if (atomic_load(&socket->state) != SOCKET_CONNECTION || atomic_load(&socket->borrowed) ||
+	    (!peer && atomic_load(&socket->rebound))) {
 		/*
-		 * A borrowed connection's twin has its names. Else the twin is bound to the
-		 * listener's address; a listener has no peer.
+		 * A borrowed connection's twin has its names, and one that is bound anew its own.
+		 * Else the twin is bound to the listener's address; a listener has no peer.
 		 */
 		result = peer ? libc()->getpeername(descriptor, name, length)
 			      : libc()->getsockname(descriptor, name, length);

@@ -81,6 +81,8 @@ struct socket {
 	struct loan loan;	     /* host mode */
 	int domain;
 	bool v6only;
+	/* CONNECTION: bound anew since its end, so that the twin has its name. */
+	_Atomic bool rebound;
 	_Atomic enum twin_reach reach;
 	_Atomic int descriptor; /* of a listener: one of the twin, updated on close and dup */
 	bool kept; /* that is a duplicate of melin's, for the calls on a listener that is closed */

@@ -207,6 +207,116 @@ static void case_after_close(void)
 	try_again("nothing was there", address, NONE);
 }
 
+/* ---- bind(2) once more ---- */
+
+static void dissolve(int fd)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	outcome("dissolve", connect(fd, &nobody, sizeof(nobody)));
+}
+
+static int refused(void)
+{
+	const int listener = their_listener(1), fd = open_socket(0);
+	const struct address gone = name_of(listener);
+
+	close(listener);
+	outcome("refused", connect(fd, (const struct sockaddr *)&gone.storage, gone.length));
+	return fd;
+}
+
+/* The port is the program's choice, which outlives the connection. */
+static int bound_and_connected(int *them)
+{
+	const int listener = their_listener(1);
+	const struct address to = name_of(listener);
+	struct address port_0 = our_address(0), address;
+	int fd = open_socket(0);
+
+	must("bind", bind_at(fd, &port_0));
+	address = name_of(fd);
+	close(fd);
+	fd = open_socket(0);
+	must("bind", bind_at(fd, &address));
+	must("connect", connect(fd, (const struct sockaddr *)&to.storage, to.length));
+	*them = accept_one(listener);
+	close(listener);
+	return fd;
+}
+
+/* From the port to which it has been bound. */
+static void connect_from(int fd, const struct address *bound)
+{
+	const int listener = their_listener(1);
+	const struct address to = name_of(listener);
+	struct address name;
+
+	outcome("connect", connect(fd, (const struct sockaddr *)&to.storage, to.length));
+	name = name_of(fd);
+	note("the port is the one: %s", port_of(&name) == port_of(bound) ? "yes" : "no");
+	close(listener);
+}
+
+static void bind_again(int fd)
+{
+	struct address before = name_of(fd), address = our_address(0), after;
+	const int result = bind_at(fd, &address);
+
+	outcome("bind", result);
+	after = name_of(fd);
+	note("%s", address_text(&after.storage, after.length));
+	note("another port: %s", port_of(&before) != port_of(&after) ? "yes" : "no");
+	outcome("once more", bind_at(fd, &address));
+	dissolve(fd);
+	if (result == 0)
+		connect_from(fd, &after);
+}
+
+static void case_bind_again(void)
+{
+	struct connection connection = open_connection();
+	int fd;
+
+	note("of a connection");
+	bind_again(connection.us);
+	close_connection(connection);
+
+	note("after a reset");
+	connection = open_connection();
+	reset(connection.them);
+	await(connection.us, POLLHUP);
+	bind_again(connection.us);
+	close(connection.us);
+
+	note("after both ends");
+	connection = open_connection();
+	shutdown(connection.us, SHUT_WR);
+	close(connection.them);
+	await(connection.us, POLLHUP);
+	settle();
+	bind_again(connection.us);
+	close(connection.us);
+
+	note("after it was dissolved");
+	connection = open_connection();
+	dissolve(connection.us);
+	bind_again(connection.us);
+	close_connection(connection);
+
+	note("refused");
+	fd = refused();
+	bind_again(fd);
+	close(fd);
+
+	note("of its own port");
+	fd = bound_and_connected(&connection.them);
+	reset(connection.them);
+	await(fd, POLLHUP);
+	bind_again(fd);
+	close(fd);
+}
+
 static void case_dual_stack(void)
 {
 	int fd = socket(AF_INET6, SOCK_STREAM, 0), client, server, on = 1;
@@ -286,6 +396,7 @@ int main(int argc, char **argv)
 		{ "bad arguments", case_bad_arguments, 0 },
 		{ "reuse port shares", case_reuse_port_shares, 0 },
 		{ "after close", case_after_close, 0 },
+		{ "bind again", case_bind_again, 0 },
 		{ "dual stack", case_dual_stack, 0 },
 	};
 
