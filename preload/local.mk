@@ -107,6 +107,8 @@ libmelin_la_SOURCES = \
 	preload/process/other_process.h \
 	preload/process/process_stack.c \
 	preload/process/process_stack.h \
+	preload/process/memory_limit.c \
+	preload/process/memory_limit.h \
 	preload/process/start_limits.c \
 	preload/process/start_limits.h \
 	preload/process/status.c \

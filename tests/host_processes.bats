@@ -34,6 +34,15 @@ DEFAULT_BORROW=always
 	done
 }
 
+# The copy of its parent's stack would be more than the limit allows.
+@test "limits of memory that a child sets, as vsftpd's, leave it as much as without melin" {
+	COUNT=3 echoes limited
+	finished server
+	took server borrowed -ge 1
+	took server returned_lost -eq 0
+	grep -q 'a limit of addresses' "$BATS_TEST_TMPDIR/server.melin"
+}
+
 @test "a program that is executed has it as standard input and output" {
 	COUNT=2 echoes exec
 	finished server

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Interposed: the process's limit of open descriptors, of which melin takes nothing
- * (descriptor_room.h). Other limits, and other processes' ones, are the kernel's; before the one of
- * processes is set, the threads start that will be needed (rights.h).
+ * Interposed: the process's limits of open descriptors and, where a stack is in its memory, of
+ * addresses and data: melin takes nothing of them (descriptor_room.h, memory_limit.h). Other
+ * limits, and other processes' ones, are the kernel's; before the one of processes is set, the
+ * threads start that will be needed (rights.h).
  */
 #include <errno.h>
 #include <sys/resource.h>
@@ -14,12 +15,13 @@
 #include "preload/libc/symbols.h"
 #include "preload/libc/thread.h"
 #include "preload/lifecycle/rights.h"
+#include "preload/process/memory_limit.h"
 
 _Static_assert(sizeof(struct rlimit) == sizeof(struct rlimit64), "one function serves both names");
 
 static bool is_ours(pid_t process, int resource)
 {
-	return resource == RLIMIT_NOFILE && config_active() &&
+	return (resource == RLIMIT_NOFILE || memory_limit_concerns(resource)) && config_active() &&
 	       (process == 0 || process == getpid());
 }
 
@@ -38,23 +40,25 @@ static void before_setting(pid_t process, int resource, const void *wanted)
  * DPDK's start would raise the limit to the hard one. It has melin's room for descriptors already,
  * and the limit is the program's: so it is left alone.
  */
-static int limit(const void *wanted, void *before)
+static int limit(int resource, const void *wanted, void *before)
 {
 	if (thread_is_own())
 		wanted = NULL;
-	return (int)as_libc(descriptor_room_limit(wanted, before));
+	return (int)as_libc(resource == RLIMIT_NOFILE
+				    ? descriptor_room_limit(wanted, before)
+				    : memory_limit_change(resource, wanted, before));
 }
 
 INTERPOSED int getrlimit(__rlimit_resource_t resource, struct rlimit *before)
 {
-	return is_ours(0, (int)resource) ? limit(NULL, before)
+	return is_ours(0, (int)resource) ? limit((int)resource, NULL, before)
 					 : libc()->getrlimit(resource, before);
 }
 
 INTERPOSED int setrlimit(__rlimit_resource_t resource, const struct rlimit *wanted)
 {
 	before_setting(0, (int)resource, wanted);
-	return is_ours(0, (int)resource) ? limit(wanted, NULL)
+	return is_ours(0, (int)resource) ? limit((int)resource, wanted, NULL)
 					 : libc()->setrlimit(resource, wanted);
 }
 
@@ -62,7 +66,7 @@ INTERPOSED int prlimit(pid_t process, enum __rlimit_resource resource, const str
 		       struct rlimit *before)
 {
 	before_setting(process, (int)resource, wanted);
-	return is_ours(process, (int)resource) ? limit(wanted, before)
+	return is_ours(process, (int)resource) ? limit((int)resource, wanted, before)
 					       : libc()->prlimit(process, resource, wanted, before);
 }
 

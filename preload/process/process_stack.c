@@ -74,6 +74,9 @@ static _Atomic bool parents;
 static _Atomic bool busy;
 static _Atomic bool failed; /* failed_for_good(), to be read without start_lock */
 
+/* A start has been made, here or in a parent before the fork: what it took is still mapped. */
+static _Atomic bool in_memory;
+
 /* process_stack_fits_limits() has found enough. */
 static _Atomic bool fitted;
 
@@ -88,6 +91,11 @@ bool process_stack_is_parents(void)
 bool process_stack_is_starting(void)
 {
 	return atomic_load(&starting);
+}
+
+bool process_stack_is_in_memory(void)
+{
+	return atomic_load(&in_memory);
 }
 
 bool process_stack_is_busy(void)
@@ -448,6 +456,7 @@ static const struct instance *start_or_retry(bool again)
 	 * start; it would wait for start_lock then, and this thread for it.
 	 */
 	atomic_store(&starting, true);
+	atomic_store(&in_memory, true);
 	descriptor_room_begin();
 	attempt_with_rights(start, &attempt);
 	error = attempt.error;

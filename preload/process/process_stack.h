@@ -73,6 +73,12 @@ bool process_stack_is_parents(void);
  */
 bool process_stack_is_starting(void);
 
+/*
+ * Whether a start was ever tried, here or in a parent before the fork: what it has taken is in the
+ * process's memory.
+ */
+bool process_stack_is_in_memory(void);
+
 /* Whether the last start has failed because another process has the device, and will be retried. */
 bool process_stack_is_busy(void);
 

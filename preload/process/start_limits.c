@@ -30,6 +30,14 @@ static const struct bound {
 	  "without /proc nobody knows what a limit of data (ulimit -d) leaves" },
 };
 
+rlim_t start_limits_taken(int resource)
+{
+	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+		if (bounds[i].resource == resource)
+			return bounds[i].takes;
+	return 0;
+}
+
 /*
  * What the kernel holds against the limit, in bytes. False: it does not tell, as in a root folder
  * without /proc. To map as much for a try would take it from the program's other threads meanwhile.

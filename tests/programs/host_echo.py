@@ -6,10 +6,11 @@
     host_echo.py ask ADDRESS PORT [CONNECTIONS [ROUNDS [LOG]]]
     host_echo.py share ADDRESS PORT HOW LOG  a client that shares its connection with a child
 
-HOW: block, info, select, poll, epoll, edge, oneshot, threads, fork, family, workers, exec,
-exec-fails, pass, fetch, fetch-own, setuid, unsent; each ends with its last connection, of which
-there are as many as ARGUMENT says (1). The client prints "all is well". With the log of a process
-under melin, it waits after a few rounds until that process's stack has started.
+HOW: block, info, select, poll, epoll, edge, oneshot, threads, fork, family, workers,
+limited, exec, exec-fails, pass, fetch, fetch-own, setuid, unsent; each ends with its last
+connection, of which there are as many as ARGUMENT says (1). The client prints "all is well". With
+the log of a process under melin, it waits after a few rounds until that process's stack has
+started.
 
 Ways to share: pass, fetch, fetch-duplicate and fork before the socket connects; fetch-thread, by a
 pidfd of a thread, while it is borrowed. The two processes ask by turns, and neither closes it.
@@ -17,7 +18,9 @@ pidfd of a thread, while it is borrowed. The two processes ask by turns, and nei
 import array
 import ctypes
 import errno
+import mmap
 import os
+import resource
 import select
 import socket
 import struct
@@ -211,6 +214,36 @@ def serve_workers(listener, count):
         assert os.waitpid(child, 0)[1] == 0
 
 
+LIMIT = 200 << 20  # vsftpd's; a stack takes more
+
+
+def limit_memory():
+    """All below the limits can be had, and they are what was set."""
+    for which in resource.RLIMIT_AS, resource.RLIMIT_DATA:
+        resource.setrlimit(which, (LIMIT, LIMIT))
+        assert resource.getrlimit(which) == (LIMIT, LIMIT), resource.getrlimit(which)
+        resource.setrlimit(which, (LIMIT - 4096, LIMIT))
+        assert resource.getrlimit(which) == (LIMIT - 4096, LIMIT), resource.getrlimit(which)
+    mmap.mmap(-1, LIMIT // 2, flags=mmap.MAP_PRIVATE)
+    try:
+        mmap.mmap(-1, 4 * LIMIT, flags=mmap.MAP_PRIVATE)
+        raise AssertionError("there is no limit")
+    except OSError:
+        pass
+
+
+def serve_limited(listener, count):
+    """As workers, each with limits of its memory."""
+    talk(listener.accept()[0])
+    for _ in range(count - 1):
+        child = os.fork()
+        if child == 0:
+            limit_memory()
+            talk(listener.accept()[0])
+            sys.exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+
+
 def serve_exec(listener, count):
     """cat(1) goes on, with the connection as standard input and output."""
     for _ in range(count):
@@ -330,7 +363,8 @@ def serve(port, how, count):
     {"block": serve_block, "info": serve_info, "setuid": serve_block,
      "select": serve_select, "poll": serve_poll, "epoll": serve_epoll,
      "threads": serve_threads, "fork": serve_fork,
-     "family": serve_family, "workers": serve_workers, "exec": serve_exec,
+     "family": serve_family, "workers": serve_workers, "limited": serve_limited,
+     "exec": serve_exec,
      "exec-fails": serve_exec_fails,
      "pass": serve_pass, "fetch": serve_fetch, "fetch-own": serve_fetch_own,
      "unsent": serve_unsent,
