@@ -34,6 +34,16 @@ DEFAULT_BORROW=always
 	done
 }
 
+@test "a process that only accepts for its children starts no stack, and a child does" {
+	start_melin server near "$python" "$programs/host_echo.py" serve 7000 handed 2
+	printed server ready
+	asks on far "$near_kernel" 1 "$BATS_TEST_TMPDIR/server.melin"
+	not module_loaded server
+	asks on far "$near_kernel" 1 ''
+	finished server
+	took server returned_lost -eq 0
+}
+
 # The copy of its parent's stack would be more than the limit allows.
 @test "limits of memory that a child sets, as vsftpd's, leave it as much as without melin" {
 	COUNT=3 echoes limited

@@ -157,14 +157,11 @@ void borrow_lend(struct socket *socket, int descriptor, enum flow_count taken)
 	atomic_store_explicit(&socket->state, SOCKET_LENDABLE, memory_order_release);
 }
 
-/* This process has made the connection. */
-static void lend_new(struct socket *socket, int descriptor, enum flow_count taken)
-{
-	borrow_lend(socket, descriptor, taken);
-	if (config_get()->borrow != BORROW_AUTO)
-		borrow_watch(socket, descriptor);
-}
-
+/*
+ * It is not watched before its first transfer, whatever MELIN_BORROW says: to watch it takes long,
+ * and a signal waits meanwhile whose handler may take the call for one that has accepted nothing
+ * and end the process, as uwsgi's does. Who only hands it on to a child needs no stack either.
+ */
 void borrow_accepted(int descriptor, sa_family_t family)
 {
 	struct socket *socket;
@@ -175,13 +172,15 @@ void borrow_accepted(int descriptor, sa_family_t family)
 	atomic_store(&socket->state, SOCKET_LENDABLE);
 	status_begins_at(descriptor);
 	descriptor_install(descriptor, &socket->object);
-	lend_new(socket, descriptor, FLOW_TAKEN_ACCEPT);
+	borrow_lend(socket, descriptor, FLOW_TAKEN_ACCEPT);
 	socket_put(socket);
 }
 
 void borrow_connected(struct socket *socket, int descriptor)
 {
-	lend_new(socket, descriptor, FLOW_TAKEN_CONNECT);
+	borrow_lend(socket, descriptor, FLOW_TAKEN_CONNECT);
+	if (config_get()->borrow != BORROW_AUTO)
+		borrow_watch(socket, descriptor);
 }
 
 void borrow_disconnected(struct socket *socket)

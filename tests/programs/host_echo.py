@@ -6,7 +6,7 @@
     host_echo.py ask ADDRESS PORT [CONNECTIONS [ROUNDS [LOG]]]
     host_echo.py share ADDRESS PORT HOW LOG  a client that shares its connection with a child
 
-HOW: block, info, select, poll, epoll, edge, oneshot, threads, fork, family, workers,
+HOW: block, info, select, poll, epoll, edge, oneshot, threads, fork, family, workers, handed,
 limited, exec, exec-fails, pass, fetch, fetch-own, setuid, unsent; each ends with its last
 connection, of which there are as many as ARGUMENT says (1). The client prints "all is well". With
 the log of a process under melin, it waits after a few rounds until that process's stack has
@@ -214,6 +214,18 @@ def serve_workers(listener, count):
         assert os.waitpid(child, 0)[1] == 0
 
 
+def serve_handed(listener, count):
+    """A child for each connection, which the process itself does not use."""
+    for _ in range(count):
+        connection = listener.accept()[0]
+        child = os.fork()
+        if child == 0:
+            talk(connection)
+            os._exit(0)
+        connection.close()
+        assert os.waitpid(child, 0)[1] == 0
+
+
 LIMIT = 200 << 20  # vsftpd's; a stack takes more
 
 
@@ -364,6 +376,7 @@ def serve(port, how, count):
      "select": serve_select, "poll": serve_poll, "epoll": serve_epoll,
      "threads": serve_threads, "fork": serve_fork,
      "family": serve_family, "workers": serve_workers, "limited": serve_limited,
+     "handed": serve_handed,
      "exec": serve_exec,
      "exec-fails": serve_exec_fails,
      "pass": serve_pass, "fetch": serve_fetch, "fetch-own": serve_fetch_own,
