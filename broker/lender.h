@@ -48,14 +48,14 @@ enum refusal {
 	/* The connection cannot be lent now; another time it may be. */
 	REFUSAL_UNSEEN,	    /* no frame of it has come by the tap since watch() */
 	REFUSAL_BUSY,	    /* sent data is not acknowledged, or segments came out of order */
-	REFUSAL_UNRESOLVED, /* the way or the neighbour's MAC address is not known now */
+	REFUSAL_UNRESOLVED, /* way, interface or neighbour's MAC address are not there now */
 	REFUSAL_FULL,	    /* 16384 connections are watched, or 63 processes on the interface */
 
 	/* The connection cannot be lent for as long as it lives. */
 	REFUSAL_STATE,	   /* not (or no longer) an established TCP connection */
 	REFUSAL_LOCAL,	   /* the peer is this host: loopback, or an address of its own */
 	REFUSAL_ROUTE,	   /* no route, or one through a tunnel that the route itself makes */
-	REFUSAL_INTERFACE, /* the route's interface is no Ethernet interface that is up */
+	REFUSAL_INTERFACE, /* the route's interface is no Ethernet interface */
 	REFUSAL_ULP,	   /* TLS or another protocol in the kernel's socket, MPTCP or ECN */
 	REFUSAL_FILTER,	   /* a socket filter of the program's own */
 	REFUSAL_SIGNED,	   /* TCP MD5 or TCP-AO: segments bear a signature */

@@ -227,9 +227,11 @@ static enum refusal ask_interface(struct netlink *netlink, struct routes_interfa
 		return REFUSAL_LOCAL;
 	address = netlink_find(netlink, sizeof(*link), IFLA_ADDRESS, MAC_LENGTH);
 	mtu = netlink_find(netlink, sizeof(*link), IFLA_MTU, sizeof(*mtu));
-	if (link->ifi_type != ARPHRD_ETHER || link->ifi_flags & IFF_NOARP ||
-	    !(link->ifi_flags & IFF_UP) || !(link->ifi_flags & IFF_RUNNING) || !address || !mtu)
+	if (link->ifi_type != ARPHRD_ETHER || link->ifi_flags & IFF_NOARP || !address || !mtu)
 		return REFUSAL_INTERFACE;
+	/* It may be up again, or have its carrier, when the connection goes on. */
+	if (!(link->ifi_flags & IFF_UP) || !(link->ifi_flags & IFF_RUNNING))
+		return REFUSAL_UNRESOLVED;
 	memcpy(answer->mac, address, MAC_LENGTH);
 	answer->mtu = *mtu;
 	return REFUSAL_NONE;

@@ -81,7 +81,8 @@ static void lend(const char *how, bool own_accepts)
 	       own_accepts ? "accepted" : "connected");
 	tap_ok(state.path.interface == loan.path.interface, "the state says the path");
 	send(ends.peer, "meanwhile", 9, 0);
-	tap_ok(waits_for(lender_tap(lender), POLLIN) && absorb(&state) == 1 &&
+	/* More than once, if it is looked for so late that the peer has sent it again. */
+	tap_ok(waits_for(lender_tap(lender), POLLIN) && absorb(&state) >= 1 &&
 		       state.receive_size == 9,
 	       "the tap shows what comes");
 	tap_ok(lender_hold(lender, &loan) == 0 && absorb(&state) == 0, "held");
@@ -119,6 +120,14 @@ static void lend(const char *how, bool own_accepts)
 
 /* ---- what the kernel is told ---- */
 
+/* Until the end has come: what came before it may come once more, since nobody acknowledges it. */
+static void absorb_end(struct connection_state *state)
+{
+	while (!state->remote_closed && !state->remote_reset &&
+	       waits_for(lender_tap(lender), POLLIN))
+		absorb(state);
+}
+
 static void tell_end(const char *how, bool is_reset)
 {
 	struct linger at_once = { .l_onoff = 1 };
@@ -140,8 +149,7 @@ static void tell_end(const char *how, bool is_reset)
 		setsockopt(ends.peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 	close(ends.peer);
 	ends.peer = -1;
-	waits_for(lender_tap(lender), POLLIN);
-	absorb(&state);
+	absorb_end(&state);
 	tap_ok(state.remote_closed == !is_reset && state.remote_reset == is_reset,
 	       "%s: the stack sees the %s", how, is_reset ? "RST" : "FIN");
 	tap_ok(lender_give(lender, ends.own, &loan, &state) == 0, "given back");
@@ -300,6 +308,33 @@ static bool refuses_borrow(struct ends *ends, struct loan *loan, enum refusal wh
 	return lender_borrow(lender, ends->own, loan, &state) == why &&
 	       loan->state == LOAN_WATCHED && !state.receive_data &&
 	       ground_says(ends->peer, ends->own, "lives");
+}
+
+/* The peer's carrier goes and comes; the kernel tells of it, and asks who it is, a moment later. */
+static void refuse_without_carrier(void)
+{
+	enum refusal refusal = REFUSAL_NONE;
+	struct loan loan = { 0 };
+	struct ends ends;
+
+	ground_connect("IPv4", true, &ends);
+	ground_run_there("ip link set peer down");
+	for (int i = 0; i < 30000 && refusal == REFUSAL_NONE; i++) {
+		refusal = lender_watch(lender, ends.own, &loan);
+		lender_unwatch(lender, &loan);
+		usleep(1000);
+	}
+	tap_ok(refusal == REFUSAL_UNRESOLVED && refusal_is_passing(refusal),
+	       "an interface without a carrier: refused for now");
+	ground_run_there("ip link set peer up; ip addr add " GROUND_PEER6 "/64 dev peer nodad");
+	for (int i = 0; i < 60 && refusal != REFUSAL_NONE && refusal_is_passing(refusal); i++) {
+		ground_says(ends.peer, ends.own, "up");
+		refusal = lender_watch(lender, ends.own, &loan);
+		usleep(10000);
+	}
+	tap_ok(refusal == REFUSAL_NONE, "with it, it is watched: %s", refusal_text(refusal));
+	lender_unwatch(lender, &loan);
+	ground_close(&ends);
 }
 
 static void refuse_by_path(void)
@@ -762,6 +797,7 @@ int main(void)
 	keep_end("IPv6");
 	give_link_local();
 	lose_path();
+	refuse_without_carrier();
 	refuse_by_path();
 	refuse_by_socket();
 	refuse_multipath();
