@@ -208,7 +208,8 @@ static void case_cancel(void)
 		     second = request(connection.us, in[1], 8);
 
 	outcome("aio_read", aio_read(&first));
-	pause_ms(50); /* a thread is in it */
+	pause_ms(50);
+	settle(); /* a thread is in it */
 	outcome("aio_read", aio_read(&second));
 	note("the second: %s", results[aio_cancel(connection.us, &second)]);
 	note("error %s, returns %zd", errno_name(aio_error(&second)), aio_return(&second));

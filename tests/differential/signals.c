@@ -327,7 +327,7 @@ static void case_handler_closes(void)
 	outcome("recv on closed", recv(other.us, &byte, 1, 0));
 	sigaction(SIGALRM, &action, NULL);
 	handler_fd = connection.us;
-	setitimer(ITIMER_REAL, &(struct itimerval){ .it_value = { .tv_usec = 100000 } }, NULL);
+	signal_later(100, SIGALRM);
 	outcome("recv, closed by a handler", recv(connection.us, &byte, 1, 0));
 	outcome("recv again", recv(connection.us, &byte, 1, 0));
 	await(connection.them, POLLIN);
