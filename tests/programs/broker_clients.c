@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Asks the service's broker for so many lenders, prints how many it has got, and keeps them until
- * its standard input ends: broker_clients COUNT
+ * its standard input ends, or until it is killed: broker_clients COUNT [keep]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 int main(int count, char **arguments)
 {
-	const int wanted = count == 2 ? atoi(arguments[1]) : 0;
+	const int wanted = count > 1 ? atoi(arguments[1]) : 0;
 	struct lender *lender;
 	int got = 0;
 	char byte;
@@ -20,7 +20,7 @@ int main(int count, char **arguments)
 		got += lender_connect(-1, &lender) == REFUSAL_NONE;
 	printf("%d of %d\n", got, wanted);
 	fflush(stdout);
-	while (read(STDIN_FILENO, &byte, 1) > 0)
+	while (count > 2 ? pause() < 0 : read(STDIN_FILENO, &byte, 1) > 0)
 		;
 	return 0;
 }
