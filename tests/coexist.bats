@@ -40,6 +40,7 @@ start_redis() {
 	start web near nginx -c "$(nginx_configuration '80; listen [::]:80')" -p "$BATS_TEST_TMPDIR"
 	start udp near socat UDP-LISTEN:5000,fork EXEC:cat
 	answers far "$near_kernel" 80
+	wait_until 60 eval 'on near ss -Hlun "sport = :5000" | grep -q .'
 	on far ping -q -c 5 -i 0.05 -W 20 "$near_kernel"
 	on far ping -6 -q -c 5 -i 0.05 -W 20 "$near_kernel6"
 	[ "$(on far curl -sS "http://$near_kernel/hello")" = "hello from nginx" ]

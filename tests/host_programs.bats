@@ -10,6 +10,13 @@ load lib/host
 LEVEL=info
 DEFAULT_BORROW=auto
 
+# Its stack starts beside, and where others want its processor it pays less often.
+four_are_borrowed() {
+	local log=$BATS_TEST_TMPDIR/haproxy.melin
+	on far ab -q -k -c 4 -n 4000 "http://$near_kernel:7081/hello" >"$BATS_TEST_TMPDIR/ab.out" &&
+		[ "$(grep -c 'descriptor [0-9]*: borrowed' "$log")" -ge 4 ]
+}
+
 # haproxy sets RLIMIT_NPROC to 0 when it has given up root: no thread can be started after that.
 @test "haproxy -W with a user, a root folder and a limit of 0 processes, reloaded" {
 	conf=$(nginx_configuration 8080)
@@ -32,9 +39,10 @@ DEFAULT_BORROW=auto
 	CONF
 	# It listens at all addresses, and the rule is for a network of them.
 	FLOWS=listen:${near_kernel%.*}.0/24:7081
+	LEVEL=debug
 	start_melin haproxy near haproxy -W -f "$BATS_TEST_TMPDIR/haproxy.cfg"
 	answers far "$near_kernel" 7081
-	on far ab -q -k -c 4 -n 4000 "http://$near_kernel:7081/hello" >"$BATS_TEST_TMPDIR/ab.out"
+	wait_until 100 four_are_borrowed || fail "not borrowed"
 	grep -q 'Failed requests: *0$' "$BATS_TEST_TMPDIR/ab.out"
 	kill -USR2 "$(pid_of haproxy)"
 	on far ab -q -c 4 -n 400 "http://$near_kernel:7081/hello" >"$BATS_TEST_TMPDIR/ab.out"
@@ -57,13 +65,15 @@ DEFAULT_BORROW=auto
 	start client far bash -c "while sleep 0.01; do echo ping; done |
 		redis-cli -h $near_kernel -p 7379"
 	wait_until 60 grep -q 'descriptor [0-9]*: borrowed' "$BATS_TEST_TMPDIR/redis.out"
-	on far redis-cli -h "$near_kernel" -p 7379 bgsave
 	wait_until 60 borrowed_after_fork || fail "not borrowed again"
 	end client
 	end redis
 }
 
+# News of its path may have taken it back when the first child is made.
 borrowed_after_fork() {
+	grep -q 'given back: another process' "$BATS_TEST_TMPDIR/redis.out" ||
+		on far redis-cli -h "$near_kernel" -p 7379 bgsave >/dev/null
 	awk '/given back: another process/ { given[$3] = 1 } /: borrowed/ && given[$3] { again = 1 }
 		END { exit !again }' "$BATS_TEST_TMPDIR/redis.out"
 }

@@ -240,7 +240,7 @@ traces() {
 	follow tap | grep -q "^/proc/$(pid_of crowd)/fdinfo/"
 	# It is ended, and the kernel lets go of its programs a moment later.
 	end crowd
-	wait_until 20 has_room
+	wait_until 60 has_room
 }
 
 has_room() {

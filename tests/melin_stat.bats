@@ -116,8 +116,8 @@ more_and_matches() {
 	cp /bin/sleep "$BATS_TEST_TMPDIR/$odd"
 	start odd near env "LD_PRELOAD=$library" MELIN_FLOWS='listen:*:7000' \
 		"$BATS_TEST_TMPDIR/$odd" 60
-	wait_until 20 named odd "$odd"
-	wait_until 20 has_page odd
+	wait_until 60 named odd "$odd"
+	wait_until 60 has_page odd
 	[[ $(of odd .program) == 'a"b\c?[m' ]]
 	"$melin" stat "$(pid_of odd)" | grep -qF 'a"b\c?[m pid='
 	"$melin" stat --prometheus >"$BATS_TEST_TMPDIR/metrics"
@@ -160,6 +160,8 @@ if child:
 time.sleep(60)'
 	printed parent 'child [0-9]+'
 	child=$(awk '/^child/ { print $2 }' "$BATS_TEST_TMPDIR/parent.out")
+	# The parent may be faster.
+	wait_until 60 eval '"$melin" stat "$child" >/dev/null 2>&1'
 	[[ $("$melin" stat --json "$child" | jq .processes[0].pid) -eq $child ]]
 	"$melin" drain "$child" >/dev/null
 	[[ $("$melin" stat --json "$child" | jq .processes[0].drained) == true ]]

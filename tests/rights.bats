@@ -100,7 +100,7 @@ capabilities() {
 		printed server '^ready'
 		not [ "$(greeting "$near_stack" 7000)" = hello ]
 		end first KILL
-		patience=5 wait_until 60 eval '[ "$(greeting "$near_stack" 7000)" = hello ]' ||
+		patience=20 wait_until 60 eval '[ "$(greeting "$near_stack" 7000)" = hello ]' ||
 			fail "$way: not taken over"
 		finished server
 		took server taken_accept -eq 1

@@ -109,7 +109,7 @@ left() {
 	mark_kernel near
 	[[ -n $plain ]] || grep -q libmelin "/proc/$(pid_of server)/maps"
 	not module_loaded server
-	[ "$(echo hello | on far socat -t 5 - "TCP:$near_kernel:5000")" = hello ]
+	[ "$(echo hello | on far socat -t 30 - "TCP:$near_kernel:5000")" = hello ]
 	kernel_moved near 3
 	finished server
 }

@@ -322,7 +322,7 @@ kernel_tcp() {
 # Remembers them, for the two assertions below. What is on its way to an end is let come there: the
 # last FIN of an earlier connection is none of what follows.
 mark_kernel() {
-	wait_until 5 none_ends "$1" || true # one that its program keeps half open
+	wait_until 20 none_ends "$1" || true # one that its program keeps half open
 	kernel_tcp "$1" >"$BATS_TEST_TMPDIR/$1.counters"
 }
 

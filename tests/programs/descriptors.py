@@ -7,7 +7,7 @@ import socket
 import sys
 
 before = os.open("/dev/null", os.O_RDONLY)
-connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10)
+connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60)
 after = os.open("/dev/null", os.O_RDONLY)
 copy = os.dup(connection.fileno())
 print("numbers", before, connection.fileno(), after, copy)

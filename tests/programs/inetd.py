@@ -45,7 +45,7 @@ def lines_until(path):
 
 
 def ask(address, port, path):
-    connection = socket.create_connection((address, port), 20)
+    connection = socket.create_connection((address, port), 60)
     answers = connection.makefile()
     for number in lines_until(path):
         connection.sendall(f"line {number}\n".encode())

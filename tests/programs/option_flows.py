@@ -74,7 +74,7 @@ def set_option(s, level, number, value):
 
 def new(host):
     s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    s.settimeout(5)
+    s.settimeout(60)
     return s
 
 
