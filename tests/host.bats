@@ -316,6 +316,12 @@ none_saves() {
 	done
 }
 
+@test "the same, between link-local addresses" {
+	address near veth0 fe80::1:1/64
+	COUNT=2 echoes block fe80::1:1%veth0
+	borrowed 2
+}
+
 @test "MELIN_BORROW=random: every manner, and no byte is wrong" {
 	for how in block select poll epoll edge oneshot threads; do
 		BORROW=random COUNT=3 echoes $how

@@ -122,6 +122,9 @@ static struct tcp_pcb *make_pcb(struct stack_socket *socket, const struct connec
 		return NULL;
 	ip_addr_copy(pcb->local_ip, socket->local);
 	ip_addr_copy(pcb->remote_ip, socket->remote);
+	/* Link-local addresses have no zone here, and without it lwIP finds no way to them. */
+	if (socket->stack->host.borrows)
+		tcp_bind_netif(pcb, &socket->stack->host.netif);
 	pcb->local_port = socket->local_port;
 	pcb->remote_port = socket->remote_port;
 	set_options(pcb, state);
