@@ -310,6 +310,8 @@ static int give(struct socket *socket, bool closes)
 		return status;
 	}
 	state.left_error = error > 0 && error <= UINT8_MAX ? (uint8_t)error : 0;
+	if (!closes)
+		borrow_info_put_back(socket, state.receive_size);
 	state.keepalive = keepalive;
 	state.reuse_address = socket->reuse_address;
 	if (state.urgent)

@@ -197,3 +197,16 @@ void borrow_info_keep(struct socket *socket)
 	before->rttvar = whole.info.tcpi_rttvar;
 	before->min_rtt = whole.info.tcpi_min_rtt;
 }
+
+void borrow_info_put_back(struct socket *socket, size_t unread)
+{
+	struct borrow_info *before = &socket->info;
+
+	if (!before->kept)
+		return;
+	for (size_t i = 0; i < BORROW_INFO_COUNTS; i++) {
+		if (counts[i].at == offsetof(struct tcp_info, tcpi_bytes_received))
+			before->counts[i] -= unread;
+	}
+	status_carried_at(atomic_load(&socket->descriptor), 0, -(uint64_t)unread);
+}

@@ -44,4 +44,10 @@ void borrow_info_complete(int descriptor, void *value, socklen_t length);
  */
 void borrow_info_keep(struct socket *socket);
 
+/*
+ * Called when a connection is given back, after the former: so many bytes that were counted and are
+ * unread go into the twin, which counts them as if they had just come.
+ */
+void borrow_info_put_back(struct socket *socket, size_t unread);
+
 #endif

@@ -89,6 +89,9 @@ def serve_info(listener, count):
                 break
             connection.sendall(data)
             got += len(data)
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 232)
+        received, = struct.unpack_from("=Q", info, 128)
+        assert received == got + 1, (received, got)  # the FIN is counted, and no byte twice
         connection.close()
 
 
