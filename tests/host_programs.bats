@@ -54,6 +54,34 @@ four_are_borrowed() {
 	stop backend QUIT
 }
 
+# It listens where no rule selects anything, and allows itself no thread before it connects.
+@test "haproxy as a proxy whose connections to its backend are selected alone" {
+	start backend far nginx -c "$(nginx_configuration 8080)"
+	answers near "$far_kernel" 8080
+	cat >"$BATS_TEST_TMPDIR/haproxy.cfg" <<-CONF
+		global
+			user nobody
+			group nogroup
+		defaults
+			mode http
+			timeout connect 60s
+			timeout client 60s
+			timeout server 60s
+		listen web
+			bind *:7081
+			server one $far_kernel:8080
+	CONF
+	FLOWS=connect:*:8080 BORROW=always start_melin haproxy near haproxy -W \
+		-f "$BATS_TEST_TMPDIR/haproxy.cfg"
+	answers far "$near_kernel" 7081
+	on far ab -q -k -c 4 -n 4000 "http://$near_kernel:7081/hello" >"$BATS_TEST_TMPDIR/ab.out"
+	grep -q 'Failed requests: *0$' "$BATS_TEST_TMPDIR/ab.out"
+	stop haproxy || [ $? = 143 ]
+	took haproxy borrowed -ge 1
+	took haproxy returned_lost -eq 0
+	stop backend QUIT
+}
+
 # The processes above it may not be looked at, but cannot have what it has accepted itself.
 @test "redis-server of another user than its parent borrows again when a child has saved" {
 	local rights=+net_admin,+net_raw,+bpf,+net_bind_service

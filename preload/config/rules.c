@@ -253,6 +253,14 @@ enum rule_verdict rules_match_listener(const struct rule_list *list, const struc
 	return one == RULE_NONE ? verdict : one;
 }
 
+bool rules_take_some_connect(const struct rule_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if ((list->rules[i].verb & RULE_CONNECT) && !list->rules[i].not )
+			return true;
+	return false;
+}
+
 bool rules_may_take_listener(const struct rule_list *list, const struct ip_address *local,
 			     uint16_t port)
 {

@@ -84,6 +84,9 @@ enum rule_verdict rules_match_listener(const struct rule_list *list, const struc
 bool rules_may_take_listener(const struct rule_list *list, const struct ip_address *local,
 			     uint16_t port);
 
+/* Whether a rule takes any flow that connect(2) makes. */
+bool rules_take_some_connect(const struct rule_list *list);
+
 /* Whether socket(2) with these arguments makes a socket whose flow might be the stack's. */
 static inline bool socket_candidate(int domain, int type, int protocol)
 {

@@ -622,16 +622,6 @@ bool flow_listen(int descriptor, int backlog, int *result)
 
 /* ---- sockets that may become the stack's ---- */
 
-static bool rules_take_connections(void)
-{
-	const struct rule_list *list = &config_get()->flows;
-
-	for (size_t i = 0; i < list->count; i++)
-		if ((list->rules[i].verb & RULE_CONNECT) && !list->rules[i].not )
-			return true;
-	return false;
-}
-
 static bool may_become_stacks(struct socket *socket, int descriptor)
 {
 	struct sockaddr_storage local;
@@ -646,7 +636,7 @@ static bool may_become_stacks(struct socket *socket, int descriptor)
 				     port == 0 ? OPTION_CONNECT : OPTION_LISTEN))
 		return false;
 	if (port == 0)
-		return rules_take_connections();
+		return rules_take_some_connect(&config_get()->flows);
 	return listener_selected(&address, port, stack_half_v6only(descriptor, socket->domain),
 				 &dual);
 }

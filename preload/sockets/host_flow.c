@@ -124,9 +124,11 @@ int host_listen(int descriptor, int backlog)
 
 bool host_listens(void)
 {
+	const bool connects = rules_take_some_connect(&config_get()->flows);
+
 	for (int descriptor = 0; descriptor < LISTENERS_BELOW; descriptor++)
 		if (kernel_get_int(descriptor, SOL_SOCKET, SO_ACCEPTCONN) &&
-		    may_accept_selected(descriptor))
+		    (connects || may_accept_selected(descriptor)))
 			return true;
 	return false;
 }

@@ -14,7 +14,10 @@ int host_connect(int descriptor, const struct sockaddr *remote, socklen_t length
 int host_listen(int descriptor, int backlog);
 int host_accept(int descriptor, struct sockaddr *peer, socklen_t *length, int flags);
 
-/* Whether a listener that a rule selects is among the first descriptors. errno may change. */
+/*
+ * Whether a listener is among the first descriptors of which a rule may take what it accepts, or
+ * any listener if a rule takes what the program connects to, as a proxy does. errno may change.
+ */
 bool host_listens(void);
 
 #endif
