@@ -114,6 +114,7 @@ static void step_pour(struct side *side, int fd)
 	show("data", bulk_received, (long)bulk_came);
 	side->sent += done;
 	peer->received += bulk_came;
+	await(fd, POLLOUT);
 	limit_waits(fd, SO_SNDTIMEO, USUAL_WAIT_MS);
 }
 
@@ -181,6 +182,8 @@ static void step_exchange(struct side *side, int fd)
 		;
 	for (int i = 0; i < 2; i++) {
 		note("%zu sent, %zu of %zu received", ends[i].sent, ends[i].came, ends[i].expected);
+		/* The last acknowledgements may be on their way. */
+		await(ends[i].fd, POLLOUT);
 		ends[i].side->sent += ends[i].sent;
 		ends[i].side->received += ends[i].came;
 	}
