@@ -267,7 +267,6 @@ static void end_connection(const struct client *client, int descriptor, const st
 static bool is_lost(const struct client *client, int descriptor, const struct loan *loan)
 {
 	const struct timespec step = { .tv_nsec = BROKER_PATIENCE * 1000000ll / LOOKS_MAX };
-
 	struct connection_state state;
 
 	for (unsigned looks = client->late ? LOOKS_MAX : 0; is_silent(descriptor); looks--) {
