@@ -213,3 +213,26 @@ ends() {
 	ends 0 child
 	[ "$(grep -c 'summary: ' <<<"$written")" -eq 1 ]
 }
+
+# As proftpd does. libc changes the user of all threads, and ends the program if one of them may
+# not.
+@test "host mode: a program with a root folder of its own handles its capabilities itself" {
+	[ "$(on near env "LD_PRELOAD=${TESTS_PRELOAD:-$library}" 'MELIN_FLOWS=any:*:*' \
+		"$python" -c '
+import ctypes, os, struct
+libc = ctypes.CDLL(None)
+SETID = 1 << 6 | 1 << 7  # CAP_SETGID, CAP_SETUID
+def keep(effective):
+    assert libc.capset(struct.pack("Ii", 0x20080522, 0),
+                       struct.pack("6I", effective, SETID, 0, 0, 0, 0)) == 0
+os.chroot("/")
+os.setreuid(65534, 0)
+libc.prctl(8, 1, 0, 0, 0)  # PR_SET_KEEPCAPS
+keep(0)
+os.setreuid(65534, 65534)
+for _ in range(20):
+    keep(SETID)
+    os.setresuid(-1, 0, -1)
+    os.setresuid(-1, 65534, -1)
+print("alive")')" = alive ]
+}

@@ -3,6 +3,8 @@
 #include "preload/libc/capabilities.h"
 
 #include <sched.h>
+#include <signal.h>
+#include <stdint.h>
 #include <sys/prctl.h>
 
 #include "preload/libc/program_memory.h"
@@ -47,7 +49,7 @@ void capabilities_keep(void)
 	kernel_call(SYS_unshare, CLONE_FS, 0, 0, 0);
 }
 
-void capabilities_use(void)
+static void use(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct sets[2], programs[2];
@@ -70,6 +72,21 @@ void capabilities_use(void)
 		sets[i].effective &= sets[i].permitted;
 	}
 	kernel_call(SYS_capset, (long)&header, (long)sets, 0, 0);
+}
+
+/*
+ * libc changes the user of this thread by a signal of its own, which no function of libc's blocks.
+ * Between the reading of the sets and the writing it would be undone: the thread might not become
+ * what the others may next.
+ */
+void capabilities_use(void)
+{
+	const uint64_t all = UINT64_MAX;
+	uint64_t before;
+
+	kernel_call5(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, sizeof(all), 0);
+	use();
+	kernel_call5(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof(before), 0);
 }
 
 bool capabilities_exceed_programs(void)

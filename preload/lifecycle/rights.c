@@ -120,7 +120,8 @@ void rights_before_capabilities(const void *header, const void *data)
 		return;
 	if (capabilities_shrink(header, data))
 		before_losing();
-	end_keeping();
+	/* libc ends a program of which one thread may change the user and another may not. */
+	end_keeping_in_any_mode();
 }
 
 void rights_before_moving(void)
