@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sys/ioctl.h>
@@ -18,6 +19,7 @@
 #include "preload/libc/program_memory.h"
 #include "preload/calls/raw_calls.h"
 #include "preload/lifecycle/rights.h"
+#include "preload/sockets/borrow.h"
 #include "preload/libc/symbols.h"
 #include "preload/libc/thread.h"
 
@@ -136,6 +138,25 @@ static bool refuse_ring(long number, long *result)
 	errno = EPERM;
 	*result = -1;
 	return true;
+}
+
+/*
+ * io_submit(2) has no function in libc either: what it names is carried out by the kernel, on the
+ * connections that the kernel has. The kernel, too, stops at the first that it cannot read.
+ */
+static void leave_to_kernel(long number, const struct arguments *arguments)
+{
+	struct iocb *const *list = POINTER(c), *request;
+	struct iocb copy;
+
+	if (number != SYS_io_submit)
+		return;
+	for (long i = 0; i < arguments->b; i++) {
+		if (!memory_copy_in(&request, list + i, sizeof(request)) ||
+		    !memory_copy_in(&copy, request, sizeof(copy)))
+			return;
+		borrow_end_any((int)copy.aio_fildes, BORROW_CALL, true);
+	}
 }
 
 /* Whether the call makes a process with a memory of its own. */
@@ -283,8 +304,10 @@ INTERPOSED long syscall(long number, ...)
 	/* Also without rules: the descriptor is another process's, which may have some. */
 	if (number == SYS_pidfd_getfd)
 		return pidfd_getfd((int)arguments.a, (int)arguments.b, (unsigned)arguments.c);
-	if (config_active())
+	if (config_active()) {
 		serve_end(number, &arguments);
+		leave_to_kernel(number, &arguments);
+	}
 	if (config_active() &&
 	    (serve_by_function(number, &arguments, &result) || refuse_ring(number, &result) ||
 	     serve_fork(number, &arguments, &result) ||

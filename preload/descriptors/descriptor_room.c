@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "common/descriptor_limit.h"
 #include "preload/libc/program_memory.h"
@@ -25,6 +26,8 @@ static struct rlimit program; /* if it is raised: what it was before */
 /* Whether the program has lowered its hard limit, to hard. The kernel's is higher then. */
 static bool lowered;
 static rlim_t hard;
+
+static _Atomic rlim_t soft = RLIM_INFINITY; /* which the program has set last */
 
 static void lock(void)
 {
@@ -108,7 +111,15 @@ static int change(const struct rlimit *wanted, struct rlimit *before)
 		return error;
 	lowered = limit.rlim_max > wanted->rlim_max;
 	hard = wanted->rlim_max;
+	atomic_store(&soft, wanted->rlim_cur);
 	return 0;
+}
+
+rlim_t descriptor_room_at_least(rlim_t usual)
+{
+	const rlim_t limit = atomic_load_explicit(&soft, memory_order_relaxed);
+
+	return limit < usual ? limit : usual;
 }
 
 int descriptor_room_limit(const struct rlimit *wanted, struct rlimit *before)

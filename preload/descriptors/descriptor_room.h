@@ -26,6 +26,12 @@ void descriptor_room_end(void);
 int descriptor_room_limit(const struct rlimit *wanted, struct rlimit *before);
 
 /*
+ * The program's limit, if it has set a lower one than usual; else usual, which then is no more than
+ * a guess. Any thread, without a lock.
+ */
+rlim_t descriptor_room_at_least(rlim_t usual);
+
+/*
  * Around fork(): the child begins with the limit that the program has asked for, whatever another
  * thread of the parent is opening. The third is called in the child, after the second.
  */

@@ -29,7 +29,10 @@ static inline int timeout_deadline(const struct timespec *timeout, uint64_t *dea
 	return 0;
 }
 
-/* The same for select(2), whose microseconds may be more than a second. */
+/*
+ * The same for select(2), whose microseconds may be more than a second; libc looks at the lower 32
+ * bits of them only.
+ */
 static inline int timeout_deadline_select(const struct timeval *timeout, uint64_t *deadline)
 {
 	struct timeval copy;
@@ -40,6 +43,7 @@ static inline int timeout_deadline_select(const struct timeval *timeout, uint64_
 		return 0;
 	if (!memory_copy_in(&copy, timeout, sizeof(copy)))
 		return -EFAULT;
+	copy.tv_usec = (int32_t)copy.tv_usec;
 	if (copy.tv_sec < 0 || copy.tv_usec < 0)
 		return -EINVAL;
 	exact.tv_sec = copy.tv_sec + copy.tv_usec / 1000000;

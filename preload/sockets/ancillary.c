@@ -146,12 +146,13 @@ void ancillary_put(struct socket *socket, struct msghdr *message)
 	bool any = ancillary_needs_times(socket);
 	size_t used = 0;
 
-	if ((any || socket->ancillary.readable) && message->msg_control &&
-	    !memory_writable(message->msg_control, message->msg_controllen))
-		message->msg_control = NULL;
-	if (any)
+	/* As in Linux nothing tells that there was a control message for a bad pointer. */
+	const bool bad = (any || socket->ancillary.readable) && message->msg_control &&
+			 !memory_writable(message->msg_control, message->msg_controllen);
+
+	if (any && !bad)
 		put_times(socket, message, &used);
-	if (socket->ancillary.readable)
+	if (socket->ancillary.readable && !bad)
 		put_readable(socket, message, &used);
 	message->msg_controllen = used;
 }

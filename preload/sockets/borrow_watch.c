@@ -17,6 +17,7 @@
 #include "preload/libc/symbols.h"
 #include "preload/process/lending.h"
 #include "preload/process/process_stack.h"
+#include "preload/sockets/ancillary.h"
 #include "preload/sockets/borrow_change.h"
 #include "preload/sockets/borrow_stop.h"
 #include "preload/sockets/rings.h"
@@ -80,7 +81,10 @@ static enum flow_count why_not_ever(struct socket *socket, int descriptor, const
 		*text = option->name;
 		return FLOW_KEPT_OPTION;
 	}
-	return FLOW_COUNTS;
+	/* The kernel does not take the times of what is unread with a connection that it gets. */
+	*text = "SO_TIMESTAMP";
+	ancillary_adopt(socket, descriptor);
+	return ancillary_needs_times(socket) ? FLOW_KEPT_OPTION : FLOW_COUNTS;
 }
 
 /* Whether it is the one that MELIN_DEV names, if it does. The name is asked for once. */

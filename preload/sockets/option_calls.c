@@ -255,7 +255,7 @@ static int set_checked(struct socket *socket, int twin, const struct option *opt
 	if (libc()->setsockopt(twin, level, name, value, length) < 0)
 		return -errno;
 	if (option)
-		twin_options_changed(socket, twin, option, level, name);
+		twin_options_changed(socket, twin, option, level, name, value);
 	else if (socket_is_carried(socket))
 		log_unknown_once(level, name);
 	return 0;
@@ -269,6 +269,24 @@ static bool is_for_kernel(const struct socket *socket, const struct option *opti
 	       (!option || error || is_for_twin_alone(level, name, CALL_SET));
 }
 
+/* With these the kernel keeps a connection, since it would not get the times back with it. */
+static bool asks_for_times(int level, int name, const void *value, socklen_t length)
+{
+	int on = 0;
+
+	switch (level == SOL_SOCKET ? name : 0) {
+	case SO_TIMESTAMP_OLD:
+	case SO_TIMESTAMP_NEW:
+	case SO_TIMESTAMPNS_OLD:
+	case SO_TIMESTAMPNS_NEW:
+	case SO_TIMESTAMPING_OLD:
+	case SO_TIMESTAMPING_NEW:
+		return length >= sizeof(on) && memory_copy_in(&on, value, sizeof(on)) && on;
+	default:
+		return false;
+	}
+}
+
 bool option_call_keeps(const struct socket *socket, int level, int name, const void *value,
 		       socklen_t length)
 {
@@ -276,6 +294,8 @@ bool option_call_keeps(const struct socket *socket, int level, int name, const v
 
 	if (atomic_load(&socket->state) != SOCKET_LENDABLE && !atomic_load(&socket->borrowed))
 		return false;
+	if (asks_for_times(level, name, value, length))
+		return true;
 	option = option_find(level, name);
 	return option && (option->flows & OPTION_CONNECT) && (int)length > 0 &&
 	       memory_readable(value, length) &&

@@ -19,6 +19,7 @@
 #include "preload/config/config.h"
 #include "preload/sockets/socket_object.h"
 #include "common/option_table.h"
+#include "preload/libc/program_memory.h"
 #include "preload/libc/symbols.h"
 
 /* The most of a value that is read. What is longer (keys, programs, lists) is not looked into. */
@@ -183,18 +184,40 @@ static bool is_timeout(int level, int name)
 	       (is_receive_timeout(name) || name == SO_SNDTIMEO_OLD || name == SO_SNDTIMEO_NEW);
 }
 
+static _Atomic uint64_t *timeout_of(struct socket *socket, int name)
+{
+	return is_receive_timeout(name) ? &socket->receive_timeout : &socket->send_timeout;
+}
+
+/*
+ * With a negative time-out calls do not wait at all, but the kernel tells it as 0, as it tells that
+ * there is none: so it is noted when it is set.
+ */
+#define TIMEOUT_NEGATIVE 1
+
+static void note_negative_timeout(struct socket *socket, int name, const void *value)
+{
+	int64_t seconds;
+
+	if (memory_copy_in(&seconds, value, sizeof(seconds)))
+		atomic_store(timeout_of(socket, name), seconds < 0 ? TIMEOUT_NEGATIVE : 0);
+}
+
 /* Takes a time-out from the twin, since the kernel has checked it there. */
 static void adopt_timeout(struct socket *socket, int twin, int name)
 {
+	_Atomic uint64_t *timeout = timeout_of(socket, name);
 	struct timeval value = { 0 };
 	socklen_t length = sizeof(value);
-	bool receive = is_receive_timeout(name);
+	uint64_t told;
 
-	if (libc()->getsockopt(twin, SOL_SOCKET, receive ? SO_RCVTIMEO : SO_SNDTIMEO, &value,
-			       &length) == 0)
-		atomic_store(receive ? &socket->receive_timeout : &socket->send_timeout,
-			     (uint64_t)value.tv_sec * 1000000000u +
-				     (uint64_t)value.tv_usec * 1000u);
+	if (libc()->getsockopt(twin, SOL_SOCKET,
+			       is_receive_timeout(name) ? SO_RCVTIMEO : SO_SNDTIMEO, &value,
+			       &length) < 0)
+		return;
+	told = (uint64_t)value.tv_sec * 1000000000u + (uint64_t)value.tv_usec * 1000u;
+	if (told || atomic_load(timeout) != TIMEOUT_NEGATIVE)
+		atomic_store(timeout, told);
 }
 
 /* An option that the calls of preload/ serve. */
@@ -292,9 +315,11 @@ void twin_options_inherit(const struct socket *listener, int listener_twin, stru
 }
 
 void twin_options_changed(struct socket *socket, int twin, const struct option *option, int level,
-			  int name)
+			  int name, const void *value)
 {
 	remember(socket, option);
+	if (is_timeout(level, name))
+		note_negative_timeout(socket, name, value);
 	if (option->service == OPTION_PRELOAD)
 		adopt_here(socket, twin, level, name);
 	else if (option->service == OPTION_STACK && socket_is_carried(socket))

@@ -37,9 +37,12 @@ void twin_options_inherit(const struct socket *listener, int listener_twin, stru
 bool twin_options_asks_kernel(const struct option *option, int name, const void *given,
 			      socklen_t length);
 
-/* The program has set an option on the twin, and the kernel has accepted it: it is handed on. */
+/*
+ * The program has set an option on the twin, to *value, and the kernel has accepted it: it is
+ * handed on.
+ */
 void twin_options_changed(struct socket *socket, int twin, const struct option *option, int level,
-			  int name);
+			  int name, const void *value);
 
 /*
  * Around what makes the kernel send a signal that the program has had from melin already: stores in

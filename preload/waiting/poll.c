@@ -9,6 +9,7 @@
 #include <sys/single_threaded.h>
 #include <unistd.h>
 
+#include "preload/descriptors/descriptor_room.h"
 #include "preload/descriptors/descriptors.h"
 #include "preload/libc/cancellation.h"
 #include "preload/libc/interruptible.h"
@@ -294,13 +295,14 @@ static int wait_on_set(struct poll_waiting *this)
 
 /*
  * poll(2) refuses sets with more entries than the limit of open descriptors, which is looked at for
- * sets that are larger than this only, since no limit in use is lower.
+ * sets that are larger than this only, if the program has not set a lower one itself.
  */
 #define MANY 256
 
 bool poll_concerns(const struct pollfd *set, nfds_t count)
 {
-	if ((count > MANY && count > (nfds_t)sysconf(_SC_OPEN_MAX)) ||
+	if ((count > (nfds_t)descriptor_room_at_least(MANY) &&
+	     count > (nfds_t)sysconf(_SC_OPEN_MAX)) ||
 	    !memory_readable(set, count * sizeof(*set)))
 		return false;
 	for (nfds_t i = 0; i < count; i++)

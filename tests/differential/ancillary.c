@@ -331,6 +331,43 @@ static void case_sending(void)
 	close_connection(connection);
 }
 
+/* There is no word of a control message for which the memory is bad. */
+static void case_bad_control(void)
+{
+	struct connection connection = open_talking();
+	char data[8];
+	struct iovec iov = { data, 2 };
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = bad_pointer(),
+				  .msg_controllen = 100 };
+
+	set(connection.us, IPPROTO_TCP, TCP_INQ, 1);
+	send_all(connection.them, "hello", 5);
+	await_bytes(connection.us, 5);
+	outcome("recvmsg", recvmsg(connection.us, &message, 0));
+	note("flags %#x, %zu bytes", message.msg_flags, message.msg_controllen);
+	take(connection.us, 8, 200, 0);
+	close_connection(connection);
+}
+
+/* What came before a connection ends is still told with its time. */
+static void case_times_at_the_end(void)
+{
+	struct connection connection = open_talking();
+
+	set(connection.us, SOL_SOCKET, SO_TIMESTAMP_OLD, 1);
+	talk_a_while(connection);
+	send_all(connection.them, "hello", 5);
+	await_bytes(connection.us, 5);
+	take(connection.us, 2, 200, MSG_PEEK);
+	shutdown(connection.them, SHUT_WR);
+	await(connection.us, POLLRDHUP);
+	take(connection.us, 2, 200, 0);
+	take(connection.us, 8, 200, 0);
+	close_connection(connection);
+}
+
 /*
  * The kernel notes when packets come while any socket of the machine wants to know, and begins a
  * while after the first one does, in a work queue. So one socket wants to know all along, and what
@@ -372,6 +409,8 @@ int main(int argc, char **argv)
 		{ "inherited", case_inherited, 0 },
 		{ "many messages", case_many_messages, 0 },
 		{ "sending", case_sending, 0 },
+		{ "bad control", case_bad_control, 0 },
+		{ "times at the end", case_times_at_the_end, 0 },
 	};
 
 	await_times();

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -15,6 +16,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -578,6 +580,43 @@ static void case_error_left_for_good(void)
 	close_connection(connection);
 }
 
+/* What io_submit(2) names the kernel carries out itself. */
+static void submit(aio_context_t context, struct iocb *request)
+{
+	struct timespec limit = { .tv_sec = 5 };
+	struct io_event event = { 0 };
+
+	outcome("io_submit", syscall(SYS_io_submit, context, 1, &request));
+	outcome("io_getevents", syscall(SYS_io_getevents, context, 1, 1, &event, &limit));
+	note("request %d: %lld", (int)event.data, (long long)event.res);
+}
+
+static void case_kernels_requests(void)
+{
+	struct connection connection = open_used();
+	char data[4] = "abc";
+	struct iocb request = { .aio_fildes = (uint32_t)connection.us,
+				.aio_lio_opcode = IOCB_CMD_PWRITE,
+				.aio_buf = (uintptr_t)data,
+				.aio_nbytes = 3,
+				.aio_data = 1 };
+	aio_context_t context = 0;
+
+	outcome("io_setup", syscall(SYS_io_setup, 4, &context));
+	outcome("bad list", syscall(SYS_io_submit, context, 1, bad_pointer()));
+	submit(context, &request);
+	note("they get %zu", drain(connection.them, 3));
+	use(connection);
+	send_all(connection.them, "de", 2);
+	request.aio_lio_opcode = IOCB_CMD_PREAD;
+	request.aio_data = 2;
+	submit(context, &request);
+	show("data", data, 3);
+	syscall(SYS_io_destroy, context);
+	talk(connection);
+	close_connection(connection);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -591,6 +630,7 @@ int main(int argc, char **argv)
 		{ "child's options", case_childs_options, 0 },
 		{ "peek offset", case_peek_offset, 0 },
 		{ "zero copy", case_zero_copy, 0 },
+		{ "kernel's requests", case_kernels_requests, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

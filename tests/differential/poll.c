@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -261,6 +262,27 @@ static void case_invalid(void)
 	close_connection(connection);
 }
 
+/* No more entries than the program may have descriptors, however few it allows itself. */
+static void case_low_limit(void)
+{
+	struct connection connection = open_connection();
+	struct pollfd entries[40];
+	struct rlimit before, limit;
+
+	for (int i = 0; i < 40; i++)
+		entries[i] = (struct pollfd){ .fd = i ? -1 : connection.us, .events = POLLOUT };
+	must("getrlimit", getrlimit(RLIMIT_NOFILE, &before));
+	limit = (struct rlimit){ 20, before.rlim_max };
+	must("setrlimit", setrlimit(RLIMIT_NOFILE, &limit));
+	outcome("too many", poll(entries, 40, 0));
+	outcome("ppoll, too many", ppoll(entries, 40, &(struct timespec){ 0 }, NULL));
+	outcome("one more", poll(entries, 21, 0));
+	outcome("as many", poll(entries, 20, 0));
+	must("setrlimit", setrlimit(RLIMIT_NOFILE, &before));
+	outcome("allowed again", poll(entries, 40, 0));
+	close_connection(connection);
+}
+
 static void case_high(void)
 {
 	struct connection connection = open_connection();
@@ -365,7 +387,10 @@ static void case_select(void)
 	select_and_show("room", connection, pipes[0], NULL);
 	select_and_show("nothing comes", connection, pipes[0], &limit);
 	note("time left: %s", limit.tv_sec == 0 && limit.tv_usec == 0 ? "none" : "some");
-	limit.tv_sec = 5;
+	/* libc takes them for a negative number. */
+	limit = (struct timeval){ .tv_usec = LONG_MAX };
+	select_and_show("too many microseconds", connection, pipes[0], &limit);
+	limit = (struct timeval){ .tv_sec = 5 };
 	thread = later(50, send_x, connection.them);
 	select_and_show("data comes", connection, pipes[0], &limit);
 	note("time left: %s", limit.tv_sec >= 1 && limit.tv_sec < 5 ? "some" : "none or all");
@@ -510,6 +535,7 @@ int main(int argc, char **argv)
 		{ "sleep only", case_sleep_only, 0 },
 		{ "mixed", case_mixed, 0 },
 		{ "invalid", case_invalid, 0 },
+		{ "low limit", case_low_limit, 0 },
 		{ "high", case_high, 0 },
 		{ "signals", case_signals, 0 },
 		{ "select", case_select, 0 },

@@ -112,6 +112,32 @@ static void case_wait_all(void)
 	close(connection.us);
 }
 
+/* Then calls do not wait at all, though the kernel tells the limit as none. */
+static void case_negative_limit(void)
+{
+	struct connection connection = open_talking();
+	struct timeval limit = { .tv_sec = -1 };
+	socklen_t length = sizeof(limit);
+
+	outcome("SO_RCVTIMEO", setsockopt(connection.us, SOL_SOCKET, SO_RCVTIMEO, &limit, length));
+	must("getsockopt", getsockopt(connection.us, SOL_SOCKET, SO_RCVTIMEO, &limit, &length));
+	note("told as %ld, %ld", (long)limit.tv_sec, (long)limit.tv_usec);
+	receive_and_show("empty", connection.us, 8, 0);
+	talk_a_while(connection);
+	receive_and_show("empty again", connection.us, 8, 0);
+	send_abc(connection.them);
+	await_bytes(connection.us, 3);
+	receive_and_show("all of more", connection.us, 8, MSG_WAITALL);
+
+	pthread_t thread = later(100, send_def, connection.them);
+
+	limit = (struct timeval){ 0 };
+	outcome("none", setsockopt(connection.us, SOL_SOCKET, SO_RCVTIMEO, &limit, length));
+	receive_and_show("waits", connection.us, 8, 0);
+	join(thread);
+	close_connection(connection);
+}
+
 static void case_dont_wait(void)
 {
 	struct connection connection = open_connection();
@@ -634,6 +660,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "peek", case_peek, 0 },
 		{ "wait all", case_wait_all, 0 },
+		{ "negative limit", case_negative_limit, 0 },
 		{ "dont wait", case_dont_wait, 0 },
 		{ "trunc", case_trunc, 0 },
 		{ "no urgent data", case_urgent_refused, 0 },
