@@ -3,26 +3,81 @@
  * Interposed: what starts, ends or changes a process. exit(3) and quick_exit(3) need no wrapper:
  * they run handlers of the library's (main.c).
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/own_descriptor.h"
+#include "common/system_call.h"
 #include "preload/config/config.h"
+#include "preload/descriptors/descriptor_room.h"
+#include "preload/descriptors/descriptors.h"
 #include "preload/lifecycle/forks.h"
 #include "preload/process/process_stack.h"
+#include "preload/sockets/borrow_stop.h"
 #include "preload/libc/symbols.h"
 #include "preload/libc/thread.h"
+
+/* A pipe whose writing end is the child's until it executes a program. False: there is none. */
+static bool begin_waiting(int ends[2])
+{
+	bool is_open;
+
+	if (!config_active() || borrow_is_filtered())
+		return false;
+	descriptor_room_begin();
+	is_open = kernel_call(SYS_pipe2, (long)ends, O_CLOEXEC, 0, 0) == 0;
+	if (is_open) {
+		ends[0] = own_descriptor(ends[0]);
+		ends[1] = own_descriptor(ends[1]);
+	}
+	descriptor_room_end();
+	return is_open;
+}
+
+/* Until the child has let go of the pipe, or is dead: its own children may have that, too. */
+static void wait_for_child(int pipe, pid_t child)
+{
+	struct pollfd set[2] = { { .fd = pipe }, { .events = POLLIN } };
+
+	descriptor_room_begin();
+	set[1].fd = own_descriptor((int)kernel_call(SYS_pidfd_open, child, 0, 0, 0));
+	descriptor_room_end();
+	while (set[1].fd >= 0 && kernel_call(SYS_ppoll, (long)set, 2, 0, 0) == -EINTR)
+		;
+	own_descriptor_close(set[1].fd);
+}
 
 /*
  * A vfork child shares its parent's memory, our table in it, and closes and duplicates
  * descriptors before it executes a program. As fork() it works on a table of its own; POSIX
- * allowed that when it still had vfork().
+ * allowed that when it still had vfork(). The parent goes on when the child executes or ends, as
+ * programs expect, which say something by the same connection.
  */
 INTERPOSED pid_t vfork(void)
 {
-	return fork();
+	int ends[2];
+	const bool waits = begin_waiting(ends);
+	pid_t child;
+	int error;
+
+	descriptor_keep_private(waits ? ends[1] : -1);
+	child = fork();
+	if (!waits || child == 0)
+		return child;
+	error = errno;
+	descriptor_keep_private(-1);
+	own_descriptor_close(ends[1]);
+	if (child > 0)
+		wait_for_child(ends[0], child);
+	own_descriptor_close(ends[0]);
+	errno = error;
+	return child;
 }
 
 /*

@@ -478,6 +478,13 @@ static void succeed_anew(int highest)
 	}
 }
 
+static __thread int kept_private __attribute__((tls_model("initial-exec"))) = -1;
+
+void descriptor_keep_private(int descriptor)
+{
+	kept_private = descriptor;
+}
+
 void descriptor_close_private(void)
 {
 	int highest = descriptor_highest();
@@ -485,8 +492,9 @@ void descriptor_close_private(void)
 	count_anew(highest);
 	succeed_anew(highest);
 	for (int descriptor = 0; descriptor <= highest; descriptor++)
-		if (descriptor_private(descriptor))
+		if (descriptor_private(descriptor) && descriptor != kept_private)
 			own_descriptor_close(descriptor);
+	kept_private = -1; /* the child's own children have it no more */
 }
 
 void descriptor_before_fork(void)

@@ -260,5 +260,7 @@ void descriptor_after_fork(void);
  * other threads of the parent's were closing are nobody's; no object is known by one of them.
  */
 void descriptor_close_private(void);
+/* The child that this thread forks next keeps that one; -1: none, as at first. */
+void descriptor_keep_private(int descriptor);
 
 #endif

@@ -580,6 +580,27 @@ static void case_error_left_for_good(void)
 	close_connection(connection);
 }
 
+/* The parent goes on when the child has ended. */
+static void case_vfork(void)
+{
+	struct connection connection = open_used();
+	char text[12];
+	int status;
+	pid_t child = vfork();
+
+	if (child == 0) {
+		usleep(AFTER_MS * 1000);
+		_exit(send(connection.us, "child ", 6, 0) != 6);
+	}
+	must("vfork", child);
+	send_all(connection.us, "parent", 6);
+	must("waitpid", waitpid(child, &status, 0));
+	must("recv", recv(connection.them, text, sizeof(text), MSG_WAITALL));
+	show("they get", text, sizeof(text));
+	talk(connection);
+	close_connection(connection);
+}
+
 /* What io_submit(2) names the kernel carries out itself. */
 static void submit(aio_context_t context, struct iocb *request)
 {
@@ -630,6 +651,7 @@ int main(int argc, char **argv)
 		{ "child's options", case_childs_options, 0 },
 		{ "peek offset", case_peek_offset, 0 },
 		{ "zero copy", case_zero_copy, 0 },
+		{ "vfork", case_vfork, 0 },
 		{ "kernel's requests", case_kernels_requests, 0 },
 	};
 
