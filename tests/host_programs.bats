@@ -71,7 +71,7 @@ four_are_borrowed() {
 			bind *:7081
 			server one $far_kernel:8080
 	CONF
-	FLOWS=connect:*:8080 BORROW=always start_melin haproxy near haproxy -W \
+	FLOWS='connect:*:8080' BORROW=always start_melin haproxy near haproxy -W \
 		-f "$BATS_TEST_TMPDIR/haproxy.cfg"
 	answers far "$near_kernel" 7081
 	on far ab -q -k -c 4 -n 4000 "http://$near_kernel:7081/hello" >"$BATS_TEST_TMPDIR/ab.out"
