@@ -50,8 +50,8 @@ int repair_take(int descriptor, int silencer, struct connection_state *state);
  * known to come. Its buffers are enlarged if the data asks for it, and an interface, an IPv4 route
  * or an address that has gone does not matter. 0, or a negative errno value: the socket is closed
  * then (as by connect(2) with AF_UNSPEC), the program that has it gets ECONNABORTED, and the
- * connection is lost to the kernel. But for -EPERM: it is silent still, and who has the rights may
- * call this again.
+ * connection is lost to the kernel; -EACCES: for want of rights. But for -EPERM: it is silent
+ * still, and who has the rights may call this again.
  */
 int repair_give(int descriptor, const struct connection_state *state);
 

@@ -443,13 +443,13 @@ void repair_destroy(int descriptor)
 /*
  * The connection is lost. Outside repair mode its end goes to the peer as a RST; in it the peer
  * hears nothing. So that the program hears of ECONNABORTED the mode ends, if that is still allowed.
- * -EPERM would say that nothing has been changed.
+ * -EPERM would say that nothing has been changed, so that a call that is not allowed is -EACCES.
  */
 static int give_up(int descriptor, int error)
 {
 	repair_dissolve(descriptor);
 	set_int(descriptor, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
-	return error == -EPERM ? -EIO : error;
+	return error == -EPERM ? -EACCES : error;
 }
 
 /* A message that recvmmsg(2) cannot take, for that error; false: none is known. */

@@ -217,7 +217,7 @@ without_carrier() {
 	traces 'TCP_REPAIR, .* = -1 EPERM' setsockopt/1:6/2:19=EPERM
 	# TCP_QUEUE_SEQ is set by nobody but who gives a connection back.
 	check 1 "$python" "$programs/refuse_calls.py" setsockopt/1:6/2:21=EPERM --
-	says missing proof 'giving back failed: Operation not permitted'
+	says missing proof 'giving back failed: Permission denied'
 	traces 'TCP_QUEUE_SEQ, .* = -1 EPERM' setsockopt/1:6/2:21=EPERM
 	check 1 "$python" "$programs/refuse_calls.py" connect=ECONNREFUSED --
 	says missing proof 'a connection failed: Connection refused'

@@ -459,7 +459,7 @@ static void lose_rights(const char *how)
 	giver.state.urgent = CONNECTION_URGENT_THERE;
 	giver.state.urgent_number = giver.state.receive_next - 2;
 	run(give_losing_rights, &giver);
-	tap_ok(giver.result == -EIO && giver.loan.state == LOAN_NONE && is_reset(&giver.ends),
+	tap_ok(giver.result == -EACCES && giver.loan.state == LOAN_NONE && is_reset(&giver.ends),
 	       "rights that go before the last step: lost, and its peer is reset: %d",
 	       giver.result);
 	tap_ok(recv(giver.ends.own, &byte, 1, 0) < 0 && errno == ECONNRESET, "as is the program");
