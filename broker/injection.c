@@ -118,7 +118,7 @@ static uint16_t window_of(const struct connection_state *state)
 	return window < UINT16_MAX ? (uint16_t)window : UINT16_MAX;
 }
 
-/* A FIN or RST that one end sends, or its urgent byte, and what it says besides. */
+/* A FIN or RST that one end sends, or its urgent byte, or a probe, and what it says besides. */
 struct segment {
 	struct loan_tuple tuple; /* remote is who sends it */
 	const uint8_t *from, *to;
@@ -254,23 +254,59 @@ static struct segment reset_of(const struct connection_path *path,
 	return segment;
 }
 
-void injection_reset_peer(int tap, const struct connection_path *path,
-			  const struct connection_state *state)
+static void send_by(int tap, unsigned interface, const struct segment *segment)
 {
-	const struct segment segment = reset_of(path, state);
-	const uint16_t protocol = segment.tuple.family == AF_INET ? ETH_P_IP : ETH_P_IPV6;
+	const uint16_t protocol = segment->tuple.family == AF_INET ? ETH_P_IP : ETH_P_IPV6;
 	const struct sockaddr_ll to = { .sll_family = AF_PACKET,
 					.sll_protocol = htons(protocol),
-					.sll_ifindex = (int)path->interface,
+					.sll_ifindex = (int)interface,
 					.sll_halen = ETH_ALEN };
 	struct {
 		struct virtio_net_hdr none; /* the tap has PACKET_VNET_HDR */
 		uint8_t frame[SEGMENT_BYTES];
 	} message = { 0 };
-	const size_t length = sizeof(message.none) + make_segment(message.frame, &segment);
+	const size_t length = sizeof(message.none) + make_segment(message.frame, segment);
 
 	kernel_call6(SYS_sendto, tap, (long)&message, (long)length, MSG_DONTWAIT | MSG_NOSIGNAL,
 		     (long)&to, sizeof(to));
+}
+
+void injection_reset_peer(int tap, const struct connection_path *path,
+			  const struct connection_state *state)
+{
+	const struct segment segment = reset_of(path, state);
+
+	send_by(tap, path->interface, &segment);
+}
+
+void injection_prepare_probe(const struct connection_state *state, struct injection_probe *probe)
+{
+	*probe = (struct injection_probe){ .number = state->send_unacknowledged - 1,
+					   .acknowledgment = state->receive_next,
+					   .timestamp = state->timestamp,
+					   .echoed = state->timestamp_recent,
+					   .timestamps = state->timestamps };
+}
+
+void injection_probe_peer(int tap, const struct loan *loan, const struct injection_probe *probe)
+{
+	static const uint8_t any = 0;
+	const struct loan_tuple *tuple = &loan->tuple;
+	struct segment segment = { .tuple = { .remote_port = tuple->local_port,
+					      .local_port = tuple->remote_port,
+					      .family = tuple->family },
+				   .from = loan->path.source,
+				   .to = loan->path.destination,
+				   .number = probe->number,
+				   .acknowledgment = probe->acknowledgment,
+				   .timestamp = probe->timestamp,
+				   .echoed = probe->echoed,
+				   .timestamps = probe->timestamps,
+				   .data = &any };
+
+	memcpy(segment.tuple.remote, tuple->local, sizeof(tuple->local));
+	memcpy(segment.tuple.local, tuple->remote, sizeof(tuple->remote));
+	send_by(tap, loan->path.interface, &segment);
 }
 
 /* ---- what was kept ---- */

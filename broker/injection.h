@@ -2,8 +2,8 @@
 /*
  * Frames that the kernel is given as if they had just come in: the peer's FIN or RST, which the
  * stack has seen and the kernel is to act on, an urgent byte that nobody has read, and frames that
- * came while their connection was held. And the RST that the peer is to have from here. Any thread,
- * no lock, errno is not touched.
+ * came while their connection was held. And what the peer is to have from here when nobody has its
+ * connection any more. Any thread, no lock, errno is not touched.
  */
 #ifndef MELIN_INJECTION_H
 #define MELIN_INJECTION_H
@@ -32,6 +32,24 @@ int injection_urgent(const struct loan *loan, const struct connection_state *sta
  */
 void injection_reset_peer(int tap, const struct connection_path *path,
 			  const struct connection_state *state);
+
+/*
+ * A byte that the peer has had already, as some keepalive probes are (RFC 1122 4.2.3.6): Linux does
+ * not answer an old segment without data (tcp_disordered_ack_check()).
+ */
+struct injection_probe {
+	uint32_t number, acknowledgment, timestamp, echoed;
+	bool timestamps;
+};
+
+/* The probe for a connection of which nothing will be known but the state that it has now. */
+void injection_prepare_probe(const struct connection_state *state, struct injection_probe *probe);
+
+/*
+ * Sends the peer the probe by the tap. The peer answers it, and if nobody has the connection any
+ * more the kernel answers that with a RST whose number is right (RFC 9293 3.10.7.1).
+ */
+void injection_probe_peer(int tap, const struct loan *loan, const struct injection_probe *probe);
 
 /*
  * Injects a frame that was kept. One whose checksum is wrong is thrown away; one that is too long

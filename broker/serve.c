@@ -3,6 +3,7 @@
 #include "broker/serve.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -12,9 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "broker/broker_protocol.h"
+#include "broker/injection.h"
 #include "broker/lender.h"
 #include "common/netlink_call.h"
 #include "common/own_descriptor.h"
@@ -30,6 +33,7 @@ struct connection {
 	 * likes.
 	 */
 	char identity[CONNECTION_IDENTITY_SIZE];
+	struct injection_probe probe; /* of that time, too */
 };
 
 struct session {
@@ -116,12 +120,6 @@ static void forget(struct session *session, struct connection *entry)
 {
 	tdelete(entry, &session->entries, compare);
 	free_entry(entry, session->room);
-}
-
-static void forget_all(struct session *session)
-{
-	while (session->entries)
-		forget(session, *(struct connection **)session->entries);
 }
 
 /* The token of the socket that came with the request; 0: there is none, or it is no socket. */
@@ -221,8 +219,10 @@ static int32_t serve_borrow(struct session *session)
 		connection_state_clear(state);
 		refusal = REFUSAL_BUSY;
 	}
-	if (refusal == REFUSAL_NONE)
+	if (refusal == REFUSAL_NONE) {
 		memcpy(entry->identity, state, sizeof(entry->identity));
+		injection_prepare_probe(state, &entry->probe);
+	}
 	count(entry);
 	if (entry->loan.state != LOAN_NONE)
 		return refusal;
@@ -442,6 +442,53 @@ static bool serve_one(struct session *session)
 	return goes_on;
 }
 
+/* ---- the end of a session ---- */
+
+/*
+ * So long a process that was killed is given to close its sockets, 10,000 of them in some 20 ms:
+ * the kernel answers for a connection when nobody has it any more.
+ */
+#define CLOSING_NS 200000000
+
+static void note_lent(const void *node, VISIT visit, void *any)
+{
+	const struct connection *entry = *(struct connection *const *)node;
+
+	if ((visit == preorder || visit == leaf) && entry->is_counted)
+		*(bool *)any = true;
+}
+
+/* A tap that outlives the lender, if the client has gone without giving back; else -1. */
+static int keep_tap(const struct session *session)
+{
+	bool any = false;
+
+	twalk_r(session->entries, note_lent, &any);
+	return any ? own_descriptor(fcntl(lender_tap(session->lender), F_DUPFD_CLOEXEC, 0)) : -1;
+}
+
+/*
+ * A client that was killed has left its connections to nobody, and their peers, which may have
+ * nothing to send, are made to ask. Those of one that lives are asked in vain.
+ */
+static void end(struct session *session)
+{
+	const struct timespec closing = { .tv_nsec = CLOSING_NS };
+	const int tap = keep_tap(session);
+	struct connection *entry;
+
+	lender_close(session->lender);
+	if (tap >= 0)
+		nanosleep(&closing, NULL);
+	while (session->entries) {
+		entry = *(struct connection **)session->entries;
+		if (tap >= 0 && entry->is_counted)
+			injection_probe_peer(tap, &entry->loan, &entry->probe);
+		forget(session, entry);
+	}
+	own_descriptor_close(tap);
+}
+
 void serve(int channel, struct serve_room *room)
 {
 	struct session *session = calloc(1, sizeof(*session));
@@ -454,11 +501,10 @@ void serve(int channel, struct serve_room *room)
 	if (begin(session)) {
 		while (serve_one(session))
 			;
-		lender_close(session->lender);
+		end(session);
 	}
 	own_descriptor_close(session->changes);
 	own_descriptor_close(session->bell);
-	forget_all(session);
 	free(session);
 }
 

@@ -114,25 +114,45 @@ ended() {
 	grep -q aborted "$BATS_TEST_TMPDIR/server.out" || fail "$(output_of server)"
 }
 
-# It only waits, and has no segment to send that would be answered.
-@test "a broker is killed: a peer that waits hears of the end of what was lent" {
-	BORROW=always serve "$near_kernel" 7000 1
-	start client far "$python" -c 'import signal, socket, sys
+# A client that asks until it has SIGUSR1, and then only waits: it has no segment to send that would
+# be answered. It closes its end if it is told so: waits [end]
+waits() {
+	start client far "$python" -c 'import signal, socket, sys, time
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 peer = socket.create_connection((sys.argv[1], 7000))
 while signal.SIGUSR1 not in signal.sigpending(): # sigtimedwait() may end by a SIGCONT
     peer.sendall(b"word")
     assert peer.recv(100) == b"word"
-peer.shutdown(socket.SHUT_WR)
+if "end" in sys.argv:
+    peer.shutdown(socket.SHUT_WR)
+time.sleep(0.5) # until nothing is owed to the other end any more
+print("waits", flush=True)
 try:
     print("heard of", peer.recv(100), flush=True)
 except ConnectionResetError:
-    print("heard of a reset", flush=True)' "$near_kernel"
+    print("heard of a reset", flush=True)' "$near_kernel" "$@"
 	wait_until 60 log_has 'descriptor [0-9]*: borrowed' || fail "not borrowed"
+}
+
+@test "a broker is killed: a peer that waits hears of the end of what was lent" {
+	BORROW=always serve "$near_kernel" 7000 1
+	waits end
 	kill -KILL "$(brokers)"
 	kill -USR1 "$(pid_of client)"
 	printed client 'heard of a reset'
 	ended 1
+}
+
+# The kernel's socket goes without a word; its broker has the peer ask.
+@test "a worker is killed: a peer that waits hears of it" {
+	BORROW=always serve "$near_kernel" 7000 1
+	waits
+	kill -USR1 "$(pid_of client)"
+	printed client waits
+	kill -KILL "$(pgrep -P "$(pid_of server)")"
+	printed client 'heard of'
+	finished server
+	wait_until 60 no_brokers || fail "a broker is left"
 }
 
 # Chance says each time that a connection goes back. Whichever are borrowed when the broker ends,
