@@ -316,12 +316,12 @@ static enum refusal open_sockets(struct own_lender *own)
 	int error = routes_open(&own->routes);
 
 	tracking_open(&own->tracking);
-	if (!error && (ipsec_error == -EMFILE || ipsec_error == -ENFILE))
+	if (!error && kernel_lacks_descriptors(ipsec_error))
 		error = ipsec_error;
 	if (!error)
 		return REFUSAL_NONE;
 	close_sockets(own);
-	return error == -EMFILE || error == -ENFILE ? REFUSAL_DESCRIPTORS : REFUSAL_FAILED;
+	return kernel_lacks_descriptors(error) ? REFUSAL_DESCRIPTORS : REFUSAL_FAILED;
 }
 
 static void close_lender(struct lender *lender)

@@ -22,12 +22,6 @@ static void open_count(struct tracking *tracking)
 		(int)kernel_call(SYS_openat, AT_FDCWD, (long)COUNT_FILE, O_RDONLY | O_CLOEXEC, 0));
 }
 
-/* What tells nothing of the kernel. */
-static bool lacks_descriptors(int error)
-{
-	return error == -EMFILE || error == -ENFILE;
-}
-
 void tracking_open(struct tracking *tracking)
 {
 	tracking->netlink.socket = -1;
@@ -49,7 +43,7 @@ static bool tracks_any(struct tracking *tracking)
 	if (tracking->count < 0)
 		open_count(tracking);
 	if (tracking->count < 0)
-		return lacks_descriptors(tracking->count);
+		return kernel_lacks_descriptors(tracking->count);
 	kernel_call(SYS_pread64, tracking->count, (long)&digit, 1, 0);
 	return digit != '0';
 }
@@ -129,7 +123,7 @@ enum refusal tracking_tell(struct tracking *tracking, const struct loan_tuple *t
 {
 	const int error = change(tracking, tuple, add_flags);
 
-	if (lacks_descriptors(error))
+	if (kernel_lacks_descriptors(error))
 		return REFUSAL_DESCRIPTORS;
 	return error ? REFUSAL_TRACKED : REFUSAL_NONE;
 }

@@ -8,6 +8,7 @@
 #ifndef MELIN_SYSTEM_CALL_H
 #define MELIN_SYSTEM_CALL_H
 
+#include <errno.h>
 #include <linux/capability.h>
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -132,6 +133,12 @@ static inline void kernel_give_up_capabilities(void)
 	struct __user_cap_data_struct no_capabilities[2] = { 0 };
 
 	kernel_call(SYS_capset, (long)&header, (long)no_capabilities, 0, 0);
+}
+
+/* Whether a call failed for want of a descriptor, which says nothing else. */
+static inline bool kernel_lacks_descriptors(long error)
+{
+	return error == -EMFILE || error == -ENFILE;
 }
 
 #endif
