@@ -267,17 +267,6 @@ static bool load(const char *library)
 /* What each start needs, whatever the device. */
 static const char *const always[] = { "librte_mempool_ring.so", "librte_mempool_stack.so" };
 
-/*
- * They come with this module, in the one dlopen() that exit(3) waits for before it runs the
- * destructors of what is loaded. One that loads a library of DPDK's after them runs anew the
- * constructors of those that it needs, and DPDK ends the process: this is registered already.
- */
-__attribute__((constructor)) static void load_early(void)
-{
-	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
-		load(always[i]);
-}
-
 static bool load_always(void)
 {
 	bool loaded = true;
@@ -285,6 +274,16 @@ static bool load_always(void)
 	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		loaded = loaded && load(always[i]);
 	return loaded;
+}
+
+/*
+ * They come with this module, in the one dlopen() that exit(3) waits for before it runs the
+ * destructors of what is loaded. One that loads a library of DPDK's after them runs anew the
+ * constructors of those that it needs, and DPDK ends the process: this is registered already.
+ */
+__attribute__((constructor)) static void load_early(void)
+{
+	load_always();
 }
 
 static void override_driver(const struct overrides *overrides)
