@@ -25,6 +25,14 @@
 static const int stamps[] = { SO_TIMESTAMPNS_NEW, SO_TIMESTAMPNS_OLD, SO_TIMESTAMP_NEW,
 			      SO_TIMESTAMP_OLD };
 
+bool ancillary_is_of_times(int name)
+{
+	for (size_t i = 0; i < sizeof(stamps) / sizeof(stamps[0]); i++)
+		if (stamps[i] == name)
+			return true;
+	return name == SO_TIMESTAMPING_OLD || name == SO_TIMESTAMPING_NEW;
+}
+
 /* SOF_TIMESTAMPING_OPT_RX_FILTER of Linux 6.12, for which older headers have no name. */
 #define RX_FILTER (1 << 17)
 

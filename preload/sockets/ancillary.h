@@ -22,6 +22,9 @@ struct socket;
 /* One of these options has been set on the twin: reads from the twin which of them are on now. */
 void ancillary_adopt(struct socket *socket, int twin);
 
+/* Whether that option of SOL_SOCKET asks for the times of what is received. */
+bool ancillary_is_of_times(int name);
+
 /* Whether the stack has to note at what time data comes. */
 bool ancillary_needs_times(const struct socket *socket);
 

@@ -274,17 +274,8 @@ static bool asks_for_times(int level, int name, const void *value, socklen_t len
 {
 	int on = 0;
 
-	switch (level == SOL_SOCKET ? name : 0) {
-	case SO_TIMESTAMP_OLD:
-	case SO_TIMESTAMP_NEW:
-	case SO_TIMESTAMPNS_OLD:
-	case SO_TIMESTAMPNS_NEW:
-	case SO_TIMESTAMPING_OLD:
-	case SO_TIMESTAMPING_NEW:
-		return length >= sizeof(on) && memory_copy_in(&on, value, sizeof(on)) && on;
-	default:
-		return false;
-	}
+	return level == SOL_SOCKET && ancillary_is_of_times(name) && length >= sizeof(on) &&
+	       memory_copy_in(&on, value, sizeof(on)) && on;
 }
 
 bool option_call_keeps(const struct socket *socket, int level, int name, const void *value,
