@@ -17,15 +17,11 @@ four_are_borrowed() {
 		[ "$(grep -c 'descriptor [0-9]*: borrowed' "$log")" -ge 4 ]
 }
 
-# haproxy sets RLIMIT_NPROC to 0 when it has given up root: no thread can be started after that.
-@test "haproxy -W with a user, a root folder and a limit of 0 processes, reloaded" {
-	conf=$(nginx_configuration 8080)
-	start backend far nginx -c "$conf"
-	answers near "$far_kernel" 8080
-	mkdir "$BATS_TEST_TMPDIR/empty"
+# haproxy in front of a server on far, which becomes nobody. $1: what else is for all of it.
+haproxy_configuration() {
 	cat >"$BATS_TEST_TMPDIR/haproxy.cfg" <<-CONF
 		global
-			chroot $BATS_TEST_TMPDIR/empty
+			${1:-}
 			user nobody
 			group nogroup
 		defaults
@@ -37,6 +33,15 @@ four_are_borrowed() {
 			bind *:7081
 			server one $far_kernel:8080
 	CONF
+}
+
+# haproxy sets RLIMIT_NPROC to 0 when it has given up root: no thread can be started after that.
+@test "haproxy -W with a user, a root folder and a limit of 0 processes, reloaded" {
+	conf=$(nginx_configuration 8080)
+	start backend far nginx -c "$conf"
+	answers near "$far_kernel" 8080
+	mkdir "$BATS_TEST_TMPDIR/empty"
+	haproxy_configuration "chroot $BATS_TEST_TMPDIR/empty"
 	# It listens at all addresses, and the rule is for a network of them.
 	FLOWS=listen:${near_kernel%.*}.0/24:7081
 	LEVEL=debug
@@ -58,19 +63,7 @@ four_are_borrowed() {
 @test "haproxy as a proxy whose connections to its backend are selected alone" {
 	start backend far nginx -c "$(nginx_configuration 8080)"
 	answers near "$far_kernel" 8080
-	cat >"$BATS_TEST_TMPDIR/haproxy.cfg" <<-CONF
-		global
-			user nobody
-			group nogroup
-		defaults
-			mode http
-			timeout connect 60s
-			timeout client 60s
-			timeout server 60s
-		listen web
-			bind *:7081
-			server one $far_kernel:8080
-	CONF
+	haproxy_configuration
 	FLOWS='connect:*:8080' BORROW=always start_melin haproxy near haproxy -W \
 		-f "$BATS_TEST_TMPDIR/haproxy.cfg"
 	answers far "$near_kernel" 7081
