@@ -52,6 +52,7 @@ END_TO_END_TESTS = \
 	tests/hugepages.bats \
 	tests/host.bats \
 	tests/host_processes.bats \
+	tests/host_limits.bats \
 	tests/host_programs.bats \
 	tests/capture.bats \
 	tests/melin_run.bats \
