@@ -35,6 +35,7 @@ int __clone(int (*function)(void *argument), void *stack, int flags, void *argum
 /* Shared by the three processes until the broker's program has begun. */
 struct start {
 	const char *path;
+	char *how;
 	int door; /* the broker's end */
 	char *stack;
 	long error;
@@ -43,9 +44,9 @@ struct start {
 /* The process that becomes the broker. What is not about descriptors the broker does itself. */
 static int become_broker(void *argument)
 {
-	static char name[] = "melin-broker", by_door[] = "--door";
+	static char name[] = "melin-broker";
 	struct start *start = argument;
-	char *const arguments[] = { name, by_door, NULL }, *const environment[] = { NULL };
+	char *const arguments[] = { name, start->how, NULL }, *const environment[] = { NULL };
 
 	kernel_call(SYS_setsid, 0, 0, 0, 0);
 	if (start->door == BROKER_DOOR)
@@ -121,9 +122,9 @@ static long run(struct start *start)
 	return start->error;
 }
 
-int broker_start(const char *path)
+static int start_as(char *how, const char *path)
 {
-	struct start start = { .path = path };
+	struct start start = { .path = path, .how = how };
 	int ends[2];
 	long error =
 		kernel_call(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, (long)ends);
@@ -137,4 +138,18 @@ int broker_start(const char *path)
 		return own_descriptor(ends[0]);
 	kernel_call(SYS_close, ends[0], 0, 0, 0);
 	return (int)error;
+}
+
+int broker_start(const char *path)
+{
+	static char how[] = "--door";
+
+	return start_as(how, path);
+}
+
+int broker_start_guard(const char *path)
+{
+	static char how[] = "--guard";
+
+	return start_as(how, path);
 }

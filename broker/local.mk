@@ -8,6 +8,10 @@ broker_liblender_la_CFLAGS = $(WARNING_CFLAGS) $(HARDENING_CFLAGS) -fvisibility=
 broker_liblender_la_SOURCES = \
 	broker/bpf_call.c \
 	broker/bpf_call.h \
+	broker/broker_start.c \
+	broker/broker_start.h \
+	broker/guard.c \
+	broker/guard.h \
 	broker/injection.c \
 	broker/injection.h \
 	broker/ipsec.c \
@@ -47,12 +51,10 @@ broker/tap_instructions.h: broker/instructions
 	$(AM_V_GEN)mkdir -p broker && $(srcdir)/broker/instructions '' $(tap_sections) >$@
 endif
 
-# What asks melin-broker, and starts it. A part of libmelin.so.
+# What asks melin-broker. A part of libmelin.so.
 broker_client_sources = \
 	broker/broker_message.c \
 	broker/broker_protocol.h \
-	broker/broker_start.c \
-	broker/broker_start.h \
 	broker/client.c \
 	broker/client.h
 broker_cppflags = -DBROKER_SOCKET='"$(runstatedir)/melin/broker.sock"'
@@ -65,6 +67,7 @@ melin_broker_SOURCES = \
 	broker/broker_protocol.h \
 	broker/confine.c \
 	broker/confine.h \
+	broker/guard_process.c \
 	broker/melin_broker.c \
 	broker/serve.c \
 	broker/serve.h

@@ -294,6 +294,58 @@ bulk() {
 	borrowed 1
 }
 
+# The guards on near.
+guards() {
+	ip netns pids "$(host near)" | while read -r pid; do
+		[[ $(cat "/proc/$pid/comm" 2>/dev/null) != melin-guard ]] || echo "$pid"
+	done
+}
+
+no_guards() {
+	[[ -z $(guards) ]]
+}
+
+# A guard has its process's for a moment longer.
+no_taps() {
+	[[ -z $(on near ss -0Han) ]]
+}
+
+# The kernel's socket goes without a word; a process that is nobody's has the peer ask.
+@test "a program is killed: a peer that only waits hears of it, by a guard that is no child" {
+	for signal in KILL SEGV; do
+		start_melin server near "$python" -c 'import os, socket, sys
+listener = socket.create_server(("", 7000))
+print("ready", flush=True)
+connection = listener.accept()[0]
+while data := connection.recv(100):
+    connection.sendall(data)
+    try:
+        sys.exit("a child: %d %d" % os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG))
+    except ChildProcessError:
+        pass'
+		printed server ready
+		start client far "$python" "$programs/only_waits.py" "$near_kernel" 7000
+		wait_until 60 grep -q 'descriptor .*: borrowed' "$BATS_TEST_TMPDIR/server.melin"
+		[ "$(guards | wc -l)" -eq 1 ]
+		kill -USR1 "$(pid_of client)"
+		printed client waits
+		end server $signal
+		printed client 'heard of'
+		wait_until 60 no_guards
+		wait_until 60 no_taps
+		rm -f "$BATS_TEST_TMPDIR"/{client,server}.*
+	done
+}
+
+@test "who ends otherwise leaves no guard, nor does who becomes another program" {
+	echoes block
+	finished server
+	wait_until 60 no_guards
+	echoes exec
+	wait_until 60 no_guards
+	finished server
+}
+
 # The same addresses and ports each time: nothing that a killed process leaves may be in the way.
 @test "kill -9, 100 times under load: the peers learn, and connect again by the same ports" {
 	start_melin server near "$python" "$programs/killed.py" serve 7000 5 100
@@ -302,7 +354,7 @@ bulk() {
 		"$BATS_TEST_TMPDIR/server.melin" | grep -q 'all have learned'
 	finished server
 	[ "$(grep -c 'descriptor .*: borrowed' "$BATS_TEST_TMPDIR/server.melin")" -ge 100 ]
-	[ -z "$(on near ss -0Han)" ]
+	wait_until 60 no_taps
 	[ -z "$(on near ss -Htan state established)" ]
 }
 

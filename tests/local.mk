@@ -90,6 +90,7 @@ test_programs = \
 	tests/programs/inherited.py \
 	tests/programs/kernel_sockets.py \
 	tests/programs/killed.py \
+	tests/programs/only_waits.py \
 	tests/programs/option_flows.py \
 	tests/programs/limits.py \
 	tests/programs/loop.py \

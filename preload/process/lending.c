@@ -43,6 +43,18 @@ static _Atomic bool rest_due;
 static _Atomic bool begun; /* there is a thread, or there will be one in a moment */
 static __thread bool is_thread __attribute__((tls_model("initial-exec")));
 
+/* The broker's program lies beside the stack, or in the build tree. */
+static bool broker_path(char path[PATH_MAX])
+{
+	static const char *const places[] = { "melin/melin-broker", "melin-broker",
+					      "../melin-broker" };
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (module_path(places[i], path))
+			return true;
+	return false;
+}
+
 struct lender *lending_lender(void)
 {
 	return atomic_load_explicit(&lender, memory_order_acquire);
@@ -51,6 +63,23 @@ struct lender *lending_lender(void)
 enum refusal lending_refusal(void)
 {
 	return (enum refusal)atomic_load(&refusal);
+}
+
+/* One of the process's own rights, with its guard. */
+static enum refusal open_own(struct lender **opened)
+{
+	const enum refusal why = lender_open(opened);
+	char path[PATH_MAX];
+	int error;
+
+	if (why)
+		return why;
+	error = broker_path(path) ? lender_guard(*opened, path) : -ENOENT;
+	if (error)
+		log_write(LOG_LEVEL_DEBUG,
+			  "no guard: %s; after a SIGKILL peers that wait hear nothing",
+			  strerror(-error));
+	return REFUSAL_NONE;
 }
 
 enum refusal lending_open(void)
@@ -63,7 +92,7 @@ enum refusal lending_open(void)
 	 * do.
 	 */
 	if (!opened)
-		why = capabilities_exceed_programs() ? REFUSAL_RIGHTS : lender_open(&opened);
+		why = capabilities_exceed_programs() ? REFUSAL_RIGHTS : open_own(&opened);
 	if (why == REFUSAL_RIGHTS)
 		why = lender_connect(atomic_load(&door), &opened);
 	atomic_store(&refusal, (int)why);
@@ -406,30 +435,17 @@ void lending_give_all_waiting(unsigned milliseconds)
 		;
 }
 
-/* The broker's program lies beside the stack, or in the build tree. */
-static int start_broker(void)
-{
-	static const char *const places[] = { "melin/melin-broker", "melin-broker",
-					      "../melin-broker" };
-	char path[PATH_MAX];
-	int result = -ENOENT;
-
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && result == -ENOENT; i++)
-		if (module_path(places[i], path))
-			result = broker_start(path);
-	return result;
-}
-
 void lending_before_losing(void)
 {
 	static _Atomic bool tried;
+	char path[PATH_MAX];
 	int opened;
 
 	/* Where a stack does not fit into the limits there is nobody to lend to. */
 	if (!capabilities_may_lend() || atomic_exchange(&tried, true) || start_limits_too_low())
 		return;
 	descriptor_room_begin();
-	opened = start_broker();
+	opened = broker_path(path) ? broker_start(path) : -ENOENT;
 	descriptor_room_end();
 	if (opened >= 0)
 		atomic_store(&door, opened);
