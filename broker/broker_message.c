@@ -121,6 +121,15 @@ static unsigned take_descriptors(const struct msghdr *header, int *descriptors)
 	return (unsigned)(size / sizeof(int));
 }
 
+/*
+ * Whether the kernel has left out descriptors for which there was room: the process can have no
+ * more.
+ */
+static bool lacks_descriptors(const struct msghdr *header, unsigned count)
+{
+	return (header->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == MSG_CTRUNC && count <= DESCRIPTORS;
+}
+
 /* Bytes of the message, its descriptors in *count and descriptors; or a negative errno value. */
 static long receive_parts(int channel, struct broker_reader *reader, int *descriptors,
 			  unsigned *count, int flags)
@@ -146,7 +155,7 @@ static long receive_parts(int channel, struct broker_reader *reader, int *descri
 		return got == -ECONNRESET ? -EPIPE : got;
 	*count = take_descriptors(&header, descriptors);
 	if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
-		return -EPROTO;
+		return lacks_descriptors(&header, *count) ? -EMFILE : -EPROTO;
 	/* Nobody sends messages of no bytes: this is the end. */
 	return got ?: -EPIPE;
 }

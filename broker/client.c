@@ -524,6 +524,8 @@ static enum refusal ask_for_tap(struct client *client, int *tap)
 	const int error = exchange(client, &request, -1);
 	enum refusal refusal;
 
+	if (kernel_lacks_descriptors(error))
+		return REFUSAL_DESCRIPTORS;
 	if (error)
 		return error == -EPROTO ? REFUSAL_VERSION : REFUSAL_BROKER;
 	refusal = refusal_of(client->reader.message.what);
@@ -544,9 +546,12 @@ static int open_channel(struct client *client)
 /* The client is new and nobody else calls it, so that this may wait long and takes no lock. */
 static enum refusal begin(struct client *client)
 {
+	const int error = open_channel(client);
 	enum refusal refusal;
 
-	if (open_channel(client) < 0)
+	if (kernel_lacks_descriptors(error))
+		return REFUSAL_DESCRIPTORS;
+	if (error < 0)
 		return client->door < 0 ? REFUSAL_RIGHTS : REFUSAL_BROKER;
 	client->broker++;
 	limit_waits(client->channel, BROKER_START_PATIENCE);

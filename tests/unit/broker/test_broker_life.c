@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -455,6 +456,39 @@ static void dies_while_it_gives(void)
 	broker_ends(broker);
 }
 
+/* What a client says that has so many descriptors left, which a soft limit sees to. */
+static enum refusal refusal_with(unsigned left, int door)
+{
+	struct rlimit limit, before;
+	struct lender *lender;
+	enum refusal refusal;
+	const int lowest = dup(door);
+
+	getrlimit(RLIMIT_NOFILE, &before);
+	limit = before;
+	limit.rlim_cur = (rlim_t)lowest + left;
+	close(lowest);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	refusal = lender_connect(door, &lender);
+	setrlimit(RLIMIT_NOFILE, &before);
+	if (refusal == REFUSAL_NONE)
+		lender_close(lender);
+	return refusal;
+}
+
+static void no_descriptor_is_left(int door)
+{
+	const int open = open_descriptors();
+	unsigned left = 0;
+
+	/* For the two ends of a channel, and then for the tap that comes by it. */
+	while (left < 4 && refusal_with(left, door) == REFUSAL_DESCRIPTORS)
+		left++;
+	tap_ok(left >= 2 && refusal_with(left, door) == REFUSAL_NONE,
+	       "without descriptors (fewer than %u) a client says so", left);
+	tap_ok(open_descriptors() == open, "and keeps none");
+}
+
 /* Longer than who has no loans waits, and then longer than any client does. */
 static void stops_while_it_gives(void)
 {
@@ -671,6 +705,7 @@ int main(void)
 	start_nothing();
 	start_without_streams();
 	door = broker_start(broker_path);
+	no_descriptor_is_left(door);
 	client_dies(door);
 	broker_hangs(door, broker_find());
 	channel_is_full(door, broker_find());
