@@ -205,6 +205,17 @@ static unsigned decided_flow(const struct socket *socket)
 	}
 }
 
+/* Whether a connection of own mode has ended, as Linux sees it. */
+static bool has_ended(const struct socket *socket)
+{
+	struct tcp_info info = { 0 };
+	socklen_t length = sizeof(info);
+
+	socket->instance->operations->get_option(socket->handle, IPPROTO_TCP, TCP_INFO, &info,
+						 &length);
+	return info.tcpi_state == 7 /* TCP_CLOSE */;
+}
+
 /*
  * Linux takes no clamp away from a window that is in use, which the twin of a connection of own
  * mode does not know of.
@@ -218,7 +229,7 @@ static bool takes_clamp_away(const struct socket *socket, int level, int name, c
 	    atomic_load(&socket->state) != SOCKET_CONNECTION || atomic_load(&socket->borrowed))
 		return false;
 	memcpy(&clamp, value, sizeof(clamp));
-	return clamp == 0;
+	return clamp == 0 && !has_ended(socket);
 }
 
 /*

@@ -465,8 +465,9 @@ static int maximum_segment(const struct stack_socket *socket)
 
 	if (socket->pcb && socket->state != SOCKET_LISTENING)
 		return timestamps_full_segment(socket->pcb);
-	return socket->options.maximum_segment ? socket->options.maximum_segment
-					       : without_connection;
+	if (socket->options.maximum_segment)
+		return socket->options.maximum_segment;
+	return socket->info.last.segment ? socket->info.last.segment : without_connection;
 }
 
 static int get_tcp_level(const struct stack_socket *socket, int name, int *value)
@@ -487,12 +488,12 @@ static int get_tcp_level(const struct stack_socket *socket, int name, int *value
 	return 0;
 }
 
-/* ip(7), ipv6(7): what is known of the path, of a connected socket only. */
+/* ip(7), ipv6(7): what is known of the path, of a socket only that is or was connected. */
 static int get_mtu(const struct stack_socket *socket, int *value)
 {
-	if (!socket->pcb || socket->state == SOCKET_LISTENING)
+	if (socket->state == SOCKET_LISTENING || (!socket->pcb && !socket->info.last.mtu))
 		return -ENOTCONN;
-	*value = (int)path_mtu_of(socket);
+	*value = socket->pcb ? (int)path_mtu_of(socket) : socket->info.last.mtu;
 	return 0;
 }
 
@@ -523,13 +524,6 @@ static int copy_out(void *value, socklen_t *length, const void *from, socklen_t 
 	memcpy(value, from, size);
 	*length = size;
 	return 0;
-}
-
-static uint32_t known_mtu(const struct stack_socket *socket)
-{
-	int mtu = 0;
-
-	return get_mtu(socket, &mtu) ? 0 : (uint32_t)mtu;
 }
 
 /* IPV6_PATHMTU: IPV6_MTU in the structure of RFC 3542, whose address Linux leaves empty. */
@@ -565,7 +559,7 @@ static int get(struct stack_socket *socket, int level, int name, void *value, so
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
 		return copy_out(value, length, socket->options.reno ? reno : cubic, sizeof(reno));
 	if (level == IPPROTO_TCP && name == TCP_INFO)
-		return info_get(socket, known_mtu(socket), value, length);
+		return info_get(socket, value, length);
 	if (level == IPPROTO_TCP && name == TCP_CC_INFO)
 		return copy_out(value, length, "", 0); /* CUBIC and Reno tell nothing, as Linux's */
 	if (level == IPPROTO_IPV6 && name == IPV6_PATHMTU)

@@ -75,6 +75,8 @@ static void forget_pcb(struct stack_socket *socket)
 	acknowledge_forget(socket);
 	recovery_stop(&socket->recovery);
 	gap_stop(socket);
+	if (socket->pcb)
+		info_note_end(socket);
 	socket->pcb = NULL;
 	socket->output.unsent_tail = NULL;
 	socket->output.held_since = 0;

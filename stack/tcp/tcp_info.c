@@ -140,36 +140,61 @@ static uint32_t unacknowledged(const struct stack_socket *socket, const struct t
 	return segments;
 }
 
+static struct info_last now_of(const struct stack_socket *socket)
+{
+	const struct tcp_pcb *pcb = socket->pcb;
+	const bool scales = pcb->flags & TF_WND_SCALE;
+
+	return (struct info_last){
+		.options = (uint8_t)((timestamps_are_used(pcb) ? TCPI_OPT_TIMESTAMPS : 0) |
+				     (pcb->flags & TF_SACK ? TCPI_OPT_SACK : 0) |
+				     (scales ? TCPI_OPT_WSCALE : 0)),
+		.send_scale = scales ? pcb->snd_scale & 15 : 0,
+		.receive_scale = scales ? pcb->rcv_scale & 15 : 0,
+		.segment = timestamps_full_segment(pcb),
+		/* The last sockets go with the instance. */
+		.mtu = melin_instance ? (uint16_t)path_mtu_of(socket) : 0,
+		.send_window = pcb->snd_wnd,
+		.receive_window = pcb->rcv_wnd,
+		.announced = pcb->rcv_ann_wnd,
+	};
+}
+
+void info_note_end(struct stack_socket *socket)
+{
+	if (socket->pcb->state != LISTEN)
+		socket->info.last = now_of(socket);
+}
+
+/* What an end does not change. */
+static void from_last(const struct info_last *last, struct info *info)
+{
+	struct tcp_info *known = &info->known;
+
+	known->tcpi_options |= last->options;
+	known->tcpi_snd_wscale = last->send_scale & 15;
+	known->tcpi_rcv_wscale = last->receive_scale & 15;
+	known->tcpi_ato = TCP_FAST_INTERVAL * 1000;
+	known->tcpi_snd_mss = known->tcpi_rcv_mss = known->tcpi_advmss = last->segment;
+	known->tcpi_pmtu = last->mtu;
+	known->tcpi_snd_ssthresh = SSTHRESH_INFINITE;
+	known->tcpi_rcv_ssthresh = info->rcv_wnd = last->announced;
+	known->tcpi_rcv_space = last->receive_window;
+	known->tcpi_snd_wnd = last->send_window;
+}
+
 static void from_pcb(const struct stack_socket *socket, struct tcp_info *info)
 {
 	const struct tcp_pcb *pcb = socket->pcb;
 	const uint32_t tick_us = TCP_SLOW_INTERVAL * 1000;
-	const uint32_t segment = timestamps_full_segment(pcb);
 
-	if (timestamps_are_used(pcb))
-		info->tcpi_options |= TCPI_OPT_TIMESTAMPS;
-	if (pcb->flags & TF_WND_SCALE) {
-		info->tcpi_options |= TCPI_OPT_WSCALE;
-		info->tcpi_snd_wscale = pcb->snd_scale & 15;
-		info->tcpi_rcv_wscale = pcb->rcv_scale & 15;
-	}
-	if (pcb->flags & TF_SACK)
-		info->tcpi_options |= TCPI_OPT_SACK;
 	info->tcpi_unacked = unacknowledged(socket, pcb);
 	info->tcpi_retrans = pcb->nrtx && pcb->unacked;
 	info->tcpi_retransmits = pcb->nrtx;
 	info->tcpi_probes = pcb->persist_probe ? pcb->persist_probe : pcb->keep_cnt_sent;
 	info->tcpi_backoff = pcb->persist_backoff ? pcb->persist_backoff - 1 : pcb->nrtx;
 	info->tcpi_rto = (uint32_t)pcb->rto * tick_us;
-	info->tcpi_ato = TCP_FAST_INTERVAL * 1000;
-	info->tcpi_snd_mss = segment;
-	info->tcpi_rcv_mss = segment;
-	info->tcpi_advmss = segment;
-	info->tcpi_snd_ssthresh = SSTHRESH_INFINITE;
-	info->tcpi_rcv_ssthresh = pcb->rcv_ann_wnd;
-	info->tcpi_rcv_space = pcb->rcv_wnd;
 	info->tcpi_notsent_bytes = pcb->snd_lbb - pcb->snd_nxt + socket->recovery.has_asked;
-	info->tcpi_snd_wnd = pcb->snd_wnd;
 }
 
 static void from_recovery(const struct stack_socket *socket, struct tcp_info *info)
@@ -187,9 +212,9 @@ static void from_recovery(const struct stack_socket *socket, struct tcp_info *in
 	info->tcpi_rttvar = recovery->trip.deviation_us;
 	if (info->tcpi_rtt && !info->tcpi_rttvar)
 		info->tcpi_rttvar = 1;
-	if (!recovery->pcb)
+	mss = info->tcpi_snd_mss;
+	if (!mss || !recovery->congestion.window)
 		return;
-	mss = timestamps_full_segment(recovery->pcb);
 	info->tcpi_ca_state = states[recovery->state];
 	if (recovery->state == RECOVERY_OPEN && recovery->scoreboard.sacked)
 		info->tcpi_ca_state = TCP_CA_Disorder;
@@ -241,7 +266,7 @@ static void from_times(const struct stack_socket *socket, struct tcp_info *info)
 	info->tcpi_last_ack_recv = since(LWIP_MAX(socket->info.last_received, established));
 }
 
-int info_get(struct stack_socket *socket, uint32_t mtu, void *value, socklen_t *length)
+int info_get(struct stack_socket *socket, void *value, socklen_t *length)
 {
 	struct info info;
 	socklen_t size = INFO_KNOWN + sizeof(info) - offsetof(struct info, rcv_wnd);
@@ -255,11 +280,12 @@ int info_get(struct stack_socket *socket, uint32_t mtu, void *value, socklen_t *
 		info.known.tcpi_unacked = socket->accept_queue.established_count;
 		info.known.tcpi_sacked = socket->accept_queue.backlog;
 	} else {
-		if (socket->pcb) {
+		const struct info_last last = socket->pcb ? now_of(socket) : socket->info.last;
+
+		if (last.segment)
+			from_last(&last, &info);
+		if (socket->pcb)
 			from_pcb(socket, &info.known);
-			info.known.tcpi_pmtu = mtu;
-			info.rcv_wnd = socket->pcb->rcv_ann_wnd;
-		}
 		from_recovery(socket, &info.known);
 		from_counts(socket, &info.known);
 		from_times(socket, &info.known);

@@ -33,6 +33,12 @@ struct info_counts {
 	uint64_t busy;	   /* ns with something on its way, without the present flight */
 	bool rate_limited; /* by the program, which had no more to send */
 	uint32_t acked_to; /* the number up to which bytes_acked has counted */
+	/* Of a connection that has ended, as they were in the end. */
+	struct info_last {
+		uint8_t options, send_scale, receive_scale;
+		uint16_t segment, mtu;
+		uint32_t send_window, receive_window, announced;
+	} last;
 };
 
 /* A segment with size bytes of data has come. */
@@ -43,10 +49,12 @@ void info_note_sent(struct stack_socket *socket, const struct tcp_pcb *pcb, uint
 /* The peer has acknowledged more; socket->info.bytes_acked says how much in all. */
 void info_note_acknowledged(struct stack_socket *socket, const struct tcp_pcb *pcb);
 
+/* The PCB goes: what it says is kept, as in Linux, whose socket has all of it still. */
+void info_note_end(struct stack_socket *socket);
+
 /*
- * getsockopt(2): fills in as much of Linux 6.18's struct tcp_info as there is room for. mtu: the
- * path's. 0.
+ * getsockopt(2): fills in as much of Linux 6.18's struct tcp_info as there is room for. 0.
  */
-int info_get(struct stack_socket *socket, uint32_t mtu, void *value, socklen_t *length);
+int info_get(struct stack_socket *socket, void *value, socklen_t *length);
 
 #endif

@@ -3,6 +3,8 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -314,6 +316,71 @@ static void case_linger_in_a_call(void)
 	close(connection.them);
 }
 
+static void show_kept(const char *name, int fd, const struct tcp_info *before)
+{
+	struct tcp_info info = { 0 };
+	int mtu = -1, segment = -1, clamp = 0;
+
+	must("TCP_INFO",
+	     getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &(socklen_t){ sizeof(info) }));
+	note("%s: state %u, options %d, scales %d %d", name, info.tcpi_state,
+	     info.tcpi_options == before->tcpi_options,
+	     info.tcpi_snd_wscale == before->tcpi_snd_wscale,
+	     info.tcpi_rcv_wscale == before->tcpi_rcv_wscale);
+	note("segments %d %d %d, path %d, buffers %d, rtt %d, rto %d, cwnd %d",
+	     info.tcpi_snd_mss == before->tcpi_snd_mss, info.tcpi_rcv_mss > 0,
+	     info.tcpi_advmss == before->tcpi_advmss, info.tcpi_pmtu == before->tcpi_pmtu,
+	     info.tcpi_rcv_space > 0, info.tcpi_rtt > 0, info.tcpi_rto > 0, info.tcpi_snd_cwnd > 0);
+	outcome("TCP_MAXSEG",
+		getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, &(socklen_t){ sizeof(segment) }));
+	note("%d", segment == (int)before->tcpi_snd_mss);
+	outcome("the path's", family() == AF_INET ? getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu,
+							       &(socklen_t){ sizeof(mtu) })
+						  : getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu,
+							       &(socklen_t){ sizeof(mtu) }));
+	note("%d", mtu == (int)before->tcpi_pmtu);
+	outcome("no clamp", setsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamp, sizeof(clamp)));
+}
+
+static void end_first(struct connection connection)
+{
+	shutdown(connection.us, SHUT_WR);
+	await(connection.them, POLLIN);
+	close(connection.them);
+}
+
+static void end_last(struct connection connection)
+{
+	close(connection.them);
+	await(connection.us, POLLIN);
+	shutdown(connection.us, SHUT_WR);
+}
+
+static void be_reset(struct connection connection)
+{
+	reset(connection.them);
+}
+
+/* What TCP_INFO and its like tell of a connection that has ended, and what can still be set. */
+static void case_told_afterwards(void)
+{
+	static void (*const ends[])(struct connection connection) = { end_first, end_last,
+								      be_reset };
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		struct connection connection = open_talking();
+		struct tcp_info before = { 0 };
+
+		must("TCP_INFO", getsockopt(connection.us, IPPROTO_TCP, TCP_INFO, &before,
+					    &(socklen_t){ sizeof(before) }));
+		show_kept("connected", connection.us, &before);
+		ends[i](connection);
+		await(connection.us, POLLHUP);
+		show_kept("ended", connection.us, &before);
+		close(connection.us);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -325,6 +392,7 @@ int main(int argc, char **argv)
 		{ "linger asleep", case_linger_asleep, 0 },
 		{ "linger in a call", case_linger_in_a_call, 0 },
 		{ "many", case_many, 0 },
+		{ "told afterwards", case_told_afterwards, 0 },
 	};
 
 	return run_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
