@@ -278,9 +278,9 @@ struct stack_operations {
 	 */
 	int (*received_at)(struct stack_socket *socket, struct timespec *time);
 	/*
-	 * flags: MSG_MORE, MSG_OOB, STACK_REST. Takes as much as there is room for and returns
-	 * that count; -EAGAIN if none. -EPIPE after shutdown or a reset (the signal is preload's),
-	 * -ENOTCONN.
+	 * flags: MSG_MORE, MSG_OOB, MSG_EOR, STACK_REST. Takes as much as there is room for and
+	 * returns that count; -EAGAIN if none. -EPIPE after shutdown or a reset (the signal is
+	 * preload's), -ENOTCONN.
 	 */
 	ssize_t (*send)(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			int flags);

@@ -600,7 +600,7 @@ static ssize_t send_here(struct socket *socket, const struct iovec *iov, size_t 
 		const struct iovec *rest = cursor_iov(&cursor, &count);
 
 		result = instance->operations->send(socket->handle, rest, count,
-						    (flags & (MSG_MORE | MSG_OOB)) |
+						    (flags & (MSG_MORE | MSG_OOB | MSG_EOR)) |
 							    (done ? STACK_REST : 0));
 		if (result >= 0) {
 			done += (size_t)result;

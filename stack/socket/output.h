@@ -21,8 +21,9 @@ struct output {
 	uint64_t held_since;	     /* when the tail was first kept back; 0: it is not */
 	uint32_t small_end;	     /* end of the last segment sent that was not full */
 	bool small_sent;	     /* there is one that the peer has not acknowledged */
-	bool more; /* the last send had MSG_MORE, and no acknowledgement came since */
-	bool push; /* TCP_NODELAY was set: nothing written before waits any longer */
+	bool more;  /* the last send had MSG_MORE, and no acknowledgement came since */
+	bool push;  /* TCP_NODELAY was set: nothing written before waits any longer */
+	bool ended; /* the last send had MSG_EOR */
 };
 
 err_t output_write(struct stack_socket *socket, const void *data, uint16_t size, uint8_t flags);

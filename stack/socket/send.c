@@ -36,6 +36,15 @@ static size_t good_bytes(const struct stack_socket *socket, const struct iovec *
 	return limit;
 }
 
+static size_t total(const struct iovec *iov, size_t count)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < count; i++)
+		size += iov[i].iov_len;
+	return size;
+}
+
 static size_t write_all(struct stack_socket *socket, const struct iovec *iov, size_t count,
 			bool *fault)
 {
@@ -103,6 +112,8 @@ ssize_t send_data(struct stack_socket *socket, const struct iovec *iov, size_t c
 
 	if (status)
 		return status;
+	if (socket->output.ended && total(iov, count))
+		output_push(socket, true); /* Linux lets nothing wait for what comes after it */
 	done = write_all(socket, iov, count, &fault);
 	if (!done && fault)
 		return -EFAULT;
@@ -112,6 +123,7 @@ ssize_t send_data(struct stack_socket *socket, const struct iovec *iov, size_t c
 		socket->output.push = false;
 		socket->output.more =
 			flags & MSG_MORE || (!(flags & MSG_OOB) && send_pair_waits(socket, done));
+		socket->output.ended = flags & MSG_EOR && done == total(iov, count);
 	}
 	acknowledge_answer(socket);
 	tcp_output(socket->pcb);
@@ -121,9 +133,5 @@ ssize_t send_data(struct stack_socket *socket, const struct iovec *iov, size_t c
 	socket_changed(socket, 0);
 	if (done)
 		return (ssize_t)done;
-	for (size_t i = 0; i < count; i++) {
-		if (iov[i].iov_len)
-			return -EAGAIN;
-	}
-	return 0;
+	return total(iov, count) ? -EAGAIN : 0;
 }

@@ -267,6 +267,46 @@ static void case_more(void)
 	close_connection(connection);
 }
 
+/*
+ * The end of a record: nothing joins it, so that what comes next lets it go. What waits itself
+ * goes after 200 ms all the same (tcp(7)): a look that comes so late says nothing.
+ */
+static ssize_t look_behind_record(struct connection connection, int flags, bool many)
+{
+	char buffer[16];
+	struct iovec iov = { def, 3 };
+	struct mmsghdr message = { .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 } };
+	ssize_t seen = 0;
+
+	for (int i = 0; i < 50; i++) {
+		int64_t start = now_ms();
+
+		must("send", send(connection.us, "abc", 3, flags));
+		pause_ms(10);
+		must("more", many ? sendmmsg(connection.us, &message, 1, MSG_MORE)
+				  : send(connection.us, "def", 3, MSG_MORE));
+		pause_ms(30);
+		seen = recv(connection.them, buffer, sizeof(buffer), MSG_DONTWAIT);
+		if (now_ms() - start < 150)
+			break;
+		drain(connection.them, seen > 0 ? 6 - (size_t)seen : 6);
+	}
+	return seen;
+}
+
+static void case_record(void)
+{
+	for (int many = 0; many < 2; many++) {
+		struct connection connection = open_connection();
+
+		outcome("behind a record",
+			look_behind_record(connection, MSG_MORE | MSG_EOR, many));
+		drain(connection.them, 3);
+		outcome("behind none", look_behind_record(connection, MSG_MORE, many));
+		close_connection(connection);
+	}
+}
+
 static void case_messages(void)
 {
 	struct connection connection = open_connection();
@@ -533,6 +573,7 @@ int main(int argc, char **argv)
 		{ "low water", case_low_water, 0 },
 		{ "bad pointers", case_bad_pointers, 0 },
 		{ "more", case_more, 0 },
+		{ "record", case_record, 0 },
 		{ "messages", case_messages, 0 },
 		{ "reset behind a message", case_reset_behind_a_message, 0 },
 		{ "reset before the messages", case_reset_before_the_messages, 0 },
