@@ -134,6 +134,12 @@ struct stack_socket;
  */
 #define STACK_REST (1 << 17)
 
+/*
+ * To receive(): splice(2) asks, which does not step over an urgent byte: -ENODATA is what it says
+ * in front of one. A bit that no flag of recv(2) is.
+ */
+#define STACK_SPLICE (1 << 19)
+
 /* Linux's tcp_sendmsg() copies in pieces of this size, each wholly or not at all. */
 #define STACK_FAULT_PIECE 32768
 
@@ -263,7 +269,7 @@ struct stack_operations {
 		       const struct sockaddr *remote);
 
 	/*
-	 * flags: MSG_PEEK, MSG_TRUNC (discard), MSG_OOB, STACK_REST; MSG_WAITALL is
+	 * flags: MSG_PEEK, MSG_TRUNC (discard), MSG_OOB, STACK_REST, STACK_SPLICE; MSG_WAITALL is
 	 * preload's. 0: end of stream. Ends before an urgent byte, and steps over it when it comes
 	 * first, as Linux does. -EAGAIN: nothing there, even after polling the device once.
 	 * -ENOTCONN. An error of the connection is returned once and then cleared (SO_ERROR).

@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "preload/libc/cancellation.h"
 #include "preload/libc/monotonic.h"
@@ -129,34 +130,68 @@ static void splicing_cancelled(void *argument)
 	socket_put(((struct splicing *)argument)->socket);
 }
 
-/* read(2) or write(2) on the pipe, which may sleep: as wait_for() with signals and cancellation. */
-static ssize_t move(struct splicing *splicing, long number, size_t size)
+/* On the pipe, which may sleep: as wait_for() with signals and cancellation. */
+static ssize_t sleep_in(struct splicing *splicing, const struct system_call *call)
 {
-	const struct system_call call = {
-		number, splicing->pipe, (long)splicing->buffer, (long)size, 0, 0, 0
-	};
-	const long result = cancellation_call(&call, false, splicing_cancelled, splicing);
+	const long result = cancellation_call(call, false, splicing_cancelled, splicing);
 
 	return result == -EINTR && signals_waiting() ? -ERESTART : result;
 }
 
-/* Looks first and takes only what the pipe has taken: nothing is lost if it takes less. */
+/*
+ * As Linux's wait_for_space(), before anything is asked of the socket. A pipe that nobody can read
+ * has room for what splice_out() takes, and refuses it.
+ */
+static ssize_t await_room(struct splicing *splicing)
+{
+	struct pollfd room = { .fd = splicing->pipe, .events = POLLOUT };
+	const struct system_call call = { SYS_ppoll, (long)&room, 1, 0, 0, 0, 0 };
+
+	if (wait_look(&room, 1) > 0)
+		return 1;
+	if (splicing->flags & SPLICE_F_NONBLOCK ||
+	    kernel_call(SYS_fcntl, splicing->pipe, F_GETFL, 0, 0) & O_NONBLOCK)
+		return -EAGAIN;
+	return sleep_in(splicing, &call);
+}
+
+/*
+ * As much as there is room for: a splice does not wait for more once it has moved some. A FIFO that
+ * has a name knows no RWF_NOWAIT; while it polls writable, it has room for so little.
+ */
+static ssize_t fill_pipe(const struct splicing *splicing, size_t size)
+{
+	struct iovec iov = { .iov_base = splicing->buffer, .iov_len = size };
+	long result = kernel_call6(SYS_pwritev2, splicing->pipe, (long)&iov, 1, -1, -1, RWF_NOWAIT);
+
+	if (result == -EOPNOTSUPP)
+		result = kernel_call(SYS_write, splicing->pipe, (long)splicing->buffer,
+				     (long)smaller(size, PIPE_BUF), 0);
+	return result;
+}
+
+/*
+ * Looks first and takes only what the pipe has taken: nothing is lost if it takes less. Whether the
+ * socket may be waited for its own flag says alone, and not SPLICE_F_NONBLOCK. At the urgent mark
+ * there is nothing to be had, for which nobody waits.
+ */
 static ssize_t splice_out(struct splicing *splicing)
 {
-	int dont_wait = splicing->flags & SPLICE_F_NONBLOCK ? MSG_DONTWAIT : 0;
-	struct pollfd room = { .fd = splicing->pipe, .events = POLLOUT };
 	struct iovec iov = { .iov_base = splicing->buffer,
 			     .iov_len = smaller(splicing->size, CHUNK) };
 	ssize_t result, written;
 
-	result = socket_receive(splicing->socket, &iov, 1, MSG_PEEK | dont_wait);
-	if (result <= 0)
-		return result;
-	if (dont_wait && wait_look(&room, 1) <= 0)
-		return -EAGAIN;
-	/* A pipe that polls writable has room for a page; more could block. */
-	written = move(splicing, SYS_write,
-		       dont_wait ? smaller((size_t)result, PIPE_BUF) : (size_t)result);
+	do {
+		result = await_room(splicing);
+		if (result < 0)
+			return result;
+		result = socket_receive(splicing->socket, &iov, 1, MSG_PEEK | STACK_SPLICE);
+		if (result == -ENODATA)
+			return atomic_load(&splicing->socket->nonblocking) ? -EAGAIN : 0;
+		if (result <= 0)
+			return result;
+		written = fill_pipe(splicing, (size_t)result);
+	} while (written == -EAGAIN); /* somebody else has filled it meanwhile */
 	iov.iov_len = written > 0 ? (size_t)written : 0;
 	if (iov.iov_len)
 		socket_receive(splicing->socket, &iov, 1, MSG_DONTWAIT);
@@ -191,18 +226,25 @@ static ssize_t splice_in(struct splicing *splicing)
 {
 	struct socket *socket = splicing->socket;
 	struct pollfd data = { .fd = splicing->pipe, .events = POLLIN };
+	const struct system_call call = { SYS_read,
+					  splicing->pipe,
+					  (long)splicing->buffer,
+					  (long)smaller(splicing->size, CHUNK),
+					  0,
+					  0,
+					  0 };
 	ssize_t result;
 
+	if ((splicing->flags & SPLICE_F_NONBLOCK) && wait_look(&data, 1) <= 0)
+		return -EAGAIN;
 	if (!(socket_readiness(socket) & EPOLLOUT)) {
-		if (atomic_load(&socket->nonblocking) || (splicing->flags & SPLICE_F_NONBLOCK))
+		if (atomic_load(&socket->nonblocking))
 			return -EAGAIN;
 		result = socket_wait(socket, EPOLLOUT | EPOLLERR | EPOLLHUP, CLOCK_NEVER);
 		if (result < 0)
 			return result;
 	}
-	if ((splicing->flags & SPLICE_F_NONBLOCK) && wait_look(&data, 1) <= 0)
-		return -EAGAIN;
-	result = move(splicing, SYS_read, smaller(splicing->size, CHUNK));
+	result = sleep_in(splicing, &call);
 	return result > 0 ? send_whole(splicing, (size_t)result) : result;
 }
 

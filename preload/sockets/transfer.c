@@ -540,13 +540,16 @@ static ssize_t receive_here(struct socket *socket, const struct iovec *iov, size
 	    total(iov, count) > 0)
 		return receive_many(socket, iov, count, flags, receive_deadline(socket));
 	for (;;) {
-		result = instance->operations->receive(socket->handle, iov, count,
-						       flags & (MSG_PEEK | MSG_TRUNC));
+		result = instance->operations->receive(
+			socket->handle, iov, count, flags & (MSG_PEEK | MSG_TRUNC | STACK_SPLICE));
 		if (result != -EAGAIN || !waits)
 			return result;
 		if (!deadline)
 			deadline = receive_deadline(socket);
-		result = socket_wait(socket, EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP, deadline);
+		result = socket_wait(socket,
+				     EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP |
+					     (flags & STACK_SPLICE ? EPOLLPRI : 0),
+				     deadline);
 		/* As tcp_recvmsg(): who asks for nothing has it after one wait. */
 		if (result >= 0 && total(iov, count) == 0)
 			return 0;

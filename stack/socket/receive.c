@@ -152,6 +152,8 @@ ssize_t receive_data(struct stack_socket *socket, const struct iovec *iov, size_
 
 	if (flags & MSG_OOB)
 		return receive_urgent(socket, iov, count, flags);
+	if (flags & STACK_SPLICE && queue->bytes && urgent_distance(socket) == 0)
+		return -ENODATA;
 	if (size ? !any(socket, peek, &hidden) : !queue->bytes)
 		return nothing(socket, flags & STACK_REST);
 	size = before_mark(socket, LWIP_MIN(size, queue->bytes - hidden));

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -137,6 +138,52 @@ static void case_splice(void)
 	close(ends[0]);
 	close(ends[1]);
 	close(connection.us);
+}
+
+static void send_late(int fd)
+{
+	send_all(fd, "late", 4);
+}
+
+static void take_out(int pipe_end, size_t most)
+{
+	static char bytes[1 << 17];
+
+	outcome("read", read(pipe_end, bytes, most < sizeof(bytes) ? most : sizeof(bytes)) > 0);
+}
+
+/* Whether the socket blocks its own flag says; whether the pipe does, SPLICE_F_NONBLOCK as well. */
+static void case_splice_waits(void)
+{
+	struct connection connection = open_connection();
+	int ends[2], size;
+	static char much[1 << 17];
+	pthread_t thread;
+	ssize_t n;
+
+	must("pipe", pipe(ends));
+	thread = later(100, send_late, connection.them);
+	outcome("waits for the socket",
+		splice(connection.us, NULL, ends[1], NULL, 100, SPLICE_F_NONBLOCK));
+	join(thread);
+	outcome("waits for no pipe",
+		splice(ends[0], NULL, connection.us, NULL, 4, SPLICE_F_NONBLOCK) +
+			splice(ends[0], NULL, connection.us, NULL, 4, SPLICE_F_NONBLOCK));
+	size = fcntl(ends[1], F_GETPIPE_SZ);
+	must("write", write(ends[1], much, (size_t)size - 4096));
+	send_all(connection.them, much, 20000);
+	await_bytes(connection.us, 20000);
+	n = splice(connection.us, NULL, ends[1], NULL, 20000, 0);
+	note("as much as there is room for: %d", n > 0 && n < 20000);
+	take_out(ends[0], sizeof(much));
+	must("write", write(ends[1], much, (size_t)size));
+	outcome("a full pipe", splice(connection.us, NULL, ends[1], NULL, 10, SPLICE_F_NONBLOCK));
+	close(ends[0]);
+	signal(SIGPIPE, SIG_IGN);
+	outcome("nobody reads", splice(connection.us, NULL, ends[1], NULL, 10, 0));
+	signal(SIGPIPE, SIG_DFL);
+	close(ends[1]);
+	close_connection(connection);
 }
 
 static __attribute__((format(printf, 2, 3))) int print_by_list(int fd, const char *format, ...)
@@ -526,6 +573,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "sendfile", case_sendfile, 0 },
 		{ "splice", case_splice, 0 },
+		{ "splice waits", case_splice_waits, 0 },
 		{ "print", case_print, 0 },
 		{ "streams", case_streams, 0 },
 		{ "stream before connect", case_stream_before_connect, 0 },

@@ -381,6 +381,62 @@ static void case_signal(void)
 	close_connection(connection);
 }
 
+/* Not more than one call's, nor what an earlier one has left in the pipe. */
+static void splice_and_show(const char *name, int fd, unsigned flags)
+{
+	char buffer[64] = { 0 };
+	int ends[2];
+	ssize_t n;
+
+	must("pipe", pipe(ends));
+	n = splice(fd, NULL, ends[1], NULL, sizeof(buffer), flags);
+	outcome(name, n);
+	if (n > 0)
+		show(name, buffer, read(ends[0], buffer, sizeof(buffer)));
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* A splice ends at the mark, and does not step over it: somebody has to read. */
+static void spliced(int from, int to)
+{
+	send_all(from, "abc", 3);
+	send_urgently(from, "X");
+	send_all(from, "def", 3);
+	settle();
+	splice_and_show("up to the mark", to, 0);
+	look("at the mark", to);
+	splice_and_show("at the mark", to, 0);
+	splice_and_show("pipe that does not block", to, SPLICE_F_NONBLOCK);
+	set_nonblocking(to, true);
+	splice_and_show("socket that does not block", to, 0);
+	set_nonblocking(to, false);
+	receive_and_show("take it", to, 64, MSG_OOB);
+	splice_and_show("taken", to, 0);
+	look("still at the mark", to);
+	in_line(to);
+	splice_and_show("in line", to, 0);
+	receive_and_show("read", to, 1, 0);
+	splice_and_show("behind it", to, 0);
+}
+
+static void case_splice(void)
+{
+	both_ways(spliced);
+}
+
+/* The byte comes while a splice waits: there is something now, and not for the splice. */
+static void case_splice_waiting(void)
+{
+	struct connection connection = open_connection();
+	pthread_t thread = later(100, send_x, connection.them);
+
+	splice_and_show("alone", connection.us, 0);
+	join(thread);
+	receive_and_show("it", connection.us, 1, MSG_OOB);
+	close_connection(connection);
+}
+
 /* Only the kernel answers this: in host mode the connection goes back for it. */
 static void ask_kernel(int fd)
 {
@@ -488,6 +544,8 @@ int main(int argc, char **argv)
 		{ "waiting", case_waiting, 0 },
 		{ "signal", case_signal, 0 },
 		{ "peek over", case_peek_over, 0 },
+		{ "splice", case_splice, 0 },
+		{ "splice waiting", case_splice_waiting, 0 },
 		{ "given back", case_given_back, 0 },
 		{ "behind unread data", case_behind_unread, 0 },
 	};
