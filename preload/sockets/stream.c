@@ -19,6 +19,9 @@
 /* More than the 232 bytes of glibc's struct _IO_wide_data, whose size no header tells. */
 #define WIDE_DATA_SIZE 1024
 
+/* A socket's st_blksize, by which libc goes; its streams without a descriptor have more. */
+#define BUFFER_SIZE 4096
+
 /*
  * Protects streams, streams_opened, standard and original. Nothing that sleeps is called while it
  * is held, and no other lock of melin's is taken, except by a fork (forks_before()).
@@ -30,6 +33,7 @@ struct stream {
 	int descriptor;
 	unsigned long number; /* how many were opened before it, itself included */
 	struct stream *next;
+	char buffer[BUFFER_SIZE];
 	/* Zero, as those of a stream that libc has just opened, until freopen(3) needs them. */
 	_Alignas(16) char wide_data[WIDE_DATA_SIZE];
 };
@@ -172,6 +176,7 @@ static FILE *open_stream(int descriptor, const char *mode, struct stream **resul
 	}
 	/* glibc has -2 there for such a stream; but fileno(3) has to tell the descriptor. */
 	file->_fileno = descriptor;
+	setvbuf(file, stream->buffer, _IOFBF, sizeof(stream->buffer));
 	stream->file = file;
 	stream->descriptor = descriptor;
 	guarded_lock(&streams_lock);

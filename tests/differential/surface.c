@@ -234,6 +234,32 @@ static void case_streams(void)
 	close(connection.them);
 }
 
+/* What does not fit a stream's buffer is written, and the rest when the next does not fit. */
+static void case_stream_buffer(void)
+{
+	struct connection connection = open_connection();
+	FILE *in = fdopen(dup(connection.us), "r"), *out = fdopen(connection.us, "w");
+	static char bytes[6000];
+	int left = -1;
+
+	if (!in || !out)
+		broken("fdopen: %s", errno_name(errno));
+	for (int i = 0; i < 6000; i++)
+		putc('x', out);
+	settle();
+	must("FIONREAD", ioctl(connection.them, FIONREAD, &left));
+	outcome("written", left);
+	fclose(out);
+	note("drained %zu", drain(connection.them, sizeof(bytes)));
+	send_all(connection.them, bytes, sizeof(bytes));
+	await_bytes(fileno(in), sizeof(bytes));
+	outcome("first", getc(in));
+	must("FIONREAD", ioctl(fileno(in), FIONREAD, &left));
+	outcome("left", left);
+	fclose(in);
+	close(connection.them);
+}
+
 static void case_stream_before_connect(void)
 {
 	int listener = their_listener(5), fd = open_socket(0), them;
@@ -576,6 +602,7 @@ int main(int argc, char **argv)
 		{ "splice waits", case_splice_waits, 0 },
 		{ "print", case_print, 0 },
 		{ "streams", case_streams, 0 },
+		{ "stream buffer", case_stream_buffer, 0 },
 		{ "stream before connect", case_stream_before_connect, 0 },
 		{ "standard streams", case_standard_streams, 0 },
 		{ "update stream", case_update_stream, 0 },
