@@ -6,6 +6,7 @@ broker_unit_tests = \
 	tests/unit/test_broker_messages \
 	tests/unit/test_late \
 	tests/unit/test_lender \
+	tests/unit/test_lender_rights \
 	tests/unit/test_lender_traffic \
 	tests/unit/test_repair \
 	tests/unit/test_serve
@@ -52,6 +53,12 @@ tests_unit_test_lender_SOURCES = tests/unit/broker/ground.c tests/unit/broker/gr
 	tests/unit/broker/stand_in.c tests/unit/broker/stand_in.h \
 	tests/unit/broker/test_lender.c tests/unit/tap.h
 tests_unit_test_lender_LDADD = broker/liblender.la common/libcommon.la
+
+tests_unit_test_lender_rights_CPPFLAGS = $(tests_unit_test_lender_CPPFLAGS)
+tests_unit_test_lender_rights_CFLAGS = $(WARNING_CFLAGS) -pthread
+tests_unit_test_lender_rights_SOURCES = tests/unit/broker/ground.c tests/unit/broker/ground.h \
+	tests/unit/broker/test_lender_rights.c tests/unit/tap.h
+tests_unit_test_lender_rights_LDADD = broker/liblender.la common/libcommon.la
 
 tests_unit_test_lender_traffic_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE
 tests_unit_test_lender_traffic_CFLAGS = $(WARNING_CFLAGS)

@@ -290,6 +290,16 @@ bool ground_settles(int descriptor)
 	return false;
 }
 
+bool ground_prepare(struct lender *lender, struct ends *ends, struct loan *loan)
+{
+	memset(loan, 0, sizeof(*loan));
+	return ground_says(ends->peer, ends->own, "one") &&
+	       lender_watch(lender, ends->own, loan) == REFUSAL_NONE &&
+	       ground_says(ends->peer, ends->own, "two") &&
+	       ground_says(ends->own, ends->peer, "three") && ground_settles(ends->own) &&
+	       ground_settles(ends->peer);
+}
+
 unsigned long ground_count(const char *field)
 {
 	char names[2048], values[2048], *name, *value, *name_rest, *value_rest;

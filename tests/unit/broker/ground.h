@@ -53,6 +53,9 @@ bool ground_connect_from(uint16_t port, struct ends *ends);
 /* Sends text and receives it at the other end. */
 bool ground_says(int from, int to, const char *text);
 
+/* Has it watched: frames of both directions have been seen then, and it is quiet. */
+bool ground_prepare(struct lender *lender, struct ends *ends, struct loan *loan);
+
 /* A field of TCP's counts in this namespace, "OutRsts". */
 unsigned long ground_count(const char *field);
 

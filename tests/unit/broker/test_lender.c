@@ -12,16 +12,12 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "broker/lender.h"
@@ -35,17 +31,6 @@ static struct lender *lender;
 static unsigned absorb(struct connection_state *state)
 {
 	return stand_in_receive(lender_tap(lender), state);
-}
-
-/* Its frames have been seen, and it is quiet. */
-static bool prepare(struct ends *ends, struct loan *loan)
-{
-	memset(loan, 0, sizeof(*loan));
-	return ground_says(ends->peer, ends->own, "one") &&
-	       lender_watch(lender, ends->own, loan) == REFUSAL_NONE &&
-	       ground_says(ends->peer, ends->own, "two") &&
-	       ground_says(ends->own, ends->peer, "three") && ground_settles(ends->own) &&
-	       ground_settles(ends->peer);
 }
 
 static bool waits_for(int descriptor, short events)
@@ -75,7 +60,7 @@ static void lend(const char *how, bool own_accepts)
 	       "watched, its path is known");
 	tap_ok(lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_UNSEEN,
 	       "nothing seen: refused");
-	tap_ok(prepare(&ends, &loan), "watched again, and both ends talk");
+	tap_ok(ground_prepare(lender, &ends, &loan), "watched again, and both ends talk");
 	tap_ok(absorb(&state) == 0, "the tap shows nothing of it");
 	tap_ok(lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE, "borrowed when %s",
 	       own_accepts ? "accepted" : "connected");
@@ -137,7 +122,7 @@ static void tell_end(const char *how, bool is_reset)
 	char byte;
 	ssize_t got;
 
-	if (!ground_connect(how, true, &ends) || !prepare(&ends, &loan) ||
+	if (!ground_connect(how, true, &ends) || !ground_prepare(lender, &ends, &loan) ||
 	    lender_borrow(lender, ends.own, &loan, &state)) {
 		tap_ok(false, "%s: borrowed", how);
 		return;
@@ -174,7 +159,7 @@ static void keep_end(const char *how)
 	struct ends ends;
 	char byte;
 
-	if (!ground_connect(how, true, &ends) || !prepare(&ends, &loan) ||
+	if (!ground_connect(how, true, &ends) || !ground_prepare(lender, &ends, &loan) ||
 	    lender_borrow(lender, ends.own, &loan, &state)) {
 		tap_ok(false, "%s: borrowed", how);
 		return;
@@ -199,7 +184,7 @@ static bool is_lent_once(struct ends *ends)
 	struct loan loan;
 	bool is_back;
 
-	if (!prepare(ends, &loan) || lender_borrow(lender, ends->own, &loan, &state))
+	if (!ground_prepare(lender, ends, &loan) || lender_borrow(lender, ends->own, &loan, &state))
 		return false;
 	is_back = lender_give(lender, ends->own, &loan, &state) == 0;
 	connection_state_clear(&state);
@@ -216,7 +201,7 @@ static void give_once_without(const char *how, const char *what, const char *gon
 	struct loan loan;
 
 	ground_connect(how, true, &ends);
-	tap_ok((!was_lent || is_lent_once(&ends)) && prepare(&ends, &loan) &&
+	tap_ok((!was_lent || is_lent_once(&ends)) && ground_prepare(lender, &ends, &loan) &&
 		       lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
 	       "%s: borrowed", how);
 	ground_run(gone);
@@ -280,7 +265,8 @@ static void give_link_local(void)
 
 	ground_run("ip addr add fe80::7:1/64 dev own nodad");
 	ground_run_there("ip addr add fe80::7:2/64 dev peer nodad");
-	if (!tap_ok(ground_connect("link-local", true, &ends) && prepare(&ends, &loan) &&
+	if (!tap_ok(ground_connect("link-local", true, &ends) &&
+			    ground_prepare(lender, &ends, &loan) &&
 			    lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
 		    "link-local: borrowed"))
 		return;
@@ -377,7 +363,7 @@ static void refuse_by_socket(void)
 	int none = 0;
 
 	ground_connect("IPv4", true, &ends);
-	prepare(&ends, &loan);
+	ground_prepare(lender, &ends, &loan);
 	setsockopt(ends.own, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 	tap_ok(refuses_borrow(&ends, &loan, REFUSAL_FILTER), "a filter: refused");
 	setsockopt(ends.own, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none));
@@ -411,7 +397,7 @@ static void refuse_multipath(void)
 		return;
 	}
 	meet(&ends, 7300);
-	tap_ok(prepare(&ends, &loan) && refuses_borrow(&ends, &loan, REFUSAL_ULP),
+	tap_ok(ground_prepare(lender, &ends, &loan) && refuses_borrow(&ends, &loan, REFUSAL_ULP),
 	       "MPTCP: refused");
 	lender_unwatch(lender, &loan);
 	ground_close(&ends);
@@ -458,7 +444,7 @@ static void refuse_signed(void)
 		return;
 	}
 	meet(&ends, 7200);
-	tap_ok(prepare(&ends, &loan) && refuses_borrow(&ends, &loan, REFUSAL_SIGNED),
+	tap_ok(ground_prepare(lender, &ends, &loan) && refuses_borrow(&ends, &loan, REFUSAL_SIGNED),
 	       "signed segments: refused");
 	lender_unwatch(lender, &loan);
 	ground_close(&ends);
@@ -487,189 +473,6 @@ static void refuse_translated(void)
 	lender_unwatch(lender, &loan);
 	ground_run("nft delete table ip t");
 	ground_close(&ends);
-}
-
-static void refuse_without_rights(void)
-{
-	pid_t child = fork();
-	int status = 1;
-
-	if (child == 0) {
-		struct lender *none;
-
-		lender_abandon(lender);
-		kernel_give_up_capabilities();
-		_exit(lender_open(&none) == REFUSAL_RIGHTS ? 0 : 1);
-	}
-	waitpid(child, &status, 0);
-	tap_ok(status == 0, "without rights: no lender");
-}
-
-/* ---- signals ---- */
-
-static void ignore(int signal)
-{
-	(void)signal;
-}
-
-struct disturber {
-	pthread_t disturbed;
-	_Atomic bool ends;
-};
-
-/* Far apart beside what it takes the kernel to look through a program. */
-static void *send_signals(void *argument)
-{
-	struct disturber *disturber = argument;
-
-	while (!disturber->ends) {
-		pthread_kill(disturber->disturbed, SIGUSR1);
-		usleep(3000);
-	}
-	return NULL;
-}
-
-/* As libc sends them to each thread when the program changes its user. */
-static void open_under_signals(void)
-{
-	struct sigaction action = { .sa_handler = ignore, .sa_flags = SA_RESTART };
-	struct disturber disturber = { .disturbed = pthread_self() };
-	unsigned failed = 0;
-	pthread_t thread;
-
-	sigaction(SIGUSR1, &action, NULL);
-	pthread_create(&thread, NULL, send_signals, &disturber);
-	for (int i = 0; i < 100; i++) {
-		struct lender *other;
-
-		if (lender_open(&other) == REFUSAL_NONE)
-			lender_close(other);
-		else
-			failed++;
-	}
-	disturber.ends = true;
-	pthread_join(thread, NULL);
-	tap_ok(!failed, "signals while a lender is opened: %u of 100 failed", failed);
-}
-
-/* Rights that go while a connection is lent: it is not lost by that. */
-struct giver {
-	struct ends ends;
-	struct loan loan;
-	struct connection_state state;
-	int result;
-};
-
-static void *give_without_rights(void *argument)
-{
-	struct giver *giver = argument;
-
-	kernel_give_up_capabilities();
-	giver->result = lender_give(lender, giver->ends.own, &giver->loan, &giver->state);
-	return NULL;
-}
-
-static void lose_rights(void)
-{
-	struct giver giver;
-	pthread_t thread;
-
-	ground_connect("IPv4", true, &giver.ends);
-	prepare(&giver.ends, &giver.loan);
-	lender_borrow(lender, giver.ends.own, &giver.loan, &giver.state);
-	pthread_create(&thread, NULL, give_without_rights, &giver);
-	pthread_join(thread, NULL);
-	tap_ok(giver.result == -EPERM && giver.loan.state == LOAN_BORROWED,
-	       "given back without rights: EPERM, and it is borrowed still");
-	tap_ok(lender_give(lender, giver.ends.own, &giver.loan, &giver.state) == 0 &&
-		       ground_says(giver.ends.peer, giver.ends.own, "x"),
-	       "who has rights can give it back");
-	connection_state_clear(&giver.state);
-	lender_unwatch(lender, &giver.loan);
-	ground_close(&giver.ends);
-}
-
-static void keep_rights(void)
-{
-	const uint64_t rights = 1ull << CAP_NET_ADMIN | 1ull << CAP_NET_RAW | 1ull << CAP_BPF;
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 };
-
-	for (int i = 0; i < 2; i++)
-		data[i].effective = data[i].permitted = (uint32_t)(rights >> 32 * i);
-	kernel_call(SYS_capset, (long)&header, (long)data, 0, 0);
-}
-
-/* A second lender, of a thread that has what libmelin(7) says and no more. */
-static void *lend_with_few_rights(void *argument)
-{
-	struct giver *giver = argument;
-	struct lender *other;
-	struct loan loan = { 0 };
-
-	keep_rights();
-	giver->result = -1;
-	if (lender_open(&other) != REFUSAL_NONE)
-		return NULL;
-	if (lender_watch(other, giver->ends.own, &loan) == REFUSAL_NONE &&
-	    ground_says(giver->ends.peer, giver->ends.own, "x") &&
-	    lender_borrow(other, giver->ends.own, &loan, &giver->state) == REFUSAL_NONE) {
-		giver->state.remote_closed = true;
-		giver->result = lender_give(other, giver->ends.own, &loan, &giver->state);
-		connection_state_clear(&giver->state);
-	}
-	lender_close(other);
-	return NULL;
-}
-
-/* bind(2), EACCES: it could not be given back. */
-static void *borrow_low_port(void *argument)
-{
-	struct giver *giver = argument;
-
-	keep_rights();
-	giver->result = (int)lender_borrow(lender, giver->ends.own, &giver->loan, &giver->state);
-	return NULL;
-}
-
-static void refuse_low_port(void)
-{
-	struct giver giver;
-	pthread_t thread;
-
-	ground_port = 700;
-	tap_ok(ground_connect("IPv4", true, &giver.ends) && prepare(&giver.ends, &giver.loan),
-	       "a connection of port 700");
-	ground_port = GROUND_PORT;
-	pthread_create(&thread, NULL, borrow_low_port, &giver);
-	pthread_join(thread, NULL);
-	tap_ok(giver.result == REFUSAL_RIGHTS, "without CAP_NET_BIND_SERVICE: refused");
-	tap_ok(lender_borrow(lender, giver.ends.own, &giver.loan, &giver.state) == REFUSAL_NONE &&
-		       lender_give(lender, giver.ends.own, &giver.loan, &giver.state) == 0 &&
-		       ground_says(giver.ends.peer, giver.ends.own, "x"),
-	       "with it: borrowed and given back");
-	connection_state_clear(&giver.state);
-	lender_unwatch(lender, &giver.loan);
-	ground_close(&giver.ends);
-}
-
-static void lend_with_two(void)
-{
-	struct giver giver;
-	pthread_t thread;
-	char byte;
-
-	ground_connect("IPv6", true, &giver.ends);
-	pthread_create(&thread, NULL, lend_with_few_rights, &giver);
-	pthread_join(thread, NULL);
-	tap_ok(giver.result == 0, "a second lender with only the rights that it takes");
-	tap_ok(recv(giver.ends.own, &byte, 1, MSG_DONTWAIT) == 0, "which may inject, too");
-	tap_ok(prepare(&giver.ends, &giver.loan) == false, "its connection has ended");
-	ground_close(&giver.ends);
-	ground_connect("IPv4", true, &giver.ends);
-	tap_ok(prepare(&giver.ends, &giver.loan), "the first one works when it is closed");
-	lender_unwatch(lender, &giver.loan);
-	ground_close(&giver.ends);
 }
 
 #define TCX_INGRESS 46 /* linux/bpf.h, enum bpf_attach_type (Linux 6.6) */
@@ -708,7 +511,8 @@ static void rest(struct lender *other)
 	struct loan loan;
 
 	ground_connect("IPv4", true, &ends);
-	if (!tap_ok(prepare(&ends, &loan) && taps_awake() == 1 + others && programs_at("own") == 1,
+	if (!tap_ok(ground_prepare(lender, &ends, &loan) && taps_awake() == 1 + others &&
+			    programs_at("own") == 1,
 		    "rest: one tap is awake besides %u", others))
 		return;
 	tap_ok(lender_rest(lender) == -EBUSY && taps_awake() == 1 + others,
@@ -812,12 +616,7 @@ int main(void)
 			   REFUSAL_INTERFACE, "an interface without neighbours");
 	refuse_signed();
 	refuse_translated();
-	refuse_without_rights();
-	open_under_signals();
-	lose_rights();
-	lend_with_two();
 	tell_of_rules();
-	refuse_low_port();
 	lend_over("bridge",
 		  "ip link add name bridge0 type bridge && ip link set own master bridge0 && "
 		  "ip addr add " GROUND_OWN4 "/24 dev bridge0 && ip link set bridge0 up",

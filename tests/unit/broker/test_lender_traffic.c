@@ -42,15 +42,6 @@
 static struct lender *lender;
 static unsigned changes = CHANGES;
 
-static bool prepare(struct ends *ends, struct loan *loan)
-{
-	memset(loan, 0, sizeof(*loan));
-	return lender_watch(lender, ends->own, loan) == REFUSAL_NONE &&
-	       ground_says(ends->peer, ends->own, "one") &&
-	       ground_says(ends->own, ends->peer, "two") && ground_settles(ends->own) &&
-	       ground_settles(ends->peer);
-}
-
 /* ---- segments ---- */
 
 static unsigned segment_of(int descriptor)
@@ -70,7 +61,7 @@ static void keep_segments(const char *how, bool own_accepts)
 	struct loan loan;
 	unsigned before, known;
 
-	if (!tap_ok(ground_connect(how, own_accepts, &ends) && prepare(&ends, &loan),
+	if (!tap_ok(ground_connect(how, own_accepts, &ends) && ground_prepare(lender, &ends, &loan),
 		    "%s: a connection", how))
 		return;
 	before = segment_of(ends.own);
@@ -260,7 +251,7 @@ static void give_back_in_a_flood(void)
 	struct loan loan;
 	pthread_t thread;
 
-	if (!tap_ok(ground_connect("IPv4", true, &ends) && prepare(&ends, &loan) &&
+	if (!tap_ok(ground_connect("IPv4", true, &ends) && ground_prepare(lender, &ends, &loan) &&
 			    lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
 		    "a connection, borrowed"))
 		return;
@@ -343,7 +334,7 @@ static void pass_firewall(void)
 		tap_ok(true, "a firewall: no nft here # SKIP");
 		return;
 	}
-	tap_ok(ground_connect("IPv4", true, &ends) && prepare(&ends, &loan) &&
+	tap_ok(ground_connect("IPv4", true, &ends) && ground_prepare(lender, &ends, &loan) &&
 		       lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
 	       "borrowed behind a firewall");
 	pthread_create(&thread, NULL, send_much, &ends);
@@ -427,7 +418,8 @@ static void *give_without_segment(void *giver)
 static bool borrow_for(struct giver *giver, const char *how)
 {
 	*giver = (struct giver){ .result = 1 };
-	return ground_connect(how, true, &giver->ends) && prepare(&giver->ends, &giver->loan) &&
+	return ground_connect(how, true, &giver->ends) &&
+	       ground_prepare(lender, &giver->ends, &giver->loan) &&
 	       lender_borrow(lender, giver->ends.own, &giver->loan, &giver->state) == REFUSAL_NONE;
 }
 
@@ -526,7 +518,7 @@ static void lose(const char *how)
 	struct ends ends;
 	struct loan loan;
 
-	tap_ok(ground_connect(how, true, &ends) && prepare(&ends, &loan) &&
+	tap_ok(ground_connect(how, true, &ends) && ground_prepare(lender, &ends, &loan) &&
 		       lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
 	       "%s: borrowed", how);
 	state.scaled = true;
@@ -590,7 +582,7 @@ static void outlast_tracking(void)
 		return;
 	}
 	before = exchange_patience((struct patience){ 3, 3 });
-	tap_ok(ground_connect("IPv4", true, &ends) && prepare(&ends, &loan) &&
+	tap_ok(ground_connect("IPv4", true, &ends) && ground_prepare(lender, &ends, &loan) &&
 		       lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE,
 	       "borrowed behind a firewall that forgets soon");
 	sleep(4);
@@ -635,9 +627,10 @@ static void tuple_again(void)
 	struct loan first, second;
 	struct ends ends;
 
-	tap_ok(ground_connect_from(PEER_PORT, &ends) && prepare(&ends, &first), "watched");
+	tap_ok(ground_connect_from(PEER_PORT, &ends) && ground_prepare(lender, &ends, &first),
+	       "watched");
 	ground_close(&ends);
-	tap_ok(ground_connect_from(PEER_PORT, &ends) && prepare(&ends, &second),
+	tap_ok(ground_connect_from(PEER_PORT, &ends) && ground_prepare(lender, &ends, &second),
 	       "its successor with the same tuple, too");
 	lender_unwatch(lender, &first);
 	tap_ok(lender_borrow(lender, ends.own, &second, &state) == REFUSAL_NONE,
@@ -657,7 +650,7 @@ static void tuple_again(void)
 		       ground_says(ends.own, ends.peer, "b"),
 	       "a twin was closed while it was borrowed: a third connection can be made");
 	lender_unwatch(lender, &second);
-	tap_ok(prepare(&ends, &first) &&
+	tap_ok(ground_prepare(lender, &ends, &first) &&
 		       lender_borrow(lender, ends.own, &first, &state) == REFUSAL_NONE &&
 		       lender_give(lender, ends.own, &first, &state) == 0 &&
 		       ground_says(ends.peer, ends.own, "c"),
@@ -710,7 +703,7 @@ static void borrow_and_wait(struct ends *ends, int ready)
 	bool borrowed;
 
 	lender_abandon(lender);
-	borrowed = lender_open(&lender) == REFUSAL_NONE && prepare(ends, &loan) &&
+	borrowed = lender_open(&lender) == REFUSAL_NONE && ground_prepare(lender, ends, &loan) &&
 		   lender_borrow(lender, ends->own, &loan, &state) == REFUSAL_NONE;
 	if (write(ready, borrowed ? "y" : "n", 1) != 1)
 		_exit(1);
