@@ -186,6 +186,20 @@ static bool is_computed_anew(const struct connection_state *state)
 }
 
 /*
+ * How far the window may be opened, as the kernel or the program has set it (tcp(7),
+ * TCP_WINDOW_CLAMP), is lost when a connection is dissolved. connect() chooses a scale by it, as
+ * for a SYN, and TCP_REPAIR_OPTIONS can change that but not take it away: a peer that does not
+ * scale would be told of a small part of the window. So without scaling it is never more than the
+ * window's field can say, which the kernel sees to itself after a handshake.
+ */
+static void keep_clamp(int descriptor, const struct connection_state *state, int clamp)
+{
+	const int most = state->scaled ? INT_MAX : UINT16_MAX;
+
+	set_int(descriptor, TCP_WINDOW_CLAMP, clamp > 0 && clamp < most ? clamp : most);
+}
+
+/*
  * connect() computes how large the kernel's segments are, and does not know yet what the peer
  * takes: they would be of 536 bytes, since TCP_REPAIR_OPTIONS does not compute it anew. So the
  * kernel is given TCP_MAXSEG to go by, which means nothing to a connection that is established.
@@ -400,8 +414,12 @@ static int write_window(int descriptor, const struct connection_state *state)
 static int write_all(int descriptor, const struct connection_state *state)
 {
 	struct makeshift makeshift = { 0 };
-	int error = disconnect(descriptor, state, &makeshift);
+	int clamp = 0, error;
 
+	get_int(descriptor, IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamp);
+	error = disconnect(descriptor, state, &makeshift);
+	if (!error)
+		keep_clamp(descriptor, state, clamp);
 	error = error ?: set_number(descriptor, TCP_SEND_QUEUE, state->send_unacknowledged);
 	error = error ?: set_number(descriptor, TCP_RECV_QUEUE, first_unread(state));
 	error = error ?: connect_again(descriptor, state, &makeshift);

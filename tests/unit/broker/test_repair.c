@@ -499,6 +499,68 @@ static void refuse_ecn(void)
 	close_ends();
 }
 
+static unsigned window_of(int descriptor)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+
+	getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size);
+	return info.tcpi_snd_wnd;
+}
+
+/*
+ * The peer does not scale windows, or a SYN cookie had no room for that: the kernel must not scale
+ * them either when it gets the connection back, although it would with others.
+ */
+static void keep_unscaled(const char *text)
+{
+	static const char path[] = "/proc/sys/net/ipv4/tcp_window_scaling";
+	struct connection_state state;
+	unsigned before, after;
+	bool heard;
+
+	tap_ok(set_sysctl(path, "0") && connect_ends(text, true) && set_sysctl(path, "1"),
+	       "%s: a connection without window scaling", text);
+	ground_says(peer, own, "x");
+	ground_says(own, peer, "y");
+	before = window_of(peer);
+	tap_ok(settles(own) && settles(peer) && repair_take(own, -1, &state) == 0 &&
+		       !state.scaled && repair_give(own, &state) == 0,
+	       "taken and given back");
+	connection_state_clear(&state);
+	heard = ground_says(own, peer, "z");
+	after = window_of(peer);
+	tap_ok(heard && after >= before / 2, "the peer may send as much: %u and %u bytes", before,
+	       after);
+	close_ends();
+}
+
+static int clamp_of(int descriptor)
+{
+	int clamp = 0;
+	socklen_t size = sizeof(clamp);
+
+	getsockopt(descriptor, IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamp, &size);
+	return clamp;
+}
+
+/* tcp(7), TCP_WINDOW_CLAMP. */
+static void keep_clamp(void)
+{
+	struct connection_state state;
+	const int clamp = 20000;
+
+	connect_ends("127.0.0.1", true);
+	setsockopt(own, IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamp, sizeof(clamp));
+	ground_says(peer, own, "x");
+	tap_ok(clamp_of(own) == clamp && repair_take(own, -1, &state) == 0 &&
+		       repair_give(own, &state) == 0,
+	       "a connection with a clamp of %d bytes", clamp_of(own));
+	connection_state_clear(&state);
+	tap_ok(clamp_of(own) == clamp, "which it has when it is back: %d", clamp_of(own));
+	close_ends();
+}
+
 /* What the kernel would acknowledge later it acknowledges before it is asked for its numbers. */
 static void acknowledge_first(void)
 {
@@ -577,6 +639,9 @@ int main(void)
 	refuse();
 	refuse_after_gap();
 	refuse_ecn();
+	keep_unscaled("127.0.0.1");
+	keep_unscaled("::1");
+	keep_clamp();
 	acknowledge_first();
 	many_changes();
 	return tap_done();
