@@ -55,7 +55,7 @@ enum refusal {
 	REFUSAL_STATE,	   /* not (or no longer) an established TCP connection */
 	REFUSAL_LOCAL,	   /* the peer is this host: loopback, or an address of its own */
 	REFUSAL_ROUTE,	   /* no route, or one through a tunnel that the route itself makes */
-	REFUSAL_INTERFACE, /* the route's interface is no Ethernet interface */
+	REFUSAL_INTERFACE, /* the route's is no Ethernet interface, or has an MTU above 65521 */
 	REFUSAL_ULP,	   /* TLS or another protocol in the kernel's socket, MPTCP or ECN */
 	REFUSAL_FILTER,	   /* a socket filter of the program's own */
 	REFUSAL_SIGNED,	   /* TCP MD5 or TCP-AO: segments bear a signature */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/if_arp.h>
+#include <linux/if_ether.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -21,6 +22,12 @@
 /* States of a neighbour in which its address is used: NUD_VALID of include/net/neighbour.h. */
 #define NEIGHBOUR_VALID                                                                            \
 	(NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
+
+/*
+ * A stack counts a frame's length in 16 bits. The peer, who was told of the interface's MTU at the
+ * handshake, may send longer ones than that.
+ */
+#define INTERFACE_MTU_MAX (UINT16_MAX - ETH_HLEN)
 
 /* What is asked about, and the answers so far. */
 struct question {
@@ -250,9 +257,11 @@ static enum refusal find_interface(struct question *question)
 			return refusal;
 		*known = answer;
 	}
+	if (known->mtu > INTERFACE_MTU_MAX)
+		return REFUSAL_INTERFACE;
 	memcpy(path->source, known->mac, MAC_LENGTH);
 	if (!path->mtu || known->mtu < path->mtu)
-		path->mtu = (uint16_t)(known->mtu < UINT16_MAX ? known->mtu : UINT16_MAX);
+		path->mtu = (uint16_t)known->mtu;
 	return REFUSAL_NONE;
 }
 

@@ -614,6 +614,8 @@ int main(void)
 			   "ip route del " GROUND_PEER6 "/128", REFUSAL_ROUTE, "a tunnel's route");
 	refuse_without_way("IPv4", "ip link set own arp off", "ip link set own arp on",
 			   REFUSAL_INTERFACE, "an interface without neighbours");
+	refuse_without_way("IPv4", "ip link set own mtu 65522", "ip link set own mtu 1500",
+			   REFUSAL_INTERFACE, "an interface of frames above 65535 bytes");
 	refuse_signed();
 	refuse_translated();
 	tell_of_rules();
