@@ -89,7 +89,8 @@ static bool goes_to_queue(struct stack_socket *socket, struct tcp_pcb *pcb,
 {
 	if (pressure_now() == PRESSURE_LIMIT)
 		return false;
-	if (socket && timestamps_accept(pcb, header) && reassembly_append(pcb, header, payload)) {
+	if (socket && timestamps_accept(pcb, header, payload->tot_len) &&
+	    reassembly_append(pcb, header, payload)) {
 		note_received(socket, pcb, header, TCPH_FLAGS(header));
 		info_note_received(socket, pcb, payload->tot_len);
 		out_of_order_note(socket);
@@ -301,7 +302,7 @@ static bool leave_end(struct stack_socket *socket, struct tcp_pcb *pcb,
 	melin_lwip_take_fin_off();
 	*flags &= (u8_t)~TCP_FIN;
 	if ((*flags & TCP_ACK) && acceptable_ack(pcb, header->ackno) &&
-	    timestamps_accept(pcb, header))
+	    timestamps_accept(pcb, header, payload->tot_len))
 		adopted_fin_came(socket, header->seqno + payload->tot_len);
 	return true;
 }
@@ -332,7 +333,7 @@ err_t melin_segment_received(struct tcp_pcb *pcb, struct tcp_hdr *header, struct
 		good = synchronised(socket, pcb, header, payload, flags);
 	if (!good)
 		return ERR_VAL;
-	if (pcb->state >= ESTABLISHED && !timestamps_accept(pcb, header)) {
+	if (pcb->state >= ESTABLISHED && !timestamps_accept(pcb, header, payload->tot_len)) {
 		challenge(pcb);
 		return ERR_VAL;
 	}

@@ -81,7 +81,17 @@ static const uint8_t *find(const struct tcp_hdr *header)
 	return NULL;
 }
 
-bool timestamps_accept(const struct tcp_pcb *pcb, const struct tcp_hdr *header)
+/*
+ * RFC 7323 4.3 (2): whether the segment reaches back to what was acknowledged last. One that ends
+ * before that would be a stranger's, who guesses: what the peer sends again has its clock of now.
+ */
+static bool tells_time(const struct timestamps *stamps, const struct tcp_hdr *header, uint32_t size)
+{
+	return TCP_SEQ_LEQ(header->seqno, stamps->acknowledged) &&
+	       TCP_SEQ_GEQ(header->seqno + size, stamps->acknowledged);
+}
+
+bool timestamps_accept(const struct tcp_pcb *pcb, const struct tcp_hdr *header, uint32_t size)
 {
 	struct timestamps *stamps = of(pcb);
 	const uint8_t *option = stamps ? find(header) : NULL;
@@ -97,8 +107,7 @@ bool timestamps_accept(const struct tcp_pcb *pcb, const struct tcp_hdr *header)
 		      : 0;
 	if (age > REORDERED_TICKS && !(TCPH_FLAGS(header) & TCP_RST))
 		return false;
-	/* RFC 7323 4.3 (2): of segments that reach back to what was acknowledged last. */
-	if (age <= 0 && TCP_SEQ_LEQ(header->seqno, stamps->acknowledged)) {
+	if (age <= 0 && tells_time(stamps, header, size)) {
 		stamps->recent = value;
 		stamps->recent_ms = now_ms();
 	}

@@ -40,10 +40,11 @@ static inline uint16_t timestamps_full_segment(const struct tcp_pcb *pcb)
 }
 
 /*
- * Reads the option of a segment for an established connection. False: the segment is older than
- * what came before (RFC 7323 5.3, R1) and must be dropped; an acknowledgement is owed then.
+ * Reads the option of a segment for an established connection, with so many bytes of data. False:
+ * the segment is older than what came before (RFC 7323 5.3, R1) and must be dropped; an
+ * acknowledgement is owed then. Of one that lies before the window nothing is believed (R2).
  */
-bool timestamps_accept(const struct tcp_pcb *pcb, const struct tcp_hdr *header);
+bool timestamps_accept(const struct tcp_pcb *pcb, const struct tcp_hdr *header, uint32_t size);
 
 /* Writes the option; returns where the next one goes. */
 uint32_t *timestamps_write(const struct tcp_pcb *pcb, uint32_t *options);

@@ -74,6 +74,29 @@ static void goes_on(void)
 	wire_clear();
 }
 
+/*
+ * RFC 7323 5.3, R2: who does not see the connection, and guesses numbers, must not set its clock
+ * ahead, by which all that the peer sends would be too old.
+ */
+static void believes_no_stranger(void)
+{
+	struct connection_state state = kernels();
+	struct test_socket socket;
+
+	peers_clock = PEERS_CLOCK;
+	adopt(&socket, &state);
+	tell("one");
+	tap_ok(reads(&socket, "one"), "the peer's clock is known");
+	put(&socket, "answer", 6, 0);
+	peer.ack += 6;
+	say_stamped(peer.seq - 100000, NULL, 0, peers_clock + 1000000);
+	say_stamped(peer.seq - 100000, "data", 4, peers_clock + 1000000);
+	tell("two");
+	tap_ok(reads(&socket, "two"), "and is not learnt from before the window");
+	ops->release(socket.handle);
+	wire_clear();
+}
+
 static void fills_segments(void)
 {
 	struct connection_state state = kernels();
@@ -226,6 +249,7 @@ static void tests(void)
 {
 	open_wire();
 	goes_on();
+	believes_no_stranger();
 	fills_segments();
 	splits_segments();
 	goes_back();
