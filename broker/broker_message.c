@@ -109,16 +109,29 @@ int broker_message_send(int channel, const struct broker_message *message, int d
 
 /* ---- receiving ---- */
 
-static unsigned take_descriptors(const struct msghdr *header, int *descriptors)
-{
-	const struct cmsghdr *control = CMSG_FIRSTHDR(header);
-	size_t size;
+#ifndef SCM_PIDFD /* Linux 6.5 */
+#define SCM_PIDFD 0x04
+#endif
 
-	if (!control || control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS)
-		return 0;
-	size = control->cmsg_len - CMSG_LEN(0);
-	memcpy(descriptors, CMSG_DATA(control), size);
-	return (unsigned)(size / sizeof(int));
+/*
+ * All that have come, for which there is room: also the PID descriptor that a client has asked for
+ * at this end of the channel, which it has made and may still have (unix(7), SO_PASSPIDFD).
+ */
+static unsigned take_descriptors(struct msghdr *header, int *descriptors)
+{
+	unsigned count = 0;
+
+	for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control;
+	     control = CMSG_NXTHDR(header, control)) {
+		const size_t size = control->cmsg_len - CMSG_LEN(0);
+
+		if (control->cmsg_level != SOL_SOCKET ||
+		    (control->cmsg_type != SCM_RIGHTS && control->cmsg_type != SCM_PIDFD))
+			continue;
+		memcpy(descriptors + count, CMSG_DATA(control), size);
+		count += (unsigned)(size / sizeof(int));
+	}
+	return count;
 }
 
 /*

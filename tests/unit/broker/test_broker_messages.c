@@ -4,11 +4,13 @@
  * all kinds, floods. All the while another client has a connection borrowed, and gives it back in
  * the end. For what is as it should be see test_broker.c.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -309,6 +311,57 @@ static void send_one_thing_wrong(void)
 }
 
 /* A borrowed connection of a client's own, which says that more data comes than does. */
+#ifndef SO_PASSPIDFD /* Linux 6.5 */
+#define SO_PASSPIDFD 76
+#endif
+
+static unsigned count_descriptors(void)
+{
+	struct dirent *entry;
+	unsigned count = 0;
+	char path[32];
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", broker);
+	folder = opendir(path);
+	while (folder && (entry = readdir(folder)))
+		count += entry->d_name[0] != '.';
+	if (folder)
+		closedir(folder);
+	return count;
+}
+
+/*
+ * A client has made the broker's end of its channel, too, and asks there for a descriptor with each
+ * message.
+ */
+static void have_descriptors_made(void)
+{
+	const struct broker_message message = { .version = BROKER_VERSION };
+	const struct broker_message hold = { .what = BROKER_HOLD, .token = 1 };
+	const int on = 1;
+	unsigned before = 0, after = 0;
+	bool served = true;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ||
+	    setsockopt(pair[1], SOL_SOCKET, SO_PASSPIDFD, &on, sizeof(on)) < 0) {
+		tap_ok(true, "no PID descriptors come with messages here # SKIP");
+		return;
+	}
+	send_raw(door, &message, sizeof(message), &pair[1], 1);
+	close(pair[1]);
+	served = ask(pair[0], (struct broker_message){ .what = BROKER_TAP }, -1) == REFUSAL_NONE;
+	served = served && ask(pair[0], hold, -1) == -ENOENT;
+	before = count_descriptors();
+	for (int i = 0; i < 20 && served; i++)
+		served = ask(pair[0], hold, -1) == -ENOENT;
+	after = count_descriptors();
+	tap_ok(served && before > 0 && after == before,
+	       "what comes with messages unasked is closed: %u and %u descriptors", before, after);
+	close(pair[0]);
+}
+
 static void give_too_little(void)
 {
 	struct broker_message request = { .what = BROKER_GIVE };
@@ -483,6 +536,7 @@ int main(void)
 	if (!tap_ok(borrow_good(), "a connection is borrowed"))
 		return tap_done();
 	send_one_thing_wrong();
+	have_descriptors_made();
 	give_too_little();
 	send_malformed();
 	knock();
