@@ -32,6 +32,7 @@ struct borrow_policy {
 	uint32_t moves, seen; /* transfers, and how many of them there were at the last look */
 	uint32_t borrowed_at; /* and when it was borrowed last */
 	uint16_t crowded; /* looks that have found others at the processor, since the last loan */
+	bool was_slow;	  /* so the last loan has ended: borrow_policy_is_slow() */
 	uint32_t last_message; /* its last one, for spin_message_of() */
 	uint8_t trials;	       /* loans in spite of that, since a look has found nobody */
 };

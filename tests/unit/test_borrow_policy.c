@@ -364,6 +364,30 @@ static void slow(void)
 	config.borrow = BORROW_AUTO;
 }
 
+/* Whether so many turns, each so long after the one before, make it one to be borrowed. */
+static bool pays_after(struct borrow_policy *policy, unsigned turns, uint64_t apart)
+{
+	policy->turns = 0;
+	turn(policy, turns, apart);
+	return borrow_policy_before(policy, true) == BORROW_NOW;
+}
+
+static void after_a_slow_loan(void)
+{
+	struct borrow_policy policy = { 0 };
+
+	borrow_policy_borrowed(&policy);
+	become_slow();
+	messages_until_slow(&policy);
+	borrow_policy_returned(&policy, false);
+	now += 10000 * MS;
+	tap_ok(!pays_after(&policy, 1000, 15 * MS), "messages 15 ms apart: it stays in the kernel");
+	tap_ok(pays_after(&policy, 32, 15 * MS - 1), "faster ones: it is borrowed again");
+	borrow_policy_borrowed(&policy);
+	borrow_policy_returned(&policy, false);
+	tap_ok(pays_after(&policy, 1000, 20 * MS), "a loan that was not slow: as at first");
+}
+
 /* Others want the processor of the thread, which has polled for a millisecond. */
 static void become_crowded(void)
 {
@@ -550,6 +574,7 @@ int main(void)
 	bulk();
 	large_answers();
 	slow();
+	after_a_slow_loan();
 	slow_in_a_crowd();
 	rest_after_slow_loans();
 	idle();
