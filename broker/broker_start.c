@@ -147,9 +147,9 @@ int broker_start(const char *path)
 	return start_as(how, path);
 }
 
-int broker_start_guard(const char *path)
+int broker_start_witness(const char *path)
 {
-	static char how[] = "--guard";
+	static char how[] = "--witness";
 
 	return start_as(how, path);
 }

@@ -31,8 +31,8 @@
  */
 int broker_start(const char *path);
 
-/* The same, but that it is a guard (guard.h), and what is returned the channel to it. */
-int broker_start_guard(const char *path);
+/* The same, but that it is a witness (witness.h), and what is returned the channel to it. */
+int broker_start_witness(const char *path);
 
 /*
  * Whether that descriptor, which somebody else has made, is of the kind that channels and doors

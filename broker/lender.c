@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/guard.h"
+#include "broker/witness.h"
 #include "broker/injection.h"
 #include "broker/ipsec.h"
 #include "broker/repair.h"
@@ -28,7 +28,7 @@
 struct own_lender {
 	struct lender lender;
 	struct tap tap;
-	struct guard guard;
+	struct witness witness;
 	uint64_t namespace; /* SO_NETNS_COOKIE */
 	/* Protects the sockets below. A leaf but for the system calls that wait for an answer. */
 	pthread_mutex_t path_lock;
@@ -75,7 +75,7 @@ static bool may_give_back(const struct loan_tuple *tuple)
 static void unwatch(struct lender *lender, struct loan *loan)
 {
 	if (loan->state == LOAN_BORROWED || loan->state == LOAN_HELD)
-		guard_forget(&own_of(lender)->guard, loan);
+		witness_forget(&own_of(lender)->witness, loan);
 	if (loan->state != LOAN_NONE)
 		tap_remove(&loan->tuple, loan->token);
 	loan->state = LOAN_NONE;
@@ -193,7 +193,7 @@ static enum refusal borrow(struct lender *lender, int descriptor, struct loan *l
 	if (refusal)
 		return refusal;
 	loan->state = LOAN_BORROWED;
-	guard_note(&own_of(lender)->guard, loan, state);
+	witness_note(&own_of(lender)->witness, loan, state);
 	keep_tracked(own_of(lender), &loan->tuple);
 	state->path = loan->path;
 	return REFUSAL_NONE;
@@ -283,7 +283,7 @@ static int give(struct lender *lender, int descriptor, struct loan *loan,
 	}
 	if (is_destroyed)
 		repair_destroy(descriptor);
-	guard_forget(&own_of(lender)->guard, loan);
+	witness_forget(&own_of(lender)->witness, loan);
 	tell(loan, state);
 	watch_again(loan, state);
 	return 0;
@@ -329,16 +329,16 @@ static enum refusal open_sockets(struct own_lender *own)
 	return kernel_lacks_descriptors(error) ? REFUSAL_DESCRIPTORS : REFUSAL_FAILED;
 }
 
-static int guard(struct lender *lender, const char *path)
+static int witness(struct lender *lender, const char *path)
 {
-	return guard_begin(&own_of(lender)->guard, tap_of(lender), path);
+	return witness_begin(&own_of(lender)->witness, tap_of(lender), path);
 }
 
 static void close_lender(struct lender *lender)
 {
 	struct own_lender *own = own_of(lender);
 
-	guard_end(&own->guard);
+	witness_end(&own->witness);
 	tap_close(&own->tap);
 	close_sockets(own);
 	free(own);
@@ -348,7 +348,7 @@ static void abandon(struct lender *lender)
 {
 	struct own_lender *own = own_of(lender);
 
-	guard_abandon(&own->guard);
+	witness_abandon(&own->witness);
 	own_descriptor_close(own->tap.socket);
 	close_sockets(own);
 	tap_abandon();
@@ -363,7 +363,7 @@ static const struct lender_operations operations = {
 	.unwatch = unwatch,
 	.rest = rest,
 	.open_rules = open_rules,
-	.guard = guard,
+	.witness = witness,
 	.close = close_lender,
 	.abandon = abandon,
 };

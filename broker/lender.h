@@ -132,7 +132,7 @@ struct lender_operations {
 	void (*unwatch)(struct lender *lender, struct loan *loan);
 	int (*rest)(struct lender *lender, bool rests);
 	int (*open_rules)(struct lender *lender);
-	int (*guard)(struct lender *lender, const char *path);
+	int (*witness)(struct lender *lender, const char *path);
 	bool (*is_gone)(const struct lender *lender);
 	enum refusal (*renew)(struct lender *lender, int (*replace)(void *context, int tap),
 			      void *context);
@@ -327,12 +327,12 @@ static inline enum refusal lender_renew(struct lender *lender,
 
 /*
  * Has a process, melin-broker's program at that path, wait for the end of this one and make the
- * peers ask of what is borrowed then (guard.h). Before the first loan; takes half a millisecond. 0,
- * also where a broker does it anyway; or a negative errno value: there is none.
+ * peers ask of what is borrowed then (witness.h). Before the first loan; takes half a millisecond.
+ * 0, also where a broker does it anyway; or a negative errno value: there is none.
  */
-static inline int lender_guard(struct lender *lender, const char *path)
+static inline int lender_witness(struct lender *lender, const char *path)
 {
-	return lender->operations->guard ? lender->operations->guard(lender, path) : 0;
+	return lender->operations->witness ? lender->operations->witness(lender, path) : 0;
 }
 
 /* Gives up the lender and its memory. What is still borrowed is lost to the stack, not reset. */

@@ -10,8 +10,8 @@ broker_liblender_la_SOURCES = \
 	broker/bpf_call.h \
 	broker/broker_start.c \
 	broker/broker_start.h \
-	broker/guard.c \
-	broker/guard.h \
+	broker/witness.c \
+	broker/witness.h \
 	broker/injection.c \
 	broker/injection.h \
 	broker/ipsec.c \
@@ -67,7 +67,7 @@ melin_broker_SOURCES = \
 	broker/broker_protocol.h \
 	broker/confine.c \
 	broker/confine.h \
-	broker/guard_process.c \
+	broker/witness_process.c \
 	broker/melin_broker.c \
 	broker/serve.c \
 	broker/serve.h

@@ -7,7 +7,7 @@
  *	melin-broker --door    started by libmelin.so (broker_start.h): a client is whoever sends a
  *	                       channel through the door, a socket that the program and its
  *	                       children inherit. Ends with the last of them.
- *	melin-broker --guard   started by libmelin.so as well; it has no clients (guard.h).
+ *	melin-broker --witness   started by libmelin.so as well; it has no clients (witness.h).
  *	melin-broker --listen  a service: a client is whoever may connect to the socket, by its
  *	                       file's permissions. The socket is systemd's (LISTEN_FDS, see
  *	                       sd_listen_fds(3)), or made at BROKER_SOCKET. Ends when it is told to.
@@ -37,7 +37,7 @@
 #include "broker/broker_protocol.h"
 #include "broker/broker_start.h"
 #include "broker/confine.h"
-#include "broker/guard.h"
+#include "broker/witness.h"
 #include "broker/serve.h"
 #include "broker/tap_socket.h"
 
@@ -87,7 +87,7 @@ static unsigned clients_most;
 static int source;
 static bool source_is_door;
 
-static bool is_guard;
+static bool is_witness;
 
 /*
  * taken is posted when a client has been taken from the source, or was not there. source_has_ended:
@@ -327,8 +327,8 @@ static int systemd_socket(void)
 
 static int find_source(int count, char **arguments)
 {
-	is_guard = count == 2 && strcmp(arguments[1], "--guard") == 0;
-	if (is_guard || (count == 2 && strcmp(arguments[1], "--door") == 0)) {
+	is_witness = count == 2 && strcmp(arguments[1], "--witness") == 0;
+	if (is_witness || (count == 2 && strcmp(arguments[1], "--door") == 0)) {
 		source_is_door = true;
 		return BROKER_DOOR;
 	}
@@ -352,8 +352,8 @@ int main(int count, char **arguments)
 		return 2;
 	set_signals();
 	confine_leave_program();
-	if (is_guard)
-		return guard_run(source);
+	if (is_witness)
+		return witness_run(source);
 	if (confine_rights() < 0) {
 		fprintf(stderr, "melin-broker: cannot give up its rights: %s\n", strerror(errno));
 		return 1;

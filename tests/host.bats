@@ -294,24 +294,24 @@ bulk() {
 	borrowed 1
 }
 
-# The guards on near.
-guards() {
+# The witnesses on near.
+witnesses() {
 	ip netns pids "$(host near)" | while read -r pid; do
-		[[ $(cat "/proc/$pid/comm" 2>/dev/null) != melin-guard ]] || echo "$pid"
+		[[ $(cat "/proc/$pid/comm" 2>/dev/null) != melin-witness ]] || echo "$pid"
 	done
 }
 
-no_guards() {
-	[[ -z $(guards) ]]
+no_witnesses() {
+	[[ -z $(witnesses) ]]
 }
 
-# A guard has its process's for a moment longer.
+# A witness has its process's for a moment longer.
 no_taps() {
 	[[ -z $(on near ss -0Han) ]]
 }
 
 # The kernel's socket goes without a word; a process that is nobody's has the peer ask.
-@test "a program is killed: a peer that only waits hears of it, by a guard that is no child" {
+@test "a program is killed: a peer that only waits hears of it, by a witness that is no child" {
 	for signal in KILL SEGV; do
 		start_melin server near "$python" -c 'import os, socket, sys
 listener = socket.create_server(("", 7000))
@@ -326,23 +326,23 @@ while data := connection.recv(100):
 		printed server ready
 		start client far "$python" "$programs/only_waits.py" "$near_kernel" 7000
 		wait_until 60 grep -q 'descriptor .*: borrowed' "$BATS_TEST_TMPDIR/server.melin"
-		[ "$(guards | wc -l)" -eq 1 ]
+		[ "$(witnesses | wc -l)" -eq 1 ]
 		kill -USR1 "$(pid_of client)"
 		printed client waits
 		end server $signal
 		printed client 'heard of'
-		wait_until 60 no_guards
+		wait_until 60 no_witnesses
 		wait_until 60 no_taps
 		rm -f "$BATS_TEST_TMPDIR"/{client,server}.*
 	done
 }
 
-@test "who ends otherwise leaves no guard, nor does who becomes another program" {
+@test "who ends otherwise leaves no witness, nor does who becomes another program" {
 	echoes block
 	finished server
-	wait_until 60 no_guards
+	wait_until 60 no_witnesses
 	echoes exec
-	wait_until 60 no_guards
+	wait_until 60 no_witnesses
 	finished server
 }
 

@@ -65,7 +65,7 @@ enum refusal lending_refusal(void)
 	return (enum refusal)atomic_load(&refusal);
 }
 
-/* One of the process's own rights, with its guard. */
+/* One of the process's own rights, with its witness. */
 static enum refusal open_own(struct lender **opened)
 {
 	const enum refusal why = lender_open(opened);
@@ -74,10 +74,10 @@ static enum refusal open_own(struct lender **opened)
 
 	if (why)
 		return why;
-	error = broker_path(path) ? lender_guard(*opened, path) : -ENOENT;
+	error = broker_path(path) ? lender_witness(*opened, path) : -ENOENT;
 	if (error)
 		log_write(LOG_LEVEL_DEBUG,
-			  "no guard: %s; after a SIGKILL peers that wait hear nothing",
+			  "no witness: %s; after a SIGKILL peers that wait hear nothing",
 			  strerror(-error));
 	return REFUSAL_NONE;
 }
