@@ -354,32 +354,62 @@ static bool is_good(const struct packet *packet, size_t whole_length)
 	return packet->length == whole_length && whole_sum(packet) == UINT16_MAX;
 }
 
+/* Without the padding behind the packet of a short frame. */
 static size_t whole_length_of(const struct packet *packet, const struct tap_kept *kept)
 {
-	return packet->length < TAP_KEPT_BYTES ? packet->length : kept->length;
+	return packet->length < kept->size ? packet->length : kept->length;
 }
 
-/* A FIN stands behind the last byte of its segment, which has been cut off here. */
-static void clear_end(const struct packet *packet)
+/*
+ * A part of a longer segment, skipped bytes of whose data come before it. A FIN stands behind the
+ * last byte, and the urgent pointer counts from the first.
+ */
+static void make_part(const struct packet *packet, uint32_t skipped, bool is_last)
 {
-	packet->frame[packet->tcp + offsetof(struct tcphdr, th_flags)] &= (uint8_t)~TH_FIN;
+	uint8_t *tcp = packet->frame + packet->tcp,
+		*flags = tcp + offsetof(struct tcphdr, th_flags);
+	uint8_t *sequence = tcp + offsetof(struct tcphdr, seq);
+	uint8_t *pointer = tcp + offsetof(struct tcphdr, urg_ptr);
+
+	if (!is_last)
+		*flags &= (uint8_t)~TH_FIN;
+	bytes_write32(sequence, bytes_read32(sequence) + skipped);
+	if (!skipped || !(*flags & TH_URG))
+		return;
+	if (bytes_read16(pointer) > skipped) {
+		bytes_write16(pointer, (uint16_t)(bytes_read16(pointer) - skipped));
+	} else {
+		*flags &= (uint8_t)~TH_URG;
+		bytes_write16(pointer, 0);
+	}
+}
+
+/* Behind the headers comes the data of the part alone. Returns how much of it was before that. */
+static uint32_t close_gap(struct packet *packet, const struct tap_kept *kept)
+{
+	const uint8_t *tcp = packet->frame + packet->tcp;
+	const size_t data = packet->tcp + (tcp[12] >> 4) * 4u; /* doff, which is no byte */
+	const size_t size = kept->size - TAP_KEPT_HEADERS;
+
+	memmove(packet->frame + data, packet->frame + TAP_KEPT_HEADERS, size);
+	packet->length = data + size;
+	return (uint32_t)(kept->offset - data);
 }
 
 void injection_kept(const struct tap_kept *kept)
 {
+	const size_t end = kept->offset ? kept->offset + kept->size - TAP_KEPT_HEADERS : kept->size;
 	uint8_t frame[TAP_KEPT_BYTES];
-	struct packet packet = { .frame = frame };
+	struct packet packet = { .frame = frame, .length = kept->size };
 	size_t whole;
 
-	packet.length = kept->length < TAP_KEPT_BYTES ? kept->length : TAP_KEPT_BYTES;
 	memcpy(frame, kept->frame, packet.length);
 	if (!find_parts(&packet))
 		return;
 	whole = whole_length_of(&packet, kept);
 	if (!is_good(&packet, whole))
 		return;
-	if (packet.length < whole)
-		clear_end(&packet);
+	make_part(&packet, kept->offset ? close_gap(&packet, kept) : 0, end >= whole);
 	finish(&packet);
 	tap_inject(kept->interface, frame, packet.length);
 }

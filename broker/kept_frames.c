@@ -78,8 +78,7 @@ bool kept_any(void)
 /* Without memory the frame is lost, as on a wire. */
 static void append(const struct tap_kept *kept)
 {
-	const size_t length = kept->length < TAP_KEPT_BYTES ? kept->length : TAP_KEPT_BYTES;
-	const size_t size = offsetof(struct tap_kept, frame) + length;
+	const size_t size = offsetof(struct tap_kept, frame) + kept->size;
 	struct kept_frame *frame = malloc(offsetof(struct kept_frame, kept) + size);
 
 	if (!frame)

@@ -270,27 +270,49 @@ static __always_inline int is_stale(struct __sk_buff *frame, int at, const struc
 	return !established;
 }
 
-static __always_inline void keep(struct __sk_buff *frame, const struct tuple *tuple, __u32 number,
-				 const struct tap_slot *slot)
+/* length: from the offset to the frame's end. Returns how much of that is kept, 0: nothing. */
+static __always_inline __u64 keep_part(struct __sk_buff *frame, const struct tuple *tuple,
+				       __u32 number, const struct tap_slot *slot, __u32 offset,
+				       __u64 length)
 {
 	struct tap_kept *kept = bpf_ringbuf_reserve(RING, sizeof(*kept), 0);
-	__u64 length = frame->len;
+	const __u32 headers = offset ? TAP_KEPT_HEADERS : 0;
 
 	if (!kept)
-		return;
+		return 0;
 	kept->slot = number;
 	kept->generation = slot->generation;
 	kept->interface = tuple->interface;
-	kept->length = (__u32)length;
-	if (length > TAP_KEPT_BYTES)
-		length = TAP_KEPT_BYTES;
+	kept->length = frame->len;
+	kept->offset = offset;
+	if (length > TAP_KEPT_BYTES - headers)
+		length = TAP_KEPT_BYTES - headers;
+	kept->size = headers + (__u32)length;
 	/* The verifier has to find the limits in the register that is used. */
 	asm volatile("" : "+r"(length));
-	if (length < ETH_HLEN || length > TAP_KEPT_BYTES ||
-	    bpf_skb_load_bytes(frame, 0, kept->frame, (__u32)length) < 0)
+	if (length < 1 || length > TAP_KEPT_BYTES - headers ||
+	    (headers && bpf_skb_load_bytes(frame, 0, kept->frame, headers) < 0) ||
+	    bpf_skb_load_bytes(frame, (int)offset, kept->frame + headers, (__u32)length) < 0) {
 		bpf_ringbuf_discard(kept, BPF_RB_NO_WAKEUP);
-	else
-		bpf_ringbuf_submit(kept, BPF_RB_NO_WAKEUP);
+		return 0;
+	}
+	bpf_ringbuf_submit(kept, BPF_RB_NO_WAKEUP);
+	return length;
+}
+
+/* What there is no room for any more is lost, as on a wire. */
+static __always_inline void keep(struct __sk_buff *frame, const struct tuple *tuple, __u32 number,
+				 const struct tap_slot *slot)
+{
+	__u64 done = keep_part(frame, tuple, number, slot, 0, frame->len), part;
+
+#pragma clang loop unroll(disable)
+	for (int i = 1; i < TAP_KEPT_PARTS && done && done < frame->len; i++) {
+		part = keep_part(frame, tuple, number, slot, (__u32)done, frame->len - done);
+		if (!part)
+			break;
+		done += part;
+	}
 }
 
 static __always_inline int is_injected(struct __sk_buff *frame)

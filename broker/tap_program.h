@@ -37,10 +37,16 @@ struct tap_slot {
 };
 
 /*
- * The most of a frame that is kept while its connection is held: an Ethernet frame of the usual
- * MTU. Of longer ones, which GRO has made, the beginning serves.
+ * What a record of the ring holds of a frame that is kept while its connection is held: an Ethernet
+ * frame of the usual MTU. A longer one, which GRO has made, takes several records.
  */
-#define TAP_KEPT_BYTES 2032
+#define TAP_KEPT_BYTES 2024
+
+/* The longest headers of Ethernet, IPv4 or IPv6 with an extension, and TCP. */
+#define TAP_KEPT_HEADERS 136
+
+/* Records for the longest frames; behind them is what GRO makes of jumbograms ("BIG TCP"). */
+#define TAP_KEPT_PARTS 36
 
 /* A record of the ring. */
 struct tap_kept {
@@ -48,6 +54,12 @@ struct tap_kept {
 	__u32 generation;
 	__u32 interface;
 	__u32 length; /* the whole frame's */
+	/*
+	 * Not 0: behind the frame's first TAP_KEPT_HEADERS bytes is not what follows them, but a
+	 * later part of the frame, which begins there.
+	 */
+	__u32 offset;
+	__u32 size; /* bytes in use of the array */
 	__u8 frame[TAP_KEPT_BYTES];
 };
 

@@ -25,4 +25,10 @@ static inline void bytes_write16(uint8_t *bytes, uint16_t value)
 	bytes[1] = (uint8_t)value;
 }
 
+static inline void bytes_write32(uint8_t *bytes, uint32_t value)
+{
+	bytes_write16(bytes, (uint16_t)(value >> 16));
+	bytes_write16(bytes + 2, (uint16_t)value);
+}
+
 #endif

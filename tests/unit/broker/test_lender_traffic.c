@@ -84,6 +84,58 @@ static void keep_segments(const char *how, bool own_accepts)
 	ground_close(&ends);
 }
 
+/* ---- while it is held ---- */
+
+#define LARGE 12000 /* what the first window has room for: it comes as one frame */
+
+static unsigned sent_again(int descriptor)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+
+	getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size);
+	return info.tcpi_total_retrans;
+}
+
+/* Whether it comes as it was sent, to an end. */
+static bool comes_whole(int descriptor, const uint8_t *bytes, size_t size)
+{
+	uint8_t got[LARGE + 1];
+	size_t done = 0;
+	ssize_t part;
+
+	while ((part = recv(descriptor, got + done, sizeof(got) - done, 0)) > 0)
+		done += (size_t)part;
+	return part == 0 && done == size && memcmp(got, bytes, size) == 0;
+}
+
+/* What has come meanwhile as one large frame, with an end behind it, need not be sent again. */
+static void keep_large_frame(const char *how)
+{
+	static uint8_t bytes[LARGE];
+	struct connection_state state;
+	struct ends ends;
+	struct loan loan;
+
+	for (size_t i = 0; i < LARGE; i++)
+		bytes[i] = (uint8_t)rand();
+	if (!tap_ok(ground_connect(how, true, &ends) && prepare(&ends, &loan) &&
+			    lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE &&
+			    lender_hold(lender, &loan) == 0,
+		    "%s: a connection is held", how))
+		return;
+	kernel_set_int(ends.peer, IPPROTO_TCP, TCP_CORK, 1);
+	tap_ok(send(ends.peer, bytes, LARGE, 0) == LARGE && shutdown(ends.peer, SHUT_WR) == 0,
+	       "the peer sends much and ends");
+	tap_ok(lender_give(lender, ends.own, &loan, &state) == 0 &&
+		       comes_whole(ends.own, bytes, LARGE),
+	       "when it is given back, all of that is there");
+	tap_ok(sent_again(ends.peer) == 0, "and is sent once: %u again", sent_again(ends.peer));
+	connection_state_clear(&state);
+	lender_unwatch(lender, &loan);
+	ground_close(&ends);
+}
+
 /* ---- traffic ---- */
 
 /* Byte number so of a stream. */
@@ -752,6 +804,8 @@ int main(int count, char **arguments)
 	keep_segments("IPv4", false);
 	keep_segments("IPv6", true);
 	keep_segments("mapped", true);
+	keep_large_frame("IPv4");
+	keep_large_frame("IPv6");
 	change_under_traffic("IPv4");
 	change_under_traffic("IPv6");
 	change_under_traffic("mapped");
