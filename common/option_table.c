@@ -15,9 +15,11 @@
 #define ROW(number, text, ...) [number] = { .name = text, __VA_ARGS__ }
 
 /* The stack's, libmelin.so's, the kernel socket's. */
-#define STACK(number, text)   ROW(number, text, .service = OPTION_STACK)
-#define PRELOAD(number, text) ROW(number, text, .service = OPTION_PRELOAD)
-#define TWIN(number, text)    ROW(number, text, .service = OPTION_TWIN)
+#define STACK(number, text) ROW(number, text, .service = OPTION_STACK)
+/* The stack's, but a connection of the kernel's that asks for it is not borrowed. */
+#define STACK_UNLENT(number, text) ROW(number, text, .service = OPTION_STACK, .flows = OPTION_LOAN)
+#define PRELOAD(number, text)	   ROW(number, text, .service = OPTION_PRELOAD)
+#define TWIN(number, text)	   ROW(number, text, .service = OPTION_TWIN)
 /* As TWIN, but Linux itself refuses the option on a connection. */
 #define NOT_CONNECTED(number, text, error)                                                         \
 	ROW(number, text, .service = OPTION_TWIN, .refusal = (error))
@@ -149,7 +151,8 @@ const struct option melin_option_table[OPTION_LEVELS][OPTION_NUMBERS] = {
 		 */
 		TWIN(16, "TCP_THIN_LINEAR_TIMEOUTS"),
 		TWIN(17, "TCP_THIN_DUPACK"), /* has no effect in Linux either */
-		STACK(18, "TCP_USER_TIMEOUT"),
+		/* A connection that is given back to the kernel would begin its time anew. */
+		STACK_UNLENT(18, "TCP_USER_TIMEOUT"),
 		KERNEL_NUMBER(19, "TCP_REPAIR", 0, OPTION_BOTH, EPERM),
 		TWIN(20, "TCP_REPAIR_QUEUE"),	/* under TCP_REPAIR only, as the next two */
 		TWIN(21, "TCP_QUEUE_SEQ"),
@@ -195,7 +198,8 @@ const struct option melin_option_table[OPTION_LEVELS][OPTION_NUMBERS] = {
 		TWIN(8, "IP_PKTINFO"),
 		TWIN(9, "IP_PKTOPTIONS"),
 		STACK(10, "IP_MTU_DISCOVER"),
-		STACK(11, "IP_RECVERR"),
+		/* The kernel heeds no message about segments that its socket has not sent. */
+		STACK_UNLENT(11, "IP_RECVERR"),
 		TWIN(12, "IP_RECVTTL"),
 		TWIN(13, "IP_RECVTOS"),
 		STACK(14, "IP_MTU"),
@@ -257,7 +261,7 @@ const struct option melin_option_table[OPTION_LEVELS][OPTION_NUMBERS] = {
 		TWIN(22, "IPV6_ROUTER_ALERT"), /* raw sockets' */
 		STACK(23, "IPV6_MTU_DISCOVER"),
 		STACK(24, "IPV6_MTU"),
-		STACK(25, "IPV6_RECVERR"),
+		STACK_UNLENT(25, "IPV6_RECVERR"), /* as IP_RECVERR */
 		NOT_CONNECTED(26, "IPV6_V6ONLY", EINVAL), /* read when the flow is decided */
 		TWIN(27, "IPV6_JOIN_ANYCAST"),		  /* datagrams', as the next two */
 		TWIN(28, "IPV6_LEAVE_ANYCAST"),

@@ -43,12 +43,17 @@ enum option_form {
 #define OPTION_CONNECT 1
 #define OPTION_LISTEN  2
 #define OPTION_BOTH    3
+/*
+ * Of a connection of the kernel's, in host mode: it is not lent then. The kernel alone has the
+ * times and the messages of ICMP by which such a connection ends.
+ */
+#define OPTION_LOAN 4
 
 struct option {
 	char name[36];	 /* as in Linux's headers; empty: OPTION_UNKNOWN */
 	uint8_t service; /* enum option_service */
 	uint8_t form;	 /* enum option_form */
-	uint8_t flows;	 /* OPTION_CONNECT, OPTION_LISTEN: of which it may be the kernel's only */
+	uint8_t flows;	 /* OPTION_CONNECT, ...: of which it may be the kernel's only */
 	/*
 	 * errno after the decision: of one with flows that asks for what only the kernel does, 0
 	 * if that no longer matters then; of others on a connection, what Linux itself says there,

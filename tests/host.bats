@@ -175,6 +175,27 @@ for _ in range(2):
 	took server kept_option -eq 2
 }
 
+@test "an option that tells how a connection ends keeps it in the kernel" {
+	start echo far "$python" "$programs/echo_server.py" threads 7000
+	answers far "$far_kernel" 7000
+	FLOWS='connect:*:7000' melin near MELIN_BORROW=always "$python" -c 'import socket
+for level, name, value in (socket.IPPROTO_TCP, 18, 60000), (socket.IPPROTO_IP, 11, 1):
+    for set_at in -1, 300:
+        connection = socket.socket()
+        if set_at < 0:
+            connection.setsockopt(level, name, value)
+        connection.connect(("'"$far_kernel"'", 7000))
+        for i in range(600):
+            if i == set_at:
+                connection.setsockopt(level, name, value)
+            connection.sendall(b"%4d" % i)
+            assert connection.recv(4, socket.MSG_WAITALL) == b"%4d" % i
+        connection.close()'
+	took client kept_option -eq 2
+	# Of the others each at most until it has the option.
+	took client borrowed -le 2
+}
+
 none_saves() {
 	on far redis-cli -h "$near_kernel" -p 7379 info persistence |
 		grep -q 'rdb_bgsave_in_progress:0'

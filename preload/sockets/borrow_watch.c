@@ -76,7 +76,7 @@ static enum flow_count why_not_ever(struct socket *socket, int descriptor, const
 	if (has_saved_syn(descriptor))
 		return FLOW_KEPT_OPTION;
 	twin_options_assume(socket);
-	option = twin_options_kernel_only(socket, descriptor, OPTION_CONNECT);
+	option = twin_options_kernel_only(socket, descriptor, OPTION_CONNECT | OPTION_LOAN);
 	if (option) {
 		*text = option->name;
 		return FLOW_KEPT_OPTION;

@@ -299,7 +299,7 @@ bool option_call_keeps(const struct socket *socket, int level, int name, const v
 	if (asks_for_times(level, name, value, length))
 		return true;
 	option = option_find(level, name);
-	return option && (option->flows & OPTION_CONNECT) && (int)length > 0 &&
+	return option && (option->flows & (OPTION_CONNECT | OPTION_LOAN)) && (int)length > 0 &&
 	       memory_readable(value, length) &&
 	       twin_options_asks_kernel(option, name, value, length);
 }
