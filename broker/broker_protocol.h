@@ -20,7 +20,7 @@
  * libmelin.so and a broker that is a service may be of different versions. The first number changes
  * with the meaning of messages; the size stands for what struct connection_state looks like.
  */
-#define BROKER_VERSION (7u << 16 | (uint32_t)sizeof(struct broker_message))
+#define BROKER_VERSION (8u << 16 | (uint32_t)sizeof(struct broker_message))
 
 /* What is asked: operations of struct lender. */
 enum broker_request {
@@ -32,6 +32,7 @@ enum broker_request {
 	BROKER_UNWATCH, /* is not answered */
 	BROKER_RULES,	/* the answer brings lender_open_rules()'s socket, if there is one */
 	BROKER_END,	/* as BROKER_GIVE, and nothing of it is watched any more */
+	BROKER_LEAVE,	/* as BROKER_END, and the broker closes it; is not answered */
 	BROKER_REST,
 	BROKER_WAKE,
 	BROKER_REQUESTS,

@@ -42,6 +42,7 @@ struct client {
 	 */
 	uint32_t broker;
 	unsigned lent;
+	unsigned left; /* under channel_lock: connections in a row, without an answer */
 	/*
 	 * What is to be the channel and the tap of another broker, while client_renew() waits for
 	 * that; else NULL. Atomic for the child of a fork in the middle of it, which closes both.
@@ -396,6 +397,32 @@ static int client_end(struct lender *lender, int descriptor, struct loan *loan,
 	return give(lender, BROKER_END, descriptor, loan, state, LOAN_NONE);
 }
 
+/*
+ * So many connections in a row are left to the broker before an answer is waited for: what is under
+ * way to it counts against the limit of descriptors of the program's user (ETOOMANYREFS).
+ */
+#define LEFT_IN_A_ROW 16
+
+static int client_leave(struct lender *lender, int descriptor, struct loan *loan,
+			const struct connection_state *state)
+{
+	struct client *client = client_of(lender);
+	struct broker_message request = request_for(BROKER_LEAVE, loan);
+	bool is_left;
+
+	request.state = *state;
+	pthread_mutex_lock(&client->channel_lock);
+	is_left = !client->gone && loan->broker == client->broker && client->left < LEFT_IN_A_ROW &&
+		  broker_message_send(client->channel, &request, descriptor, MSG_DONTWAIT) == 0;
+	if (is_left) {
+		loan->state = LOAN_NONE;
+		client->lent--;
+	}
+	client->left = is_left ? client->left + 1 : 0;
+	pthread_mutex_unlock(&client->channel_lock);
+	return is_left ? 0 : client_end(lender, descriptor, loan, state);
+}
+
 static bool client_is_gone(const struct lender *lender)
 {
 	return atomic_load_explicit(&((const struct client *)lender)->gone, memory_order_relaxed);
@@ -462,6 +489,7 @@ static const struct lender_operations operations = {
 	.hold = client_hold,
 	.give = client_give,
 	.end = client_end,
+	.leave = client_leave,
 	.unwatch = client_unwatch,
 	.rest = client_rest,
 	.open_rules = client_open_rules,

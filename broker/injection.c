@@ -396,7 +396,14 @@ static uint32_t close_gap(struct packet *packet, const struct tap_kept *kept)
 	return (uint32_t)(kept->offset - data);
 }
 
-void injection_kept(const struct tap_kept *kept)
+static bool has_data(const struct packet *packet)
+{
+	const struct tcphdr *header = (const void *)(packet->frame + packet->tcp);
+
+	return packet->length > packet->tcp + header->doff * 4u;
+}
+
+static void put_in(const struct tap_kept *kept, bool bare)
 {
 	const size_t end = kept->offset ? kept->offset + kept->size - TAP_KEPT_HEADERS : kept->size;
 	uint8_t frame[TAP_KEPT_BYTES];
@@ -404,7 +411,7 @@ void injection_kept(const struct tap_kept *kept)
 	size_t whole;
 
 	memcpy(frame, kept->frame, packet.length);
-	if (!find_parts(&packet))
+	if (!find_parts(&packet) || (bare && has_data(&packet)))
 		return;
 	whole = whole_length_of(&packet, kept);
 	if (!is_good(&packet, whole))
@@ -412,4 +419,14 @@ void injection_kept(const struct tap_kept *kept)
 	make_part(&packet, kept->offset ? close_gap(&packet, kept) : 0, end >= whole);
 	finish(&packet);
 	tap_inject(kept->interface, frame, packet.length);
+}
+
+void injection_kept(const struct tap_kept *kept)
+{
+	put_in(kept, false);
+}
+
+void injection_kept_bare(const struct tap_kept *kept)
+{
+	put_in(kept, true);
 }

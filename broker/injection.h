@@ -56,5 +56,7 @@ void injection_probe_peer(int tap, const struct loan *loan, const struct injecti
  * to be kept, or to be injected, is cut: the peer sends the rest again.
  */
 void injection_kept(const struct tap_kept *kept);
+/* The same, but a frame with data is thrown away: the peer sends it again. */
+void injection_kept_bare(const struct tap_kept *kept);
 
 #endif

@@ -219,6 +219,12 @@ static int hold(struct lender *lender, struct loan *loan)
  */
 #define KEPT_LOOKS 4
 
+/* What is done with a frame that was kept. */
+static void (*visitor_of(const struct loan *loan))(const struct tap_kept *kept)
+{
+	return loan->closes ? injection_kept_bare : injection_kept;
+}
+
 /*
  * Injected frames pass although the connection is held, so that those that were kept come before
  * those that are not. Behind a RST none is wanted. A thread that has gone to another network
@@ -228,7 +234,7 @@ static void tell(const struct loan *loan, const struct connection_state *state)
 {
 	injection_end(loan, state);
 	for (int i = 0; i < KEPT_LOOKS && !state->remote_reset; i++)
-		if (!tap_visit_kept(loan->token, injection_kept))
+		if (!tap_visit_kept(loan->token, visitor_of(loan)))
 			return;
 }
 
@@ -237,7 +243,7 @@ static void watch_again(struct loan *loan, const struct connection_state *state)
 {
 	tap_change(tap_entry(loan->token), TAP_WATCHED);
 	loan->state = LOAN_WATCHED;
-	tap_visit_kept(loan->token, state->remote_reset ? NULL : injection_kept);
+	tap_visit_kept(loan->token, state->remote_reset ? NULL : visitor_of(loan));
 }
 
 /* The socket has the connection but for urgent data. The connection is held. */

@@ -106,8 +106,8 @@ enum loan_state {
 
 /*
  * One connection of a lender's. The memory is the caller's, for as long as the connection is
- * watched; zeroed before the first watch(). Only the lender writes to it. What the caller may read:
- * state, and from watch() on path.
+ * watched; zeroed before the first watch(). Only the lender writes to it, but for closes. What the
+ * caller may read: state, and from watch() on path.
  */
 struct loan {
 	enum loan_state state;
@@ -115,6 +115,11 @@ struct loan {
 	struct loan_tuple tuple;
 	uint32_t broker; /* the client's: which of its brokers, counted */
 	uint64_t token; /* whose entry of the map it is: tuples come back; the client's: its name */
+	/*
+	 * Set by who closes the socket behind give(): data that comes meanwhile is lost, as on a
+	 * wire, since it would be unread data, for which the kernel resets instead of closing.
+	 */
+	bool closes;
 };
 
 struct lender;
@@ -129,6 +134,8 @@ struct lender_operations {
 		    const struct connection_state *state);
 	int (*end)(struct lender *lender, int descriptor, struct loan *loan,
 		   const struct connection_state *state);
+	int (*leave)(struct lender *lender, int descriptor, struct loan *loan,
+		     const struct connection_state *state);
 	void (*unwatch)(struct lender *lender, struct loan *loan);
 	int (*rest)(struct lender *lender, bool rests);
 	int (*open_rules)(struct lender *lender);
@@ -251,6 +258,17 @@ static inline int lender_end(struct lender *lender, int descriptor, struct loan 
 			     const struct connection_state *state)
 {
 	return lender->operations->end(lender, descriptor, loan, state);
+}
+
+/*
+ * As lender_end(), and nobody is waited for as a rule: the broker has the socket when this returns,
+ * and closes it after the caller has, when it has given the connection back. So the connection may
+ * be established for some microseconds more, and close(2) does not wait for what SO_LINGER says.
+ */
+static inline int lender_leave(struct lender *lender, int descriptor, struct loan *loan,
+			       const struct connection_state *state)
+{
+	return lender->operations->leave(lender, descriptor, loan, state);
 }
 
 /*

@@ -243,6 +243,7 @@ static int32_t serve_hold(struct session *session)
 /* -EPERM, as lender_give() says: nothing has been changed. */
 static int32_t give_with_data(struct session *session, struct connection *entry)
 {
+	const bool is_left = session->request.message.what == BROKER_LEAVE;
 	struct connection_state *state = &session->request.message.state;
 	int error = -EPERM;
 
@@ -250,7 +251,8 @@ static int32_t give_with_data(struct session *session, struct connection *entry)
 		return error;
 	memcpy(state, entry->identity, sizeof(entry->identity));
 	state->path = entry->loan.path;
-	if (is_waiting(session->channel))
+	/* Who leaves it to the broker does not wait, and may have gone. */
+	if (is_left || is_waiting(session->channel))
 		error = lender_give(session->lender, session->request.connection, &entry->loan,
 				    state);
 	connection_state_clear(state);
@@ -265,6 +267,8 @@ static int32_t serve_give(struct session *session)
 
 	if (!entry || !entry->is_counted)
 		return -EPERM;
+	entry->loan.closes = session->request.message.what == BROKER_END ||
+			     session->request.message.what == BROKER_LEAVE;
 	if (is_large)
 		pthread_mutex_lock(&large_lock);
 	result = give_with_data(session, entry);
@@ -287,6 +291,21 @@ static int32_t serve_end(struct session *session)
 		forget(session, entry);
 	}
 	return result;
+}
+
+/* Nobody else has it: what cannot be given back ends here, and its peer hears of that. */
+static int32_t serve_leave(struct session *session)
+{
+	struct connection *entry = entry_of(session, token_of(session));
+	struct connection_state *state = &session->request.message.state;
+
+	if (!entry || !entry->is_counted || serve_end(session) != -EPERM)
+		return 0;
+	memcpy(state, entry->identity, sizeof(entry->identity));
+	lender_dissolve(session->lender, session->request.connection, &entry->loan, state);
+	count(entry);
+	forget(session, entry);
+	return 0;
 }
 
 /* The client need not have the socket any more. */
@@ -335,7 +354,7 @@ static int32_t (*const serve_request[BROKER_REQUESTS])(struct session *session) 
 	[BROKER_HOLD] = serve_hold,	  [BROKER_GIVE] = serve_give,
 	[BROKER_UNWATCH] = serve_unwatch, [BROKER_RULES] = serve_rules,
 	[BROKER_END] = serve_end,	  [BROKER_REST] = serve_rest,
-	[BROKER_WAKE] = serve_wake,
+	[BROKER_WAKE] = serve_wake,	  [BROKER_LEAVE] = serve_leave,
 };
 
 /* ---- the session ---- */
@@ -434,7 +453,8 @@ static bool serve_one(struct session *session)
 		 */
 		if (what != BROKER_BORROW)
 			broker_message_end(&session->request);
-		goes_on = what == BROKER_UNWATCH || answer(session, session->rules);
+		goes_on = what == BROKER_UNWATCH || what == BROKER_LEAVE ||
+			  answer(session, session->rules);
 		own_descriptor_close(session->rules);
 		session->rules = -1;
 	}

@@ -85,15 +85,37 @@ static void adopt_options(struct socket *socket, int descriptor,
 	socket->reuse_address = state->reuse_address;
 }
 
+/*
+ * Whether the broker may close it a little later than the program does. Not if close() is to wait,
+ * or to reset, which frees the port at once; nor while the program's SIGURG is off.
+ */
+static bool may_be_left(int descriptor, const struct connection_state *state)
+{
+	struct linger linger = { .l_onoff = 1 };
+
+	kernel_get_option(descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	return !linger.l_onoff && !state->urgent;
+}
+
+static int end_loan(struct lender *lender, struct socket *socket, int descriptor,
+		    const struct connection_state *state)
+{
+	return may_be_left(descriptor, state)
+		       ? lender_leave(lender, descriptor, &socket->loan, state)
+		       : lender_end(lender, descriptor, &socket->loan, state);
+}
+
 /* In CHANGING: 0; a negative errno value: the connection is lost. closes: nobody has it then. */
 static int give_loan(struct socket *socket, int descriptor, const struct connection_state *state,
 		     bool closes)
 {
 	struct lender *lender = lending_lender();
-	int status = closes && lender_may_end(lender)
-			     ? lender_end(lender, descriptor, &socket->loan, state)
-			     : lender_give(lender, descriptor, &socket->loan, state);
+	int status;
 
+	socket->loan.closes = closes;
+	status = closes && lender_may_end(lender)
+			 ? end_loan(lender, socket, descriptor, state)
+			 : lender_give(lender, descriptor, &socket->loan, state);
 	/* Rights are a thread's own, so another thread may have more. */
 	if (status == -EPERM && !lender_is_gone(lender))
 		status = lending_give(descriptor, &socket->loan, state);

@@ -570,6 +570,36 @@ static void channel_is_full(int door, pid_t broker)
 	ground_close(&lent.ends);
 }
 
+/*
+ * A connection whose socket is closed next is left to a broker that is slow: nobody waits, and what
+ * the peer has sent since is not taken for unread data, for which the kernel would reset.
+ */
+static void close_while_stopped(int door, pid_t broker)
+{
+	struct lent lent;
+	char byte;
+	ssize_t got;
+	int error;
+
+	if (!tap_ok(lent_open(&lent, "IPv4") && lent_watch(&lent, door) &&
+			    lent_borrow(&lent) == REFUSAL_NONE,
+		    "a connection is borrowed"))
+		return;
+	stop(broker);
+	error = lender_leave(lent.lender, lent.ends.own, &lent.loan, &lent.state);
+	tap_ok(error == 0 && lent.loan.state == LOAN_NONE, "it is left to a broker that stands");
+	connection_state_clear(&lent.state);
+	send(lent.ends.peer, "later", 5, 0);
+	close(lent.ends.own);
+	lent.ends.own = -1;
+	kill(broker, SIGCONT);
+	got = recv(lent.ends.peer, &byte, 1, 0);
+	tap_ok(got == 0, "the peer hears of its end, and of no error: %zd", got);
+	tap_ok(!lender_is_gone(lent.lender), "the broker is there");
+	lender_close(lent.lender);
+	ground_close(&lent.ends);
+}
+
 /* Of a program that has ended before. */
 static void last_client_leaves(void)
 {
@@ -709,6 +739,7 @@ int main(void)
 	client_dies(door);
 	broker_hangs(door, broker_find());
 	channel_is_full(door, broker_find());
+	close_while_stopped(door, broker_find());
 	broker_dies(door, broker_find());
 	close(door);
 	dies_while_it_borrows();
