@@ -403,3 +403,15 @@ quits_borrowed() {
 	[ "$(on far redis-cli -h "$near_kernel" -p 7379 ping)" = PONG ]
 	end server
 }
+
+# The program itself looks there: Perl's $( and $) tell of a failure in no other way.
+@test "a program that gives up its rights finds errno as it was" {
+	for way in chroot raw-chroot setuid raw-setuid seteuid setreuid setresuid capset \
+		raw-capset all seccomp; do
+		start server near env "LD_PRELOAD=$library" 'MELIN_FLOWS=listen:*:7000' \
+			"$build/tests/programs/giving_up" listening 7000 "$way"
+		printed server '^ready' || fail "$way"
+		end server
+	done
+	rmdir /tmp/melin-jail.?????? 2>/dev/null || true
+}

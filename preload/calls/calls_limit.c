@@ -5,7 +5,6 @@
  * limits, and other processes' ones, are the kernel's; before the one of processes is set, the
  * threads start that will be needed (rights.h).
  */
-#include <errno.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -28,12 +27,9 @@ static bool is_ours(pid_t process, int resource)
 /* Limits that are the kernel's, and that threads of melin's are under as well. */
 static void before_setting(pid_t process, int resource, const void *wanted)
 {
-	const int errno_before = errno;
-
 	if (resource == RLIMIT_NPROC && wanted && config_active() &&
 	    (process == 0 || process == getpid()))
 		rights_before_threads();
-	errno = errno_before;
 }
 
 /*

@@ -2,6 +2,7 @@
 /* See rights.h. */
 #include "preload/lifecycle/rights.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
@@ -32,6 +33,17 @@
 
 /* System calls are filtered now: one that the program would not make itself may end the program. */
 static _Atomic bool already_filtered;
+
+static void restore_errno(const int *before)
+{
+	errno = *before;
+}
+
+/*
+ * For the functions that stand around the program's calls, until their end: some programs look at
+ * errno after a call that was good. Perl's $( and $) tell of a failure in no other way.
+ */
+#define KEEP_ERRNO const int errno_before __attribute__((cleanup(restore_errno))) = errno
 
 /* Else there is nothing left to be prepared, and no system call may be made to find that out. */
 static bool matters(void)
@@ -110,12 +122,16 @@ static void end_keeping_in_any_mode(void)
 
 void rights_before_user(uid_t effective)
 {
+	KEEP_ERRNO;
+
 	if (matters() && effective != 0 && effective != (uid_t)-1 && geteuid() == 0)
 		before_losing_early();
 }
 
 void rights_before_capabilities(const void *header, const void *data)
 {
+	KEEP_ERRNO;
+
 	if (!matters())
 		return;
 	if (capabilities_shrink(header, data))
@@ -126,6 +142,8 @@ void rights_before_capabilities(const void *header, const void *data)
 
 void rights_before_moving(void)
 {
+	KEEP_ERRNO;
+
 	if (!matters())
 		return;
 	/* A start needs the module and /proc, and comes later: a thread stays where they are. */
@@ -136,6 +154,8 @@ void rights_before_moving(void)
 
 void rights_after_losing(void)
 {
+	KEEP_ERRNO;
+
 	keeper_follow();
 }
 
@@ -145,6 +165,8 @@ void rights_after_losing(void)
  */
 void rights_before_unshare(int flags)
 {
+	KEEP_ERRNO;
+
 	if (!matters())
 		return;
 	if (flags & CLONE_NEWUSER)
@@ -155,6 +177,8 @@ void rights_before_unshare(int flags)
 
 void rights_before_setns(int type)
 {
+	KEEP_ERRNO;
+
 	if (!matters())
 		return;
 	if (type == 0 || (type & CLONE_NEWUSER))
@@ -170,6 +194,8 @@ void rights_before_setns(int type)
  */
 void rights_before_threads(void)
 {
+	KEEP_ERRNO;
+
 	if (!matters() || !config_get()->host || process_stack_running() || !host_listens() ||
 	    !process_stack_fits_limits())
 		return;
@@ -179,6 +205,8 @@ void rights_before_threads(void)
 
 bool rights_before_seccomp(bool strict)
 {
+	KEEP_ERRNO;
+
 	/* The look whether the kernel allows it takes system calls of its own. */
 	if (!matters() || (!strict && !capabilities_may_filter()))
 		return false;
@@ -201,6 +229,8 @@ bool rights_before_seccomp(bool strict)
 
 void rights_after_seccomp(bool prepared, bool installed)
 {
+	KEEP_ERRNO;
+
 	if (installed) {
 		atomic_store(&already_filtered, true);
 		log_filtered();
