@@ -97,8 +97,11 @@
 #define TCP_MSS	       8960 /* a jumbo frame's; each connection has its link's */
 #define LWIP_WND_SCALE 1    /* windows above 64 KB, and 32-bit window arithmetic at all */
 #define TCP_RCV_SCALE  8
-/* The largest receive window. Sockets have their own: TCP_WND_MAX() in lwip_changes.h. */
-#define RECEIVE_WINDOW_MAX (4 * 1024 * 1024)
+/*
+ * The largest receive window, all that the scale lets be said: the kernel may have announced as
+ * much of a connection that is borrowed. Sockets have their own: TCP_WND_MAX() in lwip_changes.h.
+ */
+#define RECEIVE_WINDOW_MAX (0xffff << TCP_RCV_SCALE)
 #define TCP_WND		   RECEIVE_WINDOW_MAX
 /* Only the credit that a new connection starts with: send_buffer.c sets each socket's own. */
 #define TCP_SND_BUF	    (256 * 1024)
@@ -111,7 +114,7 @@
 #define LWIP_TCP_TIMESTAMPS 0	    /* lwIP neither judges by them nor lets a clock go on */
 #define TCP_QUEUE_OOSEQ	    1
 #define TCP_OOSEQ_MAX_PBUFS 512 /* the queue is a list: 0.5 ms a segment if it has no bound */
-#define TCP_OOSEQ_MAX_BYTES RECEIVE_WINDOW_MAX
+#define TCP_OOSEQ_MAX_BYTES (4 * 1024 * 1024)
 /* Its counters are 8 bits and full means blocked: stack/socket/listen.c. */
 #define TCP_LISTEN_BACKLOG 0
 #define LWIP_TCP_KEEPALIVE 1

@@ -104,6 +104,7 @@ static const struct tcp_ext_arg_callbacks socket_callbacks = { .destroy = destro
 void pcb_attach(struct stack_socket *socket, struct tcp_pcb *pcb)
 {
 	socket->pcb = pcb;
+	info_note_begin(socket);
 	pcb->ext_args[EXTRA_SOCKET].data = socket;
 	pcb->ext_args[EXTRA_SOCKET].callbacks = &socket_callbacks;
 	tcp_arg(pcb, socket);

@@ -160,10 +160,22 @@ static struct info_last now_of(const struct stack_socket *socket)
 	};
 }
 
+void info_note_begin(struct stack_socket *socket)
+{
+	struct info_counts *info = &socket->info;
+
+	info->flight_since = info->rate_since = info->rate_acked = 0;
+}
+
 void info_note_end(struct stack_socket *socket)
 {
+	struct info_counts *info = &socket->info;
+
+	if (info->flight_since)
+		info->busy += melin_clock_ns() - info->flight_since;
+	info_note_begin(socket);
 	if (socket->pcb->state != LISTEN)
-		socket->info.last = now_of(socket);
+		info->last = now_of(socket);
 }
 
 /* What an end does not change. */
@@ -234,7 +246,7 @@ static void from_counts(const struct stack_socket *socket, struct tcp_info *info
 	bool ended = pcb && (pcb->state == FIN_WAIT_2 || pcb->state == TIME_WAIT);
 	uint64_t busy = counts->busy;
 
-	if (counts->flight_since)
+	if (pcb && counts->flight_since)
 		busy += melin_clock_ns() - counts->flight_since;
 	info->tcpi_bytes_acked = socket->info.bytes_acked + socket->handshake.called;
 	info->tcpi_bytes_received = socket->info.bytes_received + socket->fin_received;

@@ -23,22 +23,24 @@ struct info_counts {
 	uint64_t bytes_received, bytes_acked;
 	uint64_t bytes_out, bytes_again;
 	uint64_t established, last_sent, last_received; /* ms of the clock */
-	/*
-	 * The rate of delivery: bytes acknowledged since then. Times in ns, 0: nothing is on its
-	 * way.
-	 */
-	uint64_t flight_since, rate_since;
-	uint64_t rate_acked;		/* bytes */
-	uint64_t rate_bytes, rate_time; /* the last one: so much in so many ns; 0 ns: none yet */
+	union {
+		/* While there is a PCB. Times in ns, 0: nothing is on its way. */
+		struct {
+			uint64_t flight_since;
+			/* The rate of delivery: so many bytes were acknowledged by then. */
+			uint64_t rate_since, rate_acked;
+		};
+		/* Afterwards: what it said in the end. */
+		struct info_last {
+			uint8_t options, send_scale, receive_scale;
+			uint16_t segment, mtu;
+			uint32_t send_window, receive_window, announced;
+		} last;
+	};
+	uint64_t rate_bytes, rate_time; /* the last rate: so much in so many ns; 0 ns: none yet */
 	uint64_t busy;	   /* ns with something on its way, without the present flight */
 	bool rate_limited; /* by the program, which had no more to send */
 	uint32_t acked_to; /* the number up to which bytes_acked has counted */
-	/* Of a connection that has ended, as they were in the end. */
-	struct info_last {
-		uint8_t options, send_scale, receive_scale;
-		uint16_t segment, mtu;
-		uint32_t send_window, receive_window, announced;
-	} last;
 };
 
 /* A segment with size bytes of data has come. */
@@ -49,6 +51,8 @@ void info_note_sent(struct stack_socket *socket, const struct tcp_pcb *pcb, uint
 /* The peer has acknowledged more; socket->info.bytes_acked says how much in all. */
 void info_note_acknowledged(struct stack_socket *socket, const struct tcp_pcb *pcb);
 
+/* A PCB comes. */
+void info_note_begin(struct stack_socket *socket);
 /* The PCB goes: what it says is kept, as in Linux, whose socket has all of it still. */
 void info_note_end(struct stack_socket *socket);
 

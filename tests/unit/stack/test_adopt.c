@@ -226,6 +226,32 @@ static void tells_of_room(void)
 	ops->release(socket.handle);
 }
 
+/*
+ * A peer that uses the kernel's window finds it as large, even if much of its buffer is in use: a
+ * window must not shrink (RFC 9293 3.8.6).
+ */
+static void keeps_large_window(void)
+{
+	struct connection_state state = kernels();
+	const uint32_t large = 6u << 20;
+	uint8_t *unread = calloc(1, large);
+	struct test_socket socket;
+
+	state.receive_window_start = state.receive_next;
+	state.receive_window = large;
+	state.receive_data = unread;
+	state.receive_size = large;
+	adopt(&socket, &state);
+	say_stamped(peer.seq, "used", 4, ++peers_clock);
+	peer.seq += 4;
+	pass_ms(50);
+	tap_ok(wire_get_segment(&seen) && seen.ack == peer.seq &&
+		       ((uint32_t)seen.window << 10) + 2048 > large,
+	       "a large window stays as large");
+	ops->release(socket.handle);
+	free(unread);
+}
+
 /* Of lwIP's, the stack's and the allocator's; what preload has of it is beside that. */
 static void is_small(void)
 {
@@ -254,6 +280,7 @@ static void tests(void)
 	splits_segments();
 	goes_back();
 	tells_of_room();
+	keeps_large_window();
 	is_small();
 	tap_ok(complaints == 0, "lwIP never complained");
 }
