@@ -202,6 +202,46 @@ ring() {
 	took server returned_lost -eq 0
 }
 
+# The kernel has to be told of unread urgent data by a segment, which only a thread can bring in that
+# is where the interface is.
+@test "a program that has gone to another network namespace is told of urgent data given back" {
+	start_melin server near "$python" -c 'import ctypes, select, socket
+connection = socket.create_server(("", 7000)).accept()[0]
+while (data := connection.recv(100)) != b"that is all":
+    connection.sendall(data)
+assert ctypes.CDLL(None).unshare(0x40000000) == 0  # CLONE_NEWNET
+connection.sendall(b"moved")
+for _ in range(60):
+    connection.sendall(connection.recv(100))
+select.select([], [], [connection])
+connection.setsockopt(socket.SOL_SOCKET, 29, 1)  # SO_TIMESTAMP: only the kernel serves it
+urgent = connection.recv(1, socket.MSG_OOB)
+print("read", connection.recv(100), urgent, connection.recv(100), flush=True)'
+	on far "$python" -c 'import socket, sys, time
+peer = socket.create_connection((sys.argv[1], 7000), 60)
+def ask(times):
+    for i in range(times):
+        peer.sendall(b"word")
+        assert peer.recv(100) == b"word"
+ask(20)
+end = time.monotonic() + 60
+while "can be borrowed from now on" not in open(sys.argv[2]).read() and time.monotonic() < end:
+    ask(1)
+ask(20)
+peer.sendall(b"that is all")
+assert peer.recv(100) == b"moved"
+ask(60)
+peer.sendall(b"before")
+peer.send(b"!", socket.MSG_OOB)
+time.sleep(0.2)
+peer.sendall(b"behind")
+peer.recv(1)' "$near_kernel" "$BATS_TEST_TMPDIR/server.melin"
+	printed server "read b'before' b'!' b'behind'"
+	finished server
+	took server borrowed -ge 2
+	took server returned_lost -eq 0
+}
+
 @test "another process gets it by SCM_RIGHTS" {
 	COUNT=2 echoes pass
 	finished server

@@ -173,6 +173,8 @@ void rights_before_unshare(int flags)
 		end_keeping_in_any_mode();
 	else if (flags & (CLONE_NEWNS | CLONE_NEWNET))
 		before_losing_early();
+	if (flags & CLONE_NEWNET)
+		lending_before_moving();
 }
 
 void rights_before_setns(int type)
@@ -185,6 +187,8 @@ void rights_before_setns(int type)
 		end_keeping_in_any_mode();
 	else if (type == CLONE_NEWNET)
 		before_losing_early();
+	if (type == 0 || (type & CLONE_NEWNET))
+		lending_before_moving();
 }
 
 /*

@@ -110,6 +110,18 @@ bool lending_may_come(void)
 	       why == REFUSAL_DESCRIPTORS;
 }
 
+static _Atomic bool has_moved;
+
+void lending_before_moving(void)
+{
+	atomic_store(&has_moved, true);
+}
+
+bool lending_has_moved(void)
+{
+	return atomic_load_explicit(&has_moved, memory_order_relaxed);
+}
+
 void lending_set_work(const struct lending_work *functions)
 {
 	atomic_store(&work, functions);
@@ -480,5 +492,6 @@ void lending_forked(void)
 	atomic_store(&rest_due, false);
 	atomic_store(&again_at, 0);
 	atomic_store(&again_tries, 0);
+	atomic_store(&has_moved, false); /* all threads are where the child is */
 	is_thread = false;
 }

@@ -32,6 +32,14 @@ enum refusal lending_refusal(void);
 bool lending_may_come(void);
 
 /*
+ * A thread of the program's is about to go to another network namespace, from which nothing can be
+ * injected here: what is lent by the process's own rights is given back by melin's thread from now
+ * on (lending_give()).
+ */
+void lending_before_moving(void);
+bool lending_has_moved(void);
+
+/*
  * How often the thread looks at what is borrowed: an idle connection costs nothing but memory, a
  * few KiB.
  */

@@ -110,12 +110,15 @@ static int give_loan(struct socket *socket, int descriptor, const struct connect
 		     bool closes)
 {
 	struct lender *lender = lending_lender();
-	int status;
+	int status = -EPERM;
 
 	socket->loan.closes = closes;
-	status = closes && lender_may_end(lender)
-			 ? end_loan(lender, socket, descriptor, state)
-			 : lender_give(lender, descriptor, &socket->loan, state);
+	if (lending_has_moved() && !lender_may_end(lender))
+		status = lending_give(descriptor, &socket->loan, state);
+	if (status == -EPERM)
+		status = closes && lender_may_end(lender)
+				 ? end_loan(lender, socket, descriptor, state)
+				 : lender_give(lender, descriptor, &socket->loan, state);
 	/* Rights are a thread's own, so another thread may have more. */
 	if (status == -EPERM && !lender_is_gone(lender))
 		status = lending_give(descriptor, &socket->loan, state);
