@@ -270,13 +270,17 @@ static __always_inline int is_stale(struct __sk_buff *frame, int at, const struc
 	return !established;
 }
 
-/* length: from the offset to the frame's end. Returns how much of that is kept, 0: nothing. */
-static __always_inline __u64 keep_part(struct __sk_buff *frame, const struct tuple *tuple,
-				       __u32 number, const struct tap_slot *slot, __u32 offset,
-				       __u64 length)
+/*
+ * length: from the offset to the frame's end. headers: TAP_KEPT_HEADERS, or 0 for the first part; a
+ * constant, since for a broker, which has not CAP_PERFMON, no address may depend on the path.
+ * Whether that is kept and there is more.
+ */
+static __always_inline int keep_part(struct __sk_buff *frame, const struct tuple *tuple,
+				     __u32 number, const struct tap_slot *slot, __u32 headers,
+				     __u32 offset, __u64 length)
 {
 	struct tap_kept *kept = bpf_ringbuf_reserve(RING, sizeof(*kept), 0);
-	const __u32 headers = offset ? TAP_KEPT_HEADERS : 0;
+	const int is_last = length <= TAP_KEPT_BYTES - headers;
 
 	if (!kept)
 		return 0;
@@ -285,7 +289,7 @@ static __always_inline __u64 keep_part(struct __sk_buff *frame, const struct tup
 	kept->interface = tuple->interface;
 	kept->length = frame->len;
 	kept->offset = offset;
-	if (length > TAP_KEPT_BYTES - headers)
+	if (!is_last)
 		length = TAP_KEPT_BYTES - headers;
 	kept->size = headers + (__u32)length;
 	/* The verifier has to find the limits in the register that is used. */
@@ -297,21 +301,26 @@ static __always_inline __u64 keep_part(struct __sk_buff *frame, const struct tup
 		return 0;
 	}
 	bpf_ringbuf_submit(kept, BPF_RB_NO_WAKEUP);
-	return length;
+	return !is_last;
 }
 
-/* What there is no room for any more is lost, as on a wire. */
+/*
+ * What there is no room for any more is lost, as on a wire. The verifier goes through the loop as
+ * often as it may run, and has to find the one way that goes on.
+ */
 static __always_inline void keep(struct __sk_buff *frame, const struct tuple *tuple, __u32 number,
 				 const struct tap_slot *slot)
 {
-	__u64 done = keep_part(frame, tuple, number, slot, 0, frame->len), part;
+	__u32 offset = TAP_KEPT_BYTES;
 
+	if (!keep_part(frame, tuple, number, slot, 0, 0, frame->len))
+		return;
 #pragma clang loop unroll(disable)
-	for (int i = 1; i < TAP_KEPT_PARTS && done && done < frame->len; i++) {
-		part = keep_part(frame, tuple, number, slot, (__u32)done, frame->len - done);
-		if (!part)
-			break;
-		done += part;
+	for (int i = 1; i < TAP_KEPT_PARTS; i++) {
+		if (!keep_part(frame, tuple, number, slot, TAP_KEPT_HEADERS, offset,
+			       (__u64)frame->len - offset))
+			return;
+		offset += TAP_KEPT_BYTES - TAP_KEPT_HEADERS;
 	}
 }
 

@@ -119,7 +119,7 @@ static void keep_large_frame(const char *how)
 
 	for (size_t i = 0; i < LARGE; i++)
 		bytes[i] = (uint8_t)rand();
-	if (!tap_ok(ground_connect(how, true, &ends) && prepare(&ends, &loan) &&
+	if (!tap_ok(ground_connect(how, true, &ends) && ground_prepare(lender, &ends, &loan) &&
 			    lender_borrow(lender, ends.own, &loan, &state) == REFUSAL_NONE &&
 			    lender_hold(lender, &loan) == 0,
 		    "%s: a connection is held", how))
