@@ -69,6 +69,7 @@ melin_broker_SOURCES = \
 	broker/confine.h \
 	broker/witness_process.c \
 	broker/melin_broker.c \
+	broker/peer_process.h \
 	broker/serve.c \
 	broker/serve.h
 melin_broker_CPPFLAGS = -I$(srcdir) -D_GNU_SOURCE $(HARDENING_CPPFLAGS) $(broker_cppflags)

@@ -13,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "broker/broker_protocol.h"
 #include "broker/injection.h"
 #include "broker/lender.h"
+#include "broker/peer_process.h"
 #include "common/netlink_call.h"
 #include "common/own_descriptor.h"
 
@@ -464,12 +464,6 @@ static bool serve_one(struct session *session)
 
 /* ---- the end of a session ---- */
 
-/*
- * So long a process that was killed is given to close its sockets, 10,000 of them in some 20 ms:
- * the kernel answers for a connection when nobody has it any more.
- */
-#define CLOSING_NS 200000000
-
 static void note_lent(const void *node, VISIT visit, void *any)
 {
 	const struct connection *entry = *(struct connection *const *)node;
@@ -487,19 +481,28 @@ static int keep_tap(const struct session *session)
 	return any ? own_descriptor(fcntl(lender_tap(session->lender), F_DUPFD_CLOEXEC, 0)) : -1;
 }
 
+/* Once all that the client had is closed: the kernel then answers for its connections. */
+static void await_closing(const struct session *session)
+{
+	const int process = peer_process_of(session->channel);
+
+	peer_process_await_death(process);
+	if (process >= 0)
+		close(process);
+}
+
 /*
  * A client that was killed has left its connections to nobody, and their peers, which may have
  * nothing to send, are made to ask. Those of one that lives are asked in vain.
  */
 static void end(struct session *session)
 {
-	const struct timespec closing = { .tv_nsec = CLOSING_NS };
 	const int tap = keep_tap(session);
 	struct connection *entry;
 
 	lender_close(session->lender);
 	if (tap >= 0)
-		nanosleep(&closing, NULL);
+		await_closing(session);
 	while (session->entries) {
 		entry = *(struct connection **)session->entries;
 		if (tap >= 0 && entry->is_counted)

@@ -9,15 +9,10 @@
 #include <unistd.h>
 
 #include "broker/confine.h"
+#include "broker/peer_process.h"
 #include "broker/witness.h"
 #include "common/shared_memory.h"
 #include "common/system_call.h"
-
-/* SO_PEERPIDFD of Linux 6.5, in headers of later systems. */
-#define PEER_PROCESS 77
-
-/* How long a process that was killed may take to close its sockets: 10,000 of them take 20 ms. */
-#define DYING_MS 1000
 
 static int receive_files(int channel, int files[WITNESS_FILES])
 {
@@ -49,15 +44,6 @@ static void await_end(int channel, int process)
 		poll(ends, 2, -1);
 }
 
-/* Until the process has closed all that it had: the channel may have been closed first. */
-static void await_death(int process)
-{
-	struct pollfd end = { .fd = process, .events = POLLIN };
-
-	if (process >= 0)
-		poll(&end, 1, DYING_MS);
-}
-
 /* Whether there is any. probes: their peers are made to ask, by the tap. */
 static bool visit_lent(const struct witness_entry *entries, int tap, bool probes)
 {
@@ -73,19 +59,10 @@ static bool visit_lent(const struct witness_entry *entries, int tap, bool probes
 	return any;
 }
 
-/* The process that has made the channel, as by pidfd_open(2); -1: it has ended. */
-static int process_behind(int channel)
-{
-	int process = -1;
-	socklen_t length = sizeof(process);
-
-	return getsockopt(channel, SOL_SOCKET, PEER_PROCESS, &process, &length) < 0 ? -1 : process;
-}
-
 int witness_run(int channel)
 {
 	const struct witness_entry *entries;
-	const int process = process_behind(channel);
+	const int process = peer_process_of(channel);
 	int files[WITNESS_FILES];
 
 	prctl(PR_SET_NAME, "melin-witness");
@@ -98,7 +75,7 @@ int witness_run(int channel)
 	await_end(channel, process);
 	if (!visit_lent(entries, files[WITNESS_TAP], false))
 		return 0;
-	await_death(process);
+	peer_process_await_death(process);
 	/*
 	 * Twice, for a segment that is lost, and without a pause: the tap is all that is left of a
 	 * process that others believe gone.
