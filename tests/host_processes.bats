@@ -202,8 +202,8 @@ ring() {
 	took server returned_lost -eq 0
 }
 
-# The kernel has to be told of unread urgent data by a segment, which only a thread can bring in that
-# is where the interface is.
+# The kernel has to be told of unread urgent data by a segment, which a thread can bring in that is
+# where the interface is.
 @test "a program that has gone to another network namespace is told of urgent data given back" {
 	start_melin server near "$python" -c 'import ctypes, select, socket
 connection = socket.create_server(("", 7000)).accept()[0]
