@@ -37,6 +37,10 @@ struct tuple {
 
 #define NEXT_HOP_BY_HOP 0
 #define NEXT_FRAGMENT	44
+#define NEXT_ICMP	58
+
+/* Of ICMP's header, in both families. */
+#define ICMP_BYTES 8
 
 /* tcx: linux/bpf.h, enum tcx_action_base (Linux 6.6). */
 #define TCX_NEXT (-1)
@@ -144,18 +148,80 @@ static __always_inline int read_ipv6(struct __sk_buff *frame, struct tuple *tupl
 	return tcp;
 }
 
+/* For other hosts, and of VLANs that have no interface: the kernel's IP gets neither. */
+static __always_inline int is_for_others(const struct __sk_buff *frame)
+{
+	return frame->pkt_type != 0 || (frame->vlan_present && frame->vlan_tci & VLAN_ID_MASK);
+}
+
 /* Where the TCP header is; 0: this is no segment for this host. */
 static __always_inline int read_tuple(struct __sk_buff *frame, struct tuple *tuple)
 {
 	__builtin_memset(tuple, 0, sizeof(*tuple));
 	tuple->interface = frame->ifindex;
-	/* For other hosts, and of VLANs that have no interface: the kernel's IP gets neither. */
-	if (frame->pkt_type != 0 || (frame->vlan_present && frame->vlan_tci & VLAN_ID_MASK))
+	if (is_for_others(frame))
 		return 0;
 	if (frame->protocol == bpf_htons(ETH_P_IP))
 		return read_ipv4(frame, tuple);
 	if (frame->protocol == bpf_htons(ETH_P_IPV6))
 		return read_ipv6(frame, tuple);
+	return 0;
+}
+
+/* The quoted segment is one that this host has sent: its receiver's port is the remote one. */
+static __always_inline __u32 turned(__u32 ports)
+{
+	return ports << 16 | ports >> 16;
+}
+
+/* RFC 792: an error quotes the packet that it is about behind a header of eight bytes. */
+static __always_inline int read_quoted4(struct __sk_buff *frame, struct tuple *tuple)
+{
+	const int at = ETH_HLEN + offsetof(struct ipv4_and_ports, ports);
+	struct ipv4_and_ports outer, quoted;
+
+	if (bpf_skb_load_bytes(frame, ETH_HLEN, &outer, sizeof(outer)) < 0 ||
+	    outer.version_and_length != 0x45 || outer.protocol != IPPROTO_ICMP ||
+	    bpf_skb_load_bytes(frame, at + ICMP_BYTES, &quoted, sizeof(quoted)) < 0 ||
+	    quoted.version_and_length != 0x45 || quoted.protocol != IPPROTO_TCP)
+		return 0;
+	tuple->remote[0] = quoted.destination;
+	tuple->local[0] = quoted.source;
+	tuple->ports = turned(quoted.ports);
+	tuple->family = FAMILY_IPV4;
+	return 1;
+}
+
+/* RFC 4443 has them the same. */
+static __always_inline int read_quoted6(struct __sk_buff *frame, struct tuple *tuple)
+{
+	const int at = ETH_HLEN + offsetof(struct ipv6_and_ports, ports);
+	struct ipv6_and_ports packet;
+
+	if (bpf_skb_load_bytes(frame, ETH_HLEN, &packet, sizeof(packet)) < 0 ||
+	    packet.next != NEXT_ICMP ||
+	    bpf_skb_load_bytes(frame, at + ICMP_BYTES, &packet, sizeof(packet)) < 0 ||
+	    packet.next != IPPROTO_TCP)
+		return 0;
+	__builtin_memcpy(tuple->remote, packet.destination, sizeof(tuple->remote));
+	__builtin_memcpy(tuple->local, packet.source, sizeof(tuple->local));
+	tuple->ports = turned(packet.ports);
+	tuple->family = FAMILY_IPV6;
+	return 1;
+}
+
+/*
+ * Whether this is a message of ICMP about a segment of this host's. Its type is the stack's to look
+ * at: what is no error quotes nothing.
+ */
+static __always_inline int read_quoted(struct __sk_buff *frame, struct tuple *tuple)
+{
+	if (is_for_others(frame))
+		return 0;
+	if (frame->protocol == bpf_htons(ETH_P_IP))
+		return read_quoted4(frame, tuple);
+	if (frame->protocol == bpf_htons(ETH_P_IPV6))
+		return read_quoted6(frame, tuple);
 	return 0;
 }
 
@@ -226,11 +292,14 @@ int tap_filter(struct __sk_buff *frame)
 	__u32 number;
 	int tcp = read_tuple(frame, &tuple);
 
-	if (!tcp)
+	/* The kernel gets the message as well, but heeds none about what its socket has not sent. */
+	if (!tcp && !read_quoted(frame, &tuple))
 		return 0;
 	slot = find(&tuple, &number);
 	if (!slot || slot->owner != OWNER)
 		return 0;
+	if (!tcp)
+		return slot->state == TAP_BORROWED ? -1 : 0;
 	if (slot->state == TAP_PASSED || slot->state == TAP_BORROWED)
 		return -1; /* all of it */
 	if (slot->state == TAP_WATCHED)

@@ -114,3 +114,22 @@ setup() {
 	[ "${output//$'\n'/ }" = "EHOSTUNREACH EHOSTUNREACH ENETUNREACH EACCES" ] || fail "$output"
 	kernel_still near
 }
+
+# What a router says of a borrowed connection's segment comes to the kernel, whose socket has not
+# sent it: the stack has to hear it.
+@test "host mode: a path with a smaller MTU is followed by the stack, IPv4 and IPv6" {
+	[[ -z $plain ]] || skip "nothing is borrowed without melin"
+	ip -n "$(host router)" link set far mtu 1300
+	start echo far "$python" "$programs/echo_server.py" threads 7000 ::
+	listens far 7000
+	on near env "LD_PRELOAD=$library" "MELIN_FLOWS=connect:*:7000" MELIN_BORROW=always \
+		MELIN_REQUIRED=1 "MELIN_LOG=info:$BATS_TEST_TMPDIR/client.melin" \
+		"$python" -c 'import socket
+for host in "198.18.2.1", "fd00:2::1":
+    connection = socket.create_connection((host, 7000))
+    for size in [4] * 300 + [3000] * 20:
+        connection.sendall(bytes(size))
+        assert connection.recv(size, socket.MSG_WAITALL) == bytes(size)'
+	took client borrowed -eq 2
+	took client returned_loss -eq 0
+}

@@ -232,10 +232,45 @@ static void drop(struct stack *stack, struct pbuf *frame)
 	pbuf_free(frame);
 }
 
+/* Whether it is a message of ICMP, whole and in one piece. */
+static bool is_message(const struct pbuf *frame, bool *is_ip4)
+{
+	const uint8_t *bytes = frame->payload, *ip = bytes + SIZEOF_ETH_HDR;
+	const unsigned there = frame->len - SIZEOF_ETH_HDR;
+	unsigned header, total;
+
+	if (frame->len < SIZEOF_ETH_HDR + IP4_SIZE)
+		return false;
+	*is_ip4 = bytes_read16(ip - 2) == ETHTYPE_IP;
+	if (!*is_ip4)
+		return bytes_read16(ip - 2) == ETHTYPE_IPV6 && there >= IP6_SIZE &&
+		       ip[IP6_NEXT] == IP6_NEXTH_ICMP6;
+	header = (ip[0] & 15) * 4u;
+	total = bytes_read16(ip + IP4_TOTAL);
+	return ip[IP4_PROTOCOL] == IP_PROTO_ICMP && header >= IP4_SIZE && header <= total &&
+	       total <= there && !(bytes_read16(ip + IP4_FRAGMENT) & 0x3fff);
+}
+
+/* What the tap passes of ICMP is about a borrowed connection. lwIP's IP input hands on errors. */
+static bool message_input(struct stack *stack, struct pbuf *frame)
+{
+	bool is_ip4;
+
+	if (!is_message(frame, &is_ip4) || pbuf_remove_header(frame, SIZEOF_ETH_HDR))
+		return false;
+	if (is_ip4)
+		ip4_input(frame, &stack->host.netif);
+	else
+		ip6_input(frame, &stack->host.netif);
+	return true;
+}
+
 void host_input(struct stack *stack, struct pbuf *frame)
 {
 	struct packet_in packet;
 
+	if (message_input(stack, frame))
+		return;
 	if (!is_segment(frame, &packet)) {
 		drop(stack, frame);
 		return;
