@@ -339,7 +339,10 @@ TRANSFER(ssize_t, writev, (int descriptor, const struct iovec *iov, int count), 
 	 SYS_writev, ((long)iov, count, 0, 0, 0), move_vector(socket, BORROW_SEND, iov, count, 0),
 	 libc()->writev, iov, count)
 
-/* *whole: it has gone with all its bytes; NULL: nobody asks. */
+/*
+ * *whole: it has gone with all its bytes; NULL: it is the only one. One of several may say itself
+ * that it ends a record (Linux's allowed_msghdr_flags).
+ */
 static ssize_t send_message(struct socket *socket, const struct msghdr *message, int flags,
 			    bool *whole)
 {
@@ -351,7 +354,8 @@ static ssize_t send_message(struct socket *socket, const struct msghdr *message,
 		return result;
 	result = ancillary_check(&copy);
 	if (result == 0)
-		result = socket_send(socket, vector.iov, vector.count, flags);
+		result = socket_send(socket, vector.iov, vector.count,
+				     flags | (whole ? copy.msg_flags & MSG_EOR : 0));
 	if (whole)
 		*whole = result >= 0 && (size_t)result == vector.bytes;
 	vector_end(&vector);
