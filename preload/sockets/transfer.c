@@ -464,6 +464,9 @@ static ssize_t receive_many(struct socket *socket, const struct iovec *iov, size
 
 	for (;;) {
 		const struct iovec *rest = cursor_iov(&cursor, &count);
+		/* It has come to the mark while this waited: the call ends there, as below. */
+		if (done && operations->urgent(socket->handle) == 0)
+			return (ssize_t)done;
 		/* Before the call: what comes after this has not been looked at. */
 		const size_t before = operations->readable(socket->handle);
 
@@ -504,7 +507,9 @@ static ssize_t receive_many(struct socket *socket, const struct iovec *iov, size
 		}
 		if (waited <= 0)
 			return done ? (ssize_t)done : waited == 0 ? -EAGAIN : waited;
-		waited = socket_wait(socket, EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP, deadline);
+		waited = socket_wait(
+			socket, EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP | (done ? EPOLLPRI : 0),
+			deadline);
 	}
 }
 

@@ -22,7 +22,7 @@
 static void receive_and_show(const char *name, int fd, size_t length, int flags)
 {
 	char buffer[64] = { 0 };
-	ssize_t n = recv(fd, buffer, length, flags | MSG_DONTWAIT);
+	ssize_t n = recv(fd, buffer, length, flags & MSG_WAITALL ? flags : flags | MSG_DONTWAIT);
 
 	outcome(name, n);
 	if (n > 0 && !(flags & MSG_TRUNC))
@@ -198,6 +198,48 @@ static void wait_for_all(int from, int to)
 static void case_wait_all(void)
 {
 	both_ways(wait_for_all);
+}
+
+static void send_urgent_x(int fd)
+{
+	send(fd, "X", 1, MSG_OOB | MSG_NOSIGNAL);
+}
+
+static void send_urgent_cdx(int fd)
+{
+	send(fd, "cdX", 3, MSG_OOB | MSG_NOSIGNAL);
+}
+
+/* The mark comes while the call waits for more than it has: it ends there. */
+static void wait_across(int from, int to)
+{
+	static void (*const marks[])(int) = { send_urgent_x, send_urgent_cdx };
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		pthread_t thread;
+
+		send_all(from, "ab", 2);
+		await_bytes(to, 2);
+		thread = later(100, marks[i], from);
+		receive_and_show("up to the mark", to, 10, MSG_WAITALL);
+		join(thread);
+		send_all(from, "ef", 2);
+		settle();
+		look("at the mark", to);
+		receive_and_show("the rest", to, 10, MSG_DONTWAIT);
+	}
+}
+
+static void wait_across_in_line(int from, int to)
+{
+	in_line(to);
+	wait_across(from, to);
+}
+
+static void case_wait_across(void)
+{
+	both_ways(wait_across);
+	both_ways(wait_across_in_line);
 }
 
 static void send_ghi(int fd)
@@ -537,6 +579,7 @@ int main(int argc, char **argv)
 		{ "in line", case_in_line, 0 },
 		{ "several", case_several, 0 },
 		{ "wait all", case_wait_all, 0 },
+		{ "wait across", case_wait_across, 0 },
 		{ "end", case_end, 0 },
 		{ "arguments", case_arguments, 0 },
 		{ "select", case_select, 0 },
