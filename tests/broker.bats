@@ -142,6 +142,47 @@ waits() {
 	wait_until 60 no_brokers || fail "a broker is left"
 }
 
+# The broker need not hurry with what is closed, but where another thread has the socket still.
+@test "a thread closes a socket that others have in another table: they go on" {
+	start server near env "LD_PRELOAD=$library" 'MELIN_FLOWS=listen:*:*' MELIN_BORROW=always \
+		"MELIN_LOG=debug:$BATS_TEST_TMPDIR/server.melin" "$python" -c '
+import ctypes, os, signal, socket, sys, threading
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+os.setuid(65534)
+connection = socket.create_server((sys.argv[1], 7000)).accept()[0]
+while (data := connection.recv(100)) != b"that is all":
+    connection.sendall(data)
+
+def close():
+    assert ctypes.CDLL(None).unshare(0x400) == 0  # CLONE_FILES
+    print("closes", flush=True)
+    signal.sigwait([signal.SIGUSR1])
+    os.close(connection.fileno())
+    print("has closed", flush=True)
+
+closing = threading.Thread(target=close)
+closing.start()
+closing.join()
+connection.sendall(b"goes on")
+print("ends", connection.recv(100), flush=True)' "$near_kernel"
+	listens near 7000
+	start client far "$python" -c 'import socket, sys
+peer = socket.create_connection((sys.argv[1], 7000), 60)
+while "descriptor" not in (log := open(sys.argv[2]).read()) or ": borrowed" not in log:
+    peer.sendall(b"word")
+    assert peer.recv(100) == b"word"
+peer.sendall(b"that is all")
+print("is told that it", peer.recv(100))' "$near_kernel" "$BATS_TEST_TMPDIR/server.melin"
+	printed server closes
+	kill -STOP "$(brokers)"
+	kill -USR1 "$(pid_of server)"
+	sleep 0.2
+	kill -CONT "$(brokers)"
+	printed client "is told that it b'goes on'"
+	finished server
+	grep -q "ends b''" "$BATS_TEST_TMPDIR/server.out"
+}
+
 # Chance says each time that a connection goes back. Whichever are borrowed when the broker ends,
 # none is lost for a reason that can be left alone.
 @test "a broker is killed: what need not go back stays with the stack" {

@@ -14,6 +14,7 @@
 #include "preload/sockets/ancillary.h"
 #include "preload/sockets/borrow.h"
 #include "preload/config/config.h"
+#include "preload/descriptors/descriptors.h"
 #include "preload/libc/program_memory.h"
 #include "preload/libc/result.h"
 #include "preload/libc/signals.h"
@@ -60,6 +61,8 @@ static int close_others(unsigned first, unsigned last, int flags)
 {
 	unsigned from = first, highest;
 
+	if (flags & CLOSE_RANGE_UNSHARE)
+		descriptor_tables_part();
 	highest = (unsigned)descriptor_highest();
 	for (unsigned each = first; each <= last && each <= highest; each++) {
 		if (!descriptor_known((int)each))

@@ -485,6 +485,18 @@ void descriptor_keep_private(int descriptor)
 	kept_private = descriptor;
 }
 
+static _Atomic bool tables_have_parted;
+
+void descriptor_tables_part(void)
+{
+	atomic_store(&tables_have_parted, true);
+}
+
+bool descriptor_tables_have_parted(void)
+{
+	return atomic_load_explicit(&tables_have_parted, memory_order_relaxed);
+}
+
 void descriptor_close_private(void)
 {
 	int highest = descriptor_highest();

@@ -219,6 +219,13 @@ void descriptor_close_end(const struct closing *closing);
 /* The highest number that was ever in the table: where walks over it may end. */
 int descriptor_highest(void);
 
+/*
+ * A thread is about to get a table of the kernel's for itself (CLONE_FILES of unshare(2)): from now
+ * on what is closed in one table may be open in another.
+ */
+void descriptor_tables_part(void);
+bool descriptor_tables_have_parted(void);
+
 /* One of the descriptors of an object, or -1. It searches the whole table. */
 int descriptor_find(const struct object *object);
 

@@ -12,6 +12,7 @@
 #include "preload/libc/signals.h"
 #include "preload/config/config.h"
 #include "preload/config/log.h"
+#include "preload/descriptors/descriptors.h"
 #include "preload/sockets/borrow.h"
 #include "preload/sockets/borrow_process.h"
 #include "preload/sockets/borrow_stop.h"
@@ -165,6 +166,8 @@ void rights_after_losing(void)
  */
 void rights_before_unshare(int flags)
 {
+	if (flags & CLONE_FILES)
+		descriptor_tables_part();
 	KEEP_ERRNO;
 
 	if (!matters())

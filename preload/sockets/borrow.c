@@ -416,7 +416,7 @@ void borrow_close(struct socket *socket)
 	const int errno_before = errno;
 
 	/* A call that is running goes on by a duplicate: nothing of it may be lost. */
-	end(socket, BORROW_CLOSED, true, !socket->kept);
+	end(socket, BORROW_CLOSED, true, !socket->kept && !descriptor_tables_have_parted());
 	errno = errno_before;
 }
 
