@@ -127,7 +127,7 @@ ssize_t send_data(struct stack_socket *socket, const struct iovec *iov, size_t c
 	}
 	acknowledge_answer(socket);
 	tcp_output(socket->pcb);
-	if (!done && send_buffer_room(socket))
+	if (!done && total(iov, count) && send_buffer_room(socket))
 		wait_for_memory(socket);
 	socket->stack->counters.tx_payload += done;
 	socket_changed(socket, 0);
