@@ -242,6 +242,52 @@ peer.recv(1)' "$near_kernel" "$BATS_TEST_TMPDIR/server.melin"
 	took server returned_lost -eq 0
 }
 
+# It has no melin: what it closes of melin's own would be closed in the parent.
+@test "a child that shares the table of descriptors leaves its parent what is melin's" {
+	start_melin server near "$python" -c 'import ctypes, os, signal, socket
+libc = ctypes.CDLL(None)
+listener = socket.create_server(("", 7000))
+print("ready", flush=True)
+connection = listener.accept()[0]
+
+def echo(times):
+    for _ in range(times):
+        connection.sendall(connection.recv(100))
+
+def child(unused):
+    echo(20)
+    os.close(connection.fileno())
+    os._exit(0)
+
+echo(60)
+stack = ctypes.create_string_buffer(1 << 20)
+function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(child)
+number = libc.clone(function, ctypes.c_void_p(ctypes.addressof(stack) + (1 << 20) - 64),
+                    0x400 | signal.SIGCHLD, None)  # CLONE_FILES
+assert os.waitpid(number, 0)[1] == 0
+try:
+    connection.recv(1)
+except OSError as error:
+    print(error, flush=True)
+connection.detach()
+connection = listener.accept()[0]
+echo(80)'
+	printed server ready
+	on far "$python" -c 'import socket, sys, time
+for _ in range(2):
+    peer = socket.create_connection((sys.argv[1], 7000), 60)
+    for i in range(80):
+        peer.sendall(b"word")
+        assert peer.recv(100) == b"word", i
+        if i == 20:
+            time.sleep(0.3)  # until there is a stack
+    assert peer.recv(100) == b""' "$near_kernel"
+	printed server 'Bad file descriptor'
+	finished server
+	took server borrowed -ge 2
+	took server returned_lost -eq 0
+}
+
 @test "another process gets it by SCM_RIGHTS" {
 	COUNT=2 echoes pass
 	finished server

@@ -103,6 +103,7 @@ INTERPOSED pid_t _Fork(void)
 struct first_call {
 	int (*function)(void *);
 	void *argument;
+	bool shares_descriptors;
 };
 
 static int clone_began(void *argument)
@@ -110,7 +111,10 @@ static int clone_began(void *argument)
 	const struct first_call *first = argument;
 	int status;
 
-	forks_after_in_child();
+	if (first->shares_descriptors)
+		forks_after_in_sharing_child();
+	else
+		forks_after_in_child();
 	status = first->function(first->argument);
 	/* libc ends this thread alone: melin's would keep the process. */
 	if (thread_is_last())
@@ -139,7 +143,7 @@ static int clone_sharing(int (*function)(void *), void *stack, int flags, void *
  */
 INTERPOSED int clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
 {
-	struct first_call first = { function, argument };
+	struct first_call first = { function, argument, flags & CLONE_FILES };
 	void *thread_area;
 	pid_t *in_parent, *in_child;
 	va_list rest;

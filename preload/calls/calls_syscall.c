@@ -180,6 +180,15 @@ static bool is_fork(long number, const struct arguments *arguments)
 	}
 }
 
+/* Of what is a fork: whether the child shares its parent's table of descriptors. */
+static bool shares_descriptors(long number, const struct arguments *arguments)
+{
+	const struct clone_args *extended = POINTER(a);
+
+	return (number == SYS_clone && (arguments->a & CLONE_FILES)) ||
+	       (number == SYS_clone3 && (extended->flags & CLONE_FILES));
+}
+
 /* libc runs no handlers of pthread_atfork(3) for a fork by syscall(2): melin's are run by hand. */
 static bool serve_fork(long number, const struct arguments *arguments, long *result)
 {
@@ -193,10 +202,12 @@ static bool serve_fork(long number, const struct arguments *arguments, long *res
 	forks_before();
 	*result = libc()->syscall(number, arguments->a, arguments->b, arguments->c, arguments->d,
 				  arguments->e);
-	if (*result == 0)
-		forks_after_in_child();
-	else
+	if (*result != 0)
 		forks_after_in_parent();
+	else if (shares_descriptors(number, arguments))
+		forks_after_in_sharing_child();
+	else
+		forks_after_in_child();
 	return true;
 }
 

@@ -486,3 +486,8 @@ bool config_active(void)
 {
 	return config.flows.count > 0;
 }
+
+void config_leave(void)
+{
+	config.flows.count = 0;
+}

@@ -77,6 +77,8 @@ const struct config *config_get(void);
 
 /* Whether there are flow rules at all. If not, every call is libc's. */
 bool config_active(void);
+/* There are none from now on, in a child that melin leaves alone. */
+void config_leave(void);
 
 /*
  * The name, without MELIN_, of one of the variables that are set while MELIN_FLOWS is not, not even

@@ -485,6 +485,12 @@ void descriptor_keep_private(int descriptor)
 	kept_private = descriptor;
 }
 
+void descriptor_forget_all(void)
+{
+	for (int descriptor = descriptor_highest(); descriptor >= 0; descriptor--)
+		atomic_store(&descriptor_table[descriptor], NULL);
+}
+
 static _Atomic bool tables_have_parted;
 
 void descriptor_tables_part(void)

@@ -224,6 +224,8 @@ int descriptor_highest(void);
  * on what is closed in one table may be open in another.
  */
 void descriptor_tables_part(void);
+/* In the child of a fork: nothing is known of any descriptor from now on, melin's own neither. */
+void descriptor_forget_all(void);
 bool descriptor_tables_have_parted(void);
 
 /* One of the descriptors of an object, or -1. It searches the whole table. */

@@ -14,4 +14,11 @@ void forks_before(void);
 void forks_after_in_parent(void);
 void forks_after_in_child(void);
 
+/*
+ * Instead of the third in a child that shares its parent's table of descriptors, but not its memory
+ * (CLONE_FILES of clone(2)): it has no melin from now on, since what that closed or opened would be
+ * so in the parent.
+ */
+void forks_after_in_sharing_child(void);
+
 #endif

@@ -4,6 +4,7 @@
  * the stack's start (process_stack.h).
  */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -87,6 +88,20 @@ void forks_after_in_child(void)
 	signals_release();
 }
 
+/* All connections are the kernel's since forks_before(), or were never known to a child. */
+void forks_after_in_sharing_child(void)
+{
+	signals_hold();
+	signals_forked();
+	wait_forked();
+	thread_forked();
+	forks_after_in_parent();
+	config_leave();
+	descriptor_forget_all();
+	atomic_store(&process_stack_current, NULL);
+	signals_release();
+}
+
 /*
  * The end by exit(3). It runs after all handlers and destructors of the program and its libraries,
  * which may use their connections until then. libc flushes its streams even later, when there is no
@@ -96,6 +111,8 @@ static void end(int status, void *unused)
 {
 	(void)status;
 	(void)unused;
+	if (!config_active())
+		return;
 	stream_flush_all();
 	process_stack_stop();
 }
@@ -103,7 +120,8 @@ static void end(int status, void *unused)
 /* The end by quick_exit(3), after the program's handlers as well. It flushes no streams. */
 static void end_quickly(void)
 {
-	process_stack_stop();
+	if (config_active())
+		process_stack_stop();
 }
 
 /*
