@@ -292,7 +292,7 @@ int tap_filter(struct __sk_buff *frame)
 	__u32 number;
 	int tcp = read_tuple(frame, &tuple);
 
-	/* The kernel gets the message as well, but heeds none about what its socket has not sent. */
+	/* The kernel gets the message as well, and heeds none of what its socket has not sent. */
 	if (!tcp && !read_quoted(frame, &tuple))
 		return 0;
 	slot = find(&tuple, &number);
