@@ -397,6 +397,16 @@ static bool is_sent_again(const struct tcp_pcb *pcb, u32_t seq)
 	return false;
 }
 
+static void note_told(struct stack_socket *socket, const struct tcp_pcb *pcb,
+		      const struct tcp_hdr *header)
+{
+	const u32_t edge =
+		lwip_ntohl(header->ackno) + ((u32_t)lwip_ntohs(header->wnd) << pcb->rcv_scale);
+
+	if (TCP_SEQ_GT(edge, socket->received.told))
+		socket->received.told = edge;
+}
+
 u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const struct tcp_pcb *pcb,
 			  u32_t *options)
 {
@@ -433,6 +443,7 @@ u32_t *melin_segment_sent(struct pbuf *segment, struct tcp_hdr *header, const st
 	if (socket_of(pcb)) {
 		if ((flags & TCP_SYN) && socket_of(pcb)->options.maximum_segment)
 			announce_segment(header, socket_of(pcb)->options.maximum_segment);
+		note_told(socket_of(pcb), pcb, header);
 		output_note_segment(socket_of(pcb), pcb, seq, size, again);
 		urgent_stamp(socket_of(pcb), pcb, header, seq);
 	}

@@ -36,8 +36,9 @@ uint32_t melin_receive_window(const struct tcp_pcb *pcb);
 #undef TCP_WND_MAX
 #define TCP_WND_MAX(pcb) ((tcpwnd_size_t)melin_receive_window(pcb))
 /* Tell the peer of new room when there is a quarter of the buffer more than it knows of. */
+uint32_t melin_receive_buffer(const struct tcp_pcb *pcb);
 #undef TCP_WND_UPDATE_THRESHOLD
-#define TCP_WND_UPDATE_THRESHOLD (melin_receive_window(pcb) / 4)
+#define TCP_WND_UPDATE_THRESHOLD (melin_receive_buffer(pcb) / 4)
 
 /* lwIP never sets "don't fragment", and without it no router tells of its smaller MTU. */
 extern u16_t melin_fragment_bits; /* of the TCP segment that is being sent; path.c */

@@ -50,7 +50,7 @@ static void set_sender(struct tcp_pcb *pcb, const struct connection_state *state
 
 /*
  * The right edge that was announced is kept, whatever the buffer's size here: a window must not
- * shrink (RFC 9293 3.8.6).
+ * shrink (RFC 9293 3.8.6). It is told anew in units of the scale, so it is rounded up.
  */
 static void set_receiver(struct stack_socket *socket, struct tcp_pcb *pcb,
 			 const struct connection_state *state)
@@ -58,13 +58,14 @@ static void set_receiver(struct stack_socket *socket, struct tcp_pcb *pcb,
 	uint32_t edge = state->receive_window_start + state->receive_window;
 	uint32_t open = TCP_SEQ_GT(edge, state->receive_next) ? edge - state->receive_next : 0;
 	uint32_t needed = open + (uint32_t)state->receive_size;
+	const uint32_t unit = 1u << pcb->rcv_scale;
 
 	if (socket->options.receive_buffer / 2 < needed)
 		socket->options.receive_buffer = LWIP_MIN(needed, RECEIVE_WINDOW_MAX) * 2;
 	pcb->rcv_nxt = state->receive_next;
-	pcb->rcv_ann_right_edge = state->receive_next + open;
-	pcb->rcv_ann_wnd = open;
+	pcb->rcv_ann_right_edge = socket->received.told = state->receive_next + open;
 	pcb->rcv_wnd = TCP_WND_MAX(pcb) - LWIP_MIN((uint32_t)state->receive_size, TCP_WND_MAX(pcb));
+	pcb->rcv_ann_wnd = LWIP_MIN((open + unit - 1) & ~(unit - 1), LWIP_MAX(open, pcb->rcv_wnd));
 }
 
 static void set_options(struct tcp_pcb *pcb, const struct connection_state *state)
@@ -203,11 +204,11 @@ static int may_give(const struct stack_socket *socket)
 	return 0;
 }
 
-static uint32_t announced_room(const struct tcp_pcb *pcb)
+static uint32_t announced_room(const struct stack_socket *socket)
 {
-	return TCP_SEQ_GT(pcb->rcv_ann_right_edge, pcb->rcv_nxt)
-		       ? pcb->rcv_ann_right_edge - pcb->rcv_nxt
-		       : 0;
+	const uint32_t next = socket->pcb->rcv_nxt;
+
+	return TCP_SEQ_GT(socket->received.told, next) ? socket->received.told - next : 0;
 }
 
 /*
@@ -215,9 +216,13 @@ static uint32_t announced_room(const struct tcp_pcb *pcb)
  * may send hardly anything, of which the kernel speaks only after the program has read something
  * from it. What was read here may be all that there was: then the peer would wait until it probes.
  */
-static void say_what_is_owed(struct tcp_pcb *pcb)
+static void say_what_is_owed(const struct stack_socket *socket)
 {
-	const bool is_waited_for = announced_room(pcb) < LWIP_MIN(2u * pcb->mss, pcb->rcv_wnd);
+	struct tcp_pcb *pcb = socket->pcb;
+	/* The last segment may have said less than was said before: the scale cuts a part off. */
+	const uint32_t said = pcb->rcv_ann_wnd >> pcb->rcv_scale << pcb->rcv_scale;
+	const uint32_t room = LWIP_MIN(announced_room(socket), said);
+	const bool is_waited_for = room < LWIP_MIN(2u * pcb->mss, pcb->rcv_wnd);
 
 	if (is_waited_for)
 		pcb->rcv_ann_wnd = pcb->rcv_wnd;
@@ -225,14 +230,16 @@ static void say_what_is_owed(struct tcp_pcb *pcb)
 		tcp_send_empty_ack(pcb);
 }
 
-static void tell_windows(const struct tcp_pcb *pcb, struct connection_state *state)
+static void tell_windows(const struct stack_socket *socket, struct connection_state *state)
 {
+	const struct tcp_pcb *pcb = socket->pcb;
+
 	state->send_unacknowledged = pcb->lastack;
 	state->send_wl1 = pcb->snd_wl1;
 	state->send_window = pcb->snd_wnd;
 	state->send_window_max = pcb->snd_wnd_max;
 	state->receive_next = pcb->rcv_nxt;
-	state->receive_window = announced_room(pcb);
+	state->receive_window = announced_room(socket);
 	state->receive_window_start = pcb->rcv_nxt;
 }
 
@@ -305,8 +312,8 @@ int adopt_give(struct stack_socket *socket, struct connection_state *state)
 		sockaddr_write(socket->domain, &socket->local, socket->local_port, &state->local);
 		sockaddr_write(socket->domain, &socket->remote, socket->remote_port,
 			       &state->remote);
-		say_what_is_owed(socket->pcb);
-		tell_windows(socket->pcb, state);
+		say_what_is_owed(socket);
+		tell_windows(socket, state);
 		tell_options(socket, socket->pcb, state);
 		urgent_tell(socket, state);
 		adopted_tell(socket, state);

@@ -22,6 +22,11 @@ struct receive_queue {
 	uint32_t came_us;   /* receive_queue_clock() when the byte came that was taken out last */
 	uint16_t offset;    /* bytes of head that are read already */
 	uint16_t tail_room; /* bytes that still fit behind tail's, which is a block of ours */
+	/*
+	 * The number up to which the peer knows that it may send. lwIP's own is beyond that by what
+	 * the window's scale cuts off.
+	 */
+	uint32_t told;
 };
 
 /* Microseconds by the instance's clock: what data is stamped with. */

@@ -7,18 +7,37 @@
 #include "stack/instance_parts.h"
 #include "stack/socket/socket.h"
 
-/* TCP_WND_MAX() of lwip_changes.h: half of SO_RCVBUF's doubled value is for data, as in Linux. */
-uint32_t melin_receive_window(const struct tcp_pcb *pcb)
+/* Half of SO_RCVBUF's doubled value is for data, as in Linux. */
+static uint32_t room_for_data(const struct stack_socket *socket, const struct tcp_pcb *pcb)
 {
-	const struct stack_socket *socket = socket_of(pcb);
-	uint32_t window =
+	uint32_t room =
 		socket ? LWIP_MIN(socket->options.receive_buffer / 2, socket->options.window_clamp)
 		       : TCP_WND;
 
 	if (socket && socket->window.pressure_most)
-		window = LWIP_MIN(window, socket->window.pressure_most);
-	if (!(pcb->flags & TF_WND_SCALE) && window > 0xffff)
-		window = 0xffff;
+		room = LWIP_MIN(room, socket->window.pressure_most);
+	if (!(pcb->flags & TF_WND_SCALE) && room > 0xffff)
+		room = 0xffff;
+	return room < TCP_WND ? room : TCP_WND;
+}
+
+uint32_t melin_receive_buffer(const struct tcp_pcb *pcb)
+{
+	return room_for_data(socket_of(pcb), pcb);
+}
+
+/*
+ * TCP_WND_MAX() of lwip_changes.h. A window is told in units of its scale, and lwIP rounds it down.
+ * A unit of the stack's own is small beside any buffer; of one of the kernel's, which a borrowed
+ * connection has, the buffer may be a part, and nothing would ever be told. So there is almost a
+ * unit more of it, and what is told is rounded up, as by Linux's __tcp_select_window().
+ */
+uint32_t melin_receive_window(const struct tcp_pcb *pcb)
+{
+	uint32_t window = room_for_data(socket_of(pcb), pcb);
+
+	if (pcb->rcv_scale > TCP_RCV_SCALE)
+		window += (1u << pcb->rcv_scale) - 1;
 	return window < TCP_WND ? window : TCP_WND;
 }
 
@@ -96,10 +115,10 @@ size_t receive_window_clamp(struct stack_socket *socket, size_t size)
 
 	if (pressure_now() < PRESSURE_HIGH && !socket->window.pressure_most)
 		return size;
-	before = TCP_WND_MAX(socket->pcb);
+	before = room_for_data(socket, socket->pcb);
 	if (pressure_now() < PRESSURE_HIGH) {
 		socket->window.pressure_most = 0;
-		return size + TCP_WND_MAX(socket->pcb) - before;
+		return size + room_for_data(socket, socket->pcb) - before;
 	}
 	if (before <= WINDOW_LEAST)
 		return size;

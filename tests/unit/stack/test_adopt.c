@@ -252,6 +252,61 @@ static void keeps_large_window(void)
 	free(unread);
 }
 
+/*
+ * The window's unit (RFC 7323 2.2) is larger than the receive buffer, which is all that the peer
+ * may be told of.
+ */
+static void tells_of_a_unit(void)
+{
+	struct connection_state state = kernels(), again;
+	const int size = 10000, scale = 14;
+	static uint8_t data[SEGMENT];
+	uint32_t edge, sent = 0;
+	struct test_socket socket;
+
+	state.receive_scale = (uint8_t)scale;
+	state.receive_window = 1u << scale;
+	state.receive_window_start = state.receive_next;
+	edge = state.receive_next + state.receive_window;
+	adopt(&socket, &state);
+	ops->set_option(socket.handle, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	while (edge != peer.seq && sent < 10u << scale) {
+		const uint32_t left = edge - peer.seq;
+		const uint32_t part = left < sizeof(data) ? left : (uint32_t)sizeof(data);
+
+		say_stamped(peer.seq, data, part, ++peers_clock);
+		peer.seq += part;
+		sent += part;
+		get(&socket, data, sizeof(data), 0);
+		pass_ms(50);
+		while (wire_get_segment(&seen))
+			edge = seen.ack + ((uint32_t)seen.window << scale);
+	}
+	tap_ok(sent >= 10u << scale, "a unit larger than the buffer is told: %u bytes have come",
+	       sent);
+	while (edge != peer.seq && sent < 20u << scale) {
+		const uint32_t left = edge - peer.seq;
+		const uint32_t part = left < sizeof(data) ? left : (uint32_t)sizeof(data);
+
+		say_stamped(peer.seq, data, part, ++peers_clock);
+		peer.seq += part;
+		sent += part;
+		pass_ms(50);
+		while (wire_get_segment(&seen))
+			edge = seen.ack + ((uint32_t)seen.window << scale);
+	}
+	ops->give(socket.handle, &again);
+	while (wire_get_segment(&seen))
+		edge = seen.ack + ((uint32_t)seen.window << scale);
+	tap_ok(edge - peer.seq >= 1u << scale &&
+		       again.receive_window_start + again.receive_window == edge,
+	       "the peer is told of room when it goes back, and the kernel knows: %u bytes",
+	       again.receive_window);
+	connection_state_clear(&again);
+	ops->release(socket.handle);
+	wire_clear();
+}
+
 /* Of lwIP's, the stack's and the allocator's; what preload has of it is beside that. */
 static void is_small(void)
 {
@@ -281,6 +336,7 @@ static void tests(void)
 	goes_back();
 	tells_of_room();
 	keeps_large_window();
+	tells_of_a_unit();
 	is_small();
 	tap_ok(complaints == 0, "lwIP never complained");
 }
