@@ -13,6 +13,8 @@
 #include "lwip/ip.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/ethernet.h"
+#include "lwip/prot/icmp.h"
+#include "lwip/prot/icmp6.h"
 
 #include "common/network_order.h"
 #include "common/reason.h"
@@ -232,7 +234,7 @@ static void drop(struct stack *stack, struct pbuf *frame)
 	pbuf_free(frame);
 }
 
-/* Whether it is a message of ICMP, whole and in one piece. */
+/* Whether it is an error of ICMP, whole and in one piece. A ping is the kernel's to answer. */
 static bool is_message(const struct pbuf *frame, bool *is_ip4)
 {
 	const uint8_t *bytes = frame->payload, *ip = bytes + SIZEOF_ETH_HDR;
@@ -243,12 +245,13 @@ static bool is_message(const struct pbuf *frame, bool *is_ip4)
 		return false;
 	*is_ip4 = bytes_read16(ip - 2) == ETHTYPE_IP;
 	if (!*is_ip4)
-		return bytes_read16(ip - 2) == ETHTYPE_IPV6 && there >= IP6_SIZE &&
-		       ip[IP6_NEXT] == IP6_NEXTH_ICMP6;
+		return bytes_read16(ip - 2) == ETHTYPE_IPV6 && there > IP6_SIZE &&
+		       ip[IP6_NEXT] == IP6_NEXTH_ICMP6 && ip[IP6_SIZE] < ICMP6_TYPE_EREQ;
 	header = (ip[0] & 15) * 4u;
 	total = bytes_read16(ip + IP4_TOTAL);
-	return ip[IP4_PROTOCOL] == IP_PROTO_ICMP && header >= IP4_SIZE && header <= total &&
-	       total <= there && !(bytes_read16(ip + IP4_FRAGMENT) & 0x3fff);
+	return ip[IP4_PROTOCOL] == IP_PROTO_ICMP && header >= IP4_SIZE && header < total &&
+	       total <= there && ip[header] != ICMP_ECHO && ip[header] != ICMP_ER &&
+	       !(bytes_read16(ip + IP4_FRAGMENT) & 0x3fff);
 }
 
 /* What the tap passes of ICMP is about a borrowed connection. lwIP's IP input hands on errors. */
