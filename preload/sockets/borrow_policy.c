@@ -50,9 +50,9 @@
 #define LOSSES_MAX 1
 
 /*
- * Whatever MELIN_BORROW says, after more than that: large segments may not pass any more. The ICMP
- * message that says so names numbers that the twin has not sent, so that the kernel does not heed
- * it; it does when it sends them itself.
+ * Whatever MELIN_BORROW says, after more than that: large segments may not pass any more, and no
+ * message of ICMP's says so. The kernel then probes what passes, if it is set to
+ * (tcp_mtu_probing); the stack does not.
  */
 #define TIMEOUTS_MAX 2
 
