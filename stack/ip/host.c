@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * See host.h. Neither IP input nor ARP is run: the header's addresses and ports find a borrowed
- * connection, or the frame is dropped without a word, since the kernel answers all others. lwIP's
- * output gets the Ethernet header of the path that the connection was borrowed with.
+ * See host.h. Neither IP input nor ARP is run for segments: the header's addresses and ports find a
+ * borrowed connection, or the frame is dropped without a word, since the kernel answers all others.
+ * Errors of ICMP go through IP input to icmp_error.c. lwIP's output gets the Ethernet header of the
+ * path that the connection was borrowed with.
  */
 #include "stack/ip/host.h"
 

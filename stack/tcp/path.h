@@ -44,7 +44,10 @@ struct path_limit {
 	bool may_fragment;	 /* no "don't fragment" bit is set: routers may cut segments */
 };
 
-/* The same for a socket with a PCB; a borrowed connection's path has its own. */
+/*
+ * The largest IP packet that gets to the peer of a socket with a PCB, in bytes; a borrowed
+ * connection's path has its own.
+ */
 uint32_t path_mtu_of(const struct stack_socket *socket);
 
 /*

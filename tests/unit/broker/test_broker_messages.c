@@ -310,7 +310,6 @@ static void send_one_thing_wrong(void)
 	close(pair[1]);
 }
 
-/* A borrowed connection of a client's own, which says that more data comes than does. */
 #ifndef SO_PASSPIDFD /* Linux 6.5 */
 #define SO_PASSPIDFD 76
 #endif
@@ -362,6 +361,7 @@ static void have_descriptors_made(void)
 	close(pair[0]);
 }
 
+/* A borrowed connection of a client's own, which says that more data comes than does. */
 static void give_too_little(void)
 {
 	struct broker_message request = { .what = BROKER_GIVE };
