@@ -274,14 +274,18 @@ connection = listener.accept()[0]
 echo(80)'
 	printed server ready
 	on far "$python" -c 'import socket, sys, time
+def await_stack():
+    end = time.monotonic() + 60
+    while "can be borrowed from now on" not in open(sys.argv[2]).read() and time.monotonic() < end:
+        time.sleep(0.01)
 for _ in range(2):
     peer = socket.create_connection((sys.argv[1], 7000), 60)
     for i in range(80):
         peer.sendall(b"word")
         assert peer.recv(100) == b"word", i
         if i == 20:
-            time.sleep(0.3)  # until there is a stack
-    assert peer.recv(100) == b""' "$near_kernel"
+            await_stack()
+    assert peer.recv(100) == b""' "$near_kernel" "$BATS_TEST_TMPDIR/server.melin"
 	printed server 'Bad file descriptor'
 	finished server
 	took server borrowed -ge 2
