@@ -32,7 +32,7 @@ enum broker_request {
 	BROKER_UNWATCH, /* is not answered */
 	BROKER_RULES,	/* the answer brings lender_open_rules()'s socket, if there is one */
 	BROKER_END,	/* as BROKER_GIVE, and nothing of it is watched any more */
-	BROKER_LEAVE,	/* as BROKER_END, and the broker closes it; is not answered */
+	BROKER_LEAVE,	/* as BROKER_END, but is not answered: the client closes its own at once */
 	BROKER_REST,
 	BROKER_WAKE,
 	BROKER_REQUESTS,
@@ -82,8 +82,9 @@ int broker_message_send(int channel, const struct broker_message *message, int d
 /*
  * Receives a message and checks its form: version, lengths, that it brings as many descriptors as
  * it may. 0, and the descriptors are the caller's until broker_message_end(). Else a negative errno
- * value: -EPIPE: the other side has gone; -EPROTO: the message is malformed; -EAGAIN: there is none
- * (with MSG_DONTWAIT, or for as long as SO_RCVTIMEO says).
+ * value: -EPIPE: the other side has gone; -EPROTO: the message is malformed; -EMFILE: this process
+ * can have no more descriptors, so that one was lost; -EAGAIN: there is none (with MSG_DONTWAIT, or
+ * for as long as SO_RCVTIMEO says).
  */
 int broker_message_receive(int channel, struct broker_reader *reader, int flags);
 

@@ -31,7 +31,10 @@
  */
 int broker_start(const char *path);
 
-/* The same, but that it is a witness (witness.h), and what is returned the channel to it. */
+/*
+ * As broker_start(), but the program becomes a witness (witness.h). Returns this process's end of
+ * the channel to it.
+ */
 int broker_start_witness(const char *path);
 
 /*

@@ -42,7 +42,11 @@ struct client {
 	 */
 	uint32_t broker;
 	unsigned lent;
-	unsigned left; /* under channel_lock: connections in a row, without an answer */
+	/*
+	 * Under channel_lock: how many connections client_leave() has left to the broker in a row,
+	 * without waiting for an answer.
+	 */
+	unsigned left;
 	/*
 	 * What is to be the channel and the tap of another broker, while client_renew() waits for
 	 * that; else NULL. Atomic for the child of a fork in the middle of it, which closes both.
@@ -398,8 +402,9 @@ static int client_end(struct lender *lender, int descriptor, struct loan *loan,
 }
 
 /*
- * So many connections in a row are left to the broker before an answer is waited for: what is under
- * way to it counts against the limit of descriptors of the program's user (ETOOMANYREFS).
+ * After so many connections that were left to the broker in a row an answer is waited for, behind
+ * which none of them is under way any more: all that is counts against the limit of descriptors of
+ * the program's user (ETOOMANYREFS).
  */
 #define LEFT_IN_A_ROW 16
 

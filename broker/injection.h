@@ -52,11 +52,13 @@ void injection_prepare_probe(const struct connection_state *state, struct inject
 void injection_probe_peer(int tap, const struct loan *loan, const struct injection_probe *probe);
 
 /*
- * Injects a frame that was kept. One whose checksum is wrong is thrown away; one that is too long
- * to be kept, or to be injected, is cut: the peer sends the rest again.
+ * Injects a frame that was kept, or of a long one that GRO has made the part that the record has,
+ * as a segment of its own. Thrown away is a frame whose checksum is wrong, and one longer than a
+ * record that came so by the wire (a jumbo frame), since no part of it can be checked: the peer
+ * sends it again.
  */
 void injection_kept(const struct tap_kept *kept);
-/* The same, but a frame with data is thrown away: the peer sends it again. */
+/* The same, but a frame with data is thrown away, too: its connection is about to be closed. */
 void injection_kept_bare(const struct tap_kept *kept);
 
 #endif

@@ -13,7 +13,7 @@
 #include "broker/tap_program.h"
 
 /*
- * About 500 frames, or 15 of the longest that GRO makes: more than come in the microseconds for
+ * About 500 frames, or 14 of the longest that GRO makes: more than come in the microseconds for
  * which connections are held.
  */
 #define KEPT_RING_BYTES (1 << 20)

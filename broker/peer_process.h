@@ -26,8 +26,9 @@ static inline int peer_process_of(int channel)
 #define PEER_PROCESS_DYING_MS 1000
 
 /*
- * Until the process has closed all that it had: the channel may have been closed first. Not for
- * longer than a process takes for that, since one that has closed its channel alone lives on.
+ * Waits until the process has closed all that it had: the channel may have been closed first. Not
+ * for longer than a process takes for that, since one that has closed nothing but its channel lives
+ * on.
  */
 static inline void peer_process_await_death(int process)
 {

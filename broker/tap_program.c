@@ -292,7 +292,7 @@ int tap_filter(struct __sk_buff *frame)
 	__u32 number;
 	int tcp = read_tuple(frame, &tuple);
 
-	/* The kernel gets the message as well, and heeds none of what its socket has not sent. */
+	/* The kernel gets messages of ICMP, too; it heeds none of what its socket has not sent. */
 	if (!tcp && !read_quoted(frame, &tuple))
 		return 0;
 	slot = find(&tuple, &number);
@@ -340,9 +340,9 @@ static __always_inline int is_stale(struct __sk_buff *frame, int at, const struc
 }
 
 /*
- * length: from the offset to the frame's end. headers: TAP_KEPT_HEADERS, or 0 for the first part; a
- * constant, since for a broker, which has not CAP_PERFMON, no address may depend on the path.
- * Whether that is kept and there is more.
+ * Keeps the part of the frame that begins at the offset; length: from there to the frame's end.
+ * headers: TAP_KEPT_HEADERS, or 0 for the first part; a constant, since for a broker, which has not
+ * CAP_PERFMON, no address may depend on the path. Returns whether it is kept and more follows.
  */
 static __always_inline int keep_part(struct __sk_buff *frame, const struct tuple *tuple,
 				     __u32 number, const struct tap_slot *slot, __u32 headers,

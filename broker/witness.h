@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The witness: a process that outlives this one if that is killed, and then has the peers of what
- * it had borrowed ask who is there. The kernel's sockets of borrowed connections go without a word,
- * so that a peer which only waits would wait for ever. For a process that lends to itself; the
- * clients of a broker have that. It is melin-broker's program, by --witness, and no child of the
- * program's (broker_start.h); it sleeps, and has no rights but the tap.
+ * The witness: a process that waits for the end of another one, which has borrowed connections by
+ * its own rights. If that is killed, the kernel's sockets of borrowed connections go without a
+ * word, and a peer that only waits would wait for ever. So the witness then sends each of these
+ * peers a segment that they have to answer, and the kernel answers that with a RST. For the clients
+ * of a broker the broker itself does this (serve.c). The witness is melin-broker's program, by
+ * --witness, and no child of the process (broker_start.h). It sleeps, and has no rights but the
+ * tap.
  *
- * What it has to know lies in memory that both have: a loan is noted by stores.
+ * What it has to know lies in memory that both have, so that to note a loan is a few stores.
  */
 #ifndef MELIN_WITNESS_H
 #define MELIN_WITNESS_H
@@ -25,7 +27,7 @@ struct witness_entry {
 
 #define WITNESS_BYTES (TAP_CONNECTIONS * sizeof(struct witness_entry))
 
-/* A message of a byte that comes with these begins the witness's work. */
+/* The witness begins its work with a message of one byte, by which these descriptors come. */
 enum witness_file {
 	WITNESS_TABLE, /* entries, by the number in the loan's token */
 	WITNESS_TAP,
@@ -37,9 +39,9 @@ union witness_control {
 	char room[CMSG_SPACE(WITNESS_FILES * sizeof(int))];
 };
 
-/* The process's side. All zero: there is no witness. */
+/* The side of the process that borrows. All zero: there is no witness. */
 struct witness {
-	int channel; /* which nobody else has: its end is that of the process */
+	int channel; /* no other process has this end: the witness hears when that is closed */
 	struct witness_entry *entries;
 };
 
@@ -50,13 +52,16 @@ struct witness {
  */
 int witness_begin(struct witness *witness, int tap, const char *path);
 
-/* It ends, unless something is noted. Any thread that no other overlaps. */
+/*
+ * Lets the witness end. If a loan is still noted, it has that one's peer ask first. For one thread
+ * at a time.
+ */
 void witness_end(struct witness *witness);
 
-/* In the child of a fork. */
+/* In the child of a fork: the witness is the parent's. */
 void witness_abandon(struct witness *witness);
 
-/* The connection is borrowed, or is so no longer. Any thread; no system call. */
+/* The connection is borrowed; it is borrowed no longer. Any thread; no system call. */
 void witness_note(const struct witness *witness, const struct loan *loan,
 		  const struct connection_state *state);
 void witness_forget(const struct witness *witness, const struct loan *loan);

@@ -44,8 +44,8 @@ enum option_form {
 #define OPTION_LISTEN  2
 #define OPTION_BOTH    3
 /*
- * Of a connection of the kernel's, in host mode: it is not lent then. The kernel alone has the
- * times and the messages of ICMP by which such a connection ends.
+ * In host mode: a connection of the kernel's with such an option is not lent. The kernel alone has
+ * the time, or the queue of errors, that the program has asked for.
  */
 #define OPTION_LOAN 4
 

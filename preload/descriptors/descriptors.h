@@ -224,9 +224,10 @@ int descriptor_highest(void);
  * on what is closed in one table may be open in another.
  */
 void descriptor_tables_part(void);
-/* In the child of a fork: nothing is known of any descriptor from now on, melin's own neither. */
-void descriptor_forget_all(void);
 bool descriptor_tables_have_parted(void);
+
+/* In the child of a fork: from now on melin knows of no descriptor, not even of its own ones. */
+void descriptor_forget_all(void);
 
 /* One of the descriptors of an object, or -1. It searches the whole table. */
 int descriptor_find(const struct object *object);
