@@ -14,6 +14,11 @@ setup() {
 	[[ -x $build/melin-broker ]] || fail "melin-broker has not been built"
 }
 
+teardown() {
+	rmdir /tmp/melin-jail.?????? 2>/dev/null || true
+	common_teardown
+}
+
 # serve ADDRESS PORT COUNT [late]
 serve() {
 	start server near env "LD_PRELOAD=$library" MELIN_FLOWS="listen:*:*" \
@@ -454,5 +459,4 @@ quits_borrowed() {
 		printed server '^ready' || fail "$way"
 		end server
 	done
-	rmdir /tmp/melin-jail.?????? 2>/dev/null || true
 }
