@@ -548,21 +548,22 @@ void tap_abandon(void)
 
 /* ---- what is kept, and putting frames in ---- */
 
-bool tap_visit_kept(uint64_t token, void (*visit)(const struct tap_kept *kept))
+unsigned tap_visit_kept(uint64_t token, void (*visit)(const struct tap_kept *kept))
 {
 	struct kept_frame *list, *one;
-	bool found;
+	unsigned count = 0;
 
 	if (!kept_any())
-		return false;
+		return 0;
 	pthread_mutex_lock(&tap_lock);
 	list = kept_take(token);
 	pthread_mutex_unlock(&tap_lock);
-	found = list;
-	for (one = list; one && visit; one = one->next)
-		visit(&one->kept);
+	for (one = list; one; one = one->next, count++) {
+		if (visit)
+			visit(&one->kept);
+	}
 	kept_free(list);
-	return found;
+	return count;
 }
 
 int tap_silencer(void)

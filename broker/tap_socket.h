@@ -69,9 +69,9 @@ void tap_change(struct tap_slot *slot, enum tap_state state);
 /*
  * Hands each kept frame of the entry to visit() (NULL: to nobody), in the order in which they came,
  * and discards it. Takes the lock, if anything is kept for any entry, and calls visit() without it.
- * Whether there was one.
+ * Returns how many there were.
  */
-bool tap_visit_kept(uint64_t token, void (*visit)(const struct tap_kept *kept));
+unsigned tap_visit_kept(uint64_t token, void (*visit)(const struct tap_kept *kept));
 
 /* The program that repair_take() wants. */
 int tap_silencer(void);
