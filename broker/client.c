@@ -158,6 +158,7 @@ static int exchange(struct client *client, const struct broker_message *request,
 		error = await_answer(client, BROKER_PATIENCE_LENT);
 	client->gone = error;
 	client->late = error == -EAGAIN;
+	client->left = 0; /* the broker takes requests in their order */
 	return client->late ? last_answer(client) : error;
 }
 
@@ -423,9 +424,21 @@ static int client_leave(struct lender *lender, int descriptor, struct loan *loan
 		loan->state = LOAN_NONE;
 		client->lent--;
 	}
-	client->left = is_left ? client->left + 1 : 0;
+	client->left += is_left;
 	pthread_mutex_unlock(&client->channel_lock);
 	return is_left ? 0 : client_end(lender, descriptor, loan, state);
+}
+
+/* By a question that changes nothing. */
+static void client_settle(struct lender *lender)
+{
+	struct client *client = client_of(lender);
+	const struct broker_message request = { .what = BROKER_HOLD };
+
+	pthread_mutex_lock(&client->channel_lock);
+	if (client->left)
+		exchange(client, &request, -1);
+	end_exchange(client);
 }
 
 static bool client_is_gone(const struct lender *lender)
@@ -495,6 +508,7 @@ static const struct lender_operations operations = {
 	.give = client_give,
 	.end = client_end,
 	.leave = client_leave,
+	.settle = client_settle,
 	.unwatch = client_unwatch,
 	.rest = client_rest,
 	.open_rules = client_open_rules,

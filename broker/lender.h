@@ -136,6 +136,7 @@ struct lender_operations {
 		   const struct connection_state *state);
 	int (*leave)(struct lender *lender, int descriptor, struct loan *loan,
 		     const struct connection_state *state);
+	void (*settle)(struct lender *lender);
 	void (*unwatch)(struct lender *lender, struct loan *loan);
 	int (*rest)(struct lender *lender, bool rests);
 	int (*open_rules)(struct lender *lender);
@@ -269,6 +270,13 @@ static inline int lender_leave(struct lender *lender, int descriptor, struct loa
 			       const struct connection_state *state)
 {
 	return lender->operations->leave(lender, descriptor, loan, state);
+}
+
+/* Waits until the broker has closed what was left to it: it may end with the program. */
+static inline void lender_settle(struct lender *lender)
+{
+	if (lender->operations->settle)
+		lender->operations->settle(lender);
 }
 
 /*

@@ -298,10 +298,15 @@ static int32_t serve_leave(struct session *session)
 {
 	struct connection *entry = entry_of(session, token_of(session));
 	struct connection_state *state = &session->request.message.state;
+	const size_t unsent =
+		state->send_unsent < state->send_size ? state->send_unsent : state->send_size;
+	const size_t sent = state->send_size - unsent;
 
 	if (!entry || !entry->is_counted || serve_end(session) != -EPERM)
 		return 0;
 	memcpy(state, entry->identity, sizeof(entry->identity));
+	state->send_size = sent; /* the RST's place, though the data has gone */
+	state->send_unsent = 0;
 	lender_dissolve(session->lender, session->request.connection, &entry->loan, state);
 	count(entry);
 	forget(session, entry);

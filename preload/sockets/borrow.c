@@ -94,7 +94,7 @@ static bool may_be_left(int descriptor, const struct connection_state *state)
 	struct linger linger = { .l_onoff = 1 };
 
 	kernel_get_option(descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-	return !linger.l_onoff && !state->urgent;
+	return !linger.l_onoff && !state->urgent && !state->receive_size && !state->remote_reset;
 }
 
 static int end_loan(struct lender *lender, struct socket *socket, int descriptor,

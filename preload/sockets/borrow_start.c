@@ -98,6 +98,8 @@ static void give_all(void)
 {
 	borrow_stop(); /* for good: the process ends */
 	borrow_end_all(BORROW_CLOSED);
+	if (lending_lender())
+		lender_settle(lending_lender());
 }
 
 /* A handler must not take locks, which the thread that it has interrupted may have. */

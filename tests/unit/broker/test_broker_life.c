@@ -600,6 +600,51 @@ static void close_while_stopped(int door, pid_t broker)
 	ground_close(&lent.ends);
 }
 
+struct settling {
+	struct lender *lender;
+	_Atomic bool is_done;
+};
+
+static void *settle(void *argument)
+{
+	struct settling *settling = argument;
+
+	lender_settle(settling->lender);
+	atomic_store(&settling->is_done, true);
+	return NULL;
+}
+
+/* A program that ends waits until what it has left is closed: the broker may end with it. */
+static void end_while_stopped(int door, pid_t broker)
+{
+	struct settling settling = { 0 };
+	struct lent lent;
+	pthread_t thread;
+	char byte;
+
+	if (!tap_ok(lent_open(&lent, "IPv4") && lent_watch(&lent, door) &&
+			    lent_borrow(&lent) == REFUSAL_NONE,
+		    "a connection is borrowed"))
+		return;
+	settling.lender = lent.lender;
+	lender_settle(lent.lender);
+	stop(broker);
+	lender_leave(lent.lender, lent.ends.own, &lent.loan, &lent.state);
+	connection_state_clear(&lent.state);
+	close(lent.ends.own);
+	lent.ends.own = -1;
+	pthread_create(&thread, NULL, settle, &settling);
+	usleep(100000);
+	tap_ok(!atomic_load(&settling.is_done), "who settles waits for a broker that stands");
+	kill(broker, SIGCONT);
+	pthread_join(thread, NULL);
+	tap_ok(recv(lent.ends.peer, &byte, 1, MSG_DONTWAIT) == 0,
+	       "until the peer has heard of the end");
+	tap_ok(!lender_is_gone(lent.lender), "the broker is there");
+	lender_close(lent.lender);
+	ground_close(&lent.ends);
+}
+
 /* Of a program that has ended before. */
 static void last_client_leaves(void)
 {
@@ -740,6 +785,7 @@ int main(void)
 	broker_hangs(door, broker_find());
 	channel_is_full(door, broker_find());
 	close_while_stopped(door, broker_find());
+	end_while_stopped(door, broker_find());
 	broker_dies(door, broker_find());
 	close(door);
 	dies_while_it_borrows();
