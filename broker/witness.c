@@ -16,9 +16,13 @@
 /* The memory of entries that are not in use is not there. */
 static int make_table(void)
 {
-	int table = (int)kernel_call(SYS_memfd_create, (long)"melin-witness", MFD_CLOEXEC, 0, 0);
-	long error = table < 0 ? table : kernel_call(SYS_ftruncate, table, WITNESS_BYTES, 0, 0);
+	int table;
+	long error;
 
+	if (!shared_memory_allowed(WITNESS_BYTES))
+		return -EFBIG;
+	table = (int)kernel_call(SYS_memfd_create, (long)"melin-witness", MFD_CLOEXEC, 0, 0);
+	error = table < 0 ? table : kernel_call(SYS_ftruncate, table, WITNESS_BYTES, 0, 0);
 	if (error == 0)
 		return table;
 	kernel_close(table);

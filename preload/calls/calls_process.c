@@ -129,6 +129,8 @@ static int clone_sharing(int (*function)(void *), void *stack, int flags, void *
 	const bool is_process = !(flags & CLONE_THREAD);
 	int child;
 
+	if (!(flags & CLONE_FILES))
+		descriptor_tables_part();
 	if (is_process)
 		process_stack_sharer_begins();
 	child = libc()->clone(function, stack, flags, argument, in_parent, thread_area, in_child);

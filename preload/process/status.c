@@ -8,10 +8,10 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "common/own_descriptor.h"
+#include "common/shared_memory.h"
 #include "common/system_call.h"
 #include "preload/config/config.h"
 #include "preload/descriptors/descriptor_room.h"
@@ -44,15 +44,6 @@ uint32_t status_age(uint32_t since)
 	return since ? status_now() - since : 0;
 }
 
-/* The kernel sends SIGXFSZ to who makes a file larger than RLIMIT_FSIZE, a memfd, too. */
-static bool may_be_as_large(void)
-{
-	struct rlimit limit;
-
-	return kernel_call(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, (long)&limit) == 0 &&
-	       limit.rlim_cur >= sizeof(struct status_page);
-}
-
 static int make_file(void)
 {
 	const char name[] = STATUS_PAGE_NAME;
@@ -81,7 +72,7 @@ static struct status_page *publish(void)
 	struct status_page *page = NULL;
 	int file;
 
-	if (!may_be_as_large() || !start_limits_spare_descriptors())
+	if (!shared_memory_allowed(sizeof(struct status_page)) || !start_limits_spare_descriptors())
 		return NULL;
 	descriptor_room_begin();
 	file = make_file();
