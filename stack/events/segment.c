@@ -135,6 +135,39 @@ static bool runs_over_fin(const struct tcp_pcb *pcb, const struct tcp_hdr *heade
 	return TCPH_FLAGS(last->tcphdr) & TCP_FIN;
 }
 
+/*
+ * As Linux's tcp_sequence(). lwIP would believe what a bare acknowledgement says of the peer's
+ * window, from wherever, and then no true one any more, whose numbers are lower.
+ */
+static bool is_behind_window(const struct tcp_pcb *pcb, u32_t sequence)
+{
+	return TCP_SEQ_GT(sequence, pcb->rcv_nxt + pcb->rcv_wnd) &&
+	       TCP_SEQ_GT(sequence, pcb->rcv_ann_right_edge);
+}
+
+/*
+ * Two ends that answer each bare segment from outside of the window answer each other's answers for
+ * ever. As Linux's tcp_oow_rate_limited(): they are answered twice a second.
+ */
+#define OUTSIDE_PAUSE_MS 500
+
+static bool may_answer_outside(struct stack_socket *socket)
+{
+	const uint64_t now = melin_clock_ns() / 1000000;
+
+	if (socket->segments.outside_answered &&
+	    now - socket->segments.outside_answered < OUTSIDE_PAUSE_MS)
+		return false;
+	socket->segments.outside_answered = now;
+	return true;
+}
+
+static void answer_outside(struct stack_socket *socket, struct tcp_pcb *pcb)
+{
+	if (socket && may_answer_outside(socket))
+		challenge(pcb);
+}
+
 static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
 			 const struct tcp_hdr *header, const struct pbuf *payload, u8_t flags)
 {
@@ -146,6 +179,10 @@ static bool synchronised(struct stack_socket *socket, struct tcp_pcb *pcb,
 		return false;
 	if (!acceptable_ack(pcb, header->ackno)) {
 		challenge(pcb);
+		return false;
+	}
+	if (!size && is_behind_window(pcb, header->seqno)) {
+		answer_outside(socket, pcb);
 		return false;
 	}
 	if (payload->tot_len && socket && refuses_data(socket, pcb, header, payload->tot_len)) {
@@ -251,23 +288,14 @@ static bool calling(struct stack_socket *socket, struct tcp_pcb *pcb, const stru
 
 /*
  * lwIP answers each segment without data whose number is not within its window, and nothing is
- * within a closed one. Two ends that do so answer each other's answers for ever. As Linux's
- * tcp_sequence() and tcp_oow_rate_limited(): the edges are within, and what is outside is answered
- * twice a second.
+ * within a closed one. As for Linux's tcp_sequence() the edges are within.
  */
-#define OUTSIDE_PAUSE_MS 500
-
 static void judge_bare(struct stack_socket *socket, struct tcp_pcb *pcb,
 		       const struct tcp_hdr *header)
 {
-	uint64_t now = melin_clock_ns() / 1000000;
-
 	if (!TCP_SEQ_BETWEEN(header->seqno, pcb->rcv_nxt, pcb->rcv_nxt + pcb->rcv_wnd) &&
-	    (!socket->segments.outside_answered ||
-	     now - socket->segments.outside_answered >= OUTSIDE_PAUSE_MS)) {
-		socket->segments.outside_answered = now;
+	    may_answer_outside(socket))
 		return;
-	}
 	/* An ACK that was pending before this segment is still sent. */
 	socket->segments.no_answer = !(pcb->flags & TF_ACK_NOW);
 }

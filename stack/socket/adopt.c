@@ -241,6 +241,9 @@ static void tell_windows(const struct stack_socket *socket, struct connection_st
 	state->receive_next = pcb->rcv_nxt;
 	state->receive_window = announced_room(socket);
 	state->receive_window_start = pcb->rcv_nxt;
+	/* The kernel refuses a number from behind the window, and the connection would be lost. */
+	if (TCP_SEQ_GT(state->send_wl1, state->receive_next + state->receive_window))
+		state->send_wl1 = state->receive_next;
 }
 
 static void tell_options(const struct stack_socket *socket, const struct tcp_pcb *pcb,

@@ -97,6 +97,55 @@ static void believes_no_stranger(void)
 	wire_clear();
 }
 
+/*
+ * Nor what he says of the peer's window, which needs no more than an acknowledgement that may be as
+ * old as a window is large.
+ */
+static void believes_no_window_from_afar(void)
+{
+	struct connection_state state = kernels();
+	struct segment closed = { .flags = ACK, .shut = true };
+	struct test_socket socket;
+
+	adopt(&socket, &state);
+	closed.seq = peer.seq + (1u << 30);
+	closed.ack = peer.ack;
+	wire_clear();
+	for (int i = 0; i < 3; i++)
+		put_stamped(&closed, ++peers_clock);
+	ops->poll(stack);
+	tap_ok(wire_get_segment(&seen) && seen.size == 0 && seen.ack == peer.seq &&
+		       !wire_get_segment(&seen),
+	       "three from far behind the window: one answer");
+	put(&socket, "answer", 6, 0);
+	tap_ok(wire_get_segment(&seen) && seen.size == 6, "and the peer's window stays open");
+	ops->release(socket.handle);
+	wire_clear();
+}
+
+/* There is room for more than the peer has been told of, and the kernel does not know of it. */
+static void gives_a_number_within(void)
+{
+	struct connection_state state = kernels(), again;
+	struct segment ahead = { .flags = ACK, .window = 500 };
+	struct test_socket socket;
+
+	state.receive_window_start = state.receive_next;
+	state.receive_window = 20000;
+	adopt(&socket, &state);
+	ahead.seq = peer.seq + 40000;
+	ahead.ack = peer.ack;
+	put_stamped(&ahead, ++peers_clock);
+	ops->poll(stack);
+	tap_ok(ops->give(socket.handle, &again) == 0 && again.send_window == 500 << 7,
+	       "a window from behind what was told, but not from behind what there is");
+	tap_ok((int32_t)(again.receive_next + again.receive_window - again.send_wl1) >= 0,
+	       "goes back with a number that the kernel takes");
+	connection_state_clear(&again);
+	ops->release(socket.handle);
+	wire_clear();
+}
+
 static void fills_segments(void)
 {
 	struct connection_state state = kernels();
@@ -331,6 +380,8 @@ static void tests(void)
 	open_wire();
 	goes_on();
 	believes_no_stranger();
+	believes_no_window_from_afar();
+	gives_a_number_within();
 	fills_segments();
 	splits_segments();
 	goes_back();
