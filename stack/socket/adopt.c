@@ -14,7 +14,6 @@
 #include "stack/instance_parts.h"
 #include "stack/ip/sockaddr.h"
 #include "stack/socket/output.h"
-#include "stack/tcp/path.h"
 #include "stack/socket/socket.h"
 #include "stack/tcp/timestamps.h"
 
@@ -148,7 +147,6 @@ static void set_path(struct stack_socket *socket, const struct connection_state 
 	recovery->congestion.window = LWIP_MAX(state->congestion_window, socket->pcb->mss);
 	if (state->slow_start_threshold)
 		recovery->congestion.threshold = state->slow_start_threshold;
-	path_begin(socket);
 }
 
 static int adopt(struct stack_socket *socket, const struct connection_state *state)

@@ -66,9 +66,12 @@ static uint32_t path_mtu(const ip_addr_t *local, const ip_addr_t *remote)
 
 uint32_t path_mtu_of(const struct stack_socket *socket)
 {
-	if (socket->is_borrowed)
-		return socket->adopted.path.mtu;
-	return path_mtu(&socket->pcb->local_ip, &socket->pcb->remote_ip);
+	const struct path *path;
+
+	if (!socket->is_borrowed)
+		return path_mtu(&socket->pcb->local_ip, &socket->pcb->remote_ip);
+	path = find(&socket->remote);
+	return path ? LWIP_MIN(path->mtu, socket->adopted.path.mtu) : socket->adopted.path.mtu;
 }
 
 /* Ten minutes, unless the system says otherwise: RFC 1191 6.3, RFC 8201 section 4. */

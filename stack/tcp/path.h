@@ -45,8 +45,8 @@ struct path_limit {
 };
 
 /*
- * The largest IP packet that gets to the peer of a socket with a PCB, in bytes; a borrowed
- * connection's path has its own.
+ * The largest IP packet that gets to the peer of a socket with a PCB, in bytes: what the
+ * way out takes, which a borrowed connection has with its path, or what a router has said.
  */
 uint32_t path_mtu_of(const struct stack_socket *socket);
 

@@ -123,6 +123,64 @@ static void needs_room_in_small_windows(void)
 	}
 }
 
+static void wait_seconds(unsigned seconds)
+{
+	while (seconds--) {
+		advance_clock(1000 * 1000000ull);
+		ops->poll(stack);
+	}
+}
+
+/* Sends a full segment, of which a router says that it is too big. */
+static void narrow(struct test_socket *socket, unsigned mtu)
+{
+	uint8_t message[8 + 28] = { 3, 4, [6] = (uint8_t)(mtu >> 8), [7] = (uint8_t)mtu };
+	static char data[SEGMENT];
+	uint8_t frame[100], router[4];
+
+	wire_clear();
+	put(socket, data, sizeof(data), 0);
+	tap_ok(wire_get_segment(&seen) && seen.size == sizeof(data), "a full segment");
+	memcpy(message + 8, seen.packet, 28);
+	inet_pton(AF_INET, "198.18.0.1", router);
+	wire_put(frame, wire_icmp(frame, false, router, message, sizeof(message)));
+	ops->poll(stack);
+	wire_clear();
+}
+
+static bool takes(struct test_socket *socket, int mtu)
+{
+	return option(socket, IPPROTO_IP, IP_MTU) == mtu &&
+	       option(socket, IPPROTO_TCP, MSS_OPTION) == mtu - 40 - 12;
+}
+
+/* What a router has said holds for ten minutes, whatever is forgotten meanwhile. */
+static void remembers_routers(void)
+{
+	struct connection_state state = kernels(), elsewhere = kernels(), later = kernels();
+	struct test_socket socket, other, next;
+
+	memcpy(&elsewhere.remote, address4("198.18.0.3", PEER_PORT), sizeof(struct sockaddr_in));
+	adopt(&other, &elsewhere);
+	narrow(&other, 1400);
+	give(&other);
+	wait_seconds(300);
+	adopt(&socket, &state);
+	narrow(&socket, 1300);
+	peer.ack += SEGMENT;
+	say_stamped(peer.seq, NULL, 0, ++peers_clock);
+	tap_ok(takes(&socket, 1300), "a router says 1300: so much are IP_MTU and the segments");
+	wait_seconds(301);
+	tap_ok(takes(&socket, 1300), "still, when another destination's MTU is forgotten");
+	adopt(&next, &later);
+	tap_ok(takes(&next, 1300), "the next loan to there begins with it");
+	wait_seconds(300);
+	tap_ok(takes(&socket, 1500) && takes(&next, 1500), "after ten minutes both try again");
+	give(&next);
+	give(&socket);
+	wire_clear();
+}
+
 static void speaks_ipv6(void)
 {
 	struct connection_state state = kernels();
@@ -690,6 +748,7 @@ static void tests(void)
 	goes_its_way();
 	needs_room_for_options();
 	needs_room_in_small_windows();
+	remembers_routers();
 	speaks_ipv6();
 	answers_no_stranger();
 	keeps_what_is_early();
