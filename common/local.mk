@@ -18,6 +18,7 @@ common_libcommon_la_SOURCES = \
 	common/device_name.h \
 	common/internet_checksum.c \
 	common/internet_checksum.h \
+	common/io_vector.h \
 	common/ip_address.h \
 	common/log_level.h \
 	common/netlink_call.c \

@@ -24,6 +24,7 @@
 #include "preload/sockets/twin_options.h"
 #include "preload/sockets/listener.h"
 #include "preload/sockets/socket_object.h"
+#include "common/io_vector.h"
 #include "common/system_call.h"
 #include "preload/libc/signals.h"
 #include "preload/libc/symbols.h"
@@ -295,15 +296,6 @@ int socket_accept(struct socket *listener, struct sockaddr *peer, socklen_t *len
 
 /* ---- receive and send ---- */
 
-static size_t total(const struct iovec *iov, size_t count)
-{
-	size_t bytes = 0;
-
-	for (size_t i = 0; i < count; i++)
-		bytes += iov[i].iov_len;
-	return bytes;
-}
-
 /* How far a call has come in the program's iovec. */
 struct cursor {
 	const struct iovec *iov;
@@ -458,7 +450,8 @@ static ssize_t receive_many(struct socket *socket, const struct iovec *iov, size
 {
 	const struct stack_operations *operations = socket->instance->operations;
 	struct cursor cursor = { .iov = iov, .count = count };
-	const size_t wanted = total(iov, count), target = receive_target(socket, wanted, flags);
+	const size_t wanted = io_vector_size(iov, count);
+	const size_t target = receive_target(socket, wanted, flags);
 	ssize_t result, waited = 1;
 	size_t done = 0;
 
@@ -542,7 +535,7 @@ static ssize_t receive_here(struct socket *socket, const struct iovec *iov, size
 	if (flags & MSG_OOB)
 		return receive_urgent(socket, iov, count, flags);
 	if (((flags & MSG_WAITALL) || atomic_load(&socket->low_water)) && waits &&
-	    total(iov, count) > 0)
+	    io_vector_size(iov, count) > 0)
 		return receive_many(socket, iov, count, flags, receive_deadline(socket));
 	for (;;) {
 		result = instance->operations->receive(
@@ -556,7 +549,7 @@ static ssize_t receive_here(struct socket *socket, const struct iovec *iov, size
 					     (flags & STACK_SPLICE ? EPOLLPRI : 0),
 				     deadline);
 		/* As tcp_recvmsg(): who asks for nothing has it after one wait. */
-		if (result >= 0 && total(iov, count) == 0)
+		if (result >= 0 && io_vector_size(iov, count) == 0)
 			return 0;
 		if (result <= 0)
 			return result == 0 ? -EAGAIN : result;
@@ -595,7 +588,7 @@ static ssize_t send_here(struct socket *socket, const struct iovec *iov, size_t 
 	const struct instance *instance = socket_instance(socket);
 	bool waits = !atomic_load(&socket->nonblocking) && !(flags & MSG_DONTWAIT);
 	struct cursor cursor = { .iov = iov, .count = count };
-	size_t wanted = total(iov, count), done = 0;
+	size_t wanted = io_vector_size(iov, count), done = 0;
 	uint64_t timeout = atomic_load(&socket->send_timeout), deadline = 0;
 	ssize_t result = 0;
 

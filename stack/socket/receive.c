@@ -6,6 +6,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
+#include "common/io_vector.h"
 #include "stack/tcp/acknowledge.h"
 #include "stack/instance_parts.h"
 #include "stack/socket/socket.h"
@@ -26,15 +27,6 @@ static void return_credit(struct stack_socket *socket, size_t size)
 		size -= part;
 	}
 	acknowledge_read(socket);
-}
-
-static size_t total(const struct iovec *iov, size_t count)
-{
-	size_t size = 0;
-
-	for (size_t i = 0; i < count; i++)
-		size += iov[i].iov_len;
-	return size;
 }
 
 /* What recv(2) returns when the queue is empty; -EAGAIN: Linux would wait. rest: for more. */
@@ -147,7 +139,7 @@ ssize_t receive_data(struct stack_socket *socket, const struct iovec *iov, size_
 {
 	struct receive_queue *queue = &socket->received;
 	bool peek = flags & MSG_PEEK;
-	size_t size = total(iov, count);
+	size_t size = io_vector_size(iov, count);
 	size_t hidden = 0;
 
 	if (flags & MSG_OOB)

@@ -7,6 +7,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 
+#include "common/io_vector.h"
 #include "stack/tcp/acknowledge.h"
 #include "stack/instance_parts.h"
 #include "stack/socket/socket.h"
@@ -34,15 +35,6 @@ static size_t good_bytes(const struct stack_socket *socket, const struct iovec *
 		}
 	}
 	return limit;
-}
-
-static size_t total(const struct iovec *iov, size_t count)
-{
-	size_t size = 0;
-
-	for (size_t i = 0; i < count; i++)
-		size += iov[i].iov_len;
-	return size;
 }
 
 static size_t write_all(struct stack_socket *socket, const struct iovec *iov, size_t count,
@@ -112,7 +104,7 @@ ssize_t send_data(struct stack_socket *socket, const struct iovec *iov, size_t c
 
 	if (status)
 		return status;
-	if (socket->output.ended && total(iov, count))
+	if (socket->output.ended && io_vector_size(iov, count))
 		output_push(socket, true); /* Linux lets nothing wait for what comes after it */
 	done = write_all(socket, iov, count, &fault);
 	if (!done && fault)
@@ -123,15 +115,15 @@ ssize_t send_data(struct stack_socket *socket, const struct iovec *iov, size_t c
 		socket->output.push = false;
 		socket->output.more =
 			flags & MSG_MORE || (!(flags & MSG_OOB) && send_pair_waits(socket, done));
-		socket->output.ended = flags & MSG_EOR && done == total(iov, count);
+		socket->output.ended = flags & MSG_EOR && done == io_vector_size(iov, count);
 	}
 	acknowledge_answer(socket);
 	tcp_output(socket->pcb);
-	if (!done && total(iov, count) && send_buffer_room(socket))
+	if (!done && io_vector_size(iov, count) && send_buffer_room(socket))
 		wait_for_memory(socket);
 	socket->stack->counters.tx_payload += done;
 	socket_changed(socket, 0);
 	if (done)
 		return (ssize_t)done;
-	return total(iov, count) ? -EAGAIN : 0;
+	return io_vector_size(iov, count) ? -EAGAIN : 0;
 }
