@@ -136,7 +136,7 @@ struct stack_socket;
 
 /*
  * To receive(): splice(2) asks, which does not step over an urgent byte: -ENODATA is what it says
- * in front of one. A bit that no flag of recv(2) is.
+ * in front of one. Linux's recv(2) ignores the bit: preload does not pass a program's on.
  */
 #define STACK_SPLICE (1 << 19)
 

@@ -185,7 +185,7 @@ static ssize_t splice_out(struct splicing *splicing)
 		result = await_room(splicing);
 		if (result < 0)
 			return result;
-		result = socket_receive(splicing->socket, &iov, 1, MSG_PEEK | STACK_SPLICE);
+		result = socket_look_for_splice(splicing->socket, &iov, 1);
 		if (result == -ENODATA)
 			return atomic_load(&splicing->socket->nonblocking) ? -EAGAIN : 0;
 		if (result <= 0)

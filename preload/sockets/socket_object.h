@@ -217,6 +217,8 @@ void socket_leave_to_kernel(struct socket *socket, int descriptor);
  */
 int socket_accept(struct socket *socket, struct sockaddr *peer, socklen_t *length, int flags);
 ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t count, int flags);
+/* What a splice(2) could take, by MSG_PEEK. -ENODATA: an urgent byte comes first. */
+ssize_t socket_look_for_splice(struct socket *socket, const struct iovec *iov, size_t count);
 ssize_t socket_send(struct socket *socket, const struct iovec *iov, size_t count, int flags);
 int socket_shutdown(struct socket *socket, int descriptor, int how);
 int socket_name(struct socket *socket, int descriptor, bool peer, struct sockaddr *name,

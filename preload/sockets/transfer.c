@@ -521,7 +521,9 @@ static ssize_t receive_urgent(struct socket *socket, const struct iovec *iov, si
 	return bad && result > 0 ? -EFAULT : result;
 }
 
-static ssize_t receive_here(struct socket *socket, const struct iovec *iov, size_t count, int flags)
+/* flags: the program's, in which any bit may be set. own: STACK_SPLICE, or 0. */
+static ssize_t receive_here(struct socket *socket, const struct iovec *iov, size_t count, int flags,
+			    int own)
 {
 	const struct instance *instance = socket_instance(socket);
 	bool waits = !atomic_load(&socket->nonblocking) && !(flags & MSG_DONTWAIT);
@@ -538,15 +540,15 @@ static ssize_t receive_here(struct socket *socket, const struct iovec *iov, size
 	    io_vector_size(iov, count) > 0)
 		return receive_many(socket, iov, count, flags, receive_deadline(socket));
 	for (;;) {
-		result = instance->operations->receive(
-			socket->handle, iov, count, flags & (MSG_PEEK | MSG_TRUNC | STACK_SPLICE));
+		result = instance->operations->receive(socket->handle, iov, count,
+						       (flags & (MSG_PEEK | MSG_TRUNC)) | own);
 		if (result != -EAGAIN || !waits)
 			return result;
 		if (!deadline)
 			deadline = receive_deadline(socket);
 		result = socket_wait(socket,
 				     EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP |
-					     (flags & STACK_SPLICE ? EPOLLPRI : 0),
+					     (own & STACK_SPLICE ? EPOLLPRI : 0),
 				     deadline);
 		/* As tcp_recvmsg(): who asks for nothing has it after one wait. */
 		if (result >= 0 && io_vector_size(iov, count) == 0)
@@ -556,13 +558,24 @@ static ssize_t receive_here(struct socket *socket, const struct iovec *iov, size
 	}
 }
 
-ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t count, int flags)
+static ssize_t receive(struct socket *socket, const struct iovec *iov, size_t count, int flags,
+		       int own)
 {
-	const ssize_t result = receive_here(socket, iov, count, flags);
+	const ssize_t result = receive_here(socket, iov, count, flags, own);
 
 	return __builtin_expect(result == -ESTALE, 0) && socket->kept
 		       ? by_kept(socket, SYS_recvmsg, iov, count, flags)
 		       : result;
+}
+
+ssize_t socket_receive(struct socket *socket, const struct iovec *iov, size_t count, int flags)
+{
+	return receive(socket, iov, count, flags, 0);
+}
+
+ssize_t socket_look_for_splice(struct socket *socket, const struct iovec *iov, size_t count)
+{
+	return receive(socket, iov, count, MSG_PEEK, STACK_SPLICE);
 }
 
 /* As sk_stream_error() does, whose signal says that the process itself has sent it. */

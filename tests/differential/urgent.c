@@ -94,6 +94,23 @@ static void case_around(void)
 	both_ways(around);
 }
 
+/* A bit that is no flag of recv(2), though one in the kernel, changes nothing at the mark. */
+static void case_unknown_flag(void)
+{
+	struct connection connection = open_talking();
+	const int unknown = 1 << 19;
+
+	send_all(connection.them, "abc", 3);
+	send_urgently(connection.them, "X");
+	send_all(connection.them, "def", 3);
+	settle();
+	receive_and_show("up to the mark", connection.us, 64, unknown);
+	look("at the mark", connection.us);
+	receive_and_show("peek over it", connection.us, 64, unknown | MSG_PEEK);
+	receive_and_show("over it", connection.us, 64, unknown);
+	close_connection(connection);
+}
+
 static void left_out(int from, int to)
 {
 	send_all(from, "abc", 3);
@@ -574,6 +591,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		{ "around", case_around, 0 },
+		{ "unknown flag", case_unknown_flag, 0 },
 		{ "left out", case_left_out, 0 },
 		{ "alone", case_alone, 0 },
 		{ "in line", case_in_line, 0 },
