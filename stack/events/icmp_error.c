@@ -194,7 +194,8 @@ static void quoted4(struct stack *stack, const uint8_t *ip, unsigned size,
 static void address6(struct stack *stack, const uint8_t *bytes, ip_addr_t *address)
 {
 	sockaddr_from_bytes(bytes, true, address);
-	ip6_addr_assign_zone(ip_2_ip6(address), IP6_UNICAST, &stack->netifs[0]);
+	if (stack->netif_count) /* borrowed ones have no zone: adopt.c */
+		ip6_addr_assign_zone(ip_2_ip6(address), IP6_UNICAST, &stack->netifs[0]);
 }
 
 static void quoted6(struct stack *stack, const uint8_t *ip, const struct verdict *verdict)

@@ -13,6 +13,7 @@ stack_unit_tests = \
 	tests/unit/test_stack_both_ends \
 	tests/unit/test_stack_cookie \
 	tests/unit/test_stack_host \
+	tests/unit/test_stack_host_icmp \
 	tests/unit/test_stack_host_return \
 	tests/unit/test_stack_icmp \
 	tests/unit/test_stack_index \
@@ -39,6 +40,12 @@ tests_unit_test_stack_host_CFLAGS = $(WARNING_CFLAGS) -pthread
 tests_unit_test_stack_host_SOURCES = tests/unit/stack/test_host.c \
 	tests/unit/stack/kernels.h tests/unit/stack/tap_instance.h $(stack_test_wire)
 tests_unit_test_stack_host_LDADD = $(stack_test_libraries) -lpthread
+
+tests_unit_test_stack_host_icmp_CPPFLAGS = $(stack_test_cppflags)
+tests_unit_test_stack_host_icmp_CFLAGS = $(WARNING_CFLAGS)
+tests_unit_test_stack_host_icmp_SOURCES = tests/unit/stack/test_host_icmp.c \
+	tests/unit/stack/kernels.h tests/unit/stack/tap_instance.h $(stack_test_wire)
+tests_unit_test_stack_host_icmp_LDADD = $(stack_test_libraries)
 
 tests_unit_test_stack_host_return_CPPFLAGS = $(stack_test_cppflags)
 tests_unit_test_stack_host_return_CFLAGS = $(WARNING_CFLAGS)

@@ -25,7 +25,7 @@ static void open_tap(void)
 }
 
 /* Borrows one more, and forgets what came of it. */
-static struct connection_state borrow(struct test_socket *socket)
+__attribute__((unused)) static struct connection_state borrow(struct test_socket *socket)
 {
 	struct connection_state state = kernels();
 
@@ -55,7 +55,8 @@ static enum stack_return reason_of(const struct test_socket *socket)
 	return ops->return_reason(socket->handle);
 }
 
-static bool is_asked_for(struct test_socket *socket, enum stack_return reason)
+__attribute__((unused)) static bool is_asked_for(struct test_socket *socket,
+						 enum stack_return reason)
 {
 	return (take_events(socket) & STACK_EVENT_RETURN) && reason_of(socket) == reason;
 }
@@ -71,7 +72,7 @@ static struct connection_state give(struct test_socket *socket)
 	return state;
 }
 
-static bool is_silent(void)
+__attribute__((unused)) static bool is_silent(void)
 {
 	uint8_t frame[64];
 
