@@ -198,7 +198,7 @@ const struct option melin_option_table[OPTION_LEVELS][OPTION_NUMBERS] = {
 		TWIN(8, "IP_PKTINFO"),
 		TWIN(9, "IP_PKTOPTIONS"),
 		STACK(10, "IP_MTU_DISCOVER"),
-		/* The queue of errors is the kernel's, of segments that its own socket has sent. */
+		/* The queue of errors is the kernel's: option_table.h. */
 		STACK_UNLENT(11, "IP_RECVERR"),
 		TWIN(12, "IP_RECVTTL"),
 		TWIN(13, "IP_RECVTOS"),

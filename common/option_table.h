@@ -45,7 +45,9 @@ enum option_form {
 #define OPTION_BOTH    3
 /*
  * In host mode: a connection of the kernel's with such an option is not lent. The kernel alone has
- * the time, or the queue of errors, that the program has asked for.
+ * what the program has asked for: the time, which would begin anew after a loan, or the queue of
+ * errors. The stack hears ICMP's messages about what is borrowed, too, but it keeps no queue
+ * (MSG_ERRQUEUE), and the kernel puts none there about segments that its socket has not sent.
  */
 #define OPTION_LOAN 4
 
