@@ -178,22 +178,31 @@ for _ in range(2):
 @test "an option that tells how a connection ends keeps it in the kernel" {
 	start echo far "$python" "$programs/echo_server.py" threads 7000
 	answers far "$far_kernel" 7000
-	FLOWS='connect:*:7000' melin near MELIN_BORROW=always "$python" -c 'import socket
-for level, name, value in (socket.IPPROTO_TCP, 18, 60000), (socket.IPPROTO_IP, 11, 1):
-    for set_at in -1, 300:
+	FLOWS='connect:*:7000' melin near MELIN_BORROW=always "$python" -c 'import socket, sys, time
+def loans():
+    return open(sys.argv[2]).read().count(": borrowed [")
+def trip():
+    connection.sendall(b"trip")
+    assert connection.recv(4, socket.MSG_WAITALL) == b"trip"
+for option in (socket.IPPROTO_TCP, 18, 60000), (socket.IPPROTO_IP, 11, 1):
+    for is_late in True, False:
+        before = loans()
         connection = socket.socket()
-        if set_at < 0:
-            connection.setsockopt(level, name, value)
-        connection.connect(("'"$far_kernel"'", 7000))
-        for i in range(600):
-            if i == set_at:
-                connection.setsockopt(level, name, value)
-            connection.sendall(b"%4d" % i)
-            assert connection.recv(4, socket.MSG_WAITALL) == b"%4d" % i
-        connection.close()'
+        if not is_late:
+            connection.setsockopt(*option)
+        connection.connect((sys.argv[1], 7000))
+        end = time.monotonic() + 60
+        while is_late and loans() == before and time.monotonic() < end:
+            trip()
+        if is_late:
+            connection.setsockopt(*option)
+        for _ in range(600):
+            trip()
+        assert loans() == before + is_late
+        connection.close()' "$far_kernel" "$BATS_TEST_TMPDIR/client.melin"
 	took client kept_option -eq 2
-	# Of the others each at most until it has the option.
-	took client borrowed -le 2
+	took client borrowed -eq 2
+	took client returned_call -eq 2
 }
 
 none_saves() {
