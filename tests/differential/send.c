@@ -304,7 +304,7 @@ static void look_behind_record(const char *name, int flags, int own_flags, bool 
 	int seen = 0;
 
 	for (int i = 0; i < 50; i++) {
-		struct connection connection = open_connection();
+		struct connection connection = open_talking();
 		struct pollfd entry = { .fd = connection.them, .events = POLLIN };
 		int64_t start = now_ms();
 
