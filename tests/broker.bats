@@ -147,6 +147,11 @@ waits() {
 	wait_until 60 no_brokers || fail "a broker is left"
 }
 
+# Something has been sent to it that it has not read.
+stopped_broker_is_asked() {
+	on near ss -xHnp | awk '/"melin-broker"/ && $3 > 0 { found = 1 } END { exit !found }'
+}
+
 # The broker need not hurry with what is closed, but where another thread has the socket still.
 @test "a thread closes a socket that others have in another table: they go on" {
 	start server near env "LD_PRELOAD=$library" 'MELIN_FLOWS=listen:*:*' MELIN_BORROW=always \
@@ -181,7 +186,7 @@ print("is told that it", peer.recv(100))' "$near_kernel" "$BATS_TEST_TMPDIR/serv
 	printed server closes
 	kill -STOP "$(brokers)"
 	kill -USR1 "$(pid_of server)"
-	sleep 0.2
+	wait_until 60 stopped_broker_is_asked || fail "the broker is not asked"
 	kill -CONT "$(brokers)"
 	printed client "is told that it b'goes on'"
 	finished server
