@@ -219,9 +219,6 @@ static int hold(struct lender *lender, struct loan *loan)
  */
 #define KEPT_LOOKS 4
 
-/* More than this are a flood: what comes while they are put in is lost, as on a wire. */
-#define KEPT_MANY 256
-
 /* What is done with a frame that was kept. */
 static void (*visitor_of(const struct loan *loan))(const struct tap_kept *kept)
 {
@@ -238,13 +235,13 @@ static void tell(const struct loan *loan, const struct connection_state *state)
 	unsigned kept = 0, count;
 
 	injection_end(loan, state);
-	for (int i = 0; i < KEPT_LOOKS && kept < KEPT_MANY && !state->remote_reset; i++) {
+	for (int i = 0; i < KEPT_LOOKS && kept < TAP_FLOOD && !state->remote_reset; i++) {
 		count = tap_visit_kept(loan->token, visitor_of(loan));
 		if (!count)
 			break;
 		kept += count;
 	}
-	if (kept >= KEPT_MANY)
+	if (kept >= TAP_FLOOD)
 		tap_visit_kept(loan->token, NULL);
 }
 

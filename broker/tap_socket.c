@@ -558,9 +558,10 @@ unsigned tap_visit_kept(uint64_t token, void (*visit)(const struct tap_kept *kep
 	pthread_mutex_lock(&tap_lock);
 	list = kept_take(token);
 	pthread_mutex_unlock(&tap_lock);
-	for (one = list; one; one = one->next, count++) {
-		if (visit)
+	for (one = list; one; one = one->next) {
+		if (visit && count < TAP_FLOOD)
 			visit(&one->kept);
+		count += one->kept.offset == 0;
 	}
 	kept_free(list);
 	return count;

@@ -67,9 +67,15 @@ struct tap_slot *tap_entry(uint64_t token);
 void tap_change(struct tap_slot *slot, enum tap_state state);
 
 /*
+ * More frames than this in the microseconds of a change are a flood: they come faster than they can
+ * be put in. What is kept of the others is lost, as on a wire.
+ */
+#define TAP_FLOOD 128
+
+/*
  * Hands each kept frame of the entry to visit() (NULL: to nobody), in the order in which they came,
- * and discards it. Takes the lock, if anything is kept for any entry, and calls visit() without it.
- * Returns how many there were.
+ * up to TAP_FLOOD of them, and discards all. Takes the lock, if anything is kept for any entry, and
+ * calls visit() without it. Returns how many there were, each counted once whose parts are several.
  */
 unsigned tap_visit_kept(uint64_t token, void (*visit)(const struct tap_kept *kept));
 
