@@ -335,6 +335,11 @@ no_witnesses() {
 	[[ -z $(witnesses) ]]
 }
 
+# It takes its name a moment after it has been started.
+one_witness() {
+	[[ $(witnesses | wc -l) -eq 1 ]]
+}
+
 # A witness has its process's for a moment longer.
 no_taps() {
 	[[ -z $(on near ss -0Han) ]]
@@ -356,7 +361,7 @@ while data := connection.recv(100):
 		printed server ready
 		start client far "$python" "$programs/only_waits.py" "$near_kernel" 7000
 		wait_until 60 grep -q 'descriptor .*: borrowed' "$BATS_TEST_TMPDIR/server.melin"
-		[ "$(witnesses | wc -l)" -eq 1 ]
+		wait_until 60 one_witness
 		kill -USR1 "$(pid_of client)"
 		printed client waits
 		end server $signal

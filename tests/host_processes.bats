@@ -206,7 +206,9 @@ ring() {
 # where the interface is.
 @test "a program that has gone to another network namespace is told of urgent data given back" {
 	start_melin server near "$python" -c 'import ctypes, select, socket
-connection = socket.create_server(("", 7000)).accept()[0]
+listener = socket.create_server(("", 7000))
+print("ready", flush=True)
+connection = listener.accept()[0]
 while (data := connection.recv(100)) != b"that is all":
     connection.sendall(data)
 assert ctypes.CDLL(None).unshare(0x40000000) == 0  # CLONE_NEWNET
@@ -217,6 +219,7 @@ select.select([], [], [connection])
 connection.setsockopt(socket.SOL_SOCKET, 29, 1)  # SO_TIMESTAMP: only the kernel serves it
 urgent = connection.recv(1, socket.MSG_OOB)
 print("read", connection.recv(100), urgent, connection.recv(100), flush=True)'
+	printed server ready
 	on far "$python" -c 'import socket, sys, time
 peer = socket.create_connection((sys.argv[1], 7000), 60)
 def ask(times):
