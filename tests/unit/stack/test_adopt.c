@@ -301,6 +301,24 @@ static void keeps_large_window(void)
 	free(unread);
 }
 
+/* The edge of the window by the last segment that has told of one; edge: by none. */
+static uint32_t told_edge(uint32_t edge, unsigned scale)
+{
+	while (wire_get_segment(&seen))
+		edge = seen.ack + ((uint32_t)seen.window << scale);
+	return edge;
+}
+
+/* The peer says as much as it may, a segment at most. Returns how much. */
+static uint32_t fill_up_to(uint32_t edge, const uint8_t data[SEGMENT])
+{
+	const uint32_t left = edge - peer.seq, part = left < SEGMENT ? left : SEGMENT;
+
+	say_stamped(peer.seq, data, part, ++peers_clock);
+	peer.seq += part;
+	return part;
+}
+
 /*
  * The window's unit (RFC 7323 2.2) is larger than the receive buffer, which is all that the peer
  * may be told of.
@@ -320,33 +338,20 @@ static void tells_of_a_unit(void)
 	adopt(&socket, &state);
 	ops->set_option(socket.handle, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	while (edge != peer.seq && sent < 10u << scale) {
-		const uint32_t left = edge - peer.seq;
-		const uint32_t part = left < sizeof(data) ? left : (uint32_t)sizeof(data);
-
-		say_stamped(peer.seq, data, part, ++peers_clock);
-		peer.seq += part;
-		sent += part;
+		sent += fill_up_to(edge, data);
 		get(&socket, data, sizeof(data), 0);
 		pass_ms(50);
-		while (wire_get_segment(&seen))
-			edge = seen.ack + ((uint32_t)seen.window << scale);
+		edge = told_edge(edge, scale);
 	}
 	tap_ok(sent >= 10u << scale, "a unit larger than the buffer is told: %u bytes have come",
 	       sent);
 	while (edge != peer.seq && sent < 20u << scale) {
-		const uint32_t left = edge - peer.seq;
-		const uint32_t part = left < sizeof(data) ? left : (uint32_t)sizeof(data);
-
-		say_stamped(peer.seq, data, part, ++peers_clock);
-		peer.seq += part;
-		sent += part;
+		sent += fill_up_to(edge, data);
 		pass_ms(50);
-		while (wire_get_segment(&seen))
-			edge = seen.ack + ((uint32_t)seen.window << scale);
+		edge = told_edge(edge, scale);
 	}
 	ops->give(socket.handle, &again);
-	while (wire_get_segment(&seen))
-		edge = seen.ack + ((uint32_t)seen.window << scale);
+	edge = told_edge(edge, scale);
 	tap_ok(edge - peer.seq >= 1u << scale &&
 		       again.receive_window_start + again.receive_window == edge,
 	       "the peer is told of room when it goes back, and the kernel knows: %u bytes",
