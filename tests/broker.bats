@@ -69,9 +69,7 @@ goes_on() {
 
 # The brokers on near.
 brokers() {
-	ip netns pids "$(host near)" | while read -r pid; do
-		[[ $(cat "/proc/$pid/comm" 2>/dev/null) != melin-broker ]] || echo "$pid"
-	done
+	named near melin-broker
 }
 
 no_brokers() {

@@ -326,9 +326,7 @@ bulk() {
 
 # The witnesses on near.
 witnesses() {
-	ip netns pids "$(host near)" | while read -r pid; do
-		[[ $(cat "/proc/$pid/comm" 2>/dev/null) != melin-witness ]] || echo "$pid"
-	done
+	named near melin-witness
 }
 
 no_witnesses() {

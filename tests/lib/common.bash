@@ -451,3 +451,10 @@ frames_of() {
 both_ended_in() {
 	[ "$(frames_of "$1" | grep -c 'Flags \[F[P.]*\]')" -ge 2 ]
 }
+
+# The processes of a host that have that name: named HOST NAME
+named() {
+	ip netns pids "$(host "$1")" | while read -r pid; do
+		[[ $(cat "/proc/$pid/comm" 2>/dev/null) != "$2" ]] || echo "$pid"
+	done
+}
