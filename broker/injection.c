@@ -238,12 +238,10 @@ int injection_urgent(const struct loan *loan, const struct connection_state *sta
 static struct segment reset_of(const struct connection_path *path,
 			       const struct connection_state *state)
 {
-	const size_t unsent =
-		state->send_unsent < state->send_size ? state->send_unsent : state->send_size;
 	struct segment segment = { .from = path->source,
 				   .to = path->destination,
 				   .number = state->send_unacknowledged +
-					     (uint32_t)(state->send_size - unsent),
+					     (uint32_t)connection_state_sent(state),
 				   .acknowledgment = state->receive_next,
 				   .timestamp = state->timestamp,
 				   .echoed = state->timestamp_recent,

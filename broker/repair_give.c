@@ -366,11 +366,6 @@ static int write_sent(int descriptor, const struct connection_state *state, size
 	return error ?: write_whole(descriptor, TCP_SEND_QUEUE, data + from, to - from, all, 0);
 }
 
-static size_t sent_size(const struct connection_state *state)
-{
-	return state->send_unsent < state->send_size ? state->send_size - state->send_unsent : 0;
-}
-
 /* The number of the first byte in receive_data. */
 static uint32_t first_unread(const struct connection_state *state)
 {
@@ -433,7 +428,7 @@ static int write_all(int descriptor, const struct connection_state *state)
 			?: write_queue(descriptor, TCP_RECV_QUEUE, state->receive_data,
 				       size_before_mark(state), state->receive_size);
 	error = error ?: set_int(descriptor, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE);
-	error = error ?: write_sent(descriptor, state, 0, sent_size(state));
+	error = error ?: write_sent(descriptor, state, 0, connection_state_sent(state));
 	return error ?: write_window(descriptor, state);
 }
 
@@ -518,7 +513,9 @@ int repair_give(int descriptor, const struct connection_state *state)
 	/* It is established and silent, as before: whoever has the rights still can begin anew. */
 	if (error == -EPERM && kernel_get_int(descriptor, IPPROTO_TCP, TCP_REPAIR))
 		return error;
-	error = error ?: write_sent(descriptor, state, sent_size(state), state->send_size);
+	error = error
+			?: write_sent(descriptor, state, connection_state_sent(state),
+				      state->send_size);
 	if (error == 0 && state->left_error)
 		error = leave_error(descriptor, state);
 	/* The connection must not go on with a hole in its data. */

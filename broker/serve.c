@@ -298,9 +298,7 @@ static int32_t serve_leave(struct session *session)
 {
 	struct connection *entry = entry_of(session, token_of(session));
 	struct connection_state *state = &session->request.message.state;
-	const size_t unsent =
-		state->send_unsent < state->send_size ? state->send_unsent : state->send_size;
-	const size_t sent = state->send_size - unsent;
+	const size_t sent = connection_state_sent(state);
 
 	if (!entry || !entry->is_counted || serve_end(session) != -EPERM)
 		return 0;

@@ -99,4 +99,10 @@ struct connection_state {
 
 void connection_state_clear(struct connection_state *state);
 
+/* How much of send_data has been sent: it is in front of what has not. */
+static inline size_t connection_state_sent(const struct connection_state *state)
+{
+	return state->send_unsent < state->send_size ? state->send_size - state->send_unsent : 0;
+}
+
 #endif
